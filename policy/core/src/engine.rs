@@ -1,0 +1,119 @@
+//! The seam behind which a policy engine answers: the embedded evaluator, or SpiceDB.
+
+use async_trait::async_trait;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Grant, GrantId, Timestamp};
+
+/// Moved by every change that can alter a decision: tuples, grants, catalogue, sessions, tokens.
+/// Equal epochs mean equal answers (up to expiry, which decisions carry themselves).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// The present epoch, shared by the engine (which moves it), the gate and the vault.
+#[derive(Debug, Default)]
+pub struct EpochClock(AtomicU64);
+
+impl EpochClock {
+    pub fn now(&self) -> Epoch {
+        Epoch(self.0.load(Ordering::SeqCst))
+    }
+    /// Called after the change is visible to checks and before it is acknowledged.
+    pub fn advance(&self) -> Epoch {
+        Epoch(self.0.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+}
+
+/// An object of the relationship schema: `kind:id`. Ids are internal hex ids, never names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    pub kind: String,
+    pub id: String,
+}
+
+impl Object {
+    pub fn new(kind: &str, id: impl fmt::Display) -> Self {
+        Object { kind: kind.to_owned(), id: id.to_string() }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.id)
+    }
+}
+
+/// Who a check is about: an object, or the members of a relation of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    pub object: Object,
+    pub relation: Option<String>,
+}
+
+impl Subject {
+    pub fn object(kind: &str, id: impl fmt::Display) -> Self {
+        Subject { object: Object::new(kind, id), relation: None }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.relation {
+            None => self.object.fmt(f),
+            Some(relation) => write!(f, "{}#{relation}", self.object),
+        }
+    }
+}
+
+/// May `subject` do `permission` on `resource`?
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Check {
+    pub resource: Object,
+    pub permission: String,
+    pub subject: Subject,
+}
+
+/// What an engine knows of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permissionship {
+    Yes,
+    No,
+    /// A caveat lacks context. Treated as a refusal everywhere.
+    Conditional,
+}
+
+/// An answer, and the earliest instant at which a row it rests on lapses (denials too: an expiring
+/// row on the right of `-` turns no into yes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    pub permissionship: Permissionship,
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Decision {
+    pub fn allowed(&self) -> bool {
+        self.permissionship == Permissionship::Yes
+    }
+}
+
+/// The engine could not decide: the caller refuses, with `reason` as the code it reports.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("policy engine unavailable: {reason}")]
+pub struct EngineUnavailable {
+    pub reason: String,
+}
+
+/// A policy engine. Every answer of one `check` call comes from one snapshot.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// The clock that this engine moves.
+    fn clock(&self) -> &Arc<EpochClock>;
+
+    /// Answers in the order of `checks`.
+    async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable>;
+
+    /// The terms of a grant; `None` if it never was or is revoked.
+    async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable>;
+}

@@ -1,0 +1,25 @@
+//! Ids, actions, permits, the schema language and its evaluator.
+//!
+//! Nothing here does I/O, reads a clock or makes randomness: time and bytes come in as arguments.
+//! [`Gate`] is the only code in Allod that mints a [`Permits`]; the vault cannot be read or
+//! written without one.
+#![forbid(unsafe_code)]
+
+mod action;
+mod engine;
+mod grant;
+mod id;
+mod permit;
+mod predicate;
+
+pub use action::{Verb, Verbs};
+pub use engine::{Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Object, Permissionship, Subject};
+pub use grant::{Grant, GrantEntry, GrantScope};
+pub use id::{
+    ClientId, CollectionId, DeviceId, DocId, FieldId, GrantId, GroupId, ParseIdError, SpaceId, TenantId, UserId,
+};
+pub use permit::{
+    AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
+    Resources, Right, SchemaVersion, SealRefusal, Write,
+};
+pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};

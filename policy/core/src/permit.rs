@@ -1,0 +1,215 @@
+//! Permits: the vault's only way in, and the gate that alone mints them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::{
+    ClientId, CollectionId, DeviceId, Engine, Epoch, EpochClock, FieldId, GrantId, Predicate, SpaceId, Timestamp,
+    UserId, Verb, Verbs,
+};
+
+/// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Caller {
+    pub user: UserId,
+    pub app: Option<AppCaller>,
+    pub device: Option<DeviceId>,
+}
+
+/// An app and the grant that its token names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AppCaller {
+    pub client: ClientId,
+    pub grant: GrantId,
+}
+
+/// The authenticated transport key of a peer (an Ed25519 public key), never a claimed name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerKey(pub [u8; 32]);
+
+/// Identifies the definitions of a space: moves with every schema entry that is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SchemaVersion(pub u64);
+
+/// What a request may touch, as the catalogue of its space has it.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    pub space: SpaceId,
+    pub schema: SchemaVersion,
+    pub collections: Vec<CollectionResource>,
+}
+
+/// A collection and all its fields.
+#[derive(Debug, Clone)]
+pub struct CollectionResource {
+    pub id: CollectionId,
+    pub fields: Arc<[FieldId]>,
+}
+
+/// What a caller may do in one collection. Entries are evaluated one by one: field `f` of a document
+/// counts only where the predicate of an entry that holds `f` with the verb is true.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mask {
+    pub entries: Vec<Entry>,
+    /// The earliest expiry that this mask rests on.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// Verbs on fields of the documents that a predicate covers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub verbs: Verbs,
+    /// Sorted.
+    pub fields: Arc<[FieldId]>,
+    pub predicate: Predicate,
+}
+
+impl Entry {
+    pub fn holds(&self, field: FieldId) -> bool {
+        self.fields.binary_search(&field).is_ok()
+    }
+}
+
+impl Mask {
+    /// Whether any entry gives `verb`.
+    pub fn gives(&self, verb: Verb) -> bool {
+        self.entries.iter().any(|entry| entry.verbs.has(verb))
+    }
+    /// Whether any entry gives `verb` on `field`.
+    pub fn shows(&self, field: FieldId, verb: Verb) -> bool {
+        self.entries.iter().any(|entry| entry.verbs.has(verb) && entry.holds(field))
+    }
+    /// The entries that give `verb`.
+    pub fn entries_with(&self, verb: Verb) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.verbs.has(verb))
+    }
+}
+
+mod right {
+    pub trait Sealed {}
+}
+/// A kind of permit.
+pub trait Right: right::Sealed + Send + Sync + 'static {}
+/// The right to read.
+#[derive(Debug)]
+pub struct Read(());
+/// The right to write (and to read back, within the same masks, what a write returns).
+#[derive(Debug)]
+pub struct Write(());
+/// The right to receive and hand over sealed bytes.
+#[derive(Debug)]
+pub struct Replicate(());
+impl right::Sealed for Read {}
+impl right::Sealed for Write {}
+impl right::Sealed for Replicate {}
+impl Right for Read {}
+impl Right for Write {}
+impl Right for Replicate {}
+
+/// The permits of one request, by collection, from one policy snapshot. Neither `Clone` nor
+/// serialisable: they live for one request or one batch.
+#[derive(Debug)]
+pub struct Permits<R: Right> {
+    gate: u64,
+    epoch: Epoch,
+    caller: Caller,
+    space: SpaceId,
+    schema: SchemaVersion,
+    collections: Vec<(CollectionId, Arc<Mask>)>,
+    manages: bool,
+    valid_until: Option<Timestamp>,
+    right: PhantomData<R>,
+}
+
+impl<R: Right> Permits<R> {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+    pub fn space(&self) -> SpaceId {
+        self.space
+    }
+    pub fn schema(&self) -> SchemaVersion {
+        self.schema
+    }
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+    /// The mask of a collection; `None`: for this caller the collection does not exist.
+    pub fn mask(&self, collection: CollectionId) -> Option<&Arc<Mask>> {
+        self.collections.iter().find(|(id, _)| *id == collection).map(|(_, mask)| mask)
+    }
+    pub fn collections(&self) -> impl Iterator<Item = (CollectionId, &Arc<Mask>)> {
+        self.collections.iter().map(|(id, mask)| (*id, mask))
+    }
+    /// Whether the caller manages the space: its owner, in person. Schema and policy entries need it.
+    pub fn manages(&self) -> bool {
+        self.manages
+    }
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+}
+
+/// Why no permit was minted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not allowed, or not there: the two answer alike.
+    #[error("not found")]
+    Denied,
+    /// The engine could not decide; refused, and worth another try.
+    #[error("policy unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// What the vault keeps of the gate it was opened with.
+#[derive(Debug, Clone)]
+pub struct GateSeal {
+    gate: u64,
+    clock: Arc<EpochClock>,
+}
+
+/// Why the vault does not take a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealRefusal {
+    #[error("the permit was minted by another gate")]
+    ForeignGate,
+    #[error("policy has moved since the permit was minted; mint again")]
+    Moved,
+    #[error("the permit has lapsed")]
+    Lapsed,
+}
+
+impl GateSeal {
+    /// Invariant: called after the reader's transaction has begun, and again inside a writer's batch,
+    /// so that nothing written after an acknowledged revocation is read under the old permit.
+    pub fn admits<R: Right>(&self, permits: &Permits<R>, now: Timestamp) -> Result<(), SealRefusal> {
+        if permits.gate != self.gate {
+            return Err(SealRefusal::ForeignGate);
+        }
+        if permits.epoch != self.clock.now() {
+            return Err(SealRefusal::Moved);
+        }
+        if permits.valid_until.is_some_and(|until| until <= now) {
+            return Err(SealRefusal::Lapsed);
+        }
+        Ok(())
+    }
+}
+
+/// The one place where permits are minted.
+pub struct Gate {
+    id: u64,
+    engine: Arc<dyn Engine>,
+}
+
+impl Gate {
+    /// `id` is drawn at random by the composition root, the only caller besides tests.
+    pub fn new(id: u64, engine: Arc<dyn Engine>) -> Self {
+        Gate { id, engine }
+    }
+
+    /// What the vault keeps to recognise this gate's permits.
+    pub fn seal(&self) -> GateSeal {
+        GateSeal { gate: self.id, clock: Arc::clone(self.engine.clock()) }
+    }
+}

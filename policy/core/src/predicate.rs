@@ -1,0 +1,69 @@
+//! Row predicates: which documents an entry of a permit covers.
+
+use crate::FieldId;
+
+/// Microseconds since the Unix epoch, UTC. Always passed in; no core reads a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Timestamp(seconds.saturating_mul(1_000_000))
+    }
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+}
+
+/// A scalar as documents and predicates hold it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Never NaN, never infinite: refused where it would enter.
+    Float(f64),
+    String(String),
+    DateTime(Timestamp),
+    Blob(Vec<u8>),
+}
+
+/// The fixed operator set of a grant's `where`: each can be said in one sentence on the consent page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Comparison {
+    Eq(Scalar),
+    Neq(Scalar),
+    In(Vec<Scalar>),
+    Nin(Vec<Scalar>),
+    Gt(Scalar),
+    Geq(Scalar),
+    Lt(Scalar),
+    Leq(Scalar),
+}
+
+/// One field compared with constants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    pub field: FieldId,
+    pub comparison: Comparison,
+}
+
+/// All conditions hold (AND). Without conditions every document is covered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Predicate {
+    pub conditions: Vec<Condition>,
+}
+
+impl Predicate {
+    /// Covers every document.
+    pub fn is_everything(&self) -> bool {
+        self.conditions.is_empty()
+    }
+    /// The value that an `_eq` condition demands of `field`: `add` sets it where the caller cannot.
+    pub fn equal_to(&self, field: FieldId) -> Option<&Scalar> {
+        self.conditions.iter().find_map(|c| match &c.comparison {
+            Comparison::Eq(value) if c.field == field => Some(value),
+            _ => None,
+        })
+    }
+}
