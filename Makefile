@@ -1,0 +1,52 @@
+# Every target checks for the packages it needs: as root on Debian it installs them, elsewhere it names them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+ALLOD  := $(TARGET)/release/allod
+DATA   ?= $(CURDIR)/target/data
+ROWS   ?=
+UI     := admin-ui/dist/index.html
+
+.PHONY: help build serve test demo bench lint fmt need-build need-test need-lint clean-data
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
+
+need-build:
+	@deploy/packages.sh build
+need-test:
+	@deploy/packages.sh test
+need-lint:
+	@deploy/packages.sh build
+
+$(UI): $(shell find admin-ui/src -type f 2>/dev/null) admin-ui/index.html admin-ui/package-lock.json admin-ui/vite.config.ts
+	cd admin-ui && npm ci --no-audit --no-fund --loglevel=error && rm -rf dist/assets dist/index.html && npm run --silent build
+	touch $(UI)
+
+build: need-build $(UI) ## the release binary, in $CARGO_TARGET_DIR/release/allod
+	cargo build --release --locked -p gateway --bin allod
+
+serve: build ## a running node; data in DATA (default target/data)
+	@mkdir -p $(dir $(DATA))
+	$(ALLOD) serve --data $(DATA)
+
+test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite and PostgreSQL), end to end
+	deploy/with-postgres.sh tests/run.sh
+
+demo: build ## the whole story on real input; non-zero if any step is wrong
+	cargo build --release --locked -p tests --bin demo
+	ALLOD_BIN=$(ALLOD) $(TARGET)/release/demo
+
+bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some rows
+	cargo build --release --locked -p tests --bin bench
+	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --rows '$(ROWS)'
+
+lint: need-lint $(UI) ## formatting, clippy and the console's types
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd admin-ui && npm run --silent lint
+
+fmt: ## format everything
+	cargo fmt --all

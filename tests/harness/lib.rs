@@ -1,0 +1,13 @@
+//! What the end-to-end tests, the demo and the benchmarks share: a node as its operator sees it (the
+//! `allod` binary and its JSON) and as its clients see it (HTTP). Nothing here knows an internal of Allod.
+#![forbid(unsafe_code)]
+
+mod client;
+mod command;
+mod node;
+mod oauth;
+
+pub use client::{Answer, Client};
+pub use command::{Allod, Outcome};
+pub use node::{Node, Replica};
+pub use oauth::{AppGrant, ConsentForm, authorize, exchange};

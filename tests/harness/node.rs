@@ -1,0 +1,197 @@
+//! Running nodes and replicas. Dropped, they are killed; nothing outlives a test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::{Allod, Client, Outcome};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// A served data directory.
+#[derive(Debug)]
+pub struct Node {
+    pub allod: Allod,
+    pub dir: PathBuf,
+    pub url: String,
+    /// The setup link, if the directory was not yet a node.
+    pub setup: Option<String>,
+    /// From the start of the process to its ready line.
+    pub ready_after: Duration,
+    child: Child,
+}
+
+impl Node {
+    /// Makes `dir` a node whose owner is `owner`, without starting it.
+    pub fn init(allod: &Allod, dir: &Path, owner: &str, tenant: &str, password: &str) -> Result<Value> {
+        let file = password_file(dir.parent().context("a data directory needs a parent")?, owner, password)?;
+        allod.ok(dir, &["init", "--owner", owner, "--tenant", tenant, "--password-file", path_text(&file)?])
+    }
+
+    /// Serves `dir` on a free port.
+    pub fn serve(allod: &Allod, dir: &Path) -> Result<Node> {
+        Self::serve_by(allod.clone(), dir, allod.command(dir, &["serve", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// Serves `dir` by a command of the caller's: under strace, with variables, with another listener.
+    pub fn serve_by(allod: Allod, dir: &Path, command: Command) -> Result<Node> {
+        let begun = Instant::now();
+        let (child, ready) = start(command)?;
+        ensure!(ready["event"] == "ready", "not a ready line: {ready}");
+        Ok(Node {
+            allod,
+            dir: dir.to_owned(),
+            url: ready["url"].as_str().context("no url in the ready line")?.trim_end_matches('/').to_owned(),
+            setup: ready["setup"].as_str().map(str::to_owned),
+            ready_after: begun.elapsed(),
+            child,
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A command on this node's directory.
+    pub fn cli(&self, args: &[&str]) -> Result<Outcome> {
+        self.allod.run(&self.dir, args)
+    }
+
+    /// A command on this node's directory that must succeed.
+    pub fn cli_ok(&self, args: &[&str]) -> Result<Value> {
+        self.allod.ok(&self.dir, args)
+    }
+
+    /// The operator: what `local.token` gives.
+    pub fn operator(&self) -> Result<Client> {
+        let token = std::fs::read_to_string(self.dir.join("local.token")).context("reading local.token")?;
+        Client::new(&self.url, Some(token.trim()))
+    }
+
+    /// A person, signed in by password.
+    pub async fn sign_in(&self, user: &str, password: &str) -> Result<Client> {
+        Client::new(&self.url, None)?.sign_in(user, password).await
+    }
+
+    /// Ends the process as a power cut would: no chance to finish anything.
+    pub fn kill(mut self) -> Result<PathBuf> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.dir.clone())
+    }
+
+    /// `allod stop`, and the process must be gone.
+    pub fn stop(mut self) -> Result<PathBuf> {
+        self.allod.ok(&self.dir, &["stop"])?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.child.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "the node still runs after `allod stop`");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(self.dir.clone())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A blind replica, served.
+#[derive(Debug)]
+pub struct Replica {
+    pub dir: PathBuf,
+    /// Ends in `/p2p/PEER`.
+    pub addr: String,
+    child: Child,
+}
+
+impl Replica {
+    pub fn init(allod: &Allod, dir: &Path) -> Result<()> {
+        allod.ok(dir, &["replica", "init"]).map(drop)
+    }
+
+    /// `trace`: where the replica writes every protocol message that it sends or receives, decoded.
+    pub fn serve(allod: &Allod, dir: &Path, trace: Option<&Path>) -> Result<Replica> {
+        let mut command = allod.command(dir, &["replica", "serve", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+        if let Some(file) = trace {
+            command.env("ALLOD_SYNC_TRACE", file);
+        }
+        let (child, ready) = start(command)?;
+        let addr = ready["addr"].as_str().context("no addr in the ready line")?.to_owned();
+        ensure!(addr.contains("/p2p/"), "the address names no peer: {addr}");
+        Ok(Replica { dir: dir.to_owned(), addr, child })
+    }
+
+    pub fn kill(mut self) -> Result<PathBuf> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.dir.clone())
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes a password where `--password-file` can read it, for its owner's eyes only.
+pub fn password_file(dir: &Path, user: &str, password: &str) -> Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let file = dir.join(format!("{user}.password"));
+    std::fs::write(&file, password)?;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn path_text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}
+
+/// Starts a process and waits for its first line on stdout, which must be JSON.
+fn start(mut command: Command) -> Result<(Child, Value)> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting allod")?;
+    let stdout = child.stdout.take().context("no stdout")?;
+    let (send, receive) = mpsc::sync_channel(1);
+    // Both pipes are drained for the whole life of the process, or it would block on a full one.
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines();
+        let _ = send.send(lines.next());
+        for _ in lines {}
+    });
+    let tail = child.stderr.take().map(drain);
+    let line = match receive.recv_timeout(READY_WITHIN) {
+        Ok(Some(Ok(line))) => line,
+        _ => {
+            let _ = child.kill();
+            let _ = child.wait();
+            let said = tail.and_then(|thread| thread.join().ok()).unwrap_or_default();
+            bail!("allod did not become ready: {said}")
+        }
+    };
+    let ready = serde_json::from_str(&line).with_context(|| format!("the first line is not JSON: {line}"))?;
+    Ok((child, ready))
+}
+
+/// The last lines of a process's stderr.
+fn drain(stderr: ChildStderr) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut tail = std::collections::VecDeque::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if tail.len() == 40 {
+                tail.pop_front();
+            }
+            tail.push_back(line);
+        }
+        Vec::from(tail).join("\n")
+    })
+}
