@@ -1,0 +1,80 @@
+//! The rows, as a table and as JSON.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub struct Row {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    baseline: Option<Baseline>,
+    /// Above 1 is better for us, whatever the unit.
+    ratio: Option<f64>,
+    note: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Baseline {
+    name: &'static str,
+    value: f64,
+}
+
+pub struct Report {
+    pattern: String,
+    rows: Vec<Row>,
+}
+
+impl Report {
+    pub fn new(pattern: &str) -> Self {
+        println!("{:<28} {:>12} {:<8} {:>12} {:<22} {:>7}  note", "row", "allod", "unit", "baseline", "of", "ratio");
+        Report { pattern: pattern.to_owned(), rows: Vec::new() }
+    }
+
+    /// Whether the row was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        name.contains(&self.pattern)
+    }
+
+    /// A rate beside its baseline's: more is better.
+    pub fn rate(&mut self, name: &str, value: f64, unit: &'static str, baseline: (&'static str, f64), note: String) {
+        let ratio = Some(value / baseline.1);
+        self.push(Row {
+            name: name.into(),
+            value,
+            unit,
+            baseline: Some(Baseline { name: baseline.0, value: baseline.1 }),
+            ratio,
+            note,
+        });
+    }
+
+    /// A figure without a baseline.
+    pub fn alone(&mut self, name: &str, value: f64, unit: &'static str, note: String) {
+        self.push(Row { name: name.into(), value, unit, baseline: None, ratio: None, note });
+    }
+
+    fn push(&mut self, row: Row) {
+        let (base, of) = row.baseline.as_ref().map_or((String::new(), ""), |b| (format!("{:.1}", b.value), b.name));
+        let ratio = row.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        println!("{:<28} {:>12.1} {:<8} {base:>12} {of:<22} {ratio:>7}  {}", row.name, row.value, row.unit, row.note);
+        self.rows.push(row);
+    }
+
+    pub fn write(&self, out: &Path) -> Result<()> {
+        let dir = out.parent().context("--out needs a file in a directory")?;
+        std::fs::create_dir_all(dir)?;
+        std::fs::write(out, serde_json::to_vec_pretty(&self.rows)?)
+            .with_context(|| format!("writing {}", out.display()))?;
+        println!("{} rows in {}", self.rows.len(), out.display());
+        Ok(())
+    }
+}
+
+/// The middle one of three.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
