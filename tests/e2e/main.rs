@@ -1,1 +1,11 @@
+//! Black-box tests: the `allod` binary, driven as its operators and clients drive it. `ALLOD_BIN` names
+//! the binary; without it, the one in this build's target directory is taken.
 
+mod contract;
+mod durability;
+mod grants;
+mod home;
+mod isolation;
+mod queries;
+mod sync;
+mod tidy;

@@ -1,0 +1,75 @@
+//! The habits of the house, held by a test.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("a readable directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            if !matches!(name, "target" | "node_modules" | ".git" | "dist") {
+                sources(&path, out);
+            }
+        } else if name.ends_with(".rs") {
+            out.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_800_lines_and_none_is_a_drawer() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    assert!(files.len() > 50, "{} files found", files.len());
+    for file in files {
+        let lines = std::fs::read_to_string(&file).expect("a source").lines().count();
+        assert!(lines <= 800, "{} has {lines} lines", file.display());
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        assert!(!matches!(name, "utils" | "util" | "helpers" | "misc" | "common"), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_crate_forbids_unsafe_code_and_dependencies_point_one_way() {
+    let allowed: [(&str, &[&str]); 7] = [
+        ("policy/core", &[]),
+        ("policy", &["policy-core"]),
+        ("vault/core", &["policy-core"]),
+        ("vault", &["policy-core", "vault-core"]),
+        ("sync/core", &["policy-core", "vault-core"]),
+        ("sync", &["policy-core", "vault-core", "vault", "sync-core"]),
+        ("tests", &[]),
+    ];
+    let rooms = ["policy-core", "policy", "vault-core", "vault", "sync-core", "sync", "gateway"];
+    for (path, may) in allowed {
+        let manifest = std::fs::read_to_string(root().join(path).join("Cargo.toml")).expect("a manifest");
+        let depends = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        for room in rooms {
+            let named = depends
+                .lines()
+                .any(|line| line.starts_with(&format!("{room}.")) || line.starts_with(&format!("{room} ")));
+            assert!(!named || may.contains(&room), "{path} depends on {room}");
+        }
+        let lib = ["src/lib.rs", "harness/lib.rs"]
+            .into_iter()
+            .map(|file| root().join(path).join(file))
+            .find(|file| file.is_file());
+        let source = std::fs::read_to_string(lib.expect("a crate root")).expect("a source");
+        assert!(source.contains("#![forbid(unsafe_code)]"), "{path}");
+    }
+}
+
+#[test]
+fn the_code_map_names_every_room() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    for room in
+        ["policy/core", "policy", "vault/core", "vault", "sync/core", "sync", "gateway", "admin-ui", "tests", "deploy"]
+    {
+        assert!(readme.contains(&format!("| `{room}` |")), "{room}");
+        assert!(root().join(room).is_dir(), "{room}");
+    }
+}
