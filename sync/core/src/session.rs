@@ -141,6 +141,8 @@ pub struct Session {
     collecting_tips: usize,
     holds: BTreeSet<Scope>,
     reports: VecDeque<Report>,
+    /// The peer has offered.
+    greeted: bool,
     offered_at: Timestamp,
     heard_at: Timestamp,
     gone: bool,
@@ -170,6 +172,7 @@ impl Session {
             collecting_tips: 0,
             holds: BTreeSet::new(),
             reports: VecDeque::new(),
+            greeted: false,
             offered_at: now,
             heard_at: now,
             gone: false,
@@ -349,6 +352,23 @@ impl Session {
         self.next_read(now)
     }
 
+    /// The scopes shared with the peer.
+    pub fn scopes(&self) -> Vec<Scope> {
+        self.scopes.keys().copied().collect()
+    }
+
+    /// Whether the peer has offered what it shares, every such scope is decided on, and both sides
+    /// hold the same of each, as far as this one knows.
+    pub fn is_settled(&self) -> bool {
+        self.greeted
+            && self.asked.is_empty()
+            && self.scopes.values().all(|scoped| {
+                let sending = &scoped.sending;
+                !scoped.active
+                    || (sending.known && scoped.mine.within(&sending.acked) && sending.acked.within(&scoped.mine))
+            })
+    }
+
     /// Commits of `scope` that the peer is owed; `None` while its tips are not known.
     pub fn owed(&self, scope: Scope) -> Option<u64> {
         let scoped = self.scopes.get(&scope)?;
@@ -378,6 +398,7 @@ impl Session {
     }
 
     fn on_offers(&mut self, offers: Vec<Offer>) {
+        self.greeted = true;
         let mut strange = Vec::new();
         for offer in offers {
             let Some(scoped) = self.scopes.get_mut(&offer.scope) else {

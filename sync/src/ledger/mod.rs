@@ -1,0 +1,252 @@
+//! What sync remembers: its peers, and what each of them is known to hold. It lies in the node
+//! database; what peers hold is a cache that may be a second old (a peer is then asked again).
+
+mod table;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use policy_core::{DeviceId, PeerKey, SpaceId, Timestamp, UserId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseConnection, EntityTrait, Set};
+use sea_orm_migration::MigratorTrait;
+use sync_core::{CommitId, Lane, Report, Scope, Tip, Tips};
+
+use crate::store::StoreError;
+use table::{held, peer, setting};
+
+/// Peers that one user may have; `replica add` refuses more.
+pub(crate) const PEERS_PER_USER: usize = 64;
+
+/// What a peer is to a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Another device of the same account.
+    Device,
+    /// A blind replica that the user configured.
+    Replica,
+}
+
+/// A peer of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) key: PeerKey,
+    pub(crate) user: UserId,
+    pub(crate) kind: Kind,
+    /// Multiaddrs to dial, by line; empty: the peer dials us.
+    pub(crate) addrs: Vec<String>,
+    /// `None`: all spaces of the user, future ones too.
+    pub(crate) spaces: Option<Vec<SpaceId>>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    peers: Vec<Peer>,
+    held: HashMap<(PeerKey, Scope), Held>,
+    unsaved: HashSet<(PeerKey, Scope)>,
+    errors: HashMap<PeerKey, String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Held {
+    tips: Arc<Tips>,
+    behind_since: Option<Timestamp>,
+}
+
+/// The ledger: read from memory, written behind.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    database: DatabaseConnection,
+    memory: Mutex<Memory>,
+}
+
+impl Ledger {
+    /// Makes its tables if they are missing, and reads them.
+    pub(crate) async fn open(database: DatabaseConnection) -> Result<Arc<Self>, StoreError> {
+        table::Migrator::up(&database, None).await?;
+        let mut memory = Memory::default();
+        for row in peer::Entity::find().all(&database).await? {
+            memory.peers.push(row.try_into()?);
+        }
+        for row in held::Entity::find().all(&database).await? {
+            let (at, tips, behind_since) = row.parse()?;
+            memory.held.insert(at, Held { tips: Arc::new(tips), behind_since });
+        }
+        Ok(Arc::new(Ledger { database, memory: Mutex::new(memory) }))
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.memory.lock().peers.clone()
+    }
+
+    /// Adds a peer of a user, or widens what it is given. On disk when this returns.
+    pub(crate) async fn add_peer(&self, mut added: Peer) -> Result<(), StoreError> {
+        let known = self.peers().into_iter().find(|known| known.key == added.key && known.user == added.user);
+        if let Some(known) = known {
+            added.spaces = match (known.spaces, added.spaces) {
+                (Some(mut before), Some(more)) => {
+                    before.extend(more);
+                    before.sort();
+                    before.dedup();
+                    Some(before)
+                }
+                _ => None,
+            };
+            if added.addrs.is_empty() {
+                added.addrs = known.addrs;
+            }
+        }
+        let columns = [peer::Column::Kind, peer::Column::Addrs, peer::Column::Spaces];
+        let clash = OnConflict::columns([peer::Column::Peer, peer::Column::Account]).update_columns(columns).to_owned();
+        peer::Entity::insert(peer::ActiveModel::from(&added)).on_conflict(clash).exec(&self.database).await?;
+        let mut memory = self.memory.lock();
+        memory.peers.retain(|known| (known.key, known.user) != (added.key, added.user));
+        memory.peers.push(added);
+        Ok(())
+    }
+
+    /// A setting of sync, such as the addresses chosen before.
+    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(setting::Entity::find_by_id(name).one(&self.database).await?.map(|row| row.value))
+    }
+
+    pub(crate) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let row = setting::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
+        let clash = OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned();
+        setting::Entity::insert(row).on_conflict(clash).exec(&self.database).await?;
+        Ok(())
+    }
+
+    /// What a peer acknowledged of a scope.
+    pub(crate) fn held(&self, key: PeerKey, scope: Scope) -> Option<Arc<Tips>> {
+        self.memory.lock().held.get(&(key, scope)).map(|held| Arc::clone(&held.tips))
+    }
+
+    pub(crate) fn holds(&self, key: PeerKey, scope: Scope, tips: Arc<Tips>) {
+        let mut memory = self.memory.lock();
+        memory.held.entry((key, scope)).or_default().tips = tips;
+        memory.unsaved.insert((key, scope));
+        memory.errors.remove(&key);
+    }
+
+    /// How many of our commits a peer lacks, and since when it lacks the first.
+    pub(crate) fn lag(&self, key: PeerKey, scope: Scope, ours: &Tips, now: Timestamp) -> (u64, Option<Timestamp>) {
+        let mut memory = self.memory.lock();
+        let held = memory.held.entry((key, scope)).or_default();
+        let behind = ours.beyond(&held.tips);
+        let since = if behind == 0 { None } else { Some(held.behind_since.unwrap_or(now)) };
+        if held.behind_since != since {
+            held.behind_since = since;
+            memory.unsaved.insert((key, scope));
+        }
+        (behind, since)
+    }
+
+    pub(crate) fn report(&self, key: PeerKey, report: Report) {
+        self.note(key, format!("{report:?}"));
+    }
+
+    /// Remembers what went wrong with a peer last, for `replica list`.
+    pub(crate) fn note(&self, key: PeerKey, error: String) {
+        self.memory.lock().errors.insert(key, error);
+    }
+
+    pub(crate) fn error(&self, key: PeerKey) -> Option<String> {
+        self.memory.lock().errors.get(&key).cloned()
+    }
+
+    /// Writes what has changed.
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        let rows: Vec<_> = {
+            let mut memory = self.memory.lock();
+            let unsaved = std::mem::take(&mut memory.unsaved);
+            let held = unsaved.into_iter().filter_map(|at| Some((at, memory.held.get(&at)?.clone())));
+            held.collect()
+        };
+        for chunk in rows.chunks(64) {
+            let clash = OnConflict::columns([held::Column::Peer, held::Column::Kind, held::Column::Scope])
+                .update_columns([held::Column::Tips, held::Column::BehindSince])
+                .to_owned();
+            let models = chunk.iter().map(|(at, kept)| held::row(*at, &kept.tips, kept.behind_since));
+            let written = held::Entity::insert_many(models).on_conflict(clash).exec(&self.database).await;
+            if let Err(error) = written {
+                self.memory.lock().unsaved.extend(chunk.iter().map(|(at, _)| *at));
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn forget_held(&self) -> Result<(), StoreError> {
+        held::Entity::delete_many().exec(&self.database).await?;
+        Ok(())
+    }
+}
+
+/// Tips as they are kept: 72 bytes each.
+fn tips_to_bytes(tips: &Tips) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(tips.len() * 72);
+    for tip in tips.iter() {
+        bytes.extend(tip.lane.0);
+        bytes.extend(tip.device.as_bytes());
+        bytes.extend(tip.seq.to_be_bytes());
+        bytes.extend(tip.commit.0);
+    }
+    bytes
+}
+
+fn tips_from_bytes(bytes: &[u8]) -> Option<Tips> {
+    if !bytes.len().is_multiple_of(72) {
+        return None;
+    }
+    let tip = |bytes: &[u8]| {
+        Some(Tip {
+            lane: Lane(bytes[..16].try_into().ok()?),
+            device: DeviceId::from_slice(&bytes[16..32])?,
+            seq: u64::from_be_bytes(bytes[32..40].try_into().ok()?),
+            commit: CommitId(bytes[40..].try_into().ok()?),
+        })
+    };
+    bytes.chunks_exact(72).map(tip).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::Database;
+
+    fn tips(seq: u64) -> Arc<Tips> {
+        let tip = Tip { lane: Lane([1; 16]), device: DeviceId::from_bytes([2; 16]), seq, commit: CommitId([3; 32]) };
+        Arc::new([tip].into_iter().collect())
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_survives_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
+        let (key, user) = (PeerKey([9; 32]), UserId::from_bytes([8; 16]));
+        let scope = Scope::Space(SpaceId::from_bytes([7; 16]));
+        let added = Peer { key, user, kind: Kind::Replica, addrs: vec!["/ip4/1.2.3.4".into()], spaces: None };
+        {
+            let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
+            ledger.add_peer(added.clone()).await.unwrap();
+            ledger.holds(key, scope, tips(5));
+            assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(1_000)), (2, Some(Timestamp(1_000))));
+            ledger.flush().await.unwrap();
+            ledger.set("listen", "x").await.unwrap();
+            ledger.set("listen", "y").await.unwrap();
+        }
+        let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
+        assert_eq!(ledger.peers(), [added]);
+        assert_eq!(ledger.held(key, scope), Some(tips(5)));
+        assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(9_000)), (2, Some(Timestamp(1_000))));
+        assert_eq!(ledger.lag(key, scope, &tips(5), Timestamp(9_000)), (0, None));
+        assert_eq!(ledger.setting("listen").await.unwrap().as_deref(), Some("y"));
+        // The control: without the rows, everything is owed.
+        ledger.forget_held().await.unwrap();
+        let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
+        assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(9_000)).0, 7);
+    }
+}

@@ -1,0 +1,194 @@
+//! The tables of sync.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ColumnDef, Table};
+use sea_orm_migration::prelude::*;
+
+pub(super) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(CreateTables)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        // Each crate keeps its own list: they share one database.
+        "sync_migration".into_iden()
+    }
+}
+
+struct CreateTables;
+
+impl MigrationName for CreateTables {
+    fn name(&self) -> &str {
+        "create_sync_tables"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateTables {
+    #[expect(elided_lifetimes_in_paths, reason = "the trait's own signature has this form")]
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let blob = |column| ColumnDef::new(column).binary().not_null().take();
+        let peers = Table::create()
+            .table(peer::Entity)
+            .col(ColumnDef::new(peer::Column::Peer).binary().not_null())
+            .col(ColumnDef::new(peer::Column::Account).binary().not_null())
+            .col(ColumnDef::new(peer::Column::Kind).integer().not_null())
+            .col(ColumnDef::new(peer::Column::Addrs).text().not_null())
+            .col(ColumnDef::new(peer::Column::Spaces).text())
+            .primary_key(Index::create().col(peer::Column::Peer).col(peer::Column::Account))
+            .to_owned();
+        manager.create_table(peers).await?;
+        let held = Table::create()
+            .table(held::Entity)
+            .col(blob(held::Column::Peer))
+            .col(ColumnDef::new(held::Column::Kind).integer().not_null())
+            .col(blob(held::Column::Scope))
+            .col(blob(held::Column::Tips))
+            .col(ColumnDef::new(held::Column::BehindSince).big_integer())
+            .primary_key(Index::create().col(held::Column::Peer).col(held::Column::Kind).col(held::Column::Scope))
+            .to_owned();
+        manager.create_table(held).await?;
+        let settings = Table::create()
+            .table(setting::Entity)
+            .col(ColumnDef::new(setting::Column::Name).text().not_null().primary_key())
+            .col(ColumnDef::new(setting::Column::Value).text().not_null())
+            .to_owned();
+        manager.create_table(settings).await
+    }
+}
+
+pub(super) mod peer {
+    use super::super::{Kind, Peer};
+    use crate::store::StoreError;
+    use policy_core::{PeerKey, SpaceId, UserId};
+    use sea_orm::Set;
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_peer")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub peer: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account: Vec<u8>,
+        pub kind: i32,
+        /// One a line.
+        pub addrs: String,
+        /// Space ids, one a line; null: all.
+        pub spaces: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    impl TryFrom<Model> for Peer {
+        type Error = StoreError;
+
+        fn try_from(row: Model) -> Result<Self, StoreError> {
+            let damaged = || StoreError("a row of sync_peer is damaged".to_owned());
+            let spaces = row.spaces.map(|all| all.lines().map(str::parse::<SpaceId>).collect::<Result<Vec<_>, _>>());
+            Ok(Peer {
+                key: PeerKey(row.peer.try_into().map_err(|_| damaged())?),
+                user: UserId::from_slice(&row.account).ok_or_else(damaged)?,
+                kind: if row.kind == 0 { Kind::Device } else { Kind::Replica },
+                addrs: row.addrs.lines().map(str::to_owned).collect(),
+                spaces: spaces.transpose().map_err(|_| damaged())?,
+            })
+        }
+    }
+
+    impl From<&Peer> for ActiveModel {
+        fn from(peer: &Peer) -> Self {
+            let lines = |spaces: &Vec<SpaceId>| spaces.iter().map(|id| format!("{id}\n")).collect::<String>();
+            ActiveModel {
+                peer: Set(peer.key.0.to_vec()),
+                account: Set(peer.user.as_bytes().to_vec()),
+                kind: Set(match peer.kind {
+                    Kind::Device => 0,
+                    Kind::Replica => 1,
+                }),
+                addrs: Set(peer.addrs.join("\n")),
+                spaces: Set(peer.spaces.as_ref().map(lines)),
+            }
+        }
+    }
+}
+
+pub(super) mod held {
+    use super::super::{tips_from_bytes, tips_to_bytes};
+    use crate::store::StoreError;
+    use policy_core::{PeerKey, SpaceId, Timestamp, UserId};
+    use sea_orm::Set;
+    use sea_orm::entity::prelude::*;
+    use sync_core::{Scope, Tips};
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_held")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub peer: Vec<u8>,
+        /// 0: an account, 1: a space.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub scope: Vec<u8>,
+        pub tips: Vec<u8>,
+        pub behind_since: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    type Parsed = ((PeerKey, Scope), Tips, Option<Timestamp>);
+
+    impl Model {
+        pub(in super::super) fn parse(self) -> Result<Parsed, StoreError> {
+            let damaged = || StoreError("a row of sync_held is damaged".to_owned());
+            let key = PeerKey(self.peer.try_into().map_err(|_| damaged())?);
+            let scope = match self.kind {
+                0 => UserId::from_slice(&self.scope).map(Scope::Account),
+                _ => SpaceId::from_slice(&self.scope).map(Scope::Space),
+            };
+            let tips = tips_from_bytes(&self.tips).ok_or_else(damaged)?;
+            Ok(((key, scope.ok_or_else(damaged)?), tips, self.behind_since.map(Timestamp)))
+        }
+    }
+
+    pub(in super::super) fn row(at: (PeerKey, Scope), tips: &Tips, since: Option<Timestamp>) -> ActiveModel {
+        let (kind, scope) = match at.1 {
+            Scope::Account(id) => (0, id.as_bytes().to_vec()),
+            Scope::Space(id) => (1, id.as_bytes().to_vec()),
+        };
+        ActiveModel {
+            peer: Set(at.0.0.to_vec()),
+            kind: Set(kind),
+            scope: Set(scope),
+            tips: Set(tips_to_bytes(tips)),
+            behind_since: Set(since.map(|at| at.0)),
+        }
+    }
+}
+
+pub(super) mod setting {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_setting")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub name: String,
+        pub value: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,159 @@
+//! A log whose owner holds keys: shared with the devices of its accounts and with their replicas.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use policy_core::{PeerKey, SpaceId, UserId};
+use sync_core::{Offer, Reason, Scope, Tips};
+use tokio::sync::broadcast;
+
+use crate::ledger::{Kind, Ledger, Peer};
+use crate::store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
+
+/// What sync asks of a vault.
+#[async_trait]
+pub trait Member: Send + Sync + 'static {
+    /// The accounts that this node holds a device of.
+    async fn accounts(&self) -> Result<Vec<UserId>, StoreError>;
+
+    /// The transport keys of the devices of an account that are enrolled and not revoked.
+    async fn transports(&self, user: UserId) -> Result<Vec<PeerKey>, StoreError>;
+
+    /// The spaces that an account owns.
+    async fn spaces(&self, user: UserId) -> Result<Vec<SpaceId>, StoreError>;
+
+    /// Whether the vault takes over a space that another device of `owner` offers.
+    async fn adopt(&self, owner: UserId, space: SpaceId) -> Result<bool, StoreError>;
+
+    /// What is on disk of a scope.
+    async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError>;
+
+    /// Rows in log order; see [`sync_core::Question::Read`].
+    async fn rows(
+        &self,
+        scope: Scope,
+        control: bool,
+        after: u64,
+        have: &Tips,
+        max_bytes: usize,
+    ) -> Result<Rows, StoreError>;
+
+    /// Verifies, stores, and returns after the fsync.
+    async fn ingest(&self, from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError>;
+
+    /// News of the log.
+    fn feed(&self) -> broadcast::Receiver<Moved>;
+}
+
+/// A vault as sessions see it.
+pub(crate) struct MemberStore {
+    pub(crate) vault: Arc<dyn Member>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) own: PeerKey,
+}
+
+impl MemberStore {
+    /// The scopes of a configured peer.
+    pub(crate) async fn scopes_of(&self, peer: &Peer) -> Result<Vec<Owned>, StoreError> {
+        let mut all = vec![Owned { scope: Scope::Account(peer.user), owner: peer.user }];
+        for space in self.vault.spaces(peer.user).await? {
+            if peer.spaces.as_ref().is_none_or(|some| some.contains(&space)) {
+                all.push(Owned { scope: Scope::Space(space), owner: peer.user });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The accounts of which the peer is an enrolled device.
+    async fn accounts_of(&self, key: PeerKey) -> Result<Vec<UserId>, StoreError> {
+        let mut all = Vec::new();
+        if key == self.own {
+            return Ok(all);
+        }
+        for user in self.vault.accounts().await? {
+            if self.vault.transports(user).await?.contains(&key) {
+                all.push(user);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn replica_of(&self, key: PeerKey) -> Result<Vec<Peer>, StoreError> {
+        let accounts = self.vault.accounts().await?;
+        let mine = |peer: &Peer| peer.key == key && peer.kind == Kind::Replica && accounts.contains(&peer.user);
+        Ok(self.ledger.peers().into_iter().filter(mine).collect())
+    }
+
+    async fn shares(&self, remote: Remote, scope: Scope) -> Result<bool, StoreError> {
+        Ok(self.shared_with(remote).await?.iter().any(|owned| owned.scope == scope))
+    }
+}
+
+#[async_trait]
+impl Store for MemberStore {
+    async fn knows(&self, remote: Remote) -> Result<bool, StoreError> {
+        Ok(!self.accounts_of(remote.key).await?.is_empty() || !self.replica_of(remote.key).await?.is_empty())
+    }
+
+    async fn shared_with(&self, remote: Remote) -> Result<Vec<Owned>, StoreError> {
+        let mut all = Vec::new();
+        for user in self.accounts_of(remote.key).await? {
+            let device = Peer { key: remote.key, user, kind: Kind::Device, addrs: Vec::new(), spaces: None };
+            all.extend(self.scopes_of(&device).await?);
+        }
+        for replica in self.replica_of(remote.key).await? {
+            all.extend(self.scopes_of(&replica).await?);
+        }
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    async fn admit(&self, remote: Remote, offers: &[Offer]) -> Result<Vec<Owned>, StoreError> {
+        // New spaces come from devices of their owner. A replica offers what we gave it, and what
+        // other devices of the account gave it: spaces whose genesis is then verified as any other.
+        let mut from = self.accounts_of(remote.key).await?;
+        from.extend(self.replica_of(remote.key).await?.into_iter().filter(|r| r.spaces.is_none()).map(|r| r.user));
+        let mut admitted = Vec::new();
+        for offer in offers {
+            if let Scope::Space(space) = offer.scope
+                && from.contains(&offer.owner)
+                && self.vault.adopt(offer.owner, space).await?
+            {
+                admitted.push(Owned { scope: offer.scope, owner: offer.owner });
+            }
+        }
+        Ok(admitted)
+    }
+
+    async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {
+        self.vault.tips(scope).await
+    }
+
+    async fn read(
+        &self,
+        remote: Remote,
+        scope: Scope,
+        control: bool,
+        after: u64,
+        have: &Tips,
+        max_bytes: usize,
+    ) -> Result<Option<Rows>, StoreError> {
+        if !self.shares(remote, scope).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.vault.rows(scope, control, after, have, max_bytes).await?))
+    }
+
+    async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
+        if !self.shares(remote, scope).await? {
+            return Ok(Stored { refused: Some(Reason::NotShared), ..Stored::default() });
+        }
+        self.vault.ingest(remote.key, scope, frames).await
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Moved> {
+        self.vault.feed()
+    }
+}

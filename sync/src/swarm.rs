@@ -1,0 +1,193 @@
+//! The libp2p side: TCP, Noise and Yamux, streams only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::ConnectedPoint;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
+use libp2p_stream::Control;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Identity, StartError};
+
+/// Connections in total, and with one peer.
+const CONNECTIONS: u32 = 256;
+const CONNECTIONS_PER_PEER: u32 = 4;
+/// Commands that wait for the swarm.
+const COMMANDS: usize = 64;
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    limits: connection_limits::Behaviour,
+    ping: ping::Behaviour,
+    stream: libp2p_stream::Behaviour,
+}
+
+enum Command {
+    Connect { peer: PeerId, addrs: Vec<Multiaddr>, done: oneshot::Sender<Result<(), String>> },
+    Disconnect(PeerId),
+}
+
+/// Connections of each peer: how many, and how many not over loopback.
+type Connected = Arc<Mutex<HashMap<PeerId, (usize, usize)>>>;
+
+/// A running swarm. It stops when the last handle is dropped.
+#[derive(Clone)]
+pub(crate) struct SwarmHandle {
+    commands: mpsc::Sender<Command>,
+    control: Control,
+    connected: Connected,
+    addrs: Arc<[Multiaddr]>,
+}
+
+impl SwarmHandle {
+    /// Listens on `listen` and runs until every handle is dropped.
+    pub(crate) async fn start(identity: &Identity, listen: &[Multiaddr]) -> Result<SwarmHandle, StartError> {
+        let fail = |addr: &Multiaddr, reason: String| StartError::Listen { addr: addr.to_string(), reason };
+        let limits = ConnectionLimits::default()
+            .with_max_established(Some(CONNECTIONS))
+            .with_max_pending_incoming(Some(CONNECTIONS))
+            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER));
+        let behaviour = Behaviour {
+            limits: connection_limits::Behaviour::new(limits),
+            ping: ping::Behaviour::default(),
+            stream: libp2p_stream::Behaviour::new(),
+        };
+        let control = behaviour.stream.new_control();
+        let mut swarm = SwarmBuilder::with_existing_identity(identity.keypair())
+            .with_tokio()
+            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+            .map_err(|error| StartError::Store(error.to_string()))?
+            .with_behaviour(|_| behaviour)
+            .map_err(|error| StartError::Store(error.to_string()))?
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(30)))
+            .build();
+        let mut addrs = Vec::new();
+        for addr in listen {
+            let id = swarm.listen_on(addr.clone()).map_err(|error| fail(addr, error.to_string()))?;
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::NewListenAddr { listener_id, address } if listener_id == id => {
+                        addrs.push(address.with(Protocol::P2p(*swarm.local_peer_id())));
+                        break;
+                    }
+                    SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == id => {
+                        return Err(fail(addr, reason.err().map_or_else(|| "closed".into(), |e| e.to_string())));
+                    }
+                    SwarmEvent::ListenerError { listener_id, error } if listener_id == id => {
+                        return Err(fail(addr, error.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let connected = Connected::default();
+        tokio::spawn(drive(swarm, receiver, Arc::clone(&connected)));
+        Ok(SwarmHandle { commands, control, connected, addrs: addrs.into() })
+    }
+
+    pub(crate) fn addrs(&self) -> &[Multiaddr] {
+        &self.addrs
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Whether every connection with the peer goes over loopback.
+    pub(crate) fn is_loopback(&self, peer: &PeerId) -> bool {
+        self.connected.lock().get(peer).is_some_and(|&(_, foreign)| foreign == 0)
+    }
+
+    /// Connects to a peer unless it is connected. Whoever answers must hold the peer's key.
+    pub(crate) async fn connect(&self, peer: PeerId, addrs: Vec<Multiaddr>) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        let stopped = || "stopped".to_owned();
+        self.commands.send(Command::Connect { peer, addrs, done }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    pub(crate) async fn disconnect(&self, peer: PeerId) {
+        // A swarm that has stopped has closed its connections.
+        let _ = self.commands.send(Command::Disconnect(peer)).await;
+    }
+}
+
+fn is_loopback(endpoint: &ConnectedPoint) -> bool {
+    let remote = match endpoint {
+        ConnectedPoint::Dialer { address, .. } => address,
+        ConnectedPoint::Listener { send_back_addr, .. } => send_back_addr,
+    };
+    remote.iter().next().is_some_and(|part| match part {
+        Protocol::Ip4(ip) => ip.is_loopback(),
+        Protocol::Ip6(ip) => ip.is_loopback(),
+        _ => false,
+    })
+}
+
+async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command>, connected: Connected) {
+    let mut waiting: HashMap<PeerId, Vec<oneshot::Sender<Result<(), String>>>> = HashMap::new();
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Disconnect(peer)) => {
+                    let _ = swarm.disconnect_peer_id(peer);
+                }
+                Some(Command::Connect { peer, done, .. }) if swarm.is_connected(&peer) => {
+                    let _ = done.send(Ok(()));
+                }
+                Some(Command::Connect { peer, addrs, done }) => {
+                    let options = DialOpts::peer_id(peer)
+                        .addresses(addrs)
+                        .condition(PeerCondition::DisconnectedAndNotDialing)
+                        .build();
+                    match swarm.dial(options) {
+                        Ok(()) | Err(libp2p::swarm::DialError::DialPeerConditionFalse(_)) => {
+                            waiting.entry(peer).or_default().push(done);
+                        }
+                        Err(error) => {
+                            let _ = done.send(Err(error.to_string()));
+                        }
+                    }
+                }
+            },
+            event = swarm.select_next_some() => match event {
+                SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                    let foreign = usize::from(!is_loopback(&endpoint));
+                    let mut connected = connected.lock();
+                    let entry = connected.entry(peer_id).or_default();
+                    entry.0 += 1;
+                    entry.1 += foreign;
+                    for done in waiting.remove(&peer_id).into_iter().flatten() {
+                        let _ = done.send(Ok(()));
+                    }
+                }
+                SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, .. } => {
+                    let foreign = usize::from(!is_loopback(&endpoint));
+                    let mut connected = connected.lock();
+                    if num_established == 0 {
+                        connected.remove(&peer_id);
+                    } else if let Some(entry) = connected.get_mut(&peer_id) {
+                        entry.0 = entry.0.saturating_sub(1);
+                        entry.1 = entry.1.saturating_sub(foreign);
+                    }
+                }
+                SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                    for done in waiting.remove(&peer).into_iter().flatten() {
+                        let _ = done.send(Err(error.to_string()));
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+}
