@@ -56,6 +56,8 @@ pub(crate) struct Sending {
     pub(crate) blocked: BTreeSet<(Lane, DeviceId)>,
     /// Refusals since the peer last acknowledged something.
     pub(crate) setbacks: u32,
+    /// Moved by every step back: a row read before it was read from the old place.
+    pub(crate) generation: u64,
     /// Nothing is sent until then.
     pub(crate) paused_until: Option<Timestamp>,
 }
@@ -77,6 +79,7 @@ impl Sending {
 
     /// Reads again from the start of the log, leaving out what the peer holds or is being sent.
     pub(crate) fn rewind(&mut self) {
+        self.generation += 1;
         let mut sent = Tips::clone(&self.acked);
         for batch in &self.inflight {
             for &tip in &batch.tips {
@@ -86,6 +89,16 @@ impl Sending {
         self.sent = Arc::new(sent);
         self.control = Cursor { after: 0, more: true };
         self.data = Cursor { after: 0, more: true };
+    }
+
+    /// Whether something is owed, by a chain that is sent at all, and nothing is under way.
+    pub(crate) fn is_stuck(&self, mine: &Tips) -> bool {
+        self.inflight.is_empty()
+            && !self.control.more
+            && !self.data.more
+            && mine.iter().any(|tip| {
+                !self.blocked.contains(&(tip.lane, tip.device)) && self.acked.seq(tip.lane, tip.device) < tip.seq
+            })
     }
 
     /// The local log has more.

@@ -65,7 +65,8 @@ pub enum Answer {
         stored: Vec<Tip>,
         /// Why the frame after them is not.
         refused: Option<Reason>,
-        /// A commit that the log holds at the number of another one among the frames.
+        /// A commit that the log holds, and another one at its number: among the frames, or named by
+        /// one of them as the commit before it.
         fork: Option<(Tip, CommitId)>,
     },
     /// The store failed, or the peer may not have this any more.
@@ -117,7 +118,7 @@ struct Scoped {
 #[derive(Debug)]
 enum Asked {
     Admit,
-    Read { scope: Scope, tier: Tier },
+    Read { scope: Scope, tier: Tier, generation: u64 },
     Store { scope: Scope, batch: u64, bytes: usize },
 }
 
@@ -260,9 +261,9 @@ impl Session {
                 }
             }
             (Asked::Admit, _) => {}
-            (Asked::Read { scope, tier }, answer) => {
+            (Asked::Read { scope, tier, generation }, answer) => {
                 self.reading = false;
-                self.on_read(scope, tier, answer, now);
+                self.on_read((scope, tier, generation), answer, now);
             }
             (Asked::Store { scope, batch, bytes }, answer) => {
                 self.storing_bytes -= bytes;
@@ -422,6 +423,9 @@ impl Session {
                 self.out.push_back(Message::AskTips(offer.scope));
             } else if sending.paused_until.is_none() {
                 sending.wake(&scoped.mine);
+                if sending.is_stuck(&scoped.mine) {
+                    sending.rewind();
+                }
             }
         }
         strange.truncate(self.limits.scopes.saturating_sub(self.scopes.len()));
@@ -620,11 +624,17 @@ impl Session {
         let scoped = self.scopes.get_mut(&scope)?;
         let after = scoped.sending.cursor(tier).after;
         let have = Arc::clone(&scoped.sending.sent);
+        let generation = scoped.sending.generation;
         let control = tier != Tier::SpaceData;
         self.reading = true;
         self.last_read = Some(scope);
         let max_bytes = self.limits.batch_bytes;
-        Some(self.ask(Asked::Read { scope, tier }, Question::Read { scope, control, after, have, max_bytes }))
+        Some(
+            self.ask(
+                Asked::Read { scope, tier, generation },
+                Question::Read { scope, control, after, have, max_bytes },
+            ),
+        )
     }
 
     fn next_due(&self, now: Timestamp) -> Option<(Scope, Tier)> {
@@ -658,11 +668,12 @@ impl Session {
         None
     }
 
-    fn on_read(&mut self, scope: Scope, tier: Tier, answer: Answer, now: Timestamp) {
+    fn on_read(&mut self, asked: (Scope, Tier, u64), answer: Answer, now: Timestamp) {
+        let (scope, tier, generation) = asked;
         let pause = self.limits.announce_us;
         let Some(scoped) = self.scopes.get_mut(&scope) else { return };
         let sending = &mut scoped.sending;
-        if !sending.known {
+        if !sending.known || sending.generation != generation {
             // The session went back while the store read: this is from the old place.
             return;
         }
