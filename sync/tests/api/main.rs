@@ -1,5 +1,6 @@
 //! Nodes on loopback, through the public API.
 
+mod hostile;
 mod memory;
 
 use std::sync::Arc;
