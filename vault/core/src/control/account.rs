@@ -1,0 +1,151 @@
+//! The control lane of an account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cid::Cid;
+use policy_core::{DeviceId, PeerKey, UserId};
+
+use super::Heads;
+use crate::cbor::{CborError, Reader, Writer};
+use crate::commit::{Kind, head_of};
+use crate::frame::{Entry, Frame, FrameError, Verified};
+use crate::identity::{DeviceKeys, enrollable};
+
+/// The author of entries that the account's root key signs.
+const ROOT: DeviceId = DeviceId::from_bytes([0; 16]);
+
+/// An account as its control lane has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountLane {
+    pub user: UserId,
+    root: [u8; 32],
+    devices: BTreeMap<DeviceId, DeviceKeys>,
+    /// Hashes of the one-time codes by which devices came.
+    consumed: BTreeSet<[u8; 32]>,
+    pub heads: Heads,
+}
+
+/// The body of an account's genesis: root public key and 16 random bytes.
+pub(crate) fn genesis_body(root: &[u8; 32], random: &[u8; 16]) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.array(2).bytes(root).bytes(random);
+    w.into_bytes()
+}
+
+/// The body of a device's enrolment: its keys, and the hash of the code that it came by (none for
+/// the first, which the root key signs).
+pub(crate) fn device_body(keys: &DeviceKeys, code: Option<&[u8; 32]>) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.array(5).bytes(keys.id.as_bytes()).bytes(&keys.sign).bytes(&keys.kem).bytes(&keys.transport.0);
+    w.optional(code, |w, code| {
+        w.bytes(code);
+    });
+    w.into_bytes()
+}
+
+fn read_genesis(body: &[u8]) -> Result<[u8; 32], CborError> {
+    let mut r = Reader::new(body);
+    r.array_of(2)?;
+    let root = r.array_bytes()?;
+    let _: [u8; 16] = r.array_bytes()?;
+    r.end()?;
+    Ok(root)
+}
+
+fn read_device(body: &[u8]) -> Result<(DeviceKeys, Option<[u8; 32]>), CborError> {
+    let mut r = Reader::new(body);
+    r.array_of(5)?;
+    let keys = DeviceKeys {
+        id: DeviceId::from_bytes(r.array_bytes()?),
+        sign: r.array_bytes()?,
+        kem: r.array_bytes()?,
+        transport: PeerKey(r.array_bytes()?),
+    };
+    let code = r.optional(|r| r.array_bytes())?;
+    r.end()?;
+    Ok((keys, code))
+}
+
+impl AccountLane {
+    pub fn device(&self, id: DeviceId) -> Option<&DeviceKeys> {
+        self.devices.get(&id)
+    }
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceKeys> {
+        self.devices.values()
+    }
+    /// Whether a device has come by the code with this hash.
+    pub fn has_consumed(&self, code: &[u8; 32]) -> bool {
+        self.consumed.contains(code)
+    }
+
+    /// Verifies a frame of an account's control lane and folds it. `held`: the account as known so
+    /// far; `tip`: the end of the device's chain that is held.
+    pub fn admit(
+        held: Option<&AccountLane>,
+        bytes: Vec<u8>,
+        tip: Option<(u64, Cid)>,
+    ) -> Result<(AccountLane, Verified<Frame>), FrameError> {
+        let frame = Frame::decode(&bytes)?;
+        if !frame.lane.eq(&crate::tags::LaneTag::CONTROL) {
+            return Err(FrameError::Rule("an account has a control lane only"));
+        }
+        let mut lane = match held {
+            Some(lane) => lane.clone(),
+            None => Self::from_genesis(&frame)?,
+        };
+        let key = if frame.txn.device == ROOT {
+            lane.root
+        } else {
+            lane.devices.get(&frame.txn.device).ok_or(FrameError::Device)?.sign
+        };
+        let verified = frame.verify(bytes, &key, tip)?;
+        for (n, entry) in verified.get().entries.iter().enumerate() {
+            lane.fold(entry, held.is_none() && n == 0)?;
+        }
+        if lane.devices.is_empty() {
+            return Err(FrameError::Rule("an account without a device"));
+        }
+        Ok((lane, verified))
+    }
+
+    fn from_genesis(frame: &Frame) -> Result<Self, FrameError> {
+        let first = frame.first();
+        if first.commit.kind != Kind::AccountGenesis {
+            return Err(FrameError::Gap { seq: first.commit.seq });
+        }
+        let root = read_genesis(&first.parts[0])?;
+        let user = UserId::from_bytes(head_of(&first.cid));
+        if frame.space.as_bytes() != user.as_bytes() || !enrollable(&root) || first.commit.device != ROOT {
+            return Err(FrameError::Rule("not the genesis of this account"));
+        }
+        Ok(AccountLane { user, root, devices: BTreeMap::new(), consumed: BTreeSet::new(), heads: Heads::default() })
+    }
+
+    fn fold(&mut self, entry: &Entry, genesis: bool) -> Result<(), FrameError> {
+        let commit = &entry.commit;
+        match commit.kind {
+            Kind::AccountGenesis if genesis => {}
+            Kind::AddDevice => {
+                let (keys, code) = read_device(&entry.parts[0])?;
+                let by_root = commit.device == ROOT;
+                if by_root != self.devices.is_empty() || by_root != code.is_none() {
+                    return Err(FrameError::Rule(
+                        "the root key enrols the first device, devices with a code the others",
+                    ));
+                }
+                if self.devices.contains_key(&keys.id) || keys.id == ROOT || !enrollable(&keys.sign) {
+                    return Err(FrameError::Rule("a device that may not be enrolled"));
+                }
+                if let Some(code) = code
+                    && !self.consumed.insert(code)
+                {
+                    return Err(FrameError::Rule("a code that was used before"));
+                }
+                self.devices.insert(keys.id, keys);
+            }
+            _ => return Err(FrameError::Rule("an account's lane holds its genesis and its devices")),
+        }
+        self.heads.advance(entry.cid, &commit.parents, commit.height);
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! The frame: the commits and parts of one transaction in one lane, as a log keeps them in one row
+//! and as they travel. Raw bytes become a [`Frame`] by parsing and a [`Verified`] frame by checking
+//! hashes, chain and signature; only the latter can be stored.
+
+use cid::Cid;
+use policy_core::SpaceId;
+use sha2::{Digest, Sha256};
+
+use crate::cbor::{CborError, Reader, Writer};
+use crate::commit::{Commit, CommitError, MAX_COMMIT, MAX_PARTS, VERSION, cid_of};
+use crate::seal::MAX_PART;
+use crate::tags::LaneTag;
+use crate::txn::{MAX_COMMITS, SignedTxn};
+
+/// The largest frame.
+pub const MAX_FRAME: usize = 16 * 1024 * 1024;
+const MAX_RECORD: usize = 128 * 1024;
+
+/// One commit of a frame with its parts, in the order in which the commit names them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub commit: Commit,
+    pub cid: Cid,
+    pub parts: Vec<Vec<u8>>,
+}
+
+/// A parsed frame. Nothing of it is verified yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    pub space: SpaceId,
+    pub lane: LaneTag,
+    pub txn: SignedTxn,
+    pub entries: Vec<Entry>,
+}
+
+/// Something whose hashes, chain, signature and authority have been checked. Only this crate makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified<T> {
+    inner: T,
+    bytes: Vec<u8>,
+}
+
+impl<T> Verified<T> {
+    pub fn get(&self) -> &T {
+        &self.inner
+    }
+    /// The bytes that were verified.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    pub fn into_parts(self) -> (T, Vec<u8>) {
+        (self.inner, self.bytes)
+    }
+}
+
+/// Why a frame is refused. `Gap` may heal by itself, when what comes before arrives; the others not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("the frame is malformed: {0}")]
+    Malformed(#[from] CborError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("the frame is too large: {0} bytes")]
+    TooLarge(usize),
+    #[error("a part does not have the hash that its commit names")]
+    Part,
+    #[error("the commits do not form a chain: {0}")]
+    Chain(&'static str),
+    #[error("commits before number {seq} are missing")]
+    Gap { seq: u64 },
+    #[error("the signature does not verify")]
+    Signature,
+    #[error("the device is not enrolled")]
+    Device,
+    #[error("the entry breaks a rule: {0}")]
+    Rule(&'static str),
+}
+
+impl Frame {
+    /// The bytes of a frame of these entries.
+    pub fn assemble<'a>(
+        space: SpaceId,
+        lane: LaneTag,
+        record: &[u8],
+        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [Vec<u8>])>,
+    ) -> Vec<u8> {
+        let mut w = Writer::with_capacity(4_096);
+        w.array(5).uint(VERSION).bytes(space.as_bytes()).bytes(&lane.0).bytes(record).array(entries.len());
+        for (commit, parts) in entries {
+            w.array(2).bytes(commit).array(parts.len());
+            for part in parts {
+                w.bytes(part);
+            }
+        }
+        w.into_bytes()
+    }
+
+    /// Parses, and checks what the frame itself shows: sizes, part hashes, one chain that ends where
+    /// the transaction record says.
+    pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+        if bytes.len() > MAX_FRAME {
+            return Err(FrameError::TooLarge(bytes.len()));
+        }
+        let mut r = Reader::new(bytes);
+        r.array_of(5)?;
+        match r.uint()? {
+            VERSION => {}
+            other => return Err(CommitError::Version(other).into()),
+        }
+        let space = SpaceId::from_bytes(r.array_bytes()?);
+        let lane = LaneTag(r.array_bytes()?);
+        let txn = SignedTxn::decode(r.bytes(MAX_RECORD)?)?;
+        let mut entries = Vec::new();
+        for _ in 0..r.array(MAX_COMMITS)? {
+            r.array_of(2)?;
+            let bytes = r.bytes(MAX_COMMIT)?;
+            let commit = Commit::decode(bytes)?;
+            let mut parts = Vec::new();
+            for _ in 0..r.array(MAX_PARTS)? {
+                parts.push(r.bytes(MAX_PART)?.to_vec());
+            }
+            if parts.len() != commit.parts.len()
+                || parts.iter().zip(&commit.parts).any(|(part, named)| {
+                    part.len() != named.len as usize || <[u8; 32]>::from(Sha256::digest(part)) != named.hash
+                })
+            {
+                return Err(FrameError::Part);
+            }
+            entries.push(Entry { commit, cid: cid_of(bytes), parts });
+        }
+        r.end()?;
+        let frame = Frame { space, lane, txn, entries };
+        frame.check_chain()?;
+        Ok(frame)
+    }
+
+    fn check_chain(&self) -> Result<(), FrameError> {
+        let rule = |holds: bool, what| if holds { Ok(()) } else { Err(FrameError::Chain(what)) };
+        let tip = self.txn.tip(self.lane).ok_or(FrameError::Chain("the transaction does not name the lane"))?;
+        let last = self.entries.last().ok_or(FrameError::Chain("a frame without commits"))?;
+        rule(self.txn.space == self.space, "the transaction is of another space")?;
+        rule(tip.seq == last.commit.seq && tip.cid == last.cid, "the transaction names another end")?;
+        for entry in &self.entries {
+            let commit = &entry.commit;
+            let genesis =
+                commit.kind == crate::commit::Kind::AccountGenesis || commit.kind == crate::commit::Kind::SpaceGenesis;
+            let named = if genesis { SpaceId::from_bytes([0; 16]) } else { self.space };
+            rule(commit.space == named, "a commit of another space")?;
+            rule(commit.lane == self.lane && commit.txn == self.txn.txn, "a commit of another transaction")?;
+            rule(commit.device == self.txn.device, "a commit of another device")?;
+        }
+        for pair in self.entries.windows(2) {
+            let (a, b) = (&pair[0], &pair[1]);
+            rule(b.commit.seq == a.commit.seq + 1 && b.commit.prev == Some(a.cid), "a break within the frame")?;
+            rule(b.commit.hlc > a.commit.hlc, "a clock that does not grow")?;
+        }
+        Ok(())
+    }
+
+    pub fn first(&self) -> &Entry {
+        &self.entries[0]
+    }
+    pub fn last(&self) -> &Entry {
+        &self.entries[self.entries.len() - 1]
+    }
+
+    /// Verifies against the key of the frame's device and the end of its chain as it is held.
+    /// `bytes` are those that were decoded.
+    pub(crate) fn verify(
+        self,
+        bytes: Vec<u8>,
+        key: &[u8; 32],
+        tip: Option<(u64, Cid)>,
+    ) -> Result<Verified<Frame>, FrameError> {
+        let first = &self.first().commit;
+        let (seq, prev) = tip.map_or((0, None), |(seq, cid)| (seq, Some(cid)));
+        if first.seq > seq + 1 {
+            return Err(FrameError::Gap { seq: first.seq });
+        }
+        if first.seq <= seq || first.prev != prev {
+            return Err(FrameError::Chain("it does not continue the chain that is held"));
+        }
+        if !self.txn.verify(key) {
+            return Err(FrameError::Signature);
+        }
+        Ok(Verified { inner: self, bytes })
+    }
+}
