@@ -1,0 +1,125 @@
+//! The two SQL databases of a node, opened as they must be.
+//!
+//! `node.db` (control plane, encrypted as a whole) and `log.db` (sealed rows). Both run with
+//! `synchronous = FULL`; the log's setting is read back, because a log that does not wait for the
+//! disk would acknowledge what a power cut takes away.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+
+use crate::keyring::NodeKey;
+
+/// The file of the node database.
+pub const NODE_FILE: &str = "node.db";
+/// The file of the log.
+pub const LOG_FILE: &str = "log.db";
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("{file} cannot be opened: {source}. If it is damaged, put it back from your backup; nothing was changed")]
+    Open { file: &'static str, source: DbErr },
+    #[error("{file} does not wait for the disk (synchronous = {level}); refusing to acknowledge writes")]
+    NotDurable { file: &'static str, level: i64 },
+}
+
+async fn open_file(
+    dir: &Path,
+    file: &'static str,
+    key: Option<String>,
+    connections: u32,
+) -> Result<DatabaseConnection, DatabaseError> {
+    let path = dir.join(file);
+    let synchronous = synchronous();
+    let mut options = ConnectOptions::new("sqlite://node");
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .connect_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(60))
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .test_before_acquire(false)
+        .sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(move |sqlite| {
+        let mut sqlite = sqlite
+            .filename(&path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(30))
+            .pragma("temp_store", "MEMORY")
+            .pragma("journal_mode", "WAL")
+            .pragma("synchronous", synchronous);
+        if let Some(key) = &key {
+            sqlite = sqlite
+                .pragma("key", key.clone())
+                .pragma("cipher_log_level", "NONE")
+                .pragma("cipher_hmac_algorithm", "HMAC_SHA256");
+        } else {
+            sqlite = sqlite.pragma("wal_autocheckpoint", "4000");
+        }
+        sqlite
+    });
+    let open = |source| DatabaseError::Open { file, source };
+    let db = Database::connect(options).await.map_err(open)?;
+    let one = |sql: &'static str| Statement::from_string(db.get_database_backend(), sql);
+    db.query_one_raw(one("SELECT count(*) FROM sqlite_master")).await.map_err(open)?;
+    let level: i64 = match db.query_one_raw(one("PRAGMA synchronous")).await.map_err(open)? {
+        Some(row) => row.try_get_by_index(0).map_err(open)?,
+        None => -1,
+    };
+    if level != 2 && synchronous == "FULL" {
+        return Err(DatabaseError::NotDurable { file, level });
+    }
+    // Frames after a failed fsync may live only in the page cache: what is acknowledged from here on
+    // rests on pages that are in the file.
+    db.execute_raw(one("PRAGMA wal_checkpoint(TRUNCATE)")).await.map_err(open)?;
+    Ok(db)
+}
+
+/// `FULL`, always: but for the test that shows that the durability check can fail.
+fn synchronous() -> &'static str {
+    if std::env::var_os("ALLOD_TEST_LOG_WITHOUT_FSYNC").is_some() { "OFF" } else { "FULL" }
+}
+
+/// Opens (creates) the node database, encrypted under the node key.
+pub async fn open_node(dir: &Path, key: &NodeKey) -> Result<DatabaseConnection, DatabaseError> {
+    let hex = data_encoding::HEXLOWER.encode(&*key.derive("node database"));
+    open_file(dir, NODE_FILE, Some(format!("\"x'{hex}'\"")), 4).await
+}
+
+/// Opens (creates) the log: its rows are sealed, so the file itself is not encrypted.
+pub async fn open_log(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
+    open_file(dir, LOG_FILE, None, 2).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_node_database_opens_under_its_key_only_and_shows_no_plaintext() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (key, other) = (NodeKey::create(a.path()).unwrap(), NodeKey::create(b.path()).unwrap());
+        let db = open_node(a.path(), &key).await.unwrap();
+        db.execute_unprepared("CREATE TABLE t(x); INSERT INTO t VALUES ('canary-in-the-node-database')").await.unwrap();
+        db.close().await.unwrap();
+        let bytes = std::fs::read(a.path().join(NODE_FILE)).unwrap();
+        assert!(bytes.len() > 4_000);
+        assert!(!bytes.windows(6).any(|w| w == b"canary" || w == b"SQLite"));
+        assert!(matches!(open_node(a.path(), &other).await, Err(DatabaseError::Open { .. })));
+        let db = open_node(a.path(), &key).await.unwrap();
+        let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), "SELECT x FROM t")).await.unwrap();
+        assert_eq!(row.unwrap().try_get_by_index::<String>(0).unwrap(), "canary-in-the-node-database");
+    }
+
+    #[tokio::test]
+    async fn the_log_waits_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open_log(dir.path()).await.unwrap();
+        let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), "PRAGMA synchronous")).await;
+        assert_eq!(row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap(), 2);
+    }
+}

@@ -1,0 +1,198 @@
+//! The node key, the lock on the data directory, and what is sealed under the key.
+//!
+//! The node key is 32 random bytes in `DIR/node.key` (0600), or those bytes sealed under a passphrase
+//! (Argon2id is the gateway's: it hands the derived key in). A missing or wrong key is a refusal,
+//! never a new key: everything on the node hangs on it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use zeroize::Zeroizing;
+
+const KEY_FILE: &str = "node.key";
+const LOCK_FILE: &str = "node.lock";
+
+/// Why a data directory cannot be used. The words in front of the colon are stable codes.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    #[error("already_a_node: {0} already holds a node; choose an empty directory")]
+    AlreadyANode(PathBuf),
+    #[error("not_a_node: {0} does not hold a node; run `allod init` first")]
+    NotANode(PathBuf),
+    #[error("data_dir_in_use: a node is running on {0}; stop it first")]
+    InUse(PathBuf),
+    #[error("node_key_missing: {0} is missing; put it back from your backup, nothing was changed")]
+    KeyMissing(PathBuf),
+    #[error("node_key_damaged: {0} is not a node key; put it back from your backup, nothing was changed")]
+    KeyDamaged(PathBuf),
+    #[error("node_key_exposed: {0} can be read by others; run `chmod 600` on it")]
+    KeyExposed(PathBuf),
+    #[error("io: {path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DirectoryError + '_ {
+    move |source| DirectoryError::Io { path: path.to_owned(), source }
+}
+
+/// The exclusive right to a data directory; released when dropped or when the process ends.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Creates the directory if it is missing, with access for its owner only.
+    pub fn take(dir: &Path) -> Result<Self, DirectoryError> {
+        if !dir.exists() {
+            std::fs::create_dir_all(dir).map_err(io(dir))?;
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
+        }
+        let path = dir.join(LOCK_FILE);
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DirectoryLock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(DirectoryError::InUse(dir.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => Err(DirectoryError::Io { path, source }),
+        }
+    }
+}
+
+/// The key under which everything that the node keeps for itself is sealed.
+#[derive(Clone)]
+pub struct NodeKey(Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NodeKey(…)")
+    }
+}
+
+/// Something that was sealed under the node key does not open: another key, or damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what this node sealed does not open with its key")]
+pub struct UnsealError;
+
+impl NodeKey {
+    /// Whether the directory holds a node.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(KEY_FILE).exists() || dir.join(crate::database::NODE_FILE).exists()
+    }
+
+    /// Makes the key of a new node.
+    pub fn create(dir: &Path) -> Result<Self, DirectoryError> {
+        if Self::exists(dir) {
+            return Err(DirectoryError::AlreadyANode(dir.to_owned()));
+        }
+        let path = dir.join(KEY_FILE);
+        let mut key = Zeroizing::new([0u8; 32]);
+        getrandom::fill(&mut *key)
+            .map_err(|_| DirectoryError::Io { path: path.clone(), source: std::io::Error::other("no randomness") })?;
+        let text = Zeroizing::new(format!("allod-node-key-1 {}\n", data_encoding::HEXLOWER.encode(&*key)));
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(io(&path))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&path))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io(dir))?;
+        Ok(NodeKey(key))
+    }
+
+    /// Reads the key of a node.
+    pub fn load(dir: &Path) -> Result<Self, DirectoryError> {
+        if !Self::exists(dir) {
+            return Err(DirectoryError::NotANode(dir.to_owned()));
+        }
+        let path = dir.join(KEY_FILE);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(DirectoryError::KeyMissing(path)),
+            Err(source) => return Err(DirectoryError::Io { path, source }),
+        };
+        if file.metadata().map_err(io(&path))?.permissions().mode() & 0o077 != 0 {
+            return Err(DirectoryError::KeyExposed(path));
+        }
+        let mut text = Zeroizing::new(String::new());
+        Read::by_ref(&mut file)
+            .take(1_024)
+            .read_to_string(&mut text)
+            .map_err(|_| DirectoryError::KeyDamaged(path.clone()))?;
+        text.trim()
+            .strip_prefix("allod-node-key-1 ")
+            .and_then(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok())
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .map(|key| NodeKey(Zeroizing::new(key)))
+            .ok_or(DirectoryError::KeyDamaged(path))
+    }
+
+    /// A key for one purpose.
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut hash = blake3::Hasher::new_keyed(&self.0);
+        hash.update(b"allod/node/v1\0").update(purpose.as_bytes());
+        Zeroizing::new(*hash.finalize().as_bytes())
+    }
+
+    /// Seals a secret for one place (XChaCha20-Poly1305, random nonce in front). `place` binds it.
+    pub fn seal(&self, place: &[u8], secret: &[u8]) -> Vec<u8> {
+        let mut nonce = [0u8; 24];
+        getrandom::fill(&mut nonce).expect("the system gives randomness");
+        let cipher = XChaCha20Poly1305::new((&*self.derive("seal")).into());
+        let mut sealed = nonce.to_vec();
+        let payload = Payload { msg: secret, aad: place };
+        sealed.extend(cipher.encrypt((&nonce).into(), payload).expect("secrets are short"));
+        sealed
+    }
+
+    pub fn unseal(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        let (nonce, ct) = sealed.split_first_chunk::<24>().ok_or(UnsealError)?;
+        let cipher = XChaCha20Poly1305::new((&*self.derive("seal")).into());
+        cipher.decrypt(nonce.into(), Payload { msg: ct, aad: place }).map(Zeroizing::new).map_err(|_| UnsealError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_never_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::NotANode(_))));
+        let key = NodeKey::create(dir.path()).unwrap();
+        assert!(matches!(NodeKey::create(dir.path()), Err(DirectoryError::AlreadyANode(_))));
+        assert_eq!(*NodeKey::load(dir.path()).unwrap().0, *key.0);
+        let path = dir.path().join(KEY_FILE);
+        std::fs::write(dir.path().join(crate::database::NODE_FILE), b"x").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyExposed(_))));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "allod-node-key-1 00\n").unwrap();
+        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyDamaged(_))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyMissing(_))));
+        assert!(matches!(NodeKey::create(dir.path()), Err(DirectoryError::AlreadyANode(_))));
+    }
+
+    #[test]
+    fn one_process_holds_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirectoryLock::take(dir.path()).unwrap();
+        assert!(matches!(DirectoryLock::take(dir.path()), Err(DirectoryError::InUse(_))));
+        drop(held);
+        DirectoryLock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_sealed_opens_at_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::create(dir.path()).unwrap();
+        let mut sealed = key.seal(b"here", b"secret");
+        assert_eq!(&key.unseal(b"here", &sealed).unwrap()[..], b"secret");
+        assert!(key.unseal(b"there", &sealed).is_err());
+        sealed[30] ^= 1;
+        assert!(key.unseal(b"here", &sealed).is_err());
+        assert!(key.unseal(b"here", b"short").is_err());
+    }
+}

@@ -1,0 +1,266 @@
+//! The log: verified frames, append-only, one row each, in one order per scope.
+//!
+//! A scope is an account's control lane or a space with all its lanes. Rows are sealed and carry
+//! their own proof; the table beside them (the end of every chain) is a projection that is written
+//! in the same transaction.
+
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cid::Cid;
+use parking_lot::Mutex;
+use policy_core::{DeviceId, SpaceId, UserId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use vault_core::commit::{cid_from_digest, digest_of};
+use vault_core::tags::LaneTag;
+
+pub use table::Migrator;
+
+/// What has one order: the control lane of an account, or a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    Account(UserId),
+    Space(SpaceId),
+}
+
+impl Scope {
+    fn bytes(self) -> Vec<u8> {
+        let (kind, id) = match self {
+            Scope::Account(id) => (0, *id.as_bytes()),
+            Scope::Space(id) => (1, *id.as_bytes()),
+        };
+        let mut bytes = Vec::with_capacity(17);
+        bytes.push(kind);
+        bytes.extend_from_slice(&id);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (kind, id) = bytes.split_first()?;
+        let id: [u8; 16] = id.try_into().ok()?;
+        match kind {
+            0 => Some(Scope::Account(UserId::from_bytes(id))),
+            1 => Some(Scope::Space(SpaceId::from_bytes(id))),
+            _ => None,
+        }
+    }
+}
+
+/// A frame that may be stored: it comes out of `vault_core`'s builder or verification.
+#[derive(Debug, Clone)]
+pub struct NewRow {
+    pub scope: Scope,
+    pub lane: LaneTag,
+    pub device: DeviceId,
+    pub first: u64,
+    pub last: u64,
+    pub tip: Cid,
+    pub body: Vec<u8>,
+}
+
+impl NewRow {
+    /// The row of a frame that this node built itself.
+    pub fn built(scope: Scope, frame: vault_core::build::SealedFrame) -> Self {
+        NewRow {
+            scope,
+            lane: frame.lane,
+            device: frame.device,
+            first: frame.first,
+            last: frame.tip.seq,
+            tip: frame.tip.cid,
+            body: frame.bytes,
+        }
+    }
+
+    /// The row of a frame that came from elsewhere and was verified.
+    pub fn verified(scope: Scope, frame: vault_core::frame::Verified<vault_core::frame::Frame>) -> Self {
+        let (frame, body) = frame.into_parts();
+        let last = frame.last();
+        NewRow {
+            scope,
+            lane: frame.lane,
+            device: frame.txn.device,
+            first: frame.first().commit.seq,
+            last: last.commit.seq,
+            tip: last.cid,
+            body,
+        }
+    }
+}
+
+/// A row as it lies in the log.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub position: u64,
+    pub lane: LaneTag,
+    pub device: DeviceId,
+    pub first: u64,
+    pub last: u64,
+    pub body: Vec<u8>,
+}
+
+/// The end of every chain of a scope: number and CID by lane and device.
+pub type Chains = HashMap<(LaneTag, DeviceId), (u64, Cid)>;
+
+/// The log of a node.
+#[derive(Clone)]
+pub struct Log {
+    db: DatabaseConnection,
+    heads: Arc<Mutex<HashMap<Scope, Head>>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Head {
+    position: u64,
+    chains: Chains,
+}
+
+impl Log {
+    /// Runs the log's migrations and reads where every scope stands.
+    pub async fn open(db: DatabaseConnection) -> Result<Self, DbErr> {
+        Migrator::up(&db, None).await?;
+        let mut heads: HashMap<Scope, Head> = HashMap::new();
+        for tip in table::tip::Entity::find().all(&db).await? {
+            let unreadable = || DbErr::Custom("a tip of the log is unreadable".into());
+            let scope = Scope::from_bytes(&tip.scope).ok_or_else(unreadable)?;
+            let key = (
+                LaneTag(tip.lane.try_into().map_err(|_| unreadable())?),
+                DeviceId::from_slice(&tip.device).ok_or_else(unreadable)?,
+            );
+            let digest: [u8; 32] = tip.commit.try_into().map_err(|_| unreadable())?;
+            let head = heads.entry(scope).or_default();
+            head.position = head.position.max(tip.position as u64);
+            head.chains.insert(key, (tip.seq as u64, cid_from_digest(digest)));
+        }
+        Ok(Log { db, heads: Arc::new(Mutex::new(heads)) })
+    }
+
+    /// Appends rows of any scopes in one transaction; returns after the fsync, with the position that
+    /// each row got. On an error nothing was appended.
+    ///
+    /// The caller is the one writer of this log.
+    pub async fn append(&self, rows: Vec<NewRow>) -> Result<Vec<u64>, DbErr> {
+        let mut moved: HashMap<Scope, Head> = HashMap::new();
+        let mut positions = Vec::with_capacity(rows.len());
+        let mut models = Vec::with_capacity(rows.len());
+        let mut tips: HashMap<(Scope, LaneTag, DeviceId), table::tip::ActiveModel> = HashMap::new();
+        for row in rows {
+            let head = match moved.entry(row.scope) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    let position = self.heads.lock().get(&row.scope).map_or(0, |head| head.position);
+                    entry.insert(Head { position, chains: Chains::new() })
+                }
+            };
+            head.position += 1;
+            head.chains.insert((row.lane, row.device), (row.last, row.tip));
+            positions.push(head.position);
+            let (scope, position) = (row.scope.bytes(), head.position as i64);
+            tips.insert(
+                (row.scope, row.lane, row.device),
+                table::tip::ActiveModel {
+                    scope: Set(scope.clone()),
+                    lane: Set(row.lane.0.to_vec()),
+                    device: Set(row.device.as_bytes().to_vec()),
+                    seq: Set(row.last as i64),
+                    commit: Set(digest_of(&row.tip).to_vec()),
+                    position: Set(position),
+                },
+            );
+            models.push(table::row::ActiveModel {
+                scope: Set(scope),
+                position: Set(position),
+                lane: Set(row.lane.0.to_vec()),
+                device: Set(row.device.as_bytes().to_vec()),
+                first: Set(row.first as i64),
+                last: Set(row.last as i64),
+                body: Set(row.body),
+            });
+        }
+        let txn = self.db.begin().await?;
+        let mut models = models.into_iter().peekable();
+        while models.peek().is_some() {
+            let chunk: Vec<_> = models.by_ref().take(256).collect();
+            table::row::Entity::insert_many(chunk).exec_without_returning(&txn).await?;
+        }
+        let mut tips = tips.into_values().peekable();
+        while tips.peek().is_some() {
+            let chunk: Vec<_> = tips.by_ref().take(256).collect();
+            let replace =
+                OnConflict::columns([table::tip::Column::Scope, table::tip::Column::Lane, table::tip::Column::Device])
+                    .update_columns([table::tip::Column::Seq, table::tip::Column::Commit, table::tip::Column::Position])
+                    .to_owned();
+            table::tip::Entity::insert_many(chunk).on_conflict(replace).exec_without_returning(&txn).await?;
+        }
+        txn.commit().await?;
+        let mut heads = self.heads.lock();
+        for (scope, moved) in moved {
+            let head = heads.entry(scope).or_default();
+            head.position = moved.position;
+            head.chains.extend(moved.chains);
+        }
+        Ok(positions)
+    }
+
+    /// The newest position of a scope on disk, 0 if there is none.
+    pub fn position(&self, scope: Scope) -> u64 {
+        self.heads.lock().get(&scope).map_or(0, |head| head.position)
+    }
+
+    /// The ends of a scope's chains on disk.
+    pub fn chains(&self, scope: Scope) -> Chains {
+        self.heads.lock().get(&scope).map(|head| head.chains.clone()).unwrap_or_default()
+    }
+
+    pub fn chain(&self, scope: Scope, lane: LaneTag, device: DeviceId) -> Option<(u64, Cid)> {
+        self.heads.lock().get(&scope).and_then(|head| head.chains.get(&(lane, device)).copied())
+    }
+
+    /// Whether anything of a scope is held.
+    pub fn holds(&self, scope: Scope) -> bool {
+        self.heads.lock().contains_key(&scope)
+    }
+
+    /// Every scope of which something is held.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let mut scopes: Vec<_> = self.heads.lock().keys().copied().collect();
+        scopes.sort();
+        scopes
+    }
+
+    /// At most `limit` rows behind `after`, in order; `control`: of the control lane only.
+    pub async fn rows(&self, scope: Scope, control: bool, after: u64, limit: u64) -> Result<Vec<Row>, DbErr> {
+        use table::row::Column;
+        let mut select = table::row::Entity::find()
+            .filter(Column::Scope.eq(scope.bytes()))
+            .filter(Column::Position.gt(after as i64))
+            .order_by_asc(Column::Position)
+            .limit(limit);
+        if control {
+            select = select.filter(Column::Lane.eq(LaneTag::CONTROL.0.to_vec()));
+        }
+        let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
+        select
+            .all(&self.db)
+            .await?
+            .into_iter()
+            .map(|row| {
+                Ok(Row {
+                    position: row.position as u64,
+                    lane: LaneTag(row.lane.try_into().map_err(|_| unreadable())?),
+                    device: DeviceId::from_slice(&row.device).ok_or_else(unreadable)?,
+                    first: row.first as u64,
+                    last: row.last as u64,
+                    body: row.body,
+                })
+            })
+            .collect()
+    }
+}
