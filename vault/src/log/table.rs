@@ -70,9 +70,11 @@ impl MigrationName for First {
     }
 }
 
+// The trait is declared with a hidden lifetime, and its implementations must spell it alike.
+#[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for First {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let bytes = |name: &'static str| ColumnDef::new(Alias::new(name)).binary().not_null().to_owned();
         let number = |name: &'static str| ColumnDef::new(Alias::new(name)).big_integer().not_null().to_owned();
         manager
