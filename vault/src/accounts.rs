@@ -1,0 +1,163 @@
+//! The accounts of this node: one device each, its secrets sealed under the node key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use policy_core::{DeviceId, SpaceId, UserId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait};
+use sea_orm_migration::MigratorTrait;
+use vault_core::identity::{DeviceSecret, Signer};
+use zeroize::Zeroizing;
+
+use crate::keyring::{NodeKey, UnsealError};
+use crate::tables::{self, Migrator};
+
+/// An account and this node's device of it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub user: UserId,
+    pub device: Arc<DeviceSecret>,
+}
+
+/// Why the keys of this node cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsError {
+    #[error("the node database failed: {0}")]
+    Database(#[from] DbErr),
+    #[error("{0}: put the node key back from your backup")]
+    Key(#[from] UnsealError),
+    #[error("a row of the node database is unreadable")]
+    Unreadable,
+}
+
+/// The accounts, and the keys of views.
+pub struct Accounts {
+    db: DatabaseConnection,
+    key: NodeKey,
+    accounts: RwLock<HashMap<UserId, Account>>,
+    transport: Zeroizing<[u8; 32]>,
+}
+
+/// How a view was left.
+#[derive(Debug, Clone)]
+pub struct ViewRecord {
+    pub key: Zeroizing<[u8; 32]>,
+    /// It was written out and synced before it was closed.
+    pub clean: bool,
+    /// The boot of the machine in which it was last open.
+    pub boot: String,
+}
+
+fn place(kind: &str, id: &[u8]) -> Vec<u8> {
+    [kind.as_bytes(), b"\0", id].concat()
+}
+
+impl Accounts {
+    /// Runs the vault's own migrations, reads all accounts, and makes the transport key at first use.
+    pub async fn open(db: DatabaseConnection, key: NodeKey) -> Result<Self, AccountsError> {
+        Migrator::up(&db, None).await?;
+        let mut accounts = HashMap::new();
+        for row in tables::account::Entity::find().all(&db).await? {
+            let user = UserId::from_slice(&row.user).ok_or(AccountsError::Unreadable)?;
+            let secret = key.unseal(&place("device", &row.user), &row.device_secret)?;
+            let device = Arc::new(DeviceSecret::decode(&secret).map_err(|_| AccountsError::Unreadable)?);
+            accounts.insert(user, Account { user, device });
+        }
+        let transport = match tables::node::Entity::find_by_id(1).one(&db).await? {
+            Some(row) => {
+                let seed = key.unseal(&place("transport", b"1"), &row.transport)?;
+                Zeroizing::new(seed[..].try_into().map_err(|_| AccountsError::Unreadable)?)
+            }
+            None => {
+                let mut seed = Zeroizing::new([0u8; 32]);
+                getrandom::fill(&mut *seed).map_err(|_| AccountsError::Unreadable)?;
+                let row = tables::node::ActiveModel {
+                    id: Set(1),
+                    transport: Set(key.seal(&place("transport", b"1"), &*seed)),
+                };
+                tables::node::Entity::insert(row).exec_without_returning(&db).await?;
+                seed
+            }
+        };
+        Ok(Accounts { db, key, accounts: RwLock::new(accounts), transport })
+    }
+
+    /// The seed of this node's transport key.
+    pub fn transport_seed(&self) -> [u8; 32] {
+        *self.transport
+    }
+
+    pub fn get(&self, user: UserId) -> Option<Account> {
+        self.accounts.read().get(&user).cloned()
+    }
+
+    pub fn users(&self) -> Vec<UserId> {
+        let mut users: Vec<_> = self.accounts.read().keys().copied().collect();
+        users.sort();
+        users
+    }
+
+    /// The account that a device of this node belongs to.
+    pub fn of_device(&self, device: DeviceId) -> Option<Account> {
+        self.accounts.read().values().find(|account| account.device.id == device).cloned()
+    }
+
+    /// Keeps an account. `root`: its root key, where it was made here.
+    pub async fn add(&self, user: UserId, device: DeviceSecret, root: Option<&Signer>) -> Result<(), AccountsError> {
+        let row = tables::account::ActiveModel {
+            user: Set(user.as_bytes().to_vec()),
+            device_secret: Set(self.key.seal(&place("device", user.as_bytes()), &device.encode())),
+            root_secret: Set(root.map(|root| self.key.seal(&place("root", user.as_bytes()), &*root.seed()))),
+        };
+        tables::account::Entity::insert(row).exec_without_returning(&self.db).await?;
+        self.accounts.write().insert(user, Account { user, device: Arc::new(device) });
+        Ok(())
+    }
+
+    /// The record of a view; made, with a random key, at first use.
+    pub async fn view(&self, space: SpaceId) -> Result<ViewRecord, AccountsError> {
+        let id = space.as_bytes().to_vec();
+        if let Some(row) = tables::view::Entity::find_by_id(id.clone()).one(&self.db).await? {
+            let key = self.key.unseal(&place("view", space.as_bytes()), &row.key)?;
+            let key = Zeroizing::new(key[..].try_into().map_err(|_| AccountsError::Unreadable)?);
+            return Ok(ViewRecord { key, clean: row.clean, boot: row.boot });
+        }
+        let mut key = Zeroizing::new([0u8; 32]);
+        getrandom::fill(&mut *key).map_err(|_| AccountsError::Unreadable)?;
+        let row = tables::view::ActiveModel {
+            space: Set(id),
+            key: Set(self.key.seal(&place("view", space.as_bytes()), &*key)),
+            clean: Set(false),
+            boot: Set(String::new()),
+        };
+        tables::view::Entity::insert(row).exec_without_returning(&self.db).await?;
+        Ok(ViewRecord { key, clean: false, boot: String::new() })
+    }
+
+    /// Notes how a view is left.
+    pub async fn mark_view(&self, space: SpaceId, clean: bool, boot: &str) -> Result<(), AccountsError> {
+        let row = tables::view::ActiveModel {
+            space: Set(space.as_bytes().to_vec()),
+            clean: Set(clean),
+            boot: Set(boot.to_owned()),
+            ..Default::default()
+        };
+        tables::view::Entity::update(row).exec(&self.db).await?;
+        Ok(())
+    }
+
+    /// Keeps a small setting of this node (a port, say).
+    pub async fn set(&self, name: &str, value: &str) -> Result<(), AccountsError> {
+        let row = tables::setting::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
+        let replace =
+            OnConflict::column(tables::setting::Column::Name).update_column(tables::setting::Column::Value).to_owned();
+        tables::setting::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, AccountsError> {
+        Ok(tables::setting::Entity::find_by_id(name.to_owned()).one(&self.db).await?.map(|row| row.value))
+    }
+}

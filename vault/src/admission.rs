@@ -1,0 +1,205 @@
+//! What may enter the log: frames that verify against the control lanes as they are held.
+//!
+//! A member and a blind replica share this. It keeps the folds of all control lanes in memory and
+//! hands the log rows only for frames that `vault_core` has verified.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cid::Cid;
+use parking_lot::Mutex;
+use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
+use sea_orm::DbErr;
+use vault_core::control::{AccountLane, SpaceLane};
+use vault_core::frame::{Frame, FrameError, Verified};
+use vault_core::tags::LaneTag;
+
+use crate::log::{Log, NewRow, Scope};
+
+const PAGE: u64 = 256;
+
+/// The folds of the control lanes.
+#[derive(Default, Clone)]
+struct Folds {
+    accounts: HashMap<UserId, Arc<AccountLane>>,
+    spaces: HashMap<SpaceId, Arc<SpaceLane>>,
+}
+
+/// Why the log cannot be opened or a batch not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    #[error("the log failed: {0}")]
+    Log(#[from] DbErr),
+    #[error("position {position} of the log does not verify: {source}")]
+    Damaged { position: u64, source: FrameError },
+}
+
+/// The log, guarded.
+pub struct Admission {
+    log: Log,
+    folds: Mutex<Folds>,
+}
+
+/// Frames that were admitted one after the other and are stored together.
+pub struct Batch<'a> {
+    admission: &'a Admission,
+    folds: Folds,
+    chains: HashMap<(Scope, LaneTag, DeviceId), (u64, Cid)>,
+    admitted: Vec<(Scope, Verified<Frame>)>,
+}
+
+impl Admission {
+    /// Reads and verifies every control lane of the log.
+    pub async fn open(log: Log) -> Result<Self, AdmissionError> {
+        let admission = Admission { log, folds: Mutex::default() };
+        // Accounts come first in the order of scopes: spaces are verified against them.
+        for scope in admission.log.scopes() {
+            let mut after = 0;
+            let mut chains: HashMap<DeviceId, (u64, Cid)> = HashMap::new();
+            loop {
+                let rows = admission.log.rows(scope, true, after, PAGE).await?;
+                let Some(last) = rows.last() else { break };
+                after = last.position;
+                let mut folds = admission.folds.lock();
+                for row in rows {
+                    let tip = chains.get(&row.device).copied();
+                    let verified = folds
+                        .admit(scope, row.body, tip)
+                        .map_err(|source| AdmissionError::Damaged { position: row.position, source })?;
+                    let last = verified.get().last();
+                    chains.insert(row.device, (last.commit.seq, last.cid));
+                }
+            }
+        }
+        Ok(admission)
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub fn account(&self, user: UserId) -> Option<Arc<AccountLane>> {
+        self.folds.lock().accounts.get(&user).cloned()
+    }
+
+    pub fn space(&self, space: SpaceId) -> Option<Arc<SpaceLane>> {
+        self.folds.lock().spaces.get(&space).cloned()
+    }
+
+    /// The account that owns a scope.
+    pub fn owner(&self, scope: Scope) -> Option<UserId> {
+        match scope {
+            Scope::Account(user) => Some(user),
+            Scope::Space(space) => self.space(space).map(|lane| lane.owner),
+        }
+    }
+
+    /// The spaces that an account owns, sorted.
+    pub fn spaces_of(&self, user: UserId) -> Vec<SpaceId> {
+        let mut spaces: Vec<_> =
+            self.folds.lock().spaces.values().filter(|lane| lane.owner == user).map(|lane| lane.space).collect();
+        spaces.sort();
+        spaces
+    }
+
+    /// The transport keys of an account's devices.
+    pub fn transports(&self, user: UserId) -> Vec<PeerKey> {
+        self.account(user).map(|lane| lane.devices().map(|device| device.transport).collect()).unwrap_or_default()
+    }
+
+    pub fn begin(&self) -> Batch<'_> {
+        Batch { admission: self, folds: self.folds.lock().clone(), chains: HashMap::new(), admitted: Vec::new() }
+    }
+}
+
+impl Folds {
+    fn admit(&mut self, scope: Scope, bytes: Vec<u8>, tip: Option<(u64, Cid)>) -> Result<Verified<Frame>, FrameError> {
+        match scope {
+            Scope::Account(user) => {
+                let held = self.accounts.get(&user).map(|lane| &**lane);
+                let (lane, verified) = AccountLane::admit(held, bytes, tip)?;
+                if lane.user != user {
+                    return Err(FrameError::Rule("a frame of another account"));
+                }
+                self.accounts.insert(user, Arc::new(lane));
+                Ok(verified)
+            }
+            Scope::Space(space) => {
+                let held = self.spaces.get(&space).cloned();
+                let owner = match &held {
+                    Some(lane) => lane.owner,
+                    None => SpaceLane::owner_in(&bytes)?,
+                };
+                let account = self.accounts.get(&owner).ok_or(FrameError::Device)?;
+                match &held {
+                    Some(lane) if !is_control(&bytes)? => lane.admit_changes(account, bytes, tip),
+                    _ => {
+                        let (lane, verified) = SpaceLane::admit(held.as_deref(), account, bytes, tip)?;
+                        if lane.space != space {
+                            return Err(FrameError::Rule("a frame of another space"));
+                        }
+                        self.spaces.insert(space, Arc::new(lane));
+                        Ok(verified)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a frame says that it lies in the control lane. Only the head is read: the frame is parsed
+/// and verified by what this chooses.
+fn is_control(bytes: &[u8]) -> Result<bool, FrameError> {
+    let mut r = vault_core::cbor::Reader::new(bytes);
+    r.array_of(5)?;
+    r.uint()?;
+    let _: [u8; 16] = r.array_bytes()?;
+    Ok(LaneTag(r.array_bytes()?) == LaneTag::CONTROL)
+}
+
+impl Batch<'_> {
+    /// Verifies a frame against what is held and what this batch has admitted before it.
+    pub fn admit(&mut self, scope: Scope, bytes: Vec<u8>) -> Result<&Verified<Frame>, FrameError> {
+        let (lane, device) = head_of(&bytes)?;
+        let key = (scope, lane, device);
+        let tip = self.chains.get(&key).copied().or_else(|| self.admission.log.chain(scope, lane, device));
+        let verified = self.folds.admit(scope, bytes, tip)?;
+        let last = verified.get().last();
+        self.chains.insert(key, (last.commit.seq, last.cid));
+        self.admitted.push((scope, verified));
+        Ok(&self.admitted[self.admitted.len() - 1].1)
+    }
+
+    /// What this batch makes of a space's control lane.
+    pub fn space(&self, space: SpaceId) -> Option<&Arc<SpaceLane>> {
+        self.folds.spaces.get(&space)
+    }
+
+    pub fn admitted(&self) -> &[(Scope, Verified<Frame>)] {
+        &self.admitted
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.admitted.is_empty()
+    }
+
+    /// Stores what was admitted; returns after the fsync, with the position of each frame.
+    pub async fn store(self) -> Result<Vec<u64>, DbErr> {
+        let Batch { admission, folds, admitted, .. } = self;
+        let rows = admitted.into_iter().map(|(scope, frame)| NewRow::verified(scope, frame)).collect();
+        let positions = admission.log.append(rows).await?;
+        *admission.folds.lock() = folds;
+        Ok(positions)
+    }
+}
+
+/// Lane and device of a frame, as its transaction record says.
+fn head_of(bytes: &[u8]) -> Result<(LaneTag, DeviceId), FrameError> {
+    let mut r = vault_core::cbor::Reader::new(bytes);
+    r.array_of(5)?;
+    r.uint()?;
+    let _: [u8; 16] = r.array_bytes()?;
+    let lane = LaneTag(r.array_bytes()?);
+    let record = vault_core::txn::SignedTxn::decode(r.bytes(128 * 1024)?)?;
+    Ok((lane, record.device))
+}

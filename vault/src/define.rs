@@ -1,0 +1,194 @@
+//! From definitions as people state them to definitions with ids.
+
+use policy_core::{CollectionId, SchemaVersion};
+use vault_core::keys::TagKey;
+use vault_core::schema::{
+    Collection, Field, FieldType, Index, IndexKey, NewCollection, NewField, NewFieldType, Schema,
+};
+
+/// Why definitions are not taken. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    #[error("the type `{0}` exists already")]
+    Exists(String),
+    #[error("`{collection}.{field}` refers to the type `{target}`, which is not defined")]
+    UnknownType { collection: String, field: String, target: String },
+    #[error("`{collection}.{field}` refers to the field `{via}` of `{target}`, which does not exist")]
+    UnknownField { collection: String, field: String, target: String, via: String },
+    #[error("an index of `{collection}` names the field `{field}`, which does not exist or stores nothing")]
+    UnknownIndexField { collection: String, field: String },
+    #[error("`{0}` is defined twice")]
+    Twice(String),
+}
+
+/// Gives ids to new collections. The ids depend on names alone, so the same definition made on two
+/// devices is the same collection. `version` of the result is a placeholder: the entry's CID follows.
+pub fn with_ids(tags: &TagKey, existing: &Schema, new: &[NewCollection]) -> Result<Vec<Collection>, DefinitionError> {
+    for (n, collection) in new.iter().enumerate() {
+        if existing.collection_named(&collection.name).is_some() {
+            return Err(DefinitionError::Exists(collection.name.clone()));
+        }
+        if new[..n].iter().any(|other| other.name == collection.name) {
+            return Err(DefinitionError::Twice(collection.name.clone()));
+        }
+    }
+    let id_of = |name: &str| -> Option<CollectionId> {
+        let fresh = new.iter().any(|collection| collection.name == name).then(|| tags.collection_id(name, 0));
+        fresh.or_else(|| existing.collection_named(name).map(|collection| collection.id))
+    };
+    new.iter().map(|collection| with_id(tags, existing, new, collection, &id_of)).collect()
+}
+
+fn with_id(
+    tags: &TagKey,
+    existing: &Schema,
+    new: &[NewCollection],
+    collection: &NewCollection,
+    id_of: &dyn Fn(&str) -> Option<CollectionId>,
+) -> Result<Collection, DefinitionError> {
+    let id = tags.collection_id(&collection.name, 0);
+    let field_id = |name: &str| tags.field_id(id, name, 0);
+    let kind = |field: &NewField| {
+        let target_of = |target: &String| {
+            id_of(target).ok_or_else(|| DefinitionError::UnknownType {
+                collection: collection.name.clone(),
+                field: field.name.clone(),
+                target: target.clone(),
+            })
+        };
+        Ok(match &field.kind {
+            NewFieldType::Scalar { of, not_null } => FieldType::Scalar { of: *of, not_null: *not_null },
+            NewFieldType::List { of, item_not_null, not_null } => {
+                FieldType::List { of: *of, item_not_null: *item_not_null, not_null: *not_null }
+            }
+            NewFieldType::ToOne { target, relation, not_null, one_one } => FieldType::ToOne {
+                target: target_of(target)?,
+                relation: relation.clone(),
+                not_null: *not_null,
+                one_one: *one_one,
+            },
+            NewFieldType::Inverse { target, relation, via, many } => {
+                let target_id = target_of(target)?;
+                let known = new
+                    .iter()
+                    .find(|other| other.name == *target)
+                    .map(|other| other.fields.iter().any(|f| f.name == *via))
+                    .or_else(|| existing.collection(target_id).map(|other| other.field_named(via).is_some()));
+                if known != Some(true) {
+                    return Err(DefinitionError::UnknownField {
+                        collection: collection.name.clone(),
+                        field: field.name.clone(),
+                        target: target.clone(),
+                        via: via.clone(),
+                    });
+                }
+                FieldType::Inverse {
+                    target: target_id,
+                    relation: relation.clone(),
+                    via: tags.field_id(target_id, via, 0),
+                    many: *many,
+                }
+            }
+        })
+    };
+    let mut fields = Vec::with_capacity(collection.fields.len());
+    for field in &collection.fields {
+        if fields.iter().any(|other: &Field| other.name == field.name) {
+            return Err(DefinitionError::Twice(format!("{}.{}", collection.name, field.name)));
+        }
+        fields.push(Field {
+            id: field_id(&field.name),
+            name: field.name.clone(),
+            kind: kind(field)?,
+            merge: field.merge,
+            default: field.default.clone(),
+            size: field.size,
+        });
+    }
+    let mut indexes: Vec<Index> = Vec::new();
+    for index in &collection.indexes {
+        let mut keys = Vec::new();
+        for (name, descending) in &index.keys {
+            let field = fields.iter().find(|field| field.name == *name && field.is_stored()).ok_or_else(|| {
+                DefinitionError::UnknownIndexField { collection: collection.name.clone(), field: name.clone() }
+            })?;
+            keys.push(IndexKey { field: field.id, descending: *descending });
+        }
+        let named = index.name.clone().unwrap_or_else(|| {
+            let names: Vec<_> = index.keys.iter().map(|(name, _)| name.as_str()).collect();
+            format!("{}_{}", collection.name, names.join("_"))
+        });
+        let taken = |name: &str| indexes.iter().any(|other: &Index| other.name == name);
+        let name = match (index.name.is_some(), taken(&named)) {
+            (true, true) => return Err(DefinitionError::Twice(named)),
+            (false, true) => format!("{named}_{}", indexes.len()),
+            _ => named,
+        };
+        indexes.push(Index { name, unique: index.unique, keys });
+    }
+    let version = vault_core::commit::cid_of(b"");
+    Ok(Collection { id, name: collection.name.clone(), fields, indexes, version })
+}
+
+/// The schema after one more entry: definitions replace those of the same id.
+pub fn merge(schema: &Schema, entry: Vec<Collection>) -> Schema {
+    let mut merged = schema.clone();
+    merged.version = SchemaVersion(schema.version.0 + 1);
+    for collection in entry {
+        match merged.collections.iter_mut().find(|other| other.id == collection.id) {
+            Some(other) => *other = collection,
+            None => merged.collections.push(collection),
+        }
+    }
+    merged.collections.sort_by(|a, b| a.name.cmp(&b.name));
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vault_core::schema::{Merge, NewIndex, ScalarType};
+
+    fn new(name: &str, fields: Vec<(&str, NewFieldType)>, indexes: Vec<NewIndex>) -> NewCollection {
+        let field = |(name, kind): (&str, NewFieldType)| NewField {
+            name: name.into(),
+            kind,
+            merge: Merge::Lww,
+            default: None,
+            size: None,
+        };
+        NewCollection { name: name.into(), fields: fields.into_iter().map(field).collect(), indexes }
+    }
+
+    #[test]
+    fn ids_depend_on_names_alone_and_relations_meet() {
+        let tags = TagKey::from_bytes([1; 32]);
+        let to_one = |target: &str| NewFieldType::ToOne {
+            target: target.into(),
+            relation: "r".into(),
+            not_null: false,
+            one_one: false,
+        };
+        let text = NewFieldType::Scalar { of: ScalarType::String, not_null: false };
+        let book = new("Book", vec![("title", text), ("author", to_one("Author"))], vec![]);
+        let inverse = |via: &str| NewFieldType::Inverse {
+            target: "Book".into(),
+            relation: "r".into(),
+            via: via.into(),
+            many: true,
+        };
+        let author = new("Author", vec![("books", inverse("author"))], vec![]);
+        let both = with_ids(&tags, &Schema::default(), &[author.clone(), book.clone()]).unwrap();
+        let other_order = with_ids(&tags, &Schema::default(), &[book.clone(), author]).unwrap();
+        assert_eq!(both[0], other_order[1]);
+        assert!(matches!(both[0].fields[0].kind, FieldType::Inverse { via, .. } if via == both[1].fields[1].id));
+        let schema = merge(&Schema::default(), both);
+        assert_eq!(schema.version, SchemaVersion(1));
+        assert_eq!(with_ids(&tags, &schema, std::slice::from_ref(&book)), Err(DefinitionError::Exists("Book".into())));
+        let lost = new("Lost", vec![("a", to_one("Nobody"))], vec![]);
+        assert!(matches!(with_ids(&tags, &schema, &[lost]), Err(DefinitionError::UnknownType { .. })));
+        let bad = new("Bad", vec![("b", inverse("nothing"))], vec![]);
+        assert!(matches!(with_ids(&tags, &schema, &[bad]), Err(DefinitionError::UnknownField { .. })));
+        assert!(matches!(with_ids(&tags, &Schema::default(), &[book.clone(), book]), Err(DefinitionError::Twice(_))));
+    }
+}
