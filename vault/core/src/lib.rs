@@ -10,6 +10,7 @@ pub mod change;
 pub mod codec;
 pub mod commit;
 pub mod control;
+pub mod crdt;
 pub mod document;
 pub mod frame;
 mod hlc;

@@ -142,6 +142,8 @@ pub enum Over {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
     DocId,
+    /// `_deleted`, as a boolean: meaningful where `show_deleted` is set.
+    Deleted,
     Field(FieldId),
     /// `_authorID`.
     RelationId(FieldId),
