@@ -20,6 +20,6 @@ pub use id::{
 };
 pub use permit::{
     AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
-    Resources, Right, SchemaVersion, SealRefusal, Write,
+    Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};

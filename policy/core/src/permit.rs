@@ -1,12 +1,21 @@
 //! Permits: the vault's only way in, and the gate that alone mints them.
 
+mod cache;
+mod gate;
+mod masks;
+#[cfg(test)]
+mod tests;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::{
-    ClientId, CollectionId, DeviceId, Engine, Epoch, EpochClock, FieldId, GrantId, Predicate, SpaceId, Timestamp,
-    UserId, Verb, Verbs,
+    ClientId, CollectionId, DeviceId, Epoch, EpochClock, FieldId, GrantId, Predicate, SpaceId, Timestamp, UserId, Verb,
+    Verbs,
 };
+
+pub use gate::Gate;
+pub use masks::{field_object, grant_object};
 
 /// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,7 +98,10 @@ mod right {
     pub trait Sealed {}
 }
 /// A kind of permit.
-pub trait Right: right::Sealed + Send + Sync + 'static {}
+pub trait Right: right::Sealed + Send + Sync + 'static {
+    /// Whom a permit of this kind names besides its caller: nobody, or the peer of a sync session.
+    type Peer: std::fmt::Debug + Send + Sync;
+}
 /// The right to read.
 #[derive(Debug)]
 pub struct Read(());
@@ -102,12 +114,84 @@ pub struct Replicate(());
 impl right::Sealed for Read {}
 impl right::Sealed for Write {}
 impl right::Sealed for Replicate {}
-impl Right for Read {}
-impl Right for Write {}
-impl Right for Replicate {}
+impl Right for Read {
+    type Peer = ();
+}
+impl Right for Write {
+    type Peer = ();
+}
+impl Right for Replicate {
+    type Peer = PeerKey;
+}
 
 /// The permits of one request, by collection, from one policy snapshot. Neither `Clone` nor
 /// serialisable: they live for one request or one batch.
+///
+/// Only [`Gate`] makes one. What a permit has can be read,
+/// ```
+/// fn space(permits: &policy_core::Permits<policy_core::Read>) -> policy_core::SpaceId {
+///     permits.space()
+/// }
+/// ```
+/// but it cannot be put together from its parts:
+/// ```compile_fail,E0451
+/// fn space(permits: policy_core::Permits<policy_core::Read>) -> policy_core::Permits<policy_core::Read> {
+///     policy_core::Permits { manages: true, ..permits }
+/// }
+/// ```
+///
+/// It can be handed on,
+/// ```
+/// fn twice(permits: policy_core::Permits<policy_core::Read>) -> policy_core::Permits<policy_core::Read> {
+///     permits
+/// }
+/// ```
+/// but not copied:
+/// ```compile_fail,E0599
+/// fn twice(permits: policy_core::Permits<policy_core::Read>) -> policy_core::Permits<policy_core::Read> {
+///     permits.clone()
+/// }
+/// ```
+///
+/// The space in it can be serialised,
+/// ```
+/// fn stored(permits: &policy_core::Permits<policy_core::Read>) -> impl serde::Serialize {
+///     permits.space()
+/// }
+/// ```
+/// the permit itself cannot:
+/// ```compile_fail,E0277
+/// fn stored(permits: &policy_core::Permits<policy_core::Read>) -> impl serde::Serialize {
+///     permits
+/// }
+/// ```
+///
+/// One right is not another. A permit to write writes,
+/// ```
+/// fn write(_: &policy_core::Permits<policy_core::Write>) {}
+/// fn with(permits: &policy_core::Permits<policy_core::Write>) {
+///     write(permits)
+/// }
+/// ```
+/// a permit to read does not:
+/// ```compile_fail,E0308
+/// fn write(_: &policy_core::Permits<policy_core::Write>) {}
+/// fn with(permits: &policy_core::Permits<policy_core::Read>) {
+///     write(permits)
+/// }
+/// ```
+///
+/// A permit to replicate names its peer; a permit to read has none.
+/// ```
+/// fn peer(permits: &policy_core::Permits<policy_core::Replicate>) -> policy_core::PeerKey {
+///     permits.peer()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// fn peer(permits: &policy_core::Permits<policy_core::Read>) -> policy_core::PeerKey {
+///     permits.peer()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Permits<R: Right> {
     gate: u64,
@@ -119,6 +203,14 @@ pub struct Permits<R: Right> {
     manages: bool,
     valid_until: Option<Timestamp>,
     right: PhantomData<R>,
+    peer: R::Peer,
+}
+
+impl Permits<Replicate> {
+    /// The peer that may receive and hand over the sealed bytes of the space.
+    pub fn peer(&self) -> PeerKey {
+        self.peer
+    }
 }
 
 impl<R: Right> Permits<R> {
@@ -193,23 +285,5 @@ impl GateSeal {
             return Err(SealRefusal::Lapsed);
         }
         Ok(())
-    }
-}
-
-/// The one place where permits are minted.
-pub struct Gate {
-    id: u64,
-    engine: Arc<dyn Engine>,
-}
-
-impl Gate {
-    /// `id` is drawn at random by the composition root, the only caller besides tests.
-    pub fn new(id: u64, engine: Arc<dyn Engine>) -> Self {
-        Gate { id, engine }
-    }
-
-    /// What the vault keeps to recognise this gate's permits.
-    pub fn seal(&self) -> GateSeal {
-        GateSeal { gate: self.id, clock: Arc::clone(self.engine.clock()) }
     }
 }

@@ -1,0 +1,114 @@
+//! Masks and verdicts as the gate remembers them.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::{
+    Caller, CollectionId, CollectionResource, Epoch, FieldId, Mask, Resources, SchemaVersion, SpaceId, Timestamp,
+};
+
+/// How many answers are remembered; the least recently used goes first.
+pub(super) const BOUND: usize = 10_000;
+
+/// What one answer is about. The caller holds the grant, so no two grants ever share an answer.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    caller: Caller,
+    space: SpaceId,
+    schema: SchemaVersion,
+    /// `None`: the verdict on the space itself.
+    collection: Option<CollectionId>,
+}
+
+/// What the caller is to the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) sees: bool,
+    pub(super) manages: bool,
+    pub(super) valid_until: Option<Timestamp>,
+}
+
+/// The mask of one collection and how long it, or its absence, holds.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// `None`: the collection is not there for this caller.
+    pub(super) mask: Option<Arc<Mask>>,
+    pub(super) valid_until: Option<Timestamp>,
+}
+
+enum Answer {
+    Space(Verdict),
+    /// A mask and the fields that it was derived from: one schema version has one list, and a list
+    /// that differs is not answered from here.
+    Collection(Arc<[FieldId]>, Known),
+}
+
+pub(super) struct Cache(Mutex<LruCache<Key, (Epoch, Answer)>>);
+
+impl Cache {
+    pub(super) fn new() -> Self {
+        Cache(Mutex::new(LruCache::new(NonZeroUsize::new(BOUND).unwrap_or(NonZeroUsize::MIN))))
+    }
+
+    /// The verdict, and what is known of each collection, as of `epoch`. `None` where it must be asked.
+    pub(super) fn look_up(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> (Option<Verdict>, Vec<Option<Known>>) {
+        let mut key =
+            Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
+        let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
+        let mut answers = self.0.lock();
+        let verdict = match answers.get(&key) {
+            Some((at, Answer::Space(verdict))) if *at == epoch && holds(verdict.valid_until) => Some(*verdict),
+            _ => None,
+        };
+        let mut known = Vec::with_capacity(resources.collections.len());
+        for collection in &resources.collections {
+            key.collection = Some(collection.id);
+            known.push(match answers.get(&key) {
+                Some((at, Answer::Collection(fields, known)))
+                    if *at == epoch && holds(known.valid_until) && same(fields, &collection.fields) =>
+                {
+                    Some(known.clone())
+                }
+                _ => None,
+            });
+        }
+        (verdict, known)
+    }
+
+    /// Remembers what was asked at `epoch`.
+    pub(super) fn keep<'a>(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        epoch: Epoch,
+        verdict: Verdict,
+        known: impl Iterator<Item = (&'a CollectionResource, &'a Known)>,
+    ) {
+        let mut key =
+            Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
+        let mut answers = self.0.lock();
+        answers.put(key.clone(), (epoch, Answer::Space(verdict)));
+        for (collection, known) in known {
+            key.collection = Some(collection.id);
+            answers.put(key.clone(), (epoch, Answer::Collection(Arc::clone(&collection.fields), known.clone())));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
+fn same(a: &Arc<[FieldId]>, b: &Arc<[FieldId]>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}

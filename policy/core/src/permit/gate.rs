@@ -1,0 +1,184 @@
+//! The gate.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::cache::{Cache, Known, Verdict};
+use super::masks::{Questions, earliest};
+use super::{Caller, GateSeal, PeerKey, Permits, Read, Refusal, Replicate, Resources, Right, SchemaVersion, Write};
+use crate::{Check, Decision, Engine, EngineUnavailable, Epoch, Grant, Object, SpaceId, Subject, Timestamp};
+
+/// The one place where permits are minted.
+pub struct Gate {
+    id: u64,
+    engine: Arc<dyn Engine>,
+    pub(super) cache: Cache,
+}
+
+impl From<EngineUnavailable> for Refusal {
+    fn from(error: EngineUnavailable) -> Self {
+        Refusal::Unavailable(error.reason)
+    }
+}
+
+impl Gate {
+    /// `id` is drawn at random by the composition root, the only caller besides tests.
+    pub fn new(id: u64, engine: Arc<dyn Engine>) -> Self {
+        Gate { id, engine, cache: Cache::new() }
+    }
+
+    /// What the vault keeps to recognise this gate's permits.
+    pub fn seal(&self) -> GateSeal {
+        GateSeal { gate: self.id, clock: Arc::clone(self.engine.clock()) }
+    }
+
+    /// The permits of a request that reads. `resources` names the space and those of its collections
+    /// that the request may touch.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] if the caller sees nothing of the space, or there is none;
+    /// [`Refusal::Unavailable`] if the engine could not decide.
+    pub async fn read(&self, caller: &Caller, resources: &Resources, now: Timestamp) -> Result<Permits<Read>, Refusal> {
+        self.mint(caller, resources, now).await
+    }
+
+    /// The permits of a request that writes: the same masks as [`Gate::read`] mints, under the other right.
+    ///
+    /// # Errors
+    /// As [`Gate::read`].
+    pub async fn write(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Result<Permits<Write>, Refusal> {
+        self.mint(caller, resources, now).await
+    }
+
+    /// The permit of one batch of a sync session with `peer`, whose transport key proved it to be the
+    /// device that `caller` names. It yields sealed bytes only and holds no masks.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] for apps, without a device, and where the person does not see the whole
+    /// space; [`Refusal::Unavailable`] if the engine could not decide.
+    pub async fn replicate(
+        &self,
+        caller: &Caller,
+        peer: PeerKey,
+        space: SpaceId,
+        now: Timestamp,
+    ) -> Result<Permits<Replicate>, Refusal> {
+        let epoch = self.engine.clock().now();
+        if caller.app.is_some() || caller.device.is_none() {
+            return Err(Refusal::Denied);
+        }
+        let check = Check {
+            resource: Object::new("space", space),
+            permission: "view".to_owned(),
+            subject: Subject::object("user", caller.user),
+        };
+        let answers = self.ask(&[check], now).await?;
+        if !answers.iter().all(Decision::allowed) {
+            return Err(Refusal::Denied);
+        }
+        Ok(Permits {
+            gate: self.id,
+            epoch,
+            caller: caller.clone(),
+            space,
+            schema: SchemaVersion::default(),
+            collections: Vec::new(),
+            manages: false,
+            valid_until: answers.iter().fold(None, |until, answer| earliest(until, answer.valid_until)),
+            right: PhantomData,
+            peer,
+        })
+    }
+
+    async fn mint<R: Right<Peer = ()>>(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Result<Permits<R>, Refusal> {
+        // Before anything is asked: a change in between makes the permit stale, never too wide.
+        let epoch = self.engine.clock().now();
+        let (verdict, known) = self.cache.look_up(caller, resources, epoch, now);
+        let (verdict, known) = match verdict {
+            // What is not seen at all needs no masks.
+            Some(verdict) if !verdict.sees => (verdict, Vec::new()),
+            Some(verdict) if known.iter().all(Option::is_some) => (verdict, known),
+            _ => self.decide(caller, resources, epoch, now, known).await?,
+        };
+        if !verdict.sees {
+            return Err(Refusal::Denied);
+        }
+        let mut valid_until = verdict.valid_until;
+        let mut collections = Vec::with_capacity(known.len());
+        for (collection, known) in resources.collections.iter().zip(known) {
+            let Some(known) = known else { continue };
+            valid_until = earliest(valid_until, known.valid_until);
+            if let Some(mask) = known.mask {
+                collections.push((collection.id, mask));
+            }
+        }
+        Ok(Permits {
+            gate: self.id,
+            epoch,
+            caller: caller.clone(),
+            space: resources.space,
+            schema: resources.schema,
+            collections,
+            manages: verdict.manages,
+            valid_until,
+            right: PhantomData,
+            peer: (),
+        })
+    }
+
+    /// Asks the engine for the verdict and for every collection of which nothing is known.
+    async fn decide(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        epoch: Epoch,
+        now: Timestamp,
+        mut known: Vec<Option<Known>>,
+    ) -> Result<(Verdict, Vec<Option<Known>>), Refusal> {
+        let grant = self.grant_of(caller, resources.space).await?;
+        let mut questions = Questions::new(caller, grant.as_deref(), resources.space);
+        let mut missing = Vec::new();
+        for (i, collection) in resources.collections.iter().enumerate() {
+            if known[i].is_none() {
+                questions.about(collection);
+                missing.push(i);
+            }
+        }
+        let answers = self.ask(questions.checks(), now).await?;
+        let (verdict, found) = questions.conclude(&answers, now);
+        let named = missing.iter().map(|&i| &resources.collections[i]).zip(&found);
+        self.cache.keep(caller, resources, epoch, verdict, named);
+        for (i, found) in missing.into_iter().zip(found) {
+            known[i] = Some(found);
+        }
+        Ok((verdict, known))
+    }
+
+    /// The grant that the caller's token names, if the caller is an app. A grant of another person, for
+    /// another app or in another space is refused as one that does not exist.
+    async fn grant_of(&self, caller: &Caller, space: SpaceId) -> Result<Option<Arc<Grant>>, Refusal> {
+        let Some(app) = caller.app else { return Ok(None) };
+        let grant = self.engine.grant(app.grant).await?.ok_or(Refusal::Denied)?;
+        let own =
+            grant.id == app.grant && grant.client == app.client && grant.grantor == caller.user && grant.space == space;
+        if own { Ok(Some(grant)) } else { Err(Refusal::Denied) }
+    }
+
+    async fn ask(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, Refusal> {
+        let answers = self.engine.check(checks, now).await?;
+        if answers.len() != checks.len() {
+            return Err(Refusal::Unavailable("the engine left checks unanswered".to_owned()));
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,422 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{
+    Check, Comparison, Condition, Decision, Engine, EngineUnavailable, Grant, GrantEntry, GrantScope, Permissionship,
+    Scalar,
+};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+/// The engine of these tests never waits, so neither does a mint.
+fn block_on<T>(minting: impl Future<Output = T>) -> T {
+    minting.now_or_never().expect("answered at once")
+}
+
+/// Says yes to the lines `resource#permission@subject` that it holds.
+#[derive(Default)]
+struct Lines {
+    clock: Arc<EpochClock>,
+    yes: Mutex<HashSet<String>>,
+    until: Mutex<HashMap<String, Timestamp>>,
+    grants: Mutex<HashMap<GrantId, Arc<Grant>>>,
+    calls: AtomicUsize,
+    down: Mutex<bool>,
+    /// Moves the clock while it answers.
+    moves: Mutex<bool>,
+}
+
+#[async_trait]
+impl Engine for Lines {
+    fn clock(&self) -> &Arc<EpochClock> {
+        &self.clock
+    }
+    async fn check(&self, checks: &[Check], _now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if *self.down.lock() {
+            return Err(EngineUnavailable { reason: "max_depth".to_owned() });
+        }
+        if *self.moves.lock() {
+            self.clock.advance();
+        }
+        let (yes, until) = (self.yes.lock(), self.until.lock());
+        let answer = |check: &Check| {
+            let line = format!("{}#{}@{}", check.resource, check.permission, check.subject);
+            Decision {
+                permissionship: if yes.contains(&line) { Permissionship::Yes } else { Permissionship::No },
+                valid_until: until.get(&line).copied(),
+            }
+        };
+        Ok(checks.iter().map(answer).collect())
+    }
+    async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
+        Ok(self.grants.lock().get(&id).cloned())
+    }
+}
+
+fn user(n: u8) -> UserId {
+    UserId::from_bytes([n; 16])
+}
+fn space() -> SpaceId {
+    SpaceId::from_bytes([7; 16])
+}
+fn books() -> CollectionId {
+    CollectionId::from_bytes([8; 16])
+}
+fn field(n: u8) -> FieldId {
+    FieldId::from_bytes([n; 16])
+}
+fn client() -> ClientId {
+    ClientId::from_bytes([5; 16])
+}
+fn grant_id(n: u8) -> GrantId {
+    GrantId::from_bytes([n; 16])
+}
+fn resources(fields: &[u8]) -> Resources {
+    let fields = fields.iter().map(|&n| field(n)).collect();
+    Resources {
+        space: space(),
+        schema: SchemaVersion(1),
+        collections: vec![CollectionResource { id: books(), fields }],
+    }
+}
+fn person(n: u8) -> Caller {
+    Caller { user: user(n), app: None, device: None }
+}
+fn app(n: u8, grant: u8) -> Caller {
+    Caller { user: user(n), app: Some(AppCaller { client: client(), grant: grant_id(grant) }), device: None }
+}
+fn equals(n: u8, text: &str) -> Predicate {
+    let comparison = Comparison::Eq(Scalar::String(text.to_owned()));
+    Predicate { conditions: vec![Condition { field: field(n), comparison }] }
+}
+fn entry(verbs: &[Verb], fields: &[u8], predicate: Predicate) -> GrantEntry {
+    let fields = fields.iter().map(|&n| field(n)).collect();
+    GrantEntry {
+        verbs: verbs.iter().copied().collect(),
+        scopes: vec![GrantScope { collection: books(), fields, predicate }],
+        purpose: None,
+        until: None,
+    }
+}
+
+impl Lines {
+    fn say(&self, line: String) {
+        self.yes.lock().insert(line);
+    }
+    /// The user sees the space; views `view` and edits `edit` of the collection.
+    fn member(&self, n: u8, view: &[u8], edit: &[u8]) {
+        let who = format!("user:{}", user(n));
+        self.say(format!("space:{}#view@{who}", space()));
+        self.say(format!("collection:{}#view@{who}", books()));
+        if !edit.is_empty() {
+            self.say(format!("collection:{}#edit@{who}", books()));
+        }
+        view.iter().for_each(|&f| self.say(format!("{}#view@{who}", field_object(books(), field(f)))));
+        edit.iter().for_each(|&f| self.say(format!("{}#edit@{who}", field_object(books(), field(f)))));
+    }
+    fn grants(&self, n: u8, grantor: u8, entries: Vec<GrantEntry>) {
+        for (i, entry) in entries.iter().enumerate() {
+            for verb in entry.verbs.iter() {
+                self.say(format!("{}#{verb}@client:{}", grant_object(grant_id(n), i), client()));
+            }
+        }
+        let grant = Grant { id: grant_id(n), grantor: user(grantor), client: client(), space: space(), entries };
+        self.grants.lock().insert(grant.id, Arc::new(grant));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests open their own gates")]
+fn gate(engine: &Arc<Lines>) -> Gate {
+    Gate::new(1, Arc::clone(engine) as Arc<dyn Engine>)
+}
+
+fn mask_of(gate: &Gate, caller: &Caller, fields: &[u8]) -> Option<Arc<Mask>> {
+    block_on(gate.read(caller, &resources(fields), NOW)).unwrap().mask(books()).cloned()
+}
+
+fn shape(mask: &Mask) -> Vec<(Verbs, Vec<u8>)> {
+    mask.entries.iter().map(|entry| (entry.verbs, entry.fields.iter().map(|f| f.as_bytes()[0]).collect())).collect()
+}
+
+fn verbs(list: &[Verb]) -> Verbs {
+    list.iter().copied().collect()
+}
+
+const SEE: [Verb; 3] = [Verb::Read, Verb::Search, Verb::History];
+const PUT: [Verb; 3] = [Verb::Create, Verb::Update, Verb::Delete];
+
+#[test]
+fn a_person_has_one_entry_where_view_and_edit_agree_and_two_where_not() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[2, 1]);
+    engine.member(2, &[1, 2], &[1]);
+    engine.member(3, &[1], &[]);
+    let gate = gate(&engine);
+    assert_eq!(shape(&mask_of(&gate, &person(1), &[2, 1]).unwrap()), [(Verbs::ALL, vec![1, 2])]);
+    let two = [(verbs(&SEE), vec![1, 2]), (verbs(&PUT), vec![1])];
+    assert_eq!(shape(&mask_of(&gate, &person(2), &[1, 2]).unwrap()), two);
+    assert_eq!(shape(&mask_of(&gate, &person(3), &[1, 2]).unwrap()), [(verbs(&SEE), vec![1])]);
+}
+
+#[test]
+fn a_sealed_field_is_seen_by_whom_view_sealed_names() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.say(format!("{}#view_sealed@user:{}", field_object(books(), field(2)), user(1)));
+    assert_eq!(shape(&mask_of(&gate(&engine), &person(1), &[1, 2, 3]).unwrap()), [(verbs(&SEE), vec![1, 2])]);
+}
+
+#[test]
+fn a_foreign_space_and_an_unknown_one_are_refused_alike() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    let gate = gate(&engine);
+    assert!(block_on(gate.read(&person(1), &resources(&[1]), NOW)).is_ok());
+    for _ in 0..2 {
+        assert_eq!(block_on(gate.read(&person(2), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+        assert_eq!(block_on(gate.write(&person(2), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+        let unknown = Resources { space: SpaceId::from_bytes([99; 16]), ..resources(&[]) };
+        assert_eq!(block_on(gate.read(&person(1), &unknown, NOW)).unwrap_err(), Refusal::Denied);
+    }
+}
+
+#[test]
+fn a_collection_without_entries_is_absent() {
+    let engine = Arc::new(Lines::default());
+    engine.say(format!("space:{}#view@user:{}", space(), user(1)));
+    assert!(mask_of(&gate(&engine), &person(1), &[1]).is_none());
+}
+
+#[test]
+fn only_the_owner_in_person_manages() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    engine.member(2, &[1], &[1]);
+    engine.say(format!("space:{}#manage@user:{}", space(), user(1)));
+    engine.grants(1, 1, vec![entry(&Verb::ALL, &[1], Predicate::default())]);
+    let gate = gate(&engine);
+    let manages = |caller: &Caller| block_on(gate.write(caller, &resources(&[1]), NOW)).unwrap().manages();
+    assert!(manages(&person(1)));
+    assert!(!manages(&person(2)));
+    assert!(!manages(&app(1, 1)));
+}
+
+#[test]
+fn an_app_gets_what_the_grant_and_the_person_both_give() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[2]);
+    engine.grants(1, 1, vec![entry(&[Verb::Read, Verb::Create, Verb::Delete], &[2, 3], Predicate::default())]);
+    let mask = mask_of(&gate(&engine), &app(1, 1), &[1, 2, 3]).unwrap();
+    assert_eq!(shape(&mask), [(verbs(&[Verb::Read, Verb::Create, Verb::Delete]), vec![2])]);
+}
+
+#[test]
+fn a_verb_that_the_engine_refuses_or_the_terms_lack_is_not_given() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    engine.grants(1, 1, vec![entry(&[Verb::Read, Verb::Search], &[1], Predicate::default())]);
+    let read = format!("{}#read@client:{}", grant_object(grant_id(1), 0), client());
+    engine.say(format!("{}#delete@client:{}", grant_object(grant_id(1), 0), client()));
+    let shown = |caller: &Caller| shape(&mask_of(&gate(&engine), caller, &[1]).unwrap());
+    assert_eq!(shown(&app(1, 1)), [(verbs(&[Verb::Read, Verb::Search]), vec![1])]);
+    engine.yes.lock().remove(&read);
+    assert_eq!(shown(&app(1, 1)), [(verbs(&[Verb::Search]), vec![1])]);
+}
+
+/// Field sets of one entry never meet the documents of another.
+#[test]
+fn entries_are_never_merged() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2, 3], &[]);
+    engine.grants(
+        1,
+        1,
+        vec![entry(&[Verb::Read], &[1], equals(3, "work")), entry(&[Verb::Read], &[2], Predicate::default())],
+    );
+    let mask = mask_of(&gate(&engine), &app(1, 1), &[1, 2, 3]).unwrap();
+    assert_eq!(shape(&mask), [(verbs(&[Verb::Read]), vec![1]), (verbs(&[Verb::Read]), vec![2])]);
+    assert_eq!(mask.entries[0].predicate, equals(3, "work"));
+    assert!(mask.entries[1].predicate.is_everything());
+    let holds = |f: u8| mask.entries.iter().filter(|e| e.holds(field(f))).count();
+    assert_eq!((holds(1), holds(2)), (1, 1), "each field in its own entry only");
+}
+
+/// One app, two people: what one granted is not had with the token of the other.
+#[test]
+fn an_app_with_grants_of_two_people_uses_the_one_that_its_token_names() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[]);
+    engine.member(2, &[1, 2], &[]);
+    engine.grants(1, 1, vec![entry(&[Verb::Read], &[1, 2], Predicate::default())]);
+    engine.grants(2, 2, vec![entry(&[Verb::Read], &[1], Predicate::default())]);
+    let gate = gate(&engine);
+    for _ in 0..2 {
+        assert_eq!(shape(&mask_of(&gate, &app(1, 1), &[1, 2]).unwrap()), [(verbs(&[Verb::Read]), vec![1, 2])]);
+        assert_eq!(shape(&mask_of(&gate, &app(2, 2), &[1, 2]).unwrap()), [(verbs(&[Verb::Read]), vec![1])]);
+        for crossed in [app(2, 1), app(1, 2)] {
+            assert_eq!(block_on(gate.read(&crossed, &resources(&[1, 2]), NOW)).unwrap_err(), Refusal::Denied);
+        }
+    }
+}
+
+#[test]
+fn a_grant_for_another_app_or_space_is_none() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.grants(1, 1, vec![entry(&[Verb::Read], &[1], Predicate::default())]);
+    let gate = gate(&engine);
+    assert!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).is_ok());
+    let mut other = app(1, 1);
+    other.app = Some(AppCaller { client: ClientId::from_bytes([6; 16]), grant: grant_id(1) });
+    assert_eq!(block_on(gate.read(&other, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+    assert_eq!(block_on(gate.read(&app(1, 9), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+    let elsewhere = Resources { space: SpaceId::from_bytes([9; 16]), ..resources(&[1]) };
+    engine.say(format!("space:{}#view@user:{}", elsewhere.space, user(1)));
+    assert!(block_on(gate.read(&person(1), &elsewhere, NOW)).is_ok());
+    assert_eq!(block_on(gate.read(&app(1, 1), &elsewhere, NOW)).unwrap_err(), Refusal::Denied);
+}
+
+#[test]
+fn an_app_never_outlives_what_its_person_may() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1]);
+    engine.grants(1, 1, vec![entry(&Verb::ALL, &[1], equals(2, "x"))]);
+    let gate = gate(&engine);
+    assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_some());
+    // The field of the predicate is hidden from the person: its values must not show through.
+    engine.yes.lock().remove(&format!("{}#view@user:{}", field_object(books(), field(2)), user(1)));
+    engine.clock.advance();
+    assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_none());
+    engine.yes.lock().remove(&format!("space:{}#view@user:{}", space(), user(1)));
+    engine.clock.advance();
+    assert_eq!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+}
+
+#[test]
+fn a_second_mint_asks_nothing_until_the_epoch_moves_or_the_answer_lapses() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    let line = format!("collection:{}#view@user:{}", books(), user(1));
+    engine.until.lock().insert(line, Timestamp(2_000));
+    let gate = gate(&engine);
+    let calls = || engine.calls.load(Ordering::SeqCst);
+    let mint = |now| block_on(gate.read(&person(1), &resources(&[1]), now)).unwrap();
+    assert_eq!(mint(NOW).valid_until(), Some(Timestamp(2_000)));
+    mint(Timestamp(1_999));
+    assert_eq!(calls(), 1);
+    mint(Timestamp(2_000));
+    assert_eq!(calls(), 2, "the answer lapsed");
+    engine.until.lock().clear();
+    engine.clock.advance();
+    mint(NOW);
+    mint(NOW);
+    assert_eq!(calls(), 3, "the epoch moved once");
+    block_on(gate.read(&person(1), &resources(&[1, 2]), NOW)).unwrap();
+    assert_eq!(calls(), 4, "other fields are another question");
+    block_on(gate.write(&person(1), &resources(&[1, 2]), NOW)).unwrap();
+    assert_eq!(calls(), 4, "reading and writing share the masks");
+}
+
+#[test]
+fn an_entry_that_ended_gives_nothing() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[]);
+    let mut ending = entry(&[Verb::Read], &[1], Predicate::default());
+    ending.until = Some(Timestamp(1_500));
+    engine.grants(1, 1, vec![ending, entry(&[Verb::Read], &[2], Predicate::default())]);
+    let gate = gate(&engine);
+    let at = |now| block_on(gate.read(&app(1, 1), &resources(&[1, 2]), now)).unwrap();
+    assert_eq!(shape(at(NOW).mask(books()).unwrap()).len(), 2);
+    assert_eq!(at(NOW).valid_until(), Some(Timestamp(1_500)));
+    assert_eq!(shape(at(Timestamp(1_500)).mask(books()).unwrap()), [(verbs(&[Verb::Read]), vec![2])]);
+}
+
+#[test]
+fn a_change_while_the_engine_answers_makes_the_permit_stale() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    let gate = gate(&engine);
+    let fresh = block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
+    assert_eq!(gate.seal().admits(&fresh, NOW), Ok(()));
+    engine.clock.advance();
+    assert_eq!(gate.seal().admits(&fresh, NOW), Err(SealRefusal::Moved));
+    *engine.moves.lock() = true;
+    let stale = block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
+    assert_eq!(gate.seal().admits(&stale, NOW), Err(SealRefusal::Moved));
+    *engine.moves.lock() = false;
+    block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
+    assert_eq!(engine.calls.load(Ordering::SeqCst), 3, "what was asked at a past epoch is asked again");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test is about a second gate")]
+fn a_permit_of_another_gate_or_past_its_time_is_not_admitted() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.until.lock().insert(format!("space:{}#view@user:{}", space(), user(1)), Timestamp(2_000));
+    let (own, other) = (gate(&engine), Gate::new(2, Arc::clone(&engine) as Arc<dyn Engine>));
+    let permits = block_on(other.read(&person(1), &resources(&[1]), NOW)).unwrap();
+    assert_eq!(other.seal().admits(&permits, NOW), Ok(()));
+    assert_eq!(own.seal().admits(&permits, NOW), Err(SealRefusal::ForeignGate));
+    assert_eq!(other.seal().admits(&permits, Timestamp(2_000)), Err(SealRefusal::Lapsed));
+}
+
+#[test]
+fn an_engine_that_cannot_decide_is_a_refusal_with_its_reason() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    *engine.down.lock() = true;
+    let gate = gate(&engine);
+    let refused = Refusal::Unavailable("max_depth".to_owned());
+    assert_eq!(block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap_err(), refused);
+    *engine.down.lock() = false;
+    assert!(block_on(gate.read(&person(1), &resources(&[1]), NOW)).is_ok(), "a failure is not remembered");
+}
+
+#[test]
+fn only_a_device_of_a_person_who_sees_the_space_replicates() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.grants(1, 1, vec![entry(&Verb::ALL, &[1], Predicate::default())]);
+    let gate = gate(&engine);
+    let device = Some(DeviceId::from_bytes([4; 16]));
+    let ask = |caller: Caller| block_on(gate.replicate(&caller, PeerKey([3; 32]), space(), NOW));
+    let permits = ask(Caller { device, ..person(1) }).unwrap();
+    assert_eq!((permits.peer(), permits.collections().count()), (PeerKey([3; 32]), 0));
+    assert_eq!(gate.seal().admits(&permits, NOW), Ok(()));
+    for refused in [person(1), Caller { device, ..person(2) }, Caller { device, ..app(1, 1) }] {
+        assert_eq!(ask(refused).unwrap_err(), Refusal::Denied);
+    }
+}
+
+#[test]
+fn the_cache_is_bounded() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    let gate = gate(&engine);
+    for schema in 0..(cache::BOUND as u64) {
+        let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
+        block_on(gate.read(&person(1), &resources, NOW)).unwrap();
+    }
+    assert_eq!(gate.cache.len(), cache::BOUND);
+}
+
+#[test]
+#[ignore = "a measurement: run it by name, optimised"]
+fn a_cached_mint_is_measured() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2, 3], &[1]);
+    let gate = gate(&engine);
+    let resources = resources(&[1, 2, 3]);
+    let started = std::time::Instant::now();
+    for _ in 0..100_000 {
+        block_on(gate.read(&person(1), &resources, NOW)).unwrap();
+    }
+    println!("{:?} a mint", started.elapsed() / 100_000);
+}
