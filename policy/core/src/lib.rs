@@ -7,13 +7,17 @@
 
 mod action;
 mod engine;
+mod eval;
 mod grant;
 mod id;
 mod permit;
 mod predicate;
+mod schema;
+mod tuples;
 
 pub use action::{Verb, Verbs};
 pub use engine::{Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Object, Permissionship, Subject};
+pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
     ClientId, CollectionId, DeviceId, DocId, FieldId, GrantId, GroupId, ParseIdError, SpaceId, TenantId, UserId,
@@ -23,3 +27,5 @@ pub use permit::{
     Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
+pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
+pub use tuples::{Tuple, TupleError, Tuples};

@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub use gate::Gate;
+pub(crate) use masks::earliest;
 pub use masks::{field_object, grant_object};
 
 /// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
