@@ -1,0 +1,32 @@
+//! The GraphQL front, as pure functions: text in, [`vault_core::query::Query`] or
+//! [`vault_core::change::ChangeRequest`] out. Nothing here does I/O.
+//!
+//! A caller sees a schema **shaped by its grant**: what no entry of its masks gives does not exist
+//! in it, so that validation, planning and introspection cannot tell a hidden field from one that
+//! never was. [`visible::Visible`] is the only thing that schema and planner look at.
+
+mod aggregate;
+mod cache;
+mod collect;
+mod commits;
+mod document;
+pub mod error;
+mod filter;
+mod input;
+mod introspect;
+mod mutation;
+mod names;
+pub mod plan;
+mod scalar;
+pub mod schema;
+pub mod sdl;
+mod select;
+#[cfg(test)]
+mod tests;
+pub mod visible;
+
+pub use cache::Caches;
+pub use error::GraphQlError;
+pub use names::Spelling;
+pub use plan::{Context, Limits, Plan, Request, plan};
+pub use sdl::SdlError;

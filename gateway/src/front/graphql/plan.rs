@@ -1,0 +1,176 @@
+//! From a request to a [`Query`], a [`ChangeRequest`] or a ready answer.
+
+use std::sync::Arc;
+
+use apollo_compiler::executable::OperationType;
+use bytes::Bytes;
+use vault_core::change::ChangeRequest;
+use vault_core::query::{ItemKind, Query, Root, RootKind};
+
+use super::cache::Caches;
+use super::collect::{Merged, Walk};
+use super::document::Prepared;
+use super::error::GraphQlError;
+use super::input::Variables;
+use super::schema::{NOTHING, SchemaEntry};
+use super::visible::Masks;
+use super::{Spelling, introspect};
+
+/// A request as it came in.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub text: String,
+    pub operation_name: Option<String>,
+    pub variables: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Request {
+    /// A request of a text alone.
+    pub fn text(text: impl Into<String>) -> Request {
+        Request { text: text.into(), ..Request::default() }
+    }
+}
+
+/// What one request may cost before it is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub tokens: usize,
+    pub operations: usize,
+    /// Fields deep.
+    pub depth: usize,
+    pub aliases: usize,
+    /// Root fields of an operation.
+    pub roots: usize,
+    /// Fields and fragments of an operation, fragments written out.
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { tokens: 250_000, operations: 20, depth: 24, aliases: 256, roots: 64, nodes: 5_000 }
+    }
+}
+
+/// Under what a request is planned.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// All definitions of the space.
+    pub schema: &'a vault_core::schema::Schema,
+    /// What the caller may do in each collection.
+    pub masks: Masks<'a>,
+    pub spelling: Spelling,
+    /// Whether a mutation may be asked for (not by GET).
+    pub allow_mutation: bool,
+    pub limits: Limits,
+    pub caches: &'a Caches,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    Query(Query),
+    Change(ChangeRequest),
+    /// The value of `data`, ready: introspection, or `__typename` alone.
+    Answer {
+        data: Bytes,
+        roots: usize,
+    },
+}
+
+impl Plan {
+    /// How many root fields the answer has.
+    pub fn roots(&self) -> usize {
+        match self {
+            Plan::Query(query) => query.roots.len(),
+            Plan::Change(request) => request.changes.len(),
+            Plan::Answer { roots, .. } => *roots,
+        }
+    }
+}
+
+/// Plans `request` for a caller. Errors are ready for the answer's `errors`, at most twenty.
+pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQlError>> {
+    let one = |error| vec![error];
+    let entry = context.caches.schema(context.schema, context.masks, context.spelling).map_err(one)?;
+    let prepared: Arc<Prepared> = context.caches.document(&entry, request, &context.limits, context.allow_mutation)?;
+    let mutates = prepared.operation.operation_type == OperationType::Mutation;
+    if mutates && !context.allow_mutation {
+        return Err(vec![no_mutation()]);
+    }
+    let variables = Variables::new(&entry.schema, &prepared.operation.variables, &request.variables).map_err(one)?;
+    let mut planner =
+        Planner { entry: &entry, walk: Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2)) };
+    let roots = planner.walk.roots().map_err(one)?;
+    let is_meta = |root: &Merged<'_>| matches!(root.name(), "__schema" | "__type" | "__typename");
+    if roots.iter().all(is_meta) {
+        let count = roots.len();
+        return introspect::answer(&entry, &prepared, request, &roots).map(|data| Plan::Answer { data, roots: count });
+    }
+    if mutates { planner.mutation(&roots).map(Plan::Change) } else { planner.query(&roots).map(Plan::Query) }
+        .map_err(one)
+}
+
+pub(crate) fn no_mutation() -> GraphQlError {
+    GraphQlError::new("method_not_allowed", "A mutation needs the method POST.")
+}
+
+pub(crate) struct Planner<'a> {
+    pub entry: &'a SchemaEntry,
+    pub walk: Walk<'a>,
+}
+
+impl<'a> Planner<'a> {
+    pub fn spelling(&self) -> Spelling {
+        self.entry.spelling
+    }
+
+    fn query(&mut self, roots: &[Merged<'a>]) -> Result<Query, GraphQlError> {
+        let mut out = Vec::with_capacity(roots.len());
+        for root in roots {
+            let kind = self.walk_within(root, |planner| planner.query_root(root))?;
+            out.push(Root { response: root.response.to_owned(), kind });
+        }
+        Ok(Query { roots: out })
+    }
+
+    fn query_root(&mut self, root: &Merged<'a>) -> Result<RootKind, GraphQlError> {
+        let name = root.name();
+        let entry = self.entry;
+        if name == "__typename" {
+            return Ok(RootKind::TypeName("Query".to_owned()));
+        }
+        if name == "__schema" || name == "__type" {
+            return Err(GraphQlError::invalid("Introspection and documents cannot be asked for in one operation."));
+        }
+        if name == NOTHING {
+            return Err(GraphQlError::new("not_found", "There is no collection here that you may read."));
+        }
+        if name == self.spelling().commits() || name == "latestCommits" {
+            return self.commits(root, name == "latestCommits").map(RootKind::Commits);
+        }
+        if let Some(function) = self.spelling().function_named(name) {
+            return self.root_aggregate(root, function).map(RootKind::Aggregate);
+        }
+        let Some(collection) = entry.visible.named(name) else {
+            return Err(GraphQlError::new("unknown_field", format!("type `Query` does not have a field `{name}`")));
+        };
+        self.select(collection, root).map(RootKind::Select)
+    }
+
+    /// [`Walk::within`], for the planner.
+    pub fn walk_within<T>(
+        &mut self,
+        merged: &Merged<'a>,
+        f: impl FnOnce(&mut Self) -> Result<T, GraphQlError>,
+    ) -> Result<T, GraphQlError> {
+        self.walk.enter(merged.response);
+        let result = f(self).map_err(|error| self.walk.placed(error, merged));
+        self.walk.leave();
+        result
+    }
+}
+
+/// The constant behind `__typename`.
+pub(crate) fn type_name(name: &str) -> ItemKind {
+    ItemKind::TypeName(name.to_owned())
+}

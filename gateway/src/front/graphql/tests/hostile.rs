@@ -1,0 +1,185 @@
+//! Requests that mean harm: refused, soon, with a code of their own.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn refused(text: &str) -> (&'static str, Duration) {
+    let library = library();
+    let begun = Instant::now();
+    let code = library.code(text);
+    (code, begun.elapsed())
+}
+
+#[test]
+fn deep_wide_and_exploding_requests_have_codes() {
+    let nested =
+        |open: &str, inner: &str, close: &str, n: usize| format!("{}{inner}{}", open.repeat(n), close.repeat(n));
+    let bomb = |leaf: &str| {
+        let mut text = "{ ...f0 } ".to_owned();
+        for n in 0..40 {
+            text.push_str(&format!("fragment f{n} on Query {{ ...f{0} ...f{0} }} ", n + 1));
+        }
+        text + "fragment f40 on Query { " + leaf + " }"
+    };
+    let chain: String = (0..3_000).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect();
+    let aliases: String = (0..300).map(|n| format!("a{n}: title ")).collect();
+    let cases = [
+        (
+            "deep filter",
+            format!("{{ Book(filter: {}) {{ title }} }}", nested("{_not: ", "{}", "}", 2_000)),
+            "limit_depth",
+        ),
+        ("deeper", nested("{ a ", "", "}", 10_000), "limit_depth"),
+        ("lists", format!("{{ Book(limit: {}) {{ title }} }}", nested("[", "1", "]", 10_000)), "limit_depth"),
+        (
+            "filter within the parser's bound",
+            format!("{{ Book(filter: {}) {{ title }} }}", nested("{_not: ", "{}", "}", 30)),
+            "limit_depth",
+        ),
+        ("deep selection", format!("{{ {} }}", nested("Book { author { books { ", "title", "} } }", 9)), "limit_depth"),
+        (
+            "roots",
+            format!("{{ {} }}", (0..100).map(|n| format!("a{n}: Book {{ title }} ")).collect::<String>()),
+            "limit_roots",
+        ),
+        ("aliases", format!("{{ Book {{ {aliases} }} }}"), "limit_aliases"),
+        ("tokens", format!("{{ Book(docID: [{}]) {{ title }} }}", "1 ".repeat(200_000)), "limit_tokens"),
+        ("operations", (0..30).map(|n| format!("query q{n} {{ Book {{ title }} }} ")).collect(), "limit_operations"),
+        ("nodes", format!("{{ Book {{ {} }} }}", "title ".repeat(6_000)), "limit_fragments"),
+        (
+            "fragment in itself",
+            "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }".into(),
+            "invalid_input",
+        ),
+        ("chain", format!("{{ ...f0 }} {chain} fragment f3000 on Query {{ Book {{ title }} }}"), "limit_depth"),
+        ("garbage", "{{{{{{ \u{0}".into(), "invalid_input"),
+        ("nothing", String::new(), "invalid_input"),
+        (
+            "introspection by aliases",
+            format!("{{ {} }}", (0..20).map(|n| format!("a{n}: __schema {{ types {{ name }} }} ")).collect::<String>()),
+            "limit_aliases",
+        ),
+        (
+            "introspection in circles",
+            format!("{{ __schema {{ types {} }} }}", nested("{ fields { type ", "{ name }", "} }", 6)),
+            "limit_depth",
+        ),
+    ];
+    for (what, text, wanted) in cases {
+        let (code, took) = refused(&text);
+        assert_eq!(code, wanted, "{what}");
+        assert!(took < Duration::from_secs(3), "{what}: {took:?}");
+    }
+    for (what, text) in [("bomb", bomb("Book { title }")), ("bomb of roots", bomb("__typename"))] {
+        let (code, took) = refused(&text);
+        assert!(
+            ["limit_roots", "limit_fragments"].contains(&code) && took < Duration::from_secs(3),
+            "{what}: {code} {took:?}"
+        );
+    }
+}
+
+#[test]
+fn variables_that_mean_harm() {
+    let library = library();
+    let mut deep = serde_json::json!({});
+    for _ in 0..100 {
+        deep = serde_json::json!({ "_not": deep });
+    }
+    let errors = library
+        .plan_vars("query($f: BookFilterArg) { Book(filter: $f) { title } }", serde_json::json!({"f": deep}))
+        .unwrap_err();
+    assert_eq!(errors[0].code, "limit_depth");
+    let long = serde_json::json!({"t": "x".repeat(2 << 20)});
+    let errors =
+        library.plan_vars("query($t: String) { Book(filter: {title: {_eq: $t}}) { title } }", long).unwrap_err();
+    assert_eq!(errors[0].code, "value_too_large");
+    let huge: serde_json::Value = serde_json::from_str("{\"p\": 1e400}").unwrap();
+    let errors =
+        library.plan_vars("query($p: Float) { Book(filter: {rating: {_eq: $p}}) { title } }", huge).unwrap_err();
+    assert_eq!(errors[0].code, "invalid_input");
+}
+
+/// Pieces that make sense to the parser, so that more of what is generated gets beyond it.
+fn pieces() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        ":",
+        ",",
+        "!",
+        "$a",
+        "...",
+        "F",
+        "on",
+        "query",
+        "mutation",
+        "fragment",
+        "Book",
+        "Author",
+        "title",
+        "pages",
+        "author",
+        "books",
+        "filter",
+        "order",
+        "limit",
+        "_eq",
+        "_and",
+        "ASC",
+        "1",
+        "-1",
+        "1.5",
+        "\"x\"",
+        "null",
+        "true",
+        "@skip(if: true)",
+        "GROUP",
+        "COUNT",
+        "groupBy",
+        "_alias",
+        "add_Book",
+        "input",
+        "__schema",
+        "__typename",
+        "Int",
+        "docID",
+        "meta",
+        "_commits",
+        "cid",
+        "type",
+        "@index",
+        "\"\"\"",
+    ]);
+    prop::collection::vec(words, 0..60).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_panics(text in prop_oneof![any::<String>(), pieces()]) {
+        let library = library();
+        for spelling in [Spelling::V0, Spelling::V1] {
+            let result = library.plan_with(&library.everything(), spelling, &Request::text(text.clone()));
+            if let Err(errors) = result {
+                prop_assert!(!errors.is_empty() && errors.len() <= 20);
+            }
+        }
+        let _ = sdl::compile(&text, &library.schema);
+    }
+
+    #[test]
+    fn no_argument_panics(value in pieces(), name in prop::sample::select(vec!["filter", "order", "limit", "docID", "groupBy", "cid"])) {
+        let library = library();
+        let _ = library.plan(&format!("query($a: Int) {{ Book({name}: {value}) {{ title }} }}"));
+        let _ = library.plan(&format!("mutation {{ add_Book(input: {value}) {{ title }} }}"));
+    }
+}

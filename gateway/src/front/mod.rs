@@ -1,0 +1,3 @@
+//! The fronts: what people and apps talk to.
+
+pub mod graphql;
