@@ -8,3 +8,4 @@ pub mod define;
 pub mod keyring;
 pub mod log;
 mod tables;
+pub mod view;

@@ -13,10 +13,10 @@ const MOST: usize = 1 << 20;
 /// A delta may be a whole value, with its frame.
 const MAX_DELTA: usize = 16 << 20;
 
-/// A commit without its collection and document, which its row names.
+/// A commit without its collection, document and CID, which its row names.
 pub fn encode_commit(commit: &DocumentCommit) -> Vec<u8> {
     let mut w = Writer::with_capacity(256 + commit.deltas.len() * 96);
-    w.array(11).link(&commit.cid);
+    w.array(10);
     // A root commit names itself: one link less.
     w.optional((commit.root != commit.cid).then_some(&commit.root), |w, root| {
         w.link(root);
@@ -39,10 +39,14 @@ pub fn encode_commit(commit: &DocumentCommit) -> Vec<u8> {
 }
 
 /// Reads what [`encode_commit`] wrote.
-pub fn decode_commit(collection: CollectionId, doc: DocId, bytes: &[u8]) -> Result<DocumentCommit, CborError> {
+pub fn decode_commit(
+    collection: CollectionId,
+    doc: DocId,
+    cid: Cid,
+    bytes: &[u8],
+) -> Result<DocumentCommit, CborError> {
     let mut r = Reader::new(bytes);
-    r.array_of(11)?;
-    let cid = r.link()?;
+    r.array_of(10)?;
     let root = r.optional(Reader::link)?.unwrap_or(cid);
     let salt = r.optional(Reader::array_bytes)?;
     let parents = read_links(&mut r)?;

@@ -169,10 +169,10 @@ proptest! {
         let _ = DocumentState::decode(&bytes);
         for commit in commits {
             let mut bytes = encode_commit(&commit);
-            prop_assert_eq!(decode_commit(commit.collection, commit.doc, &bytes).unwrap(), commit.clone());
+            prop_assert_eq!(decode_commit(commit.collection, commit.doc, commit.cid, &bytes).unwrap(), commit.clone());
             let n = bytes.len();
             bytes[at % n] = byte;
-            let _ = decode_commit(commit.collection, commit.doc, &bytes);
+            let _ = decode_commit(commit.collection, commit.doc, commit.cid, &bytes);
         }
     }
 }

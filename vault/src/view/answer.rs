@@ -1,0 +1,45 @@
+//! What a mutation answers of the documents it touched, cut to the caller's read mask.
+
+use policy_core::{CollectionId, DocId, Permits, Right};
+use rusqlite::types::Value as Sql;
+use vault_core::query::{Item, Select, SelectArgs};
+use vault_core::schema::Schema;
+
+use super::compile::{Compiler, Frame, Link};
+use super::run::Run;
+use super::{Limits, Masks, View, ViewError};
+
+impl View {
+    /// A JSON list with one object for each of `docs`, in their order, as the open transaction has
+    /// them, deleted ones included. A document outside the read scope answers with its `_docID` and
+    /// nulls; one that the view does not have is null.
+    pub fn answer<R: Right>(
+        &self,
+        permits: &Permits<R>,
+        schema: &Schema,
+        collection: CollectionId,
+        docs: &[DocId],
+        items: &[Item],
+    ) -> Result<Vec<u8>, ViewError> {
+        self.answer_masked(&|id| permits.mask(id).cloned(), schema, collection, docs, items)
+    }
+
+    pub(super) fn answer_masked(
+        &self,
+        masks: Masks<'_>,
+        schema: &Schema,
+        collection: CollectionId,
+        docs: &[DocId],
+        items: &[Item],
+    ) -> Result<Vec<u8>, ViewError> {
+        let mut compiler = Compiler::lenient(schema, masks);
+        let select = Select { collection, args: SelectArgs::default(), items: Vec::new() };
+        let plan = compiler.select(&Frame::new(&select, Link::Answer), items)?;
+        self.database.set_tests(compiler.tests);
+        let arguments: Vec<Sql> = docs.iter().map(|doc| Sql::Blob(doc.as_bytes().to_vec())).collect();
+        let mut out = vec![b'['];
+        Run::new(self.connection(), schema, masks, Limits::default()).each(&plan, &arguments, &mut out)?;
+        out.push(b']');
+        Ok(out)
+    }
+}

@@ -1,0 +1,322 @@
+//! The write side of a view: applies opened commits in an open transaction.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cid::Cid;
+use hashbrown::HashMap;
+use policy_core::{CollectionId, DocId, FieldId};
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+use vault_core::crdt::{DocumentState, decode_commit, encode_commit};
+use vault_core::document::{DocumentCommit, Status};
+use vault_core::schema::Schema;
+
+use super::column::{column_name, to_sql};
+use super::database::Database;
+use super::tables::{self, Table};
+use super::{Reader, ViewError, read};
+
+/// The write side of one space's view. One at a time; it blocks.
+pub struct View {
+    pub(super) database: Database,
+    pub(super) schema: Arc<Schema>,
+    pub(super) tables: HashMap<CollectionId, Table>,
+    path: PathBuf,
+    key: zeroize::Zeroizing<[u8; 32]>,
+    /// Set by a reader whose query needs the index by CID; made at the next `begin`.
+    wants_cid_index: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    /// Opens (creates) the view in the file `path` under a raw key. A wrong key and a damaged file fail
+    /// alike: delete the file and fold the log again.
+    pub fn open(path: &Path, key: &[u8; 32]) -> Result<View, ViewError> {
+        let database = Database::open(path, key, false)?;
+        tables::create(&database.connection)?;
+        let schema = Arc::new(tables::load_schema(&database.connection)?);
+        Ok(View {
+            tables: tables::all(&schema),
+            database,
+            schema,
+            path: path.to_owned(),
+            key: zeroize::Zeroizing::new(*key),
+            wants_cid_index: Arc::default(),
+        })
+    }
+
+    /// A read-only connection of this view. It sees what was committed when each read begins.
+    pub fn reader(&self) -> Result<Reader, ViewError> {
+        read::open(&self.path, &self.key, Arc::clone(&self.wants_cid_index))
+    }
+
+    /// The definitions that the tables follow.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.database.connection
+    }
+
+    /// Runs a statement without parameters, prepared once.
+    fn run(&self, sql: &str) -> Result<(), ViewError> {
+        self.connection().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Opens the write transaction.
+    pub fn begin(&mut self) -> Result<(), ViewError> {
+        self.run("BEGIN IMMEDIATE")?;
+        if self.wants_cid_index.swap(false, Ordering::Relaxed) {
+            self.run("CREATE INDEX IF NOT EXISTS history_cid ON history(cid)")?;
+        }
+        Ok(())
+    }
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        !self.connection().is_autocommit()
+    }
+    /// Marks a point inside the transaction; points nest.
+    pub fn savepoint(&mut self) -> Result<(), ViewError> {
+        self.run("SAVEPOINT request")
+    }
+    /// Undoes everything since the last point and forgets the point. Not over a change of definitions.
+    pub fn rollback_to(&mut self) -> Result<(), ViewError> {
+        self.run("ROLLBACK TO request")?;
+        self.run("RELEASE request")
+    }
+    /// Forgets the last point and keeps what was done since.
+    pub fn release(&mut self) -> Result<(), ViewError> {
+        self.run("RELEASE request")
+    }
+    pub fn commit(&mut self) -> Result<(), ViewError> {
+        self.run("COMMIT")
+    }
+    /// Undoes the transaction, definitions included.
+    pub fn rollback(&mut self) -> Result<(), ViewError> {
+        self.run("ROLLBACK")?;
+        self.use_schema(tables::load_schema(self.connection())?);
+        Ok(())
+    }
+
+    /// Notes up to where the log has been applied.
+    pub fn set_position(&mut self, position: u64) -> Result<(), ViewError> {
+        let sql = "INSERT OR REPLACE INTO meta(name, value) VALUES ('position', ?)";
+        self.connection().prepare_cached(sql)?.execute([position as i64])?;
+        Ok(())
+    }
+    /// Up to where the log has been applied; 0 for a new view.
+    pub fn position(&self) -> Result<u64, ViewError> {
+        read::position(self.connection())
+    }
+
+    fn use_schema(&mut self, schema: Schema) {
+        if *self.schema != schema {
+            self.tables = tables::all(&schema);
+            self.schema = Arc::new(schema);
+        }
+    }
+
+    /// Follows new definitions: makes tables, columns and indexes, and applies what waited for them.
+    /// Inside the open transaction if there is one.
+    pub fn set_schema(&mut self, schema: &Schema) -> Result<(), ViewError> {
+        if *self.schema == *schema {
+            return Ok(());
+        }
+        self.run("SAVEPOINT definitions")?;
+        let followed = self.follow(schema);
+        if followed.is_err() {
+            self.run("ROLLBACK TO definitions")?;
+            self.use_schema(tables::load_schema(self.connection())?);
+        }
+        self.run("RELEASE definitions")?;
+        followed
+    }
+
+    fn follow(&mut self, schema: &Schema) -> Result<(), ViewError> {
+        for collection in &schema.collections {
+            if self.schema.collection(collection.id) != Some(collection) {
+                tables::define(self.connection(), collection)?;
+            }
+        }
+        tables::store_schema(self.connection(), schema)?;
+        self.use_schema(schema.clone());
+        let mut waiting: Vec<(CollectionId, DocId)> = Vec::new();
+        {
+            let mut statement = self.connection().prepare("SELECT collection, doc FROM pending")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let collection = CollectionId::from_slice(row.get_ref(0)?.as_blob().unwrap_or_default());
+                let doc = DocId::from_slice(row.get_ref(1)?.as_blob().unwrap_or_default());
+                waiting.extend(collection.zip(doc));
+            }
+        }
+        for (collection, doc) in waiting {
+            if !self.tables.contains_key(&collection) {
+                continue;
+            }
+            let sql = "DELETE FROM pending WHERE collection = ? AND doc = ?";
+            self.connection().prepare_cached(sql)?.execute([collection.as_bytes(), doc.as_bytes()])?;
+            let state = DocumentState::fold(&self.history(collection, doc)?);
+            self.write_row(collection, doc, &state)?;
+        }
+        Ok(())
+    }
+
+    /// Applies a commit; one that is already in changes nothing.
+    pub fn apply(&mut self, commit: &DocumentCommit) -> Result<(), ViewError> {
+        if let Some(table) = self.tables.get(&commit.collection) {
+            if commit.parents.is_empty() && self.insert_root(table, commit)? {
+                return self.add_history(commit);
+            }
+            let known = self.state(table, commit.doc)?;
+            if let Some(mut state) = known
+                && state.apply_linear(commit)
+            {
+                self.add_history(commit)?;
+                return self.update_row(commit, &state);
+            }
+        }
+        let mut commits = self.history(commit.collection, commit.doc)?;
+        if commits.iter().any(|known| known.cid == commit.cid) {
+            return Ok(());
+        }
+        self.add_history(commit)?;
+        if self.tables.contains_key(&commit.collection) {
+            commits.push(commit.clone());
+            return self.write_row(commit.collection, commit.doc, &DocumentState::fold(&commits));
+        }
+        self.note_pending(commit.collection, commit.doc)
+    }
+
+    /// A document's first commit is the whole row. Its state stays out of the row until a second commit
+    /// comes: it is what the one commit in history folds to.
+    fn insert_root(&self, table: &Table, commit: &DocumentCommit) -> Result<bool, ViewError> {
+        let mut statement = self.connection().prepare_cached(&table.insert)?;
+        statement.raw_bind_parameter(1, commit.doc.as_bytes())?;
+        statement.raw_bind_parameter(2, commit.status == Some(Status::Deleted))?;
+        let mut state = DocumentState::default();
+        state.apply_linear(commit);
+        for (i, (field, shape)) in table.columns.iter().enumerate() {
+            let value = state.field(*field).map_or(Sql::Null, |field| to_sql(*shape, &field.value()));
+            statement.raw_bind_parameter(i + 3, value)?;
+        }
+        let inserted = statement.raw_execute()? > 0;
+        if inserted && commit.deltas.iter().any(|delta| table.shape(delta.field).is_none()) {
+            self.note_pending(commit.collection, commit.doc)?;
+        }
+        Ok(inserted)
+    }
+
+    fn update_row(&self, commit: &DocumentCommit, state: &DocumentState) -> Result<(), ViewError> {
+        let Some(table) = self.tables.get(&commit.collection) else { return Ok(()) };
+        let mut changed: Vec<(FieldId, Sql)> = Vec::new();
+        for (field, shape) in &table.columns {
+            if commit.deltas.iter().any(|delta| delta.field == *field) {
+                changed.push((*field, to_sql(*shape, &state.value(*field))));
+            }
+        }
+        if commit.deltas.iter().any(|delta| table.shape(delta.field).is_none()) {
+            self.note_pending(commit.collection, commit.doc)?;
+        }
+        let sets: String = changed.iter().map(|(field, _)| format!(",{}=?", column_name(*field))).collect();
+        let sql = format!("UPDATE {} SET deleted=?,state=?{sets} WHERE doc=?", table.name);
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        statement.raw_bind_parameter(1, state.deleted)?;
+        statement.raw_bind_parameter(2, state.encode())?;
+        for (i, (_, value)) in changed.iter().enumerate() {
+            statement.raw_bind_parameter(i + 3, value)?;
+        }
+        statement.raw_bind_parameter(changed.len() + 3, commit.doc.as_bytes())?;
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    fn write_row(&self, collection: CollectionId, doc: DocId, state: &DocumentState) -> Result<(), ViewError> {
+        let Some(table) = self.tables.get(&collection) else { return Ok(()) };
+        let mut statement = self.connection().prepare_cached(&table.replace)?;
+        statement.raw_bind_parameter(1, doc.as_bytes())?;
+        statement.raw_bind_parameter(2, state.deleted)?;
+        statement.raw_bind_parameter(3, state.encode())?;
+        for (i, (field, shape)) in table.columns.iter().enumerate() {
+            statement.raw_bind_parameter(i + 4, to_sql(*shape, &state.value(*field)))?;
+        }
+        statement.raw_execute()?;
+        if state.fields().any(|(field, _)| table.shape(field).is_none()) {
+            self.note_pending(collection, doc)?;
+        }
+        Ok(())
+    }
+
+    fn note_pending(&self, collection: CollectionId, doc: DocId) -> Result<(), ViewError> {
+        let sql = "INSERT OR IGNORE INTO pending(collection, doc) VALUES (?, ?)";
+        self.connection().prepare_cached(sql)?.execute([collection.as_bytes(), doc.as_bytes()])?;
+        Ok(())
+    }
+
+    fn add_history(&self, commit: &DocumentCommit) -> Result<(), ViewError> {
+        let sql = "INSERT INTO history(doc, collection, cid, body) VALUES (?, ?, ?, ?)";
+        self.connection().prepare_cached(sql)?.execute(params![
+            commit.doc.as_bytes(),
+            commit.collection.as_bytes(),
+            commit.cid.to_bytes(),
+            encode_commit(commit)
+        ])?;
+        Ok(())
+    }
+
+    /// The commits of a document in the order in which they were applied.
+    pub(super) fn history(&self, collection: CollectionId, doc: DocId) -> Result<Vec<DocumentCommit>, ViewError> {
+        history_of(self.connection(), collection, doc)
+    }
+
+    /// The state of a document; `None` if the view has no row of it.
+    pub(super) fn state(&self, table: &Table, doc: DocId) -> Result<Option<DocumentState>, ViewError> {
+        let sql = format!("SELECT state FROM {} WHERE doc = ?", table.name);
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let row = statement.query_row([doc.as_bytes()], |row| row.get::<_, Option<Vec<u8>>>(0)).optional()?;
+        match row {
+            None => Ok(None),
+            Some(Some(bytes)) => Ok(Some(DocumentState::decode(&bytes)?)),
+            Some(None) => {
+                let id = table.name.strip_prefix("c_").and_then(|hex| hex.parse().ok());
+                let id: CollectionId = id.ok_or(ViewError::Unreadable("table name"))?;
+                Ok(Some(DocumentState::fold(&self.history(id, doc)?)))
+            }
+        }
+    }
+}
+
+pub(super) fn history_of(
+    connection: &Connection,
+    collection: CollectionId,
+    doc: DocId,
+) -> Result<Vec<DocumentCommit>, ViewError> {
+    let sql = "SELECT cid, body FROM history WHERE doc = ? AND collection = ? ORDER BY n";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([doc.as_bytes(), collection.as_bytes()])?;
+    let mut commits = Vec::new();
+    while let Some(row) = rows.next()? {
+        commits.push(decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?)?);
+    }
+    Ok(commits)
+}
+
+pub(super) fn decode_row(
+    collection: CollectionId,
+    doc: DocId,
+    cid: ValueRef<'_>,
+    body: ValueRef<'_>,
+) -> Result<DocumentCommit, ViewError> {
+    let cid = cid.as_blob().ok().and_then(|bytes| Cid::try_from(bytes).ok()).ok_or(ViewError::Unreadable("CID"))?;
+    let body = body.as_blob().map_err(|_| ViewError::Unreadable("commit"))?;
+    Ok(decode_commit(collection, doc, cid, body)?)
+}

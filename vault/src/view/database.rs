@@ -1,0 +1,84 @@
+//! Opens the encrypted file, and keeps what both sides of it need.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::functions;
+use super::matching::Test;
+
+/// The most memory that SQLite takes in this process, in bytes: a sort never spills to disk.
+const HEAP: i64 = 1 << 30;
+/// How often a running statement looks at the clock, in SQLite instructions.
+const CLOCK_EVERY: i32 = 10_000;
+const STATEMENTS: usize = 256;
+
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    /// The conditions of the running query that are evaluated in Rust.
+    tests: Arc<Mutex<Vec<Test>>>,
+    deadline: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Database {
+    /// Opens the file under its raw key, creating it unless `read_only`.
+    pub(super) fn open(path: &Path, key: &[u8; 32], read_only: bool) -> rusqlite::Result<Database> {
+        let access = if read_only {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        };
+        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        let hex = zeroize::Zeroizing::new(data_encoding::HEXLOWER.encode(key));
+        let keyed = zeroize::Zeroizing::new(format!(
+            "PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'{}'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256;",
+            *hex
+        ));
+        connection.execute_batch(&keyed)?;
+        connection.execute_batch(&format!(
+            "PRAGMA temp_store = MEMORY; PRAGMA hard_heap_limit = {HEAP}; PRAGMA trusted_schema = OFF;"
+        ))?;
+        if read_only {
+            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;")?;
+        } else {
+            connection.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; \
+                 PRAGMA wal_autocheckpoint = 4000;",
+            )?;
+        }
+        // With a wrong key this is the first statement that fails.
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let tests = Arc::new(Mutex::new(Vec::new()));
+        functions::register(&connection, &tests)?;
+        let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let watched = Arc::clone(&deadline);
+        connection.progress_handler(
+            CLOCK_EVERY,
+            Some(move || watched.lock().is_some_and(|deadline| Instant::now() >= deadline)),
+        )?;
+        Ok(Database { connection, tests, deadline })
+    }
+
+    /// The conditions that the next statements name by number.
+    pub(super) fn set_tests(&self, tests: Vec<Test>) {
+        *self.tests.lock() = tests;
+    }
+
+    /// Statements that still run then are interrupted.
+    pub(super) fn set_deadline(&self, deadline: Option<Instant>) {
+        *self.deadline.lock() = deadline;
+    }
+}
+
+/// Whether a statement was interrupted by its deadline.
+pub(super) fn interrupted(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted)
+}

@@ -1,0 +1,67 @@
+//! Functions that SQL calls back for what it cannot say itself: conditions on lists, JSON and
+//! patterns, and sums that do not overflow.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::{Value as Sql, ValueRef};
+
+use super::matching::Test;
+
+/// `allod_test(value, n)`: whether the value passes test `n` of the running query.
+pub(super) fn register(connection: &Connection, tests: &Arc<Mutex<Vec<Test>>>) -> rusqlite::Result<()> {
+    let tests = Arc::clone(tests);
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("allod_test", 2, flags, move |context| {
+        let number: i64 = context.get(1)?;
+        let tests = tests.lock();
+        let test = usize::try_from(number).ok().and_then(|n| tests.get(n));
+        Ok(test.is_some_and(|test| test.passes(context.get_raw(0))))
+    })?;
+    let flags = flags | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_aggregate_function("allod_sum", 1, flags, Numbers { average: false })?;
+    connection.create_aggregate_function("allod_avg", 1, flags, Numbers { average: true })
+}
+
+struct Numbers {
+    average: bool,
+}
+
+/// The numbers so far: integers exactly, floats apart.
+#[derive(Default)]
+struct Sum {
+    count: u64,
+    ints: i128,
+    floats: Option<f64>,
+}
+
+impl Aggregate<Sum, Sql> for Numbers {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Sum> {
+        Ok(Sum::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, sum: &mut Sum) -> rusqlite::Result<()> {
+        match context.get_raw(0) {
+            ValueRef::Integer(n) => sum.ints += i128::from(n),
+            ValueRef::Real(n) => *sum.floats.get_or_insert(0.0) += n,
+            _ => return Ok(()),
+        }
+        sum.count += 1;
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<Sum>) -> rusqlite::Result<Sql> {
+        let sum = sum.unwrap_or_default();
+        if sum.count == 0 {
+            return Ok(Sql::Integer(0));
+        }
+        let total = || sum.ints as f64 + sum.floats.unwrap_or(0.0);
+        Ok(match (self.average, sum.floats, i64::try_from(sum.ints)) {
+            (true, ..) => Sql::Real(total() / sum.count as f64),
+            (false, None, Ok(n)) => Sql::Integer(n),
+            _ => Sql::Real(total()),
+        })
+    }
+}

@@ -1,0 +1,343 @@
+//! History: the commits of a document as a caller may see them.
+//!
+//! A document shows its history where an entry with `history` covers it now **and** covered it at the
+//! commit. What is left of the graph stands for itself: heads, parents and heights are computed over
+//! it, so that an edit of a field that does not show leaves no trace.
+
+mod rows;
+
+use cid::Cid;
+use hashbrown::{HashMap, HashSet};
+use policy_core::{CollectionId, DocId, FieldId, Mask, Verb};
+use rusqlite::Connection;
+use vault_core::crdt::{DocumentState, ancestors};
+use vault_core::document::DocumentCommit;
+use vault_core::query::ConflictItem;
+use vault_core::schema::Collection;
+use vault_core::value::Value;
+
+use super::apply::history_of;
+use super::column::{as_stored, shape, to_sql};
+use super::compile::PastRow;
+use super::lookup::row_of;
+use super::predicate::covers;
+use super::run::{Run, doc_in};
+use super::tables::Table;
+use super::{Masks, ReadError, View, ViewError, json};
+
+pub(super) use rows::{commits, version};
+
+/// The commits of one document that show.
+struct Visible<'a> {
+    collection: &'a Collection,
+    doc: DocId,
+    /// Parents before children.
+    commits: Vec<VisibleCommit>,
+}
+
+struct VisibleCommit {
+    commit: DocumentCommit,
+    /// Which of its deltas show, by their place.
+    deltas: Vec<usize>,
+    /// Places of its parents in the visible graph, ascending.
+    parents: Vec<usize>,
+    height: u64,
+}
+
+impl Visible<'_> {
+    fn heads(&self) -> Vec<usize> {
+        let named: HashSet<usize> = self.commits.iter().flat_map(|c| c.parents.iter().copied()).collect();
+        (0..self.commits.len()).filter(|i| !named.contains(i)).collect()
+    }
+}
+
+/// The values of a document at a state, as columns would hold them.
+fn values_at(collection: &Collection, state: &DocumentState) -> Vec<(FieldId, Value)> {
+    let stored = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
+        let shape = shape(collection.field(id)?)?;
+        Some((id, as_stored(shape, &field.value())))
+    };
+    state.fields().filter_map(stored).collect()
+}
+
+fn covering(mask: &Mask, verb: Verb, among: &[usize], values: &[(FieldId, Value)]) -> Vec<usize> {
+    let covered = |i: &usize| {
+        let entry = &mask.entries[*i];
+        entry.verbs.has(verb) && covers(&entry.predicate, values)
+    };
+    among.iter().copied().filter(covered).collect()
+}
+
+/// Which commits of a document show; `None` if it has none that do.
+fn visible<'a>(
+    connection: &Connection,
+    collection: &'a Collection,
+    mask: &Mask,
+    doc: DocId,
+) -> Result<Option<Visible<'a>>, ReadError> {
+    let Some((_, now)) = row_of(connection, &Table::of(collection), doc)? else { return Ok(None) };
+    let all: Vec<usize> = (0..mask.entries.len()).collect();
+    let entries = covering(mask, Verb::History, &all, &now);
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let mut commits = history_of(connection, collection.id, doc)?;
+    commits.sort_by_key(|commit| (commit.height, commit.cid));
+    let always = entries.iter().all(|&i| mask.entries[i].predicate.is_everything());
+    let then = |commit: &DocumentCommit| -> Vec<usize> {
+        if always {
+            return entries.clone();
+        }
+        let state = state_at(&commits, &commit.cid);
+        covering(mask, Verb::History, &entries, &values_at(collection, &state))
+    };
+    let shows: Vec<Option<Vec<usize>>> = commits
+        .iter()
+        .map(|commit| {
+            let entries = then(commit);
+            let holds = |field: FieldId| {
+                collection.field(field).is_some() && entries.iter().any(|&i| mask.entries[i].holds(field))
+            };
+            let deltas: Vec<usize> = (0..commit.deltas.len()).filter(|&i| holds(commit.deltas[i].field)).collect();
+            let shows = !deltas.is_empty() || commit.status.is_some() || commit.cid == commit.root;
+            (shows && !entries.is_empty()).then_some(deltas)
+        })
+        .collect();
+    let graph = connect(commits, shows);
+    Ok((!graph.is_empty()).then_some(Visible { collection, doc, commits: graph }))
+}
+
+/// Leaves out what does not show and connects what was on either side of it.
+fn connect(commits: Vec<DocumentCommit>, shows: Vec<Option<Vec<usize>>>) -> Vec<VisibleCommit> {
+    let mut graph: Vec<VisibleCommit> = Vec::new();
+    // For each commit so far: the visible commits that a child of it follows.
+    let mut stands_for: HashMap<Cid, Vec<usize>> = HashMap::new();
+    for (commit, shows) in commits.into_iter().zip(shows) {
+        let named = commit.parents.iter().filter_map(|parent| stands_for.get(parent));
+        let mut parents: Vec<usize> = named.flatten().copied().collect();
+        parents.sort_unstable();
+        parents.dedup();
+        if parents.len() > 1 {
+            let mut below = HashSet::new();
+            let mut open: Vec<usize> = parents.iter().flat_map(|&i| graph[i].parents.iter().copied()).collect();
+            while let Some(i) = open.pop() {
+                if below.insert(i) {
+                    open.extend(&graph[i].parents);
+                }
+            }
+            parents.retain(|i| !below.contains(i));
+        }
+        match shows {
+            None => {
+                stands_for.insert(commit.cid, parents);
+            }
+            Some(deltas) => {
+                stands_for.insert(commit.cid, vec![graph.len()]);
+                let height = 1 + parents.iter().map(|&i| graph[i].height).max().unwrap_or(0);
+                graph.push(VisibleCommit { commit, deltas, parents, height });
+            }
+        }
+    }
+    graph
+}
+
+/// The state of a document as `cid` saw it.
+fn state_at(commits: &[DocumentCommit], cid: &Cid) -> DocumentState {
+    let seen = ancestors(commits, cid);
+    let seen: Vec<DocumentCommit> = commits.iter().filter(|commit| seen.contains(&commit.cid)).cloned().collect();
+    DocumentState::fold(&seen)
+}
+
+/// The documents of `collection` at these commits: those that exist, belong to it and show. Whether a
+/// document was in scope then is left to the statement over these rows.
+pub(super) fn past(run: &Run<'_>, collection: CollectionId, cids: &[Cid]) -> Result<Vec<PastRow>, ReadError> {
+    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
+    let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
+    let mut rows = Vec::new();
+    let mut done = HashSet::new();
+    for cid in cids.iter().filter(|cid| done.insert(**cid)) {
+        for (of, doc) in documents_with(run.connection, cid)? {
+            if of != collection.id {
+                continue;
+            }
+            let Some(visible) = visible(run.connection, collection, &mask, doc)? else { continue };
+            if !visible.commits.iter().any(|shown| shown.commit.cid == *cid) {
+                continue;
+            }
+            let state = state_at(&history_of(run.connection, collection.id, doc)?, cid);
+            let value = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
+                Some((id, to_sql(shape(collection.field(id)?)?, &field.value())))
+            };
+            let now = row_of(run.connection, &Table::of(collection), doc)?.map(|(_, values)| values);
+            let now = now.unwrap_or_default();
+            // A field counts only where an entry that holds it covers the document now as well; the
+            // statement asks the same of the row as it was then.
+            let all: Vec<usize> = (0..mask.entries.len()).collect();
+            let entries = covering(&mask, Verb::History, &all, &now);
+            let shown = |field: FieldId| {
+                entries.iter().any(|&i| {
+                    let entry = &mask.entries[i];
+                    entry.holds(field) || entry.predicate.conditions.iter().any(|c| c.field == field)
+                })
+            };
+            let values = state.fields().filter(|(id, _)| shown(*id)).filter_map(value).collect();
+            rows.push(PastRow { doc, cid: cid.to_string(), deleted: state.deleted, values });
+        }
+    }
+    rows.sort_by(|a, b| (a.doc, &a.cid).cmp(&(b.doc, &b.cid)));
+    Ok(rows)
+}
+
+/// The documents that have a commit of this CID.
+fn documents_with(connection: &Connection, cid: &Cid) -> Result<Vec<(CollectionId, DocId)>, ReadError> {
+    let mut statement = connection.prepare_cached("SELECT collection, doc FROM history WHERE cid = ?")?;
+    let mut rows = statement.query([cid.to_bytes()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let collection = row.get_ref(0)?.as_blob().ok().and_then(CollectionId::from_slice);
+        let collection = collection.ok_or(ReadError::View(ViewError::Unreadable("collection id")))?;
+        found.push((collection, doc_in(row.get_ref(1)?)?));
+    }
+    Ok(found)
+}
+
+/// The conflicts of the fields that show, each with its losers.
+pub(super) fn conflicts(
+    run: &Run<'_>,
+    collection: CollectionId,
+    doc: DocId,
+    items: &[(String, ConflictItem)],
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
+    let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
+    out.push(b'[');
+    let sql = format!("SELECT state FROM {} WHERE doc = ?", super::column::table_name(collection.id));
+    let mut statement = run.connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([doc.as_bytes()])?;
+    // A document of one commit has no state in its row, and no conflict.
+    let state = match rows.next()? {
+        Some(row) => row.get_ref(0)?.as_blob().ok().map(DocumentState::decode).transpose()?,
+        None => None,
+    };
+    let state = state.unwrap_or_default();
+    let mut entries = Vec::new();
+    if state.fields().any(|(_, field)| !field.conflicts().is_empty()) {
+        let now = row_of(run.connection, &Table::of(collection), doc)?.map(|(_, values)| values);
+        let all: Vec<usize> = (0..mask.entries.len()).collect();
+        entries = covering(&mask, Verb::Read, &all, &now.unwrap_or_default());
+    }
+    let mut first = true;
+    for field in &collection.fields {
+        let Some(shape) = shape(field) else { continue };
+        if !entries.iter().any(|&i| mask.entries[i].holds(field.id)) {
+            continue;
+        }
+        for write in state.field(field.id).map(|field| field.conflicts()).unwrap_or_default() {
+            let value = as_stored(shape, &write.value);
+            if !reaches(run, shape, &value)? {
+                continue;
+            }
+            out.extend_from_slice(if first { b"{" } else { b",{" });
+            first = false;
+            for (i, (response, item)) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                json::key(out, response);
+                match item {
+                    ConflictItem::FieldName => json::string(out, &field.name),
+                    ConflictItem::Value => json::value(out, shape, &value),
+                    ConflictItem::Cid => json::string(out, &write.cid.to_string()),
+                    ConflictItem::TypeName => json::string(out, "Conflict"),
+                }
+            }
+            out.push(b'}');
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// Whether the value may be told: the id of a document out of scope may not.
+fn reaches(run: &Run<'_>, shape: super::column::Shape, value: &Value) -> Result<bool, ReadError> {
+    let super::column::Shape::Relation(target) = shape else { return Ok(true) };
+    let Value::Scalar(policy_core::Scalar::Blob(id)) = value else { return Ok(true) };
+    let Some(mask) = (run.masks)(target) else { return Ok(false) };
+    if mask.entries_with(Verb::Read).any(|entry| entry.predicate.is_everything()) {
+        return Ok(true);
+    }
+    let (Some(target), Some(id)) = (run.schema.collection(target), DocId::from_slice(id)) else { return Ok(false) };
+    let Some((_, values)) = row_of(run.connection, &Table::of(target), id)? else { return Ok(false) };
+    let covers = mask.entries_with(Verb::Read).any(|entry| covers(&entry.predicate, &values));
+    Ok(covers)
+}
+
+/// The heads of a document in the graph that shows.
+fn visible_heads(
+    connection: &Connection,
+    masks: Masks<'_>,
+    schema: &vault_core::schema::Schema,
+    collection: CollectionId,
+    doc: DocId,
+) -> Result<Vec<Cid>, ReadError> {
+    let mask = masks(collection).ok_or(ReadError::Hidden)?;
+    let collection = schema.collection(collection).ok_or(ReadError::Hidden)?;
+    let Some(visible) = visible(connection, collection, &mask, doc)? else { return Ok(Vec::new()) };
+    let mut heads: Vec<Cid> = visible.heads().into_iter().map(|i| visible.commits[i].commit.cid).collect();
+    heads.sort_unstable();
+    Ok(heads)
+}
+
+impl View {
+    /// The heads of a document as the caller sees its history, sorted: what `expectHeads` is compared
+    /// with. Empty if none shows.
+    pub fn visible_heads<R: policy_core::Right>(
+        &self,
+        permits: &policy_core::Permits<R>,
+        collection: CollectionId,
+        doc: DocId,
+    ) -> Result<Vec<Cid>, ViewError> {
+        let masks = |id| permits.mask(id).cloned();
+        Ok(visible_heads(self.connection(), &masks, &self.schema, collection, doc)?)
+    }
+}
+
+/// The documents whose commits are asked for, with their collections.
+fn documents(
+    connection: &Connection,
+    collections: &[CollectionId],
+    doc_ids: Option<&[DocId]>,
+    cid: Option<&Cid>,
+) -> Result<Vec<(CollectionId, DocId)>, ReadError> {
+    let mut found = Vec::new();
+    if let Some(cid) = cid {
+        found = documents_with(connection, cid)?;
+        found.retain(|(_, doc)| doc_ids.is_none_or(|docs| docs.contains(doc)));
+    } else {
+        for collection in collections {
+            let table = super::column::table_name(*collection);
+            match doc_ids {
+                Some(docs) => {
+                    let mut statement = connection.prepare_cached(&format!("SELECT 1 FROM {table} WHERE doc = ?"))?;
+                    for doc in docs {
+                        if statement.exists([doc.as_bytes()])? {
+                            found.push((*collection, *doc));
+                        }
+                    }
+                }
+                None => {
+                    let mut statement = connection.prepare_cached(&format!("SELECT doc FROM {table}"))?;
+                    let mut rows = statement.query([])?;
+                    while let Some(row) = rows.next()? {
+                        found.push((*collection, doc_in(row.get_ref(0)?)?));
+                    }
+                }
+            }
+        }
+    }
+    found.retain(|(collection, _)| collections.contains(collection));
+    found.sort_unstable_by_key(|(collection, doc)| (*doc, *collection));
+    found.dedup();
+    Ok(found)
+}

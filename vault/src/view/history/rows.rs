@@ -1,0 +1,408 @@
+//! Rows of history: one for each commit, and one for each of its parts that shows.
+
+use cid::Cid;
+use cid::multihash::Multihash;
+use hashbrown::{HashMap, HashSet};
+use policy_core::{CollectionId, DocId, FieldId, Scalar};
+use vault_core::document::{Delta, FieldDelta};
+use vault_core::query::{CommitItem, CommitItemKind, CommitOrder, CommitSelect, LinkItem, SignatureItem};
+use vault_core::value::Value;
+
+use super::{Visible, documents, visible};
+use crate::view::column::shape;
+use crate::view::run::Run;
+use crate::view::{ReadError, json};
+
+/// The `fieldName` of a composite row.
+const COMPOSITE: &str = "_C";
+const RAW: u64 = 0x55;
+const SHA2_256: u64 = 0x12;
+
+/// A row, by the places of its commit and part.
+struct Row {
+    at: usize,
+    /// `None`: the composite.
+    part: Option<usize>,
+    cid: Cid,
+    height: u64,
+    /// The rows before it: of the commits before, or of the parts of the same field.
+    heads: Vec<Cid>,
+}
+
+/// CIDv1 (raw) of a part's hash.
+fn part_cid(delta: &FieldDelta) -> Result<Cid, ReadError> {
+    let hash = Multihash::wrap(SHA2_256, &delta.part).map_err(|_| ReadError::Unsupported("a hash of 32 bytes"))?;
+    Ok(Cid::new_v1(RAW, hash))
+}
+
+/// All rows of a document, parents before children, a composite before its parts.
+fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
+    let mut rows = Vec::new();
+    // By field: for each commit, the parts that a child's part of this field follows.
+    let mut before: HashMap<FieldId, HashMap<usize, Vec<(Cid, u64)>>> = HashMap::new();
+    for (at, shown) in graph.commits.iter().enumerate() {
+        let heads = shown.parents.iter().map(|&i| graph.commits[i].commit.cid).collect();
+        rows.push(Row { at, part: None, cid: shown.commit.cid, height: shown.height, heads });
+        for &part in &shown.deltas {
+            let delta = &shown.commit.deltas[part];
+            let field = before.entry(delta.field).or_default();
+            let mut heads: Vec<(Cid, u64)> = Vec::new();
+            let mut open = shown.parents.clone();
+            let mut seen = HashSet::new();
+            while let Some(i) = open.pop() {
+                if !seen.insert(i) {
+                    continue;
+                }
+                match field.get(&i) {
+                    Some(parts) => heads.extend(parts),
+                    None => open.extend(&graph.commits[i].parents),
+                }
+            }
+            heads.sort_unstable();
+            heads.dedup();
+            let cid = part_cid(delta)?;
+            let height = 1 + heads.iter().map(|(_, height)| *height).max().unwrap_or(0);
+            field.insert(at, vec![(cid, height)]);
+            rows.push(Row {
+                at,
+                part: Some(part),
+                cid,
+                height,
+                heads: heads.into_iter().map(|(cid, _)| cid).collect(),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// `_commits` and `latestCommits`.
+pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    let collections: Vec<CollectionId> =
+        run.schema.collections.iter().map(|c| c.id).filter(|id| (run.masks)(*id).is_some()).collect();
+    let asked = documents(run.connection, &collections, select.doc_ids.as_deref(), select.cid.as_ref())?;
+    let mut graphs = Vec::new();
+    let mut found: Vec<(usize, Row)> = Vec::new();
+    for (collection, doc) in asked {
+        let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
+        let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
+        let Some(graph) = visible(run.connection, collection, &mask, doc)? else { continue };
+        let reached = reach(&graph, select);
+        for row in rows_of(&graph)? {
+            if reached.contains(&row.at) && wanted(&graph, &row, select) {
+                run.count()?;
+                found.push((graphs.len(), row));
+            }
+        }
+        graphs.push(graph);
+    }
+    sort(&graphs, &mut found, &select.order);
+    let offset = usize::try_from(select.offset).unwrap_or(usize::MAX);
+    let limit = select.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    out.push(b'[');
+    for (i, (graph, row)) in found.iter().skip(offset).take(limit).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_row(&graphs[*graph], row, &select.items, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// The commits that `cid`, `heads_only` and `depth` leave.
+fn reach(graph: &Visible<'_>, select: &CommitSelect) -> HashSet<usize> {
+    let mut level: Vec<usize> = match select.cid {
+        Some(cid) => (0..graph.commits.len()).filter(|&i| graph.commits[i].commit.cid == cid).collect(),
+        None => graph.heads(),
+    };
+    let depth = if select.heads_only { Some(1) } else { select.depth };
+    let mut reached = HashSet::new();
+    let mut left = depth.unwrap_or(u64::MAX);
+    while left > 0 && !level.is_empty() {
+        left -= 1;
+        level.retain(|&i| reached.insert(i));
+        level = level.iter().flat_map(|&i| graph.commits[i].parents.iter().copied()).collect();
+    }
+    reached
+}
+
+fn wanted(graph: &Visible<'_>, row: &Row, select: &CommitSelect) -> bool {
+    // The heads are composites; those of a field are asked for by its name.
+    (row.part.is_none() || !select.heads_only || select.field.is_some())
+        && select.height.is_none_or(|height| height == row.height)
+        && select.field.as_deref().is_none_or(|field| field == field_name(graph, row))
+}
+
+fn field_name<'a>(graph: &'a Visible<'_>, row: &Row) -> &'a str {
+    let Some(part) = row.part else { return COMPOSITE };
+    let field = graph.commits[row.at].commit.deltas[part].field;
+    graph.collection.field(field).map_or("", |field| &field.name)
+}
+
+/// By the keys, and then (as without any) by document, newest first, the composite before its parts.
+fn sort(graphs: &[Visible<'_>], rows: &mut [(usize, Row)], order: &[(CommitOrder, bool)]) {
+    rows.sort_by(|(a_graph, a), (b_graph, b)| {
+        for (key, descending) in order {
+            let by = match key {
+                CommitOrder::Height => a.height.cmp(&b.height),
+                CommitOrder::Cid => a.cid.to_string().cmp(&b.cid.to_string()),
+                CommitOrder::DocId => graphs[*a_graph].doc.cmp(&graphs[*b_graph].doc),
+                CommitOrder::FieldName => field_name(&graphs[*a_graph], a).cmp(field_name(&graphs[*b_graph], b)),
+            };
+            let by = if *descending { by.reverse() } else { by };
+            if by.is_ne() {
+                return by;
+            }
+        }
+        (a_graph, std::cmp::Reverse(a.at), a.part).cmp(&(b_graph, std::cmp::Reverse(b.at), b.part))
+    });
+}
+
+/// `_version`: the composite rows of the heads, or the one at a commit.
+pub(in crate::view) fn version(
+    run: &Run<'_>,
+    collection: CollectionId,
+    doc: DocId,
+    at: Option<&str>,
+    items: &[CommitItem],
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
+    let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
+    out.push(b'[');
+    if let Some(graph) = visible(run.connection, collection, &mask, doc)? {
+        let heads = graph.heads();
+        let here = |row: &Row| match at {
+            Some(at) => row.cid.to_string() == at,
+            None => heads.contains(&row.at),
+        };
+        let mut first = true;
+        for row in rows_of(&graph)?.iter().filter(|row| row.part.is_none() && here(row)) {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            write_row(&graph, row, items, out)?;
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// An object of `members`, each written under its response name.
+fn object<T>(
+    out: &mut Vec<u8>,
+    members: &[T],
+    name: impl Fn(&T) -> &str,
+    mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    out.push(b'{');
+    for (i, member) in members.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        json::key(out, name(member));
+        write(out, member)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn list<T>(
+    out: &mut Vec<u8>,
+    all: &[T],
+    mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    out.push(b'[');
+    for (i, element) in all.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(out, element)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_row(graph: &Visible<'_>, row: &Row, items: &[CommitItem], out: &mut Vec<u8>) -> Result<(), ReadError> {
+    let shown = &graph.commits[row.at];
+    object(
+        out,
+        items,
+        |item| &item.response,
+        |out, item| {
+            match &item.kind {
+                CommitItemKind::Cid => json::string(out, &row.cid.to_string()),
+                CommitItemKind::Height => json::int(out, i64::try_from(row.height).unwrap_or(i64::MAX)),
+                CommitItemKind::DocId => json::doc_id(out, graph.doc.as_bytes()),
+                CommitItemKind::FieldName => json::string(out, field_name(graph, row)),
+                CommitItemKind::CollectionVersionId => json::string(out, &graph.collection.version.to_string()),
+                CommitItemKind::TypeName(name) => json::string(out, name),
+                CommitItemKind::Delta => json::string(out, &data_encoding::BASE64.encode(&delta(graph, row))),
+                CommitItemKind::Links(members) => {
+                    let parts: &[usize] = if row.part.is_none() { &shown.deltas } else { &[] };
+                    list(out, parts, |out, &part| {
+                        let delta = &shown.commit.deltas[part];
+                        let name = graph.collection.field(delta.field).map_or("", |field| &field.name);
+                        write_link(out, members, &part_cid(delta)?, name)
+                    })?;
+                }
+                CommitItemKind::Heads(members) => {
+                    let name = field_name(graph, row);
+                    list(out, &row.heads, |out, cid| write_link(out, members, cid, name))?;
+                }
+                CommitItemKind::Signature(members) => {
+                    object(
+                        out,
+                        members,
+                        |(response, _)| response,
+                        |out, (_, item)| {
+                            match item {
+                                SignatureItem::Type => json::string(out, "Ed25519"),
+                                SignatureItem::Identity => json::string(out, &shown.commit.device.to_string()),
+                                // It covers the whole transaction and stands in the log, not in the view.
+                                SignatureItem::Value => json::null(out),
+                                SignatureItem::TypeName(name) => json::string(out, name),
+                            }
+                            Ok(())
+                        },
+                    )?;
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+fn write_link(out: &mut Vec<u8>, members: &[(String, LinkItem)], cid: &Cid, name: &str) -> Result<(), ReadError> {
+    object(
+        out,
+        members,
+        |(response, _)| response,
+        |out, (_, item)| {
+            match item {
+                LinkItem::Cid => json::string(out, &cid.to_string()),
+                LinkItem::Name | LinkItem::FieldName => json::string(out, name),
+                LinkItem::TypeName(name) => json::string(out, name),
+            }
+            Ok(())
+        },
+    )
+}
+
+/// CBOR of the visible changed fields by name, or of the value of one part.
+fn delta(graph: &Visible<'_>, row: &Row) -> Vec<u8> {
+    let shown = &graph.commits[row.at];
+    let mut out = Vec::new();
+    match row.part {
+        Some(part) => cbor_delta(&mut out, graph, &shown.commit.deltas[part]),
+        None => {
+            head(&mut out, 5, shown.deltas.len());
+            for &part in &shown.deltas {
+                let delta = &shown.commit.deltas[part];
+                text(&mut out, graph.collection.field(delta.field).map_or("", |field| &field.name));
+                cbor_delta(&mut out, graph, delta);
+            }
+        }
+    }
+    out
+}
+
+fn cbor_delta(out: &mut Vec<u8>, graph: &Visible<'_>, delta: &FieldDelta) {
+    match &delta.delta {
+        Delta::Set(Value::Scalar(scalar)) => {
+            let relation = graph.collection.field(delta.field).and_then(shape);
+            match (relation, scalar) {
+                // An id of another document may be out of scope: a commit does not tell it.
+                (Some(crate::view::column::Shape::Relation(_)), _) => out.push(0xf6),
+                (_, scalar) => cbor_scalar(out, scalar),
+            }
+        }
+        Delta::Set(Value::List(all)) => {
+            head(out, 4, all.len());
+            all.iter().for_each(|element| cbor_scalar(out, element));
+        }
+        Delta::Set(Value::Json(json)) => cbor_json(out, json),
+        Delta::IntCounter { plus, minus } => {
+            let sum = plus.saturating_sub(*minus).clamp(i64::MIN.into(), i64::MAX.into());
+            int(out, sum as i64);
+        }
+        Delta::FloatCounter { total } => float(out, *total),
+    }
+}
+
+fn cbor_scalar(out: &mut Vec<u8>, scalar: &Scalar) {
+    match scalar {
+        Scalar::Null => out.push(0xf6),
+        Scalar::Bool(value) => out.push(if *value { 0xf5 } else { 0xf4 }),
+        Scalar::Int(n) => int(out, *n),
+        Scalar::Float(n) => float(out, *n),
+        Scalar::String(value) => text(out, value),
+        Scalar::DateTime(at) => {
+            let mut quoted = Vec::new();
+            json::date_time(&mut quoted, at.0);
+            text(out, std::str::from_utf8(&quoted).unwrap_or_default().trim_matches('"'));
+        }
+        Scalar::Blob(bytes) => {
+            head(out, 2, bytes.len());
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn cbor_json(out: &mut Vec<u8>, json: &serde_json::Value) {
+    match json {
+        serde_json::Value::Null => out.push(0xf6),
+        serde_json::Value::Bool(value) => out.push(if *value { 0xf5 } else { 0xf4 }),
+        serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
+            (Some(n), _) => int(out, n),
+            (None, Some(n)) => float(out, n),
+            (None, None) => out.push(0xf6),
+        },
+        serde_json::Value::String(value) => text(out, value),
+        serde_json::Value::Array(all) => {
+            head(out, 4, all.len());
+            all.iter().for_each(|element| cbor_json(out, element));
+        }
+        serde_json::Value::Object(members) => {
+            head(out, 5, members.len());
+            for (key, value) in members {
+                text(out, key);
+                cbor_json(out, value);
+            }
+        }
+    }
+}
+
+fn head(out: &mut Vec<u8>, major: u8, n: usize) {
+    let major = major << 5;
+    match n {
+        0..=23 => out.push(major | n as u8),
+        24..=0xff => out.extend_from_slice(&[major | 24, n as u8]),
+        0x100..=0xffff => {
+            out.push(major | 25);
+            out.extend_from_slice(&(n as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(major | 27);
+            out.extend_from_slice(&(n as u64).to_be_bytes());
+        }
+    }
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    head(out, 3, text.len());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn int(out: &mut Vec<u8>, n: i64) {
+    let mut w = vault_core::cbor::Writer::new();
+    w.int(n);
+    out.extend_from_slice(w.as_bytes());
+}
+
+fn float(out: &mut Vec<u8>, n: f64) {
+    let mut w = vault_core::cbor::Writer::new();
+    w.float(n);
+    out.extend_from_slice(w.as_bytes());
+}

@@ -1,0 +1,120 @@
+//! The view: one encrypted SQLite database per space, a cache folded from opened commits.
+//!
+//! [`View`] is the write side, used by the writer and by replay; [`Reader`] answers queries from its
+//! own read-only connection. Both compile what they are asked to SQL under the masks of a permit:
+//! a field of a document counts only where the predicate of an entry that holds it is true.
+//!
+//! Tables carry no constraint that a merge can break. Losing a view costs time, not data.
+
+mod answer;
+mod apply;
+mod column;
+mod compile;
+mod database;
+mod digest;
+mod functions;
+mod history;
+mod json;
+mod lookup;
+mod matching;
+mod parameters;
+mod predicate;
+mod read;
+mod run;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::{CollectionId, Mask, SealRefusal};
+
+pub use apply::View;
+pub use lookup::LoadedDocument;
+pub use predicate::covers;
+pub use read::Reader;
+
+/// The mask of a collection, as a permit has it; `None`: for this caller there is no such collection.
+type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;
+
+/// Why a view did not do what was asked. It is a cache: delete it and fold the log again.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    #[error("the view's database failed: {0}")]
+    Sql(#[from] rusqlite::Error),
+    #[error("the view holds bytes that do not decode: {0}")]
+    Damaged(#[from] vault_core::cbor::CborError),
+    #[error("the view holds a {0} that does not read")]
+    Unreadable(&'static str),
+    #[error("collection {0} is not in the view")]
+    UnknownCollection(CollectionId),
+    /// A mutation's filter or selection was refused.
+    #[error(transparent)]
+    Refused(Box<ReadError>),
+}
+
+/// Why a read was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The permit no longer holds: mint again.
+    #[error(transparent)]
+    Seal(#[from] SealRefusal),
+    /// The query names what the permit does not show: fronts resolve names under the permit, so this
+    /// is a defect of the front and not of the caller.
+    #[error("the query names what its permit does not show")]
+    Hidden,
+    /// The query asks for what the view cannot answer.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    #[error("the query took longer than {0:?}")]
+    Time(Duration),
+    #[error("the answer has more than {0} rows")]
+    Rows(u64),
+    #[error(transparent)]
+    View(ViewError),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        ReadError::View(ViewError::Sql(error))
+    }
+}
+
+impl From<ViewError> for ReadError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Refused(error) => *error,
+            error => ReadError::View(error),
+        }
+    }
+}
+
+impl From<ReadError> for ViewError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::View(error) => error,
+            error => ViewError::Refused(Box::new(error)),
+        }
+    }
+}
+
+impl From<vault_core::cbor::CborError> for ReadError {
+    fn from(error: vault_core::cbor::CborError) -> Self {
+        ReadError::View(ViewError::Damaged(error))
+    }
+}
+
+/// What one read may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub time: Duration,
+    /// Rows of every level together.
+    pub rows: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { time: Duration::from_secs(30), rows: 1_000_000 }
+    }
+}

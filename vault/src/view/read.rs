@@ -1,0 +1,131 @@
+//! The read side of a view.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use policy_core::{Permits, Right, SealRefusal};
+use rusqlite::{Connection, OptionalExtension};
+use vault_core::query::{Query, Root, RootKind};
+use vault_core::schema::Schema;
+
+use super::compile::{Compiler, Frame, Link, root_aggregate};
+use super::database::{Database, interrupted};
+use super::run::Run;
+use super::{Limits, Masks, ReadError, ViewError, history, json};
+
+/// A read-only connection of one view. It blocks; each thread has its own.
+pub struct Reader {
+    database: Database,
+    wants_cid_index: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+pub(super) fn open(path: &Path, key: &[u8; 32], wants_cid_index: Arc<AtomicBool>) -> Result<Reader, ViewError> {
+    Ok(Reader { database: Database::open(path, key, true)?, wants_cid_index })
+}
+
+pub(super) fn position(connection: &Connection) -> Result<u64, ViewError> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE name = 'position'")?;
+    let position: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(position.unwrap_or(0) as u64)
+}
+
+impl Reader {
+    /// Up to where the log has been applied, as of what is committed now.
+    pub fn position(&self) -> Result<u64, ViewError> {
+        position(&self.database.connection)
+    }
+
+    /// Answers a query from one snapshot: the JSON object of its roots, in order. `schema` is what the
+    /// permits were minted for. `admits` is called once the read transaction has begun and before
+    /// anything is read under the permits (architecture, invariant 8).
+    pub fn read<R: Right>(
+        &self,
+        permits: &Permits<R>,
+        schema: &Schema,
+        query: &Query,
+        limits: &Limits,
+        admits: impl Fn() -> Result<(), SealRefusal>,
+    ) -> Result<Vec<u8>, ReadError> {
+        self.read_masked(&|id| permits.mask(id).cloned(), schema, query, limits, admits)
+    }
+
+    pub(super) fn read_masked(
+        &self,
+        masks: Masks<'_>,
+        schema: &Schema,
+        query: &Query,
+        limits: &Limits,
+        admits: impl Fn() -> Result<(), SealRefusal>,
+    ) -> Result<Vec<u8>, ReadError> {
+        let connection = &self.database.connection;
+        self.database.set_deadline(Instant::now().checked_add(limits.time));
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        // The first read pins the snapshot.
+        let answer = position(connection).map_err(ReadError::from).and_then(|_| {
+            admits()?;
+            self.roots(masks, schema, query, limits)
+        });
+        self.database.set_deadline(None);
+        self.database.set_tests(Vec::new());
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        answer.map_err(|error| match error {
+            ReadError::View(ViewError::Sql(sql)) if interrupted(&sql) => ReadError::Time(limits.time),
+            error => error,
+        })
+    }
+
+    fn roots(&self, masks: Masks<'_>, schema: &Schema, query: &Query, limits: &Limits) -> Result<Vec<u8>, ReadError> {
+        let mut run = Run::new(&self.database.connection, schema, masks, *limits);
+        let mut out = Vec::with_capacity(1_024);
+        out.push(b'{');
+        for (i, root) in query.roots.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            json::key(&mut out, &root.response);
+            self.root(&mut run, root, &mut out)?;
+        }
+        out.push(b'}');
+        Ok(out)
+    }
+
+    fn root(&self, run: &mut Run<'_>, root: &Root, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let mut compiler = Compiler::new(run.schema, run.masks);
+        match &root.kind {
+            RootKind::TypeName(name) => json::string(out, name),
+            RootKind::Select(select) => {
+                let past = match &select.args.cids {
+                    Some(cids) => {
+                        self.wants_cid_index.store(true, Ordering::Relaxed);
+                        Some(history::past(run, select.collection, cids)?)
+                    }
+                    None => None,
+                };
+                let frame = Frame { past: past.as_deref(), ..Frame::new(select, Link::Root) };
+                let plan = compiler.select(&frame, &select.items)?;
+                self.database.set_tests(compiler.tests);
+                run.plan(&plan, &[], out)?;
+            }
+            RootKind::Aggregate(aggregate) => {
+                let plan = root_aggregate(&mut compiler, &root.response, aggregate)?;
+                self.database.set_tests(compiler.tests);
+                run.single(&plan, out)?;
+            }
+            RootKind::Commits(select) => {
+                if select.cid.is_some() {
+                    self.wants_cid_index.store(true, Ordering::Relaxed);
+                }
+                history::commits(run, select, out)?;
+            }
+        }
+        Ok(())
+    }
+}

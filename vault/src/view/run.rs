@@ -1,0 +1,155 @@
+//! Runs plans and writes their rows.
+
+use policy_core::DocId;
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{CachedStatement, Connection};
+use vault_core::schema::Schema;
+
+use super::compile::{ColumnKind, Plan};
+use super::{Limits, Masks, ReadError, history, json};
+
+/// What is left of a read's allowance, and what history needs to answer.
+pub(super) struct Run<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) schema: &'a Schema,
+    pub(super) masks: Masks<'a>,
+    limits: Limits,
+    rows: u64,
+}
+
+/// A plan with its statements prepared: once, however many rows ask for them.
+struct Prepared<'c, 'p> {
+    plan: &'p Plan,
+    statement: CachedStatement<'c>,
+    /// By column.
+    nested: Vec<Option<Prepared<'c, 'p>>>,
+}
+
+impl<'c, 'p> Prepared<'c, 'p> {
+    fn new(connection: &'c Connection, plan: &'p Plan) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare_cached(&plan.sql)?;
+        plan.parameters.give(&mut statement)?;
+        let nested = plan.columns.iter().map(|column| match &column.kind {
+            ColumnKind::Nested { plan, .. } => Prepared::new(connection, plan).map(Some),
+            _ => Ok(None),
+        });
+        let nested = nested.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(Prepared { plan, statement, nested })
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(connection: &'a Connection, schema: &'a Schema, masks: Masks<'a>, limits: Limits) -> Self {
+        Run { connection, schema, masks, limits, rows: 0 }
+    }
+
+    /// Counts a row of the answer.
+    pub(super) fn count(&mut self) -> Result<(), ReadError> {
+        self.rows += 1;
+        if self.rows > self.limits.rows { Err(ReadError::Rows(self.limits.rows)) } else { Ok(()) }
+    }
+
+    /// Writes what a plan selects: a list, or an object or null.
+    pub(super) fn plan(&mut self, plan: &Plan, arguments: &[Sql], out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let mut prepared = Prepared::new(self.connection, plan)?;
+        self.write(&mut prepared, arguments, out)
+    }
+
+    /// As [`Run::plan`], for one after the other of these arguments.
+    pub(super) fn each(&mut self, plan: &Plan, arguments: &[Sql], out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let mut prepared = Prepared::new(self.connection, plan)?;
+        for (i, argument) in arguments.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            self.write(&mut prepared, std::slice::from_ref(argument), out)?;
+        }
+        Ok(())
+    }
+
+    /// The one value of a plan of one row and one column.
+    pub(super) fn single(&mut self, plan: &Plan, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let mut prepared = Prepared::new(self.connection, plan)?;
+        let Some(ColumnKind::Value(at, shape)) = plan.columns.first().map(|column| &column.kind) else {
+            return Err(ReadError::Hidden);
+        };
+        let mut rows = prepared.statement.raw_query();
+        match rows.next()? {
+            Some(row) => json::column(out, *shape, row.get_ref(*at)?),
+            None => json::null(out),
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        prepared: &mut Prepared<'_, '_>,
+        arguments: &[Sql],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let Prepared { plan, statement, nested } = prepared;
+        for (i, argument) in arguments.iter().enumerate() {
+            statement.raw_bind_parameter(i + 1, argument)?;
+        }
+        let mut rows = statement.raw_query();
+        let mut first = true;
+        if !plan.one {
+            out.push(b'[');
+        }
+        while let Some(row) = rows.next()? {
+            self.count()?;
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.push(b'{');
+            for (i, column) in plan.columns.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(&column.key);
+                match &column.kind {
+                    ColumnKind::Constant(json) => out.extend_from_slice(json),
+                    ColumnKind::Value(at, shape) => json::column(out, *shape, row.get_ref(*at)?),
+                    ColumnKind::Nested { arguments, relation, plan } => {
+                        let given = arguments.iter().map(|&at| row.get_ref(at).map(Sql::try_from));
+                        let given = given.collect::<rusqlite::Result<Result<Vec<Sql>, _>>>()?;
+                        let given = given.map_err(|_| super::ViewError::Unreadable("column"))?;
+                        match &mut nested[i] {
+                            // A relation that does not show, or that names nothing.
+                            _ if *relation && given[0] == Sql::Null => {
+                                out.extend_from_slice(if plan.one { b"null" } else { b"[]" });
+                            }
+                            Some(nested) => self.write(nested, &given, out)?,
+                            None => json::null(out),
+                        }
+                    }
+                    ColumnKind::Version { collection, doc, at, items } => {
+                        let doc = doc_in(row.get_ref(*doc)?)?;
+                        let at = match at {
+                            Some(at) => row.get_ref(*at)?.as_str_or_null().ok().flatten().map(str::to_owned),
+                            None => None,
+                        };
+                        history::version(self, *collection, doc, at.as_deref(), items, out)?;
+                    }
+                    ColumnKind::Conflicts { collection, doc, items } => {
+                        let doc = doc_in(row.get_ref(*doc)?)?;
+                        history::conflicts(self, *collection, doc, items, out)?;
+                    }
+                }
+            }
+            out.push(b'}');
+        }
+        if !plan.one {
+            out.push(b']');
+        } else if first {
+            json::null(out);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn doc_in(value: ValueRef<'_>) -> Result<DocId, ReadError> {
+    let id = value.as_blob().ok().and_then(DocId::from_slice);
+    id.ok_or(ReadError::View(super::ViewError::Unreadable("document id")))
+}
