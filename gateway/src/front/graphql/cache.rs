@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use policy_core::{CollectionId, Mask};
 
 use super::document::Prepared;
 use super::error::GraphQlError;
@@ -20,7 +21,23 @@ const COST: usize = 48;
 /// The caches of the front; one for the process.
 pub struct Caches {
     schemas: Mutex<LruCache<Shape, Arc<SchemaEntry>>>,
+    known: Mutex<LruCache<Given, Known>>,
     documents: Mutex<Documents>,
+}
+
+/// The masks of a request as they were handed over, before anything is derived from them.
+#[derive(PartialEq, Eq, Hash)]
+struct Given {
+    version: u64,
+    spelling: Spelling,
+    /// Each collection with the address of its mask.
+    masks: Vec<(CollectionId, usize)>,
+}
+
+struct Known {
+    /// Kept alive, so that none of the addresses can come to mean another mask.
+    _masks: Vec<Arc<Mask>>,
+    entry: Arc<SchemaEntry>,
 }
 
 #[derive(PartialEq, Eq, Hash, Clone)]
@@ -54,6 +71,7 @@ impl Caches {
         let schemas = NonZeroUsize::new(schemas).unwrap_or(NonZeroUsize::MIN);
         Caches {
             schemas: Mutex::new(LruCache::new(schemas)),
+            known: Mutex::new(LruCache::new(schemas)),
             documents: Mutex::new(Documents { kept: LruCache::unbounded(), bytes: 0, bytes_max: bytes }),
         }
     }
@@ -65,8 +83,25 @@ impl Caches {
         masks: Masks<'_>,
         spelling: Spelling,
     ) -> Result<Arc<SchemaEntry>, GraphQlError> {
-        let visible = Visible::new(schema, masks);
-        let shape = visible.shape(schema.version.0, spelling);
+        let held: Vec<(CollectionId, Arc<Mask>)> =
+            schema.collections.iter().filter_map(|collection| Some((collection.id, masks(collection.id)?))).collect();
+        let given = Given {
+            version: schema.version.0,
+            spelling,
+            masks: held.iter().map(|(id, mask)| (*id, Arc::as_ptr(mask) as usize)).collect(),
+        };
+        if let Some(known) = self.known.lock().get(&given) {
+            return Ok(known.entry.clone());
+        }
+        let visible = Visible::new(schema, &|id| held.iter().find(|(own, _)| *own == id).map(|(_, mask)| mask.clone()));
+        let entry = self.shaped(visible, schema.version.0, spelling)?;
+        let held = held.into_iter().map(|(_, mask)| mask).collect();
+        self.known.lock().put(given, Known { _masks: held, entry: entry.clone() });
+        Ok(entry)
+    }
+
+    fn shaped(&self, visible: Visible, version: u64, spelling: Spelling) -> Result<Arc<SchemaEntry>, GraphQlError> {
+        let shape = visible.shape(version, spelling);
         if let Some(entry) = self.schemas.lock().get(&shape) {
             return Ok(entry.clone());
         }
@@ -131,6 +166,9 @@ mod tests {
         let entry = caches.schema(&library.schema, &*all, Spelling::V1).unwrap();
         let again = caches.schema(&library.schema, &*library.everything(), Spelling::V1).unwrap();
         assert!(Arc::ptr_eq(&entry, &again));
+        let known = caches.schema(&library.schema, &*all, Spelling::V1).unwrap();
+        assert!(Arc::ptr_eq(&entry, &known), "the very same masks");
+        assert!(!Arc::ptr_eq(&entry, &caches.schema(&library.schema, &*all, Spelling::V0).unwrap()));
         let masked = caches.schema(&library.schema, &*library.without(&["secret"]), Spelling::V1).unwrap();
         assert_ne!(entry.shape, masked.shape);
         for n in 0..40 {

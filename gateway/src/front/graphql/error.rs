@@ -23,9 +23,15 @@ pub struct GraphQlError {
 }
 
 impl GraphQlError {
-    /// An error without path and location.
+    /// An error without path and location. Names in messages come from the request, so a message is
+    /// cut after 400 characters.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        GraphQlError { message: message.into(), code, path: Vec::new(), locations: Vec::new() }
+        let mut message = message.into();
+        if let Some((at, _)) = message.char_indices().nth(400) {
+            message.truncate(at);
+            message.push('…');
+        }
+        GraphQlError { message, code, path: Vec::new(), locations: Vec::new() }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

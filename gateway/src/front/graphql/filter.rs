@@ -73,7 +73,7 @@ impl Planner<'_> {
         let mut all = Vec::with_capacity(fields.len());
         for (key, value) in fields {
             if value.is_null() {
-                return Err(GraphQlError::invalid(format!("The condition on `{key}` is null: did you mean `_eq`?")));
+                return Err(GraphQlError::invalid(format!("The condition on `{key}` is null, which is no condition.")));
             }
             match *key {
                 "_and" => all.push(Filter::And(list(value)?)),

@@ -109,7 +109,7 @@ pub fn compile(text: &str, existing: &Schema) -> Result<Vec<NewCollection>, SdlE
     for &node in &types {
         drafts.push(draft(node, &known, &places)?);
     }
-    relations::resolve(drafts, existing, &places)
+    relations::resolve(drafts, &places)
 }
 
 /// A collection whose relations are not paired yet.

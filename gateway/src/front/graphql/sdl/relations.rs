@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use vault_core::schema::{NewCollection, NewFieldType, NewIndex, Schema};
+use vault_core::schema::{NewCollection, NewFieldType, NewIndex};
 
 use super::{Draft, DraftKind, Places, SdlError, finished};
 
@@ -20,11 +20,7 @@ pub struct Relation {
 type Side = (usize, usize);
 
 /// Pairs the sides and finishes the collections.
-pub fn resolve(
-    drafts: Vec<Draft<'_>>,
-    _existing: &Schema,
-    places: &Places<'_>,
-) -> Result<Vec<NewCollection>, SdlError> {
+pub fn resolve(drafts: Vec<Draft<'_>>, places: &Places<'_>) -> Result<Vec<NewCollection>, SdlError> {
     let mut kinds: HashMap<Side, NewFieldType> = HashMap::new();
     for (at, draft) in drafts.iter().enumerate() {
         for (n, field) in draft.fields.iter().enumerate() {
