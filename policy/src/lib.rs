@@ -1,1 +1,43 @@
+//! The embedded policy engine: relationships in SQL, evaluated from an immutable snapshot in memory.
+//!
+//! One change is one SQL transaction with its audit row; then the snapshot is published, then the
+//! epoch moves, then the change is acknowledged. So a permit minted before a revocation was
+//! acknowledged is stale, and none minted after it rests on what was revoked.
 #![forbid(unsafe_code)]
+
+mod audit;
+mod catalogue;
+mod embedded;
+mod facts;
+mod store;
+mod table;
+
+pub use audit::AuditRow;
+pub use embedded::Embedded;
+pub use table::Migrator;
+
+use policy_core::{GrantId, SchemaError, TupleError};
+
+/// The relationship schema that this node enforces.
+pub const SCHEMA: &str = include_str!("../schema.zed");
+
+/// The most relationships that one change may put and remove.
+pub const MAX_CHANGES: usize = 10_000;
+
+/// Why policy was not changed or could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("the policy tables cannot be used: {0}")]
+    Storage(#[from] sea_orm::DbErr),
+    #[error("the policy tables are damaged: {0}")]
+    Damaged(String),
+    #[error("the relationship schema is wrong: {0}")]
+    Schema(#[from] SchemaError),
+    #[error("the relationship is not allowed: {0}")]
+    Tuple(#[from] TupleError),
+    /// The change contradicts what is there, would close a circle or is too large.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("grant {0} is revoked, and a revoked grant does not come back")]
+    Revoked(GrantId),
+}

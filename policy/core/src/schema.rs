@@ -8,7 +8,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The longest schema text that is read, in bytes.
 pub const MAX_SCHEMA_BYTES: usize = 1 << 20;
@@ -142,7 +142,37 @@ impl Schema {
     pub(crate) fn member(&self, id: MemberId) -> &Member {
         &self.members[id.0 as usize]
     }
+    /// The relations of the same definition that a member rests on; a relation rests on itself.
+    pub(crate) fn relations_under(&self, member: MemberId) -> Vec<MemberId> {
+        let (mut open, mut found) = (vec![member], Vec::new());
+        let mut seen = HashSet::new();
+        while let Some(next) = open.pop() {
+            if !seen.insert(next) {
+                continue;
+            }
+            match &self.member(next).body {
+                Body::Relation(_) => found.push(next),
+                Body::Permission(rule) => rule.named(&mut open),
+            }
+        }
+        found
+    }
     pub(crate) fn member_count(&self) -> usize {
         self.members.len()
+    }
+}
+
+impl Rule {
+    /// Adds the members of the same definition that the rule names outside arrows.
+    fn named(&self, out: &mut Vec<MemberId>) {
+        match self {
+            Rule::Member(member) => out.push(*member),
+            Rule::Union(rules) | Rule::Intersection(rules) => rules.iter().for_each(|rule| rule.named(out)),
+            Rule::Exclusion(first, without) => {
+                first.named(out);
+                without.iter().for_each(|rule| rule.named(out));
+            }
+            Rule::Nil | Rule::Itself | Rule::Arrow { .. } => {}
+        }
     }
 }

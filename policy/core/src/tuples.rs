@@ -1,6 +1,6 @@
 //! Relationships in memory: immutable once shared, cheap to copy and change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -211,6 +211,56 @@ impl Tuples {
         }
         self.count -= 1;
         true
+    }
+
+    /// The subjects of one relation of one object, lapsed ones included.
+    pub fn subjects(&self, resource: &Object, relation: &str) -> impl Iterator<Item = Subject> {
+        let member = self.schema.definition(&resource.kind).and_then(|of| self.schema.member_of(of, relation));
+        let rows = member.and_then(|member| self.rows(member, &resource.id));
+        rows.into_iter().flat_map(|rows| rows.objects.iter().chain(&rows.sets)).map(|row| {
+            let of = row.member.map(|of| self.schema.member(of).name.clone());
+            Subject { object: Object::new(self.schema.definition_name(row.definition), &row.id), relation: of }
+        })
+    }
+
+    /// Whether the relationship, once put, would make an object contain itself: a group in a group, or
+    /// a folder in a folder, by whatever way. Ends and permissions are left out of account, so that a
+    /// circle is refused before it can close.
+    pub fn would_circle(&self, tuple: &Tuple) -> bool {
+        // What contains what: a set of members its sets of members, an object those of its kind that it names.
+        let of = match tuple.subject.relation.as_deref() {
+            Some(relation) if relation != "..." => relation,
+            _ if tuple.subject.object.kind == tuple.resource.kind => &tuple.relation,
+            _ => return false,
+        };
+        let mut open = vec![(tuple.subject.object.clone(), of.to_owned())];
+        let mut seen = HashSet::new();
+        while let Some((object, member)) = open.pop() {
+            if !seen.insert((object.clone(), member.clone())) {
+                continue;
+            }
+            for relation in self.relations_of(&object, &member) {
+                if object == tuple.resource && relation == tuple.relation {
+                    return true;
+                }
+                for subject in self.subjects(&object, relation) {
+                    match subject.relation {
+                        Some(of) => open.push((subject.object, of)),
+                        None if subject.object.kind == object.kind => open.push((subject.object, relation.to_owned())),
+                        None => {}
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// The relations that a relation or permission of an object rests on in the same object.
+    fn relations_of(&self, object: &Object, member: &str) -> Vec<&str> {
+        let definition = self.schema.definition(&object.kind);
+        let member = definition.and_then(|definition| self.schema.member_of(definition, member));
+        let relations = member.map(|member| self.schema.relations_under(member)).unwrap_or_default();
+        relations.into_iter().map(|relation| self.schema.member(relation).name.as_str()).collect()
     }
 
     fn shard(&mut self, member: MemberId, id: &str) -> &mut Shard {

@@ -294,3 +294,34 @@ fn an_explanation_is_the_chain_of_relationships() {
     assert_eq!(path("doc:1#minus@user:ann"), ["doc:1#viewer@group:eng#member until 3", "group:eng#member@user:ann"]);
     assert!(path("doc:1#above@user:ann").is_empty());
 }
+
+#[test]
+fn a_circle_is_seen_before_it_closes() {
+    let t = tuples(
+        DOCS,
+        &[
+            "group:a#member@group:b#member",
+            "group:b#member@group:c#see",
+            "folder:1#parent@folder:2",
+            "folder:2#parent@folder:3",
+            "doc:1#parent@folder:1",
+        ],
+    );
+    for (line, circle) in [
+        ("group:a#member@group:a#member", true),
+        ("group:a#member@group:a#see", true),
+        ("group:c#member@group:a#member", true),
+        ("group:c#member@group:b#see", true),
+        ("group:a#member@group:c#member", false),
+        ("group:c#member@user:tom", false),
+        ("group:c#member@group:d#member", false),
+        ("folder:3#parent@folder:1", true),
+        ("folder:1#parent@folder:1", true),
+        ("folder:3#parent@folder:4", false),
+        ("doc:2#parent@folder:1", false),
+    ] {
+        assert_eq!(t.would_circle(&tuple(line)), circle, "{line}");
+    }
+    let subjects: Vec<String> = t.subjects(&object("group:b"), "member").map(|subject| subject.to_string()).collect();
+    assert_eq!(subjects, ["group:c#see"]);
+}

@@ -212,19 +212,6 @@ fn arrows_of<'a>(rule: &'a parse::Rule, out: &mut Vec<(&'a str, super::At)>) {
     }
 }
 
-/// The members of the same definition that a rule names outside arrows.
-fn named(rule: &Rule, out: &mut Vec<MemberId>) {
-    match rule {
-        Rule::Member(member) => out.push(*member),
-        Rule::Union(rules) | Rule::Intersection(rules) => rules.iter().for_each(|rule| named(rule, out)),
-        Rule::Exclusion(first, without) => {
-            named(first, out);
-            without.iter().for_each(|rule| named(rule, out));
-        }
-        Rule::Nil | Rule::Itself | Rule::Arrow { .. } => {}
-    }
-}
-
 /// Permissions of one definition must not name each other in a circle. Removes, again and again, what
 /// waits for nothing; what is left waits for itself.
 fn cycles(tree: &Tree, schema: &Schema) -> Result<(), SchemaError> {
@@ -233,7 +220,7 @@ fn cycles(tree: &Tree, schema: &Schema) -> Result<(), SchemaError> {
     for (i, member) in schema.members.iter().enumerate() {
         let mut names = Vec::new();
         if let Body::Permission(rule) = &member.body {
-            named(rule, &mut names);
+            rule.named(&mut names);
         }
         waits[i] = names.len();
         names.iter().for_each(|name| waiting[name.0 as usize].push(i));

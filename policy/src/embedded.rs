@@ -1,0 +1,378 @@
+//! The engine.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use policy_core::{
+    Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Permissionship, Schema,
+    SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+};
+use sea_orm::DatabaseConnection;
+use sea_orm_migration::MigratorTrait;
+
+use crate::catalogue::Catalogue;
+use crate::store::{self, Change, Tip};
+use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts};
+
+/// The policy engine of a node that needs no other: one process, one database.
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: DatabaseConnection,
+    schema: Arc<Schema>,
+    clock: Arc<EpochClock>,
+    /// What checks see. Replaced as a whole, under `catalogue`.
+    snapshot: ArcSwap<Snapshot>,
+    catalogue: Mutex<Catalogue>,
+    writer: tokio::sync::Mutex<Writer>,
+}
+
+/// Everything that decisions rest on, at one instant.
+#[derive(Clone)]
+struct Snapshot {
+    tuples: Tuples,
+    grants: Arc<HashMap<GrantId, Arc<Grant>>>,
+    revoked: Arc<HashSet<GrantId>>,
+}
+
+/// What only the one writer needs.
+struct Writer {
+    tip: Tip,
+    /// The stored relationships of each grant.
+    of_grant: HashMap<GrantId, Vec<Tuple>>,
+    /// False after a transaction whose end is unknown: the tables are read again before the next.
+    fresh: bool,
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+impl Embedded {
+    /// Creates the tables if they are not there and reads them.
+    ///
+    /// Grants are enforced once [`Embedded::put_grant`] has brought their terms.
+    ///
+    /// # Errors
+    /// If the database cannot be used, or a row in it cannot be understood: nothing is enforced by halves.
+    pub async fn open(db: DatabaseConnection) -> Result<Arc<Embedded>, PolicyError> {
+        Migrator::up(&db, None).await?;
+        let schema = Arc::new(Schema::parse(SCHEMA)?);
+        let empty =
+            Snapshot { tuples: Tuples::new(Arc::clone(&schema)), grants: Arc::default(), revoked: Arc::default() };
+        let inner = Inner {
+            db,
+            schema,
+            clock: Arc::default(),
+            snapshot: ArcSwap::from_pointee(empty),
+            catalogue: Mutex::default(),
+            writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
+        };
+        inner.reload(&mut *inner.writer.lock().await).await?;
+        Ok(Arc::new(Embedded { inner: Arc::new(inner) }))
+    }
+
+    /// Notes a tenant, and who owns it if anybody does.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn declare_tenant(&self, tenant: TenantId, owner: Option<UserId>) -> Result<(), PolicyError> {
+        let put = owner.into_iter().map(|owner| facts::tenant_owner(tenant, owner)).collect();
+        self.change(Change { action: "declare_tenant", put, ..Change::default() }).await
+    }
+
+    /// Makes a user a member of a tenant. That shows them nothing of anybody's space.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn add_member(&self, tenant: TenantId, user: UserId) -> Result<(), PolicyError> {
+        let put = vec![facts::tenant_member(tenant, user)];
+        self.change(Change { action: "add_member", put, ..Change::default() }).await
+    }
+
+    /// Notes a space of a tenant and its owner.
+    ///
+    /// # Errors
+    /// [`PolicyError::Conflict`] if the space has another owner or tenant; or if it cannot be stored.
+    pub async fn declare_space(&self, space: SpaceId, tenant: TenantId, owner: UserId) -> Result<(), PolicyError> {
+        let put = facts::space(space, tenant, owner).to_vec();
+        self.change(Change { action: "declare_space", put, ..Change::default() }).await
+    }
+
+    /// Puts and removes relationships: shares, groups, sites.
+    ///
+    /// # Errors
+    /// If the schema does not allow one of them, if a group or folder would come to contain itself, if
+    /// there are more than [`MAX_CHANGES`], or if it cannot be stored. Then nothing is changed.
+    pub async fn write(&self, put: Vec<Tuple>, remove: Vec<Tuple>) -> Result<(), PolicyError> {
+        self.change(Change { action: "write", put, remove, ..Change::default() }).await
+    }
+
+    /// Brings a grant: its relationships are stored, its terms kept in memory. Again is no change; other
+    /// entries under the same id take the place of the first.
+    ///
+    /// # Errors
+    /// [`PolicyError::Revoked`] if it was ever revoked; [`PolicyError::Conflict`] if the id belongs to
+    /// another person, app or space; or if it cannot be stored.
+    pub async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
+        self.run(|inner| async move { inner.put_grant(grant).await }).await
+    }
+
+    /// Takes a grant away for good: when this returns, no permit rests on it. Whether it was there.
+    ///
+    /// # Errors
+    /// If it cannot be stored; then it is not revoked.
+    pub async fn revoke_grant(&self, id: GrantId) -> Result<bool, PolicyError> {
+        self.run(move |inner| async move { inner.revoke_grant(id).await }).await
+    }
+
+    /// Whether the grant was ever revoked here.
+    pub fn is_revoked(&self, id: GrantId) -> bool {
+        self.inner.snapshot.load().revoked.contains(&id)
+    }
+
+    /// Notes the collections and fields of a space. In memory only; the schema of the space is the truth.
+    /// A collection that another space has named too belongs to nobody from then on.
+    pub fn declare_collections(&self, space: SpaceId, collections: &[CollectionResource]) {
+        let mut catalogue = self.inner.catalogue.lock();
+        let edges = catalogue.declare(space, collections);
+        if edges.put.is_empty() && edges.remove.is_empty() {
+            return;
+        }
+        let mut next = Snapshot::clone(&self.inner.snapshot.load());
+        edges.remove.iter().for_each(|edge| {
+            next.tuples.remove(edge);
+        });
+        for edge in &edges.put {
+            if let Err(error) = next.tuples.put(edge) {
+                tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
+            }
+        }
+        self.inner.snapshot.store(Arc::new(next));
+        self.inner.clock.advance();
+    }
+
+    /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
+    pub fn advance_epoch(&self) {
+        self.inner.clock.advance();
+    }
+
+    /// Answers one check and names the relationships that made it true, from the resource to the
+    /// subject. A check that has no answer is a denial, with the reason in place of the path.
+    pub fn check_one(&self, check: &Check, now: Timestamp) -> (Decision, Vec<String>) {
+        match self.inner.snapshot.load().tuples.explain(check, now) {
+            Ok(answer) => answer,
+            Err(error) => (
+                Decision { permissionship: Permissionship::No, valid_until: None },
+                vec![format!("{}: {error}", error.code())],
+            ),
+        }
+    }
+
+    /// The audit rows after `after`, oldest first, at most `limit`. The chain is checked whole.
+    ///
+    /// # Errors
+    /// [`PolicyError::Damaged`] if a row was changed or is missing.
+    pub async fn audit(&self, after: i64, limit: usize) -> Result<Vec<AuditRow>, PolicyError> {
+        store::audit_rows(&self.inner.db, after, limit).await
+    }
+
+    async fn change(&self, change: Change) -> Result<(), PolicyError> {
+        self.run(|inner| async move {
+            let mut writer = inner.writer().await?;
+            inner.apply(&mut writer, change, |_| {}).await
+        })
+        .await
+    }
+
+    /// Runs a change to its end even if the caller goes away: what is committed is also published.
+    async fn run<T, F>(&self, change: impl FnOnce(Arc<Inner>) -> F) -> Result<T, PolicyError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, PolicyError>> + Send + 'static,
+    {
+        let running = tokio::spawn(change(Arc::clone(&self.inner)));
+        running.await.map_err(|error| PolicyError::Conflict(format!("the change did not end: {error}")))?
+    }
+}
+
+impl Inner {
+    /// The one writer, knowing what is stored.
+    async fn writer(&self) -> Result<tokio::sync::MutexGuard<'_, Writer>, PolicyError> {
+        let mut writer = self.writer.lock().await;
+        if !writer.fresh {
+            self.reload(&mut writer).await?;
+        }
+        Ok(writer)
+    }
+
+    async fn reload(&self, writer: &mut Writer) -> Result<(), PolicyError> {
+        let stored = store::load(&self.db).await?;
+        let mut tuples = Tuples::new(Arc::clone(&self.schema));
+        let mut of_grant: HashMap<GrantId, Vec<Tuple>> = HashMap::new();
+        for (tuple, source) in stored.tuples {
+            tuples
+                .put(&tuple)
+                .map_err(|error| PolicyError::Damaged(format!("a stored relationship does not fit: {error}")))?;
+            if let Some(grant) = source {
+                of_grant.entry(grant).or_default().push(tuple);
+            }
+        }
+        let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
+        let catalogue = self.catalogue.lock();
+        for edge in catalogue.edges() {
+            tuples.put(&edge)?;
+        }
+        let mut grants = HashMap::clone(&self.snapshot.load().grants);
+        grants.retain(|id, _| !revoked.contains(id));
+        self.snapshot.store(Arc::new(Snapshot { tuples, grants: Arc::new(grants), revoked: Arc::new(revoked) }));
+        self.clock.advance();
+        drop(catalogue);
+        *writer = Writer { tip: stored.tip, of_grant, fresh: true };
+        Ok(())
+    }
+
+    /// Stores what the change really changes, publishes it and what `publish` adds, moves the epoch.
+    async fn apply(
+        &self,
+        writer: &mut Writer,
+        mut change: Change,
+        publish: impl FnOnce(&mut Snapshot) + Send,
+    ) -> Result<(), PolicyError> {
+        let (put, remove) = {
+            let mut next = self.snapshot.load().tuples.clone();
+            change.remove.retain(|tuple| next.remove(tuple));
+            let mut put = Vec::new();
+            for tuple in std::mem::take(&mut change.put) {
+                if next.holds(&tuple) {
+                    continue;
+                }
+                no_circle(&next, &tuple)?;
+                only_one(&next, &tuple)?;
+                next.put(&tuple)?;
+                put.push(tuple);
+            }
+            (put, change.remove.clone())
+        };
+        change.put = put;
+        if change.put.len() + change.remove.len() > MAX_CHANGES {
+            return Err(PolicyError::Conflict(format!("one change may hold {MAX_CHANGES} relationships at most")));
+        }
+        let stores = change.revoke || !change.put.is_empty() || !remove.is_empty();
+        if stores {
+            // Until the end of the transaction is known, it is not known what is stored.
+            writer.fresh = false;
+            writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+            writer.fresh = true;
+        }
+        let catalogue = self.catalogue.lock();
+        let before = self.snapshot.load_full();
+        let mut next = Snapshot::clone(&before);
+        remove.iter().for_each(|tuple| {
+            next.tuples.remove(tuple);
+        });
+        for tuple in &change.put {
+            next.tuples.put(tuple)?;
+        }
+        publish(&mut next);
+        let moved = stores || !Arc::ptr_eq(&before.grants, &next.grants);
+        if moved {
+            self.snapshot.store(Arc::new(next));
+            self.clock.advance();
+        }
+        drop(catalogue);
+        Ok(())
+    }
+
+    async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
+        let mut writer = self.writer().await?;
+        let id = grant.id;
+        let snapshot = self.snapshot.load_full();
+        if snapshot.revoked.contains(&id) {
+            return Err(PolicyError::Revoked(id));
+        }
+        if let Some(known) = snapshot.grants.get(&id) {
+            if *known == grant {
+                return Ok(());
+            }
+            if (known.grantor, known.client, known.space) != (grant.grantor, grant.client, grant.space) {
+                return Err(PolicyError::Conflict(format!("grant {id} is another person's, app's or space's")));
+            }
+        }
+        let put = facts::grant(&grant);
+        let stale: Vec<Tuple> =
+            writer.of_grant.get(&id).into_iter().flatten().filter(|old| !put.contains(old)).cloned().collect();
+        let change = Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), revoke: false };
+        let terms = |snapshot: &mut Snapshot| {
+            Arc::make_mut(&mut snapshot.grants).insert(id, grant);
+        };
+        self.apply(&mut writer, change, terms).await?;
+        writer.of_grant.insert(id, put);
+        Ok(())
+    }
+
+    async fn revoke_grant(&self, id: GrantId) -> Result<bool, PolicyError> {
+        let mut writer = self.writer().await?;
+        let snapshot = self.snapshot.load_full();
+        if snapshot.revoked.contains(&id) {
+            return Ok(false);
+        }
+        let rows = writer.of_grant.get(&id).cloned().unwrap_or_default();
+        let there = !rows.is_empty() || snapshot.grants.contains_key(&id);
+        let change = Change { action: "revoke_grant", put: Vec::new(), remove: rows, source: Some(id), revoke: true };
+        let gone = |snapshot: &mut Snapshot| {
+            Arc::make_mut(&mut snapshot.grants).remove(&id);
+            Arc::make_mut(&mut snapshot.revoked).insert(id);
+        };
+        self.apply(&mut writer, change, gone).await?;
+        writer.of_grant.remove(&id);
+        Ok(there)
+    }
+}
+
+/// Refuses a relationship by which something would come to contain itself. The evaluator would not
+/// hang, but could not answer either.
+fn no_circle(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
+    if tuples.would_circle(tuple) {
+        return Err(PolicyError::Conflict(format!("{tuple} would make it contain itself")));
+    }
+    Ok(())
+}
+
+/// A space has one owner and one tenant. Handing it over removes the first in the same change.
+fn only_one(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
+    let single = tuple.resource.kind == "space" && matches!(tuple.relation.as_str(), "owner" | "tenant");
+    if single && tuples.subjects(&tuple.resource, &tuple.relation).next().is_some() {
+        return Err(PolicyError::Conflict(format!("{} has another {}", tuple.resource, tuple.relation)));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Engine for Embedded {
+    fn clock(&self) -> &Arc<EpochClock> {
+        &self.inner.clock
+    }
+
+    async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+        let snapshot = self.inner.snapshot.load();
+        let answer = |check: &Check| {
+            snapshot.tuples.check(check, now).map_err(|error| {
+                tracing::warn!(resource = %check.resource, permission = check.permission, %error, "a check has no answer");
+                EngineUnavailable { reason: error.code().to_owned() }
+            })
+        };
+        checks.iter().map(answer).collect()
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
+        Ok(self.inner.snapshot.load().grants.get(&id).cloned())
+    }
+}

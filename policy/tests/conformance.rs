@@ -1,0 +1,381 @@
+//! What the engine must do over every database: run on SQLite, and on the PostgreSQL server that
+//! `ALLOD_TEST_POSTGRES` names.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use policy::{Embedded, PolicyError};
+use policy_core::{
+    AppCaller, Caller, Check, ClientId, CollectionId, CollectionResource, DeviceId, Engine, FieldId, Gate, Grant,
+    GrantEntry, GrantId, GrantScope, GroupId, Object, Predicate, Refusal, Resources, SchemaVersion, SealRefusal,
+    SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb,
+};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+
+/// Opens the same database again and again; a file is gone with the test.
+enum Backend {
+    Sqlite(tempfile::TempDir),
+    Postgres(String),
+}
+
+impl Backend {
+    async fn all() -> Vec<Backend> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let mut all = vec![Backend::Sqlite(tempfile::tempdir().unwrap())];
+        match std::env::var("ALLOD_TEST_POSTGRES") {
+            Err(_) => eprintln!("note: ALLOD_TEST_POSTGRES is not set; PostgreSQL is not tested"),
+            Ok(server) => {
+                let name = format!("policy_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+                let admin = Database::connect(&server).await.expect("the PostgreSQL server of ALLOD_TEST_POSTGRES");
+                admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+                let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
+                all.push(Backend::Postgres(format!("{base}/{name}")));
+            }
+        }
+        all
+    }
+
+    async fn connect(&self) -> DatabaseConnection {
+        let url = match self {
+            Backend::Sqlite(dir) => format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display()),
+            Backend::Postgres(url) => url.clone(),
+        };
+        Database::connect(url).await.unwrap()
+    }
+
+    async fn open(&self) -> Arc<Embedded> {
+        Embedded::open(self.connect().await).await.unwrap()
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+fn tenant() -> TenantId {
+    TenantId::from_bytes([1; 16])
+}
+fn user(n: u8) -> UserId {
+    UserId::from_bytes([n; 16])
+}
+fn space(n: u8) -> SpaceId {
+    SpaceId::from_bytes([n; 16])
+}
+fn books() -> CollectionId {
+    CollectionId::from_bytes([8; 16])
+}
+fn field(n: u8) -> FieldId {
+    FieldId::from_bytes([n; 16])
+}
+fn grant_id(n: u8) -> GrantId {
+    GrantId::from_bytes([n; 16])
+}
+fn client() -> ClientId {
+    ClientId::from_bytes([5; 16])
+}
+fn collections() -> Vec<CollectionResource> {
+    vec![CollectionResource { id: books(), fields: Arc::new([field(1), field(2)]) }]
+}
+fn resources(n: u8) -> Resources {
+    Resources { space: space(n), schema: SchemaVersion(1), collections: collections() }
+}
+fn person(n: u8) -> Caller {
+    Caller { user: user(n), app: None, device: None }
+}
+fn app(n: u8, grant: u8) -> Caller {
+    Caller { user: user(n), app: Some(AppCaller { client: client(), grant: grant_id(grant) }), device: None }
+}
+fn grant(n: u8, verbs: &[Verb], until: Option<Timestamp>) -> Arc<Grant> {
+    let scope = GrantScope { collection: books(), fields: vec![field(1)], predicate: Predicate::default() };
+    let entry = GrantEntry { verbs: verbs.iter().copied().collect(), scopes: vec![scope], purpose: None, until };
+    Arc::new(Grant { id: grant_id(n), grantor: user(2), client: client(), space: space(7), entries: vec![entry] })
+}
+fn check(resource: &str, permission: &str, subject: Subject) -> Check {
+    let (kind, id) = resource.split_once(':').unwrap();
+    Check { resource: Object::new(kind, id), permission: permission.to_owned(), subject }
+}
+fn share(space_id: SpaceId, relation: &str, with: UserId) -> Tuple {
+    Tuple::new(Object::new("space", space_id), relation, Subject::object("user", with))
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests open their own gates")]
+fn gate(engine: &Arc<Embedded>) -> Gate {
+    Gate::new(1, Arc::clone(engine) as Arc<dyn Engine>)
+}
+
+/// A tenant of user 1 with member 2, who owns space 7.
+async fn household(backend: &Backend) -> Arc<Embedded> {
+    let engine = backend.open().await;
+    engine.declare_tenant(tenant(), Some(user(1))).await.unwrap();
+    engine.add_member(tenant(), user(2)).await.unwrap();
+    engine.declare_space(space(7), tenant(), user(2)).await.unwrap();
+    engine.declare_collections(space(7), &collections());
+    engine
+}
+
+#[tokio::test]
+async fn the_owner_has_everything_and_the_tenant_sees_nothing() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let gate = gate(&engine);
+        let permits = gate.write(&person(2), &resources(7), NOW).await.unwrap();
+        assert!(permits.manages());
+        assert!(Verb::ALL.iter().all(|&verb| permits.mask(books()).unwrap().shows(field(2), verb)));
+        for other in [1, 3] {
+            assert_eq!(gate.read(&person(other), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
+        }
+        let administers = |n| {
+            engine
+                .check_one(&check(&format!("space:{}", space(7)), "administer", Subject::object("user", user(n))), NOW)
+                .0
+        };
+        assert!(administers(1).allowed(), "quota and suspension, never content");
+        assert!(!administers(2).allowed());
+    }
+}
+
+#[tokio::test]
+async fn facts_outlive_a_restart_and_are_noted_once() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let (rows, epoch) = (engine.audit(0, 100).await.unwrap().len(), engine.clock().now());
+        engine.declare_tenant(tenant(), Some(user(1))).await.unwrap();
+        engine.declare_tenant(tenant(), None).await.unwrap();
+        engine.add_member(tenant(), user(2)).await.unwrap();
+        engine.declare_space(space(7), tenant(), user(2)).await.unwrap();
+        engine.declare_collections(space(7), &collections());
+        assert_eq!((engine.audit(0, 100).await.unwrap().len(), engine.clock().now()), (rows, epoch));
+        assert_eq!(rows, 3);
+        let engine = backend.open().await;
+        engine.declare_collections(space(7), &collections());
+        assert!(gate(&engine).read(&person(2), &resources(7), NOW).await.is_ok());
+        assert!(gate(&engine).read(&person(3), &resources(7), NOW).await.is_err());
+        let stolen = engine.declare_space(space(7), tenant(), user(3)).await.unwrap_err();
+        assert!(matches!(stolen, PolicyError::Conflict(_)), "{stolen}");
+        assert!(gate(&engine).read(&person(3), &resources(7), NOW).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_share_is_given_ends_and_is_taken_away() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let gate = gate(&engine);
+        let until = Timestamp(NOW.0 + 500);
+        engine.write(vec![Tuple { until: Some(until), ..share(space(7), "viewer", user(3)) }], vec![]).await.unwrap();
+        let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
+        assert_eq!(permits.valid_until(), Some(until));
+        assert!(!permits.mask(books()).unwrap().gives(Verb::Create));
+        assert_eq!(gate.seal().admits(&permits, until), Err(SealRefusal::Lapsed));
+        assert_eq!(gate.read(&person(3), &resources(7), until).await.unwrap_err(), Refusal::Denied);
+        engine.write(vec![share(space(7), "editor", user(3))], vec![]).await.unwrap();
+        let permits = gate.write(&person(3), &resources(7), until).await.unwrap();
+        assert!(permits.mask(books()).unwrap().gives(Verb::Create) && !permits.manages());
+        engine.write(vec![], vec![share(space(7), "editor", user(3))]).await.unwrap();
+        assert_eq!(gate.seal().admits(&permits, until), Err(SealRefusal::Moved));
+        assert_eq!(gate.read(&person(3), &resources(7), until).await.unwrap_err(), Refusal::Denied);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_gives_what_it_says_until_it_ends() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let gate = gate(&engine);
+        assert_eq!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
+        let until = Timestamp(NOW.0 + 500);
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], Some(until))).await.unwrap();
+        let permits = gate.read(&app(2, 1), &resources(7), NOW).await.unwrap();
+        let mask = permits.mask(books()).unwrap();
+        assert!(mask.shows(field(1), Verb::Read) && mask.shows(field(1), Verb::Create));
+        assert!(!mask.gives(Verb::Search) && !mask.shows(field(2), Verb::Read));
+        assert_eq!(permits.valid_until(), Some(until));
+        assert_eq!(gate.read(&app(2, 1), &resources(7), until).await.unwrap_err(), Refusal::Denied);
+        assert_eq!(gate.read(&app(3, 1), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_put_once_and_other_entries_replace_the_first() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None)).await.unwrap();
+        let (rows, epoch) = (engine.audit(0, 100).await.unwrap().len(), engine.clock().now());
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None)).await.unwrap();
+        assert_eq!((engine.audit(0, 100).await.unwrap().len(), engine.clock().now()), (rows, epoch));
+        engine.put_grant(grant(1, &[Verb::Search], None)).await.unwrap();
+        let creates = check(&format!("grant:{}/0", grant_id(1)), "create", Subject::object("client", client()));
+        assert!(!engine.check_one(&creates, NOW).0.allowed());
+        // After a restart the terms come again, and with them nothing is stored anew.
+        let engine = backend.open().await;
+        engine.declare_collections(space(7), &collections());
+        let gate = gate(&engine);
+        assert_eq!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
+        let rows = engine.audit(0, 100).await.unwrap().len();
+        engine.put_grant(grant(1, &[Verb::Search], None)).await.unwrap();
+        assert_eq!(engine.audit(0, 100).await.unwrap().len(), rows);
+        assert!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap().mask(books()).unwrap().gives(Verb::Search));
+        let mut stolen = Grant::clone(&grant(1, &Verb::ALL, None));
+        stolen.grantor = user(3);
+        assert!(matches!(engine.put_grant(Arc::new(stolen)).await, Err(PolicyError::Conflict(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_grant_is_gone_for_good() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let gate_now = gate(&engine);
+        engine.put_grant(grant(1, &Verb::ALL, None)).await.unwrap();
+        engine.put_grant(grant(2, &Verb::ALL, None)).await.unwrap();
+        let permits = gate_now.read(&app(2, 1), &resources(7), NOW).await.unwrap();
+        assert_eq!(gate_now.seal().admits(&permits, NOW), Ok(()));
+        assert!(engine.revoke_grant(grant_id(1)).await.unwrap());
+        assert_eq!(gate_now.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
+        assert!(!engine.revoke_grant(grant_id(1)).await.unwrap());
+        assert!(!engine.revoke_grant(grant_id(3)).await.unwrap(), "revoked before it was put");
+        for engine in [Arc::clone(&engine), backend.open().await] {
+            engine.declare_collections(space(7), &collections());
+            engine.put_grant(grant(2, &Verb::ALL, None)).await.unwrap();
+            for n in [1, 3] {
+                assert!(engine.is_revoked(grant_id(n)));
+                assert!(matches!(engine.put_grant(grant(n, &Verb::ALL, None)).await, Err(PolicyError::Revoked(_))));
+                let refused = gate(&engine).read(&app(2, n), &resources(7), NOW).await;
+                assert_eq!(refused.unwrap_err(), Refusal::Denied);
+            }
+            assert!(!engine.is_revoked(grant_id(2)));
+            assert!(gate(&engine).read(&app(2, 2), &resources(7), NOW).await.is_ok(), "the other grant stays");
+            let reads = check(&format!("grant:{}/0", grant_id(1)), "read", Subject::object("client", client()));
+            assert!(!engine.check_one(&reads, NOW).0.allowed());
+        }
+    }
+}
+
+/// The ids in a schema are chosen by whoever writes it: naming another's collection gains nothing.
+#[tokio::test]
+async fn a_collection_that_two_spaces_name_belongs_to_neither() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        engine.declare_space(space(9), tenant(), user(3)).await.unwrap();
+        engine.write(vec![share(space(7), "viewer", user(3))], vec![]).await.unwrap();
+        let gate = gate(&engine);
+        let viewer = gate.read(&person(3), &resources(7), NOW).await.unwrap();
+        assert!(!viewer.mask(books()).unwrap().gives(Verb::Update));
+        engine.declare_collections(space(9), &collections());
+        let viewer = gate.write(&person(3), &resources(7), NOW).await.unwrap();
+        assert!(viewer.mask(books()).is_none());
+        engine.declare_collections(space(9), &collections());
+        engine.declare_collections(space(7), &collections());
+        assert!(gate.write(&person(3), &resources(7), NOW).await.unwrap().mask(books()).is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_changes_nothing() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let (rows, epoch) = (engine.audit(0, 100).await.unwrap().len(), engine.clock().now());
+        let member = |a: u8, b: u8| {
+            let subject = Subject {
+                object: Object::new("group", GroupId::from_bytes([b; 16])),
+                relation: Some("member".to_owned()),
+            };
+            Tuple::new(Object::new("group", GroupId::from_bytes([a; 16])), "member", subject)
+        };
+        let odd = Tuple::new(Object::new("space", space(7)), "view", Subject::object("user", user(3)));
+        let good = share(space(7), "viewer", user(3));
+        assert!(matches!(engine.write(vec![good.clone(), odd], vec![]).await, Err(PolicyError::Tuple(_))));
+        assert!(matches!(engine.write(vec![member(1, 1)], vec![]).await, Err(PolicyError::Conflict(_))));
+        let circle = engine.write(vec![member(1, 2), member(2, 3), member(3, 1)], vec![]).await;
+        assert!(matches!(circle, Err(PolicyError::Conflict(_))));
+        let many = (0..=u32::try_from(policy::MAX_CHANGES).unwrap()).map(|n| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            share(space(7), "viewer", UserId::from_bytes(id))
+        });
+        assert!(matches!(engine.write(many.collect(), vec![]).await, Err(PolicyError::Conflict(_))));
+        assert_eq!((engine.audit(0, 100).await.unwrap().len(), engine.clock().now()), (rows, epoch));
+        engine.write(vec![good, member(1, 2), member(2, 3)], vec![]).await.unwrap();
+        assert_eq!(engine.audit(0, 100).await.unwrap().len(), rows + 1);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_chain_shows_what_was_changed_behind_its_back() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let rows = engine.audit(0, 100).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(rows[2].action, "declare_space");
+        assert!(rows[2].detail.contains(&format!("space:{}#owner@user:{}", space(7), user(2))));
+        assert_eq!(engine.audit(1, 1).await.unwrap(), rows[1..2]);
+        let db = backend.connect().await;
+        db.execute_unprepared("UPDATE policy_audit SET action = 'nothing' WHERE seq = 2").await.unwrap();
+        assert!(matches!(engine.audit(0, 100).await, Err(PolicyError::Damaged(_))));
+        db.execute_unprepared("UPDATE policy_audit SET action = 'add_member' WHERE seq = 2").await.unwrap();
+        assert_eq!(engine.audit(0, 100).await.unwrap(), rows);
+        db.execute_unprepared("DELETE FROM policy_audit WHERE seq = 2").await.unwrap();
+        assert!(matches!(engine.audit(0, 100).await, Err(PolicyError::Damaged(_))));
+        assert!(Embedded::open(backend.connect().await).await.is_err(), "a gap before the last row is seen at once");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_is_a_refusal_to_open() {
+    for backend in Backend::all().await {
+        drop(household(&backend).await);
+        let db = backend.connect().await;
+        db.execute_unprepared("UPDATE policy_tuple SET relation = 'lord' WHERE relation = 'member'").await.unwrap();
+        assert!(matches!(Embedded::open(backend.connect().await).await, Err(PolicyError::Damaged(_))));
+        db.execute_unprepared("UPDATE policy_tuple SET relation = 'member' WHERE relation = 'lord'").await.unwrap();
+        assert!(Embedded::open(backend.connect().await).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_second_writer_collides_instead_of_forking_the_chain() {
+    for backend in Backend::all().await {
+        let (one, two) = (household(&backend).await, backend.open().await);
+        one.add_member(tenant(), user(3)).await.unwrap();
+        assert!(matches!(two.add_member(tenant(), user(4)).await, Err(PolicyError::Storage(_))));
+        two.add_member(tenant(), user(4)).await.unwrap();
+        assert_eq!(two.audit(0, 100).await.unwrap().len(), 5, "it reads again and goes on");
+    }
+}
+
+#[tokio::test]
+async fn many_writers_of_one_engine_take_turns() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let writing = (10..40u8).map(|n| {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move { engine.add_member(tenant(), user(n)).await })
+        });
+        for task in writing.collect::<Vec<_>>() {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(engine.audit(0, 100).await.unwrap().len(), 33);
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_leads_from_the_field_to_the_owner() {
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let (collection, space, user) = (books(), space(7), user(2));
+        let question = |permission: &str| {
+            check(&format!("field:{collection}|{}", field(1)), permission, Subject::object("user", user))
+        };
+        let (decision, path) = engine.check_one(&question("view"), NOW);
+        assert!(decision.allowed());
+        let chain = [
+            format!("field:{collection}|{}#collection@collection:{collection}", field(1)),
+            format!("collection:{collection}#space@space:{space}"),
+            format!("space:{space}#owner@user:{user}"),
+        ];
+        assert_eq!(path, chain);
+        let (decision, path) = engine.check_one(&question("fly"), NOW);
+        assert!(!decision.allowed() && path[0].starts_with("unknown_relation"));
+        let device = Caller { device: Some(DeviceId::from_bytes([1; 16])), ..person(2) };
+        let peer = policy_core::PeerKey([1; 32]);
+        assert!(gate(&engine).replicate(&device, peer, space, NOW).await.is_ok());
+    }
+}
