@@ -45,7 +45,7 @@ fn typed(of: ScalarType, scalar: &Scalar) -> Scalar {
     match (of, scalar) {
         (ScalarType::Float64, Scalar::Int(n)) => Scalar::Float(*n as f64),
         (ScalarType::Float32, Scalar::Int(n)) => Scalar::Float(f64::from(*n as f32)),
-        (ScalarType::Float32, Scalar::Float(n)) => Scalar::Float(f64::from(*n as f32)),
+        (ScalarType::Float32, Scalar::Float(n)) if (*n as f32).is_finite() => Scalar::Float(f64::from(*n as f32)),
         (ScalarType::Float64, Scalar::Float(_))
         | (ScalarType::Boolean, Scalar::Bool(_))
         | (ScalarType::Int, Scalar::Int(_))

@@ -8,7 +8,7 @@ mod rows;
 
 use cid::Cid;
 use hashbrown::{HashMap, HashSet};
-use policy_core::{CollectionId, DocId, FieldId, Mask, Verb};
+use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Verb};
 use rusqlite::Connection;
 use vault_core::crdt::{DocumentState, ancestors};
 use vault_core::document::DocumentCommit;
@@ -148,9 +148,15 @@ fn state_at(commits: &[DocumentCommit], cid: &Cid) -> DocumentState {
     DocumentState::fold(&seen)
 }
 
-/// The documents of `collection` at these commits: those that exist, belong to it and show. Whether a
-/// document was in scope then is left to the statement over these rows.
-pub(super) fn past(run: &Run<'_>, collection: CollectionId, cids: &[Cid]) -> Result<Vec<PastRow>, ReadError> {
+/// The documents of `collection` at these commits, as far as they show: entries count that cover the
+/// document now and covered it then; of them one must give `history`, one `read` and, if `searched`,
+/// one `search`. A field keeps its value if it is held by one of the first and one of the second.
+pub(super) fn past(
+    run: &Run<'_>,
+    collection: CollectionId,
+    cids: &[Cid],
+    searched: bool,
+) -> Result<Vec<PastRow>, ReadError> {
     let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
     let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
     let mut rows = Vec::new();
@@ -164,23 +170,23 @@ pub(super) fn past(run: &Run<'_>, collection: CollectionId, cids: &[Cid]) -> Res
             if !visible.commits.iter().any(|shown| shown.commit.cid == *cid) {
                 continue;
             }
+            let Some((_, now)) = row_of(run.connection, &Table::of(collection), doc)? else { continue };
             let state = state_at(&history_of(run.connection, collection.id, doc)?, cid);
+            let then = values_at(collection, &state);
+            let entries = |verb| -> Vec<&Entry> {
+                let both = |e: &&Entry| e.verbs.has(verb) && covers(&e.predicate, &now) && covers(&e.predicate, &then);
+                mask.entries.iter().filter(both).collect()
+            };
+            let (told, read) = (entries(Verb::History), entries(Verb::Read));
+            if told.is_empty() || read.is_empty() || (searched && entries(Verb::Search).is_empty()) {
+                continue;
+            }
             let value = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
-                Some((id, to_sql(shape(collection.field(id)?)?, &field.value())))
+                let shows = told.iter().any(|e| e.holds(id)) && read.iter().any(|e| e.holds(id));
+                let shape = shape(collection.field(id)?)?;
+                shows.then(|| (id, to_sql(shape, &field.value())))
             };
-            let now = row_of(run.connection, &Table::of(collection), doc)?.map(|(_, values)| values);
-            let now = now.unwrap_or_default();
-            // A field counts only where an entry that holds it covers the document now as well; the
-            // statement asks the same of the row as it was then.
-            let all: Vec<usize> = (0..mask.entries.len()).collect();
-            let entries = covering(&mask, Verb::History, &all, &now);
-            let shown = |field: FieldId| {
-                entries.iter().any(|&i| {
-                    let entry = &mask.entries[i];
-                    entry.holds(field) || entry.predicate.conditions.iter().any(|c| c.field == field)
-                })
-            };
-            let values = state.fields().filter(|(id, _)| shown(*id)).filter_map(value).collect();
+            let values = state.fields().filter_map(value).collect();
             rows.push(PastRow { doc, cid: cid.to_string(), deleted: state.deleted, values });
         }
     }

@@ -75,7 +75,9 @@ impl Reader {
         });
         self.database.set_deadline(None);
         self.database.set_tests(Vec::new());
-        connection.prepare_cached("COMMIT")?.execute([])?;
+        if !connection.is_autocommit() {
+            connection.prepare_cached("COMMIT")?.execute([])?;
+        }
         answer.map_err(|error| match error {
             ReadError::View(ViewError::Sql(sql)) if interrupted(&sql) => ReadError::Time(limits.time),
             error => error,
@@ -105,7 +107,9 @@ impl Reader {
                 let past = match &select.args.cids {
                     Some(cids) => {
                         self.wants_cid_index.store(true, Ordering::Relaxed);
-                        Some(history::past(run, select.collection, cids)?)
+                        let args = &select.args;
+                        let searched = args.filter.is_some() || !args.order.is_empty() || args.group_by.is_some();
+                        Some(history::past(run, select.collection, cids, searched)?)
                     }
                     None => None,
                 };

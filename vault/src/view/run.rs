@@ -1,5 +1,7 @@
 //! Runs plans and writes their rows.
 
+use std::time::Instant;
+
 use policy_core::DocId;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Connection};
@@ -8,6 +10,9 @@ use vault_core::schema::Schema;
 use super::compile::{ColumnKind, Plan};
 use super::{Limits, Masks, ReadError, history, json};
 
+/// How many rows or documents there are between two looks at the clock.
+const CLOCK_EVERY: u64 = 64;
+
 /// What is left of a read's allowance, and what history needs to answer.
 pub(super) struct Run<'a> {
     pub(super) connection: &'a Connection,
@@ -15,6 +20,8 @@ pub(super) struct Run<'a> {
     pub(super) masks: Masks<'a>,
     limits: Limits,
     rows: u64,
+    steps: u64,
+    until: Option<Instant>,
 }
 
 /// A plan with its statements prepared: once, however many rows ask for them.
@@ -40,11 +47,21 @@ impl<'c, 'p> Prepared<'c, 'p> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(connection: &'a Connection, schema: &'a Schema, masks: Masks<'a>, limits: Limits) -> Self {
-        Run { connection, schema, masks, limits, rows: 0 }
+        Run { connection, schema, masks, limits, rows: 0, steps: 0, until: Instant::now().checked_add(limits.time) }
+    }
+
+    /// Looks at the clock now and then: a read of many short statements is never interrupted in one.
+    pub(super) fn step(&mut self) -> Result<(), ReadError> {
+        self.steps += 1;
+        if self.steps.is_multiple_of(CLOCK_EVERY) && self.until.is_some_and(|until| Instant::now() >= until) {
+            return Err(ReadError::Time(self.limits.time));
+        }
+        Ok(())
     }
 
     /// Counts a row of the answer.
     pub(super) fn count(&mut self) -> Result<(), ReadError> {
+        self.step()?;
         self.rows += 1;
         if self.rows > self.limits.rows { Err(ReadError::Rows(self.limits.rows)) } else { Ok(()) }
     }

@@ -43,7 +43,7 @@ impl Compiler<'_> {
         none: &str,
     ) -> Result<String, ReadError> {
         let each = all.iter().map(|filter| self.filter(p, around, filter)).collect::<Result<Vec<_>, _>>()?;
-        Ok(if each.is_empty() { none.to_owned() } else { format!("({})", each.join(word)) })
+        Ok(if each.is_empty() { none.to_owned() } else { balanced(&each, word) })
     }
 
     /// What a condition or an order looks at.
@@ -170,6 +170,17 @@ impl Compiler<'_> {
                 Ok(all_of(&[found].into_iter().chain(shown).collect::<Vec<_>>()))
             }
             _ => Err(ReadError::Hidden),
+        }
+    }
+}
+
+/// Joins conditions as a tree of little depth: a long list stays within SQLite's limit.
+fn balanced(each: &[String], word: &str) -> String {
+    match each {
+        [one] => format!("({one})"),
+        all => {
+            let (left, right) = all.split_at(all.len() / 2);
+            format!("({}{word}{})", balanced(left, word), balanced(right, word))
         }
     }
 }

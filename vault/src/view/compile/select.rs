@@ -1,6 +1,8 @@
 //! Selections: one statement a level.
 
-use policy_core::{CollectionId, DocId, FieldId, Verb};
+use std::sync::Arc;
+
+use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Predicate, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::query::{CommitItem, ConflictItem, Filter, Item, ItemKind, Operand, Over, Select, SelectArgs};
 use vault_core::schema::{FieldType, ScalarType};
@@ -184,6 +186,10 @@ impl<'a> Compiler<'a> {
         frame: &Frame<'_>,
     ) -> Result<(Scope<'a>, Vec<String>, String), ReadError> {
         let mut scope = self.scope(frame.collection)?;
+        if frame.past.is_some() {
+            // These rows and their values were chosen under the predicates already, now and then.
+            scope.mask = Arc::new(everywhere(&scope.mask));
+        }
         let alias = scope.alias.clone();
         let from = match frame.past {
             Some(rows) => past(p, &scope, rows),
@@ -404,6 +410,12 @@ fn looks_at_group(filter: &Filter) -> bool {
         Filter::Is(Operand::Aggregate(aggregate), _) => aggregate.sources.iter().any(|s| s.over == Over::Group),
         Filter::Is(..) | Filter::Related { .. } => false,
     }
+}
+
+/// The same verbs on the same fields, of every document.
+fn everywhere(mask: &Mask) -> Mask {
+    let entries = mask.entries.iter().map(|entry| Entry { predicate: Predicate::default(), ..entry.clone() });
+    Mask { entries: entries.collect(), valid_until: mask.valid_until }
 }
 
 /// Past rows in place of a table.

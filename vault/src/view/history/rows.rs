@@ -83,6 +83,7 @@ pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &m
     let mut graphs = Vec::new();
     let mut found: Vec<(usize, Row)> = Vec::new();
     for (collection, doc) in asked {
+        run.step()?;
         let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
         let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
         let Some(graph) = visible(run.connection, collection, &mask, doc)? else { continue };

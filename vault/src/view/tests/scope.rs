@@ -174,6 +174,12 @@ fn the_past_shows_only_of_documents_in_scope_now_and_then() {
     assert_eq!(at(&scope(2000), "a1"), json!([]));
     assert_eq!(at(&scope(1775), "a1"), json!([]));
     assert_eq!(at(&scope(2000), "later"), json!([{"b": 2000}]));
+    // Two entries, of which one covers the document now and the other covered it then, add up to nothing.
+    let year = |year, fields: &[FieldId]| entry(&PAST, fields, vec![(BORN, eq(Scalar::Int(year)))]);
+    let halves = with(Masked::new(), AUTHOR, vec![year(1775, &[NAME, BORN]), year(2000, &[NAME, BORN])]);
+    assert_eq!(at(&halves, "a1"), json!([]));
+    let narrow = with(Masked::new(), AUTHOR, vec![year(1775, &[NAME, BORN]), entry(&PAST, &[NAME], vec![])]);
+    assert_eq!(at(&narrow, "a1"), json!([{"b": null}]));
     let commits = fixture.read(&scope(2000), RootKind::Commits(all_commits(Some(vec![doc(1)])))).unwrap();
     assert!(commits.as_array().unwrap().iter().all(|row| row["fieldName"] != "name"));
     assert!(!commits.as_array().unwrap().is_empty());

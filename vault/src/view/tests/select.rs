@@ -245,6 +245,21 @@ fn a_read_is_bounded_in_rows_and_time() {
     };
     assert!(matches!(read(Limits { rows: 4, ..Limits::default() }), Err(ReadError::Rows(4))));
     assert!(read(Limits { rows: 5, ..Limits::default() }).is_ok());
+    let many: Vec<Filter> = (0..3_000).map(|n| is(PAGES, Operator::Eq(int(n)))).collect();
+    assert_eq!(fixture.titles(&masks, filtered(Filter::Or(many))).len(), 4);
+    let mut crowd = Fixture::empty();
+    let made = |n: u64| {
+        let id = DocId::from_slice(&[[0; 8], n.to_be_bytes()].concat()).unwrap();
+        commit(BOOK, id, &format!("m{n}"), &[], vec![(PAGES, int(n as i64))])
+    };
+    crowd.apply(&(0..3_000).map(made).collect::<Vec<_>>());
+    let count = |time| {
+        let root = RootKind::Aggregate(aggregate(Function::Sum, Over::Collection(BOOK), Some(PAGES)));
+        let limits = Limits { time, ..Limits::default() };
+        crowd.reader.read_masked(&|id| masks.get(&id).cloned(), &crowd.schema, &query(root), &limits, || Ok(()))
+    };
+    assert!(matches!(count(std::time::Duration::ZERO), Err(ReadError::Time(_))));
+    assert_eq!(count(Limits::default().time).unwrap(), br#"{"r":4498500}"#);
     let refused = fixture.reader.read_masked(
         &|id| masks.get(&id).cloned(),
         &fixture.schema,
