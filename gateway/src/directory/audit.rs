@@ -1,0 +1,76 @@
+//! Who did what, and when: each person can read the slice that concerns them.
+
+use policy_core::{ClientId, Timestamp, UserId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use serde_json::Value;
+
+use super::secret::random;
+use super::tables::audit;
+use super::{Directory, DirectoryError};
+
+/// Who acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever holds the machine.
+    Operator,
+    Person(UserId),
+    App(ClientId),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Actor::Operator => f.write_str("operator"),
+            Actor::Person(user) => write!(f, "user:{user}"),
+            Actor::App(client) => write!(f, "app:{client}"),
+        }
+    }
+}
+
+/// One act.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRow {
+    pub at: Timestamp,
+    pub actor: String,
+    /// A stable word, such as `grant.revoked`.
+    pub action: String,
+    pub detail: Value,
+}
+
+impl Directory {
+    /// Writes an act into the slice of `user`. `detail` holds ids, never secrets or content.
+    pub async fn audit(
+        &self,
+        user: UserId,
+        actor: Actor,
+        action: &str,
+        detail: Value,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let row = audit::ActiveModel {
+            id: Set(random::<16>().to_vec()),
+            user: Set(user.as_bytes().to_vec()),
+            at: Set(now.0),
+            actor: Set(actor.to_string()),
+            action: Set(action.to_owned()),
+            detail: Set(detail.to_string()),
+        };
+        audit::Entity::insert(row).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    /// The newest acts that concern `user`, newest first.
+    pub async fn audit_of(&self, user: UserId, most: u64) -> Result<Vec<AuditRow>, DirectoryError> {
+        let rows = audit::Entity::find()
+            .filter(audit::Column::User.eq(user.as_bytes().to_vec()))
+            .order_by_desc(audit::Column::At)
+            .limit(most)
+            .all(&self.db)
+            .await?;
+        let row = |row: audit::Model| {
+            let detail = serde_json::from_str(&row.detail).map_err(|_| DirectoryError::Damaged("dir_audit"))?;
+            Ok(AuditRow { at: Timestamp(row.at), actor: row.actor, action: row.action, detail })
+        };
+        rows.into_iter().map(row).collect()
+    }
+}

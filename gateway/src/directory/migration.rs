@@ -1,0 +1,174 @@
+//! Makes the tables.
+
+use sea_orm_migration::prelude::*;
+
+use super::tables::{app, audit, code, grant, refresh, setting, tenant, token, user};
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(First)]
+    }
+    fn migration_table_name() -> DynIden {
+        // Several parts of a node share one database, each with its own list.
+        "dir_migration".into_iden()
+    }
+}
+
+struct First;
+
+impl MigrationName for First {
+    fn name(&self) -> &str {
+        "dir_0001"
+    }
+}
+
+fn bytes(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).binary().not_null().take()
+}
+fn bytes_or_null(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).binary().null().take()
+}
+fn text(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).text().not_null().take()
+}
+fn instant(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).big_integer().not_null().take()
+}
+fn instant_or_null(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).big_integer().null().take()
+}
+fn table(name: impl IntoTableRef, columns: Vec<ColumnDef>) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(name);
+    for (at, mut column) in columns.into_iter().enumerate() {
+        if at == 0 {
+            column.primary_key();
+        }
+        table.col(column);
+    }
+    table
+}
+
+// The trait is declared with a hidden lifetime, and its implementations must spell it alike.
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for First {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let tables = [
+            table(setting::Entity, vec![text(setting::Column::Name), text(setting::Column::Value)]),
+            table(
+                tenant::Entity,
+                vec![bytes(tenant::Column::Id), text(tenant::Column::Name), instant(tenant::Column::Created)],
+            ),
+            table(
+                user::Entity,
+                vec![
+                    bytes(user::Column::Id),
+                    text(user::Column::Name),
+                    bytes(user::Column::Tenant),
+                    bytes(user::Column::Space),
+                    text(user::Column::Password),
+                    instant(user::Column::Created),
+                ],
+            ),
+            table(
+                token::Entity,
+                vec![
+                    bytes(token::Column::Hash),
+                    bytes(token::Column::User),
+                    bytes_or_null(token::Column::Client),
+                    bytes_or_null(token::Column::GrantId),
+                    bytes_or_null(token::Column::Family),
+                    instant(token::Column::Created),
+                    instant(token::Column::Expires),
+                ],
+            ),
+            table(
+                refresh::Entity,
+                vec![
+                    bytes(refresh::Column::Hash),
+                    bytes(refresh::Column::User),
+                    bytes(refresh::Column::Client),
+                    bytes(refresh::Column::GrantId),
+                    bytes(refresh::Column::Family),
+                    instant(refresh::Column::Expires),
+                    instant_or_null(refresh::Column::Used),
+                ],
+            ),
+            table(
+                code::Entity,
+                vec![
+                    bytes(code::Column::Hash),
+                    bytes(code::Column::User),
+                    bytes(code::Column::Client),
+                    bytes(code::Column::GrantId),
+                    text(code::Column::RedirectUri),
+                    text(code::Column::Challenge),
+                    instant(code::Column::Expires),
+                    instant_or_null(code::Column::Used),
+                ],
+            ),
+            table(
+                app::Entity,
+                vec![
+                    bytes(app::Column::Id),
+                    text(app::Column::Manifest),
+                    bytes_or_null(app::Column::Secret),
+                    instant(app::Column::Created),
+                ],
+            ),
+            table(
+                grant::Entity,
+                vec![
+                    bytes(grant::Column::Id),
+                    bytes(grant::Column::User),
+                    bytes(grant::Column::Client),
+                    bytes(grant::Column::Space),
+                    text(grant::Column::FieldOrder),
+                    instant(grant::Column::Created),
+                    instant_or_null(grant::Column::Expires),
+                    instant_or_null(grant::Column::LastUsed),
+                ],
+            ),
+            table(
+                audit::Entity,
+                vec![
+                    bytes(audit::Column::Id),
+                    bytes(audit::Column::User),
+                    instant(audit::Column::At),
+                    text(audit::Column::Actor),
+                    text(audit::Column::Action),
+                    text(audit::Column::Detail),
+                ],
+            ),
+        ];
+        for table in tables {
+            manager.create_table(table).await?;
+        }
+        let index = |name: &str, unique: bool| {
+            let mut index = Index::create();
+            index.name(name);
+            if unique {
+                index.unique();
+            }
+            index
+        };
+        let indexes = [
+            index("dir_tenant_name", true).table(tenant::Entity).col(tenant::Column::Name).take(),
+            index("dir_user_name", true).table(user::Entity).col(user::Column::Name).take(),
+            index("dir_token_user", false).table(token::Entity).col(token::Column::User).take(),
+            index("dir_token_grant", false).table(token::Entity).col(token::Column::GrantId).take(),
+            index("dir_refresh_grant", false).table(refresh::Entity).col(refresh::Column::GrantId).take(),
+            index("dir_refresh_family", false).table(refresh::Entity).col(refresh::Column::Family).take(),
+            index("dir_grant_user", false).table(grant::Entity).col(grant::Column::User).take(),
+            index("dir_audit_user", false).table(audit::Entity).col(audit::Column::User).col(audit::Column::At).take(),
+        ];
+        for index in indexes {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! The control plane: tenants, people, sessions, apps, tokens, audit rows.
+//!
+//! It lies in the node database under tables of its own (`dir_…`), on SQLite and PostgreSQL alike.
+//! Of every credential only a hash is kept: SHA-256 of what the node drew (256 random bits need no
+//! slow hash), Argon2id of what a person chose.
+
+mod apps;
+mod audit;
+mod codes;
+mod grants;
+mod migration;
+mod passwords;
+mod people;
+mod refresh;
+mod secret;
+mod settings;
+mod tables;
+mod tokens;
+
+use std::collections::HashMap;
+
+use parking_lot::{Mutex, RwLock};
+use policy_core::{GrantId, TenantId, Timestamp, UserId};
+use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm_migration::MigratorTrait;
+
+pub use apps::App;
+pub use audit::{Actor, AuditRow};
+pub use codes::{Code, NewCode, Taken};
+pub use grants::GrantRow;
+pub use passwords::MIN_PASSWORD;
+pub use people::{Tenant, User};
+pub use refresh::{Pair, Rotation};
+pub use secret::{Secret, SecretHash};
+pub use tokens::{Family, Kind, Token};
+
+/// Why the directory did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    #[error("The node database failed: {0}")]
+    Database(#[from] DbErr),
+    #[error("A row of {0} is damaged.")]
+    Damaged(&'static str),
+    #[error("The name `{0}` is taken.")]
+    Taken(String),
+    #[error("{0}")]
+    Unfit(&'static str),
+    #[error("Too many people are signing in at this moment; try again in a few seconds.")]
+    Busy,
+}
+
+/// The directory of a node. Cheap to share behind an `Arc`; reads of tokens come from memory.
+#[derive(Debug)]
+pub struct Directory {
+    db: DatabaseConnection,
+    tokens: tokens::Cache,
+    passwords: passwords::Passwords,
+    /// When each grant was last used, not yet written.
+    used: Mutex<HashMap<GrantId, Timestamp>>,
+    owner: RwLock<Option<UserId>>,
+    tenant_of: RwLock<HashMap<UserId, TenantId>>,
+    /// Held while the node is set up, so that it is set up once.
+    setup: tokio::sync::Mutex<()>,
+    form_key: [u8; 32],
+    node: String,
+}
+
+impl Directory {
+    /// Opens the directory in `db`, making its tables if they are missing.
+    pub async fn open(db: DatabaseConnection) -> Result<Directory, DirectoryError> {
+        migration::Migrator::up(&db, None).await?;
+        let form_key = settings::key(&db, "form_key").await?;
+        let node = data_encoding::HEXLOWER.encode(&settings::key(&db, "node").await?[..16]);
+        let owner = match settings::get(&db, "owner").await? {
+            Some(text) => Some(text.parse().map_err(|_| DirectoryError::Damaged("dir_setting"))?),
+            None => None,
+        };
+        Ok(Directory {
+            db,
+            tokens: tokens::Cache::default(),
+            passwords: passwords::Passwords::default(),
+            used: Mutex::default(),
+            owner: RwLock::new(owner),
+            tenant_of: RwLock::default(),
+            setup: tokio::sync::Mutex::default(),
+            form_key,
+            node,
+        })
+    }
+
+    /// The id of the node: 32 hexadecimal digits, drawn once.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The person who set the node up; `None` before that.
+    pub fn owner(&self) -> Option<UserId> {
+        *self.owner.read()
+    }
+
+    /// The key under which forms are authenticated; the same in every process on this database.
+    pub fn form_key(&self) -> &[u8; 32] {
+        &self.form_key
+    }
+
+    /// Writes what is buffered and drops what has lapsed. Called now and then, and before the end.
+    pub async fn tend(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        self.write_last_used().await?;
+        self.drop_lapsed(now).await
+    }
+}
+
+/// A stored id of sixteen bytes.
+fn id<T>(bytes: &[u8], make: impl FnOnce([u8; 16]) -> T, table: &'static str) -> Result<T, DirectoryError> {
+    bytes.try_into().map(make).map_err(|_| DirectoryError::Damaged(table))
+}
+
+#[cfg(test)]
+pub(crate) async fn in_memory() -> Directory {
+    let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).sqlx_logging(false);
+    Directory::open(sea_orm::Database::connect(options).await.unwrap()).await.unwrap()
+}

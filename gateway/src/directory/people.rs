@@ -1,0 +1,194 @@
+//! Tenants and users.
+
+use policy_core::{SpaceId, TenantId, Timestamp, UserId};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr};
+
+use super::passwords::fit;
+use super::tables::{tenant, user};
+use super::{Directory, DirectoryError, id};
+
+/// A household or firm on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+}
+
+/// A person with an account here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub id: UserId,
+    pub name: String,
+    pub tenant: TenantId,
+    /// Their personal space.
+    pub space: SpaceId,
+}
+
+const NAME: &str =
+    "A name has 1 to 64 characters: letters a to z, digits, and . _ - between them; it begins with a letter or digit.";
+
+/// Names are compared without case, and stored small.
+fn name_of(text: &str) -> Result<String, DirectoryError> {
+    let name = text.trim().to_ascii_lowercase();
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if begins && name.len() <= 64 && name.chars().all(inner) { Ok(name) } else { Err(DirectoryError::Unfit(NAME)) }
+}
+
+fn taken(name: &str) -> impl FnOnce(DbErr) -> DirectoryError + '_ {
+    move |error| match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => DirectoryError::Taken(name.to_owned()),
+        _ => DirectoryError::Database(error),
+    }
+}
+
+impl TryFrom<tenant::Model> for Tenant {
+    type Error = DirectoryError;
+    fn try_from(row: tenant::Model) -> Result<Self, DirectoryError> {
+        Ok(Tenant { id: id(&row.id, TenantId::from_bytes, "dir_tenant")?, name: row.name })
+    }
+}
+
+impl TryFrom<user::Model> for User {
+    type Error = DirectoryError;
+    fn try_from(row: user::Model) -> Result<Self, DirectoryError> {
+        Ok(User {
+            id: id(&row.id, UserId::from_bytes, "dir_user")?,
+            name: row.name,
+            tenant: id(&row.tenant, TenantId::from_bytes, "dir_user")?,
+            space: id(&row.space, SpaceId::from_bytes, "dir_user")?,
+        })
+    }
+}
+
+impl Directory {
+    /// Makes a tenant. Names are unique on a node.
+    pub async fn add_tenant(&self, name: &str, now: Timestamp) -> Result<Tenant, DirectoryError> {
+        let tenant = Tenant { id: Directory::new_tenant_id(), name: name_of(name)? };
+        let row = tenant::ActiveModel {
+            id: Set(tenant.id.as_bytes().to_vec()),
+            name: Set(tenant.name.clone()),
+            created: Set(now.0),
+        };
+        tenant::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&tenant.name))?;
+        Ok(tenant)
+    }
+
+    pub async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>, DirectoryError> {
+        let Ok(name) = name_of(name) else { return Ok(None) };
+        let row = tenant::Entity::find().filter(tenant::Column::Name.eq(name)).one(&self.db).await?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    pub async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, DirectoryError> {
+        let row = tenant::Entity::find_by_id(tenant.as_bytes().to_vec()).one(&self.db).await?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    /// All tenants, by name.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, DirectoryError> {
+        let rows = tenant::Entity::find().order_by_asc(tenant::Column::Name).all(&self.db).await?;
+        rows.into_iter().map(Tenant::try_from).collect()
+    }
+
+    /// What a new user would be refused for, before anything is made: name or password unfit, name taken.
+    pub async fn can_add_user(&self, name: &str, password: &str) -> Result<(), DirectoryError> {
+        let name = name_of(name)?;
+        fit(password, &name)?;
+        match self.user_named(&name).await? {
+            Some(_) => Err(DirectoryError::Taken(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a user whose account and personal space exist.
+    pub async fn add_user(
+        &self,
+        account: (UserId, SpaceId),
+        name: &str,
+        tenant: TenantId,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<User, DirectoryError> {
+        let name = name_of(name)?;
+        fit(password, &name)?;
+        let hash = self.passwords.hash(password).await?;
+        let added = User { id: account.0, name, tenant, space: account.1 };
+        let row = user::ActiveModel {
+            id: Set(added.id.as_bytes().to_vec()),
+            name: Set(added.name.clone()),
+            tenant: Set(tenant.as_bytes().to_vec()),
+            space: Set(added.space.as_bytes().to_vec()),
+            password: Set(hash),
+            created: Set(now.0),
+        };
+        user::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&added.name))?;
+        Ok(added)
+    }
+
+    pub async fn user_named(&self, name: &str) -> Result<Option<User>, DirectoryError> {
+        Ok(self.user_row(name).await?.map(User::try_from).transpose()?)
+    }
+
+    pub async fn user(&self, user: UserId) -> Result<Option<User>, DirectoryError> {
+        let row = user::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.db).await?;
+        row.map(User::try_from).transpose()
+    }
+
+    /// The tenant of a user; answered from memory once asked. A user stays in their tenant.
+    pub async fn tenant_of(&self, user: UserId) -> Result<Option<TenantId>, DirectoryError> {
+        if let Some(tenant) = self.tenant_of.read().get(&user) {
+            return Ok(Some(*tenant));
+        }
+        let Some(found) = self.user(user).await? else { return Ok(None) };
+        self.tenant_of.write().insert(user, found.tenant);
+        Ok(Some(found.tenant))
+    }
+
+    /// All users, by name.
+    pub async fn users(&self) -> Result<Vec<User>, DirectoryError> {
+        let rows = user::Entity::find().order_by_asc(user::Column::Name).all(&self.db).await?;
+        rows.into_iter().map(User::try_from).collect()
+    }
+
+    /// The user of this name if the password is theirs. Takes as long for a name that nobody has.
+    pub async fn verify_password(&self, name: &str, password: &str) -> Result<Option<User>, DirectoryError> {
+        let row = self.user_row(name).await?;
+        let stored = row.as_ref().map(|row| row.password.clone());
+        let right = self.passwords.matches(password, stored).await?;
+        row.filter(|_| right).map(User::try_from).transpose()
+    }
+
+    async fn user_row(&self, name: &str) -> Result<Option<user::Model>, DirectoryError> {
+        let Ok(name) = name_of(name) else { return Ok(None) };
+        Ok(user::Entity::find().filter(user::Column::Name.eq(name)).one(&self.db).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::in_memory;
+    use super::*;
+
+    #[tokio::test]
+    async fn names_are_unique_whatever_their_case_and_passwords_are_checked() {
+        let directory = in_memory().await;
+        let now = Timestamp(5);
+        let home = directory.add_tenant("Home", now).await.unwrap();
+        assert!(matches!(directory.add_tenant("home", now).await, Err(DirectoryError::Taken(_))));
+        assert_eq!(directory.tenant_named("HOME").await.unwrap(), Some(home.clone()));
+        for bad in ["", " ", "a b", "<b>", "-a", "é", &"a".repeat(65)] {
+            assert!(matches!(directory.add_tenant(bad, now).await, Err(DirectoryError::Unfit(_))), "{bad}");
+        }
+        let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
+        assert!(directory.add_user(account, "alice", home.id, "short", now).await.is_err());
+        let alice = directory.add_user(account, "Alice", home.id, "a long password", now).await.unwrap();
+        assert_eq!(alice.name, "alice");
+        let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
+        let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
+        assert!(matches!(again, Err(DirectoryError::Taken(_))));
+        assert_eq!(directory.verify_password("alice", "a long password").await.unwrap(), Some(alice));
+        assert_eq!(directory.verify_password("alice", "a wrong password").await.unwrap(), None);
+        assert_eq!(directory.verify_password("nobody", "a long password").await.unwrap(), None);
+    }
+}

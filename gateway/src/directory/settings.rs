@@ -1,0 +1,70 @@
+//! Single values: keys of the node, its owner, the setup secret.
+
+use policy_core::UserId;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
+
+use super::secret::random;
+use super::tables::setting;
+use super::{Directory, DirectoryError, Secret, SecretHash};
+
+const SETUP: &str = "setup";
+
+pub(super) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DirectoryError> {
+    Ok(setting::Entity::find_by_id(name).one(db).await?.map(|row| row.value))
+}
+
+async fn set(db: &impl ConnectionTrait, name: &str, value: String) -> Result<(), DirectoryError> {
+    let row = setting::ActiveModel { name: Set(name.to_owned()), value: Set(value) };
+    let clash = OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned();
+    setting::Entity::insert(row).on_conflict(clash).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// A key of 32 bytes, drawn at first use. Of two processes that draw at once the first wins.
+pub(super) async fn key(db: &DatabaseConnection, name: &str) -> Result<[u8; 32], DirectoryError> {
+    if get(db, name).await?.is_none() {
+        let value = data_encoding::HEXLOWER.encode(&random::<32>());
+        let row = setting::ActiveModel { name: Set(name.to_owned()), value: Set(value) };
+        let clash = OnConflict::column(setting::Column::Name).do_nothing().to_owned();
+        setting::Entity::insert(row).on_conflict(clash).exec_without_returning(db).await?;
+    }
+    let text = get(db, name).await?.unwrap_or_default();
+    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap_or_default();
+    bytes.try_into().map_err(|_| DirectoryError::Damaged("dir_setting"))
+}
+
+impl Directory {
+    /// A fresh setup secret, which replaces any before it; `None` if the node is set up.
+    pub async fn begin_setup(&self) -> Result<Option<Secret>, DirectoryError> {
+        if self.owner().is_some() {
+            return Ok(None);
+        }
+        let secret = Secret::draw();
+        set(&self.db, SETUP, data_encoding::HEXLOWER.encode(&secret.hash().0)).await?;
+        Ok(Some(secret))
+    }
+
+    /// Whether `text` is the present setup secret.
+    pub async fn is_setup_secret(&self, text: &str) -> Result<bool, DirectoryError> {
+        if self.owner().is_some() {
+            return Ok(false);
+        }
+        let stored = get(&self.db, SETUP).await?.unwrap_or_default();
+        let bytes = data_encoding::HEXLOWER.decode(stored.as_bytes()).unwrap_or_default();
+        Ok(bytes.try_into().is_ok_and(|hash| SecretHash(hash).matches(&SecretHash::of(text))))
+    }
+
+    /// Held by whoever sets the node up.
+    pub(crate) async fn setting_up(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.setup.lock().await
+    }
+
+    /// Names the owner and ends the setup: the secret is gone.
+    pub(crate) async fn finish_setup(&self, owner: UserId) -> Result<(), DirectoryError> {
+        set(&self.db, "owner", owner.to_string()).await?;
+        setting::Entity::delete_many().filter(setting::Column::Name.eq(SETUP)).exec(&self.db).await?;
+        *self.owner.write() = Some(owner);
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The rows of the directory. Instants are microseconds since the Unix epoch; ids are sixteen bytes.
+
+/// Gives an entity without relations its two obligatory items.
+macro_rules! lone {
+    () => {
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
+
+pub mod setting {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_setting")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub name: String,
+        pub value: String,
+    }
+    lone!();
+}
+
+pub mod tenant {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_tenant")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub name: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod user {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_user")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub name: String,
+        pub tenant: Vec<u8>,
+        /// The personal space.
+        pub space: Vec<u8>,
+        /// A PHC string.
+        pub password: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_token")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: Vec<u8>,
+        pub user: Vec<u8>,
+        /// Null: a session of the person.
+        pub client: Option<Vec<u8>>,
+        pub grant_id: Option<Vec<u8>>,
+        pub family: Option<Vec<u8>>,
+        pub created: i64,
+        pub expires: i64,
+    }
+    lone!();
+}
+
+pub mod refresh {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_refresh")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: Vec<u8>,
+        pub user: Vec<u8>,
+        pub client: Vec<u8>,
+        pub grant_id: Vec<u8>,
+        pub family: Vec<u8>,
+        pub expires: i64,
+        /// When it was exchanged: a second exchange is theft.
+        pub used: Option<i64>,
+    }
+    lone!();
+}
+
+pub mod code {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_code")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: Vec<u8>,
+        pub user: Vec<u8>,
+        pub client: Vec<u8>,
+        pub grant_id: Vec<u8>,
+        pub redirect_uri: String,
+        pub challenge: String,
+        pub expires: i64,
+        pub used: Option<i64>,
+    }
+    lone!();
+}
+
+pub mod app {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_app")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        /// JSON.
+        pub manifest: String,
+        pub secret: Option<Vec<u8>>,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod grant {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_grant")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub user: Vec<u8>,
+        pub client: Vec<u8>,
+        pub space: Vec<u8>,
+        /// Field ids, one a line: the order in which the app asked.
+        pub field_order: String,
+        pub created: i64,
+        pub expires: Option<i64>,
+        pub last_used: Option<i64>,
+    }
+    lone!();
+}
+
+pub mod audit {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_audit")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        /// Whose slice it is in.
+        pub user: Vec<u8>,
+        pub at: i64,
+        pub actor: String,
+        pub action: String,
+        pub detail: String,
+    }
+    lone!();
+}

@@ -1,0 +1,243 @@
+//! Sessions of people and access tokens of apps.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use policy_core::{ClientId, GrantId, Timestamp, UserId};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set, TransactionTrait};
+
+use super::secret::random;
+use super::tables::{code, grant, refresh, token};
+use super::{Directory, DirectoryError, Secret, SecretHash, id};
+
+/// What a token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The person themselves.
+    Session,
+    /// An app under a grant; all tokens of one consent are a family.
+    Access { client: ClientId, grant: GrantId, family: Family },
+}
+
+/// All tokens that descend from one consent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Family(pub(super) [u8; 16]);
+
+impl Family {
+    pub(super) fn draw() -> Family {
+        Family(random())
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Family(…)")
+    }
+}
+
+/// A token that is known; whether it has lapsed is for the caller to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub hash: SecretHash,
+    pub user: UserId,
+    pub kind: Kind,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+}
+
+/// The tokens seen last. A revocation empties it, and a lookup that began before the revocation does
+/// not fill it again.
+#[derive(Debug)]
+pub(super) struct Cache(Mutex<Cached>);
+
+#[derive(Debug)]
+struct Cached {
+    known: LruCache<[u8; 32], Token>,
+    /// Counts revocations.
+    revocations: u64,
+}
+
+const CACHED: NonZeroUsize = NonZeroUsize::new(4_096).expect("more than none");
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache(Mutex::new(Cached { known: LruCache::new(CACHED), revocations: 0 }))
+    }
+}
+
+impl Cache {
+    pub(super) fn forget(&self) {
+        let mut cached = self.0.lock();
+        cached.revocations += 1;
+        cached.known.clear();
+    }
+}
+
+impl TryFrom<token::Model> for Token {
+    type Error = DirectoryError;
+    fn try_from(row: token::Model) -> Result<Self, DirectoryError> {
+        let damaged = || DirectoryError::Damaged("dir_token");
+        let kind = match (&row.client, &row.grant_id, &row.family) {
+            (None, None, None) => Kind::Session,
+            (Some(client), Some(grant), Some(family)) => Kind::Access {
+                client: id(client, ClientId::from_bytes, "dir_token")?,
+                grant: id(grant, GrantId::from_bytes, "dir_token")?,
+                family: id(family, Family, "dir_token")?,
+            },
+            _ => return Err(damaged()),
+        };
+        Ok(Token {
+            hash: SecretHash(row.hash.try_into().map_err(|_| damaged())?),
+            user: id(&row.user, UserId::from_bytes, "dir_token")?,
+            kind,
+            created: Timestamp(row.created),
+            expires: Timestamp(row.expires),
+        })
+    }
+}
+
+pub(super) fn row(token: &Token) -> token::ActiveModel {
+    let (client, grant, family) = match token.kind {
+        Kind::Session => (None, None, None),
+        Kind::Access { client, grant, family } => {
+            (Some(client.as_bytes().to_vec()), Some(grant.as_bytes().to_vec()), Some(family.0.to_vec()))
+        }
+    };
+    token::ActiveModel {
+        hash: Set(token.hash.0.to_vec()),
+        user: Set(token.user.as_bytes().to_vec()),
+        client: Set(client),
+        grant_id: Set(grant),
+        family: Set(family),
+        created: Set(token.created.0),
+        expires: Set(token.expires.0),
+    }
+}
+
+impl Directory {
+    /// Opens a session of a person, for `seconds` from now.
+    pub async fn open_session(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        seconds: i64,
+    ) -> Result<(Secret, Token), DirectoryError> {
+        let secret = Secret::draw();
+        let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
+        let token = Token { hash: secret.hash(), user, kind: Kind::Session, created: now, expires };
+        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
+        Ok((secret, token))
+    }
+
+    /// What `text` stands for, if the node issued it, it is not revoked and has not lapsed.
+    pub async fn token(&self, text: &str, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
+        let hash = SecretHash::of(text);
+        let revocations = {
+            let mut cached = self.tokens.0.lock();
+            if let Some(token) = cached.known.get(&hash.0) {
+                return Ok(Some(token.clone()).filter(|token| token.expires > now));
+            }
+            cached.revocations
+        };
+        let Some(found) = token::Entity::find_by_id(hash.0.to_vec()).one(&self.db).await? else { return Ok(None) };
+        let token = Token::try_from(found)?;
+        let mut cached = self.tokens.0.lock();
+        if cached.revocations == revocations {
+            cached.known.put(hash.0, token.clone());
+        }
+        drop(cached);
+        Ok(Some(token).filter(|token| token.expires > now))
+    }
+
+    /// Ends one token. The policy epoch moves after this and before the acknowledgement.
+    pub async fn end_token(&self, hash: SecretHash) -> Result<(), DirectoryError> {
+        let done = token::Entity::delete_by_id(hash.0.to_vec()).exec(&self.db).await;
+        self.tokens.forget();
+        done?;
+        Ok(())
+    }
+
+    /// Ends every session of a person; returns how many there were. Grants to apps stay.
+    pub async fn end_sessions(&self, user: UserId) -> Result<u64, DirectoryError> {
+        let sessions =
+            Condition::all().add(token::Column::User.eq(user.as_bytes().to_vec())).add(token::Column::Client.is_null());
+        let done = token::Entity::delete_many().filter(sessions).exec(&self.db).await;
+        self.tokens.forget();
+        Ok(done?.rows_affected)
+    }
+
+    /// Ends all tokens of a family.
+    pub async fn end_family(&self, family: Family) -> Result<(), DirectoryError> {
+        let done = self.delete_family(family).await;
+        self.tokens.forget();
+        done
+    }
+
+    async fn delete_family(&self, family: Family) -> Result<(), DirectoryError> {
+        let txn = self.db.begin().await?;
+        let bytes = family.0.to_vec();
+        refresh::Entity::delete_many().filter(refresh::Column::Family.eq(bytes.clone())).exec(&txn).await?;
+        token::Entity::delete_many().filter(token::Column::Family.eq(bytes)).exec(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Ends a grant's bookkeeping and everything that was issued for it.
+    pub async fn end_grant(&self, grant: GrantId) -> Result<(), DirectoryError> {
+        let done = self.delete_grant(grant).await;
+        self.tokens.forget();
+        self.used.lock().remove(&grant);
+        done
+    }
+
+    async fn delete_grant(&self, grant: GrantId) -> Result<(), DirectoryError> {
+        let txn = self.db.begin().await?;
+        let bytes = grant.as_bytes().to_vec();
+        // First the grant: who issues tokens touches its row first, and finds it gone.
+        grant::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
+        code::Entity::delete_many().filter(code::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
+        refresh::Entity::delete_many().filter(refresh::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
+        token::Entity::delete_many().filter(token::Column::GrantId.eq(bytes)).exec(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Drops tokens and codes that lapsed: they answer nothing any more.
+    pub(super) async fn drop_lapsed(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        token::Entity::delete_many().filter(token::Column::Expires.lt(now.0)).exec(&self.db).await?;
+        refresh::Entity::delete_many().filter(refresh::Column::Expires.lt(now.0)).exec(&self.db).await?;
+        // A lapsed code is kept for a day: a second use of it is still a sign of theft.
+        let old = now.0.saturating_sub(86_400_000_000);
+        code::Entity::delete_many().filter(code::Column::Expires.lt(old)).exec(&self.db).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::in_memory;
+    use super::*;
+
+    #[tokio::test]
+    async fn sessions_answer_until_they_lapse_or_end() {
+        let directory = in_memory().await;
+        let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let now = Timestamp::from_seconds(100);
+        let (first, token) = directory.open_session(alice, now, 60).await.unwrap();
+        let (second, _) = directory.open_session(alice, now, 60).await.unwrap();
+        let (other, _) = directory.open_session(bob, now, 60).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(directory.token(first.text(), now).await.unwrap().unwrap(), token);
+        }
+        assert_eq!(directory.token(first.text(), Timestamp::from_seconds(160)).await.unwrap(), None);
+        assert_eq!(directory.token("something else", now).await.unwrap(), None);
+        directory.end_token(first.hash()).await.unwrap();
+        assert_eq!(directory.token(first.text(), now).await.unwrap(), None);
+        assert!(directory.token(second.text(), now).await.unwrap().is_some(), "control");
+        assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
+        assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
+        assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
+        directory.tend(Timestamp::from_seconds(1_000)).await.unwrap();
+        assert_eq!(token::Entity::find().all(&directory.db).await.unwrap().len(), 0);
+    }
+}

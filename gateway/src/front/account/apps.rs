@@ -1,0 +1,35 @@
+//! Registering apps.
+
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::{ApiError, Data, body, operator};
+use crate::directory::{Actor, App};
+use crate::grants::Manifest;
+
+/// `POST /api/v1/apps` with a manifest.
+pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let principal = operator(&req, &**node).await?;
+    let manifest = Manifest::parse(&body::json::<Value>(&req, &bytes)?)?;
+    let (client, secret) = node.directory().add_app(&manifest, node.now()).await?;
+    let detail = json!({ "client_id": client });
+    node.directory().audit(principal.caller.user, Actor::Operator, "app.registered", detail, node.now()).await?;
+    let mut answer = json!({ "client_id": client });
+    if let Some(secret) = secret {
+        answer["client_secret"] = json!(secret.text());
+    }
+    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+/// `GET /api/v1/apps`.
+pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    operator(&req, &**node).await?;
+    let shown = |app: &App| {
+        let mut shown = app.manifest.to_json();
+        shown["client_id"] = json!(app.client);
+        shown
+    };
+    let list: Vec<Value> = node.directory().apps().await?.iter().map(shown).collect();
+    Ok(HttpResponse::Ok().json(list))
+}

@@ -1,0 +1,137 @@
+//! Grants: given by the operator, seen and taken back by the person who gave them.
+
+use std::collections::HashMap;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{ClientId, GrantId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use vault_core::control::GrantRecord;
+
+use super::people::unknown_user;
+use super::{ApiError, Data, body, operator, person};
+use crate::authn::Principal;
+use crate::directory::{Actor, GrantRow, User};
+use crate::front::oauth::token_answer;
+use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
+use crate::node::{Node, NodeError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGrant {
+    user: String,
+    client_id: String,
+    access: Value,
+}
+
+/// `POST /api/v1/grants {"user","client_id","access"}`: the checks of the consent page, without the page.
+pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    operator(&req, &**node).await?;
+    let NewGrant { user, client_id, access } = body::json(&req, &bytes)?;
+    let asked = parse_value(&access)?;
+    let directory = node.directory();
+    let user = directory.user_named(&user).await?.ok_or_else(unknown_user)?;
+    let app = match client_id.parse::<ClientId>() {
+        Ok(client) => directory.app(client).await?,
+        Err(_) => None,
+    };
+    let app = app.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "unknown_app", "There is no app of this id."))?;
+    let access = app.manifest.narrow(&asked)?;
+    let request = GrantRequest { grantor: user.id, app: &app, access: &access, actor: Actor::Operator };
+    let issued = issue(&**node, request).await?;
+    let pair = directory.first_pair(&issued.row, node.now()).await?.ok_or_else(ApiError::not_found)?;
+    let answer = token_answer(&**node, &pair).await?;
+    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+/// A grant with what is known of it beside.
+struct Known {
+    record: GrantRecord,
+    row: Option<GrantRow>,
+    shown: Value,
+}
+
+/// `GET /api/v1/grants`: oldest first.
+pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let list: Vec<Value> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
+    Ok(HttpResponse::Ok().json(list))
+}
+
+/// `GET /api/v1/grants/{id}`.
+pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
+}
+
+/// `DELETE /api/v1/grants/{id}`: acknowledged when no further request is served under it.
+pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let record = find(&**node, &principal, &id).await?.record;
+    let grant = &record.grant;
+    let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
+    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.client, grant.id), actor).await?;
+    Ok(HttpResponse::Ok().json(json!({ "grant": grant.id, "revoked": true })))
+}
+
+async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
+    let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
+    let all = known(node, principal).await?;
+    all.into_iter().find(|known| known.record.grant.id == id).ok_or_else(ApiError::not_found)
+}
+
+/// The grants in the spaces of the person (for the operator: of everyone), whichever device gave them.
+async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, ApiError> {
+    let directory = node.directory();
+    let users = if principal.operator {
+        directory.users().await?
+    } else {
+        directory.user(principal.caller.user).await?.into_iter().collect()
+    };
+    let only = (!principal.operator).then_some(principal.caller.user);
+    let rows = directory.grant_rows(only).await?;
+    let mut rows: HashMap<GrantId, GrantRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let mut out = Vec::new();
+    for user in &users {
+        for space in node.spaces(user.id).await?.into_iter().filter(|space| space.owner == user.id) {
+            let records = node.grants(space.id).await?;
+            if records.is_empty() {
+                continue;
+            }
+            let schema = node.schema(space.id).await?;
+            for record in records {
+                let row = rows.remove(&record.grant.id);
+                let order = row.as_ref().map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
+                let access = show_json(&record.grant, &schema, &order, record.created);
+                let shown = shown(user, &record, row.as_ref(), access);
+                out.push(Known { record, row, shown });
+            }
+        }
+    }
+    out.sort_by_key(|known| (known.record.created, known.row.is_some()));
+    Ok(out)
+}
+
+fn shown(user: &User, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> Value {
+    json!({
+        "grant": record.grant.id,
+        "user": user.id,
+        "user_name": user.name,
+        "client_id": record.grant.client,
+        "app": record.app.name,
+        "access": access,
+        "created": body::instant(record.created),
+        "expires": ends(&record.grant).map(body::instant),
+        "last_used": row.and_then(|row| row.last_used).map(body::instant),
+    })
+}
+
+/// The access of a grant in force, as it is enforced.
+pub(crate) async fn enforced(node: &dyn Node, row: &GrantRow) -> Result<Value, NodeError> {
+    let records = node.grants(row.space).await?;
+    let record = records.into_iter().find(|record| record.grant.id == row.id).ok_or(NodeError::NotFound)?;
+    let schema = node.schema(row.space).await?;
+    Ok(show_json(&record.grant, &schema, &Order::from_lines(&row.field_order), record.created))
+}

@@ -1,0 +1,125 @@
+//! Errors of the JSON routes: `{"error": {"code", "message", "hint"}}` with the right status.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::authn::AuthError;
+use crate::directory::DirectoryError;
+use crate::grants::{AccessError, IssueError};
+use crate::node::NodeError;
+
+/// What a JSON route answers when it does not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    pub status: StatusCode,
+    /// A stable word for programs.
+    pub code: &'static str,
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub hint: &'static str,
+    /// Whether a token was sent that does not count (RFC 6750).
+    bad_token: bool,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        ApiError { status, code, message: message.into(), hint: "", bad_token: false }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Not there, or not the caller's: the two answer alike.
+    pub fn not_found() -> Self {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is nothing of this id.")
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        answer.insert_header((CACHE_CONTROL, "no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = if self.bad_token { r#"Bearer error="invalid_token""# } else { "Bearer" };
+            answer.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        answer.json(json!({ "error": { "code": self.code, "message": self.message, "hint": self.hint } }))
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let unauthorized = |code| ApiError::new(StatusCode::UNAUTHORIZED, code, error.to_string());
+        match error {
+            AuthError::Missing => unauthorized("unauthenticated"),
+            AuthError::Invalid => ApiError { bad_token: true, ..unauthorized("invalid_token") },
+            AuthError::CrossSite => unauthorized("cross_site"),
+            AuthError::NotSetUp => unauthorized("not_set_up"),
+            AuthError::Directory(error) => error.into(),
+        }
+    }
+}
+
+/// What went wrong inside is for the log, not for the caller.
+fn internal(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(%error, "a request failed");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The node failed; its log says more.")
+}
+
+impl From<DirectoryError> for ApiError {
+    fn from(error: DirectoryError) -> Self {
+        match &error {
+            DirectoryError::Database(_) | DirectoryError::Damaged(_) => internal(&error),
+            DirectoryError::Taken(_) => ApiError::new(StatusCode::CONFLICT, "name_taken", error.to_string()),
+            DirectoryError::Unfit(text) => ApiError::new(StatusCode::BAD_REQUEST, "unfit", *text),
+            DirectoryError::Busy => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()),
+        }
+    }
+}
+
+impl From<NodeError> for ApiError {
+    fn from(error: NodeError) -> Self {
+        match &error {
+            NodeError::NotFound => ApiError::not_found(),
+            NodeError::Unavailable(_) => {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+            }
+            NodeError::Failed(_) => internal(&error),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        let status = match &error {
+            AccessError::OutsideManifest(_) => StatusCode::FORBIDDEN,
+            AccessError::Schema(_) => StatusCode::CONFLICT,
+            AccessError::UnsupportedKey(_) | AccessError::Malformed(_) => StatusCode::BAD_REQUEST,
+        };
+        ApiError::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Access(error) => error.into(),
+            IssueError::Node(error) => error.into(),
+            IssueError::Directory(error) => error.into(),
+        }
+    }
+}

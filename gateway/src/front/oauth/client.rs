@@ -1,0 +1,106 @@
+//! Which app calls the token, introspection or revocation endpoint, and errors as RFC 6749 has them.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use policy_core::ClientId;
+use serde_json::json;
+
+use super::form::Fields;
+use crate::authn::only;
+use crate::directory::App;
+use crate::front::error::ApiError;
+use crate::node::Node;
+
+/// An error of an endpoint that apps call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct OAuthError {
+    pub(super) code: &'static str,
+    text: String,
+    status: StatusCode,
+}
+
+impl OAuthError {
+    pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        OAuthError { code, text: text.into(), status }
+    }
+
+    pub(super) fn invalid_grant() -> Self {
+        OAuthError::new("invalid_grant", "The code or token is unknown, used, revoked, has lapsed or is another app's.")
+    }
+}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        answer.insert_header((CACHE_CONTROL, "no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, "Basic realm=\"allod\""));
+        }
+        answer.json(json!({ "error": self.code, "error_description": self.text }))
+    }
+}
+
+impl<E: Into<ApiError>> From<E> for OAuthError {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        OAuthError { code: "server_error", text: error.message, status: error.status }
+    }
+}
+
+/// The form of a request; parameters occur once.
+pub(super) fn fields(req: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
+    let fields = Fields::of_body(req, body).filter(|fields| !fields.doubled());
+    fields.ok_or_else(|| {
+        OAuthError::new(
+            "invalid_request",
+            "The body must be a form (application/x-www-form-urlencoded), each parameter once.",
+        )
+    })
+}
+
+/// The app that calls: a confidential one proves itself by its secret, a public one only names itself.
+pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) -> Result<App, OAuthError> {
+    let unknown = || OAuthError::new("invalid_client", "The app is not known, or its secret is wrong or missing.");
+    let (id, secret) = match only(req, &AUTHORIZATION).map_err(|()| unknown())? {
+        Some(header) => {
+            let (id, secret) = basic(header).ok_or_else(unknown)?;
+            if fields.get("client_secret").is_some() || fields.get("client_id").is_some_and(|named| named != id) {
+                return Err(OAuthError::new("invalid_request", "The app must prove itself in one way only."));
+            }
+            (id, Some(secret))
+        }
+        None => {
+            let id = fields.get("client_id").ok_or_else(unknown)?;
+            (id.to_owned(), fields.get("client_secret").map(str::to_owned))
+        }
+    };
+    let client: ClientId = id.parse().map_err(|_| unknown())?;
+    let app = node.directory().app(client).await?.ok_or_else(unknown)?;
+    let proven = match (&secret, app.manifest.confidential) {
+        (Some(secret), true) => app.has_secret(secret),
+        (None, false) => true,
+        _ => false,
+    };
+    if proven { Ok(app) } else { Err(unknown()) }
+}
+
+/// Name and secret of HTTP Basic, each form-encoded within (RFC 6749, section 2.3.1).
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, text) = header.split_once(' ')?;
+    let bytes = data_encoding::BASE64.decode(text.trim().as_bytes()).ok()?;
+    let text = String::from_utf8(bytes).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (id, secret) = text.split_once(':')?;
+    let decode = |text: &str| {
+        let pair = format!("x={text}");
+        let first = url::form_urlencoded::parse(pair.as_bytes()).next();
+        first.map(|(_, value)| value.into_owned())
+    };
+    Some((decode(id)?, decode(secret)?))
+}

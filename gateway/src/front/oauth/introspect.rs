@@ -1,0 +1,67 @@
+//! What a token is good for (RFC 7662), and ending it (RFC 7009).
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::Data;
+use super::client::{OAuthError, client, fields};
+use crate::directory::Kind;
+use crate::front::account::grants::enforced;
+use crate::node::NodeError;
+
+/// `POST /oauth/introspect`: for a confidential app, about its own access tokens. Of any other token
+/// it learns nothing.
+pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
+    let node = &**node;
+    let fields = fields(&req, &body)?;
+    let app = client(node, &req, &fields).await?;
+    if !app.manifest.confidential {
+        return Err(OAuthError::new("invalid_client", "Only an app that holds a secret may ask."));
+    }
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, "no-store"));
+    let inactive = json!({ "active": false });
+    let text = fields.get("token").unwrap_or_default();
+    let Some(token) = node.directory().token(text, node.now()).await? else { return Ok(answer.json(inactive)) };
+    let Kind::Access { client, grant, .. } = token.kind else { return Ok(answer.json(inactive)) };
+    let row = node.directory().grant_row(grant).await?.filter(|_| client == app.client);
+    let Some(row) = row else { return Ok(answer.json(inactive)) };
+    let access = match enforced(node, &row).await {
+        Ok(access) => access,
+        Err(NodeError::NotFound) => return Ok(answer.json(inactive)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(answer.json(json!({
+        "active": true,
+        "client_id": client,
+        "sub": token.user,
+        "token_type": "Bearer",
+        "iat": token.created.seconds(),
+        "exp": token.expires.seconds(),
+        "iss": node.url(),
+        "grant": grant,
+        "authorization_details": access,
+    })))
+}
+
+/// `POST /oauth/revoke`: ends an access token, or with a refresh token all that descends from the same
+/// consent. The grant stays: it is the person's to take back. Answers alike for what is unknown.
+pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
+    let node = &**node;
+    let fields = fields(&req, &body)?;
+    let app = client(node, &req, &fields).await?;
+    let text = fields.get("token").ok_or_else(|| OAuthError::new("invalid_request", "`token` is missing."))?;
+    let directory = node.directory();
+    if let Some(family) = directory.refresh_family(text, app.client).await? {
+        directory.end_family(family).await?;
+        node.advance_epoch();
+    } else if let Some(token) = directory.token(text, node.now()).await?
+        && matches!(token.kind, Kind::Access { client, .. } if client == app.client)
+    {
+        directory.end_token(token.hash).await?;
+        node.advance_epoch();
+    }
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish())
+}

@@ -1,0 +1,42 @@
+//! The one style sheet of the pages.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+
+/// `GET /oauth/style.css`.
+pub(super) async fn sheet() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/css; charset=utf-8"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((CACHE_CONTROL, "public, max-age=3600"))
+        .body(SHEET)
+}
+
+const SHEET: &str = "\
+:root { color-scheme: light dark; --ink: #1d2521; --soft: #5a665f; --paper: #f4f6f3; --card: #fff; --line: #d5dcd6; --act: #1f6b4a; --on: #fff; --bad: #a3261b }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eeea; --soft: #a3b0a8; --paper: #131816; --card: #1c2320; --line: #37423c; --act: #63c79a; --on: #0c1510; --bad: #ff9d92 } }
+* { box-sizing: border-box }
+body { margin: 0; padding: 2rem 1rem 4rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif }
+main { max-width: 34rem; margin: 0 auto; padding: 1.75rem; background: var(--card); border: 1px solid var(--line); border-radius: .9rem }
+h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25 }
+h2 { margin: 0 0 .5rem; font-size: 1.05rem }
+p { margin: 0 0 .9rem }
+.mark { max-width: 34rem; margin: 0 auto 1rem; font-weight: 700; letter-spacing: .02em }
+.soft { color: var(--soft) }
+.alert { padding: .7rem .9rem; border: 1px solid var(--bad); border-radius: .5rem; color: var(--bad) }
+label { display: block; margin: 0 0 .3rem; font-weight: 600 }
+input[type=text], input[type=password], select { width: 100%; margin: 0 0 1rem; padding: .6rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .5rem }
+fieldset { margin: 0 0 1.1rem; padding: 1rem; border: 1px solid var(--line); border-radius: .6rem }
+legend { padding: 0 .35rem; font-weight: 700 }
+.tick { display: flex; gap: .6rem; align-items: center; padding: .25rem 0; font-weight: 400 }
+.tick input { width: 1.15rem; height: 1.15rem; accent-color: var(--act) }
+details { margin: .6rem 0 0 }
+summary { cursor: pointer; color: var(--soft) }
+.row { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: .5rem; margin-top: .6rem }
+.choice { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin-top: .5rem }
+button { width: 100%; padding: .75rem 1rem; font: inherit; font-weight: 700; color: var(--on); background: var(--act); border: 1px solid var(--act); border-radius: .5rem; cursor: pointer }
+button.plain { color: var(--ink); background: transparent; border-color: var(--soft) }
+button.link { width: auto; padding: 0; color: var(--act); background: none; border: 0; text-decoration: underline; font-weight: 400 }
+:focus-visible { outline: 3px solid var(--act); outline-offset: 2px }
+@media (max-width: 30rem) { .row, .choice { grid-template-columns: 1fr } }
+";

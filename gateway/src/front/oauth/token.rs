@@ -1,0 +1,104 @@
+//! The token endpoint: codes and refresh tokens become pairs of tokens.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{GrantId, UserId};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::Data;
+use super::client::{OAuthError, client, fields};
+use super::form::Fields;
+use crate::directory::{Actor, App, Pair, Rotation, Taken};
+use crate::front::account::grants::enforced;
+use crate::grants::revoke;
+use crate::node::{Node, NodeError};
+
+/// `POST /oauth/token`.
+pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
+    let node = &**node;
+    let fields = fields(&req, &body)?;
+    let app = client(node, &req, &fields).await?;
+    let pair = match fields.get("grant_type") {
+        Some("authorization_code") => by_code(node, &app, &fields).await?,
+        Some("refresh_token") => by_refresh(node, &app, &fields).await?,
+        _ => {
+            let text = "The grant types are authorization_code and refresh_token.";
+            return Err(OAuthError::new("unsupported_grant_type", text));
+        }
+    };
+    let answer = token_answer(node, &pair).await.map_err(|error| match error {
+        NodeError::NotFound => OAuthError::invalid_grant(),
+        error => error.into(),
+    })?;
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header(("pragma", "no-cache")).json(answer))
+}
+
+async fn by_code(node: &dyn Node, app: &App, fields: &Fields) -> Result<Pair, OAuthError> {
+    let missing = |name: &str| OAuthError::new("invalid_request", format!("`{name}` is missing."));
+    let code = fields.get("code").ok_or_else(|| missing("code"))?;
+    let verifier = fields.get("code_verifier").ok_or_else(|| missing("code_verifier"))?;
+    let redirect_uri = fields.get("redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
+    let directory = node.directory();
+    let code = match directory.take_code(code, app.client, node.now()).await? {
+        Taken::Once(code) => code,
+        Taken::Refused => return Err(OAuthError::invalid_grant()),
+        Taken::Twice { user, grant } => {
+            // Someone else holds the code: nothing that came of it can be trusted.
+            end(node, app, user, grant, "code.reused").await?;
+            return Err(OAuthError::invalid_grant());
+        }
+    };
+    if code.redirect_uri != redirect_uri || !verifies(verifier, &code.challenge) {
+        return Err(OAuthError::invalid_grant());
+    }
+    let row = directory.grant_row(code.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
+    directory.first_pair(&row, node.now()).await?.ok_or_else(OAuthError::invalid_grant)
+}
+
+/// PKCE (RFC 7636, section 4.6).
+fn verifies(verifier: &str, challenge: &str) -> bool {
+    let shape = (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+    let digest = data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
+    shape && bool::from(digest.as_bytes().ct_eq(challenge.as_bytes()))
+}
+
+async fn by_refresh(node: &dyn Node, app: &App, fields: &Fields) -> Result<Pair, OAuthError> {
+    let text = fields.get("refresh_token");
+    let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`refresh_token` is missing."))?;
+    match node.directory().rotate(text, app.client, node.now()).await? {
+        Rotation::Rotated(pair) => Ok(pair),
+        Rotation::Refused => Err(OAuthError::invalid_grant()),
+        Rotation::Reused { user, grant } => {
+            node.advance_epoch();
+            let detail = json!({ "grant": grant, "client_id": app.client });
+            node.directory().audit(user, Actor::App(app.client), "refresh_token.reused", detail, node.now()).await?;
+            Err(OAuthError::invalid_grant())
+        }
+    }
+}
+
+/// Ends a grant because what the app holds has been copied.
+async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str) -> Result<(), OAuthError> {
+    // Without a row the grant is revoked already.
+    let Some(row) = node.directory().grant_row(grant).await? else { return Ok(()) };
+    let detail = json!({ "grant": grant, "client_id": app.client });
+    node.directory().audit(user, Actor::App(app.client), why, detail, node.now()).await?;
+    Ok(revoke(node, (user, row.space, row.client, grant), Actor::App(app.client)).await?)
+}
+
+/// The answer that hands tokens over, with the access as it is enforced.
+pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<Value, NodeError> {
+    let access = enforced(node, &pair.grant).await?;
+    Ok(json!({
+        "grant": pair.grant.id,
+        "access_token": pair.access.text(),
+        "refresh_token": pair.refresh.text(),
+        "token_type": "Bearer",
+        "expires_in": pair.expires.seconds() - node.now().seconds(),
+        "authorization_details": access,
+    }))
+}

@@ -1,0 +1,123 @@
+//! From what is asked to what is enforced: names become ids, values get the types of their fields.
+
+use policy_core::{
+    ClientId, Comparison, Condition, DocId, Grant, GrantEntry, GrantId, GrantScope, Predicate, Scalar, SpaceId,
+    Timestamp, UserId,
+};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
+
+use super::{Access, AccessError, Asked, Operator};
+
+/// Whose grant it is, to whom, and when it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    pub id: GrantId,
+    pub grantor: UserId,
+    pub client: ClientId,
+    pub space: SpaceId,
+    pub now: Timestamp,
+}
+
+/// The grant that `list` asks for, in the definitions of `schema`. Entry `n` is element `n` of the
+/// list, with one scope for each type.
+pub fn compile(list: &[Access], terms: Terms, schema: &Schema) -> Result<Grant, AccessError> {
+    let mut entries = Vec::with_capacity(list.len());
+    for access in list {
+        if access.space.is_some_and(|space| space != terms.space) {
+            return Err(AccessError::malformed("All entries of one grant lie in one space."));
+        }
+        let scopes = access.datatypes.iter().map(|name| scope(access, name, schema)).collect::<Result<_, _>>()?;
+        entries.push(GrantEntry {
+            verbs: access.verbs,
+            scopes,
+            purpose: access.purpose.clone(),
+            until: access.duration.map(|span| span.after(terms.now)),
+        });
+    }
+    Ok(Grant { id: terms.id, grantor: terms.grantor, client: terms.client, space: terms.space, entries })
+}
+
+fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, AccessError> {
+    let collection = schema
+        .collection_named(name)
+        .ok_or_else(|| AccessError::Schema(format!("There is no type `{name}` in this space.")))?;
+    let mut fields = Vec::with_capacity(access.allow.len());
+    for field in &access.allow {
+        fields.push(named(collection, field)?.id);
+    }
+    fields.sort_unstable();
+    let conditions = access.conditions.iter().map(|asked| condition(collection, asked)).collect::<Result<_, _>>()?;
+    Ok(GrantScope { collection: collection.id, fields, predicate: Predicate { conditions } })
+}
+
+fn named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Field, AccessError> {
+    let missing = || AccessError::Schema(format!("The type `{}` has no field `{name}`.", collection.name));
+    collection.field_named(name).ok_or_else(missing)
+}
+
+fn condition(collection: &Collection, asked: &Asked) -> Result<Condition, AccessError> {
+    let field = named(collection, &asked.field)?;
+    let unfit = |why: &str| AccessError::Schema(format!("`where.{}`: {why}", asked.field));
+    let kind = match &field.kind {
+        FieldType::Scalar { of: ScalarType::Json, .. } | FieldType::List { .. } | FieldType::Inverse { .. } => {
+            return Err(unfit("rows cannot be chosen by a list, a JSON value or the far side of a relation."));
+        }
+        FieldType::Scalar { of, .. } => Some(*of),
+        FieldType::ToOne { .. } => None,
+    };
+    let ordered = matches!(
+        kind,
+        Some(ScalarType::Int | ScalarType::Float64 | ScalarType::Float32 | ScalarType::String | ScalarType::DateTime)
+    );
+    let convert = |value: &Value| scalar(kind, value).ok_or_else(|| unfit("the value does not have the field's type."));
+    let order = |value: &Value| {
+        if !ordered || value.is_null() {
+            return Err(unfit("values of this field have no order."));
+        }
+        convert(value)
+    };
+    let listed = asked.value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let several = || listed.iter().map(convert).collect::<Result<Vec<_>, _>>();
+    let value = &asked.value;
+    let comparison = match asked.operator {
+        Operator::Eq => Comparison::Eq(convert(value)?),
+        Operator::Neq => Comparison::Neq(convert(value)?),
+        Operator::In => Comparison::In(several()?),
+        Operator::Nin => Comparison::Nin(several()?),
+        Operator::Gt => Comparison::Gt(order(value)?),
+        Operator::Geq => Comparison::Geq(order(value)?),
+        Operator::Lt => Comparison::Lt(order(value)?),
+        Operator::Leq => Comparison::Leq(order(value)?),
+    };
+    Ok(Condition { field: field.id, comparison })
+}
+
+/// A JSON value as a field of this type holds it (`None` as type: the id of a related document).
+fn scalar(kind: Option<ScalarType>, value: &Value) -> Option<Scalar> {
+    if value.is_null() {
+        return Some(Scalar::Null);
+    }
+    Some(match kind {
+        None => Scalar::Blob(value.as_str()?.parse::<DocId>().ok()?.as_bytes().to_vec()),
+        Some(ScalarType::Boolean) => Scalar::Bool(value.as_bool()?),
+        Some(ScalarType::Int) => Scalar::Int(value.as_i64()?),
+        Some(ScalarType::Float64) => Scalar::Float(value.as_f64().filter(|number| number.is_finite())?),
+        Some(ScalarType::Float32) => {
+            let narrow = value.as_f64()? as f32;
+            Scalar::Float(f64::from(Some(narrow).filter(|number| number.is_finite())?))
+        }
+        Some(ScalarType::String | ScalarType::Id) => Scalar::String(value.as_str()?.to_owned()),
+        Some(ScalarType::DateTime) => {
+            let at = OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?;
+            Scalar::DateTime(Timestamp(i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).ok()?))
+        }
+        Some(ScalarType::Blob) => {
+            let text = value.as_str()?.to_ascii_lowercase();
+            Scalar::Blob(data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?)
+        }
+        Some(ScalarType::Json) => return None,
+    })
+}
