@@ -41,6 +41,10 @@ pub trait Node: Send + Sync + 'static {
     fn url(&self) -> String;
     /// The hash of this start's local token.
     fn local_token(&self) -> SecretHash;
+    /// The person whom the operator acts as; `None` before the setup.
+    fn owner(&self) -> Option<UserId> {
+        self.directory().owner()
+    }
     /// Moves the policy epoch: called after every revocation and before it is acknowledged.
     fn advance_epoch(&self);
 

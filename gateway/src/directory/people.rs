@@ -127,7 +127,7 @@ impl Directory {
     }
 
     pub async fn user_named(&self, name: &str) -> Result<Option<User>, DirectoryError> {
-        Ok(self.user_row(name).await?.map(User::try_from).transpose()?)
+        self.user_row(name).await?.map(User::try_from).transpose()
     }
 
     pub async fn user(&self, user: UserId) -> Result<Option<User>, DirectoryError> {

@@ -99,7 +99,7 @@ impl Directory {
 async fn pair(db: &impl ConnectionTrait, holder: &Holder, now: Timestamp) -> Result<Option<Pair>, DirectoryError> {
     // Touching the grant's row orders this against a revocation, which deletes the row first.
     let touched = grant::Entity::update_many()
-        .col_expr(grant::Column::Created, Expr::col(grant::Column::Created).into())
+        .col_expr(grant::Column::Created, Expr::col(grant::Column::Created))
         .filter(grant::Column::Id.eq(holder.grant.as_bytes().to_vec()))
         .exec(db)
         .await?;

@@ -35,6 +35,11 @@ impl ApiError {
         self
     }
 
+    /// The stable word for programs.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Not there, or not the caller's: the two answer alike.
     pub fn not_found() -> Self {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is nothing of this id.")

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{ClientId, GrantId};
+use policy_core::{ClientId, GrantId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vault_core::control::GrantRecord;
@@ -13,7 +13,7 @@ use vault_core::control::GrantRecord;
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator, person};
 use crate::authn::Principal;
-use crate::directory::{Actor, GrantRow, User};
+use crate::directory::{Actor, GrantRow};
 use crate::front::oauth::token_answer;
 use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
@@ -85,17 +85,22 @@ async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known,
 /// The grants in the spaces of the person (for the operator: of everyone), whichever device gave them.
 async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, ApiError> {
     let directory = node.directory();
-    let users = if principal.operator {
-        directory.users().await?
-    } else {
-        directory.user(principal.caller.user).await?.into_iter().collect()
-    };
+    let mut users: Vec<(UserId, String)> = Vec::new();
+    if principal.operator {
+        users.extend(directory.users().await?.into_iter().map(|user| (user.id, user.name)));
+    }
+    // The owner of a device may have no row here: their account lives on another node.
+    let me = principal.caller.user;
+    if !users.iter().any(|(id, _)| *id == me) {
+        let name = directory.user(me).await?.map(|user| user.name).unwrap_or_default();
+        users.push((me, name));
+    }
     let only = (!principal.operator).then_some(principal.caller.user);
     let rows = directory.grant_rows(only).await?;
     let mut rows: HashMap<GrantId, GrantRow> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut out = Vec::new();
-    for user in &users {
-        for space in node.spaces(user.id).await?.into_iter().filter(|space| space.owner == user.id) {
+    for (user, name) in &users {
+        for space in node.spaces(*user).await?.into_iter().filter(|space| space.owner == *user) {
             let records = node.grants(space.id).await?;
             if records.is_empty() {
                 continue;
@@ -105,7 +110,7 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
                 let row = rows.remove(&record.grant.id);
                 let order = row.as_ref().map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
                 let access = show_json(&record.grant, &schema, &order, record.created);
-                let shown = shown(user, &record, row.as_ref(), access);
+                let shown = shown(name, &record, row.as_ref(), access);
                 out.push(Known { record, row, shown });
             }
         }
@@ -114,11 +119,11 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     Ok(out)
 }
 
-fn shown(user: &User, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> Value {
+fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> Value {
     json!({
         "grant": record.grant.id,
-        "user": user.id,
-        "user_name": user.name,
+        "user": record.grant.grantor,
+        "user_name": user_name,
         "client_id": record.grant.client,
         "app": record.app.name,
         "access": access,

@@ -88,8 +88,8 @@ struct Lifetime {
     ttl_s: i64,
 }
 
-/// Thirty days, in seconds.
-const LONGEST: i64 = 30 * 86_400;
+/// A leap year, in seconds.
+const LONGEST: i64 = 366 * 86_400;
 
 /// `POST /api/v1/users/{name}/token {"ttl_s"}`: a session in the name of a user, which their audit slice shows.
 pub(super) async fn token(
@@ -101,7 +101,7 @@ pub(super) async fn token(
     operator(&req, &**node).await?;
     let Lifetime { ttl_s } = body::json(&req, &bytes)?;
     if !(1..=LONGEST).contains(&ttl_s) {
-        return Err(ApiError::bad_request("`ttl_s` must lie between 1 and 2592000 (thirty days)."));
+        return Err(ApiError::bad_request("`ttl_s` must lie between 1 and 31622400 (366 days)."));
     }
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use policy_core::ClientId;
 use url::Url;
 
-use super::form::{Fields, from_here, stale};
+use super::form::{Fields, foreign, stale};
 use super::page::notice;
 use super::{Data, consent, sign_in};
 use crate::authn::page_session;
@@ -49,7 +49,7 @@ pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
 /// `POST /oauth/authorize`: the sign-in form and the consent form.
 pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpResponse {
     let node = &**node;
-    if let Err(answer) = from_here(&req) {
+    if let Some(answer) = foreign(&req) {
         return answer;
     }
     let Some(fields) = Fields::of_body(&req, &body) else { return stale() };
@@ -77,7 +77,7 @@ pub(super) fn failed(error: &ApiError) -> HttpResponse {
 /// wrong is told to the person; after that, to the app.
 async fn read(node: &dyn Node, raw: &str) -> Result<Wish, HttpResponse> {
     let bad = |text: &str| notice(StatusCode::BAD_REQUEST, "This link does not work", text);
-    if node.directory().owner().is_none() {
+    if node.owner().is_none() {
         let text = "This node is not set up yet. Open the setup link that it printed when it started.";
         return Err(notice(StatusCode::SERVICE_UNAVAILABLE, "Not set up yet", text));
     }

@@ -69,8 +69,8 @@ fn mac(node: &dyn Node, step: &str, binding: &[u8], fixed: &str) -> Hmac<Sha256>
     mac
 }
 
-/// Refuses a form that another site's page sent.
-pub(super) fn from_here(req: &HttpRequest) -> Result<(), HttpResponse> {
+/// The refusal of a form that another site's page sent.
+pub(super) fn foreign(req: &HttpRequest) -> Option<HttpResponse> {
     let site = only(req, &HeaderName::from_static("sec-fetch-site"));
     let same_site = matches!(site, Ok(None | Some("same-origin" | "none")));
     let same_origin = match only(req, &ORIGIN) {
@@ -83,9 +83,9 @@ pub(super) fn from_here(req: &HttpRequest) -> Result<(), HttpResponse> {
         Err(()) => false,
     };
     if same_site && same_origin {
-        return Ok(());
+        return None;
     }
-    Err(notice(StatusCode::FORBIDDEN, "Refused", "This form was sent by another site. Nothing was changed."))
+    Some(notice(StatusCode::FORBIDDEN, "Refused", "This form was sent by another site. Nothing was changed."))
 }
 
 fn authority(origin: &Url) -> String {

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Data;
 use super::authorize::failed;
-use super::form::{Fields, from_here};
+use super::form::{Fields, foreign};
 use super::page::{alert, escape, hidden, notice, page};
 use crate::authn::{SESSION_SECONDS, session_cookie};
 use crate::directory::MIN_PASSWORD;
@@ -28,7 +28,7 @@ pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
 /// `POST /setup`: makes the owner. The link in the form is the proof that our page sent it.
 pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpResponse {
     let node = &**node;
-    if let Err(answer) = from_here(&req) {
+    if let Some(answer) = foreign(&req) {
         return answer;
     }
     let Some(fields) = Fields::of_body(&req, &body) else { return spent() };
