@@ -36,12 +36,12 @@ impl Compiler<'_> {
         around: &Around<'_, '_>,
         of: &Aggregate,
     ) -> Result<(String, Shape), ReadError> {
-        if let (Around::Group(scope, frame), [source]) = (around, &of.sources[..])
+        if let (Around::Group(scope, _), [source]) = (around, &of.sources[..])
             && source.over == Over::Group
             && source.limit.is_none()
             && source.offset == 0
         {
-            return self.over_group(p, scope, frame, of.function, source);
+            return self.over_group(p, scope, of.function, source);
         }
         let mut rows = Vec::new();
         let mut shape = None;
@@ -62,7 +62,6 @@ impl Compiler<'_> {
         &mut self,
         p: &mut Parameters,
         scope: &Scope<'_>,
-        frame: &Frame<'_>,
         function: Function,
         source: &AggregateSource,
     ) -> Result<(String, Shape), ReadError> {
@@ -77,7 +76,6 @@ impl Compiler<'_> {
                 filtered(function, &value, &filter)
             }
         };
-        debug_assert!(!frame.chain.is_empty());
         Ok((call, result(function, shape)))
     }
 
