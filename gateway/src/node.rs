@@ -65,3 +65,6 @@ pub trait Node: Send + Sync + 'static {
     /// The grants of a space that are not revoked.
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError>;
 }
+
+#[cfg(test)]
+pub(crate) mod fake;

@@ -1,1 +1,212 @@
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
 
+use crate::directory::DirectoryError;
+use crate::node::Node as _;
+use crate::node::fake::{Fake, LOCAL, PASSWORD, access, bearer};
+
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
+}
+
+#[actix_web::test]
+async fn a_node_is_set_up_once() {
+    let node = Fake::fresh().await;
+    let nobody = node.call(get("/api/v1/audit")).await;
+    assert_eq!((nobody.status, nobody.code().as_str()), (StatusCode::UNAUTHORIZED, "not_set_up"));
+    let local = node.call(Fake::local(get("/api/v1/users"))).await;
+    assert_eq!(local.status, StatusCode::UNAUTHORIZED, "not even the operator, for there is nobody to act as");
+    assert_eq!(super::setup(&*node, "alice", "home", "short").await.unwrap_err().code, "unfit");
+    let made = super::setup(&*node, "alice", "home", PASSWORD).await.unwrap();
+    assert_eq!(node.directory().owner(), Some(made.user));
+    assert_eq!(super::setup(&*node, "eve", "home", PASSWORD).await.unwrap_err().code, "already_set_up");
+    assert_eq!(node.call(Fake::local(get("/api/v1/users"))).await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn sessions_begin_by_password_and_end_when_asked() {
+    let (node, _) = Fake::set_up().await;
+    for (user, password) in [("alice", "wrong password"), ("nobody", PASSWORD), ("", "")] {
+        assert_eq!(node.sign_in(user, password).await.code(), "wrong_password");
+    }
+    let answer = node.sign_in("alice", PASSWORD).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
+    assert!(text(&answer.json(), "expires").ends_with('Z'));
+    let cookie = answer.header("set-cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Path=/"), "{cookie}");
+    let first = text(&answer.json(), "access_token");
+    let second = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    let third = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    let audit = async |token: &str| node.call(bearer(get("/api/v1/audit"), token)).await.status;
+    assert_eq!(audit(&first).await, StatusCode::OK);
+    let epoch = node.epoch();
+    let gone = node.call(bearer(TestRequest::delete().uri("/api/v1/session"), &first)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert!(node.epoch() > epoch, "a permit minted under the session is refused from here on");
+    assert_eq!(audit(&first).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(audit(&second).await, StatusCode::OK, "control");
+    let epoch = node.epoch();
+    let all = node.call(bearer(TestRequest::delete().uri("/api/v1/sessions"), &second)).await;
+    assert_eq!(all.json(), json!({"ended": 2}));
+    assert!(node.epoch() > epoch);
+    for token in [&second, &third] {
+        assert_eq!(audit(token).await, StatusCode::UNAUTHORIZED);
+    }
+    let fresh = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    assert_eq!(audit(&fresh).await, StatusCode::OK);
+    node.pass(8 * 86_400);
+    let lapsed = node.call(bearer(get("/api/v1/audit"), &fresh)).await;
+    assert_eq!((lapsed.status, lapsed.code().as_str()), (StatusCode::UNAUTHORIZED, "invalid_token"));
+    assert!(lapsed.header("www-authenticate").starts_with("Bearer"));
+    assert_eq!(node.call(get("/api/v1/audit")).await.header("www-authenticate"), "Bearer");
+}
+
+#[actix_web::test]
+async fn another_site_cannot_sign_anyone_in() {
+    let (node, _) = Fake::set_up().await;
+    let body = json!({"user": "alice", "password": PASSWORD});
+    let post = || TestRequest::post().uri("/api/v1/session");
+    let plain = post().insert_header(("content-type", "text/plain")).set_payload(body.to_string());
+    assert_eq!(node.call(plain).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let cross = post().insert_header(("sec-fetch-site", "cross-site")).set_json(body.clone());
+    assert_eq!(node.call(cross).await.code(), "cross_site");
+    let own = post().insert_header(("sec-fetch-site", "same-origin")).set_json(body);
+    assert_eq!(node.call(own).await.status, StatusCode::OK, "control");
+    for bad in [r#"{"user":"alice","user":"bob","password":"x"}"#, r#"{"user":"alice"}"#, "{", ""] {
+        let request = post().insert_header(("content-type", "application/json")).set_payload(bad);
+        assert_eq!(node.call(request).await.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[actix_web::test]
+async fn the_cookie_counts_for_our_own_pages_only() {
+    let (node, _) = Fake::set_up().await;
+    let answer = node.sign_in("alice", PASSWORD).await;
+    let cookie = answer.cookies().remove(0);
+    let with = |name: &str, value: &str| {
+        get("/api/v1/audit").insert_header(("cookie", cookie.clone())).insert_header((name, value))
+    };
+    assert_eq!(node.call(with("sec-fetch-site", "same-origin")).await.status, StatusCode::OK);
+    assert_eq!(node.call(with("allod-csrf", "1")).await.status, StatusCode::OK);
+    for site in ["cross-site", "same-site", "none", ""] {
+        assert_eq!(node.call(with("sec-fetch-site", site)).await.code(), "cross_site", "{site}");
+        let both = with("sec-fetch-site", site).insert_header(("allod-csrf", "1"));
+        assert_eq!(node.call(both).await.code(), "cross_site", "{site}");
+    }
+    assert_eq!(node.call(with("accept", "*/*")).await.code(), "cross_site");
+    let session = cookie.split_once('=').unwrap().1.to_owned();
+    assert_eq!(node.call(bearer(get("/api/v1/audit"), &session)).await.status, StatusCode::OK, "control");
+    let basic = get("/api/v1/audit")
+        .insert_header(("cookie", cookie.clone()))
+        .insert_header(("sec-fetch-site", "same-origin"))
+        .insert_header(("authorization", "Basic YTpi"));
+    assert_eq!(node.call(basic).await.code(), "invalid_token", "a credential of another kind is not passed over");
+}
+
+#[actix_web::test]
+async fn the_local_token_counts_on_the_machine_only() {
+    let (node, _) = Fake::set_up().await;
+    assert_eq!(node.call(Fake::local(get("/api/v1/users"))).await.status, StatusCode::OK, "control");
+    for header in ["Origin", "X-Forwarded-For", "Forwarded", "X-Real-IP"] {
+        let request = Fake::local(get("/api/v1/users")).insert_header((header, "http://127.0.0.1:8420"));
+        assert_eq!(node.call(request).await.code(), "invalid_token", "{header}");
+    }
+    let far = Fake::local(get("/api/v1/users")).peer_addr("192.168.1.7:5".parse().unwrap());
+    assert_eq!(node.call(far).await.code(), "invalid_token");
+    let wrong = bearer(get("/api/v1/users").peer_addr("127.0.0.1:5".parse().unwrap()), &LOCAL.replace("the", "The"));
+    assert_eq!(node.call(wrong).await.code(), "invalid_token");
+}
+
+#[actix_web::test]
+async fn tenants_and_users_are_the_operators() {
+    let (node, made) = Fake::set_up().await;
+    let alice = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    for path in ["/api/v1/users", "/api/v1/tenants", "/api/v1/apps"] {
+        assert_eq!(node.call(bearer(get(path), &alice)).await.code(), "operator_only", "{path}");
+        assert_eq!(node.call(Fake::local(get(path))).await.status, StatusCode::OK, "control {path}");
+    }
+    assert_eq!(node.operator_post("/api/v1/tenants", json!({"name": "acme"})).await.status, StatusCode::CREATED);
+    assert_eq!(node.operator_post("/api/v1/tenants", json!({"name": "acme"})).await.status, StatusCode::CONFLICT);
+    assert!(node.call(Fake::local(get("/api/v1/tenants"))).await.text.contains("acme"));
+    let new = |name: &str, tenant: Value| json!({"name": name, "password": "another long password", "tenant": tenant});
+    let nowhere = node.operator_post("/api/v1/users", new("bob", json!("nowhere"))).await;
+    assert_eq!((nowhere.status, nowhere.code().as_str()), (StatusCode::NOT_FOUND, "unknown_tenant"));
+    let bob = node.operator_post("/api/v1/users", new("bob", Value::Null)).await;
+    assert_eq!(bob.status, StatusCode::CREATED, "{}", bob.text);
+    assert_eq!(bob.json()["tenant"], json!(made.tenant));
+    assert_eq!(node.operator_post("/api/v1/users", new("bob", Value::Null)).await.status, StatusCode::CONFLICT);
+    let carol = node.operator_post("/api/v1/users", new("carol", json!("acme"))).await;
+    assert_ne!(carol.json()["tenant"], json!(made.tenant));
+    let token = node.operator_post("/api/v1/users/bob/token", json!({"ttl_s": 60})).await;
+    let token = text(&token.json(), "access_token");
+    let slice = node.call(bearer(get("/api/v1/audit"), &token)).await;
+    let first = &slice.json()[0];
+    assert_eq!((&first["actor"], &first["action"]), (&json!("operator"), &json!("session.created")), "{}", slice.text);
+    node.pass(61);
+    assert_eq!(node.call(bearer(get("/api/v1/audit"), &token)).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(node.operator_post("/api/v1/users/eve/token", json!({"ttl_s": 60})).await.status, StatusCode::NOT_FOUND);
+    for ttl in [0, -1, i64::MAX] {
+        let refused = node.operator_post("/api/v1/users/bob/token", json!({"ttl_s": ttl})).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{ttl}");
+    }
+    assert!(matches!(node.directory().can_add_user("BOB", PASSWORD).await, Err(DirectoryError::Taken(_))));
+}
+
+#[actix_web::test]
+async fn a_grant_is_given_shown_used_and_taken_back() {
+    let (node, made) = Fake::set_up().await;
+    let app = node.app(access(), false).await;
+    let client = text(&app, "client_id");
+    let give = |access: Value| json!({"user": "alice", "client_id": client, "access": access});
+    let given = node.operator_post("/api/v1/grants", give(access())).await;
+    assert_eq!(given.status, StatusCode::CREATED, "{}", given.text);
+    let given = given.json();
+    assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(3_600)));
+    assert_eq!(given["authorization_details"][0]["fields"]["allow"], json!(["phone", "name"]), "in the order asked");
+    for (change, status, code) in [
+        (json!({"egress": []}), StatusCode::BAD_REQUEST, "grant_key_unsupported"),
+        (json!({"actions": ["read", "delete"]}), StatusCode::FORBIDDEN, "grant_outside_manifest"),
+        (json!({"fields": {"allow": ["name", "notes"]}}), StatusCode::FORBIDDEN, "grant_outside_manifest"),
+        (json!({"where": {"nothing": {"_eq": 1}}}), StatusCode::CONFLICT, "grant_schema_mismatch"),
+        (json!({"fields": {}}), StatusCode::BAD_REQUEST, "grant_malformed"),
+    ] {
+        let mut odd = access()[0].clone();
+        odd.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let refused = node.operator_post("/api/v1/grants", give(odd)).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{change}");
+    }
+    let unknown = json!({"user": "alice", "client_id": "00".repeat(16), "access": access()});
+    assert_eq!(node.operator_post("/api/v1/grants", unknown).await.code(), "unknown_app");
+
+    let (id, token) = (text(&given, "grant"), text(&given, "access_token"));
+    let alice = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    let listed = node.call(bearer(get("/api/v1/grants"), &alice)).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!((&listed[0]["user"], &listed[0]["client_id"]), (&json!(made.user), &app["client_id"]));
+    assert!(listed[0]["expires"].is_string() && listed[0]["last_used"].is_null(), "{listed}");
+    let used = node.call(bearer(get("/api/v1/grants"), &token)).await;
+    assert_eq!((used.status, used.code().as_str()), (StatusCode::FORBIDDEN, "not_for_apps"));
+    let path = format!("/api/v1/grants/{id}");
+    assert!(node.call(bearer(get(&path), &alice)).await.json()["last_used"].is_string());
+
+    node.operator_post("/api/v1/users", json!({"name": "bob", "password": "another long password"})).await;
+    let bob = text(&node.sign_in("bob", "another long password").await.json(), "access_token");
+    assert_eq!(node.call(bearer(get("/api/v1/grants"), &bob)).await.json(), json!([]));
+    for request in [get(&path), TestRequest::delete().uri(&path)] {
+        assert_eq!(node.call(bearer(request, &bob)).await.status, StatusCode::NOT_FOUND, "another's");
+    }
+    let epoch = node.epoch();
+    let revoked = node.call(bearer(TestRequest::delete().uri(&path), &alice)).await;
+    assert_eq!(revoked.status, StatusCode::OK, "{}", revoked.text);
+    assert!(node.epoch() > epoch);
+    assert!(node.records.lock().is_empty());
+    assert_eq!(node.call(bearer(get("/api/v1/grants"), &token)).await.code(), "invalid_token");
+    assert_eq!(node.call(Fake::local(get(&path))).await.status, StatusCode::NOT_FOUND);
+    let slice = node.call(bearer(get("/api/v1/audit"), &alice)).await.text;
+    assert!(slice.contains("grant.created") && slice.contains("grant.revoked") && !slice.contains(&token), "{slice}");
+}

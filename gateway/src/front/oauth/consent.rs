@@ -109,17 +109,17 @@ fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong:
         }
         for name in &access.allow {
             let required = access.required.contains(name);
-            let name = escape(name);
+            let shown = escape(name);
             // A box that cannot be unticked sends nothing by itself: the hidden field does.
             let _ = match required {
                 true => write!(
                     html,
-                    "<label class=\"tick\"><input type=\"checkbox\" checked disabled> {name} <span class=\"soft\">(the app needs it)</span></label>\n{}",
-                    hidden(&format!("field-{at}"), &name)
+                    "<label class=\"tick\"><input type=\"checkbox\" checked disabled> {shown} <span class=\"soft\">(the app needs it)</span></label>\n{}",
+                    hidden(&format!("field-{at}"), name)
                 ),
                 false => writeln!(
                     html,
-                    "<label class=\"tick\"><input type=\"checkbox\" name=\"field-{at}\" value=\"{name}\" checked> {name}</label>"
+                    "<label class=\"tick\"><input type=\"checkbox\" name=\"field-{at}\" value=\"{shown}\" checked> {shown}</label>"
                 ),
             };
         }

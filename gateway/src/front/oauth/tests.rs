@@ -1,1 +1,464 @@
+use std::sync::Arc;
 
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use url::form_urlencoded::Serializer;
+
+use crate::node::Node as _;
+use crate::node::fake::{Answer, Fake, PASSWORD, REDIRECT, access, bearer};
+
+const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-taken-0123";
+
+type Pairs = Vec<(String, String)>;
+
+fn encode<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) -> String {
+    let mut form = Serializer::new(String::new());
+    for (name, value) in pairs {
+        form.append_pair(name, value);
+    }
+    form.finish()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn set(pairs: &mut Pairs, name: &str, value: &str) {
+    match pairs.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => pairs.push((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// What a browser would send of the form on a page: hidden fields, ticked boxes, selected options.
+fn form(html: &str) -> Pairs {
+    let plain = |text: &str| {
+        text.replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'")
+            .replace("&amp;", "&")
+    };
+    let attribute = |tag: &str, name: &str| {
+        let rest = tag.split_once(&format!(" {name}=\""))?.1;
+        Some(plain(rest.split_once('"')?.0))
+    };
+    let mut out = Vec::new();
+    for tag in html.split('<').filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
+        let counts = tag.starts_with("input") && (!tag.contains("checkbox") || tag.contains("checked"));
+        if let Some(name) = attribute(tag, "name").filter(|_| counts && !tag.contains("disabled")) {
+            out.push((name, attribute(tag, "value").unwrap_or_default()));
+        }
+        if tag.starts_with("option") && tag.contains(" selected") {
+            out.push(("duration".to_owned(), attribute(tag, "value").unwrap_or_default()));
+        }
+    }
+    out
+}
+
+fn request(client: &str) -> Pairs {
+    let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(VERIFIER));
+    pairs(&[
+        ("response_type", "code"),
+        ("client_id", client),
+        ("redirect_uri", REDIRECT),
+        ("state", "st&te"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+        ("authorization_details", &access().to_string()),
+    ])
+}
+
+/// A person's browser.
+struct Browser {
+    node: Arc<Fake>,
+    cookies: Vec<String>,
+}
+
+impl Browser {
+    fn of(node: &Arc<Fake>) -> Browser {
+        Browser { node: Arc::clone(node), cookies: Vec::new() }
+    }
+
+    async fn send(&mut self, mut request: TestRequest) -> Answer {
+        if !self.cookies.is_empty() {
+            request = request.insert_header(("cookie", self.cookies.join("; ")));
+        }
+        let answer = self.node.call(request).await;
+        for cookie in answer.cookies() {
+            let name = cookie.split_once('=').unwrap().0.to_owned();
+            self.cookies.retain(|known| !known.starts_with(&format!("{name}=")));
+            self.cookies.push(cookie);
+        }
+        answer
+    }
+
+    async fn get(&mut self, pairs: &Pairs) -> Answer {
+        self.send(TestRequest::get().uri(&format!("/oauth/authorize?{}", encode(pairs)))).await
+    }
+
+    async fn post(&mut self, pairs: &Pairs) -> Answer {
+        self.send(posted("/oauth/authorize", pairs)).await
+    }
+
+    /// Signs in; the consent page.
+    async fn consent(&mut self, request: &Pairs) -> Answer {
+        let page = self.get(request).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        let mut fields = form(&page.text);
+        set(&mut fields, "user", "alice");
+        set(&mut fields, "password", PASSWORD);
+        let answer = self.post(&fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        let to = answer.header("location").to_owned();
+        let page = self.send(TestRequest::get().uri(&to)).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        page
+    }
+
+    async fn code(&mut self, client: &str) -> String {
+        let page = self.consent(&request(client)).await;
+        let mut fields = form(&page.text);
+        set(&mut fields, "decision", "allow");
+        redirected(&self.post(&fields).await, "code").expect("a code")
+    }
+}
+
+fn posted(path: &str, pairs: &Pairs) -> TestRequest {
+    let form = "application/x-www-form-urlencoded";
+    TestRequest::post().uri(path).insert_header(("content-type", form)).set_payload(encode(pairs))
+}
+
+/// A parameter of the redirect to the app, which always names us and returns the state.
+fn redirected(answer: &Answer, name: &str) -> Option<String> {
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let to = url::Url::parse(answer.header("location")).unwrap();
+    assert!(to.as_str().starts_with(REDIRECT), "{to}");
+    let get = |name: &str| to.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    assert_eq!((get("state").unwrap(), get("iss").unwrap()), ("st&te".into(), "http://127.0.0.1:8420".into()));
+    get(name)
+}
+
+async fn token(node: &Arc<Fake>, changes: &[(&str, &str)]) -> Answer {
+    let mut fields =
+        pairs(&[("grant_type", "authorization_code"), ("redirect_uri", REDIRECT), ("code_verifier", VERIFIER)]);
+    for (name, value) in changes {
+        set(&mut fields, name, value);
+    }
+    node.call(posted("/oauth/token", &fields)).await
+}
+
+async fn public_app() -> (Arc<Fake>, String) {
+    let (node, _) = Fake::set_up().await;
+    let client = node.app(access(), false).await["client_id"].as_str().unwrap().to_owned();
+    (node, client)
+}
+
+async fn alive(node: &Arc<Fake>, access_token: &Value) -> bool {
+    // An app is refused by name where it is known, as nobody where it is not.
+    let request = bearer(TestRequest::get().uri("/api/v1/grants"), access_token.as_str().unwrap());
+    node.call(request).await.code() == "not_for_apps"
+}
+
+#[actix_web::test]
+async fn a_person_consents_and_the_app_gets_what_was_shown() {
+    let (node, client) = public_app().await;
+    let mut browser = Browser::of(&node);
+    let page = browser.consent(&request(&client)).await;
+    assert!(page.text.contains("An &lt;App&gt;") && !page.text.contains("<App>") && !page.text.contains("<script"));
+    assert!(page.text.contains("Read and search by phone and name"), "{}", page.text);
+    assert!(page.text.contains("To call.") && !page.text.contains("notes"), "{}", page.text);
+    let policy = page.header("content-security-policy");
+    assert_eq!(
+        policy,
+        "default-src 'none'; style-src 'self'; form-action 'self' http://127.0.0.1:9; frame-ancestors 'none'; base-uri 'none'"
+    );
+    assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"));
+    let mut fields = form(&page.text);
+    set(&mut fields, "decision", "allow");
+    let code = redirected(&browser.post(&fields).await, "code").unwrap();
+    let answer = token(&node, &[("client_id", &client), ("code", &code)]).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"), "{}", answer.text);
+    let tokens = answer.json();
+    assert_eq!(tokens["authorization_details"][0]["fields"]["allow"], json!(["phone", "name"]));
+    assert_eq!(tokens["authorization_details"][0]["duration"], "P30D");
+    assert!(alive(&node, &tokens["access_token"]).await);
+    // Signed in already, the person is asked again, and sees no password field.
+    let again = browser.get(&request(&client)).await;
+    assert!(again.text.contains("name=\"decision\"") && !again.text.contains("type=\"password\""));
+}
+
+#[actix_web::test]
+async fn the_person_takes_away_what_they_like_but_not_what_is_needed() {
+    let (node, client) = public_app().await;
+    let mut browser = Browser::of(&node);
+    let page = browser.consent(&request(&client)).await;
+    let mut fields = form(&page.text);
+    set(&mut fields, "decision", "allow");
+    assert_eq!(fields.iter().filter(|(name, _)| name == "field-0").count(), 2);
+    for (change, value) in [("duration", "P99D"), ("duration", "none"), ("where-field-0", "nothing")] {
+        let mut odd = fields.clone();
+        set(&mut odd, "where-test-0", "_eq");
+        set(&mut odd, change, value);
+        assert_eq!(browser.post(&odd).await.status, StatusCode::BAD_REQUEST, "{change} {value}");
+    }
+    let needed: Pairs = fields.iter().filter(|(_, value)| value != "name").cloned().collect();
+    let refused = browser.post(&needed).await;
+    assert!(refused.status == StatusCode::BAD_REQUEST && refused.text.contains("needs `name`"), "{}", refused.text);
+    assert!(node.records.lock().is_empty());
+    let mut less: Pairs = fields.iter().filter(|(_, value)| value != "phone").cloned().collect();
+    set(&mut less, "duration", "P1D");
+    set(&mut less, "where-field-0", "tag");
+    set(&mut less, "where-test-0", "_eq");
+    set(&mut less, "where-value-0", "family");
+    less.push(("field-0".into(), "notes".into()));
+    let code = redirected(&browser.post(&less).await, "code").unwrap();
+    let given = token(&node, &[("client_id", &client), ("code", &code)]).await.json();
+    let given = &given["authorization_details"][0];
+    assert_eq!(given["fields"]["allow"], json!(["name"]), "a field that was not asked for cannot be added");
+    assert_eq!((&given["where"], &given["duration"]), (&json!({"tag": {"_eq": "family"}}), &json!("P1D")));
+}
+
+#[actix_web::test]
+async fn a_denial_goes_back_to_the_app_and_gives_nothing() {
+    let (node, client) = public_app().await;
+    let mut browser = Browser::of(&node);
+    let page = browser.consent(&request(&client)).await;
+    let mut fields = form(&page.text);
+    set(&mut fields, "decision", "deny");
+    assert_eq!(redirected(&browser.post(&fields).await, "error").unwrap(), "access_denied");
+    assert!(node.records.lock().is_empty());
+    set(&mut fields, "decision", "switch");
+    let epoch = node.epoch();
+    assert_eq!(browser.post(&fields).await.status, StatusCode::SEE_OTHER);
+    assert!(node.epoch() > epoch);
+    assert!(browser.get(&request(&client)).await.text.contains("type=\"password\""), "signed out");
+}
+
+#[actix_web::test]
+async fn requests_that_do_not_fit_their_app_never_reach_a_redirect() {
+    let (node, client) = public_app().await;
+    let mut browser = Browser::of(&node);
+    for uri in
+        ["http://127.0.0.1:9/cb/", "http://127.0.0.1:9/cb?x", "http://127.0.0.1:9/CB", "https://evil.example/", ""]
+    {
+        let mut odd = request(&client);
+        set(&mut odd, "redirect_uri", uri);
+        let page = browser.get(&odd).await;
+        assert_eq!((page.status, page.header("location")), (StatusCode::BAD_REQUEST, ""), "{uri}");
+    }
+    let mut twice = request(&client);
+    twice.push(("redirect_uri".into(), "https://evil.example/".into()));
+    assert_eq!(browser.get(&twice).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(browser.get(&request(&"00".repeat(16))).await.status, StatusCode::BAD_REQUEST);
+    let wide =
+        json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["delete"], "fields": {"allow": ["name"]}});
+    for (name, value, error) in [
+        ("response_type", "token", "unsupported_response_type"),
+        ("code_challenge_method", "plain", "invalid_request"),
+        ("code_challenge", "", "invalid_request"),
+        ("code_challenge", "short", "invalid_request"),
+        ("request_uri", "https://evil.example/r", "request_not_supported"),
+        ("authorization_details", "{", "invalid_authorization_details"),
+        ("authorization_details", &wide.to_string(), "invalid_authorization_details"),
+    ] {
+        let mut odd = request(&client);
+        set(&mut odd, name, value);
+        assert_eq!(redirected(&browser.get(&odd).await, "error").as_deref(), Some(error), "{name}={value}");
+    }
+    assert_eq!(browser.get(&request(&client)).await.status, StatusCode::OK, "control");
+}
+
+#[actix_web::test]
+async fn a_code_needs_its_app_its_address_and_its_verifier_and_is_good_once() {
+    let (node, client) = public_app().await;
+    let other = node.app(access(), false).await["client_id"].as_str().unwrap().to_owned();
+    let mut browser = Browser::of(&node);
+    for (name, value) in [
+        ("code_verifier", "another-verifier-that-is-long-enough-0123456789"),
+        ("code_verifier", "short"),
+        ("redirect_uri", "http://127.0.0.1:9/other"),
+        ("client_id", other.as_str()),
+        ("code", "no such code"),
+    ] {
+        browser.cookies.clear();
+        let code = browser.code(&client).await;
+        let mut changes = vec![("client_id", client.as_str()), ("code", code.as_str())];
+        changes.retain(|(known, _)| *known != name);
+        changes.push((name, value));
+        let refused = token(&node, &changes).await;
+        assert_eq!(
+            (refused.status, &refused.json()["error"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_grant")),
+            "{name}"
+        );
+    }
+    browser.cookies.clear();
+    let late = browser.code(&client).await;
+    node.pass(61);
+    assert_eq!(token(&node, &[("client_id", &client), ("code", &late)]).await.json()["error"], "invalid_grant");
+    browser.cookies.clear();
+    let code = browser.code(&client).await;
+    let given = token(&node, &[("client_id", &client), ("code", &code)]).await.json();
+    assert!(alive(&node, &given["access_token"]).await);
+    let (grants, epoch) = (node.records.lock().len(), node.epoch());
+    assert_eq!(token(&node, &[("client_id", &client), ("code", &code)]).await.json()["error"], "invalid_grant");
+    assert!(!alive(&node, &given["access_token"]).await, "what a stolen code gave is gone");
+    assert_eq!(node.records.lock().len(), grants - 1);
+    assert!(node.epoch() > epoch);
+}
+
+#[actix_web::test]
+async fn a_refresh_token_used_twice_ends_the_family() {
+    let (node, client) = public_app().await;
+    let code = Browser::of(&node).code(&client).await;
+    let first = token(&node, &[("client_id", &client), ("code", &code)]).await.json();
+    let refresh = async |tokens: &Value| {
+        let text = tokens["refresh_token"].as_str().unwrap();
+        token(&node, &[("client_id", &client), ("grant_type", "refresh_token"), ("refresh_token", text)]).await.json()
+    };
+    let second = refresh(&first).await;
+    assert!(alive(&node, &second["access_token"]).await, "{second}");
+    let epoch = node.epoch();
+    assert_eq!(refresh(&first).await["error"], "invalid_grant");
+    assert!(node.epoch() > epoch);
+    assert!(!alive(&node, &first["access_token"]).await && !alive(&node, &second["access_token"]).await);
+    assert_eq!(refresh(&second).await["error"], "invalid_grant");
+}
+
+#[actix_web::test]
+async fn forms_of_other_pages_sessions_and_sites_are_refused() {
+    let (node, client) = public_app().await;
+    let mut browser = Browser::of(&node);
+    let page = browser.get(&request(&client)).await;
+    let mut sign_in = form(&page.text);
+    set(&mut sign_in, "user", "alice");
+    set(&mut sign_in, "password", PASSWORD);
+    let sign_in_tag = sign_in.iter().find(|(name, _)| name == "csrf").unwrap().1.clone();
+    let mut stranger = Browser::of(&node);
+    assert_eq!(stranger.post(&sign_in).await.status, StatusCode::FORBIDDEN, "another browser's form");
+    let page = browser.consent(&request(&client)).await;
+    let mut fields = form(&page.text);
+    set(&mut fields, "decision", "allow");
+    for tag in ["", "AAAA", &sign_in_tag] {
+        let mut odd = fields.clone();
+        set(&mut odd, "csrf", tag);
+        assert_eq!(browser.post(&odd).await.status, StatusCode::FORBIDDEN, "{tag}");
+    }
+    let mut other = fields.clone();
+    let mut wider = request(&client);
+    set(&mut wider, "state", "another");
+    set(&mut other, "request", &encode(&wider));
+    assert_eq!(browser.post(&other).await.status, StatusCode::FORBIDDEN, "the tag is for the request that was shown");
+    let mut second = Browser::of(&node);
+    second.consent(&request(&client)).await;
+    assert_eq!(second.post(&fields).await.status, StatusCode::FORBIDDEN, "another session's form");
+    for (header, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("origin", "http://127.0.0.1:9"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        let foreign = posted("/oauth/authorize", &fields).insert_header((header, value));
+        assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN, "{header}: {value}");
+    }
+    assert!(node.records.lock().is_empty());
+    let own = posted("/oauth/authorize", &fields).insert_header(("origin", "http://127.0.0.1:8420"));
+    assert!(redirected(&browser.send(own).await, "code").is_some(), "control");
+}
+
+#[actix_web::test]
+async fn a_confidential_app_proves_itself_and_may_ask_about_its_own_tokens() {
+    let (node, public) = public_app().await;
+    let app = node.app(access(), true).await;
+    let (client, secret) = (app["client_id"].as_str().unwrap(), app["client_secret"].as_str().unwrap());
+    let mut browser = Browser::of(&node);
+    let code = browser.code(client).await;
+    for changes in [vec![], vec![("client_secret", "wrong")]] {
+        let mut changes = changes;
+        changes.extend([("client_id", client), ("code", code.as_str())]);
+        let refused = token(&node, &changes).await;
+        assert_eq!((refused.status, &refused.json()["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
+        assert!(refused.header("www-authenticate").starts_with("Basic"));
+    }
+    let given = token(&node, &[("client_id", client), ("client_secret", secret), ("code", &code)]).await.json();
+    let text = given["access_token"].as_str().unwrap();
+    let ask = async |path: &str, text: &str| {
+        let basic = data_encoding::BASE64.encode(format!("{client}:{secret}").as_bytes());
+        let request = posted(path, &pairs(&[("token", text)]));
+        node.call(request.insert_header(("authorization", format!("Basic {basic}")))).await
+    };
+    let about = ask("/oauth/introspect", text).await.json();
+    assert_eq!((&about["active"], &about["client_id"]), (&json!(true), &json!(client)), "{about}");
+    assert_eq!(about["authorization_details"], given["authorization_details"]);
+    browser.cookies.clear();
+    let code = browser.code(&public).await;
+    let foreign = token(&node, &[("client_id", &public), ("code", &code)]).await.json();
+    let session = node.sign_in("alice", PASSWORD).await.json();
+    for other in [&foreign["access_token"], &session["access_token"], &json!("nothing")] {
+        let text = other.as_str().unwrap();
+        assert_eq!(ask("/oauth/introspect", text).await.json(), json!({"active": false}));
+        assert_eq!(ask("/oauth/revoke", text).await.status, StatusCode::OK);
+    }
+    assert!(alive(&node, &foreign["access_token"]).await, "an app cannot end another's tokens");
+    let by_public = posted("/oauth/introspect", &pairs(&[("client_id", &public), ("token", text)]));
+    assert_eq!(node.call(by_public).await.json()["error"], "invalid_client");
+    let epoch = node.epoch();
+    assert_eq!(ask("/oauth/revoke", given["refresh_token"].as_str().unwrap()).await.status, StatusCode::OK);
+    assert!(node.epoch() > epoch);
+    assert!(!alive(&node, &given["access_token"]).await);
+    assert_eq!(ask("/oauth/introspect", text).await.json(), json!({"active": false}));
+}
+
+#[actix_web::test]
+async fn the_setup_page_works_once_and_for_its_link_only() {
+    let node = Fake::fresh().await;
+    let link = node.directory().begin_setup().await.unwrap().unwrap();
+    let newer = node.directory().begin_setup().await.unwrap().unwrap();
+    let show = async |token: &str| node.call(TestRequest::get().uri(&format!("/setup?token={token}"))).await;
+    assert_eq!(show(link.text()).await.status, StatusCode::NOT_FOUND, "a newer start has a newer link");
+    assert_eq!(show("").await.status, StatusCode::NOT_FOUND);
+    let page = show(newer.text()).await;
+    assert!(page.status == StatusCode::OK && page.text.contains("<form") && !page.text.contains("<script"));
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    let mut fields = form(&page.text);
+    for (name, value) in [("user", "alice"), ("tenant", "home"), ("password", PASSWORD), ("password-again", PASSWORD)] {
+        set(&mut fields, name, value);
+    }
+    let post = async |fields: &Pairs| node.call(posted("/setup", fields)).await;
+    let mut odd = fields.clone();
+    set(&mut odd, "password-again", "something else");
+    assert_eq!(post(&odd).await.status, StatusCode::BAD_REQUEST);
+    set(&mut odd, "token", "a guess");
+    assert_eq!(post(&odd).await.status, StatusCode::NOT_FOUND);
+    let foreign = posted("/setup", &fields).insert_header(("origin", "https://evil.example"));
+    assert_eq!(node.call(foreign).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(node.directory().owner(), None);
+    let done = post(&fields).await;
+    assert!(done.status == StatusCode::OK && !done.cookies().is_empty(), "{}", done.text);
+    assert!(node.directory().owner().is_some());
+    assert_eq!(post(&fields).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(show(newer.text()).await.status, StatusCode::NOT_FOUND);
+    assert!(node.directory().begin_setup().await.unwrap().is_none());
+    assert_eq!(node.sign_in("alice", PASSWORD).await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn metadata_names_what_is_there() {
+    let (node, _) = Fake::set_up().await;
+    let answer = node.call(TestRequest::get().uri("/.well-known/oauth-authorization-server")).await.json();
+    assert_eq!(
+        (&answer["issuer"], &answer["code_challenge_methods_supported"]),
+        (&json!(node.url()), &json!(["S256"]))
+    );
+    for key in ["authorization_endpoint", "token_endpoint", "introspection_endpoint", "revocation_endpoint"] {
+        let path = answer[key].as_str().unwrap().strip_prefix(&node.url()).unwrap().to_owned();
+        assert_ne!(node.call(TestRequest::post().uri(&path)).await.status, StatusCode::NOT_FOUND, "{key}");
+    }
+    let sheet = node.call(TestRequest::get().uri("/oauth/style.css")).await;
+    assert!(sheet.header("content-type").starts_with("text/css") && sheet.text.contains("main"));
+}
