@@ -1,7 +1,15 @@
+//! HTTP fronts, sign-in, app grants, the command line: the `allod` binary.
 #![forbid(unsafe_code)]
 
-pub mod authn;
-pub mod directory;
-pub mod front;
-pub mod grants;
-pub mod node;
+mod access;
+mod app;
+mod authn;
+mod blind;
+pub mod cli;
+mod directory;
+mod front;
+mod grants;
+mod node;
+mod node_file;
+mod pairing;
+mod server;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `allod` binary.
+
+fn main() {
+    std::process::exit(gateway::cli::run());
+}

@@ -1,10 +1,11 @@
 //! Sync over libp2p.
 //!
 //! [`Node`] drives the state machine of `sync-core` over TCP, Noise and Yamux for a node whose log a
-//! [`Member`] keeps. Not here yet: pairing of a new device, and the blind replica's own store. The
-//! bytes on the wire are written down in `sync/docs/protocol.md`.
+//! [`Member`] keeps; [`blind::Replica`] does so for a log without keys; [`pairing`] brings a new device
+//! in. The bytes on the wire are written down in `sync/docs/protocol.md`.
 #![forbid(unsafe_code)]
 
+pub mod blind;
 mod driver;
 mod error;
 mod framing;
@@ -14,12 +15,15 @@ mod link;
 mod live;
 mod member;
 mod node;
+pub mod pairing;
 mod store;
 mod swarm;
 mod trace;
+mod vault_member;
 
 pub use error::{AddReplicaError, StartError};
 pub use identity::{Identity, PeerAddr, peer_id};
 pub use member::Member;
 pub use node::{Node, Options, PeerLag, ReplicaAdded, ReplicaStatus, Waited};
+pub use vault_member::VaultMember;
 pub use store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};

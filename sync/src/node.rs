@@ -20,6 +20,7 @@ use crate::ledger::{Kind, Ledger, PEERS_PER_USER, Peer};
 use crate::link::{self, Hub};
 use crate::live::Lives;
 use crate::member::{Member, MemberStore};
+use crate::pairing::{self, Code, Invites};
 use crate::store::{Moved, StoreError};
 use crate::swarm::SwarmHandle;
 use crate::trace::Trace;
@@ -97,6 +98,7 @@ struct Inner {
     addrs: Vec<String>,
     stop: watch::Sender<bool>,
     links: Mutex<HashSet<PeerKey>>,
+    invites: Arc<Invites>,
 }
 
 impl Drop for Inner {
@@ -152,10 +154,33 @@ impl Node {
                 addrs,
                 stop,
                 links: Mutex::default(),
+                invites: Arc::default(),
             }),
         };
         node.dial_peers();
         Ok(node)
+    }
+
+    /// Lets devices of `vault`'s accounts join by one-time codes from now on.
+    pub fn accept_devices(&self, vault: vault::Vault) {
+        let (hub, invites) = (Arc::clone(&self.inner.hub), Arc::clone(&self.inner.invites));
+        tokio::spawn(pairing::accept(hub, vault, invites, self.inner.identity.peer()));
+    }
+
+    /// A one-time code for a new device of `user`; `None`: too many codes wait.
+    pub fn invite(&self, user: UserId) -> Option<Code> {
+        self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone())
+    }
+
+    /// Remembers another device of `user`, to be dialled at these addresses.
+    pub async fn remember_device(
+        database: DatabaseConnection,
+        user: UserId,
+        key: PeerKey,
+        addrs: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let ledger = Ledger::open(database).await?;
+        ledger.add_peer(Peer { key, user, kind: Kind::Device, addrs, spaces: None }).await
     }
 
     /// Our peer id.

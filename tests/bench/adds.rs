@@ -23,7 +23,7 @@ pub fn document(n: usize) -> serde_json::Value {
         "note": format!("note {} of a middling length, as notes are", n.wrapping_mul(2_654_435_761) % 100_003),
         "age": n % 97,
         "score": (n.wrapping_mul(48_271) % 65_537) as f64 / 16.0,
-        "active": n % 3 == 0,
+        "active": n.is_multiple_of(3),
         "born": format!("19{:02}-{:02}-{:02}T00:00:00Z", n % 100, n % 12 + 1, n % 28 + 1),
     })
 }

@@ -52,7 +52,7 @@ pub async fn kill_in_mid_import(story: &mut Story) -> Result<()> {
         notes["Note"].as_array().into_iter().flatten().filter_map(|note| note["_docID"].as_str()).collect();
     let lost = ids.iter().filter(|id| !there.contains(id.as_str())).count();
     ensure!(lost == 0, "{lost} of {} acknowledged notes are lost", ids.len());
-    ensure!(there.len() % 5 == 0, "{} notes: a request was written in part", there.len());
+    ensure!(there.len().is_multiple_of(5), "{} notes: a request was written in part", there.len());
     verified(&format!(
         "{} acknowledged writes, none lost; {} notes on disk, every request whole",
         ids.len(),

@@ -160,14 +160,20 @@ fn is_control(bytes: &[u8]) -> Result<bool, FrameError> {
 impl Batch<'_> {
     /// Verifies a frame against what is held and what this batch has admitted before it.
     pub fn admit(&mut self, scope: Scope, bytes: Vec<u8>) -> Result<&Verified<Frame>, FrameError> {
-        let (lane, device) = head_of(&bytes)?;
+        let (lane, device, _) = head_of(&bytes)?;
         let key = (scope, lane, device);
-        let tip = self.chains.get(&key).copied().or_else(|| self.admission.log.chain(scope, lane, device));
+        let tip = self.chain(scope, lane, device);
         let verified = self.folds.admit(scope, bytes, tip)?;
         let last = verified.get().last();
         self.chains.insert(key, (last.commit.seq, last.cid));
         self.admitted.push((scope, verified));
         Ok(&self.admitted[self.admitted.len() - 1].1)
+    }
+
+    /// The end of a chain: of what this batch admitted, or of what the log holds.
+    pub fn chain(&self, scope: Scope, lane: LaneTag, device: DeviceId) -> Option<(u64, Cid)> {
+        let admitted = self.chains.get(&(scope, lane, device)).copied();
+        admitted.or_else(|| self.admission.log.chain(scope, lane, device))
     }
 
     /// What this batch makes of a space's control lane.
@@ -193,13 +199,14 @@ impl Batch<'_> {
     }
 }
 
-/// Lane and device of a frame, as its transaction record says.
-fn head_of(bytes: &[u8]) -> Result<(LaneTag, DeviceId), FrameError> {
+/// Lane, device and end of a frame, as its transaction record says. Nothing of it is verified.
+pub(crate) fn head_of(bytes: &[u8]) -> Result<(LaneTag, DeviceId, (u64, Cid)), FrameError> {
     let mut r = vault_core::cbor::Reader::new(bytes);
     r.array_of(5)?;
     r.uint()?;
     let _: [u8; 16] = r.array_bytes()?;
     let lane = LaneTag(r.array_bytes()?);
     let record = vault_core::txn::SignedTxn::decode(r.bytes(128 * 1024)?)?;
-    Ok((lane, record.device))
+    let tip = record.tip(lane).ok_or(FrameError::Chain("the transaction does not name the lane"))?;
+    Ok((lane, record.device, (tip.seq, tip.cid)))
 }

@@ -95,6 +95,11 @@ pub async fn open_log(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
     open_file(dir, LOG_FILE, None, 2).await
 }
 
+/// Opens (creates) the small database of a blind replica: the ids of the accounts it serves.
+pub async fn open_replica(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
+    open_file(dir, "replica.db", None, 1).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

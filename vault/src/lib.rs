@@ -5,7 +5,17 @@ pub mod accounts;
 pub mod admission;
 pub mod database;
 pub mod define;
+pub mod feed;
 pub mod keyring;
 pub mod log;
+pub mod replicate;
+mod space;
 mod tables;
+mod vault;
 pub mod view;
+mod writer;
+
+pub use space::{Policy, SpaceError};
+pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};
+pub use view::ReadError;
+pub use writer::{Clock, WriteError};

@@ -1,7 +1,25 @@
-//! The fronts: what people and apps talk to, one folder a protocol. Each parses all it is sent before
-//! anything else sees it.
+//! The fronts: one folder a protocol, one file a resource.
 
 pub mod account;
-pub mod error;
+mod console;
+pub mod data;
+mod error;
 pub mod graphql;
 pub mod oauth;
+mod peers;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::server::MAX_BODY;
+
+/// Every route of a node.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .app_data(web::PayloadConfig::new(MAX_BODY))
+        .app_data(web::JsonConfig::default().limit(1 << 20))
+        .configure(account::routes)
+        .configure(oauth::routes)
+        .configure(data::routes)
+        .configure(peers::routes)
+        .configure(console::routes);
+}

@@ -103,6 +103,8 @@ pub struct Row {
     pub device: DeviceId,
     pub first: u64,
     pub last: u64,
+    /// The last commit.
+    pub tip: Cid,
     pub body: Vec<u8>,
 }
 
@@ -181,6 +183,7 @@ impl Log {
                 device: Set(row.device.as_bytes().to_vec()),
                 first: Set(row.first as i64),
                 last: Set(row.last as i64),
+                commit: Set(digest_of(&row.tip).to_vec()),
                 body: Set(row.body),
             });
         }
@@ -235,6 +238,30 @@ impl Log {
         scopes
     }
 
+    /// How many bytes the frames of a scope take.
+    pub async fn bytes(&self, scope: Scope) -> Result<u64, DbErr> {
+        use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
+        let length = Expr::expr(Func::cust(Alias::new("length")).arg(Expr::col(table::row::Column::Body)));
+        let sum: Option<(Option<i64>,)> = table::row::Entity::find()
+            .select_only()
+            .expr(length.sum().cast_as(Alias::new("bigint")))
+            .filter(table::row::Column::Scope.eq(scope.bytes()))
+            .into_tuple()
+            .one(&self.db)
+            .await?;
+        Ok(u64::try_from(sum.and_then(|(sum,)| sum).unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// The row that ends each chain of a scope.
+    pub async fn last_rows(&self, scope: Scope) -> Result<Vec<Row>, DbErr> {
+        let tips = table::tip::Entity::find().filter(table::tip::Column::Scope.eq(scope.bytes())).all(&self.db).await?;
+        let mut rows = Vec::with_capacity(tips.len());
+        for tip in tips {
+            rows.extend(self.rows(scope, false, tip.position.saturating_sub(1) as u64, 1).await?);
+        }
+        Ok(rows)
+    }
+
     /// At most `limit` rows behind `after`, in order; `control`: of the control lane only.
     pub async fn rows(&self, scope: Scope, control: bool, after: u64, limit: u64) -> Result<Vec<Row>, DbErr> {
         use table::row::Column;
@@ -258,6 +285,7 @@ impl Log {
                     device: DeviceId::from_slice(&row.device).ok_or_else(unreadable)?,
                     first: row.first as u64,
                     last: row.last as u64,
+                    tip: cid_from_digest(row.commit.try_into().map_err(|_| unreadable())?),
                     body: row.body,
                 })
             })

@@ -17,6 +17,8 @@ pub mod row {
         pub device: Vec<u8>,
         pub first: i64,
         pub last: i64,
+        /// The digest of the last commit.
+        pub commit: Vec<u8>,
         pub body: Vec<u8>,
     }
 
@@ -87,6 +89,7 @@ impl MigrationTrait for First {
                     .col(bytes("device"))
                     .col(number("first"))
                     .col(number("last"))
+                    .col(bytes("commit"))
                     .col(bytes("body"))
                     .primary_key(Index::create().col(row::Column::Scope).col(row::Column::Position))
                     .to_owned(),

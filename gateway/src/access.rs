@@ -1,0 +1,96 @@
+//! From a caller and a space to permits: the one way to the vault.
+
+use std::sync::Arc;
+
+use policy_core::{
+    Caller, CollectionResource, Permits, Read, Refusal, Resources, SpaceId, Write,
+};
+use vault_core::schema::Schema;
+
+use crate::app::App;
+
+/// What a space holds, as policy names it. Made once a version of its definitions.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    pub schema: Arc<Schema>,
+    pub resources: Arc<Resources>,
+}
+
+/// The resources of a space.
+pub fn resources(space: SpaceId, schema: &Schema) -> Resources {
+    let collections = schema
+        .collections
+        .iter()
+        .map(|collection| CollectionResource {
+            id: collection.id,
+            fields: collection.fields.iter().map(|field| field.id).collect(),
+        })
+        .collect();
+    Resources { space, schema: schema.version, collections }
+}
+
+/// Why a request does not reach a space.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// Foreign and unknown spaces answer alike.
+    #[error("There is no such space.")]
+    NotFound,
+    #[error("The node cannot decide at this moment ({0}); try again.")]
+    Unavailable(String),
+}
+
+impl From<Refusal> for AccessError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied => AccessError::NotFound,
+            Refusal::Unavailable(reason) => AccessError::Unavailable(reason),
+        }
+    }
+}
+
+impl App {
+    /// Permits to read, and the definitions that they were minted for.
+    pub async fn read_permits(&self, caller: &Caller, space: SpaceId) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        let catalogue = self.catalogue(space).await?;
+        let permits = self.gate.read(caller, &catalogue.resources, self.now()).await?;
+        Ok((catalogue, permits))
+    }
+
+    /// Permits to write, and the definitions that they were minted for.
+    pub async fn write_permits(
+        &self,
+        caller: &Caller,
+        space: SpaceId,
+    ) -> Result<(Catalogue, Permits<Write>), AccessError> {
+        let catalogue = self.catalogue(space).await?;
+        let permits = self.gate.write(caller, &catalogue.resources, self.now()).await?;
+        Ok((catalogue, permits))
+    }
+
+    /// The catalogue of a space, made known to policy.
+    pub async fn catalogue(&self, space: SpaceId) -> Result<Catalogue, AccessError> {
+        let not_here = |error: vault::VaultError| {
+            if error.is_not_found() {
+                AccessError::NotFound
+            } else {
+                tracing::error!(%error, "a space could not be opened");
+                AccessError::Unavailable("the space cannot be opened".into())
+            }
+        };
+        let schema = self.vault.schema(space).await.map_err(not_here)?;
+        if let Some(known) = self.catalogues.read().get(&space)
+            && known.resources.schema == schema.version
+        {
+            return Ok(known.clone());
+        }
+        self.project(space).await.map_err(|error| {
+            tracing::error!(%error, "a space could not be made known to policy");
+            AccessError::Unavailable("policy is not ready".into())
+        })?;
+        let resources = Arc::new(resources(space, &schema));
+        self.policy.declare_collections(space, &resources.collections);
+        let catalogue = Catalogue { schema, resources };
+        self.catalogues.write().insert(space, catalogue.clone());
+        Ok(catalogue)
+    }
+}

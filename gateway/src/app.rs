@@ -1,0 +1,303 @@
+//! The composition root: the one place where engines are named and the gate is made.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use policy::Embedded;
+use policy_core::{Caller, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
+use rand::RngExt;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use vault::feed::Moved;
+use vault::keyring::{DirectoryLock, NodeKey};
+use vault::{Vault, VaultError};
+use vault_core::control::GrantRecord;
+use vault_core::schema::Schema;
+
+use crate::access::{AccessError, Catalogue};
+use crate::cli::{Exit, Failure};
+use crate::directory::{Directory, SecretHash};
+use crate::front::graphql::Caches;
+use crate::node::{Node, NodeError, OwnSpace};
+
+/// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
+const SCHEMAS: usize = 256;
+const OPERATIONS: usize = 16 << 20;
+/// Where people are whose tenant is known at another node (a joined device).
+const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
+
+/// Everything a handler works with.
+pub struct App {
+    pub dir: PathBuf,
+    pub vault: Vault,
+    pub policy: Arc<Embedded>,
+    pub gate: Gate,
+    pub directory: Directory,
+    pub caches: Caches,
+    pub sync: OnceLock<sync::Node>,
+    pub stop: Notify,
+    pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
+    personal: RwLock<HashMap<UserId, SpaceId>>,
+    pub(crate) url: OnceLock<String>,
+    pub(crate) local_token: OnceLock<SecretHash>,
+    pub(crate) database: sea_orm::DatabaseConnection,
+}
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::failed("failed", &error.to_string())
+}
+
+/// Opens a node's directory. The caller holds its lock.
+pub async fn open(dir: &Path) -> Result<App, Failure> {
+    let key = NodeKey::load(dir)?;
+    open_with(dir, key).await
+}
+
+async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
+    let unreadable = |error: vault::database::DatabaseError| {
+        Failure::failed("database_unreadable", &error.to_string()).hint("is the node key the right one?")
+    };
+    let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
+    let policy = Embedded::open(database.clone()).await.map_err(failed)?;
+    // The only gate of this process: the vault recognises its permits and no others.
+    #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
+    let gate = Gate::new(rand::rng().random(), Arc::clone(&policy) as Arc<dyn policy_core::Engine>);
+    let options = vault::Options {
+        dir: dir.to_owned(),
+        key,
+        node: database.clone(),
+        seal: gate.seal(),
+        clock: Arc::new(now),
+    };
+    let vault = Vault::open(options).await.map_err(failed)?;
+    let directory = Directory::open(database.clone()).await.map_err(failed)?;
+    Ok(App {
+        dir: dir.to_owned(),
+        vault,
+        policy,
+        gate,
+        directory,
+        caches: Caches::new(SCHEMAS, OPERATIONS),
+        sync: OnceLock::new(),
+        stop: Notify::new(),
+        catalogues: RwLock::default(),
+        personal: RwLock::default(),
+        url: OnceLock::new(),
+        local_token: OnceLock::new(),
+        database,
+    })
+}
+
+/// Opens a directory that may be empty: an empty one gets its key.
+pub async fn open_or_create(dir: &Path) -> Result<App, Failure> {
+    let key = if NodeKey::exists(dir) { NodeKey::load(dir)? } else { NodeKey::create(dir)? };
+    open_with(dir, key).await
+}
+
+/// `allod init`: the same result as the setup page.
+pub async fn init(dir: &Path, owner: &str, tenant: &str, password: &str) -> Result<Value, Failure> {
+    let _lock = DirectoryLock::take(dir)?;
+    let fresh = !NodeKey::exists(dir);
+    let app = open_or_create(dir).await?;
+    if app.directory.owner().is_some() || !app.vault.users().is_empty() {
+        let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());
+        return Err(error.into());
+    }
+    let done = crate::front::oauth::setup(&app, owner, tenant, password).await;
+    if let Err(error) = done {
+        drop(app);
+        if fresh {
+            // Nothing was set up: the directory is left as it was found.
+            remove_fresh(dir);
+        }
+        return Err(Failure::new(Exit::Usage, error.code(), &error.to_string()));
+    }
+    let done = done.map_err(|_| Failure::failed("failed", "unreachable"))?;
+    app.shutdown().await;
+    Ok(json!({ "node": done.node, "user": done.user, "tenant": done.tenant, "space": done.space }))
+}
+
+/// Removes what a first start has made in a directory.
+pub fn remove_fresh(dir: &Path) {
+    for name in ["node.key", "node.db", "log.db"] {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(dir.join(format!("{name}{suffix}")));
+        }
+    }
+    let _ = std::fs::remove_dir_all(dir.join("views"));
+}
+
+impl App {
+    /// The person whom the operator acts as: who set the node up, or whose device this is.
+    pub fn owner(&self) -> Option<UserId> {
+        self.directory.owner().or_else(|| self.vault.users().first().copied())
+    }
+
+    /// A person's own space.
+    pub async fn personal_space(&self, user: UserId) -> Result<SpaceId, AccessError> {
+        if let Some(space) = self.personal.read().get(&user) {
+            return Ok(*space);
+        }
+        let spaces = self.vault.spaces(user).await.map_err(|error| {
+            tracing::error!(%error, "spaces could not be listed");
+            AccessError::Unavailable("the spaces cannot be opened".into())
+        })?;
+        let space = spaces.iter().find(|space| space.personal).ok_or(AccessError::NotFound)?.id;
+        self.personal.write().insert(user, space);
+        Ok(space)
+    }
+
+    /// Makes a space and its grants known to policy. Idempotent.
+    pub async fn project(&self, space: SpaceId) -> Result<(), NodeError> {
+        let policy_failed = |error: policy::PolicyError| NodeError::Failed(error.to_string());
+        let owner = self.vault.owner_of(space).ok_or(NodeError::NotFound)?;
+        let tenant = match self.directory.user(owner).await.map_err(|error| NodeError::Failed(error.to_string()))? {
+            Some(user) => user.tenant,
+            None => ELSEWHERE,
+        };
+        let terms = self.vault.policy(space).await.map_err(node_error)?;
+        self.policy.declare_space(space, tenant, owner).await.map_err(policy_failed)?;
+        for record in &terms.grants {
+            if !self.policy.is_revoked(record.grant.id) {
+                self.policy.put_grant(Arc::new(record.grant.clone())).await.map_err(policy_failed)?;
+            }
+        }
+        for id in &terms.revoked {
+            if !self.policy.is_revoked(*id) {
+                self.policy.revoke_grant(*id).await.map_err(policy_failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Projects control entries that arrive, for as long as the node runs.
+    pub async fn follow(self: Arc<Self>) {
+        use tokio::sync::broadcast::error::RecvError;
+        let mut news = self.vault.feed();
+        loop {
+            let spaces = match news.recv().await {
+                Ok(Moved::Control(space)) => vec![space],
+                Ok(_) => continue,
+                // Some news was missed: everything is looked at again.
+                Err(RecvError::Lagged(_)) => self.catalogues.read().keys().copied().collect(),
+                Err(RecvError::Closed) => return,
+            };
+            for space in spaces {
+                self.catalogues.write().remove(&space);
+                if let Err(error) = self.project(space).await {
+                    tracing::warn!(%space, %error, "a space could not be made known to policy");
+                }
+            }
+        }
+    }
+
+    /// Ends the node's work: what is acknowledged is safe, views are clean.
+    pub async fn shutdown(&self) {
+        if let Some(sync) = self.sync.get() {
+            sync.shutdown().await;
+        }
+        if let Err(error) = self.directory.tend(now()).await {
+            tracing::warn!(%error, "the directory was not written out");
+        }
+        if let Err(error) = self.vault.shutdown().await {
+            tracing::warn!(%error, "the views were not closed cleanly; they are checked at the next start");
+        }
+    }
+
+    /// Runs `work` with permits to manage a space, again if policy moves meanwhile.
+    async fn managing<F>(&self, user: UserId, space: SpaceId, work: F) -> Result<(), NodeError>
+    where
+        F: AsyncFn(&policy_core::Permits<policy_core::Write>) -> Result<(), VaultError>,
+    {
+        let caller = Caller { user, app: None, device: None };
+        for _ in 0..5 {
+            let (_, permits) = self.write_permits(&caller, space).await.map_err(|error| match error {
+                AccessError::NotFound => NodeError::NotFound,
+                AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
+            })?;
+            match work(&permits).await {
+                Err(VaultError::Permit(SealRefusal::Moved)) => {}
+                other => return other.map_err(node_error),
+            }
+        }
+        Err(NodeError::Unavailable("policy is moving".into()))
+    }
+}
+
+pub(crate) fn node_error(error: VaultError) -> NodeError {
+    if error.is_not_found() { NodeError::NotFound } else { NodeError::Failed(error.to_string()) }
+}
+
+#[async_trait]
+impl Node for App {
+    fn directory(&self) -> &Directory {
+        &self.directory
+    }
+    fn now(&self) -> Timestamp {
+        now()
+    }
+    fn url(&self) -> String {
+        self.url.get().cloned().unwrap_or_default()
+    }
+    fn local_token(&self) -> SecretHash {
+        *self.local_token.get_or_init(|| SecretHash::from(rand::rng().random::<[u8; 32]>()))
+    }
+    fn advance_epoch(&self) {
+        self.policy.advance_epoch();
+    }
+
+    async fn create_account(&self) -> Result<(UserId, SpaceId), NodeError> {
+        let made = self.vault.create_account().await.map_err(node_error)?;
+        Ok((made.user, made.space))
+    }
+
+    async fn declare_tenant(&self, tenant: TenantId, owner: Option<UserId>) -> Result<(), NodeError> {
+        self.policy.declare_tenant(tenant, owner).await.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    async fn enrol(&self, tenant: TenantId, user: UserId, space: SpaceId) -> Result<(), NodeError> {
+        let policy_failed = |error: policy::PolicyError| NodeError::Failed(error.to_string());
+        self.policy.add_member(tenant, user).await.map_err(policy_failed)?;
+        self.policy.declare_space(space, tenant, user).await.map_err(policy_failed)
+    }
+
+    async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError> {
+        let spaces = self.vault.spaces(user).await.map_err(node_error)?;
+        let own = |space: vault::SpaceInfo| OwnSpace {
+            id: space.id,
+            name: space.name,
+            personal: space.personal,
+            owner: space.owner,
+        };
+        Ok(spaces.into_iter().map(own).collect())
+    }
+
+    async fn schema(&self, space: SpaceId) -> Result<Arc<Schema>, NodeError> {
+        self.vault.schema(space).await.map_err(node_error)
+    }
+
+    async fn put_grant(&self, record: GrantRecord) -> Result<(), NodeError> {
+        let grant = Arc::new(record.grant.clone());
+        self.managing(grant.grantor, grant.space, async |permits| self.vault.put_grant(permits, record.clone()).await)
+            .await?;
+        self.policy.put_grant(grant).await.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
+        self.policy.revoke_grant(id).await.map_err(|error| NodeError::Failed(error.to_string()))?;
+        self.managing(grantor, space, async |permits| self.vault.revoke_grant(permits, id).await).await
+    }
+
+    async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
+        self.vault.grants(space).await.map_err(node_error)
+    }
+}

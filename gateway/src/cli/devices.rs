@@ -1,0 +1,74 @@
+//! Devices of an account, and waiting for sync.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::output::{Exit, Failure, lines, print};
+use super::people::seconds;
+use super::remote::Remote;
+use super::Common;
+
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// Print a one-time code that lets a new device join
+    Invite,
+    /// Make the data directory a new device of the account that gave the code
+    Join { code: String },
+    /// List the devices of the account
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sync {
+    /// Wait until every reachable peer has on disk all that this node holds
+    Wait {
+        #[arg(long)]
+        space: Option<String>,
+        #[arg(long, default_value = "30s", value_parser = seconds)]
+        timeout: u64,
+    },
+}
+
+impl Device {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = common.dir()?;
+        match self {
+            Device::Invite => {
+                let value = Remote::of(&dir)?.post("/api/v1/devices/invite", &json!({})).await?;
+                print(common.json, &value, |value| {
+                    let code = value["code"].as_str().unwrap_or_default();
+                    let picture = qrcode::QrCode::new(code.as_bytes())
+                        .map(|qr| qr.render::<qrcode::render::unicode::Dense1x2>().quiet_zone(true).build());
+                    format!(
+                        "{}\n{code}\n\nOn the new device: allod device join CODE --data DIR\nThe code works once, until {}.",
+                        picture.unwrap_or_default(),
+                        value["expires"].as_str().unwrap_or_default()
+                    )
+                });
+            }
+            Device::Join { code } => {
+                let value = crate::pairing::join(&dir, &code).await?;
+                print(common.json, &value, lines);
+            }
+            Device::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/devices").await?, lines),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Sync {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let Sync::Wait { space, timeout } = self;
+        let node = Remote::of(&common.dir()?)?;
+        let body = json!({ "space": space, "timeout_s": timeout });
+        let value = tokio::time::timeout(Duration::from_secs(timeout + 30), node.post("/api/v1/sync/wait", &body))
+            .await
+            .map_err(|_| Failure::failed("timeout", "the node did not answer"))??;
+        let done = value["done"] == true;
+        let shown = json!({ "peers": value["peers"] });
+        print(common.json, &shown, |value| lines(&value["peers"]));
+        Ok(if done { Exit::Done } else { Exit::Failed })
+    }
+}

@@ -1,0 +1,141 @@
+//! The command line. Roles are subcommands; `--json` prints one JSON value on stdout.
+
+mod client;
+mod devices;
+mod node;
+mod output;
+mod people;
+mod remote;
+mod replica;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use output::{Exit, Failure};
+
+/// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
+#[derive(Debug, Parser)]
+#[command(name = "allod", version, about, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The data directory [default: the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR", env = "ALLOD_DATA", alias = "rootdir")]
+    data: Option<PathBuf>,
+    /// Print one JSON value on stdout; progress and logs go to stderr
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Common {
+    /// `--data`, else `ALLOD_DATA`, else `$XDG_DATA_HOME/allod` or `~/.local/share/allod`.
+    pub fn dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = &self.data {
+            return Ok(dir.clone());
+        }
+        let base = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+        base.map(|base| base.join("allod"))
+            .ok_or_else(|| Failure::usage("no_data_dir", "there is no home directory; name one with --data"))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a directory a node: the same as the setup page
+    Init(node::Init),
+    /// Run the node
+    #[command(alias = "start")]
+    Serve(node::Serve),
+    /// Stop the running node; when this ends, the last acknowledged write is safe
+    Stop,
+    /// Digests of all spaces; with --rebuild after making every view anew from the log
+    Doctor(node::Doctor),
+    /// Tenants: households and firms on this node
+    #[command(subcommand)]
+    Tenant(people::Tenant),
+    /// People of this node
+    #[command(subcommand)]
+    User(people::User),
+    /// Apps that may ask for grants
+    #[command(subcommand)]
+    App(people::App),
+    /// What apps were granted
+    #[command(subcommand)]
+    Grant(people::Grant),
+    /// Ask policy: may this user (through this app) do that?
+    Check(people::Check),
+    /// Devices of an account
+    #[command(subcommand)]
+    Device(devices::Device),
+    /// Blind replicas: ciphertext only
+    #[command(subcommand)]
+    Replica(replica::Replica),
+    /// Syncing with devices and replicas
+    #[command(subcommand)]
+    Sync(devices::Sync),
+    /// Speak to the running node as its operator
+    Client(client::Client),
+}
+
+/// Parses the arguments, runs the command, prints its result; returns the exit code.
+pub fn run() -> i32 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            if usage && std::env::args().any(|arg| arg == "--json") {
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                output::print_failure(&Failure::usage("usage", first), true);
+            } else {
+                let _ = error.print();
+            }
+            return if usage { Exit::Usage as i32 } else { 0 };
+        }
+    };
+    output::start_logging();
+    let json = cli.common.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::print_failure(&Failure::failed("runtime", &error.to_string()), json);
+            return Exit::Failed as i32;
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(exit) => exit as i32,
+        Err(failure) => {
+            output::print_failure(&failure, json);
+            failure.exit as i32
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Init(command) => command.run(common).await,
+        Command::Serve(command) => command.run(common).await,
+        Command::Stop => node::stop(common).await,
+        Command::Doctor(command) => command.run(common).await,
+        Command::Tenant(command) => command.run(common).await,
+        Command::User(command) => command.run(common).await,
+        Command::App(command) => command.run(common).await,
+        Command::Grant(command) => command.run(common).await,
+        Command::Check(command) => command.run(common).await,
+        Command::Device(command) => command.run(common).await,
+        Command::Replica(command) => command.run(common).await,
+        Command::Sync(command) => command.run(common).await,
+        Command::Client(command) => command.run(common).await,
+    }
+}

@@ -1,0 +1,208 @@
+//! Tenants, users, apps, grants, and questions to policy.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::output::{Exit, Failure, lines, print};
+use super::remote::{Remote, segment};
+use super::{Common, node};
+
+#[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Add a tenant
+    Add { name: String },
+    /// List tenants
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Add a person
+    Add {
+        name: String,
+        /// The tenant [default: the owner's]
+        #[arg(long)]
+        tenant: Option<String>,
+        /// A file that holds the password; `-` reads it from stdin
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+    /// List people
+    List,
+    /// Make an access token for a person
+    Token {
+        name: String,
+        /// How long it lasts: 30s, 10m, 1h, 7d
+        #[arg(long, default_value = "1h", value_parser = seconds)]
+        ttl: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum App {
+    /// Register an app by its manifest
+    Add { manifest: PathBuf },
+    /// List apps
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Grant {
+    /// Grant an app what a file says, without the consent page
+    Add {
+        #[arg(long)]
+        user: String,
+        #[arg(long, value_name = "CLIENT_ID")]
+        app: String,
+        file: PathBuf,
+    },
+    /// List grants
+    List,
+    /// Show one grant
+    Show { id: String },
+    /// Revoke a grant; the app's next request fails
+    Revoke { id: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[arg(long)]
+    user: String,
+    #[arg(long, value_name = "CLIENT_ID")]
+    app: Option<String>,
+    /// Say why
+    #[arg(long)]
+    explain: bool,
+    /// create, read, update, delete, search or history
+    verb: String,
+    /// COLLECTION or COLLECTION.FIELD
+    what: String,
+    /// A document id
+    doc: Option<String>,
+}
+
+/// A duration as people write it, in seconds.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("expected a number with s, m, h or d behind it".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number with s, m, h or d behind it".to_owned())?;
+    number.checked_mul(unit).filter(|&s| (1..=366 * 86_400).contains(&s)).ok_or("between 1 second and a year".to_owned())
+}
+
+/// A JSON file, at most 1 MiB.
+pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
+    let fail = |error: String| Failure::usage("file_unreadable", &format!("{}: {error}", path.display()));
+    let length = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
+    if length > 1 << 20 {
+        return Err(fail("the file is larger than 1 MiB".into()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::usage("file_not_json", &format!("{} is not JSON: {error}", path.display()))
+    })
+}
+
+impl Tenant {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Tenant::Add { name } => node.post("/api/v1/tenants", &json!({ "name": name })).await?,
+            Tenant::List => node.get("/api/v1/tenants").await?,
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl User {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            User::Add { name, tenant, password_file } => {
+                let password = node::read_password(&password_file)?;
+                let mut body = json!({ "name": name, "password": password.as_str() });
+                if let Some(tenant) = tenant {
+                    body["tenant"] = tenant.into();
+                }
+                node.post("/api/v1/users", &body).await?
+            }
+            User::List => node.get("/api/v1/users").await?,
+            User::Token { name, ttl } => {
+                node.post(&format!("/api/v1/users/{}/token", segment(&name)), &json!({ "ttl_s": ttl })).await?
+            }
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl App {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let value = match self {
+            App::Add { manifest } => {
+                let manifest = json_file(&manifest)?;
+                Remote::of(&common.dir()?)?.post("/api/v1/apps", &manifest).await?
+            }
+            App::List => Remote::of(&common.dir()?)?.get("/api/v1/apps").await?,
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl Grant {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Grant::Add { user, app, file } => {
+                let access = json_file(&file)?;
+                node.post("/api/v1/grants", &json!({ "user": user, "client_id": app, "access": access })).await?
+            }
+            Grant::List => node.get("/api/v1/grants").await?,
+            Grant::Show { id } => node.get(&format!("/api/v1/grants/{}", segment(&id))).await?,
+            Grant::Revoke { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/grants/{}", segment(&id)), None).await?;
+                json!({ "grant": id, "revoked": true })
+            }
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl Check {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let (collection, field) = match self.what.split_once('.') {
+            Some((collection, field)) => (collection.to_owned(), Some(field.to_owned())),
+            None => (self.what.clone(), None),
+        };
+        let body = json!({ "user": self.user, "app": self.app, "verb": self.verb, "collection": collection,
+            "field": field, "doc": self.doc, "explain": self.explain });
+        let value = node.post("/api/v1/check", &body).await?;
+        print(common.json, &value, lines);
+        Ok(if value["allowed"] == true { Exit::Done } else { Exit::Refused })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!((seconds("30s"), seconds("2m"), seconds("1h"), seconds("7d")), (Ok(30), Ok(120), Ok(3_600), Ok(604_800)));
+        for bad in ["", "x", "1y", "-1s", "0s", "99999999999999999999s", "9999d"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

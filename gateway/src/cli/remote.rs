@@ -1,0 +1,116 @@
+//! Speaking to the running node: `DIR/node.json` tells where it is, `DIR/local.token` lets us in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::output::{Exit, Failure};
+use crate::node_file::NodeFile;
+
+/// The running node of a directory.
+pub struct Remote {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+    pub pid: u32,
+}
+
+/// Status and body.
+pub struct Response {
+    pub status: u16,
+    pub text: String,
+    pub json: Value,
+}
+
+fn unreachable(dir: &Path) -> Failure {
+    Failure::new(Exit::Unreachable, "node_unreachable", &format!("no node is running on {}", dir.display()))
+        .hint("start it with `allod serve`")
+}
+
+impl Remote {
+    /// The node that runs on `dir`.
+    pub fn of(dir: &Path) -> Result<Self, Failure> {
+        let file = NodeFile::read(dir).ok_or_else(|| unreachable(dir))?;
+        let token = std::fs::read_to_string(dir.join("local.token")).map_err(|_| unreachable(dir))?;
+        Self::build(&file.url, Some(token.trim().to_owned()), file.pid)
+    }
+
+    /// A node by its address, with the directory's token if it is that directory's node.
+    pub fn at(url: &str, dir: &Path) -> Result<Self, Failure> {
+        let here = NodeFile::read(dir).filter(|file| file.url.trim_end_matches('/') == url.trim_end_matches('/'));
+        match here {
+            Some(_) => Self::of(dir),
+            None => Self::build(url, None, 0),
+        }
+    }
+
+    fn build(base: &str, token: Option<String>, pid: u32) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|error| Failure::failed("http", &error.to_string()))?;
+        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), token, pid })
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
+        }
+        let gone = |error: reqwest::Error| {
+            Failure::new(Exit::Unreachable, "node_unreachable", &format!("the node does not answer: {error}"))
+                .hint("start it with `allod serve`")
+        };
+        let response = request.send().await.map_err(gone)?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(gone)?;
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Response { status, text, json })
+    }
+
+    /// A request whose success is a 2xx with JSON; other answers become failures.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        self.send(method, path, body).await?.ok()
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+}
+
+impl Response {
+    pub fn ok(self) -> Result<Value, Failure> {
+        if (200..300).contains(&self.status) {
+            return Ok(self.json);
+        }
+        let error = &self.json["error"];
+        let code = error["code"].as_str().unwrap_or("failed");
+        let message = error["message"].as_str().unwrap_or("the node refused the request");
+        let exit = match (self.status, code) {
+            (404, _) => Exit::NotFound,
+            (400 | 422, _) => Exit::Usage,
+            (401 | 403, _) => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        let mut failure = Failure::new(exit, code, message);
+        failure.hint = error["hint"].as_str().map(str::to_owned);
+        Err(failure)
+    }
+}
+
+/// A part of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}

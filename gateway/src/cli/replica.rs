@@ -1,0 +1,54 @@
+//! Blind replicas: one's own, and those that hold one's data.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Common;
+use super::output::{Exit, Failure, lines, print};
+use super::remote::Remote;
+
+#[derive(Debug, Subcommand)]
+pub enum Replica {
+    /// Make the data directory a blind replica
+    Init,
+    /// Run the blind replica of the data directory
+    Serve {
+        #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
+        listen: String,
+    },
+    /// Let a replica hold this account's spaces
+    Add {
+        /// Its address, which ends in /p2p/PEER
+        addr: String,
+        /// One space [default: all, future ones too]
+        #[arg(long)]
+        space: Option<String>,
+    },
+    /// The replicas that hold this account's spaces, and how far they are behind
+    List,
+    /// Let an account store on the replica of the data directory
+    Allow { account: String },
+}
+
+impl Replica {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = common.dir()?;
+        match self {
+            Replica::Init => {
+                let value = crate::blind::init(&dir).await?;
+                print(common.json, &value, lines);
+            }
+            Replica::Serve { listen } => crate::blind::serve(&dir, &listen, common.json).await?,
+            Replica::Add { addr, space } => {
+                let body = json!({ "addr": addr, "space": space });
+                print(common.json, &Remote::of(&dir)?.post("/api/v1/replicas", &body).await?, lines);
+            }
+            Replica::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/replicas").await?, lines),
+            Replica::Allow { account } => {
+                let value = crate::blind::allow(&dir, &account).await?;
+                print(common.json, &value, lines);
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

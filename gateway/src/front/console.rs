@@ -1,0 +1,60 @@
+//! The web console: files that were built before the binary, and the state that its page shows.
+
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use rust_embed::RustEmbed;
+use serde_json::json;
+
+use crate::app::App;
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../admin-ui/dist"]
+struct Console;
+
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/", web::get().to(root))
+        .route("/healthz", web::get().to(healthz))
+        .route("/readyz", web::get().to(readyz))
+        .route("/admin", web::get().to(root))
+        .route("/admin/{path:.*}", web::get().to(file));
+}
+
+async fn root() -> HttpResponse {
+    HttpResponse::Found().insert_header((header::LOCATION, "/admin/")).finish()
+}
+
+/// The process is there.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// The node can serve: it is set up, and it writes.
+async fn readyz(app: web::Data<App>) -> HttpResponse {
+    let (set_up, writing) = (app.owner().is_some(), app.vault.is_writing());
+    let state = json!({ "set_up": set_up, "writing": writing });
+    if set_up && writing { HttpResponse::Ok().json(state) } else { HttpResponse::ServiceUnavailable().json(state) }
+}
+
+async fn file(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+    let path = if path.is_empty() { "index.html".to_owned() } else { path.into_inner() };
+    // A page of the console that is not a file is the console itself, which routes within.
+    let Some(file) = Console::get(&path).or_else(|| Console::get("index.html")) else {
+        return HttpResponse::NotFound()
+            .content_type("text/plain; charset=utf-8")
+            .body("The console was not built into this binary; `make build` builds it.");
+    };
+    let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&file.metadata.sha256_hash()[..16]));
+    let cached = request.headers().get(header::IF_NONE_MATCH).is_some_and(|held| held.as_bytes() == tag.as_bytes());
+    let mut response = if cached { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, "no-cache"));
+    if cached { response.finish() } else { response.content_type(file.metadata.mimetype()).body(file.data) }
+}

@@ -1,0 +1,101 @@
+//! `/api/v1/collections`, `/api/v0/schema`: definitions.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::SealRefusal;
+use serde::Deserialize;
+use serde_json::json;
+use vault::VaultError;
+use vault::define::DefinitionError;
+
+use super::{DataError, space_of};
+use crate::app::App;
+use crate::authn;
+use crate::front::graphql::{SdlError, sdl};
+
+/// The largest definition text.
+const MAX_SDL: usize = 1 << 20;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/api/v1/collections").route(web::post().to(define)).route(web::get().to(list)))
+        .service(web::resource("/api/v0/schema").route(web::post().to(define)));
+}
+
+#[derive(Debug, Deserialize)]
+struct Wrapped {
+    sdl: String,
+}
+
+fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> DataError {
+    DataError::refused(status, code, message)
+}
+
+fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, DataError> {
+    if body.len() > MAX_SDL {
+        return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", "A definition has at most 1 MiB."));
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let text = std::str::from_utf8(body)
+        .map_err(|_| refused(StatusCode::BAD_REQUEST, "invalid_input", "The definition is not UTF-8."))?;
+    if kind.starts_with("application/json") {
+        let wrapped: Wrapped = serde_json::from_str(text).map_err(|error| {
+            refused(StatusCode::BAD_REQUEST, "invalid_input", format!("The body is not {{\"sdl\": …}}: {error}"))
+        })?;
+        return Ok(wrapped.sdl);
+    }
+    Ok(text.to_owned())
+}
+
+/// Adds collections: all of them, or none.
+async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, DataError> {
+    let principal = authn::authenticate(&request, &app)?;
+    let space = space_of(&app, &principal, &request).await?;
+    let text = sdl_of(&request, &body)?;
+    for _ in 0..5 {
+        let (catalogue, permits) = app.write_permits(&principal.caller, space).await?;
+        let new = sdl::compile(&text, &catalogue.schema).map_err(|error| match &error {
+            SdlError::Exists { .. } => refused(StatusCode::CONFLICT, "exists", error.to_string()),
+            _ => refused(StatusCode::BAD_REQUEST, error.code(), error.to_string()),
+        })?;
+        match app.vault.define(&permits, &new).await {
+            Ok(collections) => {
+                app.catalogues.write().remove(&space);
+                app.catalogue(space).await?;
+                let shown: Vec<_> = collections
+                    .iter()
+                    .map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() }))
+                    .collect();
+                return Ok(HttpResponse::Created().json(shown));
+            }
+            Err(VaultError::Permit(SealRefusal::Moved)) => {}
+            Err(VaultError::Forbidden) => {
+                let message = "Only who manages the space may define collections.";
+                return Err(refused(StatusCode::FORBIDDEN, "forbidden", message));
+            }
+            Err(VaultError::Definition(error @ DefinitionError::Exists(_))) => {
+                return Err(refused(StatusCode::CONFLICT, "exists", error.to_string()));
+            }
+            Err(VaultError::Definition(error)) => {
+                return Err(refused(StatusCode::BAD_REQUEST, "invalid_input", error.to_string()));
+            }
+            Err(error) => {
+                tracing::error!(%error, "a definition was not written");
+                return Err(DataError::Unavailable("The definition was not written; the node's log says why.".into()));
+            }
+        }
+    }
+    Err(DataError::Unavailable("Policy is moving; try again.".into()))
+}
+
+/// The collections that the caller sees.
+async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
+    let principal = authn::authenticate(&request, &app)?;
+    let space = space_of(&app, &principal, &request).await?;
+    let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
+    let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
+    let shown: Vec<_> =
+        seen.map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() })).collect();
+    Ok(HttpResponse::Ok().json(shown))
+}

@@ -1,0 +1,229 @@
+//! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{CollectionId, Mask, SealRefusal};
+use serde::Deserialize;
+use vault::{ReadError, WriteError};
+
+use super::{DataError, space_of};
+use crate::app::App;
+use crate::authn::{self, Principal};
+use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
+
+/// How often a request is begun again because policy moved meanwhile.
+const TRIES: usize = 8;
+
+pub fn routes(config: &mut ServiceConfig) {
+    for (path, spelling) in
+        [("/api/v1/graphql", Spelling::V1), ("/api/graphql", Spelling::V1), ("/api/v0/graphql", Spelling::V0)]
+    {
+        let post = move |request: HttpRequest, app: web::Data<App>, body: Bytes| post(request, app, body, spelling);
+        let get = move |request: HttpRequest, app: web::Data<App>| get(request, app, spelling);
+        config.service(web::resource(path).route(web::post().to(post)).route(web::get().to(get)));
+    }
+}
+
+/// The body of a request over HTTP.
+#[derive(Debug, Deserialize)]
+struct Wire {
+    query: String,
+    #[serde(rename = "operationName")]
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl From<Wire> for Request {
+    fn from(wire: Wire) -> Self {
+        Request {
+            text: wire.query,
+            operation_name: wire.operation_name.filter(|name| !name.is_empty()),
+            variables: wire.variables.unwrap_or_default(),
+        }
+    }
+}
+
+fn json(body: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").insert_header((header::CACHE_CONTROL, "no-store")).body(body)
+}
+
+/// 400: the body is no GraphQL request at all.
+fn unparsable(message: impl Into<String>) -> HttpResponse {
+    let body = GraphQlError::answer(&[GraphQlError::new("invalid_input", message)]);
+    HttpResponse::BadRequest().content_type("application/json").body(body)
+}
+
+async fn post(
+    request: HttpRequest,
+    app: web::Data<App>,
+    body: Bytes,
+    spelling: Spelling,
+) -> Result<HttpResponse, DataError> {
+    let principal = authn::authenticate(&request, &app)?;
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let wire = if kind.starts_with("application/graphql") && !kind.starts_with("application/graphql-response") {
+        match String::from_utf8(body.to_vec()) {
+            Ok(text) => Request::text(text),
+            Err(_) => return Ok(unparsable("The operation is not UTF-8.")),
+        }
+    } else if kind.is_empty() || kind.starts_with("application/json") {
+        match serde_json::from_slice::<Wire>(&body) {
+            Ok(wire) => wire.into(),
+            Err(error) => return Ok(unparsable(format!("The body is not a GraphQL request: {error}"))),
+        }
+    } else {
+        return Ok(HttpResponse::UnsupportedMediaType().content_type("application/json").body(GraphQlError::answer(&[
+            GraphQlError::new("invalid_input", "Send application/json or application/graphql."),
+        ])));
+    };
+    answer(&app, &principal, &request, &wire, spelling, true).await
+}
+
+/// GET runs queries only.
+async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> Result<HttpResponse, DataError> {
+    #[derive(Deserialize)]
+    struct Parameters {
+        query: String,
+        #[serde(rename = "operationName")]
+        operation_name: Option<String>,
+        variables: Option<String>,
+    }
+    let principal = authn::authenticate(&request, &app)?;
+    let parameters = match web::Query::<Parameters>::from_query(request.query_string()) {
+        Ok(parameters) => parameters.into_inner(),
+        Err(error) => return Ok(unparsable(format!("The address has no `query`: {error}"))),
+    };
+    let variables = match parameters.variables.as_deref().map(serde_json::from_str).transpose() {
+        Ok(variables) => variables,
+        Err(error) => return Ok(unparsable(format!("`variables` is not a JSON object: {error}"))),
+    };
+    let wire = Wire { query: parameters.query, operation_name: parameters.operation_name, variables };
+    answer(&app, &principal, &request, &wire.into(), spelling, false).await
+}
+
+/// Credentials -> permits -> plan -> vault.
+async fn answer(
+    app: &App,
+    principal: &Principal,
+    http: &HttpRequest,
+    request: &Request,
+    spelling: Spelling,
+    allow_mutation: bool,
+) -> Result<HttpResponse, DataError> {
+    let space = space_of(app, principal, http).await?;
+    for _ in 0..TRIES {
+        let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
+        let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
+        let context = Context {
+            schema: &catalogue.schema,
+            masks: &masks,
+            spelling,
+            allow_mutation,
+            limits: Limits::default(),
+            caches: &app.caches,
+        };
+        let planned = match plan(request, &context) {
+            Ok(planned) => planned,
+            Err(errors) if !allow_mutation && errors.iter().any(|error| error.code == "method_not_allowed") => {
+                let body = GraphQlError::answer(&errors);
+                return Ok(HttpResponse::MethodNotAllowed()
+                    .insert_header((header::ALLOW, "POST"))
+                    .content_type("application/json")
+                    .body(body));
+            }
+            Err(errors) => return Ok(json(GraphQlError::answer(&errors))),
+        };
+        let roots = planned.roots();
+        let data = match planned {
+            Plan::Answer { data, .. } => Ok(data.to_vec()),
+            Plan::Query(query) => match app.vault.read(permits, query).await {
+                Err(ReadError::Seal(SealRefusal::Moved)) => continue,
+                other => other.map_err(|error| read_error(&error)),
+            },
+            Plan::Change(change) => {
+                let (_, permits) = app.write_permits(&principal.caller, space).await?;
+                match app.vault.write(permits, change).await {
+                    Err(WriteError::Permit(SealRefusal::Moved)) => continue,
+                    other => other.map_err(|error| write_error(&error)),
+                }
+            }
+        };
+        return Ok(match data {
+            Ok(data) => json(wrap(data, spelling, roots)),
+            Err(error) => json(GraphQlError::answer(&[error])),
+        });
+    }
+    Err(DataError::Unavailable("Policy is moving; try again.".into()))
+}
+
+/// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself.
+fn wrap(data: Vec<u8>, spelling: Spelling, roots: usize) -> Vec<u8> {
+    let inner = match spelling {
+        Spelling::V0 if roots == 1 => only_value(&data).unwrap_or(&data),
+        _ => &data,
+    };
+    let mut body = Vec::with_capacity(inner.len() + 9);
+    body.extend_from_slice(b"{\"data\":");
+    body.extend_from_slice(inner);
+    body.push(b'}');
+    body
+}
+
+/// The value of an object with one member. Response names are GraphQL names: nothing in them is escaped.
+fn only_value(object: &[u8]) -> Option<&[u8]> {
+    let rest = object.strip_prefix(b"{\"")?.strip_suffix(b"}")?;
+    let end = rest.iter().position(|&byte| byte == b'"')?;
+    rest[end + 1..].strip_prefix(b":")
+}
+
+fn read_error(error: &ReadError) -> GraphQlError {
+    let (code, message): (&'static str, String) = match error {
+        ReadError::Seal(_) => ("unauthenticated", "The right to read this has ended.".into()),
+        ReadError::Unsupported(what) => ("invalid_input", (*what).to_owned()),
+        ReadError::Time(_) => ("limit_time", error.to_string()),
+        ReadError::Rows(_) => ("limit_rows", error.to_string()),
+        ReadError::Hidden | ReadError::View(_) => {
+            tracing::error!(%error, "a read failed");
+            ("internal", "The node could not answer; its log says why.".into())
+        }
+    };
+    GraphQlError::new(code, message)
+}
+
+fn write_error(error: &WriteError) -> GraphQlError {
+    let code = match error {
+        WriteError::Permit(_) => "unauthenticated",
+        WriteError::Forbidden => "forbidden",
+        WriteError::NotNull { .. } => "not_null",
+        WriteError::NotUnique { .. } => "not_unique",
+        WriteError::InvalidInput { .. } => "invalid_input",
+        WriteError::ValueTooLarge { .. } => "value_too_large",
+        WriteError::Conflict => "conflict",
+        WriteError::TooManyRows => "limit_rows",
+        WriteError::Busy | WriteError::Log | WriteError::Stopped => "unavailable",
+        WriteError::View(_) => {
+            tracing::error!(%error, "a write failed");
+            return GraphQlError::new("internal", "The node could not do this; its log says why.");
+        }
+    };
+    GraphQlError::new(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spelling_of_2023_unwraps_a_single_root() {
+        let data = b"{\"Book\":[{\"a\":1}]}".to_vec();
+        assert_eq!(wrap(data.clone(), Spelling::V0, 1), b"{\"data\":[{\"a\":1}]}");
+        assert_eq!(wrap(data, Spelling::V1, 1), b"{\"data\":{\"Book\":[{\"a\":1}]}}");
+        let two = b"{\"a\":1,\"b\":2}".to_vec();
+        assert_eq!(wrap(two.clone(), Spelling::V0, 2), b"{\"data\":{\"a\":1,\"b\":2}}");
+        assert_eq!(only_value(b"[]"), None);
+    }
+}

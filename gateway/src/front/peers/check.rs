@@ -1,0 +1,119 @@
+//! `/api/v1/check`: may this person, through this app, do that?
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb};
+use serde::Deserialize;
+use serde_json::json;
+use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
+
+use crate::app::App;
+use crate::authn;
+use crate::front::data::DataError;
+use crate::node::Node as _;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/api/v1/check", web::post().to(check));
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    user: String,
+    app: Option<ClientId>,
+    verb: String,
+    collection: String,
+    field: Option<String>,
+    doc: Option<DocId>,
+    #[serde(default)]
+    explain: bool,
+}
+
+fn refused(code: &'static str, message: String) -> DataError {
+    DataError::refused(StatusCode::NOT_FOUND, code, message)
+}
+
+/// The operator asks about anybody.
+async fn check(request: HttpRequest, app: web::Data<App>, asked: web::Json<Question>) -> Result<HttpResponse, DataError> {
+    let principal = authn::authenticate(&request, &app)?;
+    if !principal.operator {
+        let message = "Only the operator of the machine may ask about others.";
+        return Err(DataError::refused(StatusCode::FORBIDDEN, "forbidden", message));
+    }
+    let verb: Verb = asked.verb.parse().map_err(|()| {
+        let words: Vec<_> = Verb::ALL.iter().map(|verb| verb.word()).collect();
+        let message = format!("`{}` is not a verb: one of {}.", asked.verb, words.join(", "));
+        DataError::refused(StatusCode::BAD_REQUEST, "invalid_input", message)
+    })?;
+    let user = app.directory.user_named(&asked.user).await.map_err(|error| DataError::Unavailable(error.to_string()))?;
+    let user = user.ok_or_else(|| refused("unknown_user", format!("There is no user `{}`.", asked.user)))?;
+    let space = user.space;
+    let mut callers = vec![Caller { user: user.id, app: None, device: None }];
+    if let Some(client) = asked.app {
+        let grants = app.grants(space).await.map_err(|error| DataError::Unavailable(error.to_string()))?;
+        let of_app = grants.iter().filter(|record| record.grant.client == client);
+        callers = of_app
+            .map(|record| Caller {
+                user: user.id,
+                app: Some(AppCaller { client, grant: record.grant.id }),
+                device: None,
+            })
+            .collect();
+    }
+    let unknown = || refused("unknown_type", format!("There is no collection `{}`.", asked.collection));
+    let catalogue = app.catalogue(space).await?;
+    let collection = catalogue.schema.collection_named(&asked.collection).ok_or_else(unknown)?;
+    let field = match &asked.field {
+        None => None,
+        Some(name) => {
+            let unknown = || refused("unknown_field", format!("`{}` has no field `{name}`.", asked.collection));
+            Some(collection.field_named(name).ok_or_else(unknown)?.id)
+        }
+    };
+    let gives = |mask: &Mask| match field {
+        None => mask.gives(verb),
+        Some(field) => mask.shows(field, verb),
+    };
+    let (mut allowed, mut reason, mut shown) = (false, "no grant of this app is in force".to_owned(), Vec::new());
+    for caller in callers {
+        let permits = match app.read_permits(&caller, space).await {
+            Ok((_, permits)) => permits,
+            Err(_) => continue,
+        };
+        let Some(mask) = permits.mask(collection.id).filter(|mask| gives(mask)).cloned() else {
+            reason = format!("no entry gives `{verb}` here");
+            continue;
+        };
+        let names = collection.fields.iter().filter(|field| mask.shows(field.id, verb));
+        shown = names.map(|field| field.name.clone()).collect();
+        if let Some(doc) = asked.doc {
+            let select = Select {
+                collection: collection.id,
+                args: SelectArgs { doc_ids: Some(vec![doc]), ..SelectArgs::default() },
+                items: vec![Item { response: "_docID".into(), kind: ItemKind::DocId }],
+            };
+            let root = Root { response: "found".into(), kind: RootKind::Select(select) };
+            let found = app.vault.read(permits, Query { roots: vec![root] }).await;
+            if found.map_or(true, |answer| answer == b"{\"found\":[]}") {
+                reason = "the document is not there, or not in the scope of an entry".to_owned();
+                continue;
+            }
+        }
+        (allowed, reason) = (true, if caller.app.is_some() { "granted" } else { "own" }.to_owned());
+        break;
+    }
+    let mut path = Vec::new();
+    if asked.explain {
+        let permission = if matches!(verb, Verb::Create | Verb::Update | Verb::Delete) { "edit" } else { "view" };
+        let resource = match field {
+            None => Object::new("collection", collection.id),
+            Some(field) => Object::new("field", format_args!("{}|{field}", collection.id)),
+        };
+        let question = Check { resource, permission: permission.into(), subject: Subject::object("user", user.id) };
+        if let Ok((_, steps)) = app.policy.check_one(&question, app.now()).await {
+            path = steps;
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({ "allowed": allowed, "reason": reason, "path": path, "mask": shown })))
+}

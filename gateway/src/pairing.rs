@@ -1,0 +1,61 @@
+//! `allod device join`: an empty directory becomes a device of an account.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sync::Identity;
+use sync::pairing::{Code, PairingError};
+use vault::keyring::{DirectoryLock, NodeKey};
+use vault_core::identity::DeviceSecret;
+
+use crate::app;
+use crate::cli::{Exit, Failure};
+
+fn failure(error: PairingError) -> Failure {
+    let exit = if matches!(error, PairingError::Malformed) { Exit::Usage } else { Exit::Failed };
+    Failure::coded(exit, &error.to_string())
+}
+
+/// Joins by a code. On a failure the directory is left as it was found.
+pub async fn join(dir: &Path, code: &str) -> Result<Value, Failure> {
+    let code = Code::parse(code).map_err(failure)?;
+    let existed = dir.exists();
+    let lock = DirectoryLock::take(dir)?;
+    if NodeKey::exists(dir) {
+        return Err(vault::keyring::DirectoryError::AlreadyANode(dir.to_owned()).into());
+    }
+    let joined = join_fresh(dir, &code).await;
+    if joined.is_err() {
+        app::remove_fresh(dir);
+        drop(lock);
+        if !existed {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+    joined
+}
+
+async fn join_fresh(dir: &Path, code: &Code) -> Result<Value, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
+    let app = app::open_or_create(dir).await?;
+    let identity = Identity::from_seed(app.vault.accounts().transport_seed());
+    let device = DeviceSecret::random(&mut rand::rng());
+    let id = device.id;
+    let joined = sync::pairing::join(code, &identity, &device).await.map_err(failure)?;
+    // The account is the one that the code names, or nothing of this verifies.
+    let scope = vault::log::Scope::Account(code.user);
+    let taken = app.vault.ingest(scope, joined.frames).await.map_err(|error| failed(&error))?;
+    let enrolled = app.vault.devices(code.user).iter().any(|known| {
+        *known == device.public(identity.peer()) && known.id == id
+    });
+    if taken.refused.is_some() || !enrolled {
+        return Err(Failure::failed("join_failed", "the inviting device sent an account that does not verify"));
+    }
+    app.vault.accounts().add(code.user, device, None).await.map_err(|error| failed(&error))?;
+    sync::Node::remember_device(app.database.clone(), code.user, code.inviter, code.addrs.clone())
+        .await
+        .map_err(|error| failed(&error))?;
+    app.shutdown().await;
+    let spaces: Vec<_> = joined.spaces.iter().map(ToString::to_string).collect();
+    Ok(json!({ "device": id.to_string(), "user": code.user.to_string(), "spaces": spaces }))
+}

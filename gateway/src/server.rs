@@ -1,0 +1,144 @@
+//! `allod serve`: one process, one port for HTTP, one for peers.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App as HttpApp, HttpServer, web};
+use serde_json::json;
+use sync::{Identity, VaultMember};
+use vault::keyring::DirectoryLock;
+
+use crate::app::{self, App};
+use crate::cli::{Exit, Failure};
+use crate::directory::Secret;
+use crate::node::Node as _;
+use crate::node_file::{NodeFile, write_private};
+
+/// Views that nobody has used for so long are closed.
+const IDLE_S: u64 = 60;
+/// The largest body of a request.
+pub const MAX_BODY: usize = 16 << 20;
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::failed("failed", &error.to_string())
+}
+
+/// SIGTERM or SIGINT.
+pub async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+fn address(listen: &str) -> Result<SocketAddr, Failure> {
+    let bad = |reason: &str| Failure::usage("bad_listen", &format!("`{listen}` is not an address to listen on: {reason}"));
+    listen
+        .to_socket_addrs()
+        .map_err(|error| bad(&error.to_string()))?
+        .next()
+        .ok_or_else(|| bad("it names no address"))
+}
+
+/// Serves until told to end; returns when everything is written out.
+pub async fn serve(dir: &Path, listen: &str, p2p_listen: &[String], json_wanted: bool) -> Result<(), Failure> {
+    let wished = address(listen)?;
+    let _lock = DirectoryLock::take(dir)?;
+    let app = Arc::new(app::open_or_create(dir).await?);
+    let set_up = app.owner().is_some();
+    // Until somebody owns the node, nobody but who sits at the machine may reach it.
+    let bind = if set_up || wished.ip().is_loopback() {
+        wished
+    } else {
+        tracing::warn!("not set up yet: listening on loopback only; start again after the set-up");
+        SocketAddr::new(IpAddr::from([127, 0, 0, 1]), wished.port())
+    };
+    let token = Secret::draw();
+    let _ = app.local_token.set(token.hash());
+    let data = web::Data::from(Arc::clone(&app));
+    let node: Arc<dyn crate::node::Node> = Arc::clone(&app) as Arc<dyn crate::node::Node>;
+    let node = web::Data::from(node);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+    let server = HttpServer::new(move || {
+        HttpApp::new().app_data(data.clone()).app_data(node.clone()).configure(crate::front::routes)
+    })
+    .workers(workers)
+    .max_connections(4_096)
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(5)
+    .disable_signals()
+    .bind(bind)
+    .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {bind}: {error}")))?;
+    let local = server.addrs().first().copied().unwrap_or(bind);
+    let reachable = if local.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port())
+    } else {
+        local
+    };
+    let url = format!("http://{reachable}");
+    let _ = app.url.set(url.clone());
+    write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
+    let p2p = start_sync(&app, p2p_listen).await?;
+    let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
+    let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
+    NodeFile { url: url.clone(), pid: std::process::id(), p2p: p2p.clone() }.write(dir).map_err(failed)?;
+
+    let running = server.run();
+    let handle = running.handle();
+    let serving = tokio::spawn(running);
+    let following = tokio::spawn(Arc::clone(&app).follow());
+    let tending = tokio::spawn(tend(Arc::clone(&app)));
+    if json_wanted {
+        println!("{}", json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup }));
+    } else {
+        match &setup {
+            Some(link) => println!("Allod is running. Set it up, once, at:\n{link}"),
+            None => println!("Allod is running at {url} (console: {url}/admin/)"),
+        }
+    }
+    tokio::select! { () = ended() => {}, () = app.stop.notified() => {} }
+    handle.stop(true).await;
+    let _ = serving.await;
+    following.abort();
+    tending.abort();
+    app.shutdown().await;
+    NodeFile::remove(dir);
+    let _ = std::fs::remove_file(dir.join("local.token"));
+    Ok(())
+}
+
+async fn start_sync(app: &Arc<App>, p2p_listen: &[String]) -> Result<Vec<String>, Failure> {
+    let options = sync::Options {
+        listen: p2p_listen.to_vec(),
+        identity: Identity::from_seed(app.vault.accounts().transport_seed()),
+        database: app.database.clone(),
+        trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
+    };
+    let member = VaultMember::new(app.vault.clone());
+    let node = sync::Node::start(member, options).await.map_err(|error| {
+        Failure::new(Exit::Failed, "p2p_listen_failed", &error.to_string())
+    })?;
+    node.accept_devices(app.vault.clone());
+    let addrs = node.addrs();
+    let _ = app.sync.set(node);
+    Ok(addrs)
+}
+
+/// The work that recurs: closing idle views, writing buffered rows.
+async fn tend(app: Arc<App>) {
+    let mut every = tokio::time::interval(Duration::from_secs(15));
+    loop {
+        every.tick().await;
+        if let Err(error) = app.vault.close_idle(IDLE_S).await {
+            tracing::warn!(%error, "idle views were not closed");
+        }
+        if let Err(error) = app.directory.tend(app.now()).await {
+            tracing::warn!(%error, "the directory was not tended");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A blind replica: it holds no keys of anyone. It verifies hash, chain, signature and enrolment
+//! against the control lanes before it stores, and serves a lane only to the transport keys of
+//! devices that are enrolled in it.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use policy_core::{PeerKey, UserId};
+use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait};
+use sea_orm_migration::MigratorTrait;
+use sync_core::{Limits, Offer, Reason, Scope, Tips};
+use tokio::sync::{broadcast, watch};
+use vault::admission::Admission;
+use vault::log::Log;
+
+use crate::driver::Context;
+use crate::link::{self, Hub};
+use crate::live::Lives;
+use crate::store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
+use crate::trace::Trace;
+use crate::vault_member::{rows_of, stored, tips_of, to_vault};
+use crate::{Identity, StartError};
+
+/// What an account may store on a replica, in bytes of its log.
+pub const QUOTA: u64 = 10 << 30;
+const FEED: usize = 1_024;
+
+/// The accounts that may store on a replica.
+pub struct Allowed {
+    db: DatabaseConnection,
+    users: Mutex<BTreeSet<UserId>>,
+}
+
+impl Allowed {
+    pub async fn open(db: DatabaseConnection) -> Result<Self, StoreError> {
+        table::Migrator::up(&db, None).await?;
+        let rows = table::allowed::Entity::find().all(&db).await?;
+        let users = rows.iter().filter_map(|row| UserId::from_slice(&row.user)).collect();
+        Ok(Allowed { db, users: Mutex::new(users) })
+    }
+
+    pub async fn allow(&self, user: UserId) -> Result<(), StoreError> {
+        if self.users.lock().contains(&user) {
+            return Ok(());
+        }
+        let row = table::allowed::ActiveModel { user: Set(user.as_bytes().to_vec()) };
+        table::allowed::Entity::insert(row).exec_without_returning(&self.db).await?;
+        self.users.lock().insert(user);
+        Ok(())
+    }
+
+    /// Reads the table again: `replica allow` may have written to it beside the running replica.
+    async fn reload(&self) -> Result<(), StoreError> {
+        let rows = table::allowed::Entity::find().all(&self.db).await?;
+        self.users.lock().extend(rows.iter().filter_map(|row| UserId::from_slice(&row.user)));
+        Ok(())
+    }
+
+    pub fn users(&self) -> Vec<UserId> {
+        self.users.lock().iter().copied().collect()
+    }
+}
+
+/// How a replica is run.
+#[derive(Debug, Clone)]
+pub struct ReplicaOptions {
+    pub listen: Vec<String>,
+    pub identity: Identity,
+    /// Bytes of log that an account may store.
+    pub quota: u64,
+    /// Record every decoded message here, for tests that search them (`ALLOD_SYNC_TRACE`).
+    pub trace: Option<PathBuf>,
+}
+
+struct BlindStore {
+    admission: Admission,
+    allowed: Allowed,
+    quota: u64,
+    /// Whoever appends to the log holds this.
+    turn: tokio::sync::Mutex<()>,
+    /// What a peer was admitted with before the account's devices are known here.
+    admitted: Mutex<HashMap<PeerKey, BTreeSet<Owned>>>,
+    used: Mutex<BTreeMap<UserId, u64>>,
+    feed: broadcast::Sender<Moved>,
+}
+
+impl BlindStore {
+    fn accounts_of(&self, key: PeerKey) -> Vec<UserId> {
+        let mut users = self.allowed.users();
+        users.retain(|user| self.admission.transports(*user).contains(&key));
+        users
+    }
+
+    /// Whether an account may come from this peer: it is allowed, or the first and from loopback.
+    fn may_bring(&self, remote: Remote, user: UserId) -> bool {
+        let users = self.allowed.users();
+        if users.contains(&user) {
+            let known = self.admission.account(user).is_some();
+            return !known || self.admission.transports(user).contains(&remote.key);
+        }
+        users.is_empty() && remote.loopback
+    }
+
+    fn shared(&self, key: PeerKey) -> Vec<Owned> {
+        let mut all: Vec<Owned> = self.admitted.lock().get(&key).into_iter().flatten().copied().collect();
+        // What was admitted before counts only until the account's own devices are known.
+        all.retain(|owned| {
+            self.admission.account(owned.owner).is_none() || self.admission.transports(owned.owner).contains(&key)
+        });
+        for user in self.accounts_of(key) {
+            all.push(Owned { scope: Scope::Account(user), owner: user });
+            let spaces = self.admission.spaces_of(user);
+            all.extend(spaces.into_iter().map(|space| Owned { scope: Scope::Space(space), owner: user }));
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    async fn used_by(&self, user: UserId) -> Result<u64, StoreError> {
+        if let Some(used) = self.used.lock().get(&user) {
+            return Ok(*used);
+        }
+        let mut scopes = vec![vault::log::Scope::Account(user)];
+        scopes.extend(self.admission.spaces_of(user).into_iter().map(vault::log::Scope::Space));
+        let mut used = 0;
+        for scope in scopes {
+            used += self.admission.log().bytes(scope).await?;
+        }
+        self.used.lock().insert(user, used);
+        Ok(used)
+    }
+}
+
+#[async_trait]
+impl Store for BlindStore {
+    async fn knows(&self, remote: Remote) -> Result<bool, StoreError> {
+        self.allowed.reload().await?;
+        let users = self.allowed.users();
+        let expected = users.iter().any(|user| self.admission.account(*user).is_none());
+        Ok(expected || (users.is_empty() && remote.loopback) || !self.accounts_of(remote.key).is_empty())
+    }
+
+    async fn shared_with(&self, remote: Remote) -> Result<Vec<Owned>, StoreError> {
+        Ok(self.shared(remote.key))
+    }
+
+    async fn admit(&self, remote: Remote, offers: &[Offer]) -> Result<Vec<Owned>, StoreError> {
+        let mut admitted = Vec::new();
+        for offer in offers {
+            let Offer { scope, owner, .. } = *offer;
+            if matches!(scope, Scope::Account(user) if user != owner) || !self.may_bring(remote, owner) {
+                continue;
+            }
+            if self.allowed.users().is_empty() {
+                self.allowed.allow(owner).await?;
+                tracing::info!(account = %owner, "this replica takes its first account");
+            }
+            let owned = Owned { scope, owner };
+            self.admitted.lock().entry(remote.key).or_default().insert(owned);
+            admitted.push(owned);
+        }
+        Ok(admitted)
+    }
+
+    async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {
+        Ok(Arc::new(tips_of(&self.admission, scope)))
+    }
+
+    async fn read(
+        &self,
+        remote: Remote,
+        scope: Scope,
+        control: bool,
+        after: u64,
+        have: &Tips,
+        max_bytes: usize,
+    ) -> Result<Option<Rows>, StoreError> {
+        if !self.shared(remote.key).iter().any(|owned| owned.scope == scope) {
+            return Ok(None);
+        }
+        rows_of(&self.admission, scope, control, after, have, max_bytes).await.map(Some)
+    }
+
+    async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
+        let Some(owned) = self.shared(remote.key).into_iter().find(|owned| owned.scope == scope) else {
+            return Ok(Stored { refused: Some(Reason::NotShared), ..Stored::default() });
+        };
+        let bytes: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
+        if self.used_by(owned.owner).await? + bytes > self.quota {
+            return Ok(Stored { refused: Some(Reason::Quota), ..Stored::default() });
+        }
+        let taken = {
+            let _turn = self.turn.lock().await;
+            let (batch, taken) = self.admission.take(to_vault(scope), frames.into_iter().map(Vec::from).collect());
+            // A space belongs to whom its genesis says, not to whom the offer said.
+            if let Scope::Space(space) = scope
+                && batch.space(space).is_some_and(|lane| lane.owner != owned.owner)
+            {
+                return Ok(Stored { refused: Some(Reason::Invalid), ..Stored::default() });
+            }
+            if !batch.is_empty() {
+                batch.store().await?;
+            }
+            taken
+        };
+        *self.used.lock().entry(owned.owner).or_default() += bytes;
+        let _ = self.feed.send(Moved::Log(scope));
+        if matches!(scope, Scope::Account(_)) {
+            let _ = self.feed.send(Moved::Sharing);
+        }
+        Ok(stored(taken))
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Moved> {
+        self.feed.subscribe()
+    }
+}
+
+/// A running blind replica. Dropped, it stops.
+pub struct Replica {
+    identity: Identity,
+    addrs: Vec<String>,
+    stop: watch::Sender<bool>,
+    lives: Arc<Lives>,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.lives.stop_all();
+    }
+}
+
+impl Replica {
+    /// Verifies the log's control lanes, listens, and serves. `remembered`: where it listened before.
+    pub async fn start(
+        log: Log,
+        allowed: Allowed,
+        options: ReplicaOptions,
+        remembered: Option<&str>,
+    ) -> Result<Self, StartError> {
+        let admission = Admission::open(log).await.map_err(|error| StartError::Store(error.to_string()))?;
+        let trace = match &options.trace {
+            None => None,
+            Some(path) => Some(Arc::new(
+                Trace::open(path).map_err(|error| StartError::Store(format!("{}: {error}", path.display())))?,
+            )),
+        };
+        let swarm = crate::node::listen(&options.identity, &options.listen, remembered).await?;
+        let addrs = swarm.addrs().iter().map(ToString::to_string).collect();
+        let (feed, _) = broadcast::channel(FEED);
+        let store = BlindStore {
+            admission,
+            allowed,
+            quota: options.quota,
+            turn: tokio::sync::Mutex::new(()),
+            admitted: Mutex::default(),
+            used: Mutex::default(),
+            feed,
+        };
+        let context = Arc::new(Context { store: Arc::new(store), ledger: None, trace, limits: Limits::default() });
+        let lives = Lives::new(options.identity.peer());
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(link::accept(Arc::new(Hub { swarm, context, lives: Arc::clone(&lives), stopped })));
+        Ok(Replica { identity: options.identity, addrs, stop, lives })
+    }
+
+    pub fn peer(&self) -> String {
+        self.identity.peer_id()
+    }
+
+    /// Each ends in `/p2p/PEER`.
+    pub fn addrs(&self) -> &[String] {
+        &self.addrs
+    }
+}

@@ -1,0 +1,437 @@
+//! Pairing: a new device joins an account by a one-time code.
+//!
+//! The joiner dials the inviter (Noise authenticates both transport keys) and both prove the code's
+//! secret: HPKE in PSK mode (RFC 9180) whose info holds both peers and a nonce of each. The joiner
+//! signs the transcript with its new signing key; the answer is sealed under a key exported from the
+//! same context, so only who knows the secret can have given it.
+//!
+//! ```text
+//! joiner  -> [code id, nonce]
+//! inviter -> [nonce, key encapsulation key]
+//! joiner  -> [encapsulated key, sealed: device keys and signature]
+//! inviter -> sealed: the frames of the account's control lane and the ids of its spaces
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use hpke::aead::ChaCha20Poly1305;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::X25519HkdfSha256;
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, PskBundle, Serializable};
+use libp2p::{Multiaddr, StreamProtocol};
+use parking_lot::Mutex;
+use policy_core::{DeviceId, PeerKey, SpaceId, Timestamp, UserId};
+use rand::RngExt;
+use sha2::{Digest, Sha256};
+use vault::Vault;
+use vault_core::cbor::{CborError, Reader, Writer};
+use vault_core::identity::{DeviceKeys, DeviceSecret, verify};
+use zeroize::Zeroizing;
+
+use crate::framing;
+use crate::identity::{key_of, libp2p_id};
+use crate::link::Hub;
+use crate::node::wall_clock;
+use crate::swarm::SwarmHandle;
+use crate::{Identity, StartError};
+
+const PAIR: StreamProtocol = StreamProtocol::new("/allod/pair/1");
+const VERSION: u64 = 1;
+/// How long a code is good.
+const LIFETIME_S: i64 = 600;
+/// A code dies after so many wrong tries.
+const TRIES: u8 = 3;
+/// Codes that wait at most.
+const INVITES: usize = 64;
+const MESSAGE: usize = 64 * 1024;
+const ANSWER: usize = 16 << 20;
+const STEP: Duration = Duration::from_secs(20);
+
+type Private = <X25519HkdfSha256 as Kem>::PrivateKey;
+type Public = <X25519HkdfSha256 as Kem>::PublicKey;
+type Encapped = <X25519HkdfSha256 as Kem>::EncappedKey;
+
+/// What a one-time code says.
+#[derive(Clone)]
+pub struct Code {
+    secret: Zeroizing<[u8; 32]>,
+    pub user: UserId,
+    pub inviter: PeerKey,
+    pub addrs: Vec<String>,
+    pub expires: Timestamp,
+}
+
+/// Why a device does not join.
+#[derive(Debug, thiserror::Error)]
+pub enum PairingError {
+    #[error("code_malformed: this is not an invitation code")]
+    Malformed,
+    #[error("code_expired: the code has expired; make a new one with `allod device invite`")]
+    Expired,
+    #[error("inviter_unreachable: the inviting device cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("code_refused: the inviting device does not take this code (it may have been used)")]
+    Refused,
+    #[error("pairing_failed: {0}")]
+    Failed(String),
+}
+
+impl From<CborError> for PairingError {
+    fn from(error: CborError) -> Self {
+        PairingError::Failed(error.to_string())
+    }
+}
+impl From<framing::FramingError> for PairingError {
+    fn from(_: framing::FramingError) -> Self {
+        PairingError::Refused
+    }
+}
+
+impl Code {
+    /// base32 (RFC 4648, without padding) of positional CBOR.
+    pub fn encode(&self) -> String {
+        let mut w = Writer::new();
+        w.array(6).uint(VERSION).bytes(&*self.secret).bytes(self.user.as_bytes()).bytes(&self.inviter.0);
+        w.array(self.addrs.len());
+        for addr in &self.addrs {
+            w.text(addr);
+        }
+        w.int(self.expires.seconds());
+        data_encoding::BASE32_NOPAD.encode(w.as_bytes())
+    }
+
+    /// Parses what a person typed or scanned: blanks, hyphens and small letters are fine.
+    pub fn parse(text: &str) -> Result<Self, PairingError> {
+        if text.len() > 4_096 {
+            return Err(PairingError::Malformed);
+        }
+        let clean: String =
+            text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_uppercase()).collect();
+        let bytes = data_encoding::BASE32_NOPAD.decode(clean.as_bytes()).map_err(|_| PairingError::Malformed)?;
+        Self::read(&bytes).map_err(|_| PairingError::Malformed)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, CborError> {
+        let mut r = Reader::new(bytes);
+        r.array_of(6)?;
+        let unknown = r.error("another version of codes");
+        if r.uint()? != VERSION {
+            return Err(unknown);
+        }
+        let secret = Zeroizing::new(r.array_bytes()?);
+        let user = UserId::from_bytes(r.array_bytes()?);
+        let inviter = PeerKey(r.array_bytes()?);
+        let addrs = (0..r.array(4)?).map(|_| r.text(512).map(str::to_owned)).collect::<Result<_, _>>()?;
+        let expires = Timestamp::from_seconds(r.int()?);
+        r.end()?;
+        Ok(Code { secret, user, inviter, addrs, expires })
+    }
+
+    /// What the enrolment entry carries, so that a logged code is consumed.
+    fn hash(&self) -> [u8; 32] {
+        digest(b"allod/pair/code/v1\0", &self.secret)
+    }
+
+    /// By what the joiner names the code before anything is proven.
+    fn id(&self) -> [u8; 32] {
+        digest(b"allod/pair/id/v1\0", &self.secret)
+    }
+}
+
+fn digest(domain: &[u8], secret: &[u8; 32]) -> [u8; 32] {
+    Sha256::new().chain_update(domain).chain_update(secret).finalize().into()
+}
+
+fn info(joiner: PeerKey, inviter: PeerKey, nonces: (&[u8; 32], &[u8; 32])) -> Vec<u8> {
+    [b"allod/pair/v1\0".as_slice(), &joiner.0, &inviter.0, nonces.0, nonces.1].concat()
+}
+
+fn write_keys(w: &mut Writer, keys: &DeviceKeys) {
+    w.bytes(keys.id.as_bytes()).bytes(&keys.sign).bytes(&keys.kem).bytes(&keys.transport.0);
+}
+
+/// The codes that wait for a device.
+#[derive(Default)]
+pub(crate) struct Invites(Mutex<HashMap<[u8; 32], (Code, u8)>>);
+
+impl Invites {
+    pub(crate) fn add(&self, user: UserId, inviter: PeerKey, addrs: Vec<String>) -> Option<Code> {
+        let now = wall_clock();
+        let mut waiting = self.0.lock();
+        waiting.retain(|_, (code, _)| code.expires > now);
+        if waiting.len() >= INVITES {
+            return None;
+        }
+        let code = Code {
+            secret: Zeroizing::new(rand::rng().random()),
+            user,
+            inviter,
+            addrs: addrs.into_iter().take(4).collect(),
+            expires: Timestamp::from_seconds(now.seconds() + LIFETIME_S),
+        };
+        waiting.insert(code.id(), (code.clone(), 0));
+        Some(code)
+    }
+
+    fn find(&self, id: &[u8; 32]) -> Option<Code> {
+        self.0.lock().get(id).map(|(code, _)| code.clone()).filter(|code| code.expires > wall_clock())
+    }
+
+    fn wrong(&self, id: &[u8; 32]) {
+        let mut waiting = self.0.lock();
+        if let Some((_, tries)) = waiting.get_mut(id) {
+            *tries += 1;
+            if *tries >= TRIES {
+                waiting.remove(id);
+            }
+        }
+    }
+
+    /// Takes the code away; false if somebody was faster.
+    fn consume(&self, id: &[u8; 32]) -> bool {
+        self.0.lock().remove(id).is_some()
+    }
+}
+
+/// Takes devices that come with a code.
+pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, own: PeerKey) {
+    let Ok(mut streams) = hub.swarm.control().accept(PAIR) else { return };
+    let mut stopped = hub.stopped.clone();
+    loop {
+        let (peer, stream) = tokio::select! {
+            _ = stopped.changed() => return,
+            next = streams.next() => match next {
+                Some(next) => next,
+                None => return,
+            },
+        };
+        let Some(joiner) = key_of(&peer) else { continue };
+        let (vault, invites) = (vault.clone(), Arc::clone(&invites));
+        tokio::spawn(async move {
+            let invited = tokio::time::timeout(STEP * 2, invite(stream, joiner, own, &vault, &invites)).await;
+            match invited {
+                Ok(Ok(device)) => tracing::info!(%device, "a device joined"),
+                Ok(Err(error)) => tracing::warn!(%error, "a device did not join"),
+                Err(_) => tracing::warn!("a device did not join in time"),
+            }
+        });
+    }
+}
+
+async fn invite(
+    mut stream: libp2p::Stream,
+    joiner: PeerKey,
+    own: PeerKey,
+    vault: &Vault,
+    invites: &Invites,
+) -> Result<DeviceId, PairingError> {
+    let hello = framing::read(&mut stream, MESSAGE).await?.ok_or(PairingError::Refused)?;
+    let mut r = Reader::new(&hello);
+    r.array_of(2)?;
+    let (id, theirs): ([u8; 32], [u8; 32]) = (r.array_bytes()?, r.array_bytes()?);
+    r.end()?;
+    let code = invites.find(&id).ok_or(PairingError::Refused)?;
+    let ours: [u8; 32] = rand::rng().random();
+    let (private, public) = X25519HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
+    let mut w = Writer::new();
+    w.array(2).bytes(&ours).bytes(&public.to_bytes());
+    framing::write(&mut stream, w.as_bytes()).await?;
+    let proof = framing::read(&mut stream, MESSAGE).await?.ok_or(PairingError::Refused)?;
+    let info = info(joiner, own, (&theirs, &ours));
+    let (keys, reply) = open_proof(&code, &private, &info, &proof, joiner).inspect_err(|_| invites.wrong(&id))?;
+    if !invites.consume(&id) {
+        return Err(PairingError::Refused);
+    }
+    vault.enrol(code.user, keys, code.hash()).await.map_err(|error| PairingError::Failed(error.to_string()))?;
+    let scope = vault::log::Scope::Account(code.user);
+    let rows = vault
+        .admission()
+        .beyond(scope, true, 0, &|_, _| 0, ANSWER / 2)
+        .await
+        .map_err(|error| PairingError::Failed(error.to_string()))?;
+    let spaces = vault.space_ids(code.user);
+    let mut w = Writer::new();
+    w.array(2).array(rows.rows.len());
+    for row in &rows.rows {
+        w.bytes(&row.body);
+    }
+    w.array(spaces.len());
+    for space in &spaces {
+        w.bytes(space.as_bytes());
+    }
+    framing::write(&mut stream, &seal(&reply, w.as_bytes())).await?;
+    // The joiner closes when it has read; the connection is kept until then.
+    let _ = tokio::time::timeout(STEP, framing::read(&mut stream, 1)).await;
+    Ok(keys.id)
+}
+
+/// Opens and checks what the joiner proves; returns its keys and the key of the answer.
+fn open_proof(
+    code: &Code,
+    private: &Private,
+    info: &[u8],
+    proof: &[u8],
+    joiner: PeerKey,
+) -> Result<(DeviceKeys, Zeroizing<[u8; 32]>), PairingError> {
+    let mut r = Reader::new(proof);
+    r.array_of(2)?;
+    let encapped: [u8; 32] = r.array_bytes()?;
+    let sealed = r.bytes(MESSAGE)?;
+    r.end()?;
+    let id = code.id();
+    let bundle = PskBundle::new(&*code.secret, &id).map_err(|_| PairingError::Refused)?;
+    let encapped = Encapped::from_bytes(&encapped).map_err(|_| PairingError::Refused)?;
+    let mut context = hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+        &OpModeR::Psk(bundle),
+        private,
+        &encapped,
+        info,
+    )
+    .map_err(|_| PairingError::Refused)?;
+    let plain = context.open(sealed, b"").map_err(|_| PairingError::Refused)?;
+    let mut r = Reader::new(&plain);
+    r.array_of(5)?;
+    let keys = DeviceKeys {
+        id: DeviceId::from_bytes(r.array_bytes()?),
+        sign: r.array_bytes()?,
+        kem: r.array_bytes()?,
+        transport: PeerKey(r.array_bytes()?),
+    };
+    let signature: [u8; 64] = r.array_bytes()?;
+    r.end()?;
+    let mut signed = Writer::new();
+    write_keys(&mut signed, &keys);
+    if keys.transport != joiner || !verify(&keys.sign, &[info, signed.as_bytes()].concat(), &signature) {
+        return Err(PairingError::Refused);
+    }
+    let mut reply = Zeroizing::new([0u8; 32]);
+    context.export(b"allod/pair/reply/v1", &mut *reply).map_err(|_| PairingError::Refused)?;
+    Ok((keys, reply))
+}
+
+fn cipher(key: &[u8; 32]) -> chacha20poly1305::ChaCha20Poly1305 {
+    chacha20poly1305::KeyInit::new(key.into())
+}
+
+/// Seals the one message under a key that is used once.
+fn seal(key: &[u8; 32], plain: &[u8]) -> Vec<u8> {
+    use chacha20poly1305::aead::Aead;
+    cipher(key).encrypt(&[0u8; 12].into(), plain).expect("the answer is far below the cipher's limit")
+}
+
+fn open(key: &[u8; 32], sealed: &[u8]) -> Result<Vec<u8>, PairingError> {
+    use chacha20poly1305::aead::Aead;
+    cipher(key).decrypt(&[0u8; 12].into(), sealed).map_err(|_| PairingError::Refused)
+}
+
+/// What the joiner learns.
+pub struct Joined {
+    /// The frames of the account's control lane.
+    pub frames: Vec<Vec<u8>>,
+    pub spaces: Vec<SpaceId>,
+}
+
+/// Joins by a code: proves its secret and the new device's keys, returns what the inviter answers.
+/// The caller verifies the frames against `code.user`.
+pub async fn join(code: &Code, identity: &Identity, device: &DeviceSecret) -> Result<Joined, PairingError> {
+    if code.expires <= wall_clock() {
+        return Err(PairingError::Expired);
+    }
+    let swarm = SwarmHandle::start(identity, &[]).await.map_err(|error: StartError| {
+        PairingError::Failed(error.to_string())
+    })?;
+    let peer = libp2p_id(code.inviter).ok_or(PairingError::Malformed)?;
+    let addrs: Vec<Multiaddr> = code.addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
+    let joined = tokio::time::timeout(STEP * 2, async {
+        swarm.connect(peer, addrs).await.map_err(PairingError::Unreachable)?;
+        let stream = swarm.control().open_stream(peer, PAIR).await;
+        prove(stream.map_err(|error| PairingError::Unreachable(error.to_string()))?, code, identity, device).await
+    })
+    .await
+    .map_err(|_| PairingError::Unreachable("it does not answer in time".into()))??;
+    swarm.disconnect(peer).await;
+    Ok(joined)
+}
+
+async fn prove(
+    mut stream: libp2p::Stream,
+    code: &Code,
+    identity: &Identity,
+    device: &DeviceSecret,
+) -> Result<Joined, PairingError> {
+    let id = code.id();
+    let ours: [u8; 32] = rand::rng().random();
+    let mut w = Writer::new();
+    w.array(2).bytes(&id).bytes(&ours);
+    framing::write(&mut stream, w.as_bytes()).await?;
+    let answer = framing::read(&mut stream, MESSAGE).await?.ok_or(PairingError::Refused)?;
+    let mut r = Reader::new(&answer);
+    r.array_of(2)?;
+    let (theirs, public): ([u8; 32], [u8; 32]) = (r.array_bytes()?, r.array_bytes()?);
+    r.end()?;
+    let public = Public::from_bytes(&public).map_err(|_| PairingError::Refused)?;
+    let info = info(identity.peer(), code.inviter, (&ours, &theirs));
+    let (sealed, reply) = {
+        let bundle = PskBundle::new(&*code.secret, &id).map_err(|_| PairingError::Refused)?;
+        let (encapped, mut context) = hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeS::Psk(bundle),
+            &public,
+            &info,
+            &mut rand::rng(),
+        )
+        .map_err(|_| PairingError::Refused)?;
+        let keys = device.public(identity.peer());
+        let mut signed = Writer::new();
+        write_keys(&mut signed, &keys);
+        let signature = device.signer.sign(&[&info, signed.as_bytes()].concat());
+        let mut plain = Writer::new();
+        plain.array(5);
+        write_keys(&mut plain, &keys);
+        plain.bytes(&signature);
+        let ct = context.seal(plain.as_bytes(), b"").map_err(|_| PairingError::Refused)?;
+        let mut reply = Zeroizing::new([0u8; 32]);
+        context.export(b"allod/pair/reply/v1", &mut *reply).map_err(|_| PairingError::Refused)?;
+        let mut w = Writer::new();
+        w.array(2).bytes(&encapped.to_bytes()).bytes(&ct);
+        (w.into_bytes(), reply)
+    };
+    framing::write(&mut stream, &sealed).await?;
+    let answer = framing::read(&mut stream, ANSWER).await?.ok_or(PairingError::Refused)?;
+    let plain = open(&reply, &answer)?;
+    let mut r = Reader::new(&plain);
+    r.array_of(2)?;
+    let frames = (0..r.array(65_536)?).map(|_| r.bytes(ANSWER).map(<[u8]>::to_vec)).collect::<Result<_, _>>()?;
+    let spaces =
+        (0..r.array(65_536)?).map(|_| r.array_bytes().map(SpaceId::from_bytes)).collect::<Result<_, _>>()?;
+    r.end()?;
+    Ok(Joined { frames, spaces })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_as_they_are_shown_and_die_after_three_wrong_tries() {
+        let invites = Invites::default();
+        let user = UserId::from_bytes([1; 16]);
+        let code = invites.add(user, PeerKey([2; 32]), vec!["/ip4/127.0.0.1/tcp/1".into()]).unwrap();
+        let shown = code.encode();
+        let typed = format!(" {}-{}\n", &shown[..10].to_lowercase(), &shown[10..]);
+        let read = Code::parse(&typed).unwrap();
+        assert_eq!((read.user, read.inviter, read.id()), (user, code.inviter, code.id()));
+        for bad in ["", "x", "!!!!", &shown[1..], &shown[..shown.len() - 2]] {
+            assert!(Code::parse(bad).is_err(), "{bad}");
+        }
+        for _ in 0..TRIES {
+            assert!(invites.find(&code.id()).is_some());
+            invites.wrong(&code.id());
+        }
+        assert!(invites.find(&code.id()).is_none());
+        let again = invites.add(user, PeerKey([2; 32]), vec![]).unwrap();
+        assert!(invites.consume(&again.id()) && !invites.consume(&again.id()));
+    }
+}

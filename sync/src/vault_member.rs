@@ -1,0 +1,157 @@
+//! The vault as sync sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use policy_core::{PeerKey, SpaceId, UserId};
+use sync_core::{CommitId, Item, Lane, Reason, Scope, Tip, Tips};
+use tokio::sync::broadcast;
+use vault::Vault;
+use vault::admission::Admission;
+use vault::replicate::Refused;
+use vault_core::commit::digest_of;
+
+use crate::member::Member;
+use crate::store::{Moved, Rows, StoreError, Stored};
+
+impl From<vault::VaultError> for StoreError {
+    fn from(error: vault::VaultError) -> Self {
+        StoreError(error.to_string())
+    }
+}
+
+/// A vault whose log is synced.
+pub struct VaultMember {
+    vault: Vault,
+    feed: broadcast::Sender<Moved>,
+}
+
+impl VaultMember {
+    /// Must be called within a runtime: it passes the vault's news on until the vault is gone.
+    pub fn new(vault: Vault) -> Arc<Self> {
+        let (feed, _) = broadcast::channel(vault::feed::FEED);
+        let (mut news, sender) = (vault.feed(), feed.clone());
+        tokio::spawn(async move {
+            use broadcast::error::RecvError;
+            loop {
+                let moved = match news.recv().await {
+                    Ok(vault::feed::Moved::Log(scope)) => Moved::Log(from_vault(scope)),
+                    Ok(vault::feed::Moved::Sharing) | Err(RecvError::Lagged(_)) => Moved::Sharing,
+                    Ok(vault::feed::Moved::Control(_)) => continue,
+                    Err(RecvError::Closed) => return,
+                };
+                // Nobody listens yet: whoever comes looks at everything.
+                let _ = sender.send(moved);
+            }
+        });
+        Arc::new(VaultMember { vault, feed })
+    }
+}
+
+pub(crate) fn to_vault(scope: Scope) -> vault::log::Scope {
+    match scope {
+        Scope::Account(user) => vault::log::Scope::Account(user),
+        Scope::Space(space) => vault::log::Scope::Space(space),
+    }
+}
+
+pub(crate) fn from_vault(scope: vault::log::Scope) -> Scope {
+    match scope {
+        vault::log::Scope::Account(user) => Scope::Account(user),
+        vault::log::Scope::Space(space) => Scope::Space(space),
+    }
+}
+
+pub(crate) fn tips_of(admission: &Admission, scope: Scope) -> Tips {
+    let chains = admission.tips(to_vault(scope));
+    chains
+        .into_iter()
+        .map(|((lane, device), (seq, cid))| Tip { lane: Lane(lane.0), device, seq, commit: CommitId(digest_of(&cid)) })
+        .collect()
+}
+
+pub(crate) async fn rows_of(
+    admission: &Admission,
+    scope: Scope,
+    control: bool,
+    after: u64,
+    have: &Tips,
+    max_bytes: usize,
+) -> Result<Rows, StoreError> {
+    let have = |lane: vault_core::tags::LaneTag, device| have.seq(Lane(lane.0), device);
+    let found = admission.beyond(to_vault(scope), control, after, &have, max_bytes).await?;
+    let item = |row: vault::log::Row| Item {
+        position: row.position,
+        tip: Tip { lane: Lane(row.lane.0), device: row.device, seq: row.last, commit: CommitId(digest_of(&row.tip)) },
+        frame: Bytes::from(row.body),
+    };
+    Ok(Rows { items: found.rows.into_iter().map(item).collect(), position: found.position, end: found.end })
+}
+
+pub(crate) fn stored(taken: vault::replicate::Taken) -> Stored {
+    let tip = |tip: vault::replicate::Tip| Tip {
+        lane: Lane(tip.lane.0),
+        device: tip.device,
+        seq: tip.seq,
+        commit: CommitId(digest_of(&tip.cid)),
+    };
+    let mut fork = None;
+    let refused = taken.refused.map(|refused| match refused {
+        Refused::Gap => Reason::Gap,
+        Refused::Invalid(error) => {
+            tracing::warn!(%error, "a frame of a peer was refused");
+            Reason::Invalid
+        }
+        Refused::Forked(fork_of) => {
+            let (held, other) = *fork_of;
+            fork = Some((tip(held), CommitId(digest_of(&other))));
+            Reason::Forked
+        }
+    });
+    Stored { stored: taken.stored.into_iter().map(tip).collect(), refused, fork }
+}
+
+#[async_trait]
+impl Member for VaultMember {
+    async fn accounts(&self) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.vault.users())
+    }
+
+    async fn transports(&self, user: UserId) -> Result<Vec<PeerKey>, StoreError> {
+        Ok(self.vault.admission().transports(user))
+    }
+
+    async fn spaces(&self, user: UserId) -> Result<Vec<SpaceId>, StoreError> {
+        Ok(self.vault.space_ids(user))
+    }
+
+    async fn adopt(&self, owner: UserId, _space: SpaceId) -> Result<bool, StoreError> {
+        // Its genesis proves whose it is when its first frame arrives.
+        Ok(self.vault.users().contains(&owner))
+    }
+
+    async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {
+        Ok(Arc::new(tips_of(self.vault.admission(), scope)))
+    }
+
+    async fn rows(
+        &self,
+        scope: Scope,
+        control: bool,
+        after: u64,
+        have: &Tips,
+        max_bytes: usize,
+    ) -> Result<Rows, StoreError> {
+        rows_of(self.vault.admission(), scope, control, after, have, max_bytes).await
+    }
+
+    async fn ingest(&self, _from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
+        let frames = frames.into_iter().map(Vec::from).collect();
+        Ok(stored(self.vault.ingest(to_vault(scope), frames).await?))
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Moved> {
+        self.feed.subscribe()
+    }
+}

@@ -1,0 +1,131 @@
+//! What sync asks of a log: its tips, its rows, and to take frames in. Members and blind replicas
+//! answer alike.
+
+use cid::Cid;
+use policy_core::DeviceId;
+use sea_orm::DbErr;
+use vault_core::frame::FrameError;
+use vault_core::tags::LaneTag;
+
+use crate::admission::{Admission, Batch, head_of};
+use crate::log::{Chains, Row, Scope};
+
+/// How many rows are looked at per page of the log.
+const PAGE: u64 = 64;
+
+/// The end of a piece of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    pub lane: LaneTag,
+    pub device: DeviceId,
+    pub seq: u64,
+    pub cid: Cid,
+}
+
+/// Rows that a peer lacks.
+#[derive(Debug, Clone, Default)]
+pub struct Beyond {
+    pub rows: Vec<Row>,
+    /// The position of the last row looked at.
+    pub position: u64,
+    /// No row lies behind `position`.
+    pub end: bool,
+}
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// What comes before it is missing.
+    Gap,
+    /// It does not verify.
+    Invalid(FrameError),
+    /// The device signed another commit at a number that is held: the held end, and the other commit.
+    Forked(Box<(Tip, Cid)>),
+}
+
+/// What became of frames, in order.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The end of each frame that is on disk now; it may have been before.
+    pub stored: Vec<Tip>,
+    /// Why the frame after them is not.
+    pub refused: Option<Refused>,
+}
+
+impl Admission {
+    /// At most `max_bytes` of rows (one row, if that is larger) behind `after` that hold something
+    /// beyond `have`: of the control lane, or of all others.
+    pub async fn beyond(
+        &self,
+        scope: Scope,
+        control: bool,
+        after: u64,
+        have: &(dyn Fn(LaneTag, DeviceId) -> u64 + Sync),
+        max_bytes: usize,
+    ) -> Result<Beyond, DbErr> {
+        let mut found = Beyond { position: after, ..Beyond::default() };
+        let mut bytes = 0;
+        loop {
+            let rows = self.log().rows(scope, control, found.position, PAGE).await?;
+            let short = (rows.len() as u64) < PAGE;
+            for row in rows {
+                if (row.lane == LaneTag::CONTROL) == control && row.last > have(row.lane, row.device) {
+                    if bytes > 0 && bytes + row.body.len() > max_bytes {
+                        return Ok(found);
+                    }
+                    bytes += row.body.len();
+                    found.position = row.position;
+                    found.rows.push(row);
+                } else {
+                    found.position = row.position;
+                }
+            }
+            if short {
+                found.end = true;
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The ends of all chains of a scope that are on disk.
+    pub fn tips(&self, scope: Scope) -> Chains {
+        self.log().chains(scope)
+    }
+
+    /// Verifies frames one after the other, up to the first that is refused. The caller stores the
+    /// batch, and then says `stored` of what this returns.
+    pub fn take<'a>(&'a self, scope: Scope, frames: Vec<Vec<u8>>) -> (Batch<'a>, Taken) {
+        let mut batch = self.begin();
+        let mut taken = Taken::default();
+        for bytes in frames {
+            match self.take_one(&mut batch, scope, bytes) {
+                Ok(tip) => taken.stored.push(tip),
+                Err(refused) => {
+                    taken.refused = Some(refused);
+                    break;
+                }
+            }
+        }
+        (batch, taken)
+    }
+
+    fn take_one(&self, batch: &mut Batch<'_>, scope: Scope, bytes: Vec<u8>) -> Result<Tip, Refused> {
+        let (lane, device, end) = head_of(&bytes).map_err(Refused::Invalid)?;
+        let tip = Tip { lane, device, seq: end.0, cid: end.1 };
+        if let Some((seq, cid)) = batch.chain(scope, lane, device)
+            && seq >= tip.seq
+        {
+            if seq == tip.seq && cid != tip.cid {
+                return Err(Refused::Forked(Box::new((Tip { lane, device, seq, cid }, tip.cid))));
+            }
+            return Ok(tip);
+        }
+        match batch.admit(scope, bytes) {
+            Ok(_) => Ok(tip),
+            Err(FrameError::Gap { .. }) => Err(Refused::Gap),
+            // An unknown device may be one whose enrolment is on its way.
+            Err(FrameError::Device) => Err(Refused::Gap),
+            Err(error) => Err(Refused::Invalid(error)),
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! One open space: its keys, its definitions and its view.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use cid::Cid;
+use parking_lot::Mutex;
+use policy_core::{DocId, SpaceId, UserId};
+use vault_core::commit::Kind;
+use vault_core::control::{GrantRecord, PolicyEntry, decode_policy, decode_schema};
+use vault_core::document::Hlc;
+use vault_core::frame::{Frame, FrameError};
+use vault_core::schema::Schema;
+use vault_core::tags::LaneTag;
+use vault_core::{KeysError, OpenCommitError, SpaceKeys};
+use zeroize::Zeroizing;
+
+use crate::accounts::{Account, AccountsError};
+use crate::admission::Admission;
+use crate::define;
+use crate::log::{Row, Scope};
+use crate::view::{Reader, View, ViewError};
+
+/// How many rows are read from the log at a time.
+const PAGE: u64 = 64;
+/// At most this many read connections are kept open a space.
+const READERS: usize = 4;
+
+/// Why a space cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    /// Not here, or not of an account that this node holds a device of.
+    #[error("not found")]
+    NotFound,
+    #[error("the keys of the space are not here: {0}")]
+    Keys(#[from] KeysError),
+    #[error("the log failed: {0}")]
+    Log(#[from] sea_orm::DbErr),
+    #[error("position {position} of the log is damaged: {source}")]
+    Frame { position: u64, source: FrameError },
+    #[error("a control entry of the space is unreadable: {0}")]
+    Entry(&'static str),
+    #[error(transparent)]
+    View(#[from] ViewError),
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+}
+
+/// An open space. The view's write side is behind one lock, which the writer holds over a batch.
+pub struct Space {
+    pub id: SpaceId,
+    pub owner: UserId,
+    pub account: Account,
+    schema: ArcSwap<Schema>,
+    policy: ArcSwap<Policy>,
+    core: Arc<Mutex<Core>>,
+    /// The view holds applied changes that its readers cannot see yet.
+    dirty: AtomicBool,
+    path: PathBuf,
+    key: Zeroizing<[u8; 32]>,
+    readers: Mutex<Vec<Reader>>,
+    last_used: AtomicU64,
+}
+
+/// What a space's policy entries say.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    pub name: String,
+    pub personal: bool,
+    /// Live grants, oldest first.
+    pub grants: Vec<GrantRecord>,
+    pub revoked: Vec<policy_core::GrantId>,
+}
+
+impl Policy {
+    fn fold(&mut self, entry: PolicyEntry) {
+        match entry {
+            PolicyEntry::Space { name, personal } => (self.name, self.personal) = (name, personal),
+            PolicyEntry::Grant(record) => {
+                let id = record.grant.id;
+                if !self.revoked.contains(&id) && self.grants.iter().all(|other| other.grant.id != id) {
+                    self.grants.push(record);
+                }
+            }
+            PolicyEntry::Revoke(id) => {
+                self.grants.retain(|record| record.grant.id != id);
+                if !self.revoked.contains(&id) {
+                    self.revoked.push(id);
+                }
+            }
+        }
+    }
+}
+
+/// What the writer works with.
+pub struct Core {
+    pub keys: Arc<SpaceKeys>,
+    /// The ends of this device's chains.
+    pub chains: HashMap<LaneTag, (u64, Cid)>,
+    /// The largest reading that was applied here.
+    pub hlc: Hlc,
+    pub view: View,
+    /// Changes since the view's last commit.
+    pub uncommitted: usize,
+    /// A transaction is open in the view.
+    pub open: bool,
+}
+
+impl Core {
+    /// Begins a transaction in the view unless one is open.
+    pub fn begin(&mut self) -> Result<(), ViewError> {
+        if !self.open {
+            self.view.begin()?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Makes everything that was applied visible to readers.
+    pub fn commit(&mut self) -> Result<(), ViewError> {
+        if self.open {
+            self.view.commit()?;
+            (self.open, self.uncommitted) = (false, 0);
+        }
+        Ok(())
+    }
+
+    pub fn rollback(&mut self) -> Result<(), ViewError> {
+        if self.open {
+            self.view.rollback()?;
+            (self.open, self.uncommitted) = (false, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Space {
+    /// Opens a space that this node holds a device for. `dir`: where views lie.
+    pub async fn open(
+        admission: &Admission,
+        account: Account,
+        id: SpaceId,
+        dir: &Path,
+        key: Zeroizing<[u8; 32]>,
+    ) -> Result<Self, SpaceError> {
+        let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
+        let mut keys = SpaceKeys::open(&lane, &account.device)?;
+        let scope = Scope::Space(id);
+        let (mut schema, mut policy) = (Schema::default(), Policy::default());
+        let mut after = 0;
+        loop {
+            let rows = admission.log().rows(scope, true, after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.position;
+            for row in &rows {
+                let frame = decode(row)?;
+                fold_control(&keys, &frame, &mut schema, &mut policy)?;
+            }
+        }
+        for collection in &schema.collections {
+            keys.define(collection);
+        }
+        let path = dir.join(format!("{id}.view"));
+        let (view_path, view_key, view_schema) = (path.clone(), key.clone(), schema.clone());
+        let view = tokio::task::spawn_blocking(move || {
+            let mut view = View::open(&view_path, &view_key)?;
+            view.set_schema(&view_schema)?;
+            Ok::<_, ViewError>(view)
+        })
+        .await
+        .map_err(|_| SpaceError::Entry("opening the view was cut off"))??;
+        let chains = admission.log().chains(scope);
+        let own =
+            chains.into_iter().filter(|((_, device), _)| *device == account.device.id).map(|((lane, _), tip)| (lane, tip));
+        let core = Core { keys: Arc::new(keys), chains: own.collect(), hlc: Hlc::default(), view, uncommitted: 0, open: false };
+        let space = Space {
+            id,
+            owner: lane.owner,
+            account,
+            schema: ArcSwap::from_pointee(schema),
+            policy: ArcSwap::from_pointee(policy),
+            core: Arc::new(Mutex::new(core)),
+            dirty: AtomicBool::new(false),
+            path,
+            key,
+            readers: Mutex::new(Vec::new()),
+            last_used: AtomicU64::new(0),
+        };
+        space.core.lock().hlc = largest_hlc(admission, scope).await?;
+        space.catch_up(admission).await?;
+        Ok(space)
+    }
+
+    pub fn schema(&self) -> Arc<Schema> {
+        self.schema.load_full()
+    }
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+    pub fn core(&self) -> &Arc<Mutex<Core>> {
+        &self.core
+    }
+
+    /// Applies what the log holds behind the view's position.
+    pub async fn catch_up(&self, admission: &Admission) -> Result<(), SpaceError> {
+        let scope = Scope::Space(self.id);
+        loop {
+            let after = self.core.lock().view.position()?;
+            let rows = admission.log().rows(scope, false, after, PAGE).await?;
+            if rows.is_empty() {
+                break;
+            }
+            let core = Arc::clone(&self.core);
+            let user = self.owner;
+            tokio::task::spawn_blocking(move || apply_rows(&mut core.lock(), user, rows))
+                .await
+                .map_err(|_| SpaceError::Entry("applying the log was cut off"))??;
+        }
+        let mut core = self.core.lock();
+        core.commit()?;
+        self.dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes in a frame of the control lane that has just been stored.
+    pub fn apply_control(&self, frame: &Frame) -> Result<(), SpaceError> {
+        let mut core = self.core.lock();
+        let (mut schema, mut policy) = (Schema::clone(&self.schema.load()), Policy::clone(&self.policy.load()));
+        let before = schema.version;
+        fold_control(&core.keys, frame, &mut schema, &mut policy)?;
+        if schema.version != before {
+            for collection in &schema.collections {
+                Arc::make_mut(&mut core.keys).define(collection);
+            }
+            core.commit()?;
+            core.view.set_schema(&schema)?;
+            self.dirty.store(false, Ordering::Release);
+            self.schema.store(Arc::new(schema));
+            self.readers.lock().clear();
+        }
+        self.policy.store(Arc::new(policy));
+        for entry in &frame.entries {
+            core.hlc = core.hlc.max(entry.commit.hlc);
+            if entry.commit.device == self.account.device.id {
+                core.chains.insert(LaneTag::CONTROL, (entry.commit.seq, entry.cid));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the view has changes which the log holds on disk. Called with the core locked.
+    pub fn mark_dirty(&self) {
+        self.dirty.store(true, Ordering::Release);
+    }
+
+    /// Makes acknowledged changes visible, if there are any that are not.
+    pub fn settle(&self) -> Result<(), ViewError> {
+        if self.dirty.load(Ordering::Acquire) {
+            let mut core = self.core.lock();
+            if self.dirty.load(Ordering::Acquire) {
+                core.commit()?;
+                self.dirty.store(false, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `read` on a read connection that sees everything acknowledged so far.
+    pub fn with_reader<T>(&self, read: impl FnOnce(&Reader) -> T) -> Result<T, ViewError> {
+        self.settle()?;
+        let pooled = self.readers.lock().pop();
+        let reader = match pooled {
+            Some(reader) => reader,
+            None => Reader::open(&self.path, &self.key)?,
+        };
+        let answer = read(&reader);
+        let mut readers = self.readers.lock();
+        if readers.len() < READERS {
+            readers.push(reader);
+        }
+        Ok(answer)
+    }
+
+    pub fn touch(&self, now_seconds: u64) {
+        self.last_used.store(now_seconds, Ordering::Relaxed);
+    }
+    pub fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// Closes read connections, writes the view out and syncs it, so that it counts as clean.
+    pub fn close(&self) -> Result<(), ViewError> {
+        self.readers.lock().clear();
+        let mut core = self.core.lock();
+        core.commit()?;
+        self.dirty.store(false, Ordering::Release);
+        core.view.sync()
+    }
+}
+
+pub(crate) fn decode(row: &Row) -> Result<Frame, SpaceError> {
+    Frame::decode(&row.body).map_err(|source| SpaceError::Frame { position: row.position, source })
+}
+
+fn fold_control(keys: &SpaceKeys, frame: &Frame, schema: &mut Schema, policy: &mut Policy) -> Result<(), SpaceError> {
+    for entry in &frame.entries {
+        match entry.commit.kind {
+            Kind::Schema => {
+                let plain = keys.open_control(entry).map_err(|_| SpaceError::Entry("a schema entry does not open"))?;
+                let collections =
+                    decode_schema(&plain, entry.cid).map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
+                *schema = define::merge(schema, collections);
+            }
+            Kind::Policy => {
+                let plain = keys.open_control(entry).map_err(|_| SpaceError::Entry("a policy entry does not open"))?;
+                policy.fold(decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens and applies rows of the log to the view, in order. Each row is whole or not at all.
+pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Result<(), SpaceError> {
+    let mut roots: HashMap<Cid, (DocId, [u8; 16])> = HashMap::new();
+    core.begin()?;
+    for row in rows {
+        let frame = decode(&row)?;
+        if frame.lane != LaneTag::CONTROL {
+            for entry in &frame.entries {
+                let view = &core.view;
+                let mut lookup = Ok(());
+                let opened = core.keys.open_commit(entry, owner, |cid| {
+                    roots.get(cid).copied().or_else(|| match view.root(cid) {
+                        Ok(found) => found,
+                        Err(error) => {
+                            lookup = Err(error);
+                            None
+                        }
+                    })
+                });
+                lookup?;
+                let commit = match opened {
+                    Ok(commit) => commit,
+                    // Kept in the log; a definition that arrives later rebuilds the view.
+                    Err(OpenCommitError::UnknownLane) => continue,
+                    // One bad commit never blocks the others: it stays in the log and out of the view.
+                    Err(error) => {
+                        tracing::error!(position = row.position, cid = %entry.cid, %error, "a commit is left out");
+                        continue;
+                    }
+                };
+                if let Some(salt) = commit.salt {
+                    roots.insert(commit.cid, (commit.doc, salt));
+                }
+                core.hlc = core.hlc.max(commit.hlc);
+                core.view.apply(&commit)?;
+                core.uncommitted += 1;
+            }
+        }
+        core.view.set_position(row.position)?;
+    }
+    if core.uncommitted > 4_096 {
+        core.commit()?;
+    }
+    Ok(())
+}
+
+/// The largest clock reading in a scope: clocks grow along every chain, so the last row of each has it.
+async fn largest_hlc(admission: &Admission, scope: Scope) -> Result<Hlc, SpaceError> {
+    let mut largest = Hlc::default();
+    for row in admission.log().last_rows(scope).await? {
+        let frame = decode(&row)?;
+        largest = largest.max(frame.last().commit.hlc);
+    }
+    Ok(largest)
+}

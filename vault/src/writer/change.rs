@@ -1,0 +1,390 @@
+//! One request: what it asks, checked against masks and definitions, becomes sealed commits.
+
+use std::sync::Arc;
+
+use cid::Cid;
+use policy_core::{CollectionId, DocId, FieldId, Mask, Permits, Scalar, Timestamp, Verb, Write};
+use rand::rngs::ThreadRng;
+use rand::RngExt;
+use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
+use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
+use vault_core::codec::MAX_VALUE;
+use vault_core::document::{Author, Delta, Status};
+use vault_core::query::Filter;
+use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType, Schema};
+use vault_core::tags::{EpochId, LaneTag};
+use vault_core::value::Value;
+
+use super::WriteError;
+use super::scope::{entry_for, sees_all, set, unique_sets, value_of};
+use crate::space::{Core, Space};
+use crate::view::LoadedDocument;
+
+/// The answer (a JSON object by response name), the frames to store, and how many commits they hold.
+pub fn run(
+    space: &Space,
+    core: &mut Core,
+    control: Vec<EpochId>,
+    permits: &Permits<Write>,
+    request: &ChangeRequest,
+    now: Timestamp,
+) -> Result<(Vec<u8>, Vec<SealedFrame>, usize), WriteError> {
+    let schema = space.schema();
+    let mut rng = rand::rng();
+    let chains = std::mem::take(&mut core.chains);
+    let held = |lane: LaneTag| chains.get(&lane).copied();
+    let keys = Arc::clone(&core.keys);
+    let txn = TxnBuilder::new(&keys, space.account.device.id, space.account.user, control, &held, &mut rng);
+    let author = Author {
+        user: permits.caller().user,
+        app: permits.caller().app.map(|app| (app.client, app.grant)),
+    };
+    let mut work = Work { space, core, schema: &schema, permits, author, now, rng: rand::rng(), txn, count: 0 };
+    let answer = work.all(request);
+    let (count, txn) = (work.count, work.txn);
+    let result = answer.map(|answer| (answer, txn.finish(&space.account.device.signer), count));
+    core.chains = chains;
+    result
+}
+
+struct Work<'a> {
+    space: &'a Space,
+    core: &'a mut Core,
+    schema: &'a Schema,
+    permits: &'a Permits<Write>,
+    author: Author,
+    now: Timestamp,
+    rng: ThreadRng,
+    txn: TxnBuilder<'a>,
+    count: usize,
+}
+
+impl Work<'_> {
+    fn all(&mut self, request: &ChangeRequest) -> Result<Vec<u8>, WriteError> {
+        let mut json = vec![b'{'];
+        for (n, change) in request.changes.iter().enumerate() {
+            let collection = self.schema.collection(change.collection).ok_or(WriteError::Forbidden)?;
+            let mask = self.permits.mask(change.collection).ok_or(WriteError::Forbidden)?.clone();
+            let touched = match &change.action {
+                Action::Add(documents) => {
+                    let mut ids = Vec::with_capacity(documents.len());
+                    for document in documents {
+                        ids.push(self.add(collection, &mask, document)?);
+                    }
+                    ids
+                }
+                Action::Update { target, fields, expect_heads } => {
+                    let ids = self.select(collection.id, target, Verb::Update, false)?;
+                    self.update_all(collection, &mask, ids, fields, expect_heads.as_deref())?
+                }
+                Action::Upsert { filter, add, update } => {
+                    let ids = self.matching(collection.id, filter)?;
+                    if ids.is_empty() {
+                        vec![self.add(collection, &mask, add)?]
+                    } else {
+                        self.update_all(collection, &mask, ids, update, None)?
+                    }
+                }
+                Action::Delete { target } => {
+                    let ids = self.select(collection.id, target, Verb::Delete, false)?;
+                    self.mark_all(collection, ids, Status::Deleted)?
+                }
+                Action::Restore { target } => {
+                    let ids = self.select(collection.id, target, Verb::Delete, true)?;
+                    self.mark_all(collection, ids, Status::Undeleted)?
+                }
+            };
+            if n > 0 {
+                json.push(b',');
+            }
+            serde_json::to_writer(&mut json, &change.response).map_err(|_| WriteError::TooManyRows)?;
+            json.push(b':');
+            let list = self.core.view.answer(self.permits, collection.id, &touched, &change.items)?;
+            json.extend_from_slice(&list);
+        }
+        json.push(b'}');
+        Ok(json)
+    }
+
+    fn select(
+        &self,
+        collection: CollectionId,
+        target: &Target,
+        verb: Verb,
+        deleted: bool,
+    ) -> Result<Vec<DocId>, WriteError> {
+        let ids = target.doc_ids.as_deref();
+        Ok(self.core.view.select_ids(self.permits, collection, ids, target.filter.as_ref(), verb, deleted)?)
+    }
+
+    fn matching(&self, collection: CollectionId, filter: &Filter) -> Result<Vec<DocId>, WriteError> {
+        Ok(self.core.view.select_ids(
+            self.permits,
+            collection,
+            None,
+            Some(filter),
+            Verb::Update,
+            false,
+        )?)
+    }
+
+    fn tick(&mut self) -> vault_core::document::Hlc {
+        self.core.hlc = self.core.hlc.tick(self.now);
+        self.core.hlc
+    }
+
+    fn add(&mut self, collection: &Collection, mask: &Mask, new: &NewDocument) -> Result<DocId, WriteError> {
+        let named: Vec<FieldId> = new.fields.iter().map(|(id, _)| *id).collect();
+        let (entry, values) = entry_for(mask, Verb::Create, &named, None, |entry| {
+            let mut values = new.fields.clone();
+            for field in collection.fields.iter().filter(|field| field.is_stored()) {
+                if value_of(&values, field.id).is_none() {
+                    let demanded = entry.predicate.equal_to(field.id).filter(|_| !entry.holds(field.id));
+                    if let Some(scalar) = demanded {
+                        values.push((field.id, Value::Scalar(scalar.clone())));
+                    } else if let Some(default) = &field.default {
+                        values.push((field.id, default.clone()));
+                    }
+                }
+            }
+            values
+        })?;
+        for field in collection.fields.iter().filter(|field| field.not_null()) {
+            if value_of(&values, field.id).is_none_or(Value::is_null) {
+                return Err(WriteError::NotNull { field: entry.holds(field.id).then(|| field.name.clone()) });
+            }
+        }
+        self.check_values(collection, &values)?;
+        self.check_unique(collection, mask, &values, &named, None)?;
+        let hlc = self.tick();
+        let doc = match new.doc_id {
+            None => hlc.document_id(self.rng.random()),
+            Some(id) => {
+                let free = self.permits.caller().app.is_none() || mask_is_whole(mask);
+                if !free {
+                    return Err(WriteError::Forbidden);
+                }
+                if self.core.view.load(collection.id, id)?.is_some() {
+                    return Err(WriteError::NotUnique { field: "_docID".into() });
+                }
+                id
+            }
+        };
+        let mut deltas = Vec::with_capacity(values.len());
+        for (id, value) in values {
+            let Some(field) = collection.field(id) else { continue };
+            if !value.is_null() {
+                deltas.push((id, delta(field, value, None, self.space.account.device.id)?));
+            }
+        }
+        let draft = DocumentDraft {
+            collection: collection.id,
+            doc,
+            root: None,
+            parents: Vec::new(),
+            height: 0,
+            hlc,
+            author: self.author,
+            status: None,
+            deltas,
+        };
+        self.push(collection, draft)?;
+        Ok(doc)
+    }
+
+    fn update_all(
+        &mut self,
+        collection: &Collection,
+        mask: &Mask,
+        ids: Vec<DocId>,
+        fields: &[(FieldId, Value)],
+        expect_heads: Option<&[Cid]>,
+    ) -> Result<Vec<DocId>, WriteError> {
+        self.check_values(collection, fields)?;
+        let named: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
+        for doc in &ids {
+            let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
+            if let Some(expected) = expect_heads {
+                let mut expected = expected.to_vec();
+                expected.sort();
+                if expected != loaded.state.heads {
+                    return Err(WriteError::Conflict);
+                }
+            }
+            let (entry, after) = entry_for(mask, Verb::Update, &named, Some(&loaded.values), |_| {
+                let mut after = loaded.values.clone();
+                for (id, value) in fields {
+                    // A counter's step does not tell its sum; a predicate over counters sees the old one.
+                    if collection.field(*id).is_some_and(|field| field.merge == Merge::Lww) {
+                        set(&mut after, *id, value.clone());
+                    }
+                }
+                after
+            })?;
+            for (id, value) in fields {
+                let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
+                if value.is_null() && field.not_null() {
+                    return Err(WriteError::NotNull { field: entry.holds(*id).then(|| field.name.clone()) });
+                }
+            }
+            self.check_unique(collection, mask, &after, &named, Some(*doc))?;
+            let mut deltas = Vec::with_capacity(fields.len());
+            for (id, value) in fields {
+                let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
+                deltas.push((*id, delta(field, value.clone(), Some(&loaded), self.space.account.device.id)?));
+            }
+            let draft = self.successor(collection.id, *doc, &loaded, None, deltas);
+            self.push(collection, draft)?;
+        }
+        Ok(ids)
+    }
+
+    fn mark_all(&mut self, collection: &Collection, ids: Vec<DocId>, status: Status) -> Result<Vec<DocId>, WriteError> {
+        for doc in &ids {
+            let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
+            let draft = self.successor(collection.id, *doc, &loaded, Some(status), Vec::new());
+            self.push(collection, draft)?;
+        }
+        Ok(ids)
+    }
+
+    fn successor(
+        &mut self,
+        collection: CollectionId,
+        doc: DocId,
+        loaded: &LoadedDocument,
+        status: Option<Status>,
+        deltas: Vec<(FieldId, Delta)>,
+    ) -> DocumentDraft {
+        let hlc = self.tick();
+        DocumentDraft {
+            collection,
+            doc,
+            root: loaded.state.root,
+            parents: loaded.state.heads.clone(),
+            height: loaded.state.height,
+            hlc,
+            author: self.author,
+            status,
+            deltas,
+        }
+    }
+
+    fn push(&mut self, collection: &Collection, draft: DocumentDraft) -> Result<(), WriteError> {
+        let commit = self.txn.push(draft, &mut self.rng).map_err(|error| match error {
+            SealError::ValueTooLarge(id) => WriteError::ValueTooLarge { field: name_of(collection, id) },
+            SealError::TooManyRows => WriteError::TooManyRows,
+            SealError::Unknown => WriteError::Forbidden,
+        })?;
+        self.core.view.apply(&commit)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    fn check_values(&self, collection: &Collection, values: &[(FieldId, Value)]) -> Result<(), WriteError> {
+        for (id, value) in values {
+            let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
+            let length = match value {
+                Value::Scalar(Scalar::String(text)) => text.len(),
+                Value::Scalar(Scalar::Blob(bytes)) => bytes.len(),
+                Value::Scalar(_) => 8,
+                Value::List(elements) => {
+                    if field.size.is_some_and(|size| size as usize != elements.len()) {
+                        let reason = "the list does not have the length that its definition demands";
+                        return Err(WriteError::InvalidInput { field: field.name.clone(), reason });
+                    }
+                    let size = |element: &Scalar| match element {
+                        Scalar::String(text) => text.len(),
+                        Scalar::Blob(bytes) => bytes.len(),
+                        _ => 8,
+                    };
+                    elements.iter().map(|element| size(element) + 4).sum()
+                }
+                Value::Json(json) => json.to_string().len(),
+            };
+            if length > MAX_VALUE {
+                return Err(WriteError::ValueTooLarge { field: field.name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses before any look-up whoever could learn from it what others hold.
+    fn check_unique(
+        &self,
+        collection: &Collection,
+        mask: &Mask,
+        values: &[(FieldId, Value)],
+        named: &[FieldId],
+        except: Option<DocId>,
+    ) -> Result<(), WriteError> {
+        for fields in unique_sets(collection) {
+            if except.is_some() && !fields.iter().any(|field| named.contains(field)) {
+                continue;
+            }
+            let key: Vec<(FieldId, Value)> = fields
+                .iter()
+                .map(|field| (*field, value_of(values, *field).cloned().unwrap_or(Value::NULL)))
+                .collect();
+            if key.iter().any(|(_, value)| value.is_null()) {
+                continue;
+            }
+            if !sees_all(mask, &fields) {
+                return Err(WriteError::Forbidden);
+            }
+            if self.core.view.find_equal(collection.id, &key, except)? {
+                let names: Vec<_> = fields.iter().map(|field| name_of(collection, *field)).collect();
+                return Err(WriteError::NotUnique { field: names.join(", ") });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name_of(collection: &Collection, id: FieldId) -> String {
+    collection.field(id).map(|field| field.name.clone()).unwrap_or_default()
+}
+
+/// Only a caller with unrestricted scope may choose a document's id: others could probe for ids.
+fn mask_is_whole(mask: &Mask) -> bool {
+    mask.entries_with(Verb::Create).any(|entry| entry.predicate.is_everything())
+        && mask.entries_with(Verb::Search).any(|entry| entry.predicate.is_everything())
+}
+
+/// The delta of a value: a register is set, a counter moves by the step that is given.
+fn delta(
+    field: &Field,
+    value: Value,
+    loaded: Option<&LoadedDocument>,
+    device: policy_core::DeviceId,
+) -> Result<Delta, WriteError> {
+    if field.merge == Merge::Lww {
+        return Ok(Delta::Set(value));
+    }
+    let invalid = |reason| WriteError::InvalidInput { field: field.name.clone(), reason };
+    let grows = field.merge == Merge::PCounter;
+    let float = matches!(field.kind, FieldType::Scalar { of: ScalarType::Float32 | ScalarType::Float64, .. });
+    match value {
+        Value::Scalar(Scalar::Int(step)) if !float => {
+            if grows && step < 0 {
+                return Err(invalid("this counter only grows"));
+            }
+            let (plus, minus) = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or((0, 0), |state| state.int_totals(device));
+            let step = i128::from(step);
+            Ok(Delta::IntCounter { plus: plus + step.max(0), minus: minus + (-step).max(0) })
+        }
+        Value::Scalar(Scalar::Int(_) | Scalar::Float(_)) => {
+            let step = match value {
+                Value::Scalar(Scalar::Float(step)) => step,
+                Value::Scalar(Scalar::Int(step)) => step as f64,
+                _ => return Err(invalid("a counter moves by a number")),
+            };
+            if !step.is_finite() || (grows && step < 0.0) {
+                return Err(invalid("this counter does not take that step"));
+            }
+            let total = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, |state| state.float_total(device)) + step;
+            if total.is_finite() { Ok(Delta::FloatCounter { total }) } else { Err(invalid("the counter is full")) }
+        }
+        _ => Err(invalid("a counter moves by a number, not by null")),
+    }
+}

@@ -1,0 +1,244 @@
+//! The one writer of the log: requests of all spaces, in batches.
+//!
+//! A batch is what queued up while the batch before was synced. Each request is validated against the
+//! view as the writer sees it (so with the requests before it), sealed, and applied in the space's
+//! open view transaction; then one log transaction, one fsync, and the answers. A view never commits
+//! what the log does not hold.
+
+mod change;
+mod error;
+mod scope;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use parking_lot::lock_api::ArcMutexGuard;
+use policy_core::{GateSeal, Permits, Timestamp, Write};
+use tokio::sync::{Mutex, broadcast, oneshot};
+use vault_core::change::ChangeRequest;
+
+pub use error::WriteError;
+
+use crate::admission::Admission;
+use crate::feed::Moved;
+use crate::log::{NewRow, Scope};
+use crate::space::{Core, Space};
+
+/// Requests that wait at most.
+const QUEUE: usize = 1_024;
+/// A batch is cut at so many requests, or so many commits.
+const BATCH_REQUESTS: usize = 256;
+const BATCH_COMMITS: usize = 1_000;
+/// A view is committed after so many changes, or after this long.
+const VIEW_COMMITS: usize = 1_000;
+const VIEW_AGE: Duration = Duration::from_millis(20);
+
+type Guard = ArcMutexGuard<parking_lot::RawMutex, Core>;
+
+/// A clock: injected, so that tests can turn it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+struct Job {
+    space: Arc<Space>,
+    permits: Permits<Write>,
+    request: ChangeRequest,
+    reply: oneshot::Sender<Result<Vec<u8>, WriteError>>,
+}
+
+/// The way to the writer's thread. Dropped, the thread ends after what is queued.
+pub struct Writer {
+    queue: Sender<Job>,
+    failed: Arc<AtomicBool>,
+}
+
+/// What the writer's thread works with.
+pub struct Parts {
+    pub admission: Arc<Admission>,
+    /// Whoever appends to the log holds this.
+    pub turn: Arc<Mutex<()>>,
+    pub seal: GateSeal,
+    pub clock: Clock,
+    pub feed: broadcast::Sender<Moved>,
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl Writer {
+    pub fn start(parts: Parts) -> std::io::Result<Self> {
+        let (queue, jobs) = bounded(QUEUE);
+        let failed = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&failed);
+        std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs, &stop))?;
+        Ok(Writer { queue, failed })
+    }
+
+    /// Whether the log has failed: nothing is written until the node is started again.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Answers after the change is on disk.
+    pub async fn write(
+        &self,
+        space: Arc<Space>,
+        permits: Permits<Write>,
+        request: ChangeRequest,
+    ) -> Result<Vec<u8>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Job { space, permits, request, reply }).map_err(|error| match error {
+            TrySendError::Full(_) => WriteError::Busy,
+            TrySendError::Disconnected(_) => WriteError::Stopped,
+        })?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+}
+
+fn run(parts: &Parts, jobs: &Receiver<Job>, failed: &AtomicBool) {
+    // Spaces whose view has an open transaction, and since when.
+    let mut open: Vec<(Arc<Space>, Instant)> = Vec::new();
+    loop {
+        let first = if open.is_empty() {
+            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            jobs.recv_timeout(VIEW_AGE)
+        };
+        let first = match first {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        if let Some(first) = first {
+            let turn = parts.turn.blocking_lock();
+            batch(parts, first, jobs, failed, &mut open);
+            drop(turn);
+        }
+        open.retain(|(space, since)| {
+            if since.elapsed() < VIEW_AGE {
+                return true;
+            }
+            if let Err(error) = space.settle() {
+                tracing::error!(space = %space.id, %error, "the view could not be committed");
+            }
+            false
+        });
+    }
+}
+
+fn batch(
+    parts: &Parts,
+    first: Job,
+    jobs: &Receiver<Job>,
+    failed: &AtomicBool,
+    open: &mut Vec<(Arc<Space>, Instant)>,
+) {
+    let mut spaces: Vec<(Arc<Space>, Guard)> = Vec::new();
+    let mut rows: Vec<NewRow> = Vec::new();
+    let mut answers = Vec::new();
+    let (mut next, mut requests, mut commits) = (Some(first), 0, 0);
+    while let Some(job) = next {
+        requests += 1;
+        if failed.load(Ordering::Acquire) {
+            let _ = job.reply.send(Err(WriteError::Stopped));
+        } else {
+            let at = match spaces.iter().position(|(space, _)| space.id == job.space.id) {
+                Some(at) => at,
+                None => {
+                    let guard = parking_lot::Mutex::lock_arc(job.space.core());
+                    spaces.push((Arc::clone(&job.space), guard));
+                    spaces.len() - 1
+                }
+            };
+            let (space, core) = &mut spaces[at];
+            match request(parts, space, core, &job) {
+                Ok((answer, built)) => {
+                    commits += built.iter().map(|row| (row.last - row.first + 1) as usize).sum::<usize>();
+                    rows.extend(built);
+                    answers.push((job.reply, answer));
+                }
+                Err(error) => {
+                    let _ = job.reply.send(Err(error));
+                }
+            }
+        }
+        next = if requests < BATCH_REQUESTS && commits < BATCH_COMMITS { jobs.try_recv().ok() } else { None };
+    }
+    if !rows.is_empty() {
+        let scopes: Vec<Scope> = rows.iter().map(|row| row.scope).collect();
+        match parts.runtime.block_on(parts.admission.log().append(rows)) {
+            Ok(positions) => {
+                for (space, core) in &mut spaces {
+                    let scope = Scope::Space(space.id);
+                    let last = scopes.iter().zip(&positions).filter(|(s, _)| **s == scope).map(|(_, p)| *p).max();
+                    let Some(last) = last else { continue };
+                    let done = core.view.set_position(last).and_then(|()| {
+                        if core.uncommitted >= VIEW_COMMITS { core.commit() } else { Ok(()) }
+                    });
+                    if let Err(error) = done {
+                        // The log holds the change; a view is a cache, and the next open catches up.
+                        tracing::error!(space = %space.id, %error, "the view could not follow the log");
+                    }
+                    if core.open {
+                        space.mark_dirty();
+                        if !open.iter().any(|(other, _)| other.id == space.id) {
+                            open.push((Arc::clone(space), Instant::now()));
+                        }
+                    }
+                }
+                drop(spaces);
+                for (reply, answer) in answers {
+                    let _ = reply.send(Ok(answer));
+                }
+                let mut told = scopes;
+                told.sort();
+                told.dedup();
+                for scope in told {
+                    let _ = parts.feed.send(Moved::Log(scope));
+                }
+            }
+            Err(error) => {
+                // What was sent to the disk may or may not be there, and a later fsync would not tell:
+                // nothing more is written until a start has read the log again.
+                tracing::error!(%error, "the log could not be written; the node stops writing");
+                failed.store(true, Ordering::Release);
+                for (space, core) in &mut spaces {
+                    if let Err(error) = core.rollback() {
+                        tracing::error!(space = %space.id, %error, "the view could not be rolled back");
+                    }
+                }
+                for (reply, _) in answers {
+                    let _ = reply.send(Err(WriteError::Log));
+                }
+            }
+        }
+    }
+}
+
+/// One request, whole or not at all.
+fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(Vec<u8>, Vec<NewRow>), WriteError> {
+    let now = (parts.clock)();
+    parts.seal.admits(&job.permits, now).map_err(WriteError::Permit)?;
+    if job.permits.space() != space.id {
+        return Err(WriteError::Permit(policy_core::SealRefusal::ForeignGate));
+    }
+    core.begin()?;
+    core.view.savepoint()?;
+    let control = parts.admission.space(space.id).map(|lane| lane.heads.seen()).unwrap_or_default();
+    let hlc = core.hlc;
+    match change::run(space, core, control, &job.permits, &job.request, now) {
+        Ok((answer, frames, count)) => {
+            core.view.release()?;
+            core.uncommitted += count;
+            for frame in &frames {
+                core.chains.insert(frame.lane, (frame.tip.seq, frame.tip.cid));
+            }
+            let rows = frames.into_iter().map(|frame| NewRow::built(Scope::Space(space.id), frame)).collect();
+            Ok((answer, rows))
+        }
+        Err(error) => {
+            core.hlc = hlc;
+            core.view.rollback_to()?;
+            Err(error)
+        }
+    }
+}
