@@ -1,7 +1,7 @@
 //! One open space: its keys, its definitions and its view.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -59,8 +59,6 @@ pub struct Space {
     core: Arc<Mutex<Core>>,
     /// The view holds applied changes that its readers cannot see yet.
     dirty: AtomicBool,
-    path: PathBuf,
-    key: Zeroizing<[u8; 32]>,
     readers: Mutex<Vec<Reader>>,
     last_used: AtomicU64,
 }
@@ -163,10 +161,16 @@ impl Space {
         for collection in &schema.collections {
             keys.define(collection);
         }
-        let path = dir.join(format!("{id}.view"));
-        let (view_path, view_key, view_schema) = (path.clone(), key.clone(), schema.clone());
+        let (view_path, view_schema) = (dir.join(format!("{id}.view")), schema.clone());
         let view = tokio::task::spawn_blocking(move || {
-            let mut view = View::open(&view_path, &view_key)?;
+            let mut view = View::open(&view_path, &key)?;
+            if view.schema().version != view_schema.version && view.position()? > 0 {
+                // Commits of what was not defined then were left out: the log is read from its beginning,
+                // and what is in changes nothing.
+                view.begin()?;
+                view.set_position(0)?;
+                view.commit()?;
+            }
             view.set_schema(&view_schema)?;
             Ok::<_, ViewError>(view)
         })
@@ -184,8 +188,6 @@ impl Space {
             policy: ArcSwap::from_pointee(policy),
             core: Arc::new(Mutex::new(core)),
             dirty: AtomicBool::new(false),
-            path,
-            key,
             readers: Mutex::new(Vec::new()),
             last_used: AtomicU64::new(0),
         };
@@ -274,11 +276,11 @@ impl Space {
         let pooled = self.readers.lock().pop();
         let reader = match pooled {
             Some(reader) => reader,
-            None => Reader::open(&self.path, &self.key)?,
+            None => self.core.lock().view.reader()?,
         };
         let answer = read(&reader);
         let mut readers = self.readers.lock();
-        if readers.len() < READERS {
+        if readers.len() < READERS && reader.is_idle() {
             readers.push(reader);
         }
         Ok(answer)

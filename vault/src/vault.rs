@@ -27,7 +27,7 @@ use crate::keyring::NodeKey;
 use crate::log::{Log, Scope};
 use crate::replicate::Taken;
 use crate::space::{Policy, Space, SpaceError};
-use crate::view::{ReadError, ViewError};
+use crate::view::{Limits, ReadError, ViewError};
 use crate::writer::{Clock, Parts, WriteError, Writer};
 
 /// What a vault is opened with.
@@ -352,7 +352,9 @@ impl Vault {
         let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
         let run = move || {
             let schema = space.schema();
-            space.with_reader(|reader| reader.read(&permits, &schema, &query, || seal.admits(&permits, clock())))
+            space.with_reader(|reader| {
+                reader.read(&permits, &schema, &query, &Limits::default(), || seal.admits(&permits, clock()))
+            })
         };
         tokio::task::spawn_blocking(run).await.map_err(|_| ReadError::Unsupported("the read was cut off"))??
     }

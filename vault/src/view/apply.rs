@@ -62,6 +62,10 @@ impl View {
         &self.schema
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.database.connection
     }

@@ -22,6 +22,7 @@ mod predicate;
 mod read;
 mod run;
 mod tables;
+mod upkeep;
 #[cfg(test)]
 mod tests;
 

@@ -38,6 +38,10 @@ pub(super) fn position(connection: &Connection) -> Result<u64, ViewError> {
 }
 
 impl Reader {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.database.connection
+    }
+
     /// Up to where the log has been applied, as of what is committed now.
     pub fn position(&self) -> Result<u64, ViewError> {
         position(&self.database.connection)

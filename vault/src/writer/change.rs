@@ -99,7 +99,7 @@ impl Work<'_> {
             }
             serde_json::to_writer(&mut json, &change.response).map_err(|_| WriteError::TooManyRows)?;
             json.push(b':');
-            let list = self.core.view.answer(self.permits, collection.id, &touched, &change.items)?;
+            let list = self.core.view.answer(self.permits, self.schema, collection.id, &touched, &change.items)?;
             json.extend_from_slice(&list);
         }
         json.push(b'}');
