@@ -207,7 +207,7 @@ impl Work<'_> {
             if let Some(expected) = expect_heads {
                 let mut expected = expected.to_vec();
                 expected.sort();
-                if expected != loaded.state.heads {
+                if expected != self.core.view.visible_heads(self.permits, collection.id, *doc)? {
                     return Err(WriteError::Conflict);
                 }
             }

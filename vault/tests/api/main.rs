@@ -1,0 +1,6 @@
+//! The vault from outside: what it keeps, what it answers, what it refuses.
+
+mod log;
+mod node;
+mod replicas;
+mod writes;

@@ -1,0 +1,179 @@
+//! A vault in a directory of its own, and a gate whose engine says yes to whoever owns the space.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use policy_core::{
+    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId, Permits,
+    Permissionship, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
+};
+use vault::keyring::NodeKey;
+use vault::{CreatedAccount, Options, Vault};
+use vault_core::change::{Action, Change, ChangeRequest, NewDocument, Target};
+use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
+use vault_core::schema::{Merge, NewCollection, NewField, NewFieldType, ScalarType, Schema};
+use vault_core::value::Value;
+
+/// Says yes to everything: what policy refuses is tested where policy is.
+#[derive(Default)]
+struct Yes(Arc<EpochClock>);
+
+#[async_trait]
+impl Engine for Yes {
+    fn clock(&self) -> &Arc<EpochClock> {
+        &self.0
+    }
+    async fn check(&self, checks: &[Check], _: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+        Ok(checks.iter().map(|_| Decision { permissionship: Permissionship::Yes, valid_until: None }).collect())
+    }
+    async fn grant(&self, _: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
+        Ok(None)
+    }
+}
+
+pub struct Node {
+    pub dir: tempfile::TempDir,
+    pub gate: Gate,
+    pub clock: Arc<EpochClock>,
+    pub time: Arc<AtomicI64>,
+    pub vault: Vault,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own gate")]
+pub fn gate(id: u64) -> (Gate, Arc<EpochClock>) {
+    let engine = Yes::default();
+    let clock = Arc::clone(&engine.0);
+    (Gate::new(id, Arc::new(engine)), clock)
+}
+
+async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vault {
+    let key = NodeKey::load(dir).unwrap();
+    let node = vault::database::open_node(dir, &key).await.unwrap();
+    let time = Arc::clone(time);
+    let clock = Arc::new(move || Timestamp(time.fetch_add(1_000, Ordering::SeqCst)));
+    Vault::open(Options { dir: dir.to_owned(), key, node, seal: gate.seal(), clock }).await.unwrap()
+}
+
+impl Node {
+    pub async fn new() -> Node {
+        let dir = tempfile::tempdir().unwrap();
+        NodeKey::create(dir.path()).unwrap();
+        let (gate, clock) = gate(1);
+        let time = Arc::new(AtomicI64::new(1_700_000_000_000_000));
+        let vault = open(dir.path(), &gate, &time).await;
+        Node { dir, gate, clock, time, vault }
+    }
+
+    /// Closes and opens again; `clean`: the way a stop does.
+    pub async fn restart(mut self, clean: bool) -> Node {
+        if clean {
+            self.vault.shutdown().await.unwrap();
+        }
+        self.vault = open(self.dir.path(), &self.gate, &self.time).await;
+        self
+    }
+
+    fn caller(user: UserId) -> Caller {
+        Caller { user, app: None, device: None }
+    }
+
+    async fn resources(&self, space: SpaceId) -> (Arc<Schema>, Resources) {
+        let schema = self.vault.schema(space).await.unwrap();
+        let collections = schema
+            .collections
+            .iter()
+            .map(|c| CollectionResource { id: c.id, fields: c.fields.iter().map(|f| f.id).collect() })
+            .collect();
+        (Arc::clone(&schema), Resources { space, schema: schema.version, collections })
+    }
+
+    pub async fn write_permits(&self, user: UserId, space: SpaceId) -> Permits<Write> {
+        let (_, resources) = self.resources(space).await;
+        self.gate.write(&Self::caller(user), &resources, Timestamp(0)).await.unwrap()
+    }
+
+    pub async fn read_permits(&self, user: UserId, space: SpaceId) -> Permits<Read> {
+        let (_, resources) = self.resources(space).await;
+        self.gate.read(&Self::caller(user), &resources, Timestamp(0)).await.unwrap()
+    }
+
+    /// An account with a collection `Note { text: String, size: Int }` in its own space.
+    pub async fn account(&self) -> CreatedAccount {
+        let account = self.vault.create_account().await.unwrap();
+        let permits = self.write_permits(account.user, account.space).await;
+        self.vault.define(&permits, &[note()]).await.unwrap();
+        account
+    }
+
+    /// Adds notes in one request.
+    pub async fn add(&self, user: UserId, space: SpaceId, texts: &[&str]) -> Result<Vec<u8>, vault::WriteError> {
+        let schema = self.vault.schema(space).await.unwrap();
+        let notes = schema.collection_named("Note").unwrap();
+        let (text, size) = (notes.fields[0].id, notes.fields[1].id);
+        let document = |t: &&str| NewDocument {
+            doc_id: None,
+            fields: vec![
+                (text, Value::Scalar(Scalar::String((*t).to_owned()))),
+                (size, Value::Scalar(Scalar::Int(t.len() as i64))),
+            ],
+        };
+        let change = Change {
+            response: "add".into(),
+            collection: notes.id,
+            action: Action::Add(texts.iter().map(document).collect()),
+            items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
+        };
+        let permits = self.write_permits(user, space).await;
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await
+    }
+
+    /// Sets the text of every note.
+    pub async fn set_all(&self, user: UserId, space: SpaceId, to: &str) -> Result<Vec<u8>, vault::WriteError> {
+        let schema = self.vault.schema(space).await.unwrap();
+        let notes = schema.collection_named("Note").unwrap();
+        let text = notes.fields[0].id;
+        let change = Change {
+            response: "set".into(),
+            collection: notes.id,
+            action: Action::Update {
+                target: Target::default(),
+                fields: vec![(text, Value::Scalar(Scalar::String(to.to_owned())))],
+                expect_heads: None,
+            },
+            items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
+        };
+        let permits = self.write_permits(user, space).await;
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await
+    }
+
+    /// All notes as `{"n":[{"t":…}…]}`.
+    pub async fn texts(&self, user: UserId, space: SpaceId) -> String {
+        let permits = self.read_permits(user, space).await;
+        let query = self.query(space).await;
+        String::from_utf8(self.vault.read(permits, query).await.unwrap()).unwrap()
+    }
+
+    pub async fn query(&self, space: SpaceId) -> Query {
+        let schema = self.vault.schema(space).await.unwrap();
+        let notes = schema.collection_named("Note").unwrap();
+        let items = vec![Item { response: "t".into(), kind: ItemKind::Field(notes.fields[0].id) }];
+        let select = Select { collection: notes.id, args: SelectArgs::default(), items };
+        Query { roots: vec![Root { response: "n".into(), kind: RootKind::Select(select) }] }
+    }
+}
+
+pub fn note() -> NewCollection {
+    let field = |name: &str, of| NewField {
+        name: name.into(),
+        kind: NewFieldType::Scalar { of, not_null: false },
+        merge: Merge::Lww,
+        default: None,
+        size: None,
+    };
+    NewCollection {
+        name: "Note".into(),
+        fields: vec![field("text", ScalarType::String), field("size", ScalarType::Int)],
+        indexes: vec![],
+    }
+}

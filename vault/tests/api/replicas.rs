@@ -1,0 +1,77 @@
+//! Two devices of one account: frames go from log to log, and both fold to the same.
+
+use policy_core::{PeerKey, SpaceId, UserId};
+use rand::SeedableRng;
+use vault::Vault;
+use vault::log::Scope;
+use vault_core::identity::DeviceSecret;
+use vault_core::tags::LaneTag;
+
+use crate::node::Node;
+
+/// Carries what `to` lacks of a scope: the control lane first, then the rest.
+async fn carry(from: &Vault, to: &Vault, scope: Scope) {
+    for control in [true, false] {
+        let have = to.admission().tips(scope);
+        let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
+        let rows = from.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
+        let taken = to.ingest(scope, rows.into_iter().map(|row| row.body).collect()).await.unwrap();
+        assert_eq!(taken.refused, None);
+    }
+}
+
+async fn meet(a: &Vault, b: &Vault, user: UserId, space: SpaceId) {
+    for _ in 0..2 {
+        for scope in [Scope::Account(user), Scope::Space(space)] {
+            carry(a, b, scope).await;
+            carry(b, a, scope).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_edit_apart_and_converge() {
+    let (home, laptop) = (Node::new().await, Node::new().await);
+    let account = home.account().await;
+    home.add(account.user, account.space, &["from home"]).await.unwrap();
+    let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(1));
+    home.vault.enrol(account.user, device.public(laptop.vault.transport()), [7; 32]).await.unwrap();
+    carry(&home.vault, &laptop.vault, Scope::Account(account.user)).await;
+    laptop.vault.accounts().add(account.user, device, None).await.unwrap();
+    meet(&home.vault, &laptop.vault, account.user, account.space).await;
+    assert_eq!(laptop.texts(account.user, account.space).await, r#"{"n":[{"t":"from home"}]}"#);
+
+    laptop.time.fetch_add(60_000_000, std::sync::atomic::Ordering::SeqCst);
+    home.set_all(account.user, account.space, "edited at home").await.unwrap();
+    laptop.set_all(account.user, account.space, "edited on the laptop").await.unwrap();
+    laptop.add(account.user, account.space, &["from the laptop"]).await.unwrap();
+    home.add(account.user, account.space, &["more from home"]).await.unwrap();
+    meet(&home.vault, &laptop.vault, account.user, account.space).await;
+    let texts = home.texts(account.user, account.space).await;
+    assert!(texts.contains("edited on the laptop") && !texts.contains("edited at home"), "the later edit wins: {texts}");
+    assert!(texts.contains("more from home") && texts.contains("from the laptop"));
+    let digests = |healths: Vec<vault::Health>| -> Vec<_> {
+        healths.into_iter().map(|health| (health.space, health.documents, health.digest)).collect()
+    };
+    let here = digests(home.vault.doctor(false, |_, _| {}).await.unwrap());
+    assert_eq!(here, digests(laptop.vault.doctor(false, |_, _| {}).await.unwrap()));
+    assert_eq!(here, digests(laptop.vault.doctor(true, |_, _| {}).await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_of_a_stranger_are_refused_and_nothing_of_them_is_kept() {
+    let (home, stranger) = (Node::new().await, Node::new().await);
+    let (account, other) = (home.account().await, stranger.account().await);
+    stranger.add(other.user, other.space, &["mine"]).await.unwrap();
+    let rows = stranger.vault.admission().beyond(Scope::Space(other.space), true, 0, &|_, _| 0, 1 << 20).await.unwrap();
+    let frames: Vec<_> = rows.rows.into_iter().map(|row| row.body).collect();
+    let own = Scope::Space(account.space);
+    let before = home.vault.admission().tips(own);
+    let taken = home.vault.ingest(own, frames.clone()).await.unwrap();
+    assert!(taken.refused.is_some() && taken.stored.is_empty(), "another space's frames");
+    let taken = home.vault.ingest(Scope::Space(other.space), frames).await.unwrap();
+    assert!(taken.refused.is_some() && taken.stored.is_empty(), "a space of an unknown account");
+    assert_eq!(home.vault.admission().tips(own), before);
+    assert!(!home.vault.admission().log().holds(Scope::Space(other.space)));
+    assert_eq!(home.vault.admission().transports(other.user), Vec::<PeerKey>::new());
+}

@@ -1,0 +1,99 @@
+//! Writing, reading back, and what survives.
+
+use policy_core::SealRefusal;
+use vault::{ReadError, VaultError, WriteError};
+
+use crate::node::{Node, gate, note};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_read_at_once_and_after_every_kind_of_end() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    let answer = node.add(account.user, account.space, &["one", "two"]).await.unwrap();
+    assert_eq!(answer, br#"{"add":[{"text":"one"},{"text":"two"}]}"#);
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"one"},{"t":"two"}]}"#);
+    let before = node.vault.doctor(false, |_, _| {}).await.unwrap();
+    assert_eq!(before.iter().map(|health| health.documents).sum::<u64>(), 2);
+    let node = node.restart(true).await;
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"one"},{"t":"two"}]}"#);
+    node.add(account.user, account.space, &["three"]).await.unwrap();
+    let node = node.restart(false).await;
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"one"},{"t":"two"},{"t":"three"}]}"#);
+    let now = node.vault.doctor(false, |_, _| {}).await.unwrap();
+    let rebuilt = node.vault.doctor(true, |_, _| {}).await.unwrap();
+    assert_eq!(now, rebuilt, "a view is a pure fold of the log");
+    assert_ne!(now, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_of_another_gate_and_one_from_before_a_change_of_policy_are_refused() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    let (foreign, _) = gate(2);
+    let schema = node.vault.schema(account.space).await.unwrap();
+    let resources = policy_core::Resources { space: account.space, schema: schema.version, collections: vec![] };
+    let caller = policy_core::Caller { user: account.user, app: None, device: None };
+    let permits = foreign.read(&caller, &resources, policy_core::Timestamp(0)).await.unwrap();
+    let refused = node.vault.read(permits, node.query(account.space).await).await;
+    assert!(matches!(refused, Err(ReadError::Seal(SealRefusal::ForeignGate))), "{refused:?}");
+    let stale = node.write_permits(account.user, account.space).await;
+    node.clock.advance();
+    let refused = node.vault.define(&stale, &[note()]).await;
+    assert!(matches!(refused, Err(VaultError::Permit(SealRefusal::Moved))));
+    let stale = node.write_permits(account.user, account.space).await;
+    node.clock.advance();
+    let refused = node.vault.write(stale, vault_core::change::ChangeRequest { changes: vec![] }).await;
+    assert!(matches!(refused, Err(WriteError::Permit(SealRefusal::Moved))));
+    node.add(account.user, account.space, &["control"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_at_once_lose_nothing_and_spaces_stay_apart() {
+    let node = std::sync::Arc::new(Node::new().await);
+    let (a, b) = (node.account().await, node.account().await);
+    let mut tasks = Vec::new();
+    for n in 0..64 {
+        let node = std::sync::Arc::clone(&node);
+        let account = if n % 2 == 0 { a } else { b };
+        tasks.push(tokio::spawn(async move {
+            node.add(account.user, account.space, &[&format!("note {n}"), "same"]).await.unwrap();
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for (account, parity) in [(a, 0), (b, 1)] {
+        let texts = node.texts(account.user, account.space).await;
+        for n in 0..64 {
+            assert_eq!(texts.contains(&format!("\"note {n}\"")), n % 2 == parity, "note {n}");
+        }
+        assert_eq!(texts.matches("same").count(), 32);
+    }
+    assert_eq!(node.vault.doctor(false, |_, _| {}).await.unwrap(), node.vault.doctor(true, |_, _| {}).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_whole_or_not_at_all() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    let huge = "x".repeat(1_100_000);
+    let refused = node.add(account.user, account.space, &["fine", &huge]).await;
+    assert!(matches!(refused, Err(WriteError::ValueTooLarge { .. })));
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[]}"#);
+    node.add(account.user, account.space, &["fine"]).await.unwrap();
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"fine"}]}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_view_is_made_anew_and_a_damaged_log_is_refused() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    node.add(account.user, account.space, &["kept"]).await.unwrap();
+    node.vault.shutdown().await.unwrap();
+    let view = node.dir.path().join(format!("views/{}.view", account.space));
+    std::fs::write(&view, vec![7u8; 8_192]).unwrap();
+    let node = node.restart(true).await;
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"kept"}]}"#);
+    let bytes = std::fs::read(&view).unwrap();
+    assert!(!bytes.windows(4).any(|w| w == b"kept"), "the view is encrypted");
+}
