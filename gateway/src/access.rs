@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use policy_core::{
-    Caller, CollectionResource, Permits, Read, Refusal, Resources, SpaceId, Write,
-};
+use actix_web::http::StatusCode;
+use policy_core::{Caller, CollectionResource, Permits, Read, Refusal, Resources, SpaceId, Write};
 use vault_core::schema::Schema;
 
 use crate::app::App;
+use crate::front::error::ApiError;
+use crate::node::Node as _;
 
 /// What a space holds, as policy names it. Made once a version of its definitions.
 #[derive(Debug, Clone)]
@@ -39,6 +40,17 @@ pub enum AccessError {
     Unavailable(String),
 }
 
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound => ApiError::not_found(),
+            AccessError::Unavailable(_) => {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+            }
+        }
+    }
+}
+
 impl From<Refusal> for AccessError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -50,7 +62,11 @@ impl From<Refusal> for AccessError {
 
 impl App {
     /// Permits to read, and the definitions that they were minted for.
-    pub async fn read_permits(&self, caller: &Caller, space: SpaceId) -> Result<(Catalogue, Permits<Read>), AccessError> {
+    pub async fn read_permits(
+        &self,
+        caller: &Caller,
+        space: SpaceId,
+    ) -> Result<(Catalogue, Permits<Read>), AccessError> {
         let catalogue = self.catalogue(space).await?;
         let permits = self.gate.read(caller, &catalogue.resources, self.now()).await?;
         Ok((catalogue, permits))

@@ -19,7 +19,7 @@ use vault_core::schema::Schema;
 
 use crate::access::{AccessError, Catalogue};
 use crate::cli::{Exit, Failure};
-use crate::directory::{Directory, SecretHash};
+use crate::directory::{Directory, Secret, SecretHash};
 use crate::front::graphql::Caches;
 use crate::node::{Node, NodeError, OwnSpace};
 
@@ -41,6 +41,7 @@ pub struct App {
     pub stop: Notify,
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
     personal: RwLock<HashMap<UserId, SpaceId>>,
+    granted: RwLock<HashMap<GrantId, SpaceId>>,
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
@@ -71,13 +72,8 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
     let gate = Gate::new(rand::rng().random(), Arc::clone(&policy) as Arc<dyn policy_core::Engine>);
-    let options = vault::Options {
-        dir: dir.to_owned(),
-        key,
-        node: database.clone(),
-        seal: gate.seal(),
-        clock: Arc::new(now),
-    };
+    let options =
+        vault::Options { dir: dir.to_owned(), key, node: database.clone(), seal: gate.seal(), clock: Arc::new(now) };
     let vault = Vault::open(options).await.map_err(failed)?;
     let directory = Directory::open(database.clone()).await.map_err(failed)?;
     Ok(App {
@@ -91,6 +87,7 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
         stop: Notify::new(),
         catalogues: RwLock::default(),
         personal: RwLock::default(),
+        granted: RwLock::default(),
         url: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
@@ -112,16 +109,17 @@ pub async fn init(dir: &Path, owner: &str, tenant: &str, password: &str) -> Resu
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());
         return Err(error.into());
     }
-    let done = crate::front::oauth::setup(&app, owner, tenant, password).await;
-    if let Err(error) = done {
-        drop(app);
-        if fresh {
-            // Nothing was set up: the directory is left as it was found.
-            remove_fresh(dir);
+    let done = match crate::front::account::setup(&app, owner, tenant, password).await {
+        Ok(done) => done,
+        Err(error) => {
+            drop(app);
+            if fresh {
+                // Nothing was set up: the directory is left as it was found.
+                remove_fresh(dir);
+            }
+            return Err(Failure::new(Exit::Usage, error.code(), &error.to_string()));
         }
-        return Err(Failure::new(Exit::Usage, error.code(), &error.to_string()));
-    }
-    let done = done.map_err(|_| Failure::failed("failed", "unreachable"))?;
+    };
     app.shutdown().await;
     Ok(json!({ "node": done.node, "user": done.user, "tenant": done.tenant, "space": done.space }))
 }
@@ -137,11 +135,6 @@ pub fn remove_fresh(dir: &Path) {
 }
 
 impl App {
-    /// The person whom the operator acts as: who set the node up, or whose device this is.
-    pub fn owner(&self) -> Option<UserId> {
-        self.directory.owner().or_else(|| self.vault.users().first().copied())
-    }
-
     /// A person's own space.
     pub async fn personal_space(&self, user: UserId) -> Result<SpaceId, AccessError> {
         if let Some(space) = self.personal.read().get(&user) {
@@ -153,6 +146,20 @@ impl App {
         })?;
         let space = spaces.iter().find(|space| space.personal).ok_or(AccessError::NotFound)?.id;
         self.personal.write().insert(user, space);
+        Ok(space)
+    }
+
+    /// The space that a grant is on.
+    pub async fn grant_space(&self, grant: GrantId) -> Result<SpaceId, AccessError> {
+        if let Some(space) = self.granted.read().get(&grant) {
+            return Ok(*space);
+        }
+        let row = self.directory.grant_row(grant).await.map_err(|error| {
+            tracing::error!(%error, "a grant could not be read");
+            AccessError::Unavailable("the grant cannot be read".into())
+        })?;
+        let space = row.ok_or(AccessError::NotFound)?.space;
+        self.granted.write().insert(grant, space);
         Ok(space)
     }
 
@@ -213,24 +220,31 @@ impl App {
         }
     }
 
-    /// Runs `work` with permits to manage a space, again if policy moves meanwhile.
-    async fn managing<F>(&self, user: UserId, space: SpaceId, work: F) -> Result<(), NodeError>
-    where
-        F: AsyncFn(&policy_core::Permits<policy_core::Write>) -> Result<(), VaultError>,
-    {
+    /// Records a change of a space's grants, again if policy moves meanwhile.
+    async fn record(&self, user: UserId, space: SpaceId, change: PolicyChange) -> Result<(), NodeError> {
         let caller = Caller { user, app: None, device: None };
         for _ in 0..5 {
             let (_, permits) = self.write_permits(&caller, space).await.map_err(|error| match error {
                 AccessError::NotFound => NodeError::NotFound,
                 AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
             })?;
-            match work(&permits).await {
+            let done = match &change {
+                PolicyChange::Put(record) => self.vault.put_grant(&permits, record.clone()).await,
+                PolicyChange::Revoke(id) => self.vault.revoke_grant(&permits, *id).await,
+            };
+            match done {
                 Err(VaultError::Permit(SealRefusal::Moved)) => {}
                 other => return other.map_err(node_error),
             }
         }
         Err(NodeError::Unavailable("policy is moving".into()))
     }
+}
+
+/// A change of a space's grants.
+enum PolicyChange {
+    Put(GrantRecord),
+    Revoke(GrantId),
 }
 
 pub(crate) fn node_error(error: VaultError) -> NodeError {
@@ -249,7 +263,11 @@ impl Node for App {
         self.url.get().cloned().unwrap_or_default()
     }
     fn local_token(&self) -> SecretHash {
-        *self.local_token.get_or_init(|| SecretHash::from(rand::rng().random::<[u8; 32]>()))
+        *self.local_token.get_or_init(|| Secret::draw().hash())
+    }
+    /// Who set the node up, or whose device this is.
+    fn owner(&self) -> Option<UserId> {
+        self.directory.owner().or_else(|| self.vault.users().first().copied())
     }
     fn advance_epoch(&self) {
         self.policy.advance_epoch();
@@ -287,14 +305,13 @@ impl Node for App {
 
     async fn put_grant(&self, record: GrantRecord) -> Result<(), NodeError> {
         let grant = Arc::new(record.grant.clone());
-        self.managing(grant.grantor, grant.space, async |permits| self.vault.put_grant(permits, record.clone()).await)
-            .await?;
+        self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
         self.policy.put_grant(grant).await.map_err(|error| NodeError::Failed(error.to_string()))
     }
 
     async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
         self.policy.revoke_grant(id).await.map_err(|error| NodeError::Failed(error.to_string()))?;
-        self.managing(grantor, space, async |permits| self.vault.revoke_grant(permits, id).await).await
+        self.record(grantor, space, PolicyChange::Revoke(id)).await
     }
 
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {

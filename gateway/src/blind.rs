@@ -82,8 +82,9 @@ pub async fn serve(dir: &Path, listen: &str, json_wanted: bool) -> Result<(), Fa
 /// Lets an account store here.
 pub async fn allow(dir: &Path, account: &str) -> Result<Value, Failure> {
     identity(dir)?;
-    let user: UserId =
-        account.parse().map_err(|_| Failure::new(Exit::Usage, "invalid_account", "an account id has 32 hexadecimal digits"))?;
+    let user: UserId = account
+        .parse()
+        .map_err(|_| Failure::new(Exit::Usage, "invalid_account", "an account id has 32 hexadecimal digits"))?;
     open_allowed(dir).await?.allow(user).await.map_err(failed)?;
     Ok(json!({ "account": user.to_string(), "allowed": true }))
 }

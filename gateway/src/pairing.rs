@@ -45,9 +45,8 @@ async fn join_fresh(dir: &Path, code: &Code) -> Result<Value, Failure> {
     // The account is the one that the code names, or nothing of this verifies.
     let scope = vault::log::Scope::Account(code.user);
     let taken = app.vault.ingest(scope, joined.frames).await.map_err(|error| failed(&error))?;
-    let enrolled = app.vault.devices(code.user).iter().any(|known| {
-        *known == device.public(identity.peer()) && known.id == id
-    });
+    let enrolled =
+        app.vault.devices(code.user).iter().any(|known| *known == device.public(identity.peer()) && known.id == id);
     if taken.refused.is_some() || !enrolled {
         return Err(Failure::failed("join_failed", "the inviting device sent an account that does not verify"));
     }

@@ -37,12 +37,9 @@ pub async fn ended() {
 }
 
 fn address(listen: &str) -> Result<SocketAddr, Failure> {
-    let bad = |reason: &str| Failure::usage("bad_listen", &format!("`{listen}` is not an address to listen on: {reason}"));
-    listen
-        .to_socket_addrs()
-        .map_err(|error| bad(&error.to_string()))?
-        .next()
-        .ok_or_else(|| bad("it names no address"))
+    let bad =
+        |reason: &str| Failure::usage("bad_listen", &format!("`{listen}` is not an address to listen on: {reason}"));
+    listen.to_socket_addrs().map_err(|error| bad(&error.to_string()))?.next().ok_or_else(|| bad("it names no address"))
 }
 
 /// Serves until told to end; returns when everything is written out.
@@ -75,11 +72,8 @@ pub async fn serve(dir: &Path, listen: &str, p2p_listen: &[String], json_wanted:
     .bind(bind)
     .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {bind}: {error}")))?;
     let local = server.addrs().first().copied().unwrap_or(bind);
-    let reachable = if local.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port())
-    } else {
-        local
-    };
+    let reachable =
+        if local.ip().is_unspecified() { SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port()) } else { local };
     let url = format!("http://{reachable}");
     let _ = app.url.set(url.clone());
     write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
@@ -120,9 +114,9 @@ async fn start_sync(app: &Arc<App>, p2p_listen: &[String]) -> Result<Vec<String>
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let member = VaultMember::new(app.vault.clone());
-    let node = sync::Node::start(member, options).await.map_err(|error| {
-        Failure::new(Exit::Failed, "p2p_listen_failed", &error.to_string())
-    })?;
+    let node = sync::Node::start(member, options)
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, "p2p_listen_failed", &error.to_string()))?;
     node.accept_devices(app.vault.clone());
     let addrs = node.addrs();
     let _ = app.sync.set(node);

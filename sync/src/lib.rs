@@ -25,5 +25,5 @@ pub use error::{AddReplicaError, StartError};
 pub use identity::{Identity, PeerAddr, peer_id};
 pub use member::Member;
 pub use node::{Node, Options, PeerLag, ReplicaAdded, ReplicaStatus, Waited};
-pub use vault_member::VaultMember;
 pub use store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
+pub use vault_member::VaultMember;

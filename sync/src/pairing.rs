@@ -340,9 +340,8 @@ pub async fn join(code: &Code, identity: &Identity, device: &DeviceSecret) -> Re
     if code.expires <= wall_clock() {
         return Err(PairingError::Expired);
     }
-    let swarm = SwarmHandle::start(identity, &[]).await.map_err(|error: StartError| {
-        PairingError::Failed(error.to_string())
-    })?;
+    let swarm =
+        SwarmHandle::start(identity, &[]).await.map_err(|error: StartError| PairingError::Failed(error.to_string()))?;
     let peer = libp2p_id(code.inviter).ok_or(PairingError::Malformed)?;
     let addrs: Vec<Multiaddr> = code.addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
     let joined = tokio::time::timeout(STEP * 2, async {
@@ -404,8 +403,7 @@ async fn prove(
     let mut r = Reader::new(&plain);
     r.array_of(2)?;
     let frames = (0..r.array(65_536)?).map(|_| r.bytes(ANSWER).map(<[u8]>::to_vec)).collect::<Result<_, _>>()?;
-    let spaces =
-        (0..r.array(65_536)?).map(|_| r.array_bytes().map(SpaceId::from_bytes)).collect::<Result<_, _>>()?;
+    let spaces = (0..r.array(65_536)?).map(|_| r.array_bytes().map(SpaceId::from_bytes)).collect::<Result<_, _>>()?;
     r.end()?;
     Ok(Joined { frames, spaces })
 }

@@ -177,9 +177,18 @@ impl Space {
         .await
         .map_err(|_| SpaceError::Entry("opening the view was cut off"))??;
         let chains = admission.log().chains(scope);
-        let own =
-            chains.into_iter().filter(|((_, device), _)| *device == account.device.id).map(|((lane, _), tip)| (lane, tip));
-        let core = Core { keys: Arc::new(keys), chains: own.collect(), hlc: Hlc::default(), view, uncommitted: 0, open: false };
+        let own = chains
+            .into_iter()
+            .filter(|((_, device), _)| *device == account.device.id)
+            .map(|((lane, _), tip)| (lane, tip));
+        let core = Core {
+            keys: Arc::new(keys),
+            chains: own.collect(),
+            hlc: Hlc::default(),
+            view,
+            uncommitted: 0,
+            open: false,
+        };
         let space = Space {
             id,
             owner: lane.owner,

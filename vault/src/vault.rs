@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use policy_core::{CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, Read, SealRefusal, SpaceId, UserId, Write};
+use policy_core::{
+    CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, Read, SealRefusal, SpaceId, UserId, Write,
+};
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
 use vault_core::build::{self, SealError, TxnBuilder};
@@ -459,7 +461,11 @@ impl Vault {
     }
 
     /// Digests of all spaces; `rebuild`: after making every view anew from the log.
-    pub async fn doctor(&self, rebuild: bool, mut progress: impl FnMut(usize, usize)) -> Result<Vec<Health>, VaultError> {
+    pub async fn doctor(
+        &self,
+        rebuild: bool,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Vec<Health>, VaultError> {
         let mut ids: Vec<_> = self.users().into_iter().flat_map(|user| self.0.admission.spaces_of(user)).collect();
         ids.sort();
         let mut all = Vec::with_capacity(ids.len());

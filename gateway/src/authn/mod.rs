@@ -11,7 +11,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderName};
 use policy_core::{AppCaller, Caller, TenantId};
 
 pub(crate) use cookie::strict;
-pub use cookie::{CSRF_HEADER, SESSION_SECONDS, clear_cookie, page_session, session_cookie};
+pub use cookie::{SESSION_SECONDS, clear_cookie, page_session, session_cookie};
 pub use local::is_local;
 
 use crate::directory::{DirectoryError, Kind, SecretHash, Token};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::Common;
 use super::output::{Exit, Failure, lines, print};
 use super::people::seconds;
 use super::remote::Remote;
-use super::Common;
 
 #[derive(Debug, Subcommand)]
 pub enum Device {

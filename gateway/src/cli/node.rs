@@ -46,9 +46,8 @@ pub struct Doctor {
 /// The password in a file (without the end of its line), or from stdin.
 pub fn read_password(path: &Path) -> Result<Zeroizing<String>, Failure> {
     use std::io::Read;
-    let unreadable = |error: std::io::Error| {
-        Failure::usage("password_file_unreadable", &format!("{}: {error}", path.display()))
-    };
+    let unreadable =
+        |error: std::io::Error| Failure::usage("password_file_unreadable", &format!("{}: {error}", path.display()));
     let mut text = Zeroizing::new(String::new());
     if path == Path::new("-") {
         std::io::stdin().take(4_096).read_to_string(&mut text).map_err(unreadable)?;

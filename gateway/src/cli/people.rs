@@ -95,7 +95,10 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         _ => return Err("expected a number with s, m, h or d behind it".to_owned()),
     };
     let number: u64 = number.parse().map_err(|_| "expected a number with s, m, h or d behind it".to_owned())?;
-    number.checked_mul(unit).filter(|&s| (1..=366 * 86_400).contains(&s)).ok_or("between 1 second and a year".to_owned())
+    number
+        .checked_mul(unit)
+        .filter(|&s| (1..=366 * 86_400).contains(&s))
+        .ok_or("between 1 second and a year".to_owned())
 }
 
 /// A JSON file, at most 1 MiB.
@@ -106,9 +109,8 @@ pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
         return Err(fail("the file is larger than 1 MiB".into()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::usage("file_not_json", &format!("{} is not JSON: {error}", path.display()))
-    })
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage("file_not_json", &format!("{} is not JSON: {error}", path.display())))
 }
 
 impl Tenant {
@@ -200,7 +202,10 @@ mod tests {
 
     #[test]
     fn durations() {
-        assert_eq!((seconds("30s"), seconds("2m"), seconds("1h"), seconds("7d")), (Ok(30), Ok(120), Ok(3_600), Ok(604_800)));
+        assert_eq!(
+            (seconds("30s"), seconds("2m"), seconds("1h"), seconds("7d")),
+            (Ok(30), Ok(120), Ok(3_600), Ok(604_800))
+        );
         for bad in ["", "x", "1y", "-1s", "0s", "99999999999999999999s", "9999d"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }

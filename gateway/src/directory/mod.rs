@@ -26,7 +26,7 @@ use sea_orm_migration::MigratorTrait;
 
 pub use apps::App;
 pub use audit::{Actor, AuditRow};
-pub use codes::{Code, NewCode, Taken};
+pub use codes::{NewCode, Taken};
 pub use grants::GrantRow;
 pub use passwords::MIN_PASSWORD;
 pub use people::{Tenant, User};

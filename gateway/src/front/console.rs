@@ -7,9 +7,10 @@ use rust_embed::RustEmbed;
 use serde_json::json;
 
 use crate::app::App;
+use crate::node::Node as _;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../admin-ui/dist"]
+#[folder = "../admin-ui/dist"]
 struct Console;
 
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";

@@ -3,7 +3,7 @@
 pub mod account;
 mod console;
 pub mod data;
-mod error;
+pub mod error;
 pub mod graphql;
 pub mod oauth;
 mod peers;

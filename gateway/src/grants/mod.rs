@@ -16,9 +16,10 @@ mod words;
 pub use access::{Access, Asked, Operator, parse, parse_value, reads_once};
 pub use compile::{Terms, compile};
 pub(crate) use issue::space_of;
-pub use issue::{GrantRequest, IssueError, Issued, issue, revoke};
+pub use issue::{GrantRequest, IssueError, issue, revoke};
 pub use manifest::Manifest;
-pub use show::{Order, ends, show, show_json};
+pub(crate) use show::rfc3339;
+pub use show::{Order, ends, show_json};
 pub use span::Span;
 pub use words::{date, sentences};
 

@@ -137,7 +137,7 @@ fn scalar(value: &Scalar, relation: bool) -> Value {
 }
 
 /// RFC 3339, UTC, microseconds where there are any.
-pub(super) fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000)
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())

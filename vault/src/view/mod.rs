@@ -22,9 +22,9 @@ mod predicate;
 mod read;
 mod run;
 mod tables;
-mod upkeep;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cid::Cid;
 use policy_core::{CollectionId, DocId, FieldId, Mask, Permits, Scalar, Timestamp, Verb, Write};
-use rand::rngs::ThreadRng;
 use rand::RngExt;
+use rand::rngs::ThreadRng;
 use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
 use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
 use vault_core::codec::MAX_VALUE;
@@ -35,10 +35,7 @@ pub fn run(
     let held = |lane: LaneTag| chains.get(&lane).copied();
     let keys = Arc::clone(&core.keys);
     let txn = TxnBuilder::new(&keys, space.account.device.id, space.account.user, control, &held, &mut rng);
-    let author = Author {
-        user: permits.caller().user,
-        app: permits.caller().app.map(|app| (app.client, app.grant)),
-    };
+    let author = Author { user: permits.caller().user, app: permits.caller().app.map(|app| (app.client, app.grant)) };
     let mut work = Work { space, core, schema: &schema, permits, author, now, rng: rand::rng(), txn, count: 0 };
     let answer = work.all(request);
     let (count, txn) = (work.count, work.txn);
@@ -118,14 +115,7 @@ impl Work<'_> {
     }
 
     fn matching(&self, collection: CollectionId, filter: &Filter) -> Result<Vec<DocId>, WriteError> {
-        Ok(self.core.view.select_ids(
-            self.permits,
-            collection,
-            None,
-            Some(filter),
-            Verb::Update,
-            false,
-        )?)
+        Ok(self.core.view.select_ids(self.permits, collection, None, Some(filter), Verb::Update, false)?)
     }
 
     fn tick(&mut self) -> vault_core::document::Hlc {
@@ -322,10 +312,8 @@ impl Work<'_> {
             if except.is_some() && !fields.iter().any(|field| named.contains(field)) {
                 continue;
             }
-            let key: Vec<(FieldId, Value)> = fields
-                .iter()
-                .map(|field| (*field, value_of(values, *field).cloned().unwrap_or(Value::NULL)))
-                .collect();
+            let key: Vec<(FieldId, Value)> =
+                fields.iter().map(|field| (*field, value_of(values, *field).cloned().unwrap_or(Value::NULL))).collect();
             if key.iter().any(|(_, value)| value.is_null()) {
                 continue;
             }
@@ -369,7 +357,8 @@ fn delta(
             if grows && step < 0 {
                 return Err(invalid("this counter only grows"));
             }
-            let (plus, minus) = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or((0, 0), |state| state.int_totals(device));
+            let (plus, minus) =
+                loaded.and_then(|loaded| loaded.state.field(field.id)).map_or((0, 0), |state| state.int_totals(device));
             let step = i128::from(step);
             Ok(Delta::IntCounter { plus: plus + step.max(0), minus: minus + (-step).max(0) })
         }
@@ -382,7 +371,9 @@ fn delta(
             if !step.is_finite() || (grows && step < 0.0) {
                 return Err(invalid("this counter does not take that step"));
             }
-            let total = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, |state| state.float_total(device)) + step;
+            let total =
+                loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, |state| state.float_total(device))
+                    + step;
             if total.is_finite() { Ok(Delta::FloatCounter { total }) } else { Err(invalid("the counter is full")) }
         }
         _ => Err(invalid("a counter moves by a number, not by null")),

@@ -125,13 +125,7 @@ fn run(parts: &Parts, jobs: &Receiver<Job>, failed: &AtomicBool) {
     }
 }
 
-fn batch(
-    parts: &Parts,
-    first: Job,
-    jobs: &Receiver<Job>,
-    failed: &AtomicBool,
-    open: &mut Vec<(Arc<Space>, Instant)>,
-) {
+fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, open: &mut Vec<(Arc<Space>, Instant)>) {
     let mut spaces: Vec<(Arc<Space>, Guard)> = Vec::new();
     let mut rows: Vec<NewRow> = Vec::new();
     let mut answers = Vec::new();
@@ -171,9 +165,10 @@ fn batch(
                     let scope = Scope::Space(space.id);
                     let last = scopes.iter().zip(&positions).filter(|(s, _)| **s == scope).map(|(_, p)| *p).max();
                     let Some(last) = last else { continue };
-                    let done = core.view.set_position(last).and_then(|()| {
-                        if core.uncommitted >= VIEW_COMMITS { core.commit() } else { Ok(()) }
-                    });
+                    let done = core
+                        .view
+                        .set_position(last)
+                        .and_then(|()| if core.uncommitted >= VIEW_COMMITS { core.commit() } else { Ok(()) });
                     if let Err(error) = done {
                         // The log holds the change; a view is a cache, and the next open catches up.
                         tracing::error!(space = %space.id, %error, "the view could not follow the log");

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use policy_core::{
-    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId, Permits,
-    Permissionship, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
+    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId,
+    Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
 };
 use vault::keyring::NodeKey;
 use vault::{CreatedAccount, Options, Vault};

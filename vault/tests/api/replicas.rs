@@ -48,7 +48,10 @@ async fn two_devices_edit_apart_and_converge() {
     home.add(account.user, account.space, &["more from home"]).await.unwrap();
     meet(&home.vault, &laptop.vault, account.user, account.space).await;
     let texts = home.texts(account.user, account.space).await;
-    assert!(texts.contains("edited on the laptop") && !texts.contains("edited at home"), "the later edit wins: {texts}");
+    assert!(
+        texts.contains("edited on the laptop") && !texts.contains("edited at home"),
+        "the later edit wins: {texts}"
+    );
     assert!(texts.contains("more from home") && texts.contains("from the laptop"));
     let digests = |healths: Vec<vault::Health>| -> Vec<_> {
         healths.into_iter().map(|health| (health.space, health.documents, health.digest)).collect()

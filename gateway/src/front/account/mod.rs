@@ -13,7 +13,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
-pub use setup::{SetUp, setup};
+pub use setup::setup;
 
 use super::error::ApiError;
 use crate::authn::{Principal, authenticate};

@@ -9,9 +9,10 @@ use serde_json::json;
 use vault::VaultError;
 use vault::define::DefinitionError;
 
-use super::{DataError, space_of};
+use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
+use crate::front::error::ApiError;
 use crate::front::graphql::{SdlError, sdl};
 
 /// The largest definition text.
@@ -28,11 +29,11 @@ struct Wrapped {
     sdl: String,
 }
 
-fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> DataError {
-    DataError::refused(status, code, message)
+fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(status, code, message)
 }
 
-fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, DataError> {
+fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, ApiError> {
     if body.len() > MAX_SDL {
         return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", "A definition has at most 1 MiB."));
     }
@@ -49,8 +50,8 @@ fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, DataError> {
 }
 
 /// Adds collections: all of them, or none.
-async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
+async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let text = sdl_of(&request, &body)?;
     for _ in 0..5 {
@@ -82,16 +83,16 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             }
             Err(error) => {
                 tracing::error!(%error, "a definition was not written");
-                return Err(DataError::Unavailable("The definition was not written; the node's log says why.".into()));
+                return Err(unavailable("The definition was not written; the node's log says why."));
             }
         }
     }
-    Err(DataError::Unavailable("Policy is moving; try again.".into()))
+    Err(unavailable("Policy is moving; try again."))
 }
 
 /// The collections that the caller sees.
-async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
+async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());

@@ -9,9 +9,10 @@ use policy_core::{CollectionId, Mask, SealRefusal};
 use serde::Deserialize;
 use vault::{ReadError, WriteError};
 
-use super::{DataError, space_of};
+use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn::{self, Principal};
+use crate::front::error::ApiError;
 use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 
 /// How often a request is begun again because policy moved meanwhile.
@@ -62,8 +63,8 @@ async fn post(
     app: web::Data<App>,
     body: Bytes,
     spelling: Spelling,
-) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
+) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let wire = if kind.starts_with("application/graphql") && !kind.starts_with("application/graphql-response") {
         match String::from_utf8(body.to_vec()) {
@@ -76,15 +77,15 @@ async fn post(
             Err(error) => return Ok(unparsable(format!("The body is not a GraphQL request: {error}"))),
         }
     } else {
-        return Ok(HttpResponse::UnsupportedMediaType().content_type("application/json").body(GraphQlError::answer(&[
-            GraphQlError::new("invalid_input", "Send application/json or application/graphql."),
-        ])));
+        return Ok(HttpResponse::UnsupportedMediaType().content_type("application/json").body(GraphQlError::answer(
+            &[GraphQlError::new("invalid_input", "Send application/json or application/graphql.")],
+        )));
     };
     answer(&app, &principal, &request, &wire, spelling, true).await
 }
 
 /// GET runs queries only.
-async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> Result<HttpResponse, DataError> {
+async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> Result<HttpResponse, ApiError> {
     #[derive(Deserialize)]
     struct Parameters {
         query: String,
@@ -92,7 +93,7 @@ async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> R
         operation_name: Option<String>,
         variables: Option<String>,
     }
-    let principal = authn::authenticate(&request, &app)?;
+    let principal = authn::authenticate(&request, &**app).await?;
     let parameters = match web::Query::<Parameters>::from_query(request.query_string()) {
         Ok(parameters) => parameters.into_inner(),
         Err(error) => return Ok(unparsable(format!("The address has no `query`: {error}"))),
@@ -113,7 +114,7 @@ async fn answer(
     request: &Request,
     spelling: Spelling,
     allow_mutation: bool,
-) -> Result<HttpResponse, DataError> {
+) -> Result<HttpResponse, ApiError> {
     let space = space_of(app, principal, http).await?;
     for _ in 0..TRIES {
         let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
@@ -157,7 +158,7 @@ async fn answer(
             Err(error) => json(GraphQlError::answer(&[error])),
         });
     }
-    Err(DataError::Unavailable("Policy is moving; try again.".into()))
+    Err(unavailable("Policy is moving; try again."))
 }
 
 /// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself.

@@ -5,9 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::DataError;
+use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
+use crate::front::error::ApiError;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
@@ -22,17 +23,18 @@ struct NewSpace {
     name: String,
 }
 
-fn unavailable(error: impl std::fmt::Display) -> DataError {
+fn failed(error: impl std::fmt::Display) -> ApiError {
     tracing::error!(%error, "a space operation failed");
-    DataError::Unavailable("The node could not do this; its log says why.".into())
+    unavailable("The node could not do this; its log says why.")
 }
 
 /// The caller's spaces; for an app, the one of its grant.
-async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
-    let mut spaces = app.vault.spaces(principal.caller.user).await.map_err(unavailable)?;
+async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
+    let mut spaces = app.vault.spaces(principal.caller.user).await.map_err(failed)?;
     if principal.caller.app.is_some() {
-        spaces.retain(|space| Some(space.id) == principal.space);
+        let granted = space_of(&app, &principal, &request).await?;
+        spaces.retain(|space| space.id == granted);
     }
     let shown: Vec<_> = spaces
         .iter()
@@ -41,23 +43,19 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(shown))
 }
 
-async fn create(
-    request: HttpRequest,
-    app: web::Data<App>,
-    new: web::Json<NewSpace>,
-) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
+async fn create(request: HttpRequest, app: web::Data<App>, new: web::Json<NewSpace>) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
     if principal.caller.app.is_some() {
-        return Err(DataError::refused(StatusCode::FORBIDDEN, "forbidden", "An app cannot make spaces."));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "An app cannot make spaces."));
     }
     let name = new.name.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         let message = "A space needs a name of 1 to 200 characters.";
-        return Err(DataError::refused(StatusCode::BAD_REQUEST, "invalid_input", message));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message));
     }
     let user = principal.caller.user;
-    let space = app.vault.create_space(user, name).await.map_err(unavailable)?;
-    app.project(space).await.map_err(unavailable)?;
+    let space = app.vault.create_space(user, name).await.map_err(failed)?;
+    app.project(space).await.map_err(failed)?;
     app.advance_epoch();
     Ok(HttpResponse::Created().json(json!({ "id": space, "name": name })))
 }

@@ -23,7 +23,6 @@ use actix_web::web::{self, ServiceConfig};
 pub(crate) use token::token_answer;
 
 use super::account::Data;
-pub use super::account::{SetUp, setup};
 
 /// Adds the routes. The app data must hold a [`Data`].
 pub fn routes(config: &mut ServiceConfig) {

@@ -10,7 +10,8 @@ use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArg
 
 use crate::app::App;
 use crate::authn;
-use crate::front::data::DataError;
+use crate::front::data::unavailable;
+use crate::front::error::ApiError;
 use crate::node::Node as _;
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -30,28 +31,32 @@ struct Question {
     explain: bool,
 }
 
-fn refused(code: &'static str, message: String) -> DataError {
-    DataError::refused(StatusCode::NOT_FOUND, code, message)
+fn refused(code: &'static str, message: String) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, code, message)
 }
 
 /// The operator asks about anybody.
-async fn check(request: HttpRequest, app: web::Data<App>, asked: web::Json<Question>) -> Result<HttpResponse, DataError> {
-    let principal = authn::authenticate(&request, &app)?;
+async fn check(
+    request: HttpRequest,
+    app: web::Data<App>,
+    asked: web::Json<Question>,
+) -> Result<HttpResponse, ApiError> {
+    let principal = authn::authenticate(&request, &**app).await?;
     if !principal.operator {
         let message = "Only the operator of the machine may ask about others.";
-        return Err(DataError::refused(StatusCode::FORBIDDEN, "forbidden", message));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
     let verb: Verb = asked.verb.parse().map_err(|()| {
         let words: Vec<_> = Verb::ALL.iter().map(|verb| verb.word()).collect();
         let message = format!("`{}` is not a verb: one of {}.", asked.verb, words.join(", "));
-        DataError::refused(StatusCode::BAD_REQUEST, "invalid_input", message)
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message)
     })?;
-    let user = app.directory.user_named(&asked.user).await.map_err(|error| DataError::Unavailable(error.to_string()))?;
+    let user = app.directory.user_named(&asked.user).await.map_err(|error| unavailable(error.to_string()))?;
     let user = user.ok_or_else(|| refused("unknown_user", format!("There is no user `{}`.", asked.user)))?;
     let space = user.space;
     let mut callers = vec![Caller { user: user.id, app: None, device: None }];
     if let Some(client) = asked.app {
-        let grants = app.grants(space).await.map_err(|error| DataError::Unavailable(error.to_string()))?;
+        let grants = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
         let of_app = grants.iter().filter(|record| record.grant.client == client);
         callers = of_app
             .map(|record| Caller {
@@ -111,9 +116,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, asked: web::Json<Quest
             Some(field) => Object::new("field", format_args!("{}|{field}", collection.id)),
         };
         let question = Check { resource, permission: permission.into(), subject: Subject::object("user", user.id) };
-        if let Ok((_, steps)) = app.policy.check_one(&question, app.now()).await {
-            path = steps;
-        }
+        path = app.policy.check_one(&question, app.now()).1;
     }
     Ok(HttpResponse::Ok().json(json!({ "allowed": allowed, "reason": reason, "path": path, "mask": shown })))
 }

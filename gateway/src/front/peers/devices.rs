@@ -12,8 +12,9 @@ use sync::AddReplicaError;
 
 use crate::app::App;
 use crate::authn::{self, Principal};
-use crate::front::data::DataError;
-use crate::front::oauth::rfc3339;
+use crate::front::data::unavailable;
+use crate::front::error::ApiError;
+use crate::grants::rfc3339;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -25,25 +26,25 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/api/v1/stop", web::post().to(stop));
 }
 
-fn forbidden(message: &str) -> DataError {
-    DataError::refused(StatusCode::FORBIDDEN, "forbidden", message)
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
 }
 
 /// A person, not an app.
-fn person(request: &HttpRequest, app: &App) -> Result<Principal, DataError> {
-    let principal = authn::authenticate(request, app)?;
+async fn person(request: &HttpRequest, app: &App) -> Result<Principal, ApiError> {
+    let principal = authn::authenticate(request, app).await?;
     if principal.caller.app.is_some() {
         return Err(forbidden("An app cannot do this."));
     }
     Ok(principal)
 }
 
-fn sync(app: &App) -> Result<&sync::Node, DataError> {
-    app.sync.get().ok_or_else(|| DataError::Unavailable("Sync is not running.".into()))
+fn sync(app: &App) -> Result<&sync::Node, ApiError> {
+    app.sync.get().ok_or_else(|| unavailable("Sync is not running."))
 }
 
-async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    let principal = person(&request, &app)?;
+async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
     let here = app.vault.transport();
     let devices: Vec<_> = app
         .vault
@@ -56,10 +57,10 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(devices))
 }
 
-async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    let principal = person(&request, &app)?;
+async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
     let code = sync(&app)?.invite(principal.caller.user).ok_or_else(|| {
-        DataError::refused(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
     Ok(HttpResponse::Ok().json(json!({ "code": code.encode(), "expires": rfc3339(code.expires) })))
 }
@@ -75,21 +76,19 @@ async fn add_replica(
     request: HttpRequest,
     app: web::Data<App>,
     new: web::Json<NewReplica>,
-) -> Result<HttpResponse, DataError> {
-    let principal = person(&request, &app)?;
+) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
     let added = sync(&app)?.add_replica(principal.caller.user, &new.addr, new.space).await;
     let added = added.map_err(|error| match &error {
-        AddReplicaError::Address { .. } => {
-            DataError::refused(StatusCode::BAD_REQUEST, "invalid_address", error.to_string())
-        }
-        AddReplicaError::NotFound => DataError::NotFound,
-        AddReplicaError::Store(_) => DataError::Unavailable(error.to_string()),
+        AddReplicaError::Address { .. } => ApiError::new(StatusCode::BAD_REQUEST, "invalid_address", error.to_string()),
+        AddReplicaError::NotFound => ApiError::not_found(),
+        AddReplicaError::Store(_) => unavailable(error.to_string()),
     })?;
     Ok(HttpResponse::Created().json(added))
 }
 
-async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    let principal = person(&request, &app)?;
+async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
     Ok(HttpResponse::Ok().json(sync(&app)?.replicas(principal.caller.user).await))
 }
 
@@ -100,15 +99,15 @@ struct Wait {
     timeout_s: u64,
 }
 
-async fn wait(request: HttpRequest, app: web::Data<App>, wait: web::Json<Wait>) -> Result<HttpResponse, DataError> {
-    let principal = person(&request, &app)?;
+async fn wait(request: HttpRequest, app: web::Data<App>, wait: web::Json<Wait>) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
     let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout).await;
     Ok(HttpResponse::Ok().json(json!({ "peers": waited.peers, "done": waited.settled })))
 }
 
-async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, DataError> {
-    if !person(&request, &app)?.operator {
+async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    if !person(&request, &app).await?.operator {
         return Err(forbidden("Only the operator of the machine may stop the node."));
     }
     app.stop.notify_one();
