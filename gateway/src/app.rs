@@ -1,7 +1,7 @@
 //! The composition root: the one place where engines are named and the gate is made.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -31,7 +31,6 @@ const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
 
 /// Everything a handler works with.
 pub struct App {
-    pub dir: PathBuf,
     pub vault: Vault,
     pub policy: Arc<Embedded>,
     pub gate: Gate,
@@ -77,7 +76,6 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
     let vault = Vault::open(options).await.map_err(failed)?;
     let directory = Directory::open(database.clone()).await.map_err(failed)?;
     Ok(App {
-        dir: dir.to_owned(),
         vault,
         policy,
         gate,

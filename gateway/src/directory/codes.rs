@@ -24,7 +24,6 @@ pub struct NewCode {
 /// A code that was taken in time, for the first time, by its app.
 #[derive(Debug, Clone)]
 pub struct Code {
-    pub user: UserId,
     pub grant: GrantId,
     pub redirect_uri: String,
     pub challenge: String,
@@ -80,7 +79,7 @@ impl Directory {
         if found.expires <= now.0 {
             return Ok(Taken::Refused);
         }
-        Ok(Taken::Once(Code { user, grant, redirect_uri: found.redirect_uri, challenge: found.challenge }))
+        Ok(Taken::Once(Code { grant, redirect_uri: found.redirect_uri, challenge: found.challenge }))
     }
 }
 

@@ -80,11 +80,6 @@ impl Directory {
         row.map(Tenant::try_from).transpose()
     }
 
-    pub async fn tenant(&self, tenant: TenantId) -> Result<Option<Tenant>, DirectoryError> {
-        let row = tenant::Entity::find_by_id(tenant.as_bytes().to_vec()).one(&self.db).await?;
-        row.map(Tenant::try_from).transpose()
-    }
-
     /// All tenants, by name.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, DirectoryError> {
         let rows = tenant::Entity::find().order_by_asc(tenant::Column::Name).all(&self.db).await?;

@@ -31,7 +31,6 @@ pub struct GrantRequest<'a> {
 /// A grant in force.
 #[derive(Debug)]
 pub struct Issued {
-    pub record: GrantRecord,
     pub row: GrantRow,
 }
 
@@ -68,11 +67,11 @@ pub async fn issue(node: &dyn Node, request: GrantRequest<'_>) -> Result<Issued,
         redirect_uris: manifest.redirect_uris.clone(),
     };
     let record = GrantRecord { grant, app, created: now };
-    node.put_grant(record.clone()).await?;
+    node.put_grant(record).await?;
     node.directory().note_grant(&row).await?;
     let detail = json!({ "grant": row.id, "client_id": client });
     node.directory().audit(request.grantor, request.actor, "grant.created", detail, now).await?;
-    Ok(Issued { record, row })
+    Ok(Issued { row })
 }
 
 /// Takes a grant back: enforcement first, then the record, then the tokens.

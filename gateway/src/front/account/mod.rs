@@ -13,6 +13,8 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 
+#[cfg(test)]
+pub use setup::SetUp;
 pub use setup::setup;
 
 use super::error::ApiError;

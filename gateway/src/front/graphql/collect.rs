@@ -7,7 +7,7 @@ use apollo_compiler::ast::Value;
 use apollo_compiler::executable::{DirectiveList, Field, Selection, SelectionSet};
 
 use super::document::Prepared;
-use super::error::{GraphQlError, PathSegment};
+use super::error::GraphQlError;
 use super::input::{Input, Variables};
 
 /// The fields behind one response name; all have the same name and arguments.
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
     /// The error with its path and location, unless it has them from a deeper step.
     pub fn placed(&self, mut error: GraphQlError, merged: &Merged<'a>) -> GraphQlError {
         if error.path.is_empty() {
-            error.path = self.path.iter().cloned().map(PathSegment::Name).collect();
+            error.path = self.path.to_vec();
             error.locations.extend(self.prepared.location(merged.field()));
         }
         error

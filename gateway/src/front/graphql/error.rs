@@ -2,13 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// One step of the path to what failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathSegment {
-    Name(String),
-    Index(usize),
-}
-
 /// One element of `errors`. Messages are sentences without values of documents.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -17,7 +10,7 @@ pub struct GraphQlError {
     /// The `code` in `extensions`.
     pub code: &'static str,
     /// By response names; empty if the request as a whole is at fault.
-    pub path: Vec<PathSegment>,
+    pub path: Vec<String>,
     /// Line and column in the request's text, both from 1.
     pub locations: Vec<(u32, u32)>,
 }
@@ -46,11 +39,7 @@ impl GraphQlError {
             out["locations"] = self.locations.iter().map(at).collect();
         }
         if !self.path.is_empty() {
-            let segment = |segment: &PathSegment| match segment {
-                PathSegment::Name(name) => json!(name),
-                PathSegment::Index(index) => json!(index),
-            };
-            out["path"] = self.path.iter().map(segment).collect();
+            out["path"] = json!(self.path);
         }
         out["extensions"] = json!({ "code": self.code });
         out
@@ -71,12 +60,12 @@ mod tests {
     fn errors_have_the_shape_of_the_specification() {
         let mut error = GraphQlError::new("not_unique", "The value is taken.");
         assert_eq!(error.to_json(), json!({"message": "The value is taken.", "extensions": {"code": "not_unique"}}));
-        error.path = vec![PathSegment::Name("add_Book".into()), PathSegment::Index(2)];
+        error.path = vec!["add_Book".into(), "title".into()];
         error.locations = vec![(1, 3)];
         let answer: Value = serde_json::from_slice(&GraphQlError::answer(&[error])).unwrap();
         assert_eq!(
             answer,
-            json!({"errors": [{"message": "The value is taken.", "path": ["add_Book", 2],
+            json!({"errors": [{"message": "The value is taken.", "path": ["add_Book", "title"],
                 "locations": [{"line": 1, "column": 3}], "extensions": {"code": "not_unique"}}]})
         );
     }
