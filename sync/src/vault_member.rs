@@ -1,9 +1,11 @@
 //! The vault as sync sees it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use policy_core::{PeerKey, SpaceId, UserId};
 use sync_core::{CommitId, Item, Lane, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
@@ -21,9 +23,14 @@ impl From<vault::VaultError> for StoreError {
     }
 }
 
+/// Offered spaces that are waited for at most.
+const ADOPTED: usize = 65_536;
+
 /// A vault whose log is synced.
 pub struct VaultMember {
     vault: Vault,
+    /// Spaces that devices of an account have offered and whose genesis has not arrived yet.
+    adopted: Mutex<BTreeSet<(UserId, SpaceId)>>,
     feed: broadcast::Sender<Moved>,
 }
 
@@ -45,7 +52,7 @@ impl VaultMember {
                 let _ = sender.send(moved);
             }
         });
-        Arc::new(VaultMember { vault, feed })
+        Arc::new(VaultMember { vault, adopted: Mutex::default(), feed })
     }
 }
 
@@ -123,12 +130,24 @@ impl Member for VaultMember {
     }
 
     async fn spaces(&self, user: UserId) -> Result<Vec<SpaceId>, StoreError> {
-        Ok(self.vault.space_ids(user))
+        let mut spaces = self.vault.space_ids(user);
+        let mut adopted = self.adopted.lock();
+        // From its genesis on a space belongs to whom that says, whoever offered it.
+        adopted.retain(|(_, space)| self.vault.admission().space(*space).is_none());
+        spaces.extend(adopted.iter().filter(|(owner, _)| *owner == user).map(|(_, space)| *space));
+        Ok(spaces)
     }
 
-    async fn adopt(&self, owner: UserId, _space: SpaceId) -> Result<bool, StoreError> {
-        // Its genesis proves whose it is when its first frame arrives.
-        Ok(self.vault.users().contains(&owner))
+    async fn adopt(&self, owner: UserId, space: SpaceId) -> Result<bool, StoreError> {
+        if !self.vault.users().contains(&owner) || self.vault.admission().space(space).is_some() {
+            return Ok(false);
+        }
+        let mut adopted = self.adopted.lock();
+        if adopted.len() >= ADOPTED && !adopted.contains(&(owner, space)) {
+            return Ok(false);
+        }
+        adopted.insert((owner, space));
+        Ok(true)
     }
 
     async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {

@@ -1,5 +1,7 @@
 //! What is acknowledged survives kill -9, and is never acknowledged before it is on disk.
 
+use std::os::unix::fs::PermissionsExt;
+
 use harness::Node;
 use serde_json::Value;
 
@@ -32,9 +34,11 @@ async fn a_missing_or_wrong_node_key_is_a_clear_refusal_and_makes_no_new_key() {
     let mut wrong = key.clone();
     wrong[0] ^= 1;
     std::fs::write(dir.join("node.key"), &wrong).unwrap();
+    std::fs::set_permissions(dir.join("node.key"), PermissionsExt::from_mode(0o600)).unwrap();
     let refused = allod.run(&dir, &["serve", "--listen", "127.0.0.1:0"]).unwrap();
     assert_eq!(refused.code, 1, "{}", refused.stdout);
     std::fs::write(dir.join("node.key"), &key).unwrap();
+    std::fs::set_permissions(dir.join("node.key"), PermissionsExt::from_mode(0o600)).unwrap();
     let node = Node::serve(&allod, &dir).unwrap();
     node.sign_in(OWNER.0, OWNER.1).await.expect("control: with the right key it serves");
 }

@@ -79,9 +79,9 @@ async fn open_file(
     Ok(db)
 }
 
-/// `FULL`, always: but for the test that shows that the durability check can fail.
+/// `FULL`, always: but in development builds for the test that shows that the check of it can fail.
 fn synchronous() -> &'static str {
-    if std::env::var_os("ALLOD_TEST_LOG_WITHOUT_FSYNC").is_some() { "OFF" } else { "FULL" }
+    if cfg!(debug_assertions) && std::env::var_os("ALLOD_TEST_LOG_WITHOUT_FSYNC").is_some() { "OFF" } else { "FULL" }
 }
 
 /// Opens (creates) the node database, encrypted under the node key.
