@@ -1,8 +1,10 @@
 //! What is acknowledged survives kill -9, and is never acknowledged before it is on disk.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use harness::Node;
+use harness::{Client, Node};
 use serde_json::Value;
 
 use crate::home::{Home, OWNER};
@@ -43,41 +45,111 @@ async fn a_missing_or_wrong_node_key_is_a_clear_refusal_and_makes_no_new_key() {
     node.sign_in(OWNER.0, OWNER.1).await.expect("control: with the right key it serves");
 }
 
-/// strace makes every fsync and fdatasync of the node fail from a moment on: nothing written after it
-/// may be acknowledged, and what was acknowledged before is there when the node is started again.
+/// Attaches strace to a running node; `None`, with a note, where that cannot be done.
+async fn strace(node: &Node, args: &[&str]) -> Option<Child> {
+    let pid = node.pid().to_string();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-q"]).args(args).args(["-p", &pid]).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("skipped: strace is not installed");
+        return None;
+    };
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    if let Ok(Some(_)) = child.try_wait() {
+        eprintln!("skipped: this machine does not let strace attach");
+        return None;
+    }
+    Some(child)
+}
+
+fn end(mut strace: Child) {
+    // SIGTERM lets it detach and write out; a killed one would leave the node stopped.
+    let _ = Command::new("kill").arg(strace.id().to_string()).status();
+    let _ = strace.wait();
+}
+
+async fn serve(home: Home, durable: bool) -> (Home, Node, Client) {
+    let (allod, dir) = (home.node.allod.clone(), home.node.dir.clone());
+    let Home { node, root, alice, made } = home;
+    alice.define("type Note { n: Int }").await.unwrap();
+    alice.graphql("mutation { add_Note(input: {n: 1}) { _docID } }").await.unwrap();
+    node.stop().unwrap();
+    let mut command = allod.command(&dir, &["serve", "--listen", "127.0.0.1:0"]);
+    if !durable {
+        command.env("ALLOD_TEST_LOG_WITHOUT_FSYNC", "1");
+    }
+    let node = Node::serve_by(allod.clone(), &dir, command).unwrap();
+    let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    // A first read, so that what is written next is the write alone.
+    assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 1);
+    let spare = Node::init(&allod, &root.path().join("spare"), OWNER.0, "home", OWNER.1).unwrap();
+    let idle = Node::serve(&allod, &root.path().join("spare")).unwrap();
+    drop(spare);
+    (Home { node: idle, root, alice: alice.clone(), made }, node, alice)
+}
+
+/// Every fsync and fdatasync of the node fails from a moment on: is a write acknowledged?
+async fn acknowledged_while_fsync_fails(node: &Node, alice: &Client) -> Option<bool> {
+    let inject = "inject=fsync,fdatasync:error=EIO";
+    let tracer = strace(node, &["-e", "trace=fsync,fdatasync", "-e", inject, "-o", "/dev/null"]).await?;
+    let answer = alice.try_graphql("mutation { add_Note(input: {n: 2}) { _docID } }", Value::Null).await;
+    end(tracer);
+    Some(answer.is_ok_and(|answer| answer.json["data"]["add_Note"].is_array()))
+}
+
+/// Nothing written after it is acknowledged, and what was acknowledged before is there when the node
+/// is started again.
 #[tokio::test]
 async fn a_write_whose_fsync_fails_is_never_acknowledged() {
-    let home = Home::new().await;
-    home.alice.define("type Note { n: Int }").await.unwrap();
-    home.alice.graphql("mutation { add_Note(input: {n: 1}) { _docID } }").await.unwrap();
-    let pid = home.node.pid().to_string();
-    let injected = "inject=fsync,fdatasync:error=EIO";
-    let strace = std::process::Command::new("strace")
-        .args(["-f", "-q", "-e", "trace=fsync,fdatasync", "-e", injected, "-o", "/dev/null", "-p", &pid])
-        .stderr(std::process::Stdio::piped())
-        .spawn();
-    let Ok(mut strace) = strace else {
-        eprintln!("skipped: strace is not installed");
-        return;
-    };
-    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
-    if let Ok(Some(_)) = strace.try_wait() {
-        eprintln!("skipped: this machine does not let strace attach");
-        return;
-    }
-    let refused = home.alice.try_graphql("mutation { add_Note(input: {n: 2}) { _docID } }", Value::Null).await;
-    let acknowledged = refused.as_ref().is_ok_and(|answer| answer.json["data"]["add_Note"].is_array());
-    let _ = strace.kill();
-    let _ = strace.wait();
-    assert!(!acknowledged, "a write was acknowledged whose fsync failed: {refused:?}");
-    let (allod, _root) = (home.node.allod.clone(), home.root);
-    let dir = home.node.kill().unwrap();
+    let (home, node, alice) = serve(Home::new().await, true).await;
+    let Some(acknowledged) = acknowledged_while_fsync_fails(&node, &alice).await else { return };
+    assert!(!acknowledged, "a write was acknowledged whose fsync failed");
+    let still = alice.try_graphql("mutation { add_Note(input: {n: 4}) { _docID } }", Value::Null).await.unwrap();
+    assert_eq!(still.codes(), ["unavailable"], "a node whose log failed does not write: {}", still.text);
+    let allod = node.allod.clone();
+    let dir = node.kill().unwrap();
     let node = Node::serve(&allod, &dir).unwrap();
     let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
     let there = alice.graphql("{ Note(order: {n: ASC}) { n } }").await.unwrap();
     assert_eq!(there["Note"][0]["n"], 1, "{there}");
-    alice
-        .graphql("mutation { add_Note(input: {n: 3}) { _docID } }")
-        .await
-        .expect("control: without the fault it writes");
+    let again = alice.graphql("mutation { add_Note(input: {n: 3}) { _docID } }").await;
+    again.expect("control: without the fault it writes");
+    drop(home);
+}
+
+/// The control of the test above: a log that does not wait for the disk acknowledges such a write, so
+/// the check can fail. Only development builds can be opened so.
+#[tokio::test]
+async fn the_check_fails_on_a_log_that_does_not_wait_for_the_disk() {
+    let (home, node, alice) = serve(Home::new().await, false).await;
+    let Some(acknowledged) = acknowledged_while_fsync_fails(&node, &alice).await else { return };
+    assert!(acknowledged, "this binary cannot be opened without fsync: is it a release build?");
+    drop(home);
+}
+
+/// Between a request and its answer the log is synced: seen from outside, in the order of system calls.
+#[tokio::test]
+async fn every_acknowledgement_comes_after_an_fsync_of_the_log() {
+    let (home, node, alice) = serve(Home::new().await, true).await;
+    let trace = home.root.path().join("trace");
+    let calls = "trace=fsync,fdatasync,write,writev,sendto,sendmsg";
+    let file = trace.to_str().expect("a UTF-8 path");
+    let Some(tracer) = strace(&node, &["-y", "-s", "64", "-e", calls, "-o", file]).await else { return };
+    for n in 0..5 {
+        alice.graphql(&format!("mutation {{ add_Note(input: {{n: {n}}}) {{ _docID }} }}")).await.unwrap();
+    }
+    end(tracer);
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let (mut synced, mut answers) = (false, 0);
+    for line in text.lines() {
+        if line.contains("sync(") && line.contains("log.db") {
+            synced = true;
+        }
+        if line.contains("HTTP/1.1 200 OK") {
+            assert!(synced, "an answer without an fsync of the log before it:\n{text}");
+            synced = false;
+            answers += 1;
+        }
+    }
+    assert_eq!(answers, 5, "{text}");
 }
