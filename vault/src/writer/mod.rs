@@ -157,7 +157,20 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
         }
         next = if requests < BATCH_REQUESTS && commits < BATCH_COMMITS { jobs.try_recv().ok() } else { None };
     }
-    if !rows.is_empty() {
+    if rows.is_empty() {
+        // Nothing matched: there is nothing to wait for. A transaction that nothing was done in ends here.
+        for (space, core) in &mut spaces {
+            if core.uncommitted == 0
+                && let Err(error) = core.commit()
+            {
+                tracing::error!(space = %space.id, %error, "the view could not be committed");
+            }
+        }
+        drop(spaces);
+        for (reply, answer) in answers {
+            let _ = reply.send(Ok(answer));
+        }
+    } else {
         let scopes: Vec<Scope> = rows.iter().map(|row| row.scope).collect();
         match parts.runtime.block_on(parts.admission.log().append(rows)) {
             Ok(positions) => {

@@ -85,6 +85,15 @@ async fn a_request_is_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_matches_nothing_is_answered() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    assert_eq!(node.set_all(account.user, account.space, "nothing is there").await.unwrap(), br#"{"set":[]}"#);
+    node.add(account.user, account.space, &["one"]).await.unwrap();
+    assert_eq!(node.set_all(account.user, account.space, "set").await.unwrap(), br#"{"set":[{"text":"set"}]}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_view_is_made_anew_and_a_damaged_log_is_refused() {
     let node = Node::new().await;
     let account = node.account().await;
