@@ -85,29 +85,30 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::in_memory;
+    use super::super::on_each_backend;
     use super::*;
 
     #[tokio::test]
     async fn a_code_is_good_once_within_a_minute_for_its_app() {
-        let directory = in_memory().await;
-        let client = ClientId::from_bytes([2; 16]);
-        let new = NewCode {
-            user: UserId::from_bytes([1; 16]),
-            client,
-            grant: GrantId::from_bytes([3; 16]),
-            redirect_uri: "https://a.example/".into(),
-            challenge: "c".into(),
-        };
-        let now = Timestamp::from_seconds(100);
-        let code = directory.issue_code(new.clone(), now).await.unwrap();
-        let stranger = ClientId::from_bytes([9; 16]);
-        assert!(matches!(directory.take_code(code.text(), stranger, now).await.unwrap(), Taken::Refused));
-        assert!(matches!(directory.take_code("no code", client, now).await.unwrap(), Taken::Refused));
-        assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Once(_)));
-        assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Twice { .. }));
-        let late = directory.issue_code(new, now).await.unwrap();
-        let later = Timestamp::from_seconds(160);
-        assert!(matches!(directory.take_code(late.text(), client, later).await.unwrap(), Taken::Refused));
+        for directory in on_each_backend().await {
+            let client = ClientId::from_bytes([2; 16]);
+            let new = NewCode {
+                user: UserId::from_bytes([1; 16]),
+                client,
+                grant: GrantId::from_bytes([3; 16]),
+                redirect_uri: "https://a.example/".into(),
+                challenge: "c".into(),
+            };
+            let now = Timestamp::from_seconds(100);
+            let code = directory.issue_code(new.clone(), now).await.unwrap();
+            let stranger = ClientId::from_bytes([9; 16]);
+            assert!(matches!(directory.take_code(code.text(), stranger, now).await.unwrap(), Taken::Refused));
+            assert!(matches!(directory.take_code("no code", client, now).await.unwrap(), Taken::Refused));
+            assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Once(_)));
+            assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Twice { .. }));
+            let late = directory.issue_code(new, now).await.unwrap();
+            let later = Timestamp::from_seconds(160);
+            assert!(matches!(directory.take_code(late.text(), client, later).await.unwrap(), Taken::Refused));
+        }
     }
 }

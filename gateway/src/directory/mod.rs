@@ -121,3 +121,24 @@ pub(crate) async fn in_memory() -> Directory {
     options.max_connections(1).sqlx_logging(false);
     Directory::open(sea_orm::Database::connect(options).await.unwrap()).await.unwrap()
 }
+
+/// A fresh directory on SQLite, and one on the PostgreSQL server that `ALLOD_TEST_POSTGRES` names.
+#[cfg(test)]
+pub(crate) async fn on_each_backend() -> Vec<Directory> {
+    use sea_orm::{ConnectionTrait, Database};
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let mut all = vec![in_memory().await];
+    match std::env::var("ALLOD_TEST_POSTGRES") {
+        Err(_) => eprintln!("note: ALLOD_TEST_POSTGRES is not set; PostgreSQL is not tested"),
+        Ok(server) => {
+            let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let name = format!("directory_{}_{n}", std::process::id());
+            let admin = Database::connect(&server).await.expect("the PostgreSQL server of ALLOD_TEST_POSTGRES");
+            admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+            let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
+            let db = Database::connect(format!("{base}/{name}")).await.unwrap();
+            all.push(Directory::open(db).await.unwrap());
+        }
+    }
+    all
+}

@@ -162,28 +162,29 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::in_memory;
+    use super::super::on_each_backend;
     use super::*;
 
     #[tokio::test]
     async fn names_are_unique_whatever_their_case_and_passwords_are_checked() {
-        let directory = in_memory().await;
-        let now = Timestamp(5);
-        let home = directory.add_tenant("Home", now).await.unwrap();
-        assert!(matches!(directory.add_tenant("home", now).await, Err(DirectoryError::Taken(_))));
-        assert_eq!(directory.tenant_named("HOME").await.unwrap(), Some(home.clone()));
-        for bad in ["", " ", "a b", "<b>", "-a", "é", &"a".repeat(65)] {
-            assert!(matches!(directory.add_tenant(bad, now).await, Err(DirectoryError::Unfit(_))), "{bad}");
+        for directory in on_each_backend().await {
+            let now = Timestamp(5);
+            let home = directory.add_tenant("Home", now).await.unwrap();
+            assert!(matches!(directory.add_tenant("home", now).await, Err(DirectoryError::Taken(_))));
+            assert_eq!(directory.tenant_named("HOME").await.unwrap(), Some(home.clone()));
+            for bad in ["", " ", "a b", "<b>", "-a", "é", &"a".repeat(65)] {
+                assert!(matches!(directory.add_tenant(bad, now).await, Err(DirectoryError::Unfit(_))), "{bad}");
+            }
+            let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
+            assert!(directory.add_user(account, "alice", home.id, "short", now).await.is_err());
+            let alice = directory.add_user(account, "Alice", home.id, "a long password", now).await.unwrap();
+            assert_eq!(alice.name, "alice");
+            let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
+            let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
+            assert!(matches!(again, Err(DirectoryError::Taken(_))));
+            assert_eq!(directory.verify_password("alice", "a long password").await.unwrap(), Some(alice));
+            assert_eq!(directory.verify_password("alice", "a wrong password").await.unwrap(), None);
+            assert_eq!(directory.verify_password("nobody", "a long password").await.unwrap(), None);
         }
-        let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
-        assert!(directory.add_user(account, "alice", home.id, "short", now).await.is_err());
-        let alice = directory.add_user(account, "Alice", home.id, "a long password", now).await.unwrap();
-        assert_eq!(alice.name, "alice");
-        let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
-        let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
-        assert!(matches!(again, Err(DirectoryError::Taken(_))));
-        assert_eq!(directory.verify_password("alice", "a long password").await.unwrap(), Some(alice));
-        assert_eq!(directory.verify_password("alice", "a wrong password").await.unwrap(), None);
-        assert_eq!(directory.verify_password("nobody", "a long password").await.unwrap(), None);
     }
 }

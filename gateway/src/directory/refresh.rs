@@ -133,7 +133,7 @@ async fn pair(db: &impl ConnectionTrait, holder: &Holder, now: Timestamp) -> Res
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::in_memory;
+    use super::super::on_each_backend;
     use super::*;
     use policy_core::SpaceId;
 
@@ -154,47 +154,56 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn a_refresh_token_is_good_once_and_its_second_use_ends_the_family() {
-        let directory = in_memory().await;
-        let now = Timestamp::from_seconds(100);
-        let grant = noted(&directory, None).await;
-        let first = directory.first_pair(&grant, now).await.unwrap().unwrap();
-        let bystander = directory.first_pair(&grant, now).await.unwrap().unwrap();
-        let stranger = ClientId::from_bytes([9; 16]);
-        assert!(matches!(directory.rotate(first.refresh.text(), stranger, now).await.unwrap(), Rotation::Refused));
-        let Rotation::Rotated(second) = directory.rotate(first.refresh.text(), grant.client, now).await.unwrap() else {
-            panic!("a fresh refresh token rotates")
-        };
-        for pair in [&first, &second] {
-            assert!(directory.token(pair.access.text(), now).await.unwrap().is_some());
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(100);
+            let grant = noted(&directory, None).await;
+            let first = directory.first_pair(&grant, now).await.unwrap().unwrap();
+            let bystander = directory.first_pair(&grant, now).await.unwrap().unwrap();
+            let stranger = ClientId::from_bytes([9; 16]);
+            assert!(matches!(directory.rotate(first.refresh.text(), stranger, now).await.unwrap(), Rotation::Refused));
+            let Rotation::Rotated(second) = directory.rotate(first.refresh.text(), grant.client, now).await.unwrap()
+            else {
+                panic!("a fresh refresh token rotates")
+            };
+            for pair in [&first, &second] {
+                assert!(directory.token(pair.access.text(), now).await.unwrap().is_some());
+            }
+            let again = directory.rotate(first.refresh.text(), grant.client, now).await.unwrap();
+            assert!(matches!(again, Rotation::Reused { .. }), "{again:?}");
+            for pair in [&first, &second] {
+                assert_eq!(directory.token(pair.access.text(), now).await.unwrap(), None);
+            }
+            assert!(matches!(
+                directory.rotate(second.refresh.text(), grant.client, now).await.unwrap(),
+                Rotation::Refused
+            ));
+            assert!(directory.token(bystander.access.text(), now).await.unwrap().is_some(), "control: another family");
+            directory.end_grant(grant.id).await.unwrap();
+            assert_eq!(directory.token(bystander.access.text(), now).await.unwrap(), None);
+            let gone = directory.rotate(bystander.refresh.text(), grant.client, now).await.unwrap();
+            assert!(matches!(gone, Rotation::Refused));
+            assert!(directory.first_pair(&grant, now).await.unwrap().is_none(), "no tokens for a grant that is gone");
         }
-        let again = directory.rotate(first.refresh.text(), grant.client, now).await.unwrap();
-        assert!(matches!(again, Rotation::Reused { .. }), "{again:?}");
-        for pair in [&first, &second] {
-            assert_eq!(directory.token(pair.access.text(), now).await.unwrap(), None);
-        }
-        assert!(matches!(directory.rotate(second.refresh.text(), grant.client, now).await.unwrap(), Rotation::Refused));
-        assert!(directory.token(bystander.access.text(), now).await.unwrap().is_some(), "control: another family");
-        directory.end_grant(grant.id).await.unwrap();
-        assert_eq!(directory.token(bystander.access.text(), now).await.unwrap(), None);
-        let gone = directory.rotate(bystander.refresh.text(), grant.client, now).await.unwrap();
-        assert!(matches!(gone, Rotation::Refused));
-        assert!(directory.first_pair(&grant, now).await.unwrap().is_none(), "no tokens for a grant that is gone");
     }
 
     #[tokio::test]
     async fn tokens_do_not_outlive_their_grant_and_use_is_noted() {
-        let directory = in_memory().await;
-        let now = Timestamp::from_seconds(100);
-        let end = Timestamp::from_seconds(160);
-        let grant = noted(&directory, Some(end)).await;
-        let pair = directory.first_pair(&grant, now).await.unwrap().unwrap();
-        assert_eq!(pair.expires, end);
-        assert_eq!(directory.token(pair.access.text(), end).await.unwrap(), None);
-        assert!(matches!(directory.rotate(pair.refresh.text(), grant.client, end).await.unwrap(), Rotation::Refused));
-        directory.used_grant(grant.id, Timestamp::from_seconds(120));
-        let noted = || async { directory.grant_rows(Some(grant.user)).await.unwrap()[0].last_used };
-        assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
-        directory.tend(now).await.unwrap();
-        assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(100);
+            let end = Timestamp::from_seconds(160);
+            let grant = noted(&directory, Some(end)).await;
+            let pair = directory.first_pair(&grant, now).await.unwrap().unwrap();
+            assert_eq!(pair.expires, end);
+            assert_eq!(directory.token(pair.access.text(), end).await.unwrap(), None);
+            assert!(matches!(
+                directory.rotate(pair.refresh.text(), grant.client, end).await.unwrap(),
+                Rotation::Refused
+            ));
+            directory.used_grant(grant.id, Timestamp::from_seconds(120));
+            let noted = || async { directory.grant_rows(Some(grant.user)).await.unwrap()[0].last_used };
+            assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
+            directory.tend(now).await.unwrap();
+            assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
+        }
     }
 }

@@ -215,29 +215,30 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::in_memory;
+    use super::super::on_each_backend;
     use super::*;
 
     #[tokio::test]
     async fn sessions_answer_until_they_lapse_or_end() {
-        let directory = in_memory().await;
-        let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
-        let now = Timestamp::from_seconds(100);
-        let (first, token) = directory.open_session(alice, now, 60).await.unwrap();
-        let (second, _) = directory.open_session(alice, now, 60).await.unwrap();
-        let (other, _) = directory.open_session(bob, now, 60).await.unwrap();
-        for _ in 0..2 {
-            assert_eq!(directory.token(first.text(), now).await.unwrap().unwrap(), token);
+        for directory in on_each_backend().await {
+            let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+            let now = Timestamp::from_seconds(100);
+            let (first, token) = directory.open_session(alice, now, 60).await.unwrap();
+            let (second, _) = directory.open_session(alice, now, 60).await.unwrap();
+            let (other, _) = directory.open_session(bob, now, 60).await.unwrap();
+            for _ in 0..2 {
+                assert_eq!(directory.token(first.text(), now).await.unwrap().unwrap(), token);
+            }
+            assert_eq!(directory.token(first.text(), Timestamp::from_seconds(160)).await.unwrap(), None);
+            assert_eq!(directory.token("something else", now).await.unwrap(), None);
+            directory.end_token(first.hash()).await.unwrap();
+            assert_eq!(directory.token(first.text(), now).await.unwrap(), None);
+            assert!(directory.token(second.text(), now).await.unwrap().is_some(), "control");
+            assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
+            assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
+            assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
+            directory.tend(Timestamp::from_seconds(1_000)).await.unwrap();
+            assert_eq!(token::Entity::find().all(&directory.db).await.unwrap().len(), 0);
         }
-        assert_eq!(directory.token(first.text(), Timestamp::from_seconds(160)).await.unwrap(), None);
-        assert_eq!(directory.token("something else", now).await.unwrap(), None);
-        directory.end_token(first.hash()).await.unwrap();
-        assert_eq!(directory.token(first.text(), now).await.unwrap(), None);
-        assert!(directory.token(second.text(), now).await.unwrap().is_some(), "control");
-        assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
-        assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
-        assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
-        directory.tend(Timestamp::from_seconds(1_000)).await.unwrap();
-        assert_eq!(token::Entity::find().all(&directory.db).await.unwrap().len(), 0);
     }
 }

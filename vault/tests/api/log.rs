@@ -10,13 +10,13 @@ use vault_core::commit::cid_of;
 use vault_core::tags::LaneTag;
 
 /// Opens the same database again and again; dropped with the test.
-enum Backend {
+pub enum Backend {
     Sqlite(tempfile::TempDir),
     Postgres(String),
 }
 
 impl Backend {
-    async fn all() -> Vec<Backend> {
+    pub async fn all() -> Vec<Backend> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut all = vec![Backend::Sqlite(tempfile::tempdir().unwrap())];
         match std::env::var("ALLOD_TEST_POSTGRES") {
@@ -32,7 +32,7 @@ impl Backend {
         all
     }
 
-    async fn open(&self) -> DatabaseConnection {
+    pub async fn open(&self) -> DatabaseConnection {
         match self {
             Backend::Sqlite(dir) => vault::database::open_log(dir.path()).await.unwrap(),
             Backend::Postgres(url) => Database::connect(url).await.unwrap(),

@@ -1,5 +1,6 @@
 //! The vault from outside: what it keeps, what it answers, what it refuses.
 
+mod accounts;
 mod log;
 mod node;
 mod replicas;

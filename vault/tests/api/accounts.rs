@@ -1,0 +1,36 @@
+//! The vault's own tables in the node database, on every database that can hold them.
+
+use policy_core::{SpaceId, UserId};
+use rand::SeedableRng;
+use vault::accounts::Accounts;
+use vault::keyring::NodeKey;
+use vault_core::identity::{DeviceSecret, Signer};
+
+use crate::log::Backend;
+
+#[tokio::test]
+async fn secrets_are_kept_under_the_node_key_and_open_under_no_other() {
+    for backend in Backend::all().await {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (key, other) = (NodeKey::create(a.path()).unwrap(), NodeKey::create(b.path()).unwrap());
+        let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+        let (user, space) = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
+        let accounts = Accounts::open(backend.open().await, key.clone()).await.unwrap();
+        let (seed, view) = (accounts.transport_seed(), accounts.view(space).await.unwrap());
+        let device = DeviceSecret::random(&mut rng);
+        let id = device.id;
+        accounts.add(user, device, Some(&Signer::random(&mut rng))).await.unwrap();
+        accounts.mark_view(space, true, "boot").await.unwrap();
+        accounts.set("port", "1").await.unwrap();
+        accounts.set("port", "2").await.unwrap();
+        drop(accounts);
+        let accounts = Accounts::open(backend.open().await, key).await.unwrap();
+        assert_eq!(accounts.transport_seed(), seed);
+        assert_eq!(accounts.users(), [user]);
+        assert_eq!(accounts.of_device(id).unwrap().user, user);
+        let again = accounts.view(space).await.unwrap();
+        assert_eq!((*again.key, again.clean, again.boot.as_str()), (*view.key, true, "boot"));
+        assert_eq!(accounts.setting("port").await.unwrap().as_deref(), Some("2"));
+        assert!(Accounts::open(backend.open().await, other).await.is_err(), "another node's key");
+    }
+}
