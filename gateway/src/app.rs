@@ -57,8 +57,8 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 /// Opens a node's directory. The caller holds its lock.
-pub async fn open(dir: &Path) -> Result<App, Failure> {
-    let key = NodeKey::load(dir)?;
+pub async fn open(dir: &Path, passphrase: Option<&str>) -> Result<App, Failure> {
+    let key = NodeKey::load(dir, passphrase)?;
     open_with(dir, key).await
 }
 
@@ -93,16 +93,22 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
 }
 
 /// Opens a directory that may be empty: an empty one gets its key.
-pub async fn open_or_create(dir: &Path) -> Result<App, Failure> {
-    let key = if NodeKey::exists(dir) { NodeKey::load(dir)? } else { NodeKey::create(dir)? };
+pub async fn open_or_create(dir: &Path, passphrase: Option<&str>) -> Result<App, Failure> {
+    let key = if NodeKey::exists(dir) { NodeKey::load(dir, passphrase)? } else { NodeKey::create(dir, passphrase)? };
     open_with(dir, key).await
 }
 
 /// `allod init`: the same result as the setup page.
-pub async fn init(dir: &Path, owner: &str, tenant: &str, password: &str) -> Result<Value, Failure> {
+pub async fn init(
+    dir: &Path,
+    owner: &str,
+    tenant: &str,
+    password: &str,
+    passphrase: Option<&str>,
+) -> Result<Value, Failure> {
     let _lock = DirectoryLock::take(dir)?;
     let fresh = !NodeKey::exists(dir);
-    let app = open_or_create(dir).await?;
+    let app = open_or_create(dir, passphrase).await?;
     if app.directory.owner().is_some() || !app.vault.users().is_empty() {
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());
         return Err(error.into());

@@ -17,14 +17,14 @@ fn failure(error: PairingError) -> Failure {
 }
 
 /// Joins by a code. On a failure the directory is left as it was found.
-pub async fn join(dir: &Path, code: &str) -> Result<Value, Failure> {
+pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Value, Failure> {
     let code = Code::parse(code).map_err(failure)?;
     let existed = dir.exists();
     let lock = DirectoryLock::take(dir)?;
     if NodeKey::exists(dir) {
         return Err(vault::keyring::DirectoryError::AlreadyANode(dir.to_owned()).into());
     }
-    let joined = join_fresh(dir, &code).await;
+    let joined = join_fresh(dir, &code, passphrase).await;
     if joined.is_err() {
         app::remove_fresh(dir);
         drop(lock);
@@ -35,9 +35,9 @@ pub async fn join(dir: &Path, code: &str) -> Result<Value, Failure> {
     joined
 }
 
-async fn join_fresh(dir: &Path, code: &Code) -> Result<Value, Failure> {
+async fn join_fresh(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
-    let app = app::open_or_create(dir).await?;
+    let app = app::open_or_create(dir, passphrase).await?;
     let identity = Identity::from_seed(app.vault.accounts().transport_seed());
     let device = DeviceSecret::random(&mut rand::rng());
     let id = device.id;

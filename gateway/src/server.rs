@@ -43,10 +43,16 @@ fn address(listen: &str) -> Result<SocketAddr, Failure> {
 }
 
 /// Serves until told to end; returns when everything is written out.
-pub async fn serve(dir: &Path, listen: &str, p2p_listen: &[String], json_wanted: bool) -> Result<(), Failure> {
+pub async fn serve(
+    dir: &Path,
+    passphrase: Option<&str>,
+    listen: &str,
+    p2p_listen: &[String],
+    json_wanted: bool,
+) -> Result<(), Failure> {
     let wished = address(listen)?;
     let _lock = DirectoryLock::take(dir)?;
-    let app = Arc::new(app::open_or_create(dir).await?);
+    let app = Arc::new(app::open_or_create(dir, passphrase).await?);
     let set_up = app.owner().is_some();
     // Until somebody owns the node, nobody but who sits at the machine may reach it.
     let bind = if set_up || wished.ip().is_loopback() {

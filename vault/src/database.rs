@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn the_node_database_opens_under_its_key_only_and_shows_no_plaintext() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (key, other) = (NodeKey::create(a.path()).unwrap(), NodeKey::create(b.path()).unwrap());
+        let (key, other) = (NodeKey::create(a.path(), None).unwrap(), NodeKey::create(b.path(), None).unwrap());
         let db = open_node(a.path(), &key).await.unwrap();
         db.execute_unprepared("CREATE TABLE t(x); INSERT INTO t VALUES ('canary-in-the-node-database')").await.unwrap();
         db.close().await.unwrap();

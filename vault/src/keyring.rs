@@ -1,8 +1,8 @@
 //! The node key, the lock on the data directory, and what is sealed under the key.
 //!
-//! The node key is 32 random bytes in `DIR/node.key` (0600), or those bytes sealed under a passphrase
-//! (Argon2id is the gateway's: it hands the derived key in). A missing or wrong key is a refusal,
-//! never a new key: everything on the node hangs on it.
+//! The node key is 32 random bytes in `DIR/node.key` (0600): as they are, or sealed under a passphrase
+//! (Argon2id, 64 MiB, three passes; RFC 9106). A missing or wrong key is a refusal, never a new key:
+//! everything on the node hangs on it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,10 +11,25 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 const KEY_FILE: &str = "node.key";
 const LOCK_FILE: &str = "node.lock";
+/// The first word of a key file: what follows is the key, or salt and sealed key.
+const PLAIN: &str = "allod-node-key-1";
+const SEALED: &str = "allod-node-key-2";
+
+/// Argon2id with 64 MiB and three passes.
+fn stretch(passphrase: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, DirectoryError> {
+    let failed = |_| DirectoryError::PassphraseWrong;
+    let parameters = argon2::Params::new(64 * 1024, 3, 1, Some(32)).map_err(failed)?;
+    let mut key = Zeroizing::new([0u8; 32]);
+    argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters)
+        .hash_password_into(passphrase.as_bytes(), salt, &mut *key)
+        .map_err(failed)?;
+    Ok(key)
+}
 
 /// Why a data directory cannot be used. The words in front of the colon are stable codes.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +44,10 @@ pub enum DirectoryError {
     KeyMissing(PathBuf),
     #[error("node_key_damaged: {0} is not a node key; put it back from your backup, nothing was changed")]
     KeyDamaged(PathBuf),
+    #[error("passphrase_needed: the node key is sealed; give its passphrase with --passphrase-file")]
+    PassphraseNeeded,
+    #[error("passphrase_wrong: this passphrase does not open the node key; nothing was changed")]
+    PassphraseWrong,
     #[error("node_key_exposed: {0} can be read by others; run `chmod 600` on it")]
     KeyExposed(PathBuf),
     #[error("io: {path}: {source}")]
@@ -84,24 +103,39 @@ impl NodeKey {
         dir.join(KEY_FILE).exists() || dir.join(crate::database::NODE_FILE).exists()
     }
 
-    /// Makes the key of a new node.
-    pub fn create(dir: &Path) -> Result<Self, DirectoryError> {
+    /// Makes the key of a new node; with a passphrase, sealed under it.
+    pub fn create(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
         if Self::exists(dir) {
             return Err(DirectoryError::AlreadyANode(dir.to_owned()));
         }
         let path = dir.join(KEY_FILE);
+        let no_randomness =
+            |_| DirectoryError::Io { path: path.clone(), source: std::io::Error::other("no randomness") };
         let mut key = Zeroizing::new([0u8; 32]);
-        getrandom::fill(&mut *key)
-            .map_err(|_| DirectoryError::Io { path: path.clone(), source: std::io::Error::other("no randomness") })?;
-        let text = Zeroizing::new(format!("allod-node-key-1 {}\n", data_encoding::HEXLOWER.encode(&*key)));
+        getrandom::fill(&mut *key).map_err(no_randomness)?;
+        let text = match passphrase {
+            None => format!("{PLAIN} {}\n", HEXLOWER.encode(&*key)),
+            Some(passphrase) => {
+                let mut salt = [0u8; 16];
+                getrandom::fill(&mut salt).map_err(no_randomness)?;
+                let sealed = NodeKey(stretch(passphrase, &salt)?).seal(SEALED.as_bytes(), &*key);
+                format!("{SEALED} {} {}\n", HEXLOWER.encode(&salt), HEXLOWER.encode(&sealed))
+            }
+        };
+        let text = Zeroizing::new(text);
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(io(&path))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&path))?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io(dir))?;
         Ok(NodeKey(key))
     }
 
+    /// Whether the key of a node is sealed under a passphrase.
+    pub fn needs_passphrase(dir: &Path) -> bool {
+        std::fs::read_to_string(dir.join(KEY_FILE)).is_ok_and(|text| text.starts_with(SEALED))
+    }
+
     /// Reads the key of a node.
-    pub fn load(dir: &Path) -> Result<Self, DirectoryError> {
+    pub fn load(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
         if !Self::exists(dir) {
             return Err(DirectoryError::NotANode(dir.to_owned()));
         }
@@ -114,17 +148,22 @@ impl NodeKey {
         if file.metadata().map_err(io(&path))?.permissions().mode() & 0o077 != 0 {
             return Err(DirectoryError::KeyExposed(path));
         }
+        let damaged = || DirectoryError::KeyDamaged(path.clone());
         let mut text = Zeroizing::new(String::new());
-        Read::by_ref(&mut file)
-            .take(1_024)
-            .read_to_string(&mut text)
-            .map_err(|_| DirectoryError::KeyDamaged(path.clone()))?;
-        text.trim()
-            .strip_prefix("allod-node-key-1 ")
-            .and_then(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok())
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .map(|key| NodeKey(Zeroizing::new(key)))
-            .ok_or(DirectoryError::KeyDamaged(path))
+        Read::by_ref(&mut file).take(1_024).read_to_string(&mut text).map_err(|_| damaged())?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let decode = |hex: &str| HEXLOWER.decode(hex.as_bytes()).map(Zeroizing::new).map_err(|_| damaged());
+        let key = match words[..] {
+            [PLAIN, key] => decode(key)?,
+            [SEALED, salt, sealed] => {
+                let passphrase = passphrase.ok_or(DirectoryError::PassphraseNeeded)?;
+                let stretched = NodeKey(stretch(passphrase, &decode(salt)?)?);
+                let opened = stretched.unseal(SEALED.as_bytes(), &decode(sealed)?);
+                opened.map_err(|_| DirectoryError::PassphraseWrong)?
+            }
+            _ => return Err(damaged()),
+        };
+        Ok(NodeKey(Zeroizing::new(key[..].try_into().map_err(|_| damaged())?)))
     }
 
     /// A key for one purpose.
@@ -159,20 +198,32 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_never_anew() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::NotANode(_))));
-        let key = NodeKey::create(dir.path()).unwrap();
-        assert!(matches!(NodeKey::create(dir.path()), Err(DirectoryError::AlreadyANode(_))));
-        assert_eq!(*NodeKey::load(dir.path()).unwrap().0, *key.0);
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::NotANode(_))));
+        let key = NodeKey::create(dir.path(), None).unwrap();
+        assert!(matches!(NodeKey::create(dir.path(), None), Err(DirectoryError::AlreadyANode(_))));
+        assert_eq!(*NodeKey::load(dir.path(), None).unwrap().0, *key.0);
         let path = dir.path().join(KEY_FILE);
         std::fs::write(dir.path().join(crate::database::NODE_FILE), b"x").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyExposed(_))));
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyExposed(_))));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "allod-node-key-1 00\n").unwrap();
-        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyDamaged(_))));
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyDamaged(_))));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(NodeKey::load(dir.path()), Err(DirectoryError::KeyMissing(_))));
-        assert!(matches!(NodeKey::create(dir.path()), Err(DirectoryError::AlreadyANode(_))));
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyMissing(_))));
+        assert!(matches!(NodeKey::create(dir.path(), None), Err(DirectoryError::AlreadyANode(_))));
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_passphrase_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::create(dir.path(), Some("a long passphrase")).unwrap();
+        assert!(NodeKey::needs_passphrase(dir.path()));
+        let text = std::fs::read_to_string(dir.path().join(KEY_FILE)).unwrap();
+        assert!(!text.contains(&HEXLOWER.encode(&*key.0)));
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::PassphraseNeeded)));
+        assert!(matches!(NodeKey::load(dir.path(), Some("another")), Err(DirectoryError::PassphraseWrong)));
+        assert_eq!(*NodeKey::load(dir.path(), Some("a long passphrase")).unwrap().0, *key.0);
     }
 
     #[test]
@@ -187,7 +238,7 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_at_its_place() {
         let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::create(dir.path()).unwrap();
+        let key = NodeKey::create(dir.path(), None).unwrap();
         let mut sealed = key.seal(b"here", b"secret");
         assert_eq!(&key.unseal(b"here", &sealed).unwrap()[..], b"secret");
         assert!(key.unseal(b"there", &sealed).is_err());

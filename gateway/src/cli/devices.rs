@@ -49,7 +49,10 @@ impl Device {
                 });
             }
             Device::Join { code } => {
-                let value = crate::pairing::join(&dir, &code).await?;
+                let value = {
+                    let passphrase = common.passphrase(&dir)?;
+                    crate::pairing::join(&dir, &code, passphrase.as_ref().map(|text| text.as_str())).await?
+                };
                 print(common.json, &value, lines);
             }
             Device::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/devices").await?, lines),

@@ -33,9 +33,28 @@ pub struct Common {
     /// Print one JSON value on stdout; progress and logs go to stderr
     #[arg(long, global = true)]
     json: bool,
+    /// A file that holds the passphrase of the node key; `init` and `device join` seal the key under it
+    #[arg(long, global = true, value_name = "FILE", env = "ALLOD_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 impl Common {
+    /// The passphrase of the node key, from its file; asked for where a person can answer and the key
+    /// of `dir` needs one.
+    pub fn passphrase(&self, dir: &std::path::Path) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
+        use std::io::IsTerminal;
+        if let Some(file) = &self.passphrase_file {
+            return node::read_password(file).map(Some);
+        }
+        if vault::keyring::NodeKey::needs_passphrase(dir) && std::io::stdin().is_terminal() {
+            let asked = rpassword::prompt_password("Passphrase of the node key: ");
+            return asked
+                .map(|text| Some(zeroize::Zeroizing::new(text)))
+                .map_err(|error| Failure::usage("passphrase_unreadable", &error.to_string()));
+        }
+        Ok(None)
+    }
+
     /// `--data`, else `ALLOD_DATA`, else `$XDG_DATA_HOME/allod` or `~/.local/share/allod`.
     pub fn dir(&self) -> Result<PathBuf, Failure> {
         if let Some(dir) = &self.data {

@@ -61,7 +61,11 @@ impl Init {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
         let password = read_password(&self.password_file)?;
-        let value = app::init(&dir, &self.owner, &self.tenant, &password).await?;
+        let value = {
+            let passphrase = common.passphrase(&dir)?;
+            let passphrase = passphrase.as_ref().map(|text| text.as_str());
+            app::init(&dir, &self.owner, &self.tenant, &password, passphrase).await?
+        };
         print(common.json, &value, lines);
         Ok(Exit::Done)
     }
@@ -69,7 +73,10 @@ impl Init {
 
 impl Serve {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        crate::server::serve(&common.dir()?, &self.listen, &self.p2p_listen, common.json).await?;
+        let dir = common.dir()?;
+        let passphrase = common.passphrase(&dir)?;
+        let passphrase = passphrase.as_ref().map(|text| text.as_str());
+        crate::server::serve(&dir, passphrase, &self.listen, &self.p2p_listen, common.json).await?;
         Ok(Exit::Done)
     }
 }
@@ -104,7 +111,8 @@ impl Doctor {
             return Err(vault::keyring::DirectoryError::NotANode(dir).into());
         }
         let _lock = DirectoryLock::take(&dir)?;
-        let app = app::open(&dir).await?;
+        let passphrase = common.passphrase(&dir)?;
+        let app = app::open(&dir, passphrase.as_ref().map(|text| text.as_str())).await?;
         let bar = progress(if self.rebuild { "rebuilding" } else { "checking" });
         let healths = app
             .vault

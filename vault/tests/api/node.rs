@@ -48,7 +48,7 @@ pub fn gate(id: u64) -> (Gate, Arc<EpochClock>) {
 }
 
 async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vault {
-    let key = NodeKey::load(dir).unwrap();
+    let key = NodeKey::load(dir, None).unwrap();
     let node = vault::database::open_node(dir, &key).await.unwrap();
     let time = Arc::clone(time);
     let clock = Arc::new(move || Timestamp(time.fetch_add(1_000, Ordering::SeqCst)));
@@ -58,7 +58,7 @@ async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vaul
 impl Node {
     pub async fn new() -> Node {
         let dir = tempfile::tempdir().unwrap();
-        NodeKey::create(dir.path()).unwrap();
+        NodeKey::create(dir.path(), None).unwrap();
         let (gate, clock) = gate(1);
         let time = Arc::new(AtomicI64::new(1_700_000_000_000_000));
         let vault = open(dir.path(), &gate, &time).await;
