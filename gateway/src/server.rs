@@ -13,11 +13,14 @@ use vault::keyring::DirectoryLock;
 use crate::app::{self, App};
 use crate::cli::{Exit, Failure};
 use crate::directory::Secret;
+use crate::front::Deadline;
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, write_private};
 
 /// Views that nobody has used for so long are closed.
 const IDLE_S: u64 = 60;
+/// A request that has not been answered by then is cut: reads have 30 s of their own.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// The largest body of a request.
 pub const MAX_BODY: usize = 16 << 20;
 
@@ -68,7 +71,11 @@ pub async fn serve(
     let node = web::Data::from(node);
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let server = HttpServer::new(move || {
-        HttpApp::new().app_data(data.clone()).app_data(node.clone()).configure(crate::front::routes)
+        HttpApp::new()
+            .wrap(Deadline(DEADLINE))
+            .app_data(data.clone())
+            .app_data(node.clone())
+            .configure(crate::front::routes)
     })
     .workers(workers)
     .max_connections(4_096)

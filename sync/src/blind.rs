@@ -198,7 +198,8 @@ impl Store for BlindStore {
         }
         let taken = {
             let _turn = self.turn.lock().await;
-            let (batch, taken) = self.admission.take(to_vault(scope), frames.into_iter().map(Vec::from).collect());
+            let (batch, taken) =
+                self.admission.take(to_vault(scope), frames.into_iter().map(Vec::from).collect(), None);
             // A space belongs to whom its genesis says, not to whom the offer said.
             if let Scope::Space(space) = scope
                 && batch.space(space).is_some_and(|lane| lane.owner != owned.owner)

@@ -4,7 +4,8 @@
 use cid::Cid;
 use policy_core::DeviceId;
 use sea_orm::DbErr;
-use vault_core::frame::FrameError;
+use vault_core::document::Hlc;
+use vault_core::frame::{Frame, FrameError};
 use vault_core::tags::LaneTag;
 
 use crate::admission::{Admission, Batch, head_of};
@@ -94,11 +95,13 @@ impl Admission {
 
     /// Verifies frames one after the other, up to the first that is refused. The caller stores the
     /// batch, and then says `stored` of what this returns.
-    pub fn take<'a>(&'a self, scope: Scope, frames: Vec<Vec<u8>>) -> (Batch<'a>, Taken) {
+    /// `latest`: a frame whose clock is beyond it waits at the sender (a member's own clock and ten
+    /// minutes; a blind replica takes all).
+    pub fn take<'a>(&'a self, scope: Scope, frames: Vec<Vec<u8>>, latest: Option<Hlc>) -> (Batch<'a>, Taken) {
         let mut batch = self.begin();
         let mut taken = Taken::default();
         for bytes in frames {
-            match self.take_one(&mut batch, scope, bytes) {
+            match self.take_one(&mut batch, scope, bytes, latest) {
                 Ok(tip) => taken.stored.push(tip),
                 Err(refused) => {
                     taken.refused = Some(refused);
@@ -109,7 +112,13 @@ impl Admission {
         (batch, taken)
     }
 
-    fn take_one(&self, batch: &mut Batch<'_>, scope: Scope, bytes: Vec<u8>) -> Result<Tip, Refused> {
+    fn take_one(
+        &self,
+        batch: &mut Batch<'_>,
+        scope: Scope,
+        bytes: Vec<u8>,
+        latest: Option<Hlc>,
+    ) -> Result<Tip, Refused> {
         let (lane, device, end) = head_of(&bytes).map_err(Refused::Invalid)?;
         let tip = Tip { lane, device, seq: end.0, cid: end.1 };
         if let Some((seq, cid)) = batch.chain(scope, lane, device)
@@ -119,6 +128,13 @@ impl Admission {
                 return Err(Refused::Forked(Box::new((Tip { lane, device, seq, cid }, tip.cid))));
             }
             return Ok(tip);
+        }
+        if let Some(latest) = latest {
+            let frame = Frame::decode(&bytes).map_err(Refused::Invalid)?;
+            if frame.last().commit.hlc > latest {
+                tracing::warn!(%device, "a device's clock is far ahead; its changes wait");
+                return Err(Refused::Gap);
+            }
         }
         match batch.admit(scope, bytes) {
             Ok(_) => Ok(tip),

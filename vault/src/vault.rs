@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use policy_core::{
-    CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, Read, SealRefusal, SpaceId, UserId, Write,
+    CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, Read, SealRefusal, SpaceId, Timestamp, UserId, Write,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -125,6 +125,8 @@ struct Inner {
     boot: String,
 }
 
+/// How far a device's clock may be ahead of ours, in microseconds: ten minutes.
+const CLOCK_AHEAD_US: i64 = 600_000_000;
 /// At most so many spaces are open.
 const OPEN_SPACES: usize = 64;
 
@@ -565,7 +567,9 @@ impl Vault {
         let taken = {
             // Held until the view has followed: the writer's next position must not skip these rows.
             let _turn = self.0.turn.lock().await;
-            let (batch, taken) = self.0.admission.take(scope, frames);
+            let now = (self.0.clock)();
+            let latest = Hlc::default().tick(Timestamp(now.0.saturating_add(CLOCK_AHEAD_US)));
+            let (batch, taken) = self.0.admission.take(scope, frames, Some(latest));
             if batch.is_empty() {
                 return Ok(taken);
             }

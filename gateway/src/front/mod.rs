@@ -3,12 +3,14 @@
 pub mod account;
 mod console;
 pub mod data;
+mod deadline;
 pub mod error;
 pub mod graphql;
 pub mod oauth;
 mod peers;
 
 use actix_web::web::{self, ServiceConfig};
+pub use deadline::Deadline;
 
 use crate::server::MAX_BODY;
 

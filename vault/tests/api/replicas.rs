@@ -62,6 +62,30 @@ async fn two_devices_edit_apart_and_converge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_clock_is_an_hour_ahead_waits() {
+    let (home, laptop) = (Node::new().await, Node::new().await);
+    let account = home.account().await;
+    let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(2));
+    home.vault.enrol(account.user, device.public(laptop.vault.transport()), [8; 32]).await.unwrap();
+    carry(&home.vault, &laptop.vault, Scope::Account(account.user)).await;
+    laptop.vault.accounts().add(account.user, device, None).await.unwrap();
+    meet(&home.vault, &laptop.vault, account.user, account.space).await;
+    laptop.time.fetch_add(3_600_000_000, std::sync::atomic::Ordering::SeqCst);
+    laptop.add(account.user, account.space, &["from the future"]).await.unwrap();
+    let scope = Scope::Space(account.space);
+    let have = home.vault.admission().tips(scope);
+    let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
+    let rows = laptop.vault.admission().beyond(scope, false, 0, &have, 1 << 20).await.unwrap().rows;
+    let frames: Vec<_> = rows.into_iter().map(|row| row.body).collect();
+    let taken = home.vault.ingest(scope, frames.clone()).await.unwrap();
+    assert_eq!(taken.refused, Some(vault::replicate::Refused::Gap));
+    home.time.fetch_add(3_600_000_000, std::sync::atomic::Ordering::SeqCst);
+    let taken = home.vault.ingest(scope, frames).await.unwrap();
+    assert_eq!(taken.refused, None, "control: an hour later it is taken");
+    assert_eq!(home.texts(account.user, account.space).await, r#"{"n":[{"t":"from the future"}]}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn frames_of_a_stranger_are_refused_and_nothing_of_them_is_kept() {
     let (home, stranger) = (Node::new().await, Node::new().await);
     let (account, other) = (home.account().await, stranger.account().await);
