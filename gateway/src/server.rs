@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
 use serde_json::json;
 use sync::{Identity, VaultMember};
@@ -75,6 +76,7 @@ pub async fn serve(
             .wrap(Deadline(DEADLINE))
             .app_data(data.clone())
             .app_data(node.clone())
+            .wrap(from_fn(crate::front::error::shaped))
             .configure(crate::front::routes)
     })
     .workers(workers)

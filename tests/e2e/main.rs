@@ -5,6 +5,7 @@ mod contract;
 mod durability;
 mod grants;
 mod home;
+mod hostile;
 mod isolation;
 mod queries;
 mod sync;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,8 +23,14 @@ pub struct Node {
     pub setup: Option<String>,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
+    said: Said,
     child: Child,
 }
+
+/// The last lines that a process wrote to stderr.
+type Said = Arc<Mutex<std::collections::VecDeque<String>>>;
+/// How many of them are kept.
+const LINES: usize = 400;
 
 impl Node {
     /// Makes `dir` a node whose owner is `owner`, without starting it.
@@ -41,7 +47,7 @@ impl Node {
     /// Serves `dir` by a command of the caller's: under strace, with variables, with another listener.
     pub fn serve_by(allod: Allod, dir: &Path, command: Command) -> Result<Node> {
         let begun = Instant::now();
-        let (child, ready) = start(command)?;
+        let (child, ready, said) = start(command)?;
         ensure!(ready["event"] == "ready", "not a ready line: {ready}");
         Ok(Node {
             allod,
@@ -49,12 +55,18 @@ impl Node {
             url: ready["url"].as_str().context("no url in the ready line")?.trim_end_matches('/').to_owned(),
             setup: ready["setup"].as_str().map(str::to_owned),
             ready_after: begun.elapsed(),
+            said,
             child,
         })
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The last lines that the node wrote to stderr.
+    pub fn said(&self) -> String {
+        text_of(&self.said)
     }
 
     /// A command on this node's directory.
@@ -124,7 +136,7 @@ impl Replica {
         if let Some(file) = trace {
             command.env("ALLOD_SYNC_TRACE", file);
         }
-        let (child, ready) = start(command)?;
+        let (child, ready, _) = start(command)?;
         let addr = ready["addr"].as_str().context("no addr in the ready line")?.to_owned();
         ensure!(addr.contains("/p2p/"), "the address names no peer: {addr}");
         Ok(Replica { dir: dir.to_owned(), addr, child })
@@ -158,7 +170,7 @@ fn path_text(path: &Path) -> Result<&str> {
 }
 
 /// Starts a process and waits for its first line on stdout, which must be JSON.
-fn start(mut command: Command) -> Result<(Child, Value)> {
+fn start(mut command: Command) -> Result<(Child, Value, Said)> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting allod")?;
     let stdout = child.stdout.take().context("no stdout")?;
     let (send, receive) = mpsc::sync_channel(1);
@@ -168,30 +180,34 @@ fn start(mut command: Command) -> Result<(Child, Value)> {
         let _ = send.send(lines.next());
         for _ in lines {}
     });
-    let tail = child.stderr.take().map(drain);
+    let said = Said::default();
+    let tail = child.stderr.take().map(|stderr| drain(stderr, Arc::clone(&said)));
     let line = match receive.recv_timeout(READY_WITHIN) {
         Ok(Some(Ok(line))) => line,
         _ => {
             let _ = child.kill();
             let _ = child.wait();
-            let said = tail.and_then(|thread| thread.join().ok()).unwrap_or_default();
-            bail!("allod did not become ready: {said}")
+            let _ = tail.map(std::thread::JoinHandle::join);
+            bail!("allod did not become ready: {}", text_of(&said))
         }
     };
     let ready = serde_json::from_str(&line).with_context(|| format!("the first line is not JSON: {line}"))?;
-    Ok((child, ready))
+    Ok((child, ready, said))
 }
 
-/// The last lines of a process's stderr.
-fn drain(stderr: ChildStderr) -> std::thread::JoinHandle<String> {
+/// Keeps the last lines of a process's stderr in `said`.
+fn drain(stderr: ChildStderr, said: Said) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
-        let mut tail = std::collections::VecDeque::new();
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if tail.len() == 40 {
-                tail.pop_front();
+            let Ok(mut said) = said.lock() else { return };
+            if said.len() == LINES {
+                said.pop_front();
             }
-            tail.push_back(line);
+            said.push_back(line);
         }
-        Vec::from(tail).join("\n")
     })
+}
+
+fn text_of(said: &Said) -> String {
+    said.lock().map(|lines| lines.iter().cloned().collect::<Vec<_>>().join("\n")).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::output::{Exit, Failure, lines, print};
 use super::remote::{Remote, segment};
 use super::{Common, node};
+use crate::grants::reads_once;
 
 #[derive(Debug, Subcommand)]
 pub enum Tenant {
@@ -101,16 +102,22 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         .ok_or("between 1 second and a year".to_owned())
 }
 
-/// A JSON file, at most 1 MiB.
+/// A JSON file, at most 1 MiB, in which no object has a key twice.
 pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
+    use std::io::Read;
+    const MOST: u64 = 1 << 20;
     let fail = |error: String| Failure::usage("file_unreadable", &format!("{}: {error}", path.display()));
-    let length = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
-    if length > 1 << 20 {
+    let mut text = String::new();
+    // A device or pipe has no length that could be asked for first.
+    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+    file.take(MOST + 1).read_to_string(&mut text).map_err(|error| fail(error.to_string()))?;
+    if text.len() as u64 > MOST {
         return Err(fail("the file is larger than 1 MiB".into()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::usage("file_not_json", &format!("{} is not JSON: {error}", path.display())))
+    let not_json = |reason: &str| Failure::usage("file_not_json", &format!("{} {reason}", path.display()));
+    let value = serde_json::from_str(&text).map_err(|error| not_json(&format!("is not JSON: {error}")))?;
+    // What is sent on is written anew: a doubled key would be gone, and with it what its author meant.
+    if reads_once(&text) { Ok(value) } else { Err(not_json("has a key twice in one object")) }
 }
 
 impl Tenant {

@@ -1,7 +1,10 @@
 //! Errors of the JSON routes: `{"error": {"code", "message", "hint"}}` with the right status.
 
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
@@ -64,6 +67,39 @@ impl ResponseError for ApiError {
         }
         answer.json(json!({ "error": { "code": self.code, "message": self.message, "hint": self.hint } }))
     }
+}
+
+/// Where no route is.
+pub async fn no_route() -> HttpResponse {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such route.").error_response()
+}
+
+/// Gives the refusals of the HTTP library itself the shape that all others have.
+pub async fn shaped<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let answer = next.call(request).await?;
+    let (status, kind) = (answer.status(), answer.headers().get(CONTENT_TYPE));
+    // An error of ours is JSON or a page; the library's are a line of text, or nothing.
+    let bare =
+        kind.is_none_or(|kind| answer.response().error().is_some() && kind.as_bytes().starts_with(b"text/plain"));
+    if !bare || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(answer.map_into_left_body());
+    }
+    let (code, message) = match status {
+        StatusCode::NOT_FOUND => ("not_found", "There is no such route."),
+        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This route does not take this method."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("limit_body", "The body of a request has at most 16 MiB."),
+        _ => ("bad_request", "The request is malformed."),
+    };
+    let allow = answer.headers().get(ALLOW).cloned();
+    let (request, _) = answer.into_parts();
+    let mut shaped = ApiError::new(status, code, message).error_response();
+    if let Some(allow) = allow {
+        shaped.headers_mut().insert(ALLOW, allow);
+    }
+    Ok(ServiceResponse::new(request, shaped).map_into_right_body())
 }
 
 impl From<AuthError> for ApiError {

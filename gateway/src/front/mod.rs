@@ -18,10 +18,10 @@ use crate::server::MAX_BODY;
 pub fn routes(config: &mut ServiceConfig) {
     config
         .app_data(web::PayloadConfig::new(MAX_BODY))
-        .app_data(web::JsonConfig::default().limit(1 << 20))
         .configure(account::routes)
         .configure(oauth::routes)
         .configure(data::routes)
         .configure(peers::routes)
-        .configure(console::routes);
+        .configure(console::routes)
+        .default_service(web::to(error::no_route));
 }

@@ -12,7 +12,7 @@ use crate::grants::reads_once;
 
 /// A JSON body. Only the media type that makes a browser ask first is taken: a form of another site
 /// cannot send it.
-pub(super) fn json<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn json<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
     use actix_web::HttpMessage as _;
     if req.content_type() != "application/json" {
         let text = "The body must be application/json.";

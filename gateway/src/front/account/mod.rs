@@ -1,7 +1,7 @@
 //! The JSON routes of people: signing in and out, users and tenants, apps, grants, audit.
 
 mod apps;
-mod body;
+pub(crate) mod body;
 pub(crate) mod grants;
 mod people;
 mod session;

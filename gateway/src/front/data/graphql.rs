@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::front::error::ApiError;
 use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
+use crate::grants::reads_once;
 
 /// How often a request is begun again because policy moved meanwhile.
 const TRIES: usize = 8;
@@ -73,6 +74,9 @@ async fn post(
         }
     } else if kind.is_empty() || kind.starts_with("application/json") {
         match serde_json::from_slice::<Wire>(&body) {
+            Ok(wire) if wire.variables.is_some() && !std::str::from_utf8(&body).is_ok_and(reads_once) => {
+                return Ok(unparsable("A key occurs twice in one object of the body."));
+            }
             Ok(wire) => wire.into(),
             Err(error) => return Ok(unparsable(format!("The body is not a GraphQL request: {error}"))),
         }
@@ -102,6 +106,9 @@ async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> R
         Ok(variables) => variables,
         Err(error) => return Ok(unparsable(format!("`variables` is not a JSON object: {error}"))),
     };
+    if parameters.variables.as_deref().is_some_and(|text| !reads_once(text)) {
+        return Ok(unparsable("A key occurs twice in one object of `variables`."));
+    }
     let wire = Wire { query: parameters.query, operation_name: parameters.operation_name, variables };
     answer(&app, &principal, &request, &wire.into(), spelling, false).await
 }

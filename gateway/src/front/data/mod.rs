@@ -6,11 +6,12 @@ mod spaces;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
 use actix_web::web::ServiceConfig;
 use policy_core::SpaceId;
 
 use crate::app::App;
-use crate::authn::Principal;
+use crate::authn::{Principal, only};
 use crate::front::error::ApiError;
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -20,9 +21,9 @@ pub fn routes(config: &mut ServiceConfig) {
 /// The space that a request is about: the one of its `Allod-Space` header; else, for an app, the space
 /// of its grant; else the person's own.
 pub async fn space_of(app: &App, principal: &Principal, request: &HttpRequest) -> Result<SpaceId, ApiError> {
-    if let Some(named) = request.headers().get("Allod-Space") {
-        let id = named.to_str().ok().and_then(|text| text.trim().parse().ok());
-        return id.ok_or_else(ApiError::not_found);
+    // Several are none: two readers may pick different ones.
+    if let Some(named) = only(request, &HeaderName::from_static("allod-space")).map_err(|()| ApiError::not_found())? {
+        return named.trim().parse().map_err(|_| ApiError::not_found());
     }
     if let Some(caller) = principal.caller.app {
         return Ok(app.grant_space(caller.grant).await?);

@@ -1,6 +1,6 @@
 //! `/api/v1/spaces`.
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
+use crate::front::account::body;
 use crate::front::error::ApiError;
 use crate::node::Node as _;
 
@@ -43,12 +44,13 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(shown))
 }
 
-async fn create(request: HttpRequest, app: web::Data<App>, new: web::Json<NewSpace>) -> Result<HttpResponse, ApiError> {
+async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     if principal.caller.app.is_some() {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "An app cannot make spaces."));
     }
-    let name = new.name.trim();
+    let NewSpace { name } = body::json(&request, &bytes)?;
+    let name = name.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         let message = "A space needs a name of 1 to 200 characters.";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message));

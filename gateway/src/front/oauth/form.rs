@@ -1,5 +1,7 @@
 //! What forms send, and proof that our own page made them.
 
+use std::collections::HashSet;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -44,7 +46,8 @@ impl Fields {
 
     /// Whether a field occurs twice: OAuth forbids that, and two readers may pick different ones.
     pub(super) fn doubled(&self) -> bool {
-        self.0.iter().enumerate().any(|(at, (name, _))| self.0[..at].iter().any(|(before, _)| before == name))
+        let mut seen = HashSet::with_capacity(self.0.len());
+        self.0.iter().any(|(name, _)| !seen.insert(name.as_str()))
     }
 }
 

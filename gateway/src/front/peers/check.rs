@@ -1,7 +1,7 @@
 //! `/api/v1/check`: may this person, through this app, do that?
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArg
 
 use crate::app::App;
 use crate::authn;
+use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::node::Node as _;
@@ -36,16 +37,13 @@ fn refused(code: &'static str, message: String) -> ApiError {
 }
 
 /// The operator asks about anybody.
-async fn check(
-    request: HttpRequest,
-    app: web::Data<App>,
-    asked: web::Json<Question>,
-) -> Result<HttpResponse, ApiError> {
+async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     if !principal.operator {
         let message = "Only the operator of the machine may ask about others.";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
+    let asked: Question = body::json(&request, &bytes)?;
     let verb: Verb = asked.verb.parse().map_err(|()| {
         let words: Vec<_> = Verb::ALL.iter().map(|verb| verb.word()).collect();
         let message = format!("`{}` is not a verb: one of {}.", asked.verb, words.join(", "));

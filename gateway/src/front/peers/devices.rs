@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::SpaceId;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use sync::AddReplicaError;
 
 use crate::app::App;
 use crate::authn::{self, Principal};
+use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::grants::rfc3339;
@@ -72,12 +73,9 @@ struct NewReplica {
     space: Option<SpaceId>,
 }
 
-async fn add_replica(
-    request: HttpRequest,
-    app: web::Data<App>,
-    new: web::Json<NewReplica>,
-) -> Result<HttpResponse, ApiError> {
+async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
+    let new: NewReplica = body::json(&request, &bytes)?;
     let added = sync(&app)?.add_replica(principal.caller.user, &new.addr, new.space).await;
     let added = added.map_err(|error| match &error {
         AddReplicaError::Address { .. } => ApiError::new(StatusCode::BAD_REQUEST, "invalid_address", error.to_string()),
@@ -99,8 +97,9 @@ struct Wait {
     timeout_s: u64,
 }
 
-async fn wait(request: HttpRequest, app: web::Data<App>, wait: web::Json<Wait>) -> Result<HttpResponse, ApiError> {
+async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
+    let wait: Wait = body::json(&request, &bytes)?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
     let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout).await;
     Ok(HttpResponse::Ok().json(json!({ "peers": waited.peers, "done": waited.settled })))
