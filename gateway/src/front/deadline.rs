@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::StatusCode;
-use actix_web::{Error, ResponseError};
+use actix_web::{Error, HttpResponse, ResponseError};
 use futures::future::{LocalBoxFuture, Ready, ok};
 
 use super::error::ApiError;
@@ -23,7 +23,7 @@ where
     S::Future: 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<B>;
     type Error = Error;
     type Transform = DeadlineService<S>;
     type InitError = ();
@@ -46,7 +46,7 @@ where
     S::Future: 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<B>;
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
 
@@ -54,27 +54,32 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let waits = request.path() == WAITS;
-        let (after, http) = (self.after, request.request().clone());
+        let after = self.after;
+        // The request itself is the router's alone: while it looks for the route, nobody else may hold it.
         let answer = self.service.call(request);
         Box::pin(async move {
             if waits {
-                drop(http);
-                return answer.await.map(ServiceResponse::map_into_left_body);
+                return answer.await;
             }
-            match actix_web::rt::time::timeout(after, answer).await {
-                Ok(answer) => {
-                    drop(http);
-                    answer.map(ServiceResponse::map_into_left_body)
-                }
-                Err(_) => {
-                    let text = "The request took too long: send its body faster, or ask for less.";
-                    let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "limit_time", text);
-                    let mut response = error.error_response();
-                    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
-                    Ok(ServiceResponse::new(http, response).map_into_right_body())
-                }
-            }
+            actix_web::rt::time::timeout(after, answer).await.unwrap_or_else(|_| Err(TooLong.into()))
         })
+    }
+}
+
+/// The answer to a request that took too long; the connection ends with it.
+#[derive(Debug, thiserror::Error)]
+#[error("The request took too long: send its body faster, or ask for less.")]
+struct TooLong;
+
+impl ResponseError for TooLong {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::REQUEST_TIMEOUT
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = ApiError::new(self.status_code(), "limit_time", self.to_string()).error_response();
+        response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+        response
     }
 }
 
@@ -82,7 +87,7 @@ where
 mod tests {
     use super::*;
     use actix_web::web::Bytes;
-    use actix_web::{App, HttpResponse, test, web};
+    use actix_web::{App, test, web};
 
     #[actix_web::test]
     async fn a_slow_answer_is_cut_and_a_quick_one_is_not() {
@@ -96,7 +101,8 @@ mod tests {
         let app = test::init_service(app).await;
         let quick = test::call_service(&app, test::TestRequest::post().uri("/x").set_payload("hi").to_request()).await;
         assert_eq!(quick.status(), StatusCode::OK);
-        let cut = test::call_service(&app, test::TestRequest::post().uri("/x").to_request()).await;
+        let cut = test::try_call_service(&app, test::TestRequest::post().uri("/x").to_request()).await;
+        let cut = cut.expect_err("an answer that never begins").error_response();
         assert_eq!(cut.status(), StatusCode::REQUEST_TIMEOUT);
     }
 }
