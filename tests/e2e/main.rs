@@ -9,5 +9,6 @@ mod hostile;
 mod isolation;
 mod oauth;
 mod queries;
+mod sessions;
 mod sync;
 mod tidy;

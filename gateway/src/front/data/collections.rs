@@ -53,6 +53,14 @@ fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, ApiError> {
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
+    let forbidden = || {
+        let message = "Only who manages the space may define collections.";
+        refused(StatusCode::FORBIDDEN, "forbidden", message)
+    };
+    // Before the text is held against what is there: the answer would tell an app of types it may not see.
+    if principal.caller.app.is_some() {
+        return Err(forbidden());
+    }
     let text = sdl_of(&request, &body)?;
     for _ in 0..5 {
         let (catalogue, permits) = app.write_permits(&principal.caller, space).await?;
@@ -71,10 +79,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
                 return Ok(HttpResponse::Created().json(shown));
             }
             Err(VaultError::Permit(SealRefusal::Moved)) => {}
-            Err(VaultError::Forbidden) => {
-                let message = "Only who manages the space may define collections.";
-                return Err(refused(StatusCode::FORBIDDEN, "forbidden", message));
-            }
+            Err(VaultError::Forbidden) => return Err(forbidden()),
             Err(VaultError::Definition(error @ DefinitionError::Exists(_))) => {
                 return Err(refused(StatusCode::CONFLICT, "exists", error.to_string()));
             }
