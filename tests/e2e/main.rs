@@ -7,6 +7,7 @@ mod grants;
 mod home;
 mod hostile;
 mod isolation;
+mod masks;
 mod oauth;
 mod queries;
 mod sessions;
