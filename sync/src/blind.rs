@@ -196,6 +196,7 @@ impl Store for BlindStore {
         if self.used_by(owned.owner).await? + bytes > self.quota {
             return Ok(Stored { refused: Some(Reason::Quota), ..Stored::default() });
         }
+        let stored_bytes;
         let taken = {
             let _turn = self.turn.lock().await;
             let (batch, taken) =
@@ -206,12 +207,13 @@ impl Store for BlindStore {
             {
                 return Ok(Stored { refused: Some(Reason::Invalid), ..Stored::default() });
             }
+            stored_bytes = batch.admitted().iter().map(|(_, frame)| frame.bytes().len() as u64).sum::<u64>();
             if !batch.is_empty() {
                 batch.store().await?;
             }
             taken
         };
-        *self.used.lock().entry(owned.owner).or_default() += bytes;
+        *self.used.lock().entry(owned.owner).or_default() += stored_bytes;
         let _ = self.feed.send(Moved::Log(scope));
         if matches!(scope, Scope::Account(_)) {
             let _ = self.feed.send(Moved::Sharing);

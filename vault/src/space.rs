@@ -1,6 +1,6 @@
 //! One open space: its keys, its definitions and its view.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use vault_core::commit::Kind;
 use vault_core::control::{GrantRecord, PolicyEntry, decode_policy, decode_schema};
 use vault_core::document::Hlc;
 use vault_core::frame::{Frame, FrameError};
-use vault_core::schema::Schema;
+use vault_core::schema::{Collection, Schema};
 use vault_core::tags::LaneTag;
 use vault_core::{KeysError, OpenCommitError, SpaceKeys};
 use zeroize::Zeroizing;
@@ -26,8 +26,8 @@ use crate::view::{Reader, View, ViewError};
 
 /// How many rows are read from the log at a time.
 const PAGE: u64 = 64;
-/// At most this many read connections are kept open a space.
-const READERS: usize = 4;
+/// At most this many reads run at a time, and so many read connections are kept open a space.
+pub(crate) const READERS: usize = 8;
 
 /// Why a space cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +93,51 @@ impl Policy {
     }
 }
 
+/// The sealed entries of the control lane, in the order of their clocks: the same on every device,
+/// whichever way they came.
+#[derive(Default)]
+pub struct Control {
+    schemas: BTreeMap<(Hlc, Cid), Vec<Collection>>,
+    policies: BTreeMap<(Hlc, Cid), PolicyEntry>,
+}
+
+impl Control {
+    fn take(&mut self, keys: &SpaceKeys, frame: &Frame) -> Result<(), SpaceError> {
+        for entry in &frame.entries {
+            let place = (entry.commit.hlc, entry.cid);
+            let open = |what| keys.open_control(entry).map_err(|_| SpaceError::Entry(what));
+            match entry.commit.kind {
+                Kind::Schema => {
+                    let plain = open("a schema entry does not open")?;
+                    let collections = decode_schema(&plain, entry.cid)
+                        .map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
+                    self.schemas.insert(place, collections);
+                }
+                Kind::Policy => {
+                    let plain = open("a policy entry does not open")?;
+                    let entry = decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?;
+                    self.policies.insert(place, entry);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> Schema {
+        self.schemas.values().fold(Schema::default(), |schema, entry| define::merge(&schema, entry.clone()))
+    }
+
+    fn policy(&self) -> Policy {
+        let mut policy = Policy::default();
+        self.policies.values().cloned().for_each(|entry| policy.fold(entry));
+        policy
+    }
+}
+
 /// What the writer works with.
 pub struct Core {
+    control: Control,
     pub keys: Arc<SpaceKeys>,
     /// The ends of this device's chains.
     pub chains: HashMap<LaneTag, (u64, Cid)>,
@@ -147,17 +190,17 @@ impl Space {
         let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
         let mut keys = SpaceKeys::open(&lane, &account.device)?;
         let scope = Scope::Space(id);
-        let (mut schema, mut policy) = (Schema::default(), Policy::default());
+        let mut control = Control::default();
         let mut after = 0;
         loop {
             let rows = admission.log().rows(scope, true, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
             after = last.position;
             for row in &rows {
-                let frame = decode(row)?;
-                fold_control(&keys, &frame, &mut schema, &mut policy)?;
+                control.take(&keys, &decode(row)?)?;
             }
         }
+        let (schema, policy) = (control.schema(), control.policy());
         for collection in &schema.collections {
             keys.define(collection);
         }
@@ -182,6 +225,7 @@ impl Space {
             .filter(|((_, device), _)| *device == account.device.id)
             .map(|((lane, _), tip)| (lane, tip));
         let core = Core {
+            control,
             keys: Arc::new(keys),
             chains: own.collect(),
             hlc: Hlc::default(),
@@ -239,10 +283,11 @@ impl Space {
     /// Takes in a frame of the control lane that has just been stored.
     pub fn apply_control(&self, frame: &Frame) -> Result<(), SpaceError> {
         let mut core = self.core.lock();
-        let (mut schema, mut policy) = (Schema::clone(&self.schema.load()), Policy::clone(&self.policy.load()));
-        let before = schema.version;
-        fold_control(&core.keys, frame, &mut schema, &mut policy)?;
-        if schema.version != before {
+        let keys = Arc::clone(&core.keys);
+        core.control.take(&keys, frame)?;
+        drop(keys);
+        if core.control.schemas.len() as u64 != self.schema.load().version.0 {
+            let schema = core.control.schema();
             for collection in &schema.collections {
                 Arc::make_mut(&mut core.keys).define(collection);
             }
@@ -252,6 +297,7 @@ impl Space {
             self.schema.store(Arc::new(schema));
             self.readers.lock().clear();
         }
+        let policy = core.control.policy();
         self.policy.store(Arc::new(policy));
         for entry in &frame.entries {
             core.hlc = core.hlc.max(entry.commit.hlc);
@@ -277,6 +323,16 @@ impl Space {
             }
         }
         Ok(())
+    }
+
+    /// As [`Space::settle`], but without waiting for the writer: false if it is at work.
+    pub fn try_settle(&self) -> Result<bool, ViewError> {
+        if self.dirty.load(Ordering::Acquire) {
+            let Some(mut core) = self.core.try_lock() else { return Ok(false) };
+            core.commit()?;
+            self.dirty.store(false, Ordering::Release);
+        }
+        Ok(true)
     }
 
     /// Runs `read` on a read connection that sees everything acknowledged so far.
@@ -314,25 +370,6 @@ impl Space {
 
 pub(crate) fn decode(row: &Row) -> Result<Frame, SpaceError> {
     Frame::decode(&row.body).map_err(|source| SpaceError::Frame { position: row.position, source })
-}
-
-fn fold_control(keys: &SpaceKeys, frame: &Frame, schema: &mut Schema, policy: &mut Policy) -> Result<(), SpaceError> {
-    for entry in &frame.entries {
-        match entry.commit.kind {
-            Kind::Schema => {
-                let plain = keys.open_control(entry).map_err(|_| SpaceError::Entry("a schema entry does not open"))?;
-                let collections =
-                    decode_schema(&plain, entry.cid).map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
-                *schema = define::merge(schema, collections);
-            }
-            Kind::Policy => {
-                let plain = keys.open_control(entry).map_err(|_| SpaceError::Entry("a policy entry does not open"))?;
-                policy.fold(decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Opens and applies rows of the log to the view, in order. Each row is whole or not at all.

@@ -84,6 +84,13 @@ async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal, AuthError
     Ok(Principal { caller: Caller { user: token.user, app, device: None }, operator: false, tenant, session })
 }
 
+/// Whether the request carries the local token from this machine: true also of a node that nobody owns
+/// yet, which whoever holds the machine may stop.
+pub fn is_operator(req: &HttpRequest, node: &dyn Node) -> bool {
+    let text = bearer(req).ok().flatten();
+    text.is_some_and(|text| SecretHash::of(text).matches(&node.local_token())) && is_local(req)
+}
+
 /// The bearer token; an `Authorization` of another kind, or several, is none that counts.
 fn bearer(req: &HttpRequest) -> Result<Option<&str>, AuthError> {
     let Some(value) = only(req, &AUTHORIZATION).map_err(|_| AuthError::Invalid)? else { return Ok(None) };

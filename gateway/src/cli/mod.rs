@@ -16,7 +16,7 @@ pub use output::{Exit, Failure};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
 #[derive(Debug, Parser)]
-#[command(name = "allod", version, about, propagate_version = true)]
+#[command(name = "allod", version, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     common: Common,

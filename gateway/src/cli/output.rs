@@ -70,11 +70,11 @@ pub fn print(json_wanted: bool, value: &Value, text: impl FnOnce(&Value) -> Stri
 /// Prints a failure.
 pub fn print_failure(failure: &Failure, json_wanted: bool) {
     if json_wanted {
-        let hint = failure.hint.as_deref();
+        let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
         println!("{}", json!({"error": {"code": failure.code, "message": failure.message, "hint": hint}}));
     } else {
         eprintln!("error: {} ({})", failure.message, failure.code);
-        if let Some(hint) = &failure.hint {
+        if let Some(hint) = failure.hint.as_ref().filter(|hint| !hint.is_empty()) {
             eprintln!("hint: {hint}");
         }
     }

@@ -19,7 +19,7 @@ pub const MAX_COMMIT: usize = 64 * 1024;
 pub const MAX_PARENTS: usize = 64;
 /// The most control heads a commit names.
 pub const MAX_CONTROL: usize = 8;
-/// The most parts of one commit (by count of fields; by bytes [`MAX_COMMIT`] binds first).
+/// The most parts of one commit.
 pub const MAX_PARTS: usize = 1_024;
 
 const CODEC_DAG_CBOR: u64 = 0x71;

@@ -31,9 +31,10 @@ const QUEUE: usize = 1_024;
 /// A batch is cut at so many requests, or so many commits.
 const BATCH_REQUESTS: usize = 256;
 const BATCH_COMMITS: usize = 1_000;
-/// A view is committed after so many changes, or after this long.
-const VIEW_COMMITS: usize = 1_000;
-const VIEW_AGE: Duration = Duration::from_millis(20);
+/// A view is committed after so many changes, or after this long; sooner if anybody reads. A larger
+/// transaction writes each page of an index once instead of once a batch.
+const VIEW_COMMITS: usize = 8_192;
+const VIEW_AGE: Duration = Duration::from_millis(100);
 
 type Guard = ArcMutexGuard<parking_lot::RawMutex, Core>;
 
@@ -178,25 +179,27 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
                     let scope = Scope::Space(space.id);
                     let last = scopes.iter().zip(&positions).filter(|(s, _)| **s == scope).map(|(_, p)| *p).max();
                     let Some(last) = last else { continue };
-                    let done = core
-                        .view
-                        .set_position(last)
-                        .and_then(|()| if core.uncommitted >= VIEW_COMMITS { core.commit() } else { Ok(()) });
-                    if let Err(error) = done {
+                    if let Err(error) = core.view.set_position(last) {
                         // The log holds the change; a view is a cache, and the next open catches up.
                         tracing::error!(space = %space.id, %error, "the view could not follow the log");
                     }
-                    if core.open {
-                        space.mark_dirty();
-                        if !open.iter().any(|(other, _)| other.id == space.id) {
-                            open.push((Arc::clone(space), Instant::now()));
-                        }
-                    }
+                    // From here on readers ask for what is acknowledged below, and wait for it.
+                    space.mark_dirty();
                 }
-                drop(spaces);
                 for (reply, answer) in answers {
                     let _ = reply.send(Ok(answer));
                 }
+                for (space, core) in &mut spaces {
+                    if core.uncommitted >= VIEW_COMMITS
+                        && let Err(error) = core.commit()
+                    {
+                        tracing::error!(space = %space.id, %error, "the view could not be committed");
+                    }
+                    if core.open && !open.iter().any(|(other, _)| other.id == space.id) {
+                        open.push((Arc::clone(space), Instant::now()));
+                    }
+                }
+                drop(spaces);
                 let mut told = scopes;
                 told.sort();
                 told.dedup();

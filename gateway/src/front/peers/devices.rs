@@ -106,7 +106,7 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
 }
 
 async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    if !person(&request, &app).await?.operator {
+    if !authn::is_operator(&request, &**app) {
         return Err(forbidden("Only the operator of the machine may stop the node."));
     }
     app.stop.notify_one();
