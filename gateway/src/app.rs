@@ -110,12 +110,14 @@ pub async fn init(
     let fresh = !NodeKey::exists(dir);
     let app = open_or_create(dir, passphrase).await?;
     if app.directory.owner().is_some() || !app.vault.users().is_empty() {
+        app.shutdown().await;
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());
         return Err(error.into());
     }
     let done = match crate::front::account::setup(&app, owner, tenant, password).await {
         Ok(done) => done,
         Err(error) => {
+            app.shutdown().await;
             drop(app);
             if fresh {
                 // Nothing was set up: the directory is left as it was found.
@@ -221,6 +223,10 @@ impl App {
         }
         if let Err(error) = self.vault.shutdown().await {
             tracing::warn!(%error, "the views were not closed cleanly; they are checked at the next start");
+        }
+        // A process that ends while a thread of its own still works in the cipher's library may crash.
+        if let Err(error) = self.database.clone().close().await {
+            tracing::warn!(%error, "the node database was not closed");
         }
     }
 

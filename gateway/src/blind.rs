@@ -76,6 +76,7 @@ pub async fn serve(dir: &Path, listen: &str, json_wanted: bool) -> Result<(), Fa
         println!("Serving {addr}\nAdd it at home: allod replica add {addr}");
     }
     crate::server::ended().await;
+    replica.shutdown().await;
     Ok(())
 }
 
@@ -85,6 +86,9 @@ pub async fn allow(dir: &Path, account: &str) -> Result<Value, Failure> {
     let user: UserId = account
         .parse()
         .map_err(|_| Failure::new(Exit::Usage, "invalid_account", "an account id has 32 hexadecimal digits"))?;
-    open_allowed(dir).await?.allow(user).await.map_err(failed)?;
+    let allowed = open_allowed(dir).await?;
+    let done = allowed.allow(user).await.map_err(failed);
+    allowed.close().await;
+    done?;
     Ok(json!({ "account": user.to_string(), "allowed": true }))
 }

@@ -36,8 +36,14 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
 }
 
 async fn join_fresh(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
     let app = app::open_or_create(dir, passphrase).await?;
+    let joined = join_with(&app, code).await;
+    app.shutdown().await;
+    joined
+}
+
+async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
     let identity = Identity::from_seed(app.vault.accounts().transport_seed());
     let device = DeviceSecret::random(&mut rand::rng());
     let id = device.id;
@@ -54,7 +60,6 @@ async fn join_fresh(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result
     sync::Node::remember_device(app.database.clone(), code.user, code.inviter, code.addrs.clone())
         .await
         .map_err(|error| failed(&error))?;
-    app.shutdown().await;
     let spaces: Vec<_> = joined.spaces.iter().map(ToString::to_string).collect();
     Ok(json!({ "device": id.to_string(), "user": code.user.to_string(), "spaces": spaces }))
 }

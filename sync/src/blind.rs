@@ -62,6 +62,13 @@ impl Allowed {
         Ok(())
     }
 
+    /// Closes the database and waits until its threads have let go of it.
+    pub async fn close(&self) {
+        if let Err(error) = self.db.clone().close().await {
+            tracing::warn!(%error, "the replica's database was not closed");
+        }
+    }
+
     pub fn users(&self) -> Vec<UserId> {
         self.users.lock().iter().copied().collect()
     }
@@ -229,6 +236,7 @@ impl Store for BlindStore {
 /// A running blind replica. Dropped, it stops.
 pub struct Replica {
     identity: Identity,
+    store: Arc<BlindStore>,
     addrs: Vec<String>,
     stop: watch::Sender<bool>,
     lives: Arc<Lives>,
@@ -259,7 +267,7 @@ impl Replica {
         let swarm = crate::node::listen(&options.identity, &options.listen, remembered).await?;
         let addrs = swarm.addrs().iter().map(ToString::to_string).collect();
         let (feed, _) = broadcast::channel(FEED);
-        let store = BlindStore {
+        let store = Arc::new(BlindStore {
             admission,
             allowed,
             quota: options.quota,
@@ -267,12 +275,24 @@ impl Replica {
             admitted: Mutex::default(),
             used: Mutex::default(),
             feed,
-        };
-        let context = Arc::new(Context { store: Arc::new(store), ledger: None, trace, limits: Limits::default() });
+        });
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let context = Arc::new(Context { store: shared, ledger: None, trace, limits: Limits::default() });
         let lives = Lives::new(options.identity.peer());
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(link::accept(Arc::new(Hub { swarm, context, lives: Arc::clone(&lives), stopped })));
-        Ok(Replica { identity: options.identity, addrs, stop, lives })
+        Ok(Replica { identity: options.identity, store, addrs, stop, lives })
+    }
+
+    /// Ends every session and closes both databases.
+    pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        self.lives.stop_all();
+        let _turn = self.store.turn.lock().await;
+        if let Err(error) = self.store.admission.log().close().await {
+            tracing::warn!(%error, "the log was not closed");
+        }
+        self.store.allowed.close().await;
     }
 
     pub fn peer(&self) -> String {

@@ -529,6 +529,7 @@ impl Vault {
                 self.0.accounts.mark_view(id, true, &self.0.boot).await?;
             }
         }
+        self.0.admission.log().close().await?;
         Ok(())
     }
 

@@ -123,7 +123,7 @@ impl Doctor {
             .await
             .map_err(|error| Failure::failed("damaged", &error.to_string()))?;
         bar.finish_and_clear();
-        app.vault.shutdown().await.map_err(|error| Failure::failed("failed", &error.to_string()))?;
+        app.shutdown().await;
         let spaces: Vec<_> = healths
             .iter()
             .map(|health| {

@@ -212,6 +212,11 @@ impl Log {
         Ok(positions)
     }
 
+    /// Closes the log's connections and waits until their threads have let go of them.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.db.clone().close().await
+    }
+
     /// The newest position of a scope on disk, 0 if there is none.
     pub fn position(&self, scope: Scope) -> u64 {
         self.heads.lock().get(&scope).map_or(0, |head| head.position)
