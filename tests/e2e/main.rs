@@ -2,6 +2,7 @@
 //! the binary; without it, the one in this build's target directory is taken.
 
 mod contract;
+mod damage;
 mod durability;
 mod grants;
 mod home;
@@ -13,3 +14,4 @@ mod queries;
 mod sessions;
 mod sync;
 mod tidy;
+mod usage;

@@ -9,6 +9,7 @@ mod remote;
 mod replica;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -131,12 +132,33 @@ pub fn run() -> i32 {
             return Exit::Failed as i32;
         }
     };
-    match runtime.block_on(dispatch(cli)) {
-        Ok(exit) => exit as i32,
+    let exit = match runtime.block_on(dispatch(cli)) {
+        Ok(exit) => exit,
         Err(failure) => {
             output::print_failure(&failure, json);
-            failure.exit as i32
+            failure.exit
         }
+    };
+    runtime.shutdown_timeout(PATIENCE);
+    databases_closed();
+    exit as i32
+}
+
+/// How long the end of the process waits for what still runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Waits until the threads of the encrypted databases have ended. At the exit of the process SQLCipher
+/// takes down what they work with, and a connection that closes at that moment would crash it: a
+/// command that is done would seem to have failed.
+fn databases_closed() {
+    let running = || {
+        let threads = std::fs::read_dir("/proc/self/task").ok()?;
+        let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        Some(names.filter(|name| name.starts_with("sqlx-sqlite")).count())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while running().is_some_and(|threads| threads > 0) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
