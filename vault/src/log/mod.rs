@@ -1,8 +1,8 @@
 //! The log: verified frames, append-only, one row each, in one order per scope.
 //!
 //! A scope is an account's control lane or a space with all its lanes. Rows are sealed and carry
-//! their own proof; the table beside them (the end of every chain) is a projection that is written
-//! in the same transaction.
+//! their own proof. There is one table and nothing beside it to keep in step: where every chain ends
+//! is read from an index when the log is opened, so that appending a row is one statement.
 
 mod table;
 
@@ -12,16 +12,19 @@ use std::sync::Arc;
 use cid::Cid;
 use parking_lot::Mutex;
 use policy_core::{DeviceId, SpaceId, UserId};
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    TransactionTrait,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement, TransactionTrait,
 };
+
 use sea_orm_migration::MigratorTrait;
 use vault_core::commit::{cid_from_digest, digest_of};
 use vault_core::tags::LaneTag;
 
 pub use table::Migrator;
+
+/// At most so many rows go into one statement.
+const ROWS: usize = 256;
 
 /// What has one order: the control lane of an account, or a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,17 +132,10 @@ impl Log {
     pub async fn open(db: DatabaseConnection) -> Result<Self, DbErr> {
         Migrator::up(&db, None).await?;
         let mut heads: HashMap<Scope, Head> = HashMap::new();
-        for tip in table::tip::Entity::find().all(&db).await? {
-            let unreadable = || DbErr::Custom("a tip of the log is unreadable".into());
-            let scope = Scope::from_bytes(&tip.scope).ok_or_else(unreadable)?;
-            let key = (
-                LaneTag(tip.lane.try_into().map_err(|_| unreadable())?),
-                DeviceId::from_slice(&tip.device).ok_or_else(unreadable)?,
-            );
-            let digest: [u8; 32] = tip.commit.try_into().map_err(|_| unreadable())?;
+        for (scope, end) in ends(&db).await? {
             let head = heads.entry(scope).or_default();
-            head.position = head.position.max(tip.position as u64);
-            head.chains.insert(key, (tip.seq as u64, cid_from_digest(digest)));
+            head.position = head.position.max(end.position);
+            head.chains.insert((end.lane, end.device), (end.last, end.tip));
         }
         Ok(Log { db, heads: Arc::new(Mutex::new(heads)) })
     }
@@ -152,7 +148,6 @@ impl Log {
         let mut moved: HashMap<Scope, Head> = HashMap::new();
         let mut positions = Vec::with_capacity(rows.len());
         let mut models = Vec::with_capacity(rows.len());
-        let mut tips: HashMap<(Scope, LaneTag, DeviceId), table::tip::ActiveModel> = HashMap::new();
         for row in rows {
             let head = match moved.entry(row.scope) {
                 std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -165,17 +160,6 @@ impl Log {
             head.chains.insert((row.lane, row.device), (row.last, row.tip));
             positions.push(head.position);
             let (scope, position) = (row.scope.bytes(), head.position as i64);
-            tips.insert(
-                (row.scope, row.lane, row.device),
-                table::tip::ActiveModel {
-                    scope: Set(scope.clone()),
-                    lane: Set(row.lane.0.to_vec()),
-                    device: Set(row.device.as_bytes().to_vec()),
-                    seq: Set(row.last as i64),
-                    commit: Set(digest_of(&row.tip).to_vec()),
-                    position: Set(position),
-                },
-            );
             models.push(table::row::ActiveModel {
                 scope: Set(scope),
                 position: Set(position),
@@ -187,22 +171,20 @@ impl Log {
                 body: Set(row.body),
             });
         }
-        let txn = self.db.begin().await?;
-        let mut models = models.into_iter().peekable();
-        while models.peek().is_some() {
-            let chunk: Vec<_> = models.by_ref().take(256).collect();
-            table::row::Entity::insert_many(chunk).exec_without_returning(&txn).await?;
+        if models.len() <= ROWS {
+            // One statement is one transaction: it saves two ways to the connection's thread.
+            if !models.is_empty() {
+                table::row::Entity::insert_many(models).exec_without_returning(&self.db).await?;
+            }
+        } else {
+            let txn = self.db.begin().await?;
+            let mut models = models.into_iter().peekable();
+            while models.peek().is_some() {
+                let chunk: Vec<_> = models.by_ref().take(ROWS).collect();
+                table::row::Entity::insert_many(chunk).exec_without_returning(&txn).await?;
+            }
+            txn.commit().await?;
         }
-        let mut tips = tips.into_values().peekable();
-        while tips.peek().is_some() {
-            let chunk: Vec<_> = tips.by_ref().take(256).collect();
-            let replace =
-                OnConflict::columns([table::tip::Column::Scope, table::tip::Column::Lane, table::tip::Column::Device])
-                    .update_columns([table::tip::Column::Seq, table::tip::Column::Commit, table::tip::Column::Position])
-                    .to_owned();
-            table::tip::Entity::insert_many(chunk).on_conflict(replace).exec_without_returning(&txn).await?;
-        }
-        txn.commit().await?;
         let mut heads = self.heads.lock();
         for (scope, moved) in moved {
             let head = heads.entry(scope).or_default();
@@ -259,10 +241,19 @@ impl Log {
 
     /// The row that ends each chain of a scope.
     pub async fn last_rows(&self, scope: Scope) -> Result<Vec<Row>, DbErr> {
-        let tips = table::tip::Entity::find().filter(table::tip::Column::Scope.eq(scope.bytes())).all(&self.db).await?;
-        let mut rows = Vec::with_capacity(tips.len());
-        for tip in tips {
-            rows.extend(self.rows(scope, false, tip.position.saturating_sub(1) as u64, 1).await?);
+        use table::row::Column;
+        let newest: Vec<i64> = table::row::Entity::find()
+            .select_only()
+            .expr(Column::Position.max())
+            .filter(Column::Scope.eq(scope.bytes()))
+            .group_by(Column::Lane)
+            .group_by(Column::Device)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let mut rows = Vec::with_capacity(newest.len());
+        for position in newest {
+            rows.extend(self.rows(scope, false, position.saturating_sub(1) as u64, 1).await?);
         }
         Ok(rows)
     }
@@ -278,22 +269,57 @@ impl Log {
         if control {
             select = select.filter(Column::Lane.eq(LaneTag::CONTROL.0.to_vec()));
         }
-        let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
-        select
-            .all(&self.db)
-            .await?
-            .into_iter()
-            .map(|row| {
-                Ok(Row {
-                    position: row.position as u64,
-                    lane: LaneTag(row.lane.try_into().map_err(|_| unreadable())?),
-                    device: DeviceId::from_slice(&row.device).ok_or_else(unreadable)?,
-                    first: row.first as u64,
-                    last: row.last as u64,
-                    tip: cid_from_digest(row.commit.try_into().map_err(|_| unreadable())?),
-                    body: row.body,
-                })
-            })
-            .collect()
+        select.all(&self.db).await?.into_iter().map(Row::try_from).collect()
     }
+}
+
+impl TryFrom<table::row::Model> for Row {
+    type Error = DbErr;
+    fn try_from(row: table::row::Model) -> Result<Self, DbErr> {
+        let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
+        Ok(Row {
+            position: row.position as u64,
+            lane: LaneTag(row.lane.try_into().map_err(|_| unreadable())?),
+            device: DeviceId::from_slice(&row.device).ok_or_else(unreadable)?,
+            first: row.first as u64,
+            last: row.last as u64,
+            tip: cid_from_digest(row.commit.try_into().map_err(|_| unreadable())?),
+            body: row.body,
+        })
+    }
+}
+
+/// The end of a chain.
+struct End {
+    lane: LaneTag,
+    device: DeviceId,
+    last: u64,
+    tip: Cid,
+    position: u64,
+}
+
+/// The end of every chain of the log: the row with the newest position of each.
+async fn ends(db: &DatabaseConnection) -> Result<Vec<(Scope, End)>, DbErr> {
+    let sql = r#"SELECT r."scope", r."lane", r."device", r."last", r."commit", r."position" FROM log_row r
+        JOIN (SELECT "scope" AS s, "lane" AS l, "device" AS d, MAX("position") AS p FROM log_row
+              GROUP BY "scope", "lane", "device") newest
+        ON r."scope" = newest.s AND r."position" = newest.p"#;
+    let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    rows.into_iter()
+        .map(|row| {
+            let (scope, lane, device): (Vec<u8>, Vec<u8>, Vec<u8>) =
+                (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+            let (last, commit, position): (i64, Vec<u8>, i64) =
+                (row.try_get_by_index(3)?, row.try_get_by_index(4)?, row.try_get_by_index(5)?);
+            let end = End {
+                lane: LaneTag(lane.try_into().map_err(|_| unreadable())?),
+                device: DeviceId::from_slice(&device).ok_or_else(unreadable)?,
+                last: last as u64,
+                tip: cid_from_digest(commit.try_into().map_err(|_| unreadable())?),
+                position: position as u64,
+            };
+            Ok((Scope::from_bytes(&scope).ok_or_else(unreadable)?, end))
+        })
+        .collect()
 }

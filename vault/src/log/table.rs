@@ -27,30 +27,6 @@ pub mod row {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub mod tip {
-    use sea_orm::entity::prelude::*;
-
-    /// The end of a chain.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "log_tip")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub scope: Vec<u8>,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub lane: Vec<u8>,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub device: Vec<u8>,
-        pub seq: i64,
-        pub commit: Vec<u8>,
-        /// The position of the scope when the chain last moved.
-        pub position: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
 /// Creates the log's tables.
 pub struct Migrator;
 
@@ -95,19 +71,16 @@ impl MigrationTrait for First {
                     .to_owned(),
             )
             .await?;
+        // The way to the end of every chain, in one pass over the index.
         manager
-            .create_table(
-                Table::create()
-                    .table(tip::Entity)
-                    .col(bytes("scope"))
-                    .col(bytes("lane"))
-                    .col(bytes("device"))
-                    .col(number("seq"))
-                    .col(bytes("commit"))
-                    .col(number("position"))
-                    .primary_key(
-                        Index::create().col(tip::Column::Scope).col(tip::Column::Lane).col(tip::Column::Device),
-                    )
+            .create_index(
+                Index::create()
+                    .name("log_row_chain")
+                    .table(row::Entity)
+                    .col(row::Column::Scope)
+                    .col(row::Column::Lane)
+                    .col(row::Column::Device)
+                    .col(row::Column::Position)
                     .to_owned(),
             )
             .await
