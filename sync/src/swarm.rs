@@ -20,6 +20,8 @@ use crate::{Identity, StartError};
 /// Connections in total, and with one peer.
 const CONNECTIONS: u32 = 256;
 const CONNECTIONS_PER_PEER: u32 = 4;
+/// How long further addresses of a listener are waited for.
+const FURTHER: Duration = Duration::from_millis(10);
 /// Commands that wait for the swarm.
 const COMMANDS: usize = 64;
 
@@ -88,6 +90,13 @@ impl SwarmHandle {
                 }
             }
         }
+        // An unspecified address stands for several: those of the other interfaces follow at once.
+        let several = listen.iter().any(is_unspecified);
+        while several && let Ok(event) = tokio::time::timeout(FURTHER, swarm.select_next_some()).await {
+            if let SwarmEvent::NewListenAddr { address, .. } = event {
+                addrs.push(address.with(Protocol::P2p(*swarm.local_peer_id())));
+            }
+        }
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let connected = Connected::default();
         tokio::spawn(drive(swarm, receiver, Arc::clone(&connected)));
@@ -119,6 +128,15 @@ impl SwarmHandle {
         // A swarm that has stopped has closed its connections.
         let _ = self.commands.send(Command::Disconnect(peer)).await;
     }
+}
+
+/// Whether an address stands for all interfaces.
+fn is_unspecified(addr: &Multiaddr) -> bool {
+    addr.iter().next().is_some_and(|part| match part {
+        Protocol::Ip4(ip) => ip.is_unspecified(),
+        Protocol::Ip6(ip) => ip.is_unspecified(),
+        _ => false,
+    })
 }
 
 fn is_loopback(endpoint: &ConnectedPoint) -> bool {

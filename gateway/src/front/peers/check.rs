@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb};
+use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb, grant_object};
 use serde::Deserialize;
 use serde_json::json;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
@@ -78,6 +78,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
         None => mask.gives(verb),
         Some(field) => mask.shows(field, verb),
     };
+    let mut by = None;
     let (mut allowed, mut reason, mut shown) = (false, "no grant of this app is in force".to_owned(), Vec::new());
     for caller in callers {
         let permits = match app.read_permits(&caller, space).await {
@@ -103,6 +104,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
                 continue;
             }
         }
+        by = caller.app;
         (allowed, reason) = (true, if caller.app.is_some() { "granted" } else { "own" }.to_owned());
         break;
     }
@@ -115,6 +117,20 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
         };
         let question = Check { resource, permission: permission.into(), subject: Subject::object("user", user.id) };
         path = app.policy.check_one(&question, app.now()).1;
+        if let Some(by) = by {
+            // The other half: the first entry of the grant that gives the verb.
+            let entries = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
+            let entries =
+                entries.iter().find(|record| record.grant.id == by.grant).map_or(0, |r| r.grant.entries.len());
+            let granted = (0..entries).find_map(|n| {
+                let resource = grant_object(by.grant, n);
+                let subject = Subject::object("client", by.client);
+                let question = Check { resource, permission: verb.word().into(), subject };
+                let (decision, steps) = app.policy.check_one(&question, app.now());
+                decision.allowed().then_some(steps)
+            });
+            path.extend(granted.unwrap_or_default());
+        }
     }
     Ok(HttpResponse::Ok().json(json!({ "allowed": allowed, "reason": reason, "path": path, "mask": shown })))
 }
