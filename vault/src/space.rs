@@ -59,6 +59,8 @@ pub struct Space {
     core: Arc<Mutex<Core>>,
     /// The view holds applied changes that its readers cannot see yet.
     dirty: AtomicBool,
+    /// The view lacks changes that the log holds; see [`Core::behind`].
+    behind: Arc<AtomicBool>,
     readers: Mutex<Vec<Reader>>,
     last_used: AtomicU64,
 }
@@ -148,11 +150,17 @@ pub struct Core {
     pub uncommitted: usize,
     /// A transaction is open in the view.
     pub open: bool,
+    /// The view lacks changes that the log holds: nobody reads or writes before it has caught up.
+    pub behind: Arc<AtomicBool>,
 }
 
 impl Core {
     /// Begins a transaction in the view unless one is open.
     pub fn begin(&mut self) -> Result<(), ViewError> {
+        if self.open && !self.view.in_transaction() {
+            // The database took it back by itself (a full disk does that).
+            return Err(self.lose());
+        }
         if !self.open {
             self.view.begin()?;
             self.open = true;
@@ -162,19 +170,31 @@ impl Core {
 
     /// Makes everything that was applied visible to readers.
     pub fn commit(&mut self) -> Result<(), ViewError> {
-        if self.open {
-            self.view.commit()?;
-            (self.open, self.uncommitted) = (false, 0);
+        if !self.open {
+            return Ok(());
         }
+        if !self.view.in_transaction() {
+            return Err(self.lose());
+        }
+        if let Err(error) = self.view.commit() {
+            self.lose();
+            return Err(error);
+        }
+        (self.open, self.uncommitted) = (false, 0);
         Ok(())
     }
 
-    pub fn rollback(&mut self) -> Result<(), ViewError> {
-        if self.open {
-            self.view.rollback()?;
-            (self.open, self.uncommitted) = (false, 0);
+    /// Takes back what was applied and not committed, some of which may have been acknowledged: the
+    /// view is behind the log until it has caught up.
+    pub fn lose(&mut self) -> ViewError {
+        if self.view.in_transaction()
+            && let Err(error) = self.view.rollback()
+        {
+            tracing::error!(%error, "the view could not be rolled back");
         }
-        Ok(())
+        (self.open, self.uncommitted) = (false, 0);
+        self.behind.store(true, Ordering::Release);
+        ViewError::Behind
     }
 }
 
@@ -224,6 +244,7 @@ impl Space {
             .into_iter()
             .filter(|((_, device), _)| *device == account.device.id)
             .map(|((lane, _), tip)| (lane, tip));
+        let behind = Arc::new(AtomicBool::new(false));
         let core = Core {
             control,
             keys: Arc::new(keys),
@@ -232,6 +253,7 @@ impl Space {
             view,
             uncommitted: 0,
             open: false,
+            behind: Arc::clone(&behind),
         };
         let space = Space {
             id,
@@ -241,6 +263,7 @@ impl Space {
             policy: ArcSwap::from_pointee(policy),
             core: Arc::new(Mutex::new(core)),
             dirty: AtomicBool::new(false),
+            behind,
             readers: Mutex::new(Vec::new()),
             last_used: AtomicU64::new(0),
         };
@@ -276,8 +299,14 @@ impl Space {
         }
         let mut core = self.core.lock();
         core.commit()?;
+        core.behind.store(false, Ordering::Release);
         self.dirty.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether the view must catch up with the log before anybody reads.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
     }
 
     /// Takes in a frame of the control lane that has just been stored.
@@ -319,6 +348,9 @@ impl Space {
             let mut core = self.core.lock();
             if self.dirty.load(Ordering::Acquire) {
                 core.commit()?;
+                if self.is_behind() {
+                    return Err(ViewError::Behind);
+                }
                 self.dirty.store(false, Ordering::Release);
             }
         }
@@ -330,6 +362,9 @@ impl Space {
         if self.dirty.load(Ordering::Acquire) {
             let Some(mut core) = self.core.try_lock() else { return Ok(false) };
             core.commit()?;
+            if self.is_behind() {
+                return Ok(false);
+            }
             self.dirty.store(false, Ordering::Release);
         }
         Ok(true)

@@ -362,9 +362,10 @@ impl Vault {
     /// to a bounded pool.
     pub async fn read(&self, permits: Permits<Read>, query: Query) -> Result<Vec<u8>, ReadError> {
         let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
+        let settled = self.settled(&space).await?;
         let schema = space.schema();
         let _place = self.0.reading.acquire().await.map_err(|_| ReadError::Unsupported("the node is closing"))?;
-        if is_bounded(&schema, &query) && space.try_settle()? {
+        if settled && is_bounded(&schema, &query) {
             let limits = Limits { time: INLINE, ..Limits::default() };
             let admits = || self.0.seal.admits(&permits, (self.0.clock)());
             match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, admits))? {
@@ -381,12 +382,30 @@ impl Vault {
         tokio::task::spawn_blocking(run).await.map_err(|_| ReadError::Unsupported("the read was cut off"))??
     }
 
+    /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged
+    /// already; false: it has to wait for the writer first.
+    async fn settled(&self, space: &Arc<Space>) -> Result<bool, ViewError> {
+        match space.try_settle() {
+            Ok(settled) if !space.is_behind() => return Ok(settled),
+            Ok(_) | Err(ViewError::Behind) => {}
+            Err(error) => return Err(error),
+        }
+        let _turn = self.0.turn.lock().await;
+        space.catch_up(&self.0.admission).await.map(|()| true).map_err(|error| {
+            tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
+            ViewError::Behind
+        })
+    }
+
     /// Makes a change: durable when this answers. The answer is a JSON object by response name.
     pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Vec<u8>, WriteError> {
         let space = self.space(permits.space()).await.map_err(|error| {
             tracing::error!(%error, "a space could not be opened");
             WriteError::Stopped
         })?;
+        if space.is_behind() {
+            self.settled(&space).await?;
+        }
         self.0.writer.write(space, permits, request).await
     }
 

@@ -50,6 +50,9 @@ pub enum ViewError {
     Unreadable(&'static str),
     #[error("collection {0} is not in the view")]
     UnknownCollection(CollectionId),
+    /// It lacks changes that the log holds, and could not catch up (a full disk does that).
+    #[error("the view is behind the log")]
+    Behind,
     /// A mutation's filter or selection was refused.
     #[error(transparent)]
     Refused(Box<ReadError>),

@@ -25,6 +25,7 @@ use crate::admission::Admission;
 use crate::feed::Moved;
 use crate::log::{NewRow, Scope};
 use crate::space::{Core, Space};
+use crate::view::ViewError;
 
 /// Requests that wait at most.
 const QUEUE: usize = 1_024;
@@ -213,9 +214,8 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
                 tracing::error!(%error, "the log could not be written; the node stops writing");
                 failed.store(true, Ordering::Release);
                 for (space, core) in &mut spaces {
-                    if let Err(error) = core.rollback() {
-                        tracing::error!(space = %space.id, %error, "the view could not be rolled back");
-                    }
+                    core.lose();
+                    space.mark_dirty();
                 }
                 for (reply, _) in answers {
                     let _ = reply.send(Err(WriteError::Log));
@@ -231,6 +231,9 @@ fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(
     parts.seal.admits(&job.permits, now).map_err(WriteError::Permit)?;
     if job.permits.space() != space.id {
         return Err(WriteError::Permit(policy_core::SealRefusal::ForeignGate));
+    }
+    if space.is_behind() {
+        return Err(ViewError::Behind.into());
     }
     core.begin()?;
     core.view.savepoint()?;

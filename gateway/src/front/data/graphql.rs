@@ -7,6 +7,7 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{CollectionId, Mask, SealRefusal};
 use serde::Deserialize;
+use vault::view::ViewError;
 use vault::{ReadError, WriteError};
 
 use super::{space_of, unavailable};
@@ -194,6 +195,9 @@ fn read_error(error: &ReadError) -> GraphQlError {
         ReadError::Unsupported(what) => ("invalid_input", (*what).to_owned()),
         ReadError::Time(_) => ("limit_time", error.to_string()),
         ReadError::Rows(_) => ("limit_rows", error.to_string()),
+        ReadError::View(ViewError::Behind) => {
+            ("unavailable", "The node cannot show everything that it has acknowledged; try again.".into())
+        }
         ReadError::Hidden | ReadError::View(_) => {
             tracing::error!(%error, "a read failed");
             ("internal", "The node could not answer; its log says why.".into())
@@ -212,7 +216,7 @@ fn write_error(error: &WriteError) -> GraphQlError {
         WriteError::ValueTooLarge { .. } => "value_too_large",
         WriteError::Conflict => "conflict",
         WriteError::TooManyRows => "limit_rows",
-        WriteError::Busy | WriteError::Log | WriteError::Stopped => "unavailable",
+        WriteError::Busy | WriteError::Log | WriteError::Stopped | WriteError::View(ViewError::Behind) => "unavailable",
         WriteError::View(_) => {
             tracing::error!(%error, "a write failed");
             return GraphQlError::new("internal", "The node could not do this; its log says why.");
