@@ -242,6 +242,8 @@ async fn full_disk(reads: bool) {
         }
     }
     assert!(refusals > 0 && acknowledged.len() > 5, "{} were taken, {refusals} refused", acknowledged.len());
+    let ready = Client::new(&node.url, None).unwrap().get("/readyz").await.unwrap();
+    assert_eq!(ready.status, 503, "a node that cannot write is not ready: {}", ready.text);
     let numbers = "{ Note(order: {n: ASC}) { n } }";
     let seen = alice.try_graphql(numbers, Value::Null).await.expect("an answer");
     if reads {
@@ -254,8 +256,6 @@ async fn full_disk(reads: bool) {
     } else if let Some(seen) = seen.json["data"]["Note"].as_array() {
         assert!(seen.iter().all(|note| acknowledged.contains(note)), "a note is shown that was refused: {seen:?}");
     }
-    let ready = Client::new(&node.url, None).unwrap().get("/readyz").await.unwrap();
-    assert_eq!(ready.status, 503, "a node that cannot write is not ready: {}", ready.text);
     assert!(!node.said().contains("panicked"), "{}", node.said());
     disk.grow("size=64m");
     let dir = node.kill().unwrap();

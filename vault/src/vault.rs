@@ -409,9 +409,9 @@ impl Vault {
         self.0.writer.write(space, permits, request).await
     }
 
-    /// Whether the node writes: false once the log has failed.
+    /// Whether the node writes: false once the log has failed, and while a view cannot follow it.
     pub fn is_writing(&self) -> bool {
-        !self.0.writer.has_failed()
+        !self.0.writer.has_failed() && self.0.spaces.lock().values().all(|space| !space.is_behind())
     }
 
     /// An open space.

@@ -114,6 +114,10 @@ fn run(parts: &Parts, jobs: &Receiver<Job>, failed: &AtomicBool) {
             let turn = parts.turn.blocking_lock();
             batch(parts, first, jobs, failed, &mut open);
             drop(turn);
+            // While there is work, views wait for a pause, for a reader or for enough changes.
+            if !jobs.is_empty() {
+                continue;
+            }
         }
         open.retain(|(space, since)| {
             if since.elapsed() < VIEW_AGE {
