@@ -184,9 +184,12 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
                     let scope = Scope::Space(space.id);
                     let last = scopes.iter().zip(&positions).filter(|(s, _)| **s == scope).map(|(_, p)| *p).max();
                     let Some(last) = last else { continue };
-                    if let Err(error) = core.view.set_position(last) {
-                        // The log holds the change; a view is a cache, and the next open catches up.
-                        tracing::error!(space = %space.id, %error, "the view could not follow the log");
+                    // A later request of this batch may have made the database take its transaction back: the
+                    // position then stays where it was, or what was lost with it would be skipped for ever.
+                    let lost = core.open && !core.view.in_transaction();
+                    if lost || core.view.set_position(last).is_err() {
+                        tracing::error!(space = %space.id, "the view could not follow the log; it catches up");
+                        core.lose();
                     }
                     // From here on readers ask for what is acknowledged below, and wait for it.
                     space.mark_dirty();
