@@ -170,7 +170,7 @@ impl Embedded {
         match self.inner.snapshot.load().tuples.explain(check, now) {
             Ok(answer) => answer,
             Err(error) => (
-                Decision { permissionship: Permissionship::No, valid_until: None },
+                Decision { permissionship: Permissionship::No, missing: Vec::new(), valid_until: None },
                 vec![format!("{}: {error}", error.code())],
             ),
         }

@@ -51,7 +51,7 @@ pub(crate) fn grant(grant: &Grant) -> Vec<Tuple> {
             }
         }
     }
-    tuples.sort_unstable();
+    tuples.sort_unstable_by(|a, b| a.identity().cmp(&b.identity()));
     tuples.dedup();
     tuples
 }

@@ -9,11 +9,16 @@ mod audit;
 mod catalogue;
 mod embedded;
 mod facts;
+mod service;
 mod store;
 mod table;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
+pub use service::{
+    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
+    Token, WatchRequest, Window, Write,
+};
 pub use table::Migrator;
 
 use policy_core::{GrantId, SchemaError, TupleError};

@@ -53,6 +53,7 @@ fn tuple_of(row: tuple::Model) -> Result<(Tuple, Option<GrantId>), PolicyError> 
         resource: Object { kind: row.resource_kind, id: row.resource_id },
         relation: row.relation,
         subject: Subject { object: Object { kind: row.subject_kind, id: row.subject_id }, relation },
+        caveat: None,
         until: row.until.map(Timestamp),
     };
     Ok((tuple, source))

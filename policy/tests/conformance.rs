@@ -90,7 +90,7 @@ fn grant(n: u8, verbs: &[Verb], until: Option<Timestamp>) -> Arc<Grant> {
 }
 fn check(resource: &str, permission: &str, subject: Subject) -> Check {
     let (kind, id) = resource.split_once(':').unwrap();
-    Check { resource: Object::new(kind, id), permission: permission.to_owned(), subject }
+    Check::new(Object::new(kind, id), permission, subject)
 }
 fn share(space_id: SpaceId, relation: &str, with: UserId) -> Tuple {
     Tuple::new(Object::new("space", space_id), relation, Subject::object("user", with))

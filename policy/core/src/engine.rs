@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Grant, GrantId, Timestamp};
+use crate::{Context, Grant, GrantId, Timestamp};
 
 /// Moved by every change that can alter a decision: tuples, grants, catalogue, sessions, tokens.
 /// Equal epochs mean equal answers (up to expiry, which decisions carry themselves).
@@ -73,10 +73,46 @@ pub struct Check {
     pub resource: Object,
     pub permission: String,
     pub subject: Subject,
+    /// What the request knows; caveats read it.
+    pub context: Context,
+}
+
+impl Check {
+    /// A check without context.
+    pub fn new(resource: Object, permission: &str, subject: Subject) -> Self {
+        Check { resource, permission: permission.to_owned(), subject, context: Context::new() }
+    }
+}
+
+/// `resource#permission@subject`.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}@{}", self.resource, self.permission, self.subject)
+    }
+}
+
+/// Which resources of a kind may the subject do this on?
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LookupResources {
+    pub kind: String,
+    pub permission: String,
+    pub subject: Subject,
+    pub context: Context,
+}
+
+/// Which subjects of a kind may do this on the resource?
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LookupSubjects {
+    pub resource: Object,
+    pub permission: String,
+    pub kind: String,
+    /// Subjects that stand for the members of this relation; `None`: objects.
+    pub relation: Option<String>,
+    pub context: Context,
 }
 
 /// What an engine knows of one check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permissionship {
     Yes,
     No,
@@ -86,9 +122,11 @@ pub enum Permissionship {
 
 /// An answer, and the earliest instant at which a row it rests on lapses (denials too: an expiring
 /// row on the right of `-` turns no into yes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub permissionship: Permissionship,
+    /// What a conditional answer lacks: names of caveats' parameters, sorted, without doubles.
+    pub missing: Vec<String>,
     pub valid_until: Option<Timestamp>,
 }
 
@@ -96,6 +134,23 @@ impl Decision {
     pub fn allowed(&self) -> bool {
         self.permissionship == Permissionship::Yes
     }
+}
+
+/// One answer of a lookup: never [`Permissionship::No`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub id: String,
+    pub permissionship: Permissionship,
+    /// As in [`Decision::missing`].
+    pub missing: Vec<String>,
+}
+
+/// One subject of a lookup; of everyone (`*`) those are named who are not, or perhaps not, meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSubject {
+    pub found: Found,
+    /// Sorted by id; with [`Permissionship::Yes`] surely excluded, with `Conditional` perhaps.
+    pub excluded: Vec<Found>,
 }
 
 /// The engine could not decide: the caller refuses, with `reason` as the code it reports.

@@ -7,8 +7,9 @@ mod tests;
 use std::collections::HashMap;
 
 use crate::permit::earliest;
+use crate::relationship::EVERYONE;
 use crate::schema::{Body, DefinitionId, MemberId, Rule, Schema};
-use crate::tuples::{EVERYONE, Rows, Tuples};
+use crate::tuples::{Rows, Tuples};
 use crate::{Check, Decision, Object, Permissionship, Timestamp};
 
 /// How many steps from object to object, or from permission to permission, one check may take.
@@ -17,22 +18,32 @@ pub const MAX_DEPTH: u8 = 50;
 /// Why a check has no answer. The caller refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
-    #[error("there is no relation or permission `{member}` in a definition `{definition}`")]
-    Unknown { definition: String, member: String },
+    #[error("object definition `{definition}` not found")]
+    UnknownDefinition { definition: String },
+    #[error("relation/permission `{member}` not found under definition `{definition}`")]
+    UnknownMember { definition: String, member: String },
     #[error("a check is about one subject, not about everyone")]
     Everyone,
+    #[error("`{id}` is not an object id: expected 1 to 1024 letters, digits and / _ | - = +")]
+    ObjectId { id: String },
     /// The relationships lead further than [`MAX_DEPTH`] steps, or in a circle.
-    #[error("the relationships lead further than {MAX_DEPTH} steps")]
+    #[error("max depth exceeded: the relationships lead further than {MAX_DEPTH} steps")]
     Depth,
+    /// A caveat could not be evaluated with the values that it was given.
+    #[error("caveat `{caveat}`: {message}")]
+    Caveat { caveat: String, message: String },
 }
 
 impl CheckError {
     /// The reason code that a refusal reports.
     pub fn code(&self) -> &'static str {
         match self {
-            CheckError::Unknown { .. } => "unknown_relation",
+            CheckError::UnknownDefinition { .. } => "unknown_definition",
+            CheckError::UnknownMember { .. } => "unknown_relation",
             CheckError::Everyone => "wildcard_subject",
+            CheckError::ObjectId { .. } => "invalid_object_id",
             CheckError::Depth => "max_depth",
+            CheckError::Caveat { .. } => "caveat_failed",
         }
     }
 }
@@ -48,8 +59,12 @@ impl Tuples {
     pub fn check(&self, check: &Check, now: Timestamp) -> Result<Decision, CheckError> {
         let (mut run, member) = Run::new(self, check, now)?;
         match run.dispatch(member, &check.resource.id, MAX_DEPTH) {
-            Known::Yes(valid_until) => Ok(Decision { permissionship: Permissionship::Yes, valid_until }),
-            Known::No(valid_until) => Ok(Decision { permissionship: Permissionship::No, valid_until }),
+            Known::Yes(valid_until) => {
+                Ok(Decision { permissionship: Permissionship::Yes, missing: Vec::new(), valid_until })
+            }
+            Known::No(valid_until) => {
+                Ok(Decision { permissionship: Permissionship::No, missing: Vec::new(), valid_until })
+            }
             Known::TooDeep => Err(CheckError::Depth),
         }
     }
@@ -87,9 +102,15 @@ struct Who<'a> {
 }
 
 fn find(schema: &Schema, object: &Object, name: &str) -> Result<(DefinitionId, MemberId), CheckError> {
-    let unknown = || CheckError::Unknown { definition: object.kind.clone(), member: name.to_owned() };
-    let definition = schema.definition(&object.kind).ok_or_else(unknown)?;
-    Ok((definition, schema.member_of(definition, name).ok_or_else(unknown)?))
+    let definition = find_definition(schema, object)?;
+    let member = schema
+        .member_of(definition, name)
+        .ok_or_else(|| CheckError::UnknownMember { definition: object.kind.clone(), member: name.to_owned() })?;
+    Ok((definition, member))
+}
+
+fn find_definition(schema: &Schema, object: &Object) -> Result<DefinitionId, CheckError> {
+    schema.definition(&object.kind).ok_or_else(|| CheckError::UnknownDefinition { definition: object.kind.clone() })
 }
 
 impl<'a> Run<'a> {
@@ -99,8 +120,7 @@ impl<'a> Run<'a> {
         let object = &check.subject.object;
         let subject = match check.subject.relation.as_deref() {
             None | Some("...") => {
-                let unknown = || CheckError::Unknown { definition: object.kind.clone(), member: "...".to_owned() };
-                let definition = schema.definition(&object.kind).ok_or_else(unknown)?;
+                let definition = find_definition(schema, object)?;
                 Who { definition, id: &object.id, member: None }
             }
             Some(name) => {

@@ -6,17 +6,25 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod answer;
+mod caveat;
 mod engine;
 mod eval;
 mod grant;
 mod id;
 mod permit;
 mod predicate;
+mod relationship;
 mod schema;
 mod tuples;
 
 pub use action::{Verb, Verbs};
-pub use engine::{Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Object, Permissionship, Subject};
+pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Traced, TracedCaveat};
+pub use caveat::Context;
+pub use engine::{
+    Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
+    LookupSubjects, Object, Permissionship, Subject,
+};
 pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
@@ -27,5 +35,9 @@ pub use permit::{
     Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
+pub use relationship::{
+    CaveatUse, EVERYONE, Filter, MAX_OBJECT_ID_BYTES, Precondition, RelationshipTextError, SubjectFilter,
+    SubjectRelation, Tuple, Update, is_object_id,
+};
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
-pub use tuples::{Tuple, TupleError, Tuples};
+pub use tuples::{TupleError, Tuples};

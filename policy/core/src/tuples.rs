@@ -1,36 +1,11 @@
 //! Relationships in memory: immutable once shared, cheap to copy and change.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
+use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Body, DefinitionId, Form, MemberId};
-use crate::{Object, Schema, Subject, Timestamp};
-
-/// One relationship: `subject` is in `relation` of `resource`, until it lapses. The expiry is not part
-/// of its identity: a second with another expiry takes the place of the first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tuple {
-    pub resource: Object,
-    pub relation: String,
-    pub subject: Subject,
-    /// `None`: until removed.
-    pub until: Option<Timestamp>,
-}
-
-impl Tuple {
-    /// A relationship without end.
-    pub fn new(resource: Object, relation: &str, subject: Subject) -> Self {
-        Tuple { resource, relation: relation.to_owned(), subject, until: None }
-    }
-}
-
-/// `resource#relation@subject`, without the expiry.
-impl fmt::Display for Tuple {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}@{}", self.resource, self.relation, self.subject)
-    }
-}
+use crate::{Object, Schema, Subject, Timestamp, Tuple};
 
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +18,6 @@ pub enum TupleError {
     Subject(String),
 }
 
-/// An object id that no object may have as a resource: as a subject it stands for everyone of its type.
-pub(crate) const EVERYONE: &str = "*";
 const SHARDS: usize = 64;
 
 /// The subjects of one relation of one object. Both lists are sorted and hold no doubles.
@@ -107,11 +80,6 @@ pub struct Tuples {
 struct Resolved {
     member: MemberId,
     row: Row,
-}
-
-fn is_object_id(id: &str) -> bool {
-    (1..=1024).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'|' | b'-' | b'=' | b'+'))
 }
 
 fn shard_of(id: &str) -> usize {

@@ -115,7 +115,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
             None => Object::new("collection", collection.id),
             Some(field) => Object::new("field", format_args!("{}|{field}", collection.id)),
         };
-        let question = Check { resource, permission: permission.into(), subject: Subject::object("user", user.id) };
+        let question = Check::new(resource, permission, Subject::object("user", user.id));
         path = app.policy.check_one(&question, app.now()).1;
         if let Some(by) = by {
             // The other half: the first entry of the grant that gives the verb.
@@ -125,7 +125,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
             let granted = (0..entries).find_map(|n| {
                 let resource = grant_object(by.grant, n);
                 let subject = Subject::object("client", by.client);
-                let question = Check { resource, permission: verb.word().into(), subject };
+                let question = Check::new(resource, verb.word(), subject);
                 let (decision, steps) = app.policy.check_one(&question, app.now());
                 decision.allowed().then_some(steps)
             });

@@ -1,8 +1,9 @@
 //! Why a check is true: the relationships that lead there.
 
 use super::{CheckError, Known, MAX_DEPTH, Run};
+use crate::relationship::EVERYONE;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
-use crate::tuples::{EVERYONE, Row, Tuples};
+use crate::tuples::{Row, Tuples};
 use crate::{Check, Decision, Timestamp};
 
 impl Tuples {

@@ -14,7 +14,7 @@ pub(super) fn tuple(line: &str) -> Tuple {
         None => (line, None),
     };
     let check = ask(line);
-    Tuple { resource: check.resource, relation: check.permission, subject: check.subject, until }
+    Tuple { resource: check.resource, relation: check.permission, subject: check.subject, caveat: None, until }
 }
 
 fn object(text: &str) -> Object {
@@ -33,6 +33,7 @@ pub(super) fn ask(line: &str) -> Check {
         resource: object(resource),
         permission: permission.to_owned(),
         subject: Subject { object: object(subject), relation },
+        context: Default::default(),
     }
 }
 
@@ -174,8 +175,13 @@ fn arrows_walk_objects_and_all_wants_every_one() {
 #[test]
 fn what_the_schema_has_not_is_an_error_and_not_a_no() {
     let t = tuples(DOCS, &[]);
-    for line in ["doc:1#fly@user:tom", "ship:1#view@user:tom", "doc:1#viewer@ship:1", "doc:1#viewer@user:tom#fly"] {
-        assert_eq!(t.check(&ask(line), NOW).unwrap_err().code(), "unknown_relation", "{line}");
+    for (line, code) in [
+        ("doc:1#fly@user:tom", "unknown_relation"),
+        ("ship:1#view@user:tom", "unknown_definition"),
+        ("doc:1#viewer@ship:1", "unknown_definition"),
+        ("doc:1#viewer@user:tom#fly", "unknown_relation"),
+    ] {
+        assert_eq!(t.check(&ask(line), NOW).unwrap_err().code(), code, "{line}");
     }
     assert_eq!(t.check(&ask("doc:1#viewer@user:*"), NOW), Err(CheckError::Everyone));
 }

@@ -72,11 +72,7 @@ impl Gate {
         if caller.app.is_some() || caller.device.is_none() {
             return Err(Refusal::Denied);
         }
-        let check = Check {
-            resource: Object::new("space", space),
-            permission: "view".to_owned(),
-            subject: Subject::object("user", caller.user),
-        };
+        let check = Check::new(Object::new("space", space), "view", Subject::object("user", caller.user));
         let answers = self.ask(&[check], now).await?;
         if !answers.iter().all(Decision::allowed) {
             return Err(Refusal::Denied);

@@ -87,7 +87,7 @@ impl<'a> Questions<'a> {
     }
 
     fn ask(&mut self, resource: Object, permission: &str, subject: Subject) -> usize {
-        self.checks.push(Check { resource, permission: permission.to_owned(), subject });
+        self.checks.push(Check::new(resource, permission, subject));
         self.checks.len() - 1
     }
 

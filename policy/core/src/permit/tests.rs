@@ -48,6 +48,7 @@ impl Engine for Lines {
         let answer = |check: &Check| {
             let line = format!("{}#{}@{}", check.resource, check.permission, check.subject);
             Decision {
+                missing: Vec::new(),
                 permissionship: if yes.contains(&line) { Permissionship::Yes } else { Permissionship::No },
                 valid_until: until.get(&line).copied(),
             }

@@ -236,7 +236,7 @@ proptest! {
             let answer = tuples.check(&check, now);
             prop_assert_eq!(&answer, &backwards.check(&check, now));
             prop_assert_eq!(answer.as_ref().ok().map(|decision| decision.allowed()), *truth, "{} in {}", &check.resource, text);
-            let Ok(decision) = answer else { continue };
+            let Ok(decision) = &answer else { continue };
             // Until it says that it lapses, the answer stays.
             for later in [1000, 2000, 3000, 4000].map(|t| Timestamp(t - 1)).into_iter().filter(|&t| t > now) {
                 if decision.valid_until.is_none_or(|until| later < until) {
@@ -245,7 +245,7 @@ proptest! {
                 }
             }
             let (explained, path) = tuples.explain(&check, now).unwrap();
-            prop_assert_eq!(explained, decision);
+            prop_assert_eq!(&explained, decision);
             prop_assert!(decision.allowed() || path.is_empty());
         }
     }

@@ -1,0 +1,133 @@
+//! Relationships, what selects them and what changes them.
+
+mod text;
+
+use std::fmt;
+
+use crate::{Context, Object, Subject, Timestamp};
+
+pub use text::RelationshipTextError;
+
+/// The id that stands for everyone of a type, where a relation allows it.
+pub const EVERYONE: &str = "*";
+
+/// The longest object id, in bytes.
+pub const MAX_OBJECT_ID_BYTES: usize = 1024;
+
+/// One relationship: `subject` is in `relation` of `resource`, as far as the caveat holds, until it lapses. Caveat and
+/// expiry are not part of its identity: a second with others takes the place of the first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    pub resource: Object,
+    pub relation: String,
+    pub subject: Subject,
+    pub caveat: Option<CaveatUse>,
+    /// `None`: until removed.
+    pub until: Option<Timestamp>,
+}
+
+/// The caveat that a relationship is under, with the values written with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CaveatUse {
+    pub name: String,
+    /// They override what a request says.
+    pub context: Context,
+}
+
+impl Tuple {
+    /// A relationship without caveat and without end.
+    pub fn new(resource: Object, relation: &str, subject: Subject) -> Self {
+        Tuple { resource, relation: relation.to_owned(), subject, caveat: None, until: None }
+    }
+
+    /// What makes it this relationship and no other; also the order in which lists show them.
+    pub fn identity(&self) -> (&Object, &str, &Subject) {
+        (&self.resource, &self.relation, &self.subject)
+    }
+}
+
+/// `resource#relation@subject`, without caveat and expiry.
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}@{}", self.resource, self.relation, self.subject)
+    }
+}
+
+/// Whether `id` may name an object: 1 to 1024 bytes of letters, digits and `/ _ | - = +`.
+pub fn is_object_id(id: &str) -> bool {
+    (1..=MAX_OBJECT_ID_BYTES).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'|' | b'-' | b'=' | b'+'))
+}
+
+/// Selects relationships; what is `None` selects all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Filter {
+    pub resource_kind: Option<String>,
+    pub resource_id: Option<String>,
+    pub resource_id_prefix: Option<String>,
+    pub relation: Option<String>,
+    pub subject: Option<SubjectFilter>,
+}
+
+/// Selects relationships by their subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SubjectFilter {
+    pub kind: String,
+    pub id: Option<String>,
+    pub relation: SubjectRelation,
+}
+
+/// Which relation of the subject a filter selects.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SubjectRelation {
+    Any,
+    /// Subjects that are objects.
+    None,
+    Is(String),
+}
+
+impl Filter {
+    /// Whether the relationship is selected.
+    pub fn selects(&self, tuple: &Tuple) -> bool {
+        let is = |wanted: &Option<String>, have: &str| wanted.as_deref().is_none_or(|wanted| wanted == have);
+        is(&self.resource_kind, &tuple.resource.kind)
+            && is(&self.resource_id, &tuple.resource.id)
+            && self.resource_id_prefix.as_deref().is_none_or(|prefix| tuple.resource.id.starts_with(prefix))
+            && is(&self.relation, &tuple.relation)
+            && self.subject.as_ref().is_none_or(|subject| {
+                subject.kind == tuple.subject.object.kind
+                    && is(&subject.id, &tuple.subject.object.id)
+                    && match &subject.relation {
+                        SubjectRelation::Any => true,
+                        SubjectRelation::None => tuple.subject.relation.is_none(),
+                        SubjectRelation::Is(relation) => tuple.subject.relation.as_ref() == Some(relation),
+                    }
+            })
+    }
+}
+
+/// What a change does to one relationship.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Update {
+    /// It must not be there.
+    Create(Tuple),
+    /// Put it, or give it this caveat and expiry.
+    Touch(Tuple),
+    /// Take it away, whatever its caveat and expiry; one that is not there is no mistake.
+    Delete(Tuple),
+}
+
+impl Update {
+    pub fn tuple(&self) -> &Tuple {
+        match self {
+            Update::Create(tuple) | Update::Touch(tuple) | Update::Delete(tuple) => tuple,
+        }
+    }
+}
+
+/// What must hold for a change to be made, looked at in its transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Precondition {
+    MustMatch(Filter),
+    MustNotMatch(Filter),
+}
