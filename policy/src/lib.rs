@@ -9,12 +9,20 @@ mod audit;
 mod catalogue;
 mod embedded;
 mod facts;
+mod filter;
+mod history;
+mod limits;
+mod memory;
+mod refusal;
 mod service;
 mod store;
 mod table;
+mod token;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
+pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS, MAX_UPDATES};
+pub use memory::{Clock, Memory};
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
     Token, WatchRequest, Window, Write,

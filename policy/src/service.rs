@@ -80,7 +80,7 @@ pub struct Delete {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deleted {
     pub count: u64,
-    /// Whether nothing that the filter selects is left.
+    /// Whether nothing that the filter selects is left; not known, so false, where the limit was reached.
     pub complete: bool,
     pub at: Token,
 }
@@ -126,6 +126,11 @@ pub trait RelationshipService: Send + Sync {
     async fn write_schema(&self, schema: &str) -> Result<Token, ServiceError>;
 
     async fn write(&self, write: Write) -> Result<Token, ServiceError>;
+    /// Creates every one of them, or none. An engine that takes more at once than [`crate::MAX_UPDATES`] says so by an
+    /// implementation of its own.
+    async fn import(&self, relationships: Vec<Tuple>) -> Result<Token, ServiceError> {
+        self.write(Write { updates: relationships.into_iter().map(Update::Create).collect(), ..Write::default() }).await
+    }
     async fn delete(&self, delete: Delete) -> Result<Deleted, ServiceError>;
     async fn read(&self, filter: &Filter, window: &Window, at: &Consistency) -> Result<Page<Tuple>, ServiceError>;
 
@@ -183,6 +188,8 @@ impl ServiceError {
 pub enum Reason {
     /// The request itself is malformed: an id, a limit, a filter.
     InvalidArgument,
+    /// A filter that selects nothing in particular, or contradicts itself.
+    InvalidFilter,
     SchemaParse,
     SchemaType,
     /// Relationships exist that the new schema does not allow.

@@ -39,5 +39,5 @@ pub use relationship::{
     CaveatUse, EVERYONE, Filter, MAX_OBJECT_ID_BYTES, Precondition, RelationshipTextError, SubjectFilter,
     SubjectRelation, Tuple, Update, is_object_id,
 };
-pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
+pub use schema::{MAX_SCHEMA_BYTES, MemberKind, Schema, SchemaError, SchemaFault};
 pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

@@ -4,11 +4,14 @@
 
 mod check;
 mod lex;
+mod lookup;
 mod parse;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+
+pub use lookup::MemberKind;
 
 /// The longest schema text that is read, in bytes.
 pub const MAX_SCHEMA_BYTES: usize = 1 << 20;
@@ -63,9 +66,10 @@ pub(crate) struct MemberId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CaveatId(pub(crate) u32);
 
-/// A checked schema: every name in it is resolved.
-#[derive(Debug)]
+/// A checked schema: every name in it is resolved. By default, one of nothing.
+#[derive(Debug, Default)]
 pub struct Schema {
+    text: String,
     definitions: Vec<Definition>,
     members: Vec<Member>,
     by_name: HashMap<String, DefinitionId>,
@@ -133,7 +137,9 @@ impl Schema {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(text: &str) -> Result<Schema, SchemaError> {
-        check::check(&parse::parse(text)?)
+        let mut schema = check::check(&parse::parse(text)?)?;
+        schema.text = text.to_owned();
+        Ok(schema)
     }
 
     pub(crate) fn definition(&self, name: &str) -> Option<DefinitionId> {
@@ -172,7 +178,7 @@ impl Schema {
     pub(crate) fn caveat_named(&self, name: &str) -> Option<CaveatId> {
         (0u32..).map(CaveatId).zip(&self.caveats).find(|(_, caveat)| caveat.name() == name).map(|(id, _)| id)
     }
-    pub(crate) fn definition_count(&self) -> usize {
+    pub fn definition_count(&self) -> usize {
         self.definitions.len()
     }
     pub(crate) fn member_count(&self) -> usize {

@@ -52,8 +52,13 @@ fn members(tree: &Tree) -> impl Iterator<Item = (MemberId, &parse::Member)> {
 
 /// Every name, with bodies still empty.
 fn declare(tree: &Tree) -> Result<Schema, SchemaError> {
-    let mut schema =
-        Schema { definitions: Vec::new(), members: Vec::new(), by_name: HashMap::new(), caveats: Vec::new() };
+    let mut schema = Schema {
+        text: String::new(),
+        definitions: Vec::new(),
+        members: Vec::new(),
+        by_name: HashMap::new(),
+        caveats: Vec::new(),
+    };
     for (id, definition) in ids(tree) {
         let name = &definition.name;
         if !is_definition_name(name) {
