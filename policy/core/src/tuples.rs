@@ -258,6 +258,33 @@ impl Tuples {
         Ok(true)
     }
 
+    /// Many relationships at once into none: faster than one by one, and smaller. Of two that are the same the later
+    /// counts.
+    ///
+    /// # Errors
+    /// The first that the schema does not allow, and why.
+    pub fn load(
+        schema: Arc<Schema>,
+        tuples: impl IntoIterator<Item = Tuple>,
+    ) -> Result<Tuples, (Box<Tuple>, TupleError)> {
+        let mut loaded = Tuples::new(schema);
+        let mut rows = Vec::new();
+        for tuple in tuples {
+            match loaded.fit(&tuple) {
+                Ok((edge, terms)) => rows.push((edge, terms.map(Arc::new))),
+                Err(error) => return Err((Box::new(tuple), error)),
+            }
+        }
+        // Stable, so that the later of two stays behind the earlier and takes its place. What comes in order fills
+        // the nodes of the trees.
+        rows.sort_by_key(|(edge, _)| *edge);
+        let mut back: Vec<Back> = rows.iter().map(|(edge, _)| edge.back()).collect();
+        back.sort_unstable();
+        loaded.forward = rows.into_iter().collect();
+        loaded.backward = back.into_iter().collect();
+        Ok(loaded)
+    }
+
     /// Removes a relationship, whatever its caveat and expiry. Whether it was there.
     pub fn remove(&mut self, tuple: &Tuple) -> bool {
         let Some(edge) = self.edge(tuple) else { return false };
