@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod caveat;
+pub mod cel;
 mod engine;
 mod eval;
 mod grant;
@@ -16,6 +18,7 @@ mod schema;
 mod tuples;
 
 pub use action::{Verb, Verbs};
+pub use caveat::{Caveat, CaveatError, Context, Prepared};
 pub use engine::{Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Object, Permissionship, Subject};
 pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
