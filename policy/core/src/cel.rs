@@ -224,8 +224,6 @@ impl Program {
     }
 
     fn name(&self, number: u16) -> Option<String> {
-        let number = usize::from(number);
-        let of_type = || TYPE_NAMES.get(number - self.parameters.len()).map(|name| (*name).to_owned());
-        self.parameters.get(number).map(|(name, _)| name.clone()).or_else(of_type)
+        self.parameters.get(usize::from(number)).map(|(name, _)| name.clone())
     }
 }

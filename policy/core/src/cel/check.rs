@@ -11,8 +11,7 @@ use super::types::{Bindings, Static, TooComplex};
 use super::value::{self, Value};
 use super::{CompileError, Type};
 
-/// What SpiceDB's environment declares besides parameters: the names of types. A fold's variable that
-/// goes by one of them has no value there, so it has none here.
+/// The names of types: no parameter may take them.
 pub(super) const TYPE_NAMES: [&str; 10] =
     ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
@@ -113,7 +112,8 @@ impl Checker<'_> {
         if let Some(depth) = self.locals.iter().rposition(|(local, _)| local == name) {
             let of = self.locals.get(depth)?.1.clone();
             let depth = u16::try_from(depth).ok()?;
-            return Some(Typed(path(Root::Local { depth, hides: self.hidden(name) }), of));
+            let hides = parameter.and_then(|index| u16::try_from(index).ok());
+            return Some(Typed(path(Root::Local { depth, hides }), of));
         }
         if let Some(index) = parameter {
             let of = self.types.get(index)?.clone();
@@ -127,13 +127,6 @@ impl Checker<'_> {
             self.broken.get_or_insert_with(|| format!("reference to undefined type: {name}"));
         }
         Some(Typed(Node::Constant(Value::Type(name)), Static::Type(of.into())))
-    }
-
-    /// The number of the parameter or type that a fold's variable hides.
-    fn hidden(&self, name: &str) -> Option<u16> {
-        let parameter = self.parameters.iter().position(|(parameter, _)| parameter == name);
-        let types = || TYPE_NAMES.iter().position(|of| *of == name).map(|index| self.parameters.len() + index);
-        parameter.or_else(types).and_then(|index| u16::try_from(index).ok())
     }
 
     fn select(&mut self, at: At, operand: &Expr, step: Step) -> Checks<Typed> {

@@ -24,7 +24,7 @@ pub(super) enum Stop {
     Abort(Cow<'static, str>),
 }
 
-/// The numbers of parameters, or of names of types after them; in order.
+/// The numbers of parameters; in order.
 pub(super) type Names = Box<[u16]>;
 
 impl Stop {

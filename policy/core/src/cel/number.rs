@@ -90,6 +90,12 @@ fn infinity(text: &str) -> Option<f64> {
 
 /// Reads a double as `double()` does. One out of range is refused.
 pub(super) fn parse_double(text: &str) -> Option<f64> {
+    let separated = text.contains('_');
+    if separated && !separators_separate(text) {
+        return None;
+    }
+    let without = if separated { text.replace('_', "") } else { String::new() };
+    let text = if separated { &without } else { text };
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if let Some(hex) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
         let size = hexadecimal(hex)?;
@@ -101,6 +107,21 @@ pub(super) fn parse_double(text: &str) -> Option<f64> {
         return None;
     }
     text.parse().ok().filter(|number: &f64| word || !number.is_infinite())
+}
+
+/// Whether every underscore stands between digits, or after the `0x`.
+fn separators_separate(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let hex = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"));
+    let digit = |c: char| if hex.is_some() { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+    let mut before = if hex.is_some() { '0' } else { '!' };
+    for c in hex.unwrap_or(unsigned).chars() {
+        if (c == '_' && !digit(before)) || (before == '_' && !digit(c)) {
+            return false;
+        }
+        before = c;
+    }
+    before != '_'
 }
 
 /// A double written as `0x1.8p3`; the power is required. Digits beyond 64 bits are dropped.

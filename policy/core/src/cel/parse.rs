@@ -336,7 +336,7 @@ impl<'a> Parser<'a> {
         let mut arguments = self.arguments()?;
         if name == "has" && arguments.len() == 1 {
             return match arguments.pop().map(|argument| (argument.at, argument.height, argument.kind)) {
-                Some((_, height, Kind::Select(operand, field))) => {
+                Some((_, height, Kind::Select(operand, field) | Kind::Has(operand, field))) => {
                     Ok(Expr { at: call_at, height, kind: Kind::Has(operand, field) })
                 }
                 other => {

@@ -38,8 +38,8 @@ pub(super) struct Path {
 #[derive(Debug)]
 pub(super) enum Root {
     Parameter(u16),
-    /// The variable of a fold, counted from the outermost. `hides` is the parameter, or the name of a
-    /// type, that goes by the same name: while that has no value, neither has the variable, as in SpiceDB.
+    /// The variable of a fold, counted from the outermost. `hides` is the parameter that goes by the
+    /// same name: while that has no value, neither has the variable, as in SpiceDB.
     Local {
         depth: u16,
         hides: Option<u16>,
