@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::caveat::{CaveatError, Outcome, Prepared};
+use crate::caveat::{CaveatError, Prepared};
+use crate::cel::Outcome;
 use crate::eval::Reach;
 use crate::relationship::{CaveatUse, EVERYONE, Tuple, is_object_id};
 use crate::schema::{Body, CaveatId, DefinitionId, Form, MemberId};
@@ -141,7 +142,7 @@ impl Terms {
 }
 
 impl UnderCaveat {
-    pub(crate) fn evaluate(&self, schema: &Schema, request: &Context) -> Outcome {
+    pub(crate) fn evaluate(&self, schema: &Schema, request: &Context) -> Outcome<CaveatError> {
         schema.caveat(self.id).evaluate_prepared(&self.prepared, request)
     }
 }
@@ -408,11 +409,12 @@ impl Tuples {
         }
         let caveat = match caveat {
             None => None,
-            Some((id, named)) => Some(UnderCaveat {
-                id,
-                context: named.context.clone(),
-                prepared: schema.caveat(id).prepare(&named.context)?,
-            }),
+            Some((id, named)) => {
+                let caveat = schema.caveat(id);
+                caveat.check_stored(&named.context)?;
+                let prepared = caveat.prepare(&named.context)?;
+                Some(UnderCaveat { id, context: named.context.clone(), prepared })
+            }
         };
         let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
         let subject = self.names.intern(kind, &subject.id).ok_or(TupleError::Full)?;
