@@ -1,6 +1,6 @@
 //! `CheckBulkPermissions`: many questions, one snapshot, an answer or a failure for each.
 
-use policy::{Consistency, RelationshipService};
+use policy::{Consistency, MAX_CHECKS, RelationshipService};
 use policy_core::{Check, CheckError, Decision, Traced};
 use spicedb_grpc_tonic::v1::check_bulk_permissions_pair::Response as Outcome;
 use spicedb_grpc_tonic::v1::{
@@ -12,9 +12,6 @@ use tonic::{Request, Response, Status};
 use super::status::Failed;
 use super::validate::Valid;
 use super::{Front, check, convert, debug};
-
-/// The most questions of one request.
-const MAX_CHECKS: usize = 10_000;
 
 pub async fn check_bulk(
     front: &Front,

@@ -25,7 +25,7 @@ pub fn information(traced: Traced, schema_used: String) -> DebugInformation {
 
 /// As an answer among many has it: the trace, as the one problem under the question itself.
 pub fn wrapped(traced: Traced, schema_used: String) -> DebugInformation {
-    let outer = Traced { caveat: None, until: None, steps: vec![traced.clone()], ..traced };
+    let outer = Traced { via: None, direct: Vec::new(), steps: vec![traced.clone()], ..traced };
     information(outer, schema_used)
 }
 
@@ -39,6 +39,13 @@ fn trace(traced: Traced, steps: &mut u32) -> CheckDebugTrace {
         Permissionship::No => Result_::NoPermission,
         Permissionship::Conditional => Result_::ConditionalPermission,
     };
+    // A relation rests on a relationship of its own; whatever else there is says under which it was come to.
+    let followed = traced.direct.into_iter().chain(traced.via);
+    let (mut shown, mut expires) = (None, None);
+    for followed in followed {
+        shown = shown.or(followed.caveat);
+        expires = expires.or(followed.tuple.until);
+    }
     let traces: Vec<_> = traced.steps.into_iter().map(|step| trace(step, steps)).collect();
     let resolution = if traces.is_empty() {
         Resolution::WasCachedResult(false)
@@ -51,9 +58,9 @@ fn trace(traced: Traced, steps: &mut u32) -> CheckDebugTrace {
         permission_type: kind.into(),
         subject: Some(convert::subject_message(&traced.check.subject)),
         result: result.into(),
-        caveat_evaluation_info: traced.caveat.map(caveat),
+        caveat_evaluation_info: shown.map(caveat),
         duration: Some(Duration::default()),
-        optional_expires_at: traced.until.map(convert::timestamp_message),
+        optional_expires_at: expires.map(convert::timestamp_message),
         trace_operation_id,
         source: String::new(),
         resolution: Some(resolution),
@@ -66,13 +73,13 @@ fn caveat(caveat: TracedCaveat) -> CaveatEvalInfo {
         CaveatOutcome::True => (Outcome::True, None),
         CaveatOutcome::False => (Outcome::False, None),
         CaveatOutcome::Missing(missing) => (Outcome::MissingSomeContext, Some(missing)),
+        CaveatOutcome::Failed(_) => (Outcome::Unevaluated, None),
     };
     CaveatEvalInfo {
         expression: caveat.expression,
         result: result.into(),
         context: Some(convert::struct_message(&caveat.context)),
-        partial_caveat_info: missing
-            .map(|missing_required_context| PartialCaveatInfo { missing_required_context }),
+        partial_caveat_info: missing.map(|missing_required_context| PartialCaveatInfo { missing_required_context }),
         caveat_name: caveat.name,
     }
 }

@@ -1,7 +1,7 @@
 //! `LookupResources` and `LookupSubjects`.
 
 use futures::{StreamExt, stream};
-use policy::Window;
+use policy::{MAX_LIMIT, Window};
 use policy_core::{Found, FoundSubject, LookupResources, LookupSubjects};
 use spicedb_grpc_tonic::v1::{
     LookupResourcesRequest, LookupResourcesResponse, LookupSubjectsRequest, LookupSubjectsResponse, ResolvedSubject,
@@ -11,9 +11,6 @@ use tonic::{Code, Request, Response, Status};
 use super::status::Failed;
 use super::validate::Valid;
 use super::{Answers, Front, check, convert};
-
-/// The most results that a request may ask for at once; without a limit all are sent.
-pub const MAX_LIMIT: u32 = 1_000;
 
 /// A limit that a request names: none, or one that is not too large.
 pub fn limit(limit: u32, most: u32) -> Result<Option<u32>, Failed> {

@@ -2,11 +2,11 @@
 
 use spicedb_grpc_tonic::v1::{
     CheckBulkPermissionsRequest, CheckBulkPermissionsResponse, CheckPermissionRequest, CheckPermissionResponse,
-    DeleteRelationshipsRequest, DeleteRelationshipsResponse, ExpandPermissionTreeRequest,
-    ExpandPermissionTreeResponse, ExportBulkRelationshipsRequest, ExportBulkRelationshipsResponse,
-    ImportBulkRelationshipsRequest, ImportBulkRelationshipsResponse, LookupResourcesRequest, LookupResourcesResponse,
-    LookupSubjectsRequest, LookupSubjectsResponse, ReadRelationshipsRequest, ReadRelationshipsResponse,
-    WriteRelationshipsRequest, WriteRelationshipsResponse,
+    DeleteRelationshipsRequest, DeleteRelationshipsResponse, ExpandPermissionTreeRequest, ExpandPermissionTreeResponse,
+    ExportBulkRelationshipsRequest, ExportBulkRelationshipsResponse, ImportBulkRelationshipsRequest,
+    ImportBulkRelationshipsResponse, LookupResourcesRequest, LookupResourcesResponse, LookupSubjectsRequest,
+    LookupSubjectsResponse, ReadRelationshipsRequest, ReadRelationshipsResponse, WriteRelationshipsRequest,
+    WriteRelationshipsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 

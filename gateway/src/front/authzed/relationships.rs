@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use policy::{Consistency, Delete, Page, RelationshipService, Window, Write};
+use policy::{Consistency, Delete, MAX_LIMIT, Page, RelationshipService, Window, Write};
 use policy_core::{Context, Filter, Tuple};
 use prost::Message;
 use prost_types::Struct;
@@ -14,7 +14,7 @@ use spicedb_grpc_tonic::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::lookup::{MAX_LIMIT, limit};
+use super::lookup::limit;
 use super::status::Failed;
 use super::validate::Valid;
 use super::{Answers, Front, convert};
@@ -153,7 +153,8 @@ fn bounded(update: &RelationshipUpdate) -> Result<(), Failed> {
         &relationship.relation,
         convert::subject(relationship.subject.clone()),
     );
-    let message = format!("provided relationship `{name}` exceeded maximum allowed caveat size of {MAX_STORED_CONTEXT}");
+    let message =
+        format!("provided relationship `{name}` exceeded maximum allowed caveat size of {MAX_STORED_CONTEXT}");
     Err(Failed::invalid(message)
         .reason("MAX_RELATIONSHIP_CONTEXT_SIZE")
         .with("relationship", name)

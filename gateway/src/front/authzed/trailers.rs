@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tonic::codegen::{Body as HttpBody, Bytes, BoxFuture, Service};
+use tonic::codegen::{Body as HttpBody, BoxFuture, Bytes, Service};
 use tonic::server::NamedService;
 use tonic::{Status, codegen::StdError};
 

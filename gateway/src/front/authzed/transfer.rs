@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use data_encoding::BASE64URL_NOPAD;
 use futures::{StreamExt, TryStreamExt, stream};
 use policy::{Consistency, Cursor, Reason, ServiceError, Token};
-use policy_core::{Filter, Schema, Tuple};
+use policy_core::{Filter, MemberKind, Schema, SubjectFilter, SubjectRelation, Tuple};
 use serde::{Deserialize, Serialize};
 use spicedb_grpc_tonic::v1::{
     ExportBulkRelationshipsRequest, ExportBulkRelationshipsResponse, ImportBulkRelationshipsRequest,
@@ -18,8 +18,9 @@ use super::relationships::Reading;
 use super::status::Failed;
 use super::validate::Valid;
 use super::{Admitted, Answers, Front, convert};
+use policy::MAX_LIMIT;
 
-/// The most relationships of one answer of an export.
+/// The most relationships that one answer of an export may be asked for.
 const MAX_EXPORTED: u32 = 10_000;
 /// The most relationships of one import, since all of it is one transaction.
 const MAX_IMPORTED: usize = 1_000_000;
@@ -73,14 +74,14 @@ pub async fn export(
     let admitted = front.admit(&request)?;
     let request = request.into_inner();
     request.valid()?;
-    let page = limit(request.optional_limit, MAX_EXPORTED)?.unwrap_or(MAX_EXPORTED);
-    let mut filter = convert::filter(request.optional_relationship_filter.unwrap_or_default());
+    let page = limit(request.optional_limit, MAX_EXPORTED)?.map_or(MAX_LIMIT, |batch| batch.min(MAX_LIMIT));
+    let filter = convert::filter(request.optional_relationship_filter.unwrap_or_default());
     let position = convert::cursor(request.optional_cursor).as_ref().map(Position::of).transpose()?;
     let at = match &position {
         Some(position) => Consistency::Exactly(Token(position.at.clone())),
         None => convert::consistency(request.consistency),
     };
-    let kinds = kinds(&admitted, filter.resource_kind.take(), position.as_ref()).await?;
+    let kinds = kinds(&admitted, &filter, position.as_ref()).await?;
     // The first list is read at the wished point; the others at the same.
     let pinned = admitted.store.check(&[], &at).await.map_err(Failed::from)?.at;
     let Admitted { store, place } = admitted;
@@ -105,29 +106,34 @@ pub async fn export(
     Ok(Response::new(lists.flatten().map_err(Status::from).boxed()))
 }
 
-/// The definitions that are exported, in the order of their names, from where the cursor stands.
-async fn kinds(
-    admitted: &Admitted,
-    only: Option<String>,
-    position: Option<&Position>,
-) -> Result<VecDeque<String>, Failed> {
+/// The definitions that are exported, in the order of their names, from where the cursor stands. What the schema has
+/// not has no relationships.
+async fn kinds(admitted: &Admitted, filter: &Filter, position: Option<&Position>) -> Result<VecDeque<String>, Failed> {
     let schema = match admitted.store.read_schema().await {
         Ok((text, _)) => Schema::parse(&text).map_err(ServiceError::from)?,
         Err(error) if error.reason == Reason::NoSchema => return Ok(VecDeque::new()),
         Err(error) => return Err(error.into()),
     };
-    let mut kinds: Vec<String> = schema.definition_names().map(str::to_owned).collect();
+    let lacks = |subject: &SubjectFilter| match &subject.relation {
+        SubjectRelation::Is(relation) => schema.member_kind(&subject.kind, relation).is_none(),
+        SubjectRelation::Any | SubjectRelation::None => !schema.defines(&subject.kind),
+    };
+    if filter.subject.as_ref().is_some_and(lacks) {
+        return Ok(VecDeque::new());
+    }
+    let has = |kind: &&str, relation: &String| schema.member_kind(kind, relation) == Some(MemberKind::Relation);
+    let mut kinds: Vec<&str> = schema
+        .definition_names()
+        .filter(|kind| filter.resource_kind.as_ref().is_none_or(|only| only == kind))
+        .filter(|kind| filter.relation.as_ref().is_none_or(|relation| has(kind, relation)))
+        .filter(|kind| position.is_none_or(|position| position.kind.as_str() <= *kind))
+        .collect();
     kinds.sort_unstable();
-    kinds.retain(|kind| only.as_ref().is_none_or(|only| only == kind));
-    kinds.retain(|kind| position.is_none_or(|position| position.kind <= *kind));
+    let kinds: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
     Ok(kinds.into())
 }
 
-fn answer(
-    kind: &str,
-    at: &Token,
-    items: Vec<(Tuple, Option<Cursor>)>,
-) -> Option<ExportBulkRelationshipsResponse> {
+fn answer(kind: &str, at: &Token, items: Vec<(Tuple, Option<Cursor>)>) -> Option<ExportBulkRelationshipsResponse> {
     let after = items.last()?.1.clone()?;
     let position = Position { at: at.0.clone(), kind: kind.to_owned(), after: after.0 };
     Some(ExportBulkRelationshipsResponse {

@@ -20,8 +20,7 @@ impl WatchService for Front {
         request.valid()?;
         let kinds = &request.optional_update_kinds;
         let wants = |kind: WatchKind| kinds.contains(&i32::from(kind));
-        let updates =
-            kinds.is_empty() || wants(WatchKind::Unspecified) || wants(WatchKind::IncludeRelationshipUpdates);
+        let updates = kinds.is_empty() || wants(WatchKind::Unspecified) || wants(WatchKind::IncludeRelationshipUpdates);
         if updates && !request.optional_object_types.is_empty() && !request.optional_relationship_filters.is_empty() {
             return Err(Failed::invalid("cannot specify both object types and relationship filters").into());
         }

@@ -45,11 +45,8 @@ pub const OBJECT_ID: Text = Text {
 
 pub const OBJECT_ID_OR_NONE: Text = Text { max_bytes: 1024, pattern: "^([a-zA-Z0-9/_|\\-=+]{1,})?$", fits: is_id };
 
-pub const SUBJECT_ID_OR_NONE: Text = Text {
-    max_bytes: 1024,
-    pattern: "^(([a-zA-Z0-9/_|\\-=+]{1,})|\\*)?$",
-    fits: |text| text == "*" || is_id(text),
-};
+pub const SUBJECT_ID_OR_NONE: Text =
+    Text { max_bytes: 1024, pattern: "^(([a-zA-Z0-9/_|\\-=+]{1,})|\\*)?$", fits: |text| text == "*" || is_id(text) };
 
 pub const CAVEAT: Text =
     Text { max_bytes: 128, pattern: "^([a-zA-Z0-9_][a-zA-Z0-9/_|-]{0,127})$", fits: is_caveat_name };
