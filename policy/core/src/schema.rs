@@ -66,10 +66,9 @@ pub(crate) struct MemberId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CaveatId(pub(crate) u32);
 
-/// A checked schema: every name in it is resolved. By default, one of nothing.
-#[derive(Debug, Default)]
+/// A checked schema: every name in it is resolved.
+#[derive(Debug)]
 pub struct Schema {
-    text: String,
     definitions: Vec<Definition>,
     members: Vec<Member>,
     by_name: HashMap<String, DefinitionId>,
@@ -137,9 +136,7 @@ impl Schema {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(text: &str) -> Result<Schema, SchemaError> {
-        let mut schema = check::check(&parse::parse(text)?)?;
-        schema.text = text.to_owned();
-        Ok(schema)
+        check::check(&parse::parse(text)?)
     }
 
     pub(crate) fn definition(&self, name: &str) -> Option<DefinitionId> {
@@ -178,7 +175,7 @@ impl Schema {
     pub(crate) fn caveat_named(&self, name: &str) -> Option<CaveatId> {
         (0u32..).map(CaveatId).zip(&self.caveats).find(|(_, caveat)| caveat.name() == name).map(|(id, _)| id)
     }
-    pub fn definition_count(&self) -> usize {
+    pub(crate) fn definition_count(&self) -> usize {
         self.definitions.len()
     }
     pub(crate) fn member_count(&self) -> usize {

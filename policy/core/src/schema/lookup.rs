@@ -10,11 +10,6 @@ pub enum MemberKind {
 }
 
 impl Schema {
-    /// The text that was read.
-    pub fn to_source(&self) -> String {
-        self.text.clone()
-    }
-
     /// The names of all definitions, in the order of the text.
     pub fn definition_names(&self) -> impl Iterator<Item = &str> {
         self.definitions.iter().map(|definition| definition.name.as_str())
