@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod caveat;
+mod cel;
 mod engine;
 mod eval;
 mod grant;
