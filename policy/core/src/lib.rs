@@ -29,5 +29,9 @@ pub use permit::{
     Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
-pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
+pub use schema::{
+    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberReference, ReflectError, ReflectFilter, ReflectedCaveat,
+    ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
+    ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
+};
 pub use tuples::{Tuple, TupleError, Tuples};
