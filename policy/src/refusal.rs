@@ -21,8 +21,11 @@ impl From<CheckError> for ServiceError {
             }
             CheckError::ObjectId { .. } => ServiceError::new(Reason::InvalidArgument, message),
             CheckError::Depth => ServiceError::new(Reason::MaximumDepthExceeded, message),
+            CheckError::TooLarge => ServiceError::new(Reason::TooLarge, message),
             CheckError::Caveat { caveat, message } => {
-                ServiceError::new(Reason::CaveatEvaluation, message).with("caveat_name", caveat)
+                let of_type = message.starts_with("type error");
+                let reason = if of_type { Reason::CaveatParameterType } else { Reason::CaveatEvaluation };
+                ServiceError::new(reason, message).with("caveat_name", caveat)
             }
         }
     }
@@ -30,16 +33,15 @@ impl From<CheckError> for ServiceError {
 
 impl From<SchemaError> for ServiceError {
     fn from(error: SchemaError) -> Self {
-        let SchemaError { fault, line, column, message } = error;
-        match fault {
+        let SchemaError { line, column, message, .. } = &error;
+        let refused = match error.fault {
             SchemaFault::Syntax => {
                 let message = format!("parse error in `schema`, line {line}, column {column}: {message}");
                 ServiceError::new(Reason::SchemaParse, message)
-                    .with("start_line_number", line.saturating_sub(1))
-                    .with("start_column_position", column.saturating_sub(1))
             }
-            SchemaFault::Types => ServiceError::new(Reason::SchemaType, message),
-        }
+            SchemaFault::Types | SchemaFault::Cycle => ServiceError::new(Reason::SchemaType, message.clone()),
+        };
+        error.details().into_iter().fold(refused, |refused, (key, value)| refused.with(key, value))
     }
 }
 

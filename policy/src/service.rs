@@ -210,6 +210,8 @@ pub enum Reason {
     AlreadyExists,
     TooManyForTransactionalDelete,
     MaximumDepthExceeded,
+    /// The answer would be larger than the engine tells.
+    TooLarge,
     InvalidCursor,
     InvalidToken,
     /// The point is no longer kept.

@@ -11,6 +11,7 @@ mod expand;
 mod experimental;
 mod lookup;
 mod permissions;
+mod reflect;
 mod relationships;
 mod schema;
 mod status;

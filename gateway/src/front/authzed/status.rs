@@ -129,7 +129,7 @@ fn code(reason: Reason) -> (Code, Option<&'static str>) {
         Reason::SnapshotExpired => (Code::OutOfRange, None),
         Reason::ReadOnly => (Code::Unavailable, Some("SERVICE_READ_ONLY")),
         Reason::Conflict => (Code::Aborted, Some("SERIALIZATION_FAILURE")),
-        Reason::TooSlow => (Code::ResourceExhausted, None),
+        Reason::TooLarge | Reason::TooSlow => (Code::ResourceExhausted, None),
         Reason::Unavailable => (Code::Unavailable, None),
         Reason::Unauthenticated => (Code::Unauthenticated, None),
         Reason::Internal => (Code::Internal, None),
