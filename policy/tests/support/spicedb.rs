@@ -1,5 +1,7 @@
 //! An empty store of the real SpiceDB that `deploy/with-spicedb.sh` starts.
+#![allow(dead_code, reason = "not every test that takes this file in needs all of it")]
 
+use policy::{PresharedKey, SpiceDb, SpiceDbConfig, Tls};
 use spicedb_grpc_tonic::v1::permissions_service_client::PermissionsServiceClient;
 use spicedb_grpc_tonic::v1::schema_service_client::SchemaServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -28,6 +30,15 @@ impl Store {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("randomness");
         Some(Store { address, token: data_encoding::HEXLOWER.encode(&bytes) })
+    }
+
+    pub fn config(&self) -> SpiceDbConfig {
+        let key = PresharedKey::new(&self.token).expect("a key");
+        SpiceDbConfig { tls: Tls::Off, ..SpiceDbConfig::new(&self.address, key) }
+    }
+
+    pub fn client(&self) -> SpiceDb {
+        SpiceDb::new(&self.config()).expect("a client")
     }
 
     pub fn permissions(&self) -> PermissionsServiceClient<InterceptedService<Channel, Bearer>> {
