@@ -139,7 +139,8 @@ impl Connection {
                 self.renew(&current);
             }
             attempts += 1;
-            if repeat == Repeat::Never || !failure.repeatable || attempts > self.retries {
+            let again = failure.unsent || (failure.repeatable && repeat == Repeat::Safely);
+            if !again || attempts > self.retries {
                 return Err(failure.error);
             }
             let pause = rand::rng()

@@ -29,6 +29,8 @@ struct ErrorInfo {
 pub(super) struct Failure {
     pub(super) error: ServiceError,
     pub(super) repeatable: bool,
+    /// Whether the call surely never reached SpiceDB, so that again is not twice.
+    pub(super) unsent: bool,
     /// Whether the deadline passed on this side.
     pub(super) timed_out: bool,
 }
@@ -40,8 +42,12 @@ impl From<Status> for Failure {
         if local {
             let timed_out = status.code() == Code::Cancelled && status.message().contains("Timeout expired");
             let why = if timed_out { "SpiceDB did not answer in time" } else { "SpiceDB cannot be reached" };
-            let error = unavailable(why).with("cause", status.message());
-            return Failure { error, repeatable: !timed_out, timed_out };
+            let causes = causes(&status);
+            // What these say: there is no connection; it was closed before the call was sent; the call was refused.
+            let unsent = ["connect error", "operation was canceled", "refused stream"];
+            let unsent = !timed_out && unsent.iter().any(|cause| causes.contains(cause));
+            let error = unavailable(why).with("cause", causes);
+            return Failure { error, repeatable: !timed_out, unsent, timed_out };
         }
         let details = StatusDetails::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let error = service_error(status.code(), status.message(), &details);
@@ -53,8 +59,19 @@ impl From<Status> for Failure {
             Reason::Conflict => true,
             _ => false,
         };
-        Failure { error, repeatable, timed_out: false }
+        Failure { error, repeatable, unsent: false, timed_out: false }
     }
+}
+
+fn causes(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 pub(super) fn unavailable(why: &str) -> ServiceError {

@@ -1,6 +1,9 @@
 //! The client of SpiceDB, on a real one.
 
 mod answers;
+mod faults;
+#[path = "../support/proxy.rs"]
+mod proxy;
 mod reasons;
 #[path = "../support/spicedb.rs"]
 mod support;
