@@ -9,10 +9,11 @@ mod reach;
 mod tests;
 mod trace;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::caveat::Outcome;
+use hashbrown::HashMap;
+
+use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
 use crate::tuples::{Edge, Node, Of, Terms, Tuples};
@@ -23,6 +24,9 @@ pub(crate) use reach::Reach;
 
 /// How many steps from object to object, or from permission to permission, one check may take.
 pub const MAX_DEPTH: u8 = 50;
+
+/// How many rows are looked through one by one before they are searched.
+const FEW: usize = 8;
 
 /// Why a check has no answer. The caller refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,8 @@ pub enum CheckError {
     /// The relationships lead further than [`MAX_DEPTH`] steps, or in a circle.
     #[error("max depth exceeded: the relationships lead further than {MAX_DEPTH} steps")]
     Depth,
+    #[error("the answer is too large to be told; ask about a part of it")]
+    TooLarge,
     /// A caveat could not be evaluated with the values that it was given.
     #[error("caveat `{caveat}`: {message}")]
     Caveat { caveat: String, message: String },
@@ -52,6 +58,7 @@ impl CheckError {
             CheckError::Everyone => "wildcard_subject",
             CheckError::ObjectId { .. } => "invalid_object_id",
             CheckError::Depth => "max_depth",
+            CheckError::TooLarge => "too_large",
             CheckError::Caveat { .. } => "caveat_failed",
         }
     }
@@ -208,13 +215,11 @@ impl<'a> Run<'a> {
             return Answer::YES;
         }
         let body = &self.schema().member(member).body;
-        if let Body::Relation(allowed) = body {
-            let ways = self.ways(allowed);
-            let direct = self.direct(member, node, &ways);
-            // The usual leaf: nothing to remember.
-            if !ways.sets || matches!(direct, Answer::Yes(None)) || self.tuples.sets(member, node).next().is_none() {
-                return direct;
-            }
+        if let Body::Relation(allowed) = body
+            && let Some(answer) = self.leaf(member, node, allowed)
+        {
+            // The usual end of the way: nothing to remember.
+            return answer;
         }
         if let Some(visited) = self.visited.get(&place) {
             match (&visited.answer, &visited.failure) {
@@ -223,16 +228,42 @@ impl<'a> Run<'a> {
                 _ => {}
             }
         }
-        let answer = match body {
+        let answer = on_enough_stack(|| match body {
             Body::Relation(allowed) => self.relation(member, node, allowed, depth),
             Body::Permission(rule) => self.rule(rule, place, depth),
-        };
+        });
         let visited = self.visited.entry(place).or_default();
         match &answer {
             Answer::Failed(failure) => visited.failure = Some((depth, failure.clone())),
             answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
+    }
+
+    /// A relation whose rows lead no further; `None` if some do, or may.
+    fn leaf(&self, relation: MemberId, resource: Node, allowed: &[Allowed]) -> Option<Answer> {
+        let ways = self.ways(allowed);
+        let [own, everyone] = self.edges(relation, resource);
+        let mut answer = Answer::NO;
+        // Most relations of most objects have no row or few, so one search finds all there is to know.
+        for (seen, (edge, terms)) in self.tuples.rows(relation, resource).enumerate() {
+            if seen == FEW {
+                let direct = self.direct(relation, resource, &ways);
+                let ends = !ways.sets || direct == Answer::YES || self.tuples.sets(relation, resource).next().is_none();
+                return ends.then_some(direct);
+            }
+            if (edge == own || edge == everyone)
+                && let Some(row) = self.row(terms)
+            {
+                answer = answer.or(row);
+                if answer == Answer::YES {
+                    break;
+                }
+            } else if self.tuples.member_in(edge.of).is_some() {
+                return None;
+            }
+        }
+        Some(answer)
     }
 
     fn ways(&self, allowed: &[Allowed]) -> Ways {
@@ -396,6 +427,11 @@ impl<'a> Run<'a> {
         }
         answer.unwrap_or(Answer::NO)
     }
+}
+
+/// Runs one step of a walk. Fifty steps through rules of the deepest nesting need more stack than threads have.
+fn on_enough_stack<T>(step: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(256 << 10, 2 << 20, step)
 }
 
 /// What an arrow leads to in a definition; one that lacks the name is not there.

@@ -1,9 +1,9 @@
 //! How an answer came about.
 
 use super::answer::Answer;
-use super::{CheckError, MAX_DEPTH, Place, Run, target};
+use super::{CheckError, MAX_DEPTH, Place, Run, on_enough_stack, target};
 use crate::answer::{CaveatOutcome, Followed, Traced, TracedCaveat};
-use crate::caveat::Outcome;
+use crate::cel::Outcome;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
 use crate::tuples::{Edge, Node, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Permissionship, Timestamp};
@@ -73,10 +73,10 @@ impl<'a> Trace<'a> {
         };
         let itself = self.run.who.member == Some(member) && self.run.who.node == node;
         if depth > 1 && !itself && self.steps < MAX_STEPS {
-            match &what.body {
+            on_enough_stack(|| match &what.body {
                 Body::Relation(_) => self.relation(place, depth, answer.is_yes(), &mut traced),
                 Body::Permission(rule) => self.rule(rule, place, depth, &mut traced.steps),
-            }
+            });
         }
         traced
     }
