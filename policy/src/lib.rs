@@ -11,15 +11,17 @@ mod embedded;
 mod facts;
 mod schema;
 mod service;
+mod spicedb;
 mod store;
 mod table;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
 pub use service::{
-    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
-    Token, WatchRequest, Window, Write,
+    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
+    ServiceError, Token, WatchRequest, Window, Write,
 };
+pub use spicedb::{PresharedKey, PresharedKeyError, SpiceDb, SpiceDbConfig, SpiceDbConfigError, Tls};
 pub use table::Migrator;
 
 use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};
