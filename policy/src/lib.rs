@@ -12,6 +12,7 @@ mod facts;
 mod service;
 mod store;
 mod table;
+pub mod validation;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
