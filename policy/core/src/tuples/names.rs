@@ -20,6 +20,10 @@ impl Node {
     /// A resource that no relationship names.
     pub(crate) const NOWHERE: Node = Node(u32::MAX - 1);
 
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     /// Everyone of a definition.
     pub(crate) fn everyone(definition: DefinitionId) -> Node {
         Node(definition.0)
