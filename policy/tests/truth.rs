@@ -150,3 +150,19 @@ validation:
     let path: Vec<String> = seen.trace.iter().flat_map(|trace| trace.path()).map(ToString::to_string).collect();
     assert_eq!(path, ["doc:1#viewer@user:*"]);
 }
+
+/// A file that cannot be run says where it is wrong.
+#[tokio::test]
+async fn what_cannot_be_written_is_named() {
+    let begin = "schema: |-\n  definition user {}\n  definition doc {\n    relation viewer: user\n";
+    for (rest, says) in [
+        ("    permission see = viewers\n  }\n", "the schema is wrong in line 5: "),
+        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#viewer@doc:2\n", "line 8: the relationship `doc:1#viewer@doc:2`"),
+        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#reader@user:a\n", "line 8: the relationship `doc:1#reader@user:a`"),
+    ] {
+        let file = ValidationFile::parse(&format!("{begin}{rest}")).unwrap();
+        let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
+        let error = run(&file, schema, &on_tuples::OnTuples::default()).await.unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+}

@@ -48,8 +48,12 @@ pub async fn run(file: &ValidationFile, schema: &str, service: &dyn Relationship
 async fn write_schema(file: &ValidationFile, schema: &str, service: &dyn RelationshipService) -> Result<(), LoadError> {
     let Err(refused) = service.write_schema(schema).await else { return Ok(()) };
     // Our own reader knows the place where others only tell the reason.
-    let line = Schema::parse(schema).err().map(|error| file.schema.line(error.line).unwrap_or(error.line));
-    Err(LoadError::Schema { line, message: refused.message })
+    let Err(own) = Schema::parse(schema) else {
+        return Err(LoadError::Schema { line: None, message: refused.message });
+    };
+    let line = file.schema.line(own.line).unwrap_or(own.line);
+    let same = refused.message.contains(&own.message);
+    Err(LoadError::Schema { line: Some(line), message: if same { own.message } else { refused.message } })
 }
 
 async fn write_relationships(file: &ValidationFile, service: &dyn RelationshipService) -> Result<(), LoadError> {

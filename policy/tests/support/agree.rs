@@ -75,6 +75,8 @@ impl World {
 
 /// How many contexts of the assertions are tried besides none.
 const MAX_CONTEXTS: usize = 4;
+/// How deep a tree is followed: fifty steps of three nodes, and again for sets within sets.
+const MAX_TREE: u16 = 400;
 /// How many checks are asked at once.
 const BATCH: usize = 1_000;
 
@@ -244,7 +246,7 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
         }
         let Some(checked) = checked else { continue };
         let expanded = &trees[&(resource.clone(), member.clone())];
-        let found = within(expanded, subject, &trees, 60);
+        let found = within(expanded, subject, &trees, MAX_TREE);
         let found = if found { Permissionship::Yes } else { Permissionship::No };
         if *checked != found {
             agreement
@@ -267,7 +269,7 @@ fn leaves(expanded: &Expanded, out: &mut Vec<(Object, String)>) {
     }
 }
 
-fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u8) -> bool {
+fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u16) -> bool {
     if depth == 0 {
         return false;
     }
