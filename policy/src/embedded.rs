@@ -223,16 +223,16 @@ impl Inner {
 
     async fn reload(&self, writer: &mut Writer) -> Result<(), PolicyError> {
         let stored = store::load(&self.db).await?;
-        let mut tuples = Tuples::new(Arc::clone(&self.schema));
         let mut of_grant: HashMap<GrantId, Vec<Tuple>> = HashMap::new();
-        for (tuple, source) in stored.tuples {
-            tuples
-                .put(&tuple)
-                .map_err(|error| PolicyError::Damaged(format!("a stored relationship does not fit: {error}")))?;
+        for (tuple, source) in &stored.tuples {
             if let Some(grant) = source {
-                of_grant.entry(grant).or_default().push(tuple);
+                of_grant.entry(*grant).or_default().push(tuple.clone());
             }
         }
+        let tuples = stored.tuples.into_iter().map(|(tuple, _)| tuple);
+        let mut tuples = Tuples::load(Arc::clone(&self.schema), tuples).map_err(|(tuple, error)| {
+            PolicyError::Damaged(format!("the stored relationship {tuple} does not fit: {error}"))
+        })?;
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
         let catalogue = self.catalogue.lock();
         for edge in catalogue.edges() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::caveat::Outcome;
+use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
 use crate::tuples::{Edge, Node, Of, Terms, Tuples};

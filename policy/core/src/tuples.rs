@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::caveat::{CaveatError, Outcome, Prepared};
+use crate::caveat::{CaveatError, Prepared};
+use crate::cel::Outcome;
 use crate::eval::Reach;
 use crate::relationship::{CaveatUse, EVERYONE, Tuple, is_object_id};
 use crate::schema::{Body, CaveatId, DefinitionId, Form, MemberId};
@@ -141,7 +142,7 @@ impl Terms {
 }
 
 impl UnderCaveat {
-    pub(crate) fn evaluate(&self, schema: &Schema, request: &Context) -> Outcome {
+    pub(crate) fn evaluate(&self, schema: &Schema, request: &Context) -> Outcome<CaveatError> {
         schema.caveat(self.id).evaluate_prepared(&self.prepared, request)
     }
 }
@@ -256,6 +257,33 @@ impl Tuples {
         self.forward.insert(edge, terms.map(Arc::new));
         self.backward.insert(edge.back());
         Ok(true)
+    }
+
+    /// Many relationships at once into none: faster than one by one, and smaller. Of two that are the same the later
+    /// counts.
+    ///
+    /// # Errors
+    /// The first that the schema does not allow, and why.
+    pub fn load(
+        schema: Arc<Schema>,
+        tuples: impl IntoIterator<Item = Tuple>,
+    ) -> Result<Tuples, (Box<Tuple>, TupleError)> {
+        let mut loaded = Tuples::new(schema);
+        let mut rows = Vec::new();
+        for tuple in tuples {
+            match loaded.fit(&tuple) {
+                Ok((edge, terms)) => rows.push((edge, terms.map(Arc::new))),
+                Err(error) => return Err((Box::new(tuple), error)),
+            }
+        }
+        // Stable, so that the later of two stays behind the earlier and takes its place. What comes in order fills
+        // the nodes of the trees.
+        rows.sort_by_key(|(edge, _)| *edge);
+        let mut back: Vec<Back> = rows.iter().map(|(edge, _)| edge.back()).collect();
+        back.sort_unstable();
+        loaded.forward = rows.into_iter().collect();
+        loaded.backward = back.into_iter().collect();
+        Ok(loaded)
     }
 
     /// Removes a relationship, whatever its caveat and expiry. Whether it was there.
@@ -381,11 +409,12 @@ impl Tuples {
         }
         let caveat = match caveat {
             None => None,
-            Some((id, named)) => Some(UnderCaveat {
-                id,
-                context: named.context.clone(),
-                prepared: schema.caveat(id).prepare(&named.context)?,
-            }),
+            Some((id, named)) => {
+                let caveat = schema.caveat(id);
+                caveat.check_stored(&named.context)?;
+                let prepared = caveat.prepare(&named.context)?;
+                Some(UnderCaveat { id, context: named.context.clone(), prepared })
+            }
         };
         let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
         let subject = self.names.intern(kind, &subject.id).ok_or(TupleError::Full)?;
