@@ -105,6 +105,31 @@ async fn golden_files_hold_in_memory() {
     all_hold("memory", &files(Path::new(&dir)), on_tuples::OnTuples::default).await;
 }
 
+/// The deepest ways that have an answer are in the truth files; one step more has none, whatever it would be.
+async fn too_deep_is_an_error<S: RelationshipService>(engine: &str, fresh: impl Fn() -> S) {
+    for (name, next) in [
+        ("depth-of-arrows.yaml", "folder:48#parent@folder:49\n  folder:49#viewer@user:ann"),
+        ("depth-of-groups.yaml", "group:49#member@group:50#member\n  group:50#member@user:ann"),
+    ] {
+        let golden = Golden::read(&own().join(name));
+        let text = std::fs::read_to_string(&golden.name).unwrap();
+        let last = golden.file.relationships.last().unwrap().tuple.to_string();
+        let deeper = ValidationFile::parse(&text.replace(&last, next)).unwrap();
+        let report = run(&deeper, &golden.schema, &fresh()).await.unwrap();
+        let failed = report.assertions.iter().filter(|one| one.got.is_err());
+        let lines: Vec<&str> = failed.clone().map(|one| one.text.as_str()).collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains(":0#")), "{engine}, {name}: {report:#?}");
+        for one in failed {
+            assert!(one.got.as_ref().is_err_and(|why| why.contains("max depth exceeded")), "{engine}: {one:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn too_deep_is_an_error_in_memory() {
+    too_deep_is_an_error("memory", on_tuples::OnTuples::default).await;
+}
+
 /// A truth file that is wrong must not pass.
 #[tokio::test]
 async fn what_is_not_true_fails() {
