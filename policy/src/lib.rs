@@ -14,6 +14,7 @@ mod service;
 mod spicedb;
 mod store;
 mod table;
+pub mod validation;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
