@@ -16,18 +16,21 @@ mod memory;
 mod refusal;
 mod schema;
 mod service;
+mod spicedb;
 mod store;
 mod table;
 mod token;
+pub mod validation;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
-pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS, MAX_UPDATES};
+pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::{Clock, Memory};
 pub use service::{
-    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
-    Token, WatchRequest, Window, Write,
+    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
+    ServiceError, Token, WatchRequest, Window, Write,
 };
+pub use spicedb::{PresharedKey, PresharedKeyError, SpiceDb, SpiceDbConfig, SpiceDbConfigError, Tls};
 pub use table::Migrator;
 
 use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};

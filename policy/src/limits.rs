@@ -1,9 +1,7 @@
 //! How much one request may ask for. The values are SpiceDB's.
 
-use crate::{Delete, Reason, ServiceError, Window, Write};
+use crate::{Delete, MAX_UPDATES, Reason, ServiceError, Write};
 
-/// The most updates of one write.
-pub const MAX_UPDATES: usize = 1_000;
 /// The most preconditions of one write or deletion.
 pub const MAX_PRECONDITIONS: usize = 1_000;
 /// The largest limit of a list or a deletion.
@@ -34,14 +32,6 @@ impl Delete {
     /// If there are too many preconditions, or if the limit is too large.
     pub fn within_limits(&self) -> Result<(), ServiceError> {
         preconditions(self.preconditions.len())?;
-        limit(self.limit)
-    }
-}
-
-impl Window {
-    /// # Errors
-    /// If the limit is too large.
-    pub fn within_limits(&self) -> Result<(), ServiceError> {
         limit(self.limit)
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, Expanded, Found, FoundSubject, LookupResources, LookupSubjects, Object, Schema, Timestamp, Traced, Tuple,
-    Tuples, Update,
+    Check, CheckError, Context, Expanded, Filter, Found, FoundSubject, LookupResources, LookupSubjects, Object, Schema,
+    Timestamp, Traced, Tuple, Tuples, Update,
 };
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ impl Inner {
     /// Changes relationships by `updates`, which are decided upon what is there.
     fn change<T>(
         &self,
-        metadata: policy_core::Context,
+        metadata: Context,
         decide: impl FnOnce(&mut Tuples, Timestamp) -> Result<(Vec<Update>, T), ServiceError>,
     ) -> Result<(Token, T), ServiceError> {
         let _writing = self.writing.lock();
@@ -166,11 +166,11 @@ impl RelationshipService for Memory {
         .await
     }
 
-    async fn import(&self, relationships: Vec<Tuple>) -> Result<Token, ServiceError> {
-        let updates: Vec<Update> = relationships.into_iter().map(Update::Create).collect();
+    async fn create(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
+        let updates: Vec<Update> = tuples.into_iter().map(Update::Create).collect();
         self.run(move |inner| {
             let decide = |tuples: &mut Tuples, now| Ok((tuples.apply(&updates, &[], now)?, ()));
-            inner.change(policy_core::Context::new(), decide).map(|(token, ())| token)
+            inner.change(Context::new(), decide).map(drop)
         })
         .await
     }
@@ -180,13 +180,7 @@ impl RelationshipService for Memory {
         self.run(move |inner| inner.delete(&delete)).await
     }
 
-    async fn read(
-        &self,
-        filter: &policy_core::Filter,
-        window: &Window,
-        at: &Consistency,
-    ) -> Result<Page<Tuple>, ServiceError> {
-        window.within_limits()?;
+    async fn read(&self, filter: &Filter, window: &Window, at: &Consistency) -> Result<Page<Tuple>, ServiceError> {
         let (filter, window, at) = (filter.clone(), window.clone(), at.clone());
         self.run(move |inner| inner.read(&filter, &window, &at)).await
     }
@@ -216,7 +210,6 @@ impl RelationshipService for Memory {
         window: &Window,
         at: &Consistency,
     ) -> Result<Page<Found>, ServiceError> {
-        window.within_limits()?;
         let (lookup, window, at) = (lookup.clone(), window.clone(), at.clone());
         self.run(move |inner| inner.lookup_resources(&lookup, &window, &at)).await
     }
@@ -228,7 +221,11 @@ impl RelationshipService for Memory {
     ) -> Result<Page<FoundSubject>, ServiceError> {
         let lookup = lookup.clone();
         self.ask(at, move |snapshot, now| {
-            let found = snapshot.tuples.lookup_subjects(&lookup, now)?;
+            let found = match snapshot.tuples.lookup_subjects(&lookup, now) {
+                // Nobody has anything of what cannot be an object.
+                Err(CheckError::ObjectId { .. }) => Vec::new(),
+                found => found?,
+            };
             Ok(Page { items: found.into_iter().map(|found| (found, None)).collect(), at: snapshot.token.clone() })
         })
         .await

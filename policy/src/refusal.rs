@@ -1,8 +1,8 @@
 //! What the evaluator and the store refuse, in the words of the service.
 
 use policy_core::{
-    ApplyError, CheckError, Filter, Precondition, SchemaError, SchemaFault, SchemaInUse, SubjectRelation, Tuple,
-    TupleError,
+    ApplyError, CaveatError, CheckError, Filter, Precondition, SchemaError, SchemaFault, SchemaInUse, SubjectRelation,
+    Tuple, TupleError,
 };
 
 use crate::{Reason, ServiceError};
@@ -15,10 +15,7 @@ impl From<CheckError> for ServiceError {
                 ServiceError::new(Reason::UnknownDefinition, message).with("definition_name", definition)
             }
             CheckError::UnknownMember { definition, member } => unknown_member(message, &definition, &member),
-            CheckError::Everyone => {
-                let message = "invalid argument: cannot perform check on wildcard subject";
-                ServiceError::new(Reason::WildcardNotAllowed, message).with("field", "subject.object_id")
-            }
+            CheckError::Everyone => everyone("cannot perform check on wildcard subject", "subject.object_id"),
             CheckError::ObjectId { .. } => ServiceError::new(Reason::InvalidArgument, message),
             CheckError::Depth => ServiceError::new(Reason::MaximumDepthExceeded, message),
             CheckError::TooLarge => ServiceError::new(Reason::TooLarge, message),
@@ -107,15 +104,31 @@ impl From<TupleError> for ServiceError {
                     .with("subject_type", subject)
             }
             TupleError::ObjectId(_) => ServiceError::new(Reason::InvalidArgument, message),
-            TupleError::CaveatContext(_) => ServiceError::new(Reason::CaveatParameterType, message),
+            TupleError::CaveatContext(error) => bad_context(message, error),
             TupleError::Full => ServiceError::new(Reason::Internal, message),
         }
     }
 }
 
+/// Everyone was named where somebody is wanted.
+pub fn everyone(what: &str, field: &str) -> ServiceError {
+    ServiceError::new(Reason::WildcardNotAllowed, format!("invalid argument: {what}")).with("field", field)
+}
+
 pub fn unknown_definition(definition: &str) -> ServiceError {
     let message = format!("object definition `{definition}` not found");
     ServiceError::new(Reason::UnknownDefinition, message).with("definition_name", definition)
+}
+
+fn bad_context(message: String, error: CaveatError) -> ServiceError {
+    let (caveat, parameter) = match error {
+        CaveatError::UnknownParameter { caveat, parameter } | CaveatError::ParameterType { caveat, parameter, .. } => {
+            (caveat, Some(parameter))
+        }
+        CaveatError::Evaluation { caveat, .. } => (caveat, None),
+    };
+    let refused = ServiceError::new(Reason::CaveatParameterType, message).with("caveat_name", caveat);
+    parameter.into_iter().fold(refused, |refused, parameter| refused.with("parameter_name", parameter))
 }
 
 pub fn unknown_member(message: String, definition: &str, member: &str) -> ServiceError {

@@ -26,14 +26,18 @@ pub(crate) fn effective(added: &str) -> Result<Schema, SchemaError> {
 /// If the text is wrong, or a definition of the platform is missing in it or is another.
 pub(crate) fn added(text: &str) -> Result<String, PolicyError> {
     let (platform, whole) = (platform()?, Schema::parse(text)?);
-    let changed = platform.diff(&whole).into_iter().find(|difference| match difference {
-        Difference::DefinitionAdded(_) | Difference::CaveatAdded(_) => false,
-        Difference::DefinitionCommentChanged(_)
-        | Difference::RelationCommentChanged(_)
-        | Difference::PermissionCommentChanged(_)
-        | Difference::CaveatCommentChanged(_) => false,
-        _ => true,
-    });
+    let beside = |difference: &Difference| {
+        matches!(
+            difference,
+            Difference::DefinitionAdded(_)
+                | Difference::CaveatAdded(_)
+                | Difference::DefinitionCommentChanged(_)
+                | Difference::RelationCommentChanged(_)
+                | Difference::PermissionCommentChanged(_)
+                | Difference::CaveatCommentChanged(_)
+        )
+    };
+    let changed = platform.diff(&whole).into_iter().find(|difference| !beside(difference));
     match changed {
         Some(difference) => Err(PolicyError::Platform(difference.to_string())),
         None => Ok(whole.beyond(&platform)),

@@ -1,11 +1,11 @@
 //! Lists, page by page.
 
-use policy_core::{Filter, Found, LookupResources, Tuple};
+use policy_core::{CheckError, Filter, Found, LookupResources, Tuple};
 
 use super::Inner;
 use crate::history::Snapshot;
 use crate::token::{self, Request};
-use crate::{Consistency, Page, Reason, ServiceError, Window, filter};
+use crate::{Consistency, Page, Reason, ServiceError, Window, filter, refusal};
 
 impl Inner {
     /// Where a list begins: behind a cursor, at its point, or at the wished point.
@@ -61,7 +61,10 @@ impl Inner {
     ) -> Result<Page<Found>, ServiceError> {
         let request = Request::of("lookup_resources", &(lookup, window.limit, at));
         let (snapshot, position) = self.begin(request, window, at)?;
-        let found = snapshot.tuples.lookup_resources(lookup, self.now())?;
+        let found = snapshot.tuples.lookup_resources(lookup, self.now()).map_err(|error| match error {
+            CheckError::Everyone => refusal::everyone("cannot perform lookup resources on wildcard", "subject_id"),
+            error => error.into(),
+        })?;
         let rest = found.into_iter().skip_while(|found| position.as_ref().is_some_and(|after| found.id <= *after));
         Ok(self.page(&snapshot, request, rest.take(most(window)), |found| found.id.clone()))
     }

@@ -44,7 +44,7 @@ pub async fn import(
         }
     }
     let loaded = relationships.len();
-    admitted.store.import(relationships).await.map_err(Failed::from)?;
+    admitted.store.create(relationships).await.map_err(Failed::from)?;
     Ok(Response::new(ImportBulkRelationshipsResponse { num_loaded: loaded as u64 }))
 }
 
