@@ -20,6 +20,7 @@ mod service;
 mod spicedb;
 mod store;
 mod table;
+mod timeline;
 mod token;
 pub mod validation;
 
@@ -27,7 +28,7 @@ pub use audit::AuditRow;
 pub use clock::wall_clock;
 pub use embedded::Embedded;
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
-pub use memory::{Clock, Memory};
+pub use memory::Memory;
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,
@@ -37,6 +38,7 @@ pub use spicedb::{
     SpiceDbConfigError, SpiceDbEngine, Tls,
 };
 pub use table::Migrator;
+pub use timeline::Clock;
 
 use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};
 
