@@ -109,8 +109,8 @@ impl Tuples {
 
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
-        let who = self.who(&check.subject)?;
         let (member, node) = self.place(&check.resource, &check.permission)?;
+        let who = self.who(&check.subject)?;
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
