@@ -7,6 +7,7 @@
 
 mod audit;
 mod catalogue;
+mod clock;
 mod embedded;
 mod facts;
 mod filter;
@@ -23,6 +24,7 @@ mod token;
 pub mod validation;
 
 pub use audit::AuditRow;
+pub use clock::wall_clock;
 pub use embedded::Embedded;
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::{Clock, Memory};

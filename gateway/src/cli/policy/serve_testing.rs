@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use futures::FutureExt;
 use futures::future::try_join_all;
 use parking_lot::Mutex;
-use policy::{Memory, RelationshipService};
-use policy_core::Timestamp;
+use policy::{Memory, RelationshipService, wall_clock};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -99,11 +98,6 @@ impl Stores for PerToken {
         stores.insert(token.to_owned(), store.clone());
         Ok(Arc::new(store))
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
