@@ -44,9 +44,10 @@ pub enum CheckError {
     Depth,
     #[error("the answer is too large to be told; ask about a part of it")]
     TooLarge,
-    /// A caveat could not be evaluated with the values that it was given.
+    /// A caveat could not be evaluated with the values that it was given: the value of `parameter` is of a wrong type,
+    /// or, without one, the evaluation failed.
     #[error("caveat `{caveat}`: {message}")]
-    Caveat { caveat: String, message: String },
+    Caveat { caveat: String, parameter: Option<String>, message: String },
 }
 
 impl CheckError {
@@ -330,6 +331,7 @@ impl<'a> Run<'a> {
             Outcome::Missing(names) => Answer::Maybe(Arc::new(names), terms.until),
             Outcome::Failed(error) => Answer::Failed(Failure::Caveat {
                 caveat: self.schema().caveat(caveat.id).name().into(),
+                parameter: error.parameter().map(Into::into),
                 message: error.to_string().into(),
             }),
         })
