@@ -86,8 +86,8 @@ impl SchemaService for Front {
         let admitted = self.admit(&request)?;
         let request = request.into_inner();
         let (schema, at) = read(&*admitted.store, request.consistency).await?;
-        let other =
-            Schema::parse(&request.comparison_schema).map_err(|error| Failed::from(ServiceError::from(error)))?;
+        // What a store has kept is in normal form; the other is brought into it.
+        let other = parse(&parse(&request.comparison_schema)?.to_source())?;
         let diffs = schema.diff(&other).into_iter().map(reflect::difference).collect();
         Ok(Response::new(DiffSchemaResponse { diffs, read_at: convert::token(at) }))
     }

@@ -104,7 +104,7 @@ pub async fn export(
         let pinned = pinned.clone();
         let answers = reading.pages().map_ok(move |page| {
             let batches: Vec<_> = page.items.chunks(batch).map(|items| answer(&kind, &pinned, items)).collect();
-            stream::iter(batches.into_iter().flatten().map(Ok))
+            stream::iter(batches.into_iter().flatten().map(Ok::<_, Failed>))
         });
         answers.try_flatten()
     });
