@@ -9,6 +9,7 @@ mod audit;
 mod catalogue;
 mod embedded;
 mod facts;
+mod migrate;
 mod schema;
 mod service;
 mod spicedb;
@@ -18,6 +19,7 @@ pub mod validation;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
+pub use migrate::{MigrateError, MigrateOptions, MigrateProgress, Migrated, migrate};
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,
