@@ -7,11 +7,14 @@
 mod agree;
 #[path = "support/on_tuples.rs"]
 mod on_tuples;
+#[path = "support/spicedb.rs"]
+mod spicedb;
 
 use std::path::{Path, PathBuf};
 
-use policy::RelationshipService;
 use policy::validation::{Report, SchemaSource, ValidationFile, run};
+use policy::{RelationshipService, SpiceDb};
+use spicedb::Store;
 
 /// One file, its schema, and whence it comes.
 struct Golden {
@@ -97,12 +100,40 @@ async fn truth_holds_in_memory() {
 }
 
 #[tokio::test]
-async fn golden_files_hold_in_memory() {
-    let Ok(dir) = std::env::var("ALLOD_GOLDEN_DIR") else {
+async fn truth_holds_on_spicedb() {
+    if Store::new().is_some() {
+        all_hold("SpiceDB", &files(&own()), on_spicedb).await;
+    }
+}
+
+/// A store of its own for every file.
+fn on_spicedb() -> SpiceDb {
+    Store::new().unwrap().client()
+}
+
+/// The files of `ALLOD_GOLDEN_DIR`.
+fn golden() -> Option<Vec<Golden>> {
+    let dir = std::env::var("ALLOD_GOLDEN_DIR").ok();
+    if dir.is_none() {
         eprintln!("note: ALLOD_GOLDEN_DIR is not set; only our own validation files are run");
-        return;
-    };
-    all_hold("memory", &files(Path::new(&dir)), on_tuples::OnTuples::default).await;
+    }
+    dir.map(|dir| files(Path::new(&dir)))
+}
+
+#[tokio::test]
+async fn golden_files_hold_in_memory() {
+    if let Some(files) = golden() {
+        all_hold("memory", &files, on_tuples::OnTuples::default).await;
+    }
+}
+
+#[tokio::test]
+async fn golden_files_hold_on_spicedb() {
+    if let Some(files) = golden()
+        && Store::new().is_some()
+    {
+        all_hold("SpiceDB", &files, on_spicedb).await;
+    }
 }
 
 /// The deepest ways that have an answer are in the truth files; one step more has none, whatever it would be.
@@ -128,6 +159,13 @@ async fn too_deep_is_an_error<S: RelationshipService>(engine: &str, fresh: impl 
 #[tokio::test]
 async fn too_deep_is_an_error_in_memory() {
     too_deep_is_an_error("memory", on_tuples::OnTuples::default).await;
+}
+
+#[tokio::test]
+async fn too_deep_is_an_error_on_spicedb() {
+    if Store::new().is_some() {
+        too_deep_is_an_error("SpiceDB", on_spicedb).await;
+    }
 }
 
 /// A truth file that is wrong must not pass.

@@ -80,28 +80,28 @@ async fn ask(batch: &[Assertion], service: &dyn RelationshipService) -> Vec<Asse
     let answers = service.check(&checks, &Consistency::Full).await;
     let mut asserted = Vec::with_capacity(batch.len());
     for (place, assertion) in batch.iter().enumerate() {
-        let answer = match &answers {
-            Ok(answers) => {
-                answers.decisions.get(place).cloned().map(|answer| answer.map_err(|error| error.to_string()))
-            }
-            // One check that cannot be asked must not take the others with it.
-            Err(_) => match service.check(std::slice::from_ref(&assertion.check), &Consistency::Full).await {
-                Ok(mut answers) => answers.decisions.pop().map(|answer| answer.map_err(|error| error.to_string())),
-                Err(error) => Some(Err(error.message)),
+        let mut answer = answers.as_ref().ok().and_then(|answers| answers.decisions.get(place).cloned());
+        // An engine may let one check that fails take others of the batch with it: ask for it alone.
+        if !matches!(answer, Some(Ok(_))) {
+            answer = match service.check(std::slice::from_ref(&assertion.check), &Consistency::Full).await {
+                Ok(mut answers) => answers.decisions.pop(),
+                Err(error) => {
+                    asserted.push(Asserted::failed(assertion, error.message));
+                    continue;
+                }
+            };
+        }
+        let answer = match answer {
+            Some(answer) => answer.map_err(|error| error.to_string()),
+            None => Err("the engine gave no answer".to_owned()),
+        };
+        let mut one = match answer {
+            Ok(decision) => Asserted {
+                got: Ok(decision.permissionship),
+                missing: decision.missing,
+                ..Asserted::failed(assertion, "")
             },
-        };
-        let answer = answer.unwrap_or_else(|| Err("the engine gave fewer answers than it was asked for".to_owned()));
-        let (got, missing) = match answer {
-            Ok(decision) => (Ok(decision.permissionship), decision.missing),
-            Err(message) => (Err(message), Vec::new()),
-        };
-        let mut one = Asserted {
-            at: assertion.at,
-            text: assertion.text.clone(),
-            expected: assertion.expected,
-            got,
-            missing,
-            trace: None,
+            Err(message) => Asserted::failed(assertion, message),
         };
         if !one.passed() && one.got.is_ok() {
             one.trace = service.trace(&assertion.check, &Consistency::Full).await.ok().map(|(trace, _)| trace);

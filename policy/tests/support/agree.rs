@@ -236,8 +236,12 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
                 if trees.contains_key(&(object.clone(), member.clone())) {
                     continue;
                 }
-                let (expanded, _) = service.expand(&object, &member, NOW).await.unwrap();
-                leaves(&expanded, &mut open);
+                // A tree may be too deep to be sent.
+                let expanded = service.expand(&object, &member, NOW).await.ok().map(|(expanded, _)| expanded);
+                match &expanded {
+                    Some(expanded) => leaves(expanded, &mut open),
+                    None => agreement.failed += 1,
+                }
                 trees.insert((object, member), expanded);
             }
         }
@@ -248,7 +252,9 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
         }
         let Some(checked) = checked else { continue };
         let expanded = &trees[&(resource.clone(), member.clone())];
-        let found = within(expanded, subject, &trees, MAX_TREE);
+        let Some(found) = expanded.as_ref().and_then(|expanded| within(expanded, subject, &trees, MAX_TREE)) else {
+            continue;
+        };
         let found = if found { Permissionship::Yes } else { Permissionship::No };
         if *checked != found {
             agreement
@@ -258,7 +264,7 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
     }
 }
 
-type Trees = BTreeMap<(Object, String), Expanded>;
+type Trees = BTreeMap<(Object, String), Option<Expanded>>;
 
 fn leaves(expanded: &Expanded, out: &mut Vec<(Object, String)>) {
     match &expanded.tree {
@@ -271,20 +277,24 @@ fn leaves(expanded: &Expanded, out: &mut Vec<(Object, String)>) {
     }
 }
 
-fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u16) -> bool {
-    if depth == 0 {
-        return false;
-    }
-    let is = |one: &Expanded| within(one, subject, trees, depth - 1);
+/// Whether the subject is in the tree and those that its leaves lead to; `None` if one of them is not known.
+fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u16) -> Option<bool> {
+    let depth = depth.checked_sub(1)?;
+    let is = |one: &Expanded| within(one, subject, trees, depth);
+    let any = |all: &[Expanded]| all.iter().try_fold(false, |any, one| Some(is(one)? || any));
     match &expanded.tree {
-        ExpandedTree::Subjects(subjects) => subjects.iter().any(|one| match &one.relation {
-            None => one == subject || (one.object.id == EVERYONE && one.object.kind == subject.object.kind),
-            Some(relation) => is(&trees[&(one.object.clone(), relation.clone())]),
+        ExpandedTree::Subjects(subjects) => subjects.iter().try_fold(false, |any, one| {
+            let found = match &one.relation {
+                None => one == subject || (one.object.id == EVERYONE && one.object.kind == subject.object.kind),
+                Some(relation) => is(trees[&(one.object.clone(), relation.clone())].as_ref()?)?,
+            };
+            Some(found || any)
         }),
-        ExpandedTree::Union(all) => all.iter().any(is),
-        ExpandedTree::Intersection(all) => !all.is_empty() && all.iter().all(is),
+        ExpandedTree::Union(all) => any(all),
+        ExpandedTree::Intersection(all) => all.iter().try_fold(!all.is_empty(), |every, one| Some(is(one)? && every)),
         ExpandedTree::Exclusion(all) => {
-            all.split_first().is_some_and(|(first, without)| is(first) && !without.iter().any(is))
+            let (first, without) = all.split_first()?;
+            Some(is(first)? && !any(without)?)
         }
     }
 }
