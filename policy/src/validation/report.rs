@@ -2,7 +2,7 @@
 
 use policy_core::{Object, Permissionship, Traced};
 
-use super::{Assertion, Place};
+use super::Place;
 
 /// Everything that was asked of an engine, and what it answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,17 +63,6 @@ impl Report {
 }
 
 impl Asserted {
-    /// A check that has no answer.
-    pub(super) fn failed(assertion: &Assertion, why: impl Into<String>) -> Self {
-        Asserted {
-            at: assertion.at,
-            text: assertion.text.clone(),
-            expected: assertion.expected,
-            got: Err(why.into()),
-            missing: Vec::new(),
-            trace: None,
-        }
-    }
     pub fn passed(&self) -> bool {
         self.got.as_ref() == Ok(&self.expected)
     }

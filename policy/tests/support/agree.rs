@@ -21,6 +21,15 @@ pub struct Agreement {
     pub contradictions: Vec<String>,
 }
 
+/// How much to ask: an engine that is far away is asked less.
+#[derive(Debug, Clone, Copy)]
+pub struct Breadth {
+    /// How many contexts of the assertions are tried, none among them.
+    pub contexts: usize,
+    /// Larger worlds than this are left out.
+    pub subjects: usize,
+}
+
 /// What there is to ask about.
 struct World {
     /// By definition: its relations and permissions.
@@ -36,7 +45,7 @@ struct World {
 }
 
 impl World {
-    fn of(file: &ValidationFile, schema: &Schema) -> World {
+    fn of(file: &ValidationFile, schema: &Schema, breadth: Breadth) -> World {
         let mut members = BTreeMap::new();
         let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for definition in schema.reflect(&[]).unwrap().definitions {
@@ -61,7 +70,7 @@ impl World {
         let subjects = objects.chain(named).filter(|subject| subject.object.id != EVERYONE).collect();
         let mut contexts = vec![Context::new()];
         for assertion in &file.assertions {
-            if contexts.len() < MAX_CONTEXTS && !contexts.contains(&assertion.check.context) {
+            if contexts.len() < breadth.contexts && !contexts.contains(&assertion.check.context) {
                 contexts.push(assertion.check.context.clone());
             }
         }
@@ -75,8 +84,6 @@ impl World {
     }
 }
 
-/// How many contexts of the assertions are tried besides none.
-const MAX_CONTEXTS: usize = 4;
 /// How deep a tree is followed: fifty steps of three nodes, and again for sets within sets.
 const MAX_TREE: u16 = 400;
 /// How many checks are asked at once.
@@ -85,10 +92,18 @@ const BATCH: usize = 1_000;
 type Known = BTreeMap<(Object, String, Subject), Option<Permissionship>>;
 
 /// Asks an engine that holds a validation file everything there is to ask, by every way.
-pub async fn agreement(file: &ValidationFile, schema: &str, service: &dyn RelationshipService) -> Agreement {
+pub async fn agreement(
+    file: &ValidationFile,
+    schema: &str,
+    service: &dyn RelationshipService,
+    breadth: Breadth,
+) -> Agreement {
     let schema = Arc::new(Schema::parse(schema).unwrap());
-    let world = World::of(file, &schema);
+    let world = World::of(file, &schema, breadth);
     let mut agreement = Agreement::default();
+    if world.subjects.len() > breadth.subjects {
+        return agreement;
+    }
     for context in &world.contexts {
         let known = checks(&world, context, service).await;
         agreement.compared += known.len();
