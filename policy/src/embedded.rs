@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -15,6 +14,7 @@ use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 
 use crate::catalogue::Catalogue;
+use crate::clock::wall_clock;
 use crate::store::{self, Change, Tip};
 use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, schema};
 
@@ -47,11 +47,6 @@ struct Writer {
     of_grant: HashMap<GrantId, Vec<Tuple>>,
     /// False after a transaction whose end is unknown: the tables are read again before the next.
     fresh: bool,
-}
-
-pub(crate) fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 impl Embedded {

@@ -7,17 +7,27 @@
 
 mod audit;
 mod catalogue;
+mod clock;
 mod embedded;
 mod facts;
+mod filter;
+mod history;
+mod limits;
+mod memory;
+mod refusal;
 mod schema;
 mod service;
 mod spicedb;
 mod store;
 mod table;
+mod token;
 pub mod validation;
 
 pub use audit::AuditRow;
+pub use clock::wall_clock;
 pub use embedded::Embedded;
+pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
+pub use memory::{Clock, Memory};
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,

@@ -68,6 +68,7 @@ impl Tuples {
                 return Err(ApplyError::Twice(Box::new(update.tuple().clone())));
             }
         }
+        updates.iter().try_for_each(|update| self.allows(update))?;
         for precondition in preconditions {
             let matches = |filter: &Filter| self.select(filter, now).next().is_some();
             let holds = match precondition {
@@ -92,7 +93,6 @@ impl Tuples {
                     }
                 }
                 Update::Delete(_) => {
-                    // Also what is taken away must be possible.
                     let there = next.get(tuple);
                     if let Some(there) = there
                         && next.remove(tuple)
