@@ -5,17 +5,15 @@
 
 #[path = "support/agree.rs"]
 mod agree;
-#[path = "support/on_tuples.rs"]
-mod on_tuples;
 #[path = "support/spicedb.rs"]
 mod store;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use agree::Breadth;
-use on_tuples::OnTuples;
 use policy::validation::{Report, SchemaSource, ValidationFile, run};
-use policy::{RelationshipService, SpiceDb};
+use policy::{Memory, RelationshipService, SpiceDb, wall_clock};
 use store::Store;
 
 /// One file, its schema, and whence it comes.
@@ -76,10 +74,10 @@ struct Engine<S, F: Fn() -> S> {
     faults: &'static [(&'static str, &'static str)],
 }
 
-fn memory() -> Engine<OnTuples, impl Fn() -> OnTuples> {
+fn memory() -> Engine<Memory, impl Fn() -> Memory> {
     Engine {
         name: "memory",
-        fresh: OnTuples::default,
+        fresh: || Memory::new(Arc::new(wall_clock)),
         breadth: Breadth { contexts: 5, subjects: usize::MAX },
         faults: &[],
     }
@@ -244,7 +242,7 @@ validation:
 ";
     let file = ValidationFile::parse(text).unwrap();
     let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
-    let report = run(&file, schema, &OnTuples::default()).await.unwrap();
+    let report = run(&file, schema, &Memory::new(Arc::new(wall_clock))).await.unwrap();
     let lines = wrong("x", &report);
     let begin = ["x:14: ", "x:16: ", "x:18: ", "x:20: ", "x:23: ", "x:24: ", "x:25: "];
     assert_eq!(lines.len(), begin.len(), "{lines:#?}");
@@ -275,7 +273,7 @@ async fn what_cannot_be_written_is_named() {
     ] {
         let file = ValidationFile::parse(&format!("{begin}{rest}")).unwrap();
         let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
-        let error = run(&file, schema, &OnTuples::default()).await.unwrap_err().to_string();
+        let error = run(&file, schema, &Memory::new(Arc::new(wall_clock))).await.unwrap_err().to_string();
         assert!(error.starts_with(says), "{error}");
     }
 }
