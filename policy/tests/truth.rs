@@ -88,7 +88,7 @@ fn spicedb() -> Option<Engine<SpiceDb, impl Fn() -> SpiceDb>> {
     Store::new().map(|_| Engine {
         name: "SpiceDB",
         fresh: || Store::new().unwrap().client(),
-        breadth: Breadth { contexts: 2, subjects: 24 },
+        breadth: Breadth { contexts: 1, subjects: 12 },
         faults: FAULTS_OF_SPICEDB,
     })
 }
