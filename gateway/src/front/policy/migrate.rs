@@ -42,6 +42,10 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
         |failure: crate::cli::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
     let config = engine::config(&order.address, &order.key_file, &order.tls).map_err(unusable)?;
     let spicedb = engine::client(&config).map_err(unusable)?;
+    // What follows from the catalogue of a space is known once somebody has used it: here, of all of them.
+    for space in app.vault.users().into_iter().flat_map(|user| app.vault.space_ids(user)) {
+        app.catalogue(space).await?;
+    }
     let own = EmbeddedService::new(Arc::clone(&app.policy), "migration");
     let (from, to): (&dyn RelationshipService, &dyn RelationshipService) = match order.to {
         Engine::Spicedb => (&own, &*spicedb),
