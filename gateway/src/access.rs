@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use policy_core::{Caller, CollectionResource, Permits, Read, Refusal, Resources, SpaceId, Write};
+use policy::facts::Thing;
+use policy_core::{
+    Caller, Check, CollectionResource, Engine as _, Permits, Read, Refusal, Resources, SpaceId, Subject, UserId, Write,
+};
 use vault_core::schema::Schema;
 
 use crate::app::App;
@@ -81,6 +84,14 @@ impl App {
         let catalogue = self.catalogue(space).await?;
         let permits = self.gate.write(caller, &catalogue.resources, self.now()).await?;
         Ok((catalogue, permits))
+    }
+
+    /// Whether a person has a permission on a thing.
+    pub async fn may(&self, user: UserId, thing: Thing, permission: &str) -> Result<bool, AccessError> {
+        let check = Check::new(thing.object(), permission, Subject::object("user", user));
+        let answers = self.policy.check(&[check], self.now()).await;
+        let answers = answers.map_err(|error| AccessError::Unavailable(error.reason))?;
+        Ok(answers.first().is_some_and(policy_core::Decision::allowed))
     }
 
     /// The catalogue of a space, made known to policy.

@@ -38,6 +38,8 @@ pub struct App {
     pub caches: Caches,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
+    /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
+    pub(crate) sharing: tokio::sync::Mutex<()>,
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
     personal: RwLock<HashMap<UserId, SpaceId>>,
     granted: RwLock<HashMap<GrantId, SpaceId>>,
@@ -83,6 +85,7 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
         caches: Caches::new(SCHEMAS, OPERATIONS),
         sync: OnceLock::new(),
         stop: Notify::new(),
+        sharing: tokio::sync::Mutex::default(),
         catalogues: RwLock::default(),
         personal: RwLock::default(),
         granted: RwLock::default(),

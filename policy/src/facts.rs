@@ -1,8 +1,55 @@
 //! What a fact of the node is in relationships.
 
 use policy_core::{
-    Grant, Object, SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb, field_object, grant_object,
+    CollectionId, DocId, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp, Tuple,
+    UserId, Verb, document_object, field_object, grant_object,
 };
+
+/// Whom a right is given to, or taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    User(UserId),
+    /// Its members, and those of groups in it.
+    Group(GroupId),
+}
+
+impl Party {
+    pub fn subject(self) -> Subject {
+        match self {
+            Party::User(id) => user(id),
+            Party::Group(id) => Subject { object: Thing::Group(id).object(), relation: Some("member".to_owned()) },
+        }
+    }
+}
+
+/// What people share, and what shares rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Thing {
+    Space(SpaceId),
+    Collection(CollectionId),
+    Folder(FolderId),
+    Document(CollectionId, DocId),
+    Field(CollectionId, FieldId),
+    Group(GroupId),
+}
+
+impl Thing {
+    pub fn object(self) -> Object {
+        match self {
+            Thing::Space(id) => Object::new("space", id),
+            Thing::Collection(id) => Object::new("collection", id),
+            Thing::Folder(id) => Object::new("folder", id),
+            Thing::Document(collection, id) => document_object(collection, id),
+            Thing::Field(collection, id) => field_object(collection, id),
+            Thing::Group(id) => Object::new("group", id),
+        }
+    }
+
+    /// This thing stands in `relation` to `party`, until then if it ends.
+    pub fn to(self, relation: &str, party: Party, until: Option<Timestamp>) -> Tuple {
+        Tuple { until, ..Tuple::new(self.object(), relation, party.subject()) }
+    }
+}
 
 /// The relation of a grant that gives a verb.
 fn verb_relation(verb: Verb) -> &'static str {

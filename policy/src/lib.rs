@@ -8,7 +8,7 @@
 mod audit;
 mod catalogue;
 mod embedded;
-mod facts;
+pub mod facts;
 mod service;
 mod store;
 mod table;

@@ -7,6 +7,7 @@ mod output;
 mod people;
 mod remote;
 mod replica;
+mod sharing;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -86,6 +87,9 @@ enum Command {
     /// People of this node
     #[command(subcommand)]
     User(people::User),
+    /// Groups of people
+    #[command(subcommand)]
+    Group(sharing::Group),
     /// Apps that may ask for grants
     #[command(subcommand)]
     App(people::App),
@@ -171,6 +175,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,
+        Command::Group(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,

@@ -2,14 +2,14 @@
 
 use sea_orm_migration::prelude::*;
 
-use super::tables::{app, audit, code, grant, refresh, setting, tenant, token, user};
+use super::tables::{app, audit, code, grant, group, membership, refresh, setting, tenant, token, user};
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Groups)]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -170,5 +170,49 @@ impl MigrationTrait for First {
             manager.create_index(index).await?;
         }
         Ok(())
+    }
+}
+
+struct Groups;
+
+impl MigrationName for Groups {
+    fn name(&self) -> &str {
+        "dir_0002_groups"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Groups {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(group::Column::Id),
+            bytes(group::Column::Tenant),
+            text(group::Column::Name),
+            instant(group::Column::Created),
+        ];
+        manager.create_table(table(group::Entity, columns)).await?;
+        let identity = [
+            membership::Column::GroupId,
+            membership::Column::Role,
+            membership::Column::Kind,
+            membership::Column::Party,
+        ];
+        let mut memberships = Table::create().table(membership::Entity).take();
+        memberships
+            .col(bytes(membership::Column::GroupId))
+            .col(text(membership::Column::Role))
+            .col(text(membership::Column::Kind))
+            .col(bytes(membership::Column::Party))
+            .col(instant_or_null(membership::Column::Until))
+            .col(instant(membership::Column::Created));
+        let mut key = Index::create();
+        for column in identity {
+            key.col(column);
+        }
+        manager.create_table(memberships.primary_key(&mut key).take()).await?;
+        let mut by_party = Index::create();
+        by_party.name("dir_membership_party").table(membership::Entity);
+        manager.create_index(by_party.col(membership::Column::Kind).col(membership::Column::Party).take()).await
     }
 }

@@ -165,3 +165,40 @@ pub mod audit {
     }
     lone!();
 }
+
+pub mod group {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_group")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub tenant: Vec<u8>,
+        pub name: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod membership {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_membership")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub group_id: Vec<u8>,
+        /// `manager` or `member`.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub role: String,
+        /// `user` or `group`.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub party: Vec<u8>,
+        pub until: Option<i64>,
+        pub created: i64,
+    }
+    lone!();
+}

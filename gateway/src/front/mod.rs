@@ -8,6 +8,7 @@ pub mod error;
 pub mod graphql;
 pub mod oauth;
 mod peers;
+mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
 pub use deadline::Deadline;
@@ -22,6 +23,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(oauth::routes)
         .configure(data::routes)
         .configure(peers::routes)
+        .configure(sharing::routes)
         .configure(console::routes)
         .default_service(web::to(error::no_route));
 }

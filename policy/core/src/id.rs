@@ -99,6 +99,10 @@ hex_id!(
     SpaceId, "a space id"
 );
 hex_id!(
+    /// A folder of documents of one collection.
+    FolderId, "a folder id"
+);
+hex_id!(
     /// A registered app.
     ClientId, "a client id"
 );

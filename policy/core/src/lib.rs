@@ -28,11 +28,12 @@ pub use engine::{
 pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
-    ClientId, CollectionId, DeviceId, DocId, FieldId, GrantId, GroupId, ParseIdError, SpaceId, TenantId, UserId,
+    ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId, TenantId,
+    UserId,
 };
 pub use permit::{
     AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
-    Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
+    Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
 pub use relationship::{

@@ -16,7 +16,7 @@ use crate::{
 
 pub use gate::Gate;
 pub(crate) use masks::earliest;
-pub use masks::{field_object, grant_object};
+pub use masks::{document_object, field_object, grant_object};
 
 /// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

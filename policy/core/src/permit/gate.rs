@@ -36,7 +36,7 @@ impl Gate {
     /// that the request may touch.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] if the caller sees nothing of the space, or there is none;
+    /// [`Refusal::Denied`] if the caller sees neither the space nor any of these collections, or there is none;
     /// [`Refusal::Unavailable`] if the engine could not decide.
     pub async fn read(&self, caller: &Caller, resources: &Resources, now: Timestamp) -> Result<Permits<Read>, Refusal> {
         self.mint(caller, resources, now).await
@@ -101,14 +101,9 @@ impl Gate {
         let epoch = self.engine.clock().now();
         let (verdict, known) = self.cache.look_up(caller, resources, epoch, now);
         let (verdict, known) = match verdict {
-            // What is not seen at all needs no masks.
-            Some(verdict) if !verdict.sees => (verdict, Vec::new()),
             Some(verdict) if known.iter().all(Option::is_some) => (verdict, known),
             _ => self.decide(caller, resources, epoch, now, known).await?,
         };
-        if !verdict.sees {
-            return Err(Refusal::Denied);
-        }
         let mut valid_until = verdict.valid_until;
         let mut collections = Vec::with_capacity(known.len());
         for (collection, known) in resources.collections.iter().zip(known) {
@@ -117,6 +112,10 @@ impl Gate {
             if let Some(mask) = known.mask {
                 collections.push((collection.id, mask));
             }
+        }
+        // Who was given a part of a space sees that part of it.
+        if !verdict.sees && collections.is_empty() {
+            return Err(Refusal::Denied);
         }
         Ok(Permits {
             gate: self.id,

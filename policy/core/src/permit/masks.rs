@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::cache::{Known, Verdict};
 use crate::{
-    Caller, Check, CollectionId, CollectionResource, Decision, Entry, FieldId, Grant, GrantEntry, GrantId, GrantScope,
-    Mask, Object, Predicate, SpaceId, Subject, Timestamp, Verb, Verbs,
+    Caller, Check, CollectionId, CollectionResource, Decision, DocId, Entry, FieldId, Grant, GrantEntry, GrantId,
+    GrantScope, Mask, Object, Predicate, SpaceId, Subject, Timestamp, Verb, Verbs,
 };
 
 const SEES: [Verb; 3] = [Verb::Read, Verb::Search, Verb::History];
@@ -19,6 +19,12 @@ pub fn grant_object(grant: GrantId, n: usize) -> Object {
 /// The policy object of a field of a collection.
 pub fn field_object(collection: CollectionId, field: FieldId) -> Object {
     Object::new("field", format_args!("{collection}|{field}"))
+}
+
+/// The policy object of a document. Its collection is part of it: who makes a document may choose its id,
+/// so the id alone names nothing.
+pub fn document_object(collection: CollectionId, document: DocId) -> Object {
+    Object::new("document", format_args!("{collection}|{:032x}", u128::from_be_bytes(*document.as_bytes())))
 }
 
 /// Every check of one request, to be answered by one call of the engine from one snapshot.

@@ -195,6 +195,24 @@ fn a_collection_without_entries_is_absent() {
 }
 
 #[test]
+fn a_share_of_one_collection_shows_that_collection_of_the_space_and_no_other() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.yes.lock().remove(&format!("space:{}#view@user:{}", space(), user(1)));
+    let gate = gate(&engine);
+    let other = CollectionResource { id: CollectionId::from_bytes([77; 16]), fields: Arc::new([field(1)]) };
+    let mut two = resources(&[1]);
+    two.collections.push(other.clone());
+    for _ in 0..2 {
+        let permits = block_on(gate.read(&person(1), &two, NOW)).unwrap();
+        assert!(permits.mask(books()).is_some() && permits.mask(other.id).is_none() && !permits.manages());
+        assert_eq!(block_on(gate.read(&person(2), &two, NOW)).unwrap_err(), Refusal::Denied);
+    }
+    let none = Resources { collections: vec![other], ..resources(&[]) };
+    assert_eq!(block_on(gate.read(&person(1), &none, NOW)).unwrap_err(), Refusal::Denied);
+}
+
+#[test]
 fn only_the_owner_in_person_manages() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1], &[1]);
@@ -294,7 +312,12 @@ fn an_app_never_outlives_what_its_person_may() {
     engine.yes.lock().remove(&format!("{}#view@user:{}", field_object(books(), field(2)), user(1)));
     engine.clock.advance();
     assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_none());
+    engine.say(format!("{}#view@user:{}", field_object(books(), field(2)), user(1)));
     engine.yes.lock().remove(&format!("space:{}#view@user:{}", space(), user(1)));
+    engine.clock.advance();
+    assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_some(), "a share of the collection alone carries as far");
+    engine.yes.lock().remove(&format!("collection:{}#view@user:{}", books(), user(1)));
+    engine.yes.lock().remove(&format!("collection:{}#edit@user:{}", books(), user(1)));
     engine.clock.advance();
     assert_eq!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
 }

@@ -1,0 +1,109 @@
+//! Groups of people.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Common;
+use super::output::{Exit, Failure, lines, print};
+use super::remote::{Remote, segment};
+
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// Make a group; you manage it
+    Add { name: String },
+    /// List the groups that you manage or are in
+    List,
+    /// Show one group, and who is in it
+    Show { id: String },
+    /// Remove a group, and every right that was given to it
+    Remove { id: String },
+    /// Who is in a group
+    #[command(subcommand)]
+    Member(Member),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Member {
+    /// Put a person or a group into a group
+    Add {
+        id: String,
+        #[command(flatten)]
+        party: Party,
+        /// Let the person manage the group instead
+        #[arg(long, conflicts_with_all = ["group", "until"])]
+        manager: bool,
+        /// Until when: 2030-01-31T00:00:00Z, or a duration such as P30D
+        #[arg(long)]
+        until: Option<String>,
+    },
+    /// Take a person or a group out of a group; their next request is refused
+    Remove {
+        id: String,
+        #[command(flatten)]
+        party: Party,
+        /// The person manages the group no more
+        #[arg(long, conflicts_with = "group")]
+        manager: bool,
+    },
+}
+
+/// A person or a group.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Party {
+    /// A person, by name
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// A group, by id
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+}
+
+impl Party {
+    /// `{"user": …}` or `{"group": …}`.
+    fn json(&self) -> Value {
+        match (&self.user, &self.group) {
+            (Some(user), _) => json!({ "user": user }),
+            (None, group) => json!({ "group": group }),
+        }
+    }
+}
+
+impl Group {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Group::Add { name } => node.post("/api/v1/groups", &json!({ "name": name })).await?,
+            Group::List => node.get("/api/v1/groups").await?,
+            Group::Show { id } => node.get(&format!("/api/v1/groups/{}", segment(&id))).await?,
+            Group::Remove { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/groups/{}", segment(&id)), None).await?;
+                json!({ "group": id, "removed": true })
+            }
+            Group::Member(Member::Add { id, party, manager, until }) => {
+                let mut body = party.json();
+                if manager {
+                    body["role"] = json!("manager");
+                }
+                if let Some(until) = until {
+                    body["until"] = json!(until);
+                }
+                node.post(&format!("/api/v1/groups/{}/members", segment(&id)), &body).await?
+            }
+            Group::Member(Member::Remove { id, party, manager }) => {
+                let (part, name) = match (&party.user, &party.group) {
+                    (Some(name), _) if manager => ("managers", name),
+                    (Some(name), _) => ("members/users", name),
+                    (None, Some(inner)) => ("members/groups", inner),
+                    (None, None) => return Err(Failure::usage("usage", "name one user or one group")),
+                };
+                let path = format!("/api/v1/groups/{}/{part}/{}", segment(&id), segment(name));
+                node.call(Method::DELETE, &path, None).await?;
+                json!({ "group": id, "removed": name })
+            }
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
