@@ -9,6 +9,7 @@ pub mod cli;
 mod directory;
 mod front;
 mod grants;
+mod lapsed;
 mod node;
 mod node_file;
 mod pairing;

@@ -27,7 +27,7 @@ impl Party {
 pub enum Thing {
     Space(SpaceId),
     Collection(CollectionId),
-    Folder(FolderId),
+    Folder(CollectionId, FolderId),
     Document(CollectionId, DocId),
     Field(CollectionId, FieldId),
     Group(GroupId),
@@ -38,7 +38,7 @@ impl Thing {
         match self {
             Thing::Space(id) => Object::new("space", id),
             Thing::Collection(id) => Object::new("collection", id),
-            Thing::Folder(id) => Object::new("folder", id),
+            Thing::Folder(_, id) => Object::new("folder", id),
             Thing::Document(collection, id) => document_object(collection, id),
             Thing::Field(collection, id) => field_object(collection, id),
             Thing::Group(id) => Object::new("group", id),

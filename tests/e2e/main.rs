@@ -12,6 +12,7 @@ mod masks;
 mod oauth;
 mod queries;
 mod sessions;
+mod sharing;
 mod sharing_groups;
 mod sync;
 mod tidy;

@@ -90,6 +90,9 @@ enum Command {
     /// Groups of people
     #[command(subcommand)]
     Group(sharing::Group),
+    /// What is shared with whom
+    #[command(subcommand)]
+    Share(sharing::Share),
     /// Apps that may ask for grants
     #[command(subcommand)]
     App(people::App),
@@ -176,6 +179,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,
         Command::Group(command) => command.run(common).await,
+        Command::Share(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,

@@ -1,4 +1,4 @@
-//! Groups of people.
+//! Groups of people, and what is shared with them.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -46,6 +46,33 @@ pub enum Member {
         #[arg(long, conflicts_with = "group")]
         manager: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Share {
+    /// Share a space, or one collection of it
+    Add {
+        #[command(flatten)]
+        party: Party,
+        /// The space [default: your personal one]
+        #[arg(long, value_name = "ID")]
+        space: Option<String>,
+        /// One collection, by name [default: the whole space]
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+        /// What they may do
+        #[arg(long, default_value = "viewer", value_parser = ["viewer", "editor"])]
+        role: String,
+        /// Until when: 2030-01-31T00:00:00Z, or a duration such as P30D
+        #[arg(long)]
+        until: Option<String>,
+    },
+    /// List what you gave and what you got
+    List,
+    /// Show one share
+    Show { id: String },
+    /// End a share; the next request is refused
+    Remove { id: String },
 }
 
 /// A person or a group.
@@ -104,6 +131,34 @@ impl Group {
             }
         };
         print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl Share {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Share::Add { party, space, collection, role, until } => {
+                let mut body = json!({ "with": party.json(), "role": role });
+                for (key, value) in [("space", space), ("collection", collection), ("until", until)] {
+                    if let Some(value) = value {
+                        body[key] = json!(value);
+                    }
+                }
+                node.post("/api/v1/shares", &body).await?
+            }
+            Share::List => node.get("/api/v1/shares").await?,
+            Share::Show { id } => node.get(&format!("/api/v1/shares/{}", segment(&id))).await?,
+            Share::Remove { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/shares/{}", segment(&id)), None).await?;
+                json!({ "share": id, "removed": true })
+            }
+        };
+        print(common.json, &value, |value| match (&value["given"], &value["received"]) {
+            (Value::Null, Value::Null) => lines(value),
+            (given, received) => format!("given:\n{}\nreceived:\n{}", lines(given), lines(received)),
+        });
         Ok(Exit::Done)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use policy::facts::Party;
 use policy_core::{GroupId, TenantId, Timestamp, UserId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait};
 
 use super::tables::{group, membership};
 use super::{Directory, DirectoryError, id};
@@ -212,6 +212,12 @@ impl Directory {
         let (kind, bytes) = stored(gone.party);
         let key = (gone.group.as_bytes().to_vec(), gone.role.word().to_owned(), kind.to_owned(), bytes);
         Ok(membership::Entity::delete_by_id(key).exec(&self.db).await?.rows_affected > 0)
+    }
+
+    /// At most `most` memberships that lapsed before `now`.
+    pub async fn lapsed_memberships(&self, now: Timestamp, most: u64) -> Result<Vec<Membership>, DirectoryError> {
+        let lapsed = membership::Entity::find().filter(membership::Column::Until.lte(now.0)).limit(most);
+        lapsed.all(&self.db).await?.into_iter().map(Membership::try_from).collect()
     }
 
     /// Forgets a group, its members and what it was a member of.

@@ -2,14 +2,14 @@
 
 use sea_orm_migration::prelude::*;
 
-use super::tables::{app, audit, code, grant, group, membership, refresh, setting, tenant, token, user};
+use super::tables::{app, assignment, audit, code, grant, group, membership, refresh, setting, tenant, token, user};
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Groups)]
+        vec![Box::new(First), Box::new(Groups), Box::new(Assignments)]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -214,5 +214,55 @@ impl MigrationTrait for Groups {
         let mut by_party = Index::create();
         by_party.name("dir_membership_party").table(membership::Entity);
         manager.create_index(by_party.col(membership::Column::Kind).col(membership::Column::Party).take()).await
+    }
+}
+
+struct Assignments;
+
+impl MigrationName for Assignments {
+    fn name(&self) -> &str {
+        "dir_0003_assignments"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Assignments {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use assignment::Column;
+        let columns = vec![
+            bytes(Column::Id),
+            bytes(Column::Space),
+            text(Column::Kind),
+            bytes(Column::Collection),
+            bytes(Column::Object),
+            text(Column::Relation),
+            text(Column::PartyKind),
+            bytes(Column::Party),
+            instant_or_null(Column::Until),
+            bytes(Column::Giver),
+            instant(Column::Created),
+        ];
+        manager.create_table(table(assignment::Entity, columns)).await?;
+        let identity =
+            [Column::Kind, Column::Collection, Column::Object, Column::Relation, Column::PartyKind, Column::Party];
+        let indexes: [(&str, bool, &[Column]); 4] = [
+            ("dir_assignment_identity", true, &identity),
+            ("dir_assignment_party", false, &[Column::PartyKind, Column::Party]),
+            ("dir_assignment_space", false, &[Column::Space, Column::Collection]),
+            ("dir_assignment_giver", false, &[Column::Giver]),
+        ];
+        for (name, unique, columns) in indexes {
+            let mut index = Index::create();
+            index.name(name).table(assignment::Entity);
+            if unique {
+                index.unique();
+            }
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index.take()).await?;
+        }
+        Ok(())
     }
 }

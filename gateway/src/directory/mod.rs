@@ -5,6 +5,7 @@
 //! slow hash), Argon2id of what a person chose.
 
 mod apps;
+mod assignments;
 mod audit;
 mod codes;
 mod grants;
@@ -26,6 +27,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
 pub use apps::App;
+pub use assignments::Assignment;
 pub use audit::{Actor, AuditRow};
 pub use codes::{NewCode, Taken};
 pub use grants::GrantRow;

@@ -202,3 +202,30 @@ pub mod membership {
     }
     lone!();
 }
+
+pub mod assignment {
+    use sea_orm::entity::prelude::*;
+
+    /// Exactly one relationship of policy: everything between `kind` and `party` is its identity.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_assignment")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub space: Vec<u8>,
+        /// `space`, `collection`, `folder`, `document` or `field`.
+        pub kind: String,
+        /// Empty for a whole space.
+        pub collection: Vec<u8>,
+        pub object: Vec<u8>,
+        pub relation: String,
+        /// `user`, `group`, or empty where it is about nobody in particular.
+        pub party_kind: String,
+        pub party: Vec<u8>,
+        pub until: Option<i64>,
+        /// Who made it so.
+        pub giver: Vec<u8>,
+        pub created: i64,
+    }
+    lone!();
+}

@@ -103,6 +103,10 @@ hex_id!(
     FolderId, "a folder id"
 );
 hex_id!(
+    /// A right that a person gave or took: a share, or a rule for a field.
+    AssignmentId, "an assignment id"
+);
+hex_id!(
     /// A registered app.
     ClientId, "a client id"
 );

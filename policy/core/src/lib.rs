@@ -28,8 +28,8 @@ pub use engine::{
 pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
-    ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId, TenantId,
-    UserId,
+    AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId,
+    TenantId, UserId,
 };
 pub use permit::{
     AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,

@@ -11,7 +11,7 @@ use super::{
     ApiError, Named, conflict, end_of, forbidden, in_person, invalid, known_group, note, sharer, shown_party, unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
+use crate::directory::{Assignment, Directory, Group, MOST_NESTED, Membership, Role};
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -85,7 +85,9 @@ async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result
     let mut answer = shown(&group, if manages { Role::Manager } else { Role::Member });
     if manages {
         let mut members = Vec::new();
-        for one in app.directory.memberships(group.id).await? {
+        let now = app.now();
+        let live = |one: &Membership| one.until.is_none_or(|until| until > now);
+        for one in app.directory.memberships(group.id).await?.into_iter().filter(live) {
             members.push(shown_member(&app, &one).await?);
         }
         answer["members"] = Value::Array(members);
@@ -226,6 +228,8 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let _alone = app.sharing.lock().await;
     let group = managed(&app, &principal, &id).await?;
     let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
+    let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;
+    gone.extend(given.iter().filter_map(Assignment::tuple));
     let members = app.directory.memberships(group.id).await?;
     // Last the managers: a removal that breaks off can be begun again.
     let (managers, members): (Vec<_>, Vec<_>) = members.iter().partition(|one| one.role == Role::Manager);
@@ -233,6 +237,9 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     gone.extend(managers.into_iter().map(tuple));
     for some in gone.chunks(CHANGES) {
         app.policy.write(Vec::new(), some.to_vec()).await.map_err(unchanged)?;
+    }
+    for one in given {
+        app.directory.remove_assignment(one.id).await?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &principal, &[], "group.removed", json!({ "group": group.id })).await?;

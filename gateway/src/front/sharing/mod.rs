@@ -1,8 +1,10 @@
-//! Who shares what with whom: groups of people. The rows in the directory say who made it so and when; the
+//! Who shares what with whom: groups of people, and shares with them. The rows in the directory say who made it so and when; the
 //! relationships in policy enforce it. A right is noted first and enforced then, and ends the other way
 //! round, so that a node that stops in between enforces no more than it shows.
 
 mod groups;
+mod place;
+mod shares;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -24,7 +26,7 @@ use crate::grants::Span;
 use crate::node::Node as _;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.configure(groups::routes);
+    config.configure(groups::routes).configure(shares::routes);
 }
 
 /// The person who asks: nothing here is for apps.

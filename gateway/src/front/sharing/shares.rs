@@ -1,0 +1,178 @@
+//! `/api/v1/shares`: rights that one person gives another, or a group.
+
+use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::facts::{Party, Thing};
+use policy_core::{AssignmentId, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::place::{Names, Place};
+use super::{ApiError, Named, Principal, conflict, end_of, forbidden, in_person, invalid, note, sharer, unchanged};
+use crate::app::App;
+use crate::directory::{Assignment, Directory};
+use crate::front::account::body;
+use crate::grants::rfc3339;
+use crate::node::Node as _;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/api/v1/shares").route(web::post().to(add)).route(web::get().to(list)))
+        .service(web::resource("/api/v1/shares/{id}").route(web::get().to(one)).route(web::delete().to(remove)));
+}
+
+/// The roles that a share can give.
+const ROLES: [&str; 2] = ["viewer", "editor"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewShare {
+    space: Option<String>,
+    collection: Option<String>,
+    with: Named,
+    role: String,
+    until: Option<String>,
+}
+
+/// Whether an assignment is a share that its receiver knows of.
+fn is_share(one: &Assignment) -> bool {
+    ROLES.contains(&one.relation.as_str())
+}
+
+async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let principal = sharer(&req, &app).await?;
+    let new: NewShare = body::json(&req, &bytes)?;
+    if !ROLES.contains(&new.role.as_str()) {
+        return Err(invalid(format!("`role` is one of {}.", ROLES.join(", "))));
+    }
+    let _alone = app.sharing.lock().await;
+    let place = Place::find(&app, &principal, &req, new.space.as_deref(), new.collection.as_deref()).await?;
+    let thing = place.managed(&app, &principal).await?;
+    let party = new.with.party(&app, &principal).await?;
+    let until = end_of(new.until.as_deref(), app.now())?;
+    let owner = app.vault.owner_of(place.space);
+    if owner.is_some_and(|owner| party == Party::User(owner)) {
+        return Err(conflict("own", "Who owns the space has every right in it already."));
+    }
+    let (share, made) = give(&app, &principal, &place, thing, &new.role, party, until).await?;
+    let mut concerned = in_person(party);
+    concerned.extend(owner);
+    let detail = json!({ "share": share.id, "space": share.space, "on": thing.object().to_string(),
+        "role": share.relation, "with": party.subject().to_string(), "until": until.map(rfc3339) });
+    note(&app, &principal, &concerned, "share.given", detail).await?;
+    let shown = shown(&app, &share, &mut Names::default()).await?;
+    Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+}
+
+/// Notes a right and enforces it; one that is there gets this end. Whether it is new.
+async fn give(
+    app: &App,
+    principal: &Principal,
+    place: &Place,
+    thing: Thing,
+    relation: &str,
+    party: Party,
+    until: Option<policy_core::Timestamp>,
+) -> Result<(Assignment, bool), ApiError> {
+    let before = app.directory.assignment_of(thing, relation, Some(party)).await?;
+    let given = Assignment {
+        id: before.as_ref().map_or_else(Directory::new_assignment_id, |before| before.id),
+        space: place.space,
+        thing,
+        relation: relation.to_owned(),
+        party: Some(party),
+        until,
+        giver: principal.caller.user,
+        created: before.as_ref().map_or(app.now(), |before| before.created),
+    };
+    match &before {
+        None => app.directory.add_assignment(&given).await?,
+        Some(_) => app.directory.renew_assignment(&given).await?,
+    }
+    if let Err(error) = app.policy.write(given.tuple().into_iter().collect(), Vec::new()).await {
+        match &before {
+            None => app.directory.remove_assignment(given.id).await?,
+            Some(before) => app.directory.renew_assignment(before).await?,
+        }
+        return Err(unchanged(error));
+    }
+    Ok((given, before.is_none()))
+}
+
+/// What I gave and what I got, oldest first; what lapsed is not there.
+async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = sharer(&req, &app).await?;
+    let (user, now) = (principal.caller.user, app.now());
+    let mut names = Names::default();
+    let mut given = app.directory.assignments_by(user).await?;
+    for space in app.vault.space_ids(user) {
+        given.extend(app.directory.assignments_in(space, None).await?);
+    }
+    given.sort_by_key(|one| (one.created, one.id));
+    given.dedup_by_key(|one| one.id);
+    let mut shown_given = Vec::new();
+    for one in given.iter().filter(|one| is_share(one) && one.lives(now)) {
+        if app.may(user, one.thing, "manage").await? {
+            shown_given.push(shown(&app, one, &mut names).await?);
+        }
+    }
+    let mut shown_received = Vec::new();
+    for one in app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await? {
+        if is_share(&one) && one.lives(now) {
+            shown_received.push(shown(&app, &one, &mut names).await?);
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({ "given": shown_given, "received": shown_received })))
+}
+
+/// A live share that the person may know of, and whether they manage what it is on.
+async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
+    let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
+    let found = app.directory.assignment(id).await?.filter(|one| is_share(one) && one.lives(app.now()));
+    let found = found.ok_or_else(ApiError::not_found)?;
+    if app.may(user, found.thing, "manage").await? {
+        return Ok((found, true));
+    }
+    let mine = app.directory.parties_of(user, app.now()).await?;
+    if found.party.is_some_and(|party| mine.contains(&party)) { Ok((found, false)) } else { Err(ApiError::not_found()) }
+}
+
+async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let principal = sharer(&req, &app).await?;
+    let (share, _) = known(&app, principal.caller.user, &id).await?;
+    Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
+}
+
+/// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further
+/// request is served by it.
+async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let principal = sharer(&req, &app).await?;
+    let user = principal.caller.user;
+    let _alone = app.sharing.lock().await;
+    let (share, manages) = known(&app, user, &id).await?;
+    if !manages && share.party != Some(Party::User(user)) {
+        return Err(forbidden("Only who manages what is shared may end a share with a group."));
+    }
+    app.policy.write(Vec::new(), share.tuple().into_iter().collect()).await.map_err(unchanged)?;
+    app.directory.remove_assignment(share.id).await?;
+    let mut concerned = share.party.map(in_person).unwrap_or_default();
+    concerned.extend(app.vault.owner_of(share.space));
+    let detail = json!({ "share": share.id, "space": share.space, "on": share.thing.object().to_string(),
+        "role": share.relation, "with": share.party.map(|party| party.subject().to_string()) });
+    note(&app, &principal, &concerned, "share.ended", detail).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<Value, ApiError> {
+    let mut shown = json!({ "share": share.id, "space": share.space, "role": share.relation,
+        "created": rfc3339(share.created) });
+    names.describe(app, share.space, share.thing, &mut shown).await?;
+    if let Some(party) = share.party {
+        shown["with"] = names.party(app, party).await?;
+    }
+    shown["by"] = names.user(app, share.giver).await?;
+    if let Some(until) = share.until {
+        shown["until"] = json!(rfc3339(until));
+    }
+    Ok(shown)
+}
