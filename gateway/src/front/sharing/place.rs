@@ -1,6 +1,7 @@
 //! What a request about sharing is about, from the names in it to ids and back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -69,14 +70,16 @@ pub(super) struct Names {
 
 impl Names {
     async fn space(&mut self, app: &App, space: SpaceId) -> Option<&(String, Arc<Schema>)> {
-        if !self.spaces.contains_key(&space) {
-            let known = match (app.vault.policy(space).await, app.vault.schema(space).await) {
-                (Ok(policy), Ok(schema)) => Some((policy.name.clone(), schema)),
-                _ => None,
-            };
-            self.spaces.insert(space, known);
-        }
-        self.spaces.get(&space).and_then(Option::as_ref)
+        let known = match self.spaces.entry(space) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(match (app.vault.policy(space).await, app.vault.schema(space).await) {
+                    (Ok(policy), Ok(schema)) => Some((policy.name.clone(), schema)),
+                    _ => None,
+                })
+            }
+        };
+        known.as_ref()
     }
 
     /// Says in `shown` what a thing of a space is.
