@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Permissionship, Schema,
-    SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
+    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
@@ -112,7 +112,15 @@ impl Embedded {
     /// If the schema does not allow one of them, if a group or folder would come to contain itself, if
     /// there are more than [`MAX_CHANGES`], or if it cannot be stored. Then nothing is changed.
     pub async fn write(&self, put: Vec<Tuple>, remove: Vec<Tuple>) -> Result<(), PolicyError> {
-        self.change(Change { action: "write", put, remove, ..Change::default() }).await
+        self.write_by(put, remove, Context::new()).await
+    }
+
+    /// As [`Embedded::write`]; `by` says in the audit who asked for it, through which app and in which request.
+    ///
+    /// # Errors
+    /// As [`Embedded::write`].
+    pub async fn write_by(&self, put: Vec<Tuple>, remove: Vec<Tuple>, by: Context) -> Result<(), PolicyError> {
+        self.change(Change { action: "write", put, remove, metadata: by, ..Change::default() }).await
     }
 
     /// Brings a grant: its relationships are stored, its terms kept in memory. Again is no change; other
@@ -215,16 +223,16 @@ impl Inner {
 
     async fn reload(&self, writer: &mut Writer) -> Result<(), PolicyError> {
         let stored = store::load(&self.db).await?;
-        let mut tuples = Tuples::new(Arc::clone(&self.schema));
         let mut of_grant: HashMap<GrantId, Vec<Tuple>> = HashMap::new();
-        for (tuple, source) in stored.tuples {
-            tuples
-                .put(&tuple)
-                .map_err(|error| PolicyError::Damaged(format!("a stored relationship does not fit: {error}")))?;
+        for (tuple, source) in &stored.tuples {
             if let Some(grant) = source {
-                of_grant.entry(grant).or_default().push(tuple);
+                of_grant.entry(*grant).or_default().push(tuple.clone());
             }
         }
+        let tuples = stored.tuples.into_iter().map(|(tuple, _)| tuple);
+        let mut tuples = Tuples::load(Arc::clone(&self.schema), tuples).map_err(|(tuple, error)| {
+            PolicyError::Damaged(format!("the stored relationship {tuple} does not fit: {error}"))
+        })?;
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
         let catalogue = self.catalogue.lock();
         for edge in catalogue.edges() {
@@ -309,7 +317,8 @@ impl Inner {
         let put = facts::grant(&grant);
         let stale: Vec<Tuple> =
             writer.of_grant.get(&id).into_iter().flatten().filter(|old| !put.contains(old)).cloned().collect();
-        let change = Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), revoke: false };
+        let change =
+            Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), ..Change::default() };
         let terms = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).insert(id, grant);
         };
@@ -326,7 +335,8 @@ impl Inner {
         }
         let rows = writer.of_grant.get(&id).cloned().unwrap_or_default();
         let there = !rows.is_empty() || snapshot.grants.contains_key(&id);
-        let change = Change { action: "revoke_grant", put: Vec::new(), remove: rows, source: Some(id), revoke: true };
+        let change =
+            Change { action: "revoke_grant", remove: rows, source: Some(id), revoke: true, ..Change::default() };
         let gone = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).remove(&id);
             Arc::make_mut(&mut snapshot.revoked).insert(id);
@@ -337,19 +347,25 @@ impl Inner {
     }
 }
 
-/// Refuses a relationship by which something would come to contain itself. The evaluator would not
+/// Groups in groups, folders in folders: so many levels at most, far below what a check can walk.
+const MAX_NESTING: usize = 20;
+
+/// Refuses a relationship by which something would come to contain itself or nest too deep. The evaluator would not
 /// hang, but could not answer either.
 fn no_circle(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
-    if tuples.would_circle(tuple) {
-        return Err(PolicyError::Conflict(format!("{tuple} would make it contain itself")));
+    match tuples.nesting(tuple) {
+        Some(Nesting::Circle) => Err(PolicyError::Conflict(format!("{tuple} would make it contain itself"))),
+        Some(Nesting::Levels(levels)) if levels > MAX_NESTING => {
+            Err(PolicyError::Conflict(format!("{tuple} would nest deeper than {MAX_NESTING} levels")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A space has one owner and one tenant. Handing it over removes the first in the same change.
 fn only_one(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
     let single = tuple.resource.kind == "space" && matches!(tuple.relation.as_str(), "owner" | "tenant");
-    if single && tuples.subjects(&tuple.resource, &tuple.relation).next().is_some() {
+    if single && !tuples.subjects(&tuple.resource, &tuple.relation).is_empty() {
         return Err(PolicyError::Conflict(format!("{} has another {}", tuple.resource, tuple.relation)));
     }
     Ok(())

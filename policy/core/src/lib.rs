@@ -8,6 +8,7 @@
 mod action;
 mod answer;
 mod caveat;
+pub mod cel;
 mod engine;
 mod eval;
 mod grant;
@@ -19,8 +20,8 @@ mod schema;
 mod tuples;
 
 pub use action::{Verb, Verbs};
-pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Traced, TracedCaveat};
-pub use caveat::Context;
+pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Followed, Traced, TracedCaveat};
+pub use caveat::{Caveat, CaveatError, Context, Prepared};
 pub use engine::{
     Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
     LookupSubjects, Object, Permissionship, Subject,
@@ -40,5 +41,9 @@ pub use relationship::{
     CaveatUse, EVERYONE, Filter, MAX_OBJECT_ID_BYTES, Precondition, RelationshipTextError, SubjectFilter,
     SubjectRelation, Tuple, Update, is_object_id,
 };
-pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
-pub use tuples::{TupleError, Tuples};
+pub use schema::{
+    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberReference, ReflectError, ReflectFilter, ReflectedCaveat,
+    ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
+    ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
+};
+pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};
