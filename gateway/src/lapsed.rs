@@ -27,7 +27,7 @@ impl App {
         let _alone = self.sharing.lock().await;
         let shares = self.directory.lapsed_assignments(now, MOST).await?;
         let memberships = self.directory.lapsed_memberships(now, MOST).await?;
-        let mut gone: Vec<_> = shares.iter().filter_map(|share| share.tuple()).collect();
+        let mut gone: Vec<_> = shares.iter().flat_map(|share| share.begun().0).collect();
         gone.extend(memberships.iter().map(|one| Thing::Group(one.group).to(one.role.word(), one.party, one.until)));
         if gone.is_empty() {
             return Ok(());

@@ -14,7 +14,7 @@ use policy_core::{
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{self, Catalogue};
 use crate::store::{self, Change, Tip};
 use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts};
 
@@ -159,7 +159,7 @@ impl Embedded {
             next.tuples.remove(edge);
         });
         for edge in &edges.put {
-            if let Err(error) = next.tuples.put(edge) {
+            if let Err(error) = catalogue::put(&mut next.tuples, edge) {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
             }
         }
@@ -236,7 +236,7 @@ impl Inner {
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
         let catalogue = self.catalogue.lock();
         for edge in catalogue.edges() {
-            tuples.put(&edge)?;
+            catalogue::put(&mut tuples, &edge)?;
         }
         let mut grants = HashMap::clone(&self.snapshot.load().grants);
         grants.retain(|id, _| !revoked.contains(id));

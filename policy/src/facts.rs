@@ -1,5 +1,6 @@
 //! What a fact of the node is in relationships.
 
+use crate::catalogue::field_edge;
 use policy_core::{
     CollectionId, DocId, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp, Tuple,
     UserId, Verb, document_object, field_object, grant_object,
@@ -43,6 +44,17 @@ impl Thing {
             Thing::Field(collection, id) => field_object(collection, id),
             Thing::Group(id) => Object::new("group", id),
         }
+    }
+
+    /// The relationship that keeps a field from everybody but its readers and who manages its collection.
+    pub fn sealed(collection: CollectionId, field: FieldId) -> Tuple {
+        Tuple::new(field_object(collection, field), "sealed", Subject::object("collection", collection))
+    }
+
+    /// The relationship by which a field is seen by whoever views its collection. It is there unless the field
+    /// is sealed.
+    pub fn open(collection: CollectionId, field: FieldId) -> Tuple {
+        field_edge(collection, field)
     }
 
     /// This thing stands in `relation` to `party`, until then if it ends.

@@ -93,6 +93,9 @@ enum Command {
     /// What is shared with whom
     #[command(subcommand)]
     Share(sharing::Share),
+    /// Fields that are kept from people
+    #[command(subcommand)]
+    FieldRule(sharing::FieldRule),
     /// Apps that may ask for grants
     #[command(subcommand)]
     App(people::App),
@@ -180,6 +183,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::User(command) => command.run(common).await,
         Command::Group(command) => command.run(common).await,
         Command::Share(command) => command.run(common).await,
+        Command::FieldRule(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,

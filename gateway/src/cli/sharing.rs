@@ -1,4 +1,4 @@
-//! Groups of people, and what is shared with them.
+//! Groups of people, what is shared with them, and rules for fields.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -73,6 +73,50 @@ pub enum Share {
     Show { id: String },
     /// End a share; the next request is refused
     Remove { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FieldRule {
+    /// Keep a field from a person or a group
+    Hide {
+        #[command(flatten)]
+        field: Field,
+        #[command(flatten)]
+        party: Party,
+    },
+    /// Let only its readers, and who manages the collection, see a field
+    Seal {
+        #[command(flatten)]
+        field: Field,
+    },
+    /// Let a person or a group see a sealed field, as far as they see its collection
+    Read {
+        #[command(flatten)]
+        field: Field,
+        #[command(flatten)]
+        party: Party,
+    },
+    /// List the rules of what you manage
+    List {
+        /// The space [default: your personal one]
+        #[arg(long, value_name = "ID")]
+        space: Option<String>,
+        /// One collection, by name
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+    },
+    /// End a rule
+    Remove { id: String },
+}
+
+/// A field of a collection.
+#[derive(Debug, Args)]
+pub struct Field {
+    /// COLLECTION.FIELD
+    what: String,
+    /// The space [default: your personal one]
+    #[arg(long, value_name = "ID")]
+    space: Option<String>,
 }
 
 /// A person or a group.
@@ -159,6 +203,44 @@ impl Share {
             (Value::Null, Value::Null) => lines(value),
             (given, received) => format!("given:\n{}\nreceived:\n{}", lines(given), lines(received)),
         });
+        Ok(Exit::Done)
+    }
+}
+
+impl FieldRule {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let (field, rule, party) = match self {
+            FieldRule::Hide { field, party } => (field, "hidden", Some(party)),
+            FieldRule::Seal { field } => (field, "sealed", None),
+            FieldRule::Read { field, party } => (field, "reader", Some(party)),
+            FieldRule::List { space, collection } => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                for (key, value) in [("space", &space), ("collection", &collection)] {
+                    if let Some(value) = value {
+                        query.append_pair(key, value);
+                    }
+                }
+                let value = node.get(&format!("/api/v1/field-rules?{}", query.finish())).await?;
+                print(common.json, &value, lines);
+                return Ok(Exit::Done);
+            }
+            FieldRule::Remove { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/field-rules/{}", segment(&id)), None).await?;
+                print(common.json, &json!({ "field_rule": id, "removed": true }), lines);
+                return Ok(Exit::Done);
+            }
+        };
+        let (collection, name) =
+            field.what.split_once('.').ok_or_else(|| Failure::usage("usage", "name the field as COLLECTION.FIELD"))?;
+        let mut body = json!({ "collection": collection, "field": name, "rule": rule });
+        if let Some(party) = party {
+            body["who"] = party.json();
+        }
+        if let Some(space) = field.space {
+            body["space"] = json!(space);
+        }
+        print(common.json, &node.post("/api/v1/field-rules", &body).await?, lines);
         Ok(Exit::Done)
     }
 }

@@ -25,7 +25,7 @@ pub struct Assignment {
     pub thing: Thing,
     /// As in the relationship schema.
     pub relation: String,
-    /// `None`: it is about nobody in particular.
+    /// `None`: it is about nobody in particular, as the sealing of a field.
     pub party: Option<Party>,
     pub until: Option<Timestamp>,
     pub giver: UserId,
@@ -33,9 +33,21 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// The relationship that enforces it; `None` where there is no party.
-    pub fn tuple(&self) -> Option<Tuple> {
-        self.party.map(|party| self.thing.to(&self.relation, party, self.until))
+    /// What its beginning changes in policy: relationships to put, and to remove.
+    pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
+        match (self.party, self.thing) {
+            (Some(party), thing) => (vec![thing.to(&self.relation, party, self.until)], Vec::new()),
+            (None, Thing::Field(collection, field)) => {
+                (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])
+            }
+            (None, _) => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// What its end changes in policy.
+    pub fn ended(&self) -> (Vec<Tuple>, Vec<Tuple>) {
+        let (put, remove) = self.begun();
+        (remove, put)
     }
 
     pub fn lives(&self, now: Timestamp) -> bool {

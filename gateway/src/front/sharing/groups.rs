@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Named, conflict, end_of, forbidden, in_person, invalid, known_group, note, sharer, shown_party, unchanged,
+    ApiError, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, note, shown_party, unchanged,
 };
 use crate::app::App;
-use crate::directory::{Assignment, Directory, Group, MOST_NESTED, Membership, Role};
+use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -44,30 +44,30 @@ fn shown(group: &Group, role: Role) -> Value {
 }
 
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
+    let by = Sharer::of(&req, &app).await?;
     let NewGroup { name } = body::json(&req, &bytes)?;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(invalid("A group needs a name of one line of 1 to 80 characters."));
     }
-    let user = principal.caller.user;
+    let user = by.user();
     let group =
-        Group { id: Directory::new_group_id(), tenant: principal.tenant, name: name.to_owned(), created: app.now() };
+        Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
     let _alone = app.sharing.lock().await;
     app.directory.add_group(&group, user).await?;
     let manager = Membership { group: group.id, role: Role::Manager, party: Party::User(user), until: None };
-    if let Err(error) = app.policy.write(vec![tuple(&manager)], Vec::new()).await {
+    if let Err(error) = app.policy.write_by(vec![tuple(&manager)], Vec::new(), by.metadata("group.created")).await {
         app.directory.remove_group(group.id).await?;
         return Err(unchanged(error));
     }
-    note(&app, &principal, &[], "group.created", json!({ "group": group.id })).await?;
+    note(&app, &by, &[], "group.created", json!({ "group": group.id })).await?;
     Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
 }
 
 /// The groups that the person manages or is in, by whatever way; by name.
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
-    let user = principal.caller.user;
+    let by = Sharer::of(&req, &app).await?;
+    let user = by.user();
     let own = app.directory.memberships_of(Party::User(user)).await?;
     let managed: Vec<_> = own.iter().filter(|one| one.role == Role::Manager).map(|one| one.group).collect();
     let mut ids = app.directory.groups_of(user, app.now()).await?;
@@ -80,8 +80,8 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
 
 /// One group; who manages it sees who is in it.
 async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
-    let (group, manages) = known_group(&app, &principal, &id).await?;
+    let by = Sharer::of(&req, &app).await?;
+    let (group, manages) = known_group(&app, &by, &id).await?;
     let mut answer = shown(&group, if manages { Role::Manager } else { Role::Member });
     if manages {
         let mut members = Vec::new();
@@ -105,8 +105,8 @@ async fn shown_member(app: &App, one: &Membership) -> Result<Value, ApiError> {
 }
 
 /// A group that the person manages.
-async fn managed(app: &App, principal: &super::Principal, id: &str) -> Result<Group, ApiError> {
-    match known_group(app, principal, id).await? {
+async fn managed(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiError> {
+    match known_group(app, by, id).await? {
         (group, true) => Ok(group),
         _ => Err(forbidden("Only who manages the group may do this.")),
     }
@@ -127,11 +127,11 @@ async fn put_member(
     id: Path<String>,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
+    let by = Sharer::of(&req, &app).await?;
     let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
     let _alone = app.sharing.lock().await;
-    let group = managed(&app, &principal, &id).await?;
-    let party = Named { user, group: inner }.party(&app, &principal).await?;
+    let group = managed(&app, &by, &id).await?;
+    let party = Named { user, group: inner }.party(&app, &by).await?;
     let until = end_of(until.as_deref(), app.now())?;
     let role = match role.as_deref() {
         None | Some("member") => Role::Member,
@@ -158,7 +158,7 @@ async fn put_member(
     let same = |one: &Membership| one.role == role && one.party == party;
     let before = app.directory.memberships(group.id).await?.into_iter().find(same);
     app.directory.put_membership(&put, app.now()).await?;
-    if let Err(error) = app.policy.write(vec![tuple(&put)], Vec::new()).await {
+    if let Err(error) = app.policy.write_by(vec![tuple(&put)], Vec::new(), by.metadata("group.member_added")).await {
         match before {
             Some(before) => app.directory.put_membership(&before, app.now()).await?,
             None => {
@@ -169,7 +169,7 @@ async fn put_member(
     }
     let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word(),
         "until": until.map(rfc3339) });
-    note(&app, &principal, &in_person(party), "group.member_added", detail).await?;
+    note(&app, &by, &in_person(party), "group.member_added", detail).await?;
     Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
 }
 
@@ -202,46 +202,50 @@ async fn remove_manager(
 
 /// Acknowledged when no further request is served by what the membership gave.
 async fn take_out(req: &HttpRequest, app: &App, id: &str, role: Role, named: Named) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(req, app).await?;
+    let by = Sharer::of(req, app).await?;
     let _alone = app.sharing.lock().await;
-    let group = managed(app, &principal, id).await?;
+    let group = managed(app, &by, id).await?;
     let all = app.directory.memberships(group.id).await?;
     // A group that the manager does not see any more can still be taken out of what they manage.
     let party = match &named.group {
         Some(inner) => Party::Group(inner.parse().map_err(|_| ApiError::not_found())?),
-        None => named.party(app, &principal).await?,
+        None => named.party(app, &by).await?,
     };
     let gone = all.iter().find(|one| one.role == role && one.party == party).ok_or_else(ApiError::not_found)?;
     if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
     }
-    app.policy.write(Vec::new(), vec![tuple(gone)]).await.map_err(unchanged)?;
+    app.policy.write_by(Vec::new(), vec![tuple(gone)], by.metadata("group.member_removed")).await.map_err(unchanged)?;
     app.directory.remove_membership(gone).await?;
     let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word() });
-    note(app, &principal, &in_person(party), "group.member_removed", detail).await?;
+    note(app, &by, &in_person(party), "group.member_removed", detail).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Removes a group, and with it every right that was given to it.
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
+    let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.lock().await;
-    let group = managed(&app, &principal, &id).await?;
+    let group = managed(&app, &by, &id).await?;
     let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
     let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;
-    gone.extend(given.iter().filter_map(Assignment::tuple));
+    if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
+        let message = "Something is kept from this group, which its end would show; let that rule be removed first.";
+        return Err(conflict("group_in_use", message));
+    }
+    gone.extend(given.iter().flat_map(|one| one.begun().0));
     let members = app.directory.memberships(group.id).await?;
     // Last the managers: a removal that breaks off can be begun again.
     let (managers, members): (Vec<_>, Vec<_>) = members.iter().partition(|one| one.role == Role::Manager);
     gone.extend(members.into_iter().map(tuple));
     gone.extend(managers.into_iter().map(tuple));
     for some in gone.chunks(CHANGES) {
-        app.policy.write(Vec::new(), some.to_vec()).await.map_err(unchanged)?;
+        app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await.map_err(unchanged)?;
     }
     for one in given {
         app.directory.remove_assignment(one.id).await?;
     }
     app.directory.remove_group(group.id).await?;
-    note(&app, &principal, &[], "group.removed", json!({ "group": group.id })).await?;
+    note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
     Ok(HttpResponse::NoContent().finish())
 }

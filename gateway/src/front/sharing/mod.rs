@@ -1,7 +1,9 @@
-//! Who shares what with whom: groups of people, and shares with them. The rows in the directory say who made it so and when; the
+//! Who shares what with whom: groups of people, shares with them, and rules for fields. The rows in the directory say who made it so and when; the
 //! relationships in policy enforce it. A right is noted first and enforced then, and ends the other way
 //! round, so that a node that stops in between enforces no more than it shows.
 
+mod assign;
+mod field_rules;
 mod groups;
 mod place;
 mod shares;
@@ -11,7 +13,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
-use policy_core::{GroupId, Timestamp, UserId};
+use policy_core::{Context, GroupId, Timestamp, UserId};
+use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -26,16 +29,40 @@ use crate::grants::Span;
 use crate::node::Node as _;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.configure(groups::routes).configure(shares::routes);
+    config.configure(groups::routes).configure(shares::routes).configure(field_rules::routes);
 }
 
-/// The person who asks: nothing here is for apps.
-async fn sharer(req: &HttpRequest, app: &App) -> Result<Principal, ApiError> {
-    person(req, app).await
+/// The person who asks, and a name for what they ask by which both audits can be matched.
+struct Sharer {
+    principal: Principal,
+    request: String,
 }
 
-fn actor(principal: &Principal) -> Actor {
-    if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) }
+impl Sharer {
+    /// Nothing here is for apps.
+    async fn of(req: &HttpRequest, app: &App) -> Result<Sharer, ApiError> {
+        let request = format!("{:016x}", rand::rng().random::<u64>());
+        Ok(Sharer { principal: person(req, app).await?, request })
+    }
+
+    fn user(&self) -> UserId {
+        self.principal.caller.user
+    }
+
+    fn actor(&self) -> Actor {
+        if self.principal.operator { Actor::Operator } else { Actor::Person(self.user()) }
+    }
+
+    /// What the audit of policy says of a change beside the change itself.
+    fn metadata(&self, action: &str) -> Context {
+        let said = [
+            ("action", action.to_owned()),
+            ("actor", self.actor().to_string()),
+            ("user", self.user().to_string()),
+            ("request", self.request.clone()),
+        ];
+        said.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    }
 }
 
 fn forbidden(message: &str) -> ApiError {
@@ -70,26 +97,26 @@ struct Named {
 }
 
 impl Named {
-    /// The party that `principal` names. A group counts if they are in it or manage it; to others it is not there.
-    async fn party(&self, app: &App, principal: &Principal) -> Result<Party, ApiError> {
+    /// The party that is named. A group counts if they are in it or manage it; to others it is not there.
+    async fn party(&self, app: &App, by: &Sharer) -> Result<Party, ApiError> {
         match (&self.user, &self.group) {
             (Some(name), None) => {
                 let user = app.directory.user_named(name).await?;
                 let unknown = || ApiError::new(StatusCode::NOT_FOUND, "unknown_user", "There is no user of this name.");
                 Ok(Party::User(user.ok_or_else(unknown)?.id))
             }
-            (None, Some(id)) => Ok(Party::Group(known_group(app, principal, id).await?.0.id)),
+            (None, Some(id)) => Ok(Party::Group(known_group(app, by, id).await?.0.id)),
             _ => Err(invalid("Name one user or one group.")),
         }
     }
 }
 
 /// A group that the person is in or manages, and whether they manage it. Others answer as unknown.
-async fn known_group(app: &App, principal: &Principal, id: &str) -> Result<(Group, bool), ApiError> {
+async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), ApiError> {
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, "unknown_group", "There is no group of this id.");
     let id: GroupId = id.parse().map_err(|_| unknown())?;
     let group = app.directory.group(id).await?.ok_or_else(unknown)?;
-    let user = principal.caller.user;
+    let user = by.user();
     let manages = app.may(user, Thing::Group(id), "manage").await?;
     if manages || app.directory.groups_of(user, app.now()).await?.contains(&id) {
         return Ok((group, manages));
@@ -122,20 +149,15 @@ fn end_of(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiE
     }
 }
 
-/// Writes an act into the audit of everyone whom it concerns, once each.
-async fn note(
-    app: &App,
-    principal: &Principal,
-    concerned: &[UserId],
-    action: &str,
-    detail: Value,
-) -> Result<(), ApiError> {
-    let mut users = vec![principal.caller.user];
+/// Writes an act into the audit of who does it and of everyone else whom it concerns, once each.
+async fn note(app: &App, by: &Sharer, concerned: &[UserId], action: &str, mut detail: Value) -> Result<(), ApiError> {
+    detail["request"] = json!(by.request);
+    let mut users = vec![by.user()];
     users.extend(concerned);
     users.sort_unstable();
     users.dedup();
     for user in users {
-        app.directory.audit(user, actor(principal), action, detail.clone(), app.now()).await?;
+        app.directory.audit(user, by.actor(), action, detail.clone(), app.now()).await?;
     }
     Ok(())
 }

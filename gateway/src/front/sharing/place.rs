@@ -10,13 +10,14 @@ use policy_core::{CollectionId, SpaceId, UserId};
 use serde_json::{Value, json};
 use vault_core::schema::Schema;
 
-use super::{ApiError, Principal, forbidden, shown_party};
+use super::{ApiError, Sharer, forbidden, shown_party};
 use crate::app::App;
 use crate::front::data::space_of;
 
 /// A space, or a collection of it, that the person sees.
 pub(super) struct Place {
     pub(super) space: SpaceId,
+    pub(super) schema: Arc<Schema>,
     pub(super) collection: Option<CollectionId>,
 }
 
@@ -25,16 +26,16 @@ impl Place {
     /// is named. What the person does not see is not there.
     pub(super) async fn find(
         app: &App,
-        principal: &Principal,
+        by: &Sharer,
         req: &HttpRequest,
         space: Option<&str>,
         collection: Option<&str>,
     ) -> Result<Place, ApiError> {
         let space = match space {
             Some(named) => named.trim().parse().map_err(|_| ApiError::not_found())?,
-            None => space_of(app, principal, req).await?,
+            None => space_of(app, &by.principal, req).await?,
         };
-        let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
+        let (catalogue, permits) = app.read_permits(&by.principal.caller, space).await?;
         let collection = match collection {
             None => None,
             Some(name) => {
@@ -43,7 +44,7 @@ impl Place {
                 Some(seen.ok_or_else(ApiError::not_found)?)
             }
         };
-        Ok(Place { space, collection })
+        Ok(Place { space, schema: catalogue.schema, collection })
     }
 
     fn thing(&self) -> Thing {
@@ -51,9 +52,9 @@ impl Place {
     }
 
     /// What is meant, if the person manages it.
-    pub(super) async fn managed(&self, app: &App, principal: &Principal) -> Result<Thing, ApiError> {
+    pub(super) async fn managed(&self, app: &App, by: &Sharer) -> Result<Thing, ApiError> {
         let thing = self.thing();
-        if app.may(principal.caller.user, thing, "manage").await? {
+        if app.may(by.user(), thing, "manage").await? {
             return Ok(thing);
         }
         Err(forbidden("Only who manages this may say who shares it."))

@@ -2,15 +2,16 @@
 
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::facts::{Party, Thing};
+use policy::facts::Party;
 use policy_core::{AssignmentId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::assign::{Right, begin, end};
 use super::place::{Names, Place};
-use super::{ApiError, Named, Principal, conflict, end_of, forbidden, in_person, invalid, note, sharer, unchanged};
+use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
 use crate::app::App;
-use crate::directory::{Assignment, Directory};
+use crate::directory::Assignment;
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -40,69 +41,30 @@ fn is_share(one: &Assignment) -> bool {
 }
 
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
+    let by = Sharer::of(&req, &app).await?;
     let new: NewShare = body::json(&req, &bytes)?;
     if !ROLES.contains(&new.role.as_str()) {
         return Err(invalid(format!("`role` is one of {}.", ROLES.join(", "))));
     }
     let _alone = app.sharing.lock().await;
-    let place = Place::find(&app, &principal, &req, new.space.as_deref(), new.collection.as_deref()).await?;
-    let thing = place.managed(&app, &principal).await?;
-    let party = new.with.party(&app, &principal).await?;
+    let place = Place::find(&app, &by, &req, new.space.as_deref(), new.collection.as_deref()).await?;
+    let thing = place.managed(&app, &by).await?;
+    let party = new.with.party(&app, &by).await?;
     let until = end_of(new.until.as_deref(), app.now())?;
     let owner = app.vault.owner_of(place.space);
     if owner.is_some_and(|owner| party == Party::User(owner)) {
         return Err(conflict("own", "Who owns the space has every right in it already."));
     }
-    let (share, made) = give(&app, &principal, &place, thing, &new.role, party, until).await?;
-    let mut concerned = in_person(party);
-    concerned.extend(owner);
-    let detail = json!({ "share": share.id, "space": share.space, "on": thing.object().to_string(),
-        "role": share.relation, "with": party.subject().to_string(), "until": until.map(rfc3339) });
-    note(&app, &principal, &concerned, "share.given", detail).await?;
+    let right = Right { space: place.space, thing, relation: &new.role, party: Some(party), until };
+    let (share, made) = begin(&app, &by, "share.given", right).await?;
     let shown = shown(&app, &share, &mut Names::default()).await?;
     Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
 }
 
-/// Notes a right and enforces it; one that is there gets this end. Whether it is new.
-async fn give(
-    app: &App,
-    principal: &Principal,
-    place: &Place,
-    thing: Thing,
-    relation: &str,
-    party: Party,
-    until: Option<policy_core::Timestamp>,
-) -> Result<(Assignment, bool), ApiError> {
-    let before = app.directory.assignment_of(thing, relation, Some(party)).await?;
-    let given = Assignment {
-        id: before.as_ref().map_or_else(Directory::new_assignment_id, |before| before.id),
-        space: place.space,
-        thing,
-        relation: relation.to_owned(),
-        party: Some(party),
-        until,
-        giver: principal.caller.user,
-        created: before.as_ref().map_or(app.now(), |before| before.created),
-    };
-    match &before {
-        None => app.directory.add_assignment(&given).await?,
-        Some(_) => app.directory.renew_assignment(&given).await?,
-    }
-    if let Err(error) = app.policy.write(given.tuple().into_iter().collect(), Vec::new()).await {
-        match &before {
-            None => app.directory.remove_assignment(given.id).await?,
-            Some(before) => app.directory.renew_assignment(before).await?,
-        }
-        return Err(unchanged(error));
-    }
-    Ok((given, before.is_none()))
-}
-
 /// What I gave and what I got, oldest first; what lapsed is not there.
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
-    let (user, now) = (principal.caller.user, app.now());
+    let by = Sharer::of(&req, &app).await?;
+    let (user, now) = (by.user(), app.now());
     let mut names = Names::default();
     let mut given = app.directory.assignments_by(user).await?;
     for space in app.vault.space_ids(user) {
@@ -138,28 +100,22 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
 }
 
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
-    let (share, _) = known(&app, principal.caller.user, &id).await?;
+    let by = Sharer::of(&req, &app).await?;
+    let (share, _) = known(&app, by.user(), &id).await?;
     Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
 }
 
 /// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further
 /// request is served by it.
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    let principal = sharer(&req, &app).await?;
-    let user = principal.caller.user;
+    let by = Sharer::of(&req, &app).await?;
+    let user = by.user();
     let _alone = app.sharing.lock().await;
     let (share, manages) = known(&app, user, &id).await?;
     if !manages && share.party != Some(Party::User(user)) {
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
     }
-    app.policy.write(Vec::new(), share.tuple().into_iter().collect()).await.map_err(unchanged)?;
-    app.directory.remove_assignment(share.id).await?;
-    let mut concerned = share.party.map(in_person).unwrap_or_default();
-    concerned.extend(app.vault.owner_of(share.space));
-    let detail = json!({ "share": share.id, "space": share.space, "on": share.thing.object().to_string(),
-        "role": share.relation, "with": share.party.map(|party| party.subject().to_string()) });
-    note(&app, &principal, &concerned, "share.ended", detail).await?;
+    end(&app, &by, "share.ended", &share).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
