@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use policy::facts::Thing;
 use policy_core::{
-    Caller, Check, CollectionResource, Engine as _, Permits, Read, Refusal, Resources, SpaceId, Subject, UserId, Write,
+    Caller, Check, CollectionResource, Engine as _, MOST_DOCUMENTS, Permits, Read, Refusal, Resources, SpaceId,
+    Subject, UserId, Write,
 };
 use vault_core::schema::Schema;
 
@@ -41,6 +42,8 @@ pub enum AccessError {
     NotFound,
     #[error("The node cannot decide at this moment ({0}); try again.")]
     Unavailable(String),
+    #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
+    TooManyDocuments,
 }
 
 impl From<AccessError> for ApiError {
@@ -50,6 +53,8 @@ impl From<AccessError> for ApiError {
             AccessError::Unavailable(_) => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
+            AccessError::TooManyDocuments => ApiError::new(StatusCode::FORBIDDEN, "limit_documents", error.to_string())
+                .hint("Ask for the whole collection, or for fewer documents of it."),
         }
     }
 }
@@ -58,6 +63,7 @@ impl From<Refusal> for AccessError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Denied => AccessError::NotFound,
+            Refusal::TooManyDocuments => AccessError::TooManyDocuments,
             Refusal::Unavailable(reason) => AccessError::Unavailable(reason),
         }
     }

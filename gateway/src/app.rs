@@ -240,6 +240,7 @@ impl App {
             let (_, permits) = self.write_permits(&caller, space).await.map_err(|error| match error {
                 AccessError::NotFound => NodeError::NotFound,
                 AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
+                AccessError::TooManyDocuments => NodeError::Failed(error.to_string()),
             })?;
             let done = match &change {
                 PolicyChange::Put(record) => self.vault.put_grant(&permits, record.clone()).await,

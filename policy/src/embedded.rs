@@ -8,15 +8,15 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
-    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup,
+    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 
 use crate::catalogue::{self, Catalogue};
 use crate::store::{self, Change, Tip};
-use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts};
+use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts, lookup};
 
 /// The policy engine of a node that needs no other: one process, one database.
 pub struct Embedded {
@@ -386,6 +386,10 @@ impl Engine for Embedded {
             })
         };
         checks.iter().map(answer).collect()
+    }
+
+    async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        lookup::resources(&self.inner.snapshot.load().tuples, lookup, now)
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

@@ -2,8 +2,8 @@
 
 use crate::catalogue::field_edge;
 use policy_core::{
-    CollectionId, DocId, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp, Tuple,
-    UserId, Verb, document_object, field_object, grant_object,
+    CollectionId, DocId, EVERYONE, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp,
+    Tuple, UserId, Verb, document_object, field_object, grant_object,
 };
 
 /// Whom a right is given to, or taken from.
@@ -55,6 +55,31 @@ impl Thing {
     /// is sealed.
     pub fn open(collection: CollectionId, field: FieldId) -> Tuple {
         field_edge(collection, field)
+    }
+
+    /// The relationship that says that documents of a collection have relationships of their own.
+    pub fn exceptional(collection: CollectionId) -> Tuple {
+        Tuple::new(Object::new("collection", collection), "exceptional", Subject::object("user", EVERYONE))
+    }
+
+    /// The relationship by which a document has what its collection has. Only documents with relationships of
+    /// their own need it.
+    pub fn within(collection: CollectionId, document: DocId) -> Tuple {
+        let subject = Subject::object("collection", collection);
+        Tuple::new(document_object(collection, document), "collection", subject)
+    }
+
+    /// The relationship by which a document has what a folder of its collection has.
+    pub fn filed(collection: CollectionId, document: DocId, folder: FolderId) -> Tuple {
+        Tuple::new(document_object(collection, document), "folder", Subject::object("folder", folder))
+    }
+
+    /// A new folder: what it has of its collection, and of the folder that it lies in.
+    pub fn folder(collection: CollectionId, folder: FolderId, parent: Option<FolderId>) -> Vec<Tuple> {
+        let object = Object::new("folder", folder);
+        let of = Tuple::new(object.clone(), "collection", Subject::object("collection", collection));
+        let parent = parent.map(|parent| Tuple::new(object, "parent", Subject::object("folder", parent)));
+        [of].into_iter().chain(parent).collect()
     }
 
     /// This thing stands in `relation` to `party`, until then if it ends.

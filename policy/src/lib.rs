@@ -9,6 +9,7 @@ mod audit;
 mod catalogue;
 mod embedded;
 pub mod facts;
+mod lookup;
 mod service;
 mod store;
 mod table;

@@ -13,6 +13,7 @@ mod oauth;
 mod queries;
 mod sessions;
 mod sharing;
+mod sharing_documents;
 mod sharing_fields;
 mod sharing_groups;
 mod sync;

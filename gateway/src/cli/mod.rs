@@ -93,6 +93,9 @@ enum Command {
     /// What is shared with whom
     #[command(subcommand)]
     Share(sharing::Share),
+    /// Folders of documents, to share together
+    #[command(subcommand)]
+    Folder(sharing::Folder),
     /// Fields that are kept from people
     #[command(subcommand)]
     FieldRule(sharing::FieldRule),
@@ -183,6 +186,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::User(command) => command.run(common).await,
         Command::Group(command) => command.run(common).await,
         Command::Share(command) => command.run(common).await,
+        Command::Folder(command) => command.run(common).await,
         Command::FieldRule(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,

@@ -50,7 +50,7 @@ pub enum Member {
 
 #[derive(Debug, Subcommand)]
 pub enum Share {
-    /// Share a space, or one collection of it
+    /// Share a space, or one collection, folder or document of it
     Add {
         #[command(flatten)]
         party: Party,
@@ -60,8 +60,14 @@ pub enum Share {
         /// One collection, by name [default: the whole space]
         #[arg(long, value_name = "NAME")]
         collection: Option<String>,
-        /// What they may do
-        #[arg(long, default_value = "viewer", value_parser = ["viewer", "editor"])]
+        /// One folder
+        #[arg(long, value_name = "ID", conflicts_with = "document")]
+        folder: Option<String>,
+        /// One document of the collection
+        #[arg(long, value_name = "ID", requires = "collection")]
+        document: Option<String>,
+        /// What they may do; `blocked` keeps a document from them
+        #[arg(long, default_value = "viewer", value_parser = ["viewer", "editor", "owner", "blocked"])]
         role: String,
         /// Until when: 2030-01-31T00:00:00Z, or a duration such as P30D
         #[arg(long)]
@@ -117,6 +123,48 @@ pub struct Field {
     /// The space [default: your personal one]
     #[arg(long, value_name = "ID")]
     space: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Folder {
+    /// Make a folder for documents of a collection
+    Add {
+        /// The collection, by name
+        collection: String,
+        name: String,
+        /// The space [default: your personal one]
+        #[arg(long, value_name = "ID")]
+        space: Option<String>,
+        /// The folder that it lies in
+        #[arg(long, value_name = "ID")]
+        parent: Option<String>,
+    },
+    /// List folders
+    List {
+        /// The space [default: your personal one]
+        #[arg(long, value_name = "ID")]
+        space: Option<String>,
+        /// One collection, by name
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+    },
+    /// Put documents into a folder
+    File {
+        id: String,
+        #[arg(required = true, value_name = "DOCUMENT")]
+        documents: Vec<String>,
+    },
+    /// Take a document out of a folder
+    Unfile { id: String, document: String },
+    /// List the documents in a folder
+    Documents {
+        id: String,
+        /// Those after this one
+        #[arg(long, value_name = "DOCUMENT")]
+        after: Option<String>,
+    },
+    /// Remove a folder; the documents in it stay
+    Remove { id: String },
 }
 
 /// A person or a group.
@@ -183,9 +231,16 @@ impl Share {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let node = Remote::of(&common.dir()?)?;
         let value = match self {
-            Share::Add { party, space, collection, role, until } => {
+            Share::Add { party, space, collection, folder, document, role, until } => {
                 let mut body = json!({ "with": party.json(), "role": role });
-                for (key, value) in [("space", space), ("collection", collection), ("until", until)] {
+                let said = [
+                    ("space", space),
+                    ("collection", collection),
+                    ("folder", folder),
+                    ("document", document),
+                    ("until", until),
+                ];
+                for (key, value) in said {
                     if let Some(value) = value {
                         body[key] = json!(value);
                     }
@@ -215,13 +270,8 @@ impl FieldRule {
             FieldRule::Seal { field } => (field, "sealed", None),
             FieldRule::Read { field, party } => (field, "reader", Some(party)),
             FieldRule::List { space, collection } => {
-                let mut query = url::form_urlencoded::Serializer::new(String::new());
-                for (key, value) in [("space", &space), ("collection", &collection)] {
-                    if let Some(value) = value {
-                        query.append_pair(key, value);
-                    }
-                }
-                let value = node.get(&format!("/api/v1/field-rules?{}", query.finish())).await?;
+                let query = query(&[("space", &space), ("collection", &collection)]);
+                let value = node.get(&format!("/api/v1/field-rules?{query}")).await?;
                 print(common.json, &value, lines);
                 return Ok(Exit::Done);
             }
@@ -241,6 +291,57 @@ impl FieldRule {
             body["space"] = json!(space);
         }
         print(common.json, &node.post("/api/v1/field-rules", &body).await?, lines);
+        Ok(Exit::Done)
+    }
+}
+
+/// The query of an address, of what is given.
+fn query(given: &[(&str, &Option<String>)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in given {
+        if let Some(value) = value {
+            query.append_pair(key, value);
+        }
+    }
+    query.finish()
+}
+
+impl Folder {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Folder::Add { collection, name, space, parent } => {
+                let mut body = json!({ "collection": collection, "name": name });
+                for (key, value) in [("space", space), ("parent", parent)] {
+                    if let Some(value) = value {
+                        body[key] = json!(value);
+                    }
+                }
+                node.post("/api/v1/folders", &body).await?
+            }
+            Folder::List { space, collection } => {
+                let query = query(&[("space", &space), ("collection", &collection)]);
+                node.get(&format!("/api/v1/folders?{query}")).await?
+            }
+            Folder::File { id, documents } => {
+                let body = json!({ "documents": documents });
+                node.post(&format!("/api/v1/folders/{}/documents", segment(&id)), &body).await?
+            }
+            Folder::Unfile { id, document } => {
+                let path = format!("/api/v1/folders/{}/documents/{}", segment(&id), segment(&document));
+                node.call(Method::DELETE, &path, None).await?;
+                json!({ "folder": id, "removed": document })
+            }
+            Folder::Documents { id, after } => {
+                let query = query(&[("after", &after)]);
+                node.get(&format!("/api/v1/folders/{}/documents?{query}", segment(&id))).await?
+            }
+            Folder::Remove { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/folders/{}", segment(&id)), None).await?;
+                json!({ "folder": id, "removed": true })
+            }
+        };
+        print(common.json, &value, lines);
         Ok(Exit::Done)
     }
 }

@@ -36,6 +36,7 @@ impl Assignment {
     /// What its beginning changes in policy: relationships to put, and to remove.
     pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
         match (self.party, self.thing) {
+            // What else a document needs in policy stays for as long as anything is said of it.
             (Some(party), thing) => (vec![thing.to(&self.relation, party, self.until)], Vec::new()),
             (None, Thing::Field(collection, field)) => {
                 (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])

@@ -2,14 +2,16 @@
 
 use sea_orm_migration::prelude::*;
 
-use super::tables::{app, assignment, audit, code, grant, group, membership, refresh, setting, tenant, token, user};
+use super::tables::{
+    app, assignment, audit, code, filing, folder, grant, group, membership, refresh, setting, tenant, token, user,
+};
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Groups), Box::new(Assignments)]
+        vec![Box::new(First), Box::new(Groups), Box::new(Assignments), Box::new(Folders)]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -264,5 +266,44 @@ impl MigrationTrait for Assignments {
             manager.create_index(index.take()).await?;
         }
         Ok(())
+    }
+}
+
+struct Folders;
+
+impl MigrationName for Folders {
+    fn name(&self) -> &str {
+        "dir_0004_folders"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Folders {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(folder::Column::Id),
+            bytes(folder::Column::Space),
+            bytes(folder::Column::Collection),
+            bytes_or_null(folder::Column::Parent),
+            text(folder::Column::Name),
+            instant(folder::Column::Created),
+        ];
+        manager.create_table(table(folder::Entity, columns)).await?;
+        let mut filings = Table::create().table(filing::Entity).take();
+        filings
+            .col(bytes(filing::Column::Folder))
+            .col(bytes(filing::Column::Document))
+            .col(bytes(filing::Column::Collection))
+            .col(instant(filing::Column::Created));
+        let mut key = Index::create();
+        key.col(filing::Column::Folder).col(filing::Column::Document);
+        manager.create_table(filings.primary_key(&mut key).take()).await?;
+        let mut of_space = Index::create();
+        of_space.name("dir_folder_space").table(folder::Entity);
+        manager.create_index(of_space.col(folder::Column::Space).col(folder::Column::Collection).take()).await?;
+        let mut of_document = Index::create();
+        of_document.name("dir_filing_document").table(filing::Entity);
+        manager.create_index(of_document.col(filing::Column::Collection).col(filing::Column::Document).take()).await
     }
 }

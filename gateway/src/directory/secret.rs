@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use policy_core::{AssignmentId, ClientId, GrantId, GroupId, TenantId};
+use policy_core::{AssignmentId, ClientId, FolderId, GrantId, GroupId, TenantId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -85,5 +85,6 @@ drawn!(
     new_client_id => ClientId,
     new_tenant_id => TenantId,
     new_group_id => GroupId,
-    new_assignment_id => AssignmentId
+    new_assignment_id => AssignmentId,
+    new_folder_id => FolderId
 );

@@ -229,3 +229,38 @@ pub mod assignment {
     }
     lone!();
 }
+
+pub mod folder {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_folder")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub space: Vec<u8>,
+        pub collection: Vec<u8>,
+        /// The folder that it lies in.
+        pub parent: Option<Vec<u8>>,
+        pub name: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod filing {
+    use sea_orm::entity::prelude::*;
+
+    /// A document lies in a folder.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_filing")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub folder: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub document: Vec<u8>,
+        pub collection: Vec<u8>,
+        pub created: i64,
+    }
+    lone!();
+}

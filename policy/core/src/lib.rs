@@ -23,7 +23,7 @@ pub use action::{Verb, Verbs};
 pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Followed, Traced, TracedCaveat};
 pub use caveat::{Caveat, CaveatError, Context, Prepared};
 pub use engine::{
-    Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
+    Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, Lookup, LookupResources,
     LookupSubjects, Object, Permissionship, Subject,
 };
 pub use eval::{CheckError, MAX_DEPTH};
@@ -33,8 +33,9 @@ pub use id::{
     TenantId, UserId,
 };
 pub use permit::{
-    AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
-    Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object, grant_object,
+    AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MOST_DOCUMENTS, Mask, PeerKey, Permits,
+    Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object,
+    grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
 pub use relationship::{

@@ -4,9 +4,10 @@ use policy::facts::{Party, Thing};
 use policy_core::{SpaceId, Timestamp};
 use serde_json::json;
 
-use super::{ApiError, Sharer, in_person, note, unchanged};
+use super::{ApiError, Sharer, in_person, not_followed, note, unchanged};
 use crate::app::App;
 use crate::directory::{Assignment, Directory};
+use crate::exceptions::needs;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -41,7 +42,10 @@ pub(super) async fn begin(
         None => app.directory.add_assignment(&begun).await?,
         Some(_) => app.directory.renew_assignment(&begun).await?,
     }
-    let (put, remove) = begun.begun();
+    let (mut put, remove) = begun.begun();
+    if let Thing::Document(collection, document) = begun.thing {
+        put.extend(needs(collection, document));
+    }
     if let Err(error) = app.policy.write_by(put, remove, by.metadata(action)).await {
         match &before {
             None => app.directory.remove_assignment(begun.id).await?,
@@ -58,6 +62,9 @@ pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment
     let (put, remove) = right.ended();
     app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
     app.directory.remove_assignment(right.id).await?;
+    if let Thing::Document(collection, document) = right.thing {
+        app.forget_exceptions(collection, [document], by.metadata(action)).await.map_err(not_followed)?;
+    }
     noted(app, by, action, right).await
 }
 

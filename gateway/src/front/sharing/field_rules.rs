@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::assign::{Right, begin, end};
-use super::place::{Names, Place};
+use super::place::{Names, Place, Said, manages};
 use super::{ApiError, Named, Sharer, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
@@ -46,7 +46,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         return Err(invalid("`hidden` and `reader` name who is meant in `who`; `sealed` names nobody."));
     }
     let _alone = app.sharing.lock().await;
-    let place = Place::find(&app, &by, &req, new.space.as_deref(), Some(&new.collection)).await?;
+    let place = Place::find(&app, &by, &req, said(new.space.as_deref(), Some(&new.collection))).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&new.field).ok_or_else(ApiError::not_found)?;
@@ -71,20 +71,19 @@ struct Which {
 /// The rules of what the person manages in a space, oldest first.
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let place = Place::find(&app, &by, &req, which.space.as_deref(), which.collection.as_deref()).await?;
+    let place = Place::find(&app, &by, &req, said(which.space.as_deref(), which.collection.as_deref())).await?;
     let mut names = Names::default();
     let mut list: Vec<Value> = Vec::new();
     for rule in app.directory.assignments_in(place.space, place.collection).await? {
-        if matches!(rule.thing, Thing::Field(..)) && manages(&app, &by, &rule).await? {
+        if matches!(rule.thing, Thing::Field(..)) && manages(&app, by.user(), rule.thing).await? {
             list.push(shown(&app, &rule, &mut names).await?);
         }
     }
     Ok(HttpResponse::Ok().json(list))
 }
 
-async fn manages(app: &App, by: &Sharer, rule: &Assignment) -> Result<bool, ApiError> {
-    let Thing::Field(collection, _) = rule.thing else { return Ok(false) };
-    Ok(app.may(by.user(), Thing::Collection(collection), "manage").await?)
+fn said<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> Said<'a> {
+    Said { space, collection, ..Said::default() }
 }
 
 /// Ends a rule. To everybody but who manages the collection it is not there.
@@ -93,7 +92,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
     let _alone = app.sharing.lock().await;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
-    if !manages(&app, &by, &rule).await? {
+    if !matches!(rule.thing, Thing::Field(..)) || !manages(&app, by.user(), rule.thing).await? {
         return Err(ApiError::not_found());
     }
     end(&app, &by, "field_rule.removed", &rule).await?;

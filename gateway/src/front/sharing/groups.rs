@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, note, shown_party, unchanged,
+    ApiError, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, not_followed, note,
+    shown_party, unchanged,
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
+use crate::exceptions::{CHANGES, documents};
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -31,9 +33,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 struct NewGroup {
     name: String,
 }
-
-/// Relationships of one change at most.
-const CHANGES: usize = 5_000;
 
 fn tuple(one: &Membership) -> Tuple {
     Thing::Group(one.group).to(one.role.word(), one.party, one.until)
@@ -242,8 +241,11 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     for some in gone.chunks(CHANGES) {
         app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await.map_err(unchanged)?;
     }
-    for one in given {
+    for one in &given {
         app.directory.remove_assignment(one.id).await?;
+    }
+    for (collection, documents) in documents(given.iter().map(|one| one.thing)) {
+        app.forget_exceptions(collection, documents, by.metadata("group.removed")).await.map_err(not_followed)?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;

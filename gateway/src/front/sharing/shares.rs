@@ -2,13 +2,13 @@
 
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::facts::Party;
+use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::assign::{Right, begin, end};
-use super::place::{Names, Place};
+use super::place::{Names, Place, Said, manages};
 use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
@@ -22,38 +22,67 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/api/v1/shares/{id}").route(web::get().to(one)).route(web::delete().to(remove)));
 }
 
-/// The roles that a share can give.
-const ROLES: [&str; 2] = ["viewer", "editor"];
+/// The roles that a share can give on a thing: the relations of the relationship schema.
+fn roles(thing: Thing) -> &'static [&'static str] {
+    match thing {
+        Thing::Space(_) => &["viewer", "editor"],
+        Thing::Collection(_) | Thing::Folder(..) => &["viewer", "editor", "owner"],
+        Thing::Document(..) => &["viewer", "editor", "owner", "blocked"],
+        Thing::Field(..) | Thing::Group(_) => &[],
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewShare {
     space: Option<String>,
     collection: Option<String>,
+    folder: Option<String>,
+    document: Option<String>,
     with: Named,
     role: String,
     until: Option<String>,
 }
 
-/// Whether an assignment is a share that its receiver knows of.
+/// Whether an assignment is a share.
 fn is_share(one: &Assignment) -> bool {
-    ROLES.contains(&one.relation.as_str())
+    roles(one.thing).contains(&one.relation.as_str())
+}
+
+/// Whether who got a share knows of it: what is kept from somebody is not told them.
+fn is_told(one: &Assignment) -> bool {
+    is_share(one) && one.relation != "blocked"
 }
 
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewShare = body::json(&req, &bytes)?;
-    if !ROLES.contains(&new.role.as_str()) {
-        return Err(invalid(format!("`role` is one of {}.", ROLES.join(", "))));
+    if !["viewer", "editor", "owner", "blocked"].contains(&new.role.as_str()) {
+        return Err(invalid("`role` is viewer, editor, owner or blocked."));
     }
     let _alone = app.sharing.lock().await;
-    let place = Place::find(&app, &by, &req, new.space.as_deref(), new.collection.as_deref()).await?;
+    let said = Said {
+        space: new.space.as_deref(),
+        collection: new.collection.as_deref(),
+        folder: new.folder.as_deref(),
+        document: new.document.as_deref(),
+    };
+    let place = Place::find(&app, &by, &req, said).await?;
     let thing = place.managed(&app, &by).await?;
+    if !roles(thing).contains(&new.role.as_str()) {
+        return Err(invalid(format!("Here `role` is one of {}.", roles(thing).join(", "))));
+    }
     let party = new.with.party(&app, &by).await?;
     let until = end_of(new.until.as_deref(), app.now())?;
-    let owner = app.vault.owner_of(place.space);
-    if owner.is_some_and(|owner| party == Party::User(owner)) {
-        return Err(conflict("own", "Who owns the space has every right in it already."));
+    let owns = new.role == "owner";
+    if owns && matches!(party, Party::Group(_)) {
+        return Err(invalid("An owner is one person."));
+    }
+    if until.is_some() && (owns || new.role == "blocked") {
+        return Err(invalid("An owner is one, and who is blocked is so, until that is taken back."));
+    }
+    if app.vault.owner_of(place.space).is_some_and(|owner| party == Party::User(owner)) {
+        return Err(conflict("own", "Who owns the space has every right in it, and keeps it."));
     }
     let right = Right { space: place.space, thing, relation: &new.role, party: Some(party), until };
     let (share, made) = begin(&app, &by, "share.given", right).await?;
@@ -74,13 +103,13 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     given.dedup_by_key(|one| one.id);
     let mut shown_given = Vec::new();
     for one in given.iter().filter(|one| is_share(one) && one.lives(now)) {
-        if app.may(user, one.thing, "manage").await? {
+        if manages(&app, user, one.thing).await? {
             shown_given.push(shown(&app, one, &mut names).await?);
         }
     }
     let mut shown_received = Vec::new();
     for one in app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await? {
-        if is_share(&one) && one.lives(now) {
+        if is_told(&one) && one.lives(now) {
             shown_received.push(shown(&app, &one, &mut names).await?);
         }
     }
@@ -92,11 +121,12 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
     let found = app.directory.assignment(id).await?.filter(|one| is_share(one) && one.lives(app.now()));
     let found = found.ok_or_else(ApiError::not_found)?;
-    if app.may(user, found.thing, "manage").await? {
+    if manages(app, user, found.thing).await? {
         return Ok((found, true));
     }
     let mine = app.directory.parties_of(user, app.now()).await?;
-    if found.party.is_some_and(|party| mine.contains(&party)) { Ok((found, false)) } else { Err(ApiError::not_found()) }
+    let told = is_told(&found) && found.party.is_some_and(|party| mine.contains(&party));
+    if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
 }
 
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cache::{Cache, Known, Verdict};
 use super::masks::{Questions, earliest};
+use super::singled::Singled;
 use super::{Caller, GateSeal, PeerKey, Permits, Read, Refusal, Replicate, Resources, Right, SchemaVersion, Write};
 use crate::{Check, Decision, Engine, EngineUnavailable, Epoch, Grant, Object, SpaceId, Subject, Timestamp};
 
@@ -149,8 +150,16 @@ impl Gate {
                 missing.push(i);
             }
         }
-        let answers = self.ask(questions.checks(), now).await?;
-        let (verdict, found) = questions.conclude(&answers, now);
+        let mut answers = self.ask(questions.checks(), now).await?;
+        let singled = match questions.wanted(&answers) {
+            None => Singled::default(),
+            Some(wanted) => Singled::find(&*self.engine, caller.user, wanted, now).await?,
+        };
+        let further = questions.about_fields(&answers, &singled);
+        if !further.is_empty() {
+            answers.extend(self.ask(&further, now).await?);
+        }
+        let (verdict, found) = questions.conclude(&answers, &singled, now);
         let named = missing.iter().map(|&i| &resources.collections[i]).zip(&found);
         self.cache.keep(caller, resources, epoch, verdict, named);
         for (i, found) in missing.into_iter().zip(found) {
