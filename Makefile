@@ -32,8 +32,8 @@ serve: build ## a running node; data in DATA (default target/data)
 	@mkdir -p $(dir $(DATA))
 	$(ALLOD) serve --data $(DATA)
 
-test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite and PostgreSQL), end to end
-	deploy/with-postgres.sh tests/run.sh
+test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite, PostgreSQL, SpiceDB), end to end
+	deploy/with-postgres.sh deploy/with-spicedb.sh tests/run.sh
 
 demo: build ## the whole story on real input; non-zero if any step is wrong
 	cargo build --release --locked -p tests --bin demo
@@ -41,7 +41,9 @@ demo: build ## the whole story on real input; non-zero if any step is wrong
 
 bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some rows
 	cargo build --release --locked -p tests --bin bench
-	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --rows '$(ROWS)'
+	mkdir -p $(CURDIR)/target/bench
+	deploy/with-spicedb.sh cargo bench --locked -p policy --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 
 lint: need-lint $(UI) ## formatting, clippy and the console's types
 	cargo fmt --all --check

@@ -1,22 +1,30 @@
 //! The engine.
 
+mod service;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
     Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup,
-    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, Update, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
+use uuid::Uuid;
 
 use crate::catalogue::{self, Catalogue};
+use crate::clock::wall_clock;
+use crate::history::{History, Kept};
+use crate::spicedb::Outbox;
 use crate::store::{self, Change, Tip};
-use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts, lookup};
+use crate::timeline::Timeline;
+use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, lookup, schema};
+
+pub use service::EmbeddedService;
 
 /// The policy engine of a node that needs no other: one process, one database.
 pub struct Embedded {
@@ -25,11 +33,14 @@ pub struct Embedded {
 
 struct Inner {
     db: DatabaseConnection,
-    schema: Arc<Schema>,
     clock: Arc<EpochClock>,
     /// What checks see. Replaced as a whole, under `catalogue`.
     snapshot: ArcSwap<Snapshot>,
     catalogue: Mutex<Catalogue>,
+    /// The same relationships for those who ask through the relationship service, and what changed for those who watch.
+    timeline: Timeline,
+    /// Where changes go besides, if another engine answers.
+    outbox: OnceLock<Arc<Outbox>>,
     writer: tokio::sync::Mutex<Writer>,
 }
 
@@ -50,11 +61,6 @@ struct Writer {
     fresh: bool,
 }
 
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 impl Embedded {
     /// Creates the tables if they are not there and reads them.
     ///
@@ -64,19 +70,42 @@ impl Embedded {
     /// If the database cannot be used, or a row in it cannot be understood: nothing is enforced by halves.
     pub async fn open(db: DatabaseConnection) -> Result<Arc<Embedded>, PolicyError> {
         Migrator::up(&db, None).await?;
-        let schema = Arc::new(Schema::parse(SCHEMA)?);
-        let empty =
-            Snapshot { tuples: Tuples::new(Arc::clone(&schema)), grants: Arc::default(), revoked: Arc::default() };
+        let empty = Tuples::new(Arc::new(schema::platform()?));
+        let empty = Snapshot { tuples: empty, grants: Arc::default(), revoked: Arc::default() };
         let inner = Inner {
             db,
-            schema,
             clock: Arc::default(),
             snapshot: ArcSwap::from_pointee(empty),
             catalogue: Mutex::default(),
+            timeline: Timeline::new(Arc::new(wall_clock), history(Tuples::new(Arc::default()), 0)),
+            outbox: OnceLock::new(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
         };
-        inner.reload(&mut *inner.writer.lock().await).await?;
+        let mut writer = inner.writer.lock().await;
+        inner.reload(&mut writer).await?;
+        // What was read is where the history of this process begins, not its first change.
+        *inner.timeline.history.lock() = history(inner.snapshot.load().tuples.clone(), writer.tip.seq.unsigned_abs());
+        drop(writer);
         Ok(Arc::new(Embedded { inner: Arc::new(inner) }))
+    }
+
+    /// From now on every change is put into the outbox too, in the transaction that makes it, and one that takes
+    /// access away is acknowledged when it has been delivered. Once only; a second outbox is not taken.
+    pub fn deliver_to(&self, outbox: Arc<Outbox>) -> bool {
+        self.inner.outbox.set(outbox).is_ok()
+    }
+
+    /// Reads again what another process has changed in the database. Whether anything had.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or a row in it cannot be understood.
+    pub async fn catch_up(&self) -> Result<bool, PolicyError> {
+        let mut writer = self.inner.writer.lock().await;
+        if writer.fresh && store::tip_of(&self.inner.db).await? == writer.tip {
+            return Ok(false);
+        }
+        self.inner.reload(&mut writer).await?;
+        Ok(true)
     }
 
     /// Notes a tenant, and who owns it if anybody does.
@@ -163,8 +192,9 @@ impl Embedded {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
             }
         }
-        self.inner.snapshot.store(Arc::new(next));
-        self.inner.clock.advance();
+        let removed = edges.remove.into_iter().map(Update::Delete);
+        let updates = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
+        self.inner.publish(next, updates, Context::new());
     }
 
     /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
@@ -190,6 +220,27 @@ impl Embedded {
     /// [`PolicyError::Damaged`] if a row was changed or is missing.
     pub async fn audit(&self, after: i64, limit: usize) -> Result<Vec<AuditRow>, PolicyError> {
         store::audit_rows(&self.inner.db, after, limit).await
+    }
+
+    /// The schema that is in force, in normal form.
+    pub fn schema(&self) -> String {
+        self.inner.snapshot.load().tuples.schema().to_source()
+    }
+
+    /// Puts a whole schema into force: the definitions of the platform as they are, and whatever else. What
+    /// [`Embedded::schema`] answers can be edited and written back. Whether anything changed.
+    ///
+    /// # Errors
+    /// If the text is wrong, if it changes a definition of the platform, if relationships exist that it does not
+    /// allow, or if it cannot be stored. Then nothing is changed.
+    pub async fn write_schema(&self, text: &str, by: Context) -> Result<bool, PolicyError> {
+        let added = schema::added(text)?;
+        let next = Arc::new(schema::effective(&added)?);
+        self.run(move |inner| async move {
+            let mut writer = inner.writer().await?;
+            inner.write_schema(&mut writer, added, next, by).await
+        })
+        .await
     }
 
     async fn change(&self, change: Change) -> Result<(), PolicyError> {
@@ -230,7 +281,9 @@ impl Inner {
             }
         }
         let tuples = stored.tuples.into_iter().map(|(tuple, _)| tuple);
-        let mut tuples = Tuples::load(Arc::clone(&self.schema), tuples).map_err(|(tuple, error)| {
+        let schema = schema::effective(&stored.schema)
+            .map_err(|error| PolicyError::Damaged(format!("the stored schema does not fit: {error}")))?;
+        let mut tuples = Tuples::load(Arc::new(schema), tuples).map_err(|(tuple, error)| {
             PolicyError::Damaged(format!("the stored relationship {tuple} does not fit: {error}"))
         })?;
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
@@ -240,11 +293,43 @@ impl Inner {
         }
         let mut grants = HashMap::clone(&self.snapshot.load().grants);
         grants.retain(|id, _| !revoked.contains(id));
-        self.snapshot.store(Arc::new(Snapshot { tuples, grants: Arc::new(grants), revoked: Arc::new(revoked) }));
-        self.clock.advance();
+        let before = self.snapshot.load_full();
+        let next = Snapshot { tuples, grants: Arc::new(grants), revoked: Arc::new(revoked) };
+        if before.tuples.schema().to_source() == next.tuples.schema().to_source() {
+            let updates = before.tuples.changes_to(&next.tuples);
+            self.publish(next, updates, Context::new());
+        } else {
+            self.publish_schema(next);
+        }
         drop(catalogue);
         *writer = Writer { tip: stored.tip, of_grant, fresh: true };
         Ok(())
+    }
+
+    async fn write_schema(
+        &self,
+        writer: &mut Writer,
+        added: String,
+        schema: Arc<Schema>,
+        by: Context,
+    ) -> Result<bool, PolicyError> {
+        let before = self.snapshot.load_full();
+        if before.tuples.schema().to_source() == schema.to_source() {
+            return Ok(false);
+        }
+        // Before anything is stored, so that what does not fit is refused; and again below, since the catalogue may
+        // have brought edges meanwhile.
+        before.tuples.with_schema(Arc::clone(&schema), wall_clock())?;
+        let change = Change { action: "write_schema", schema: Some(added), metadata: by, ..Change::default() };
+        writer.fresh = false;
+        writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+        let catalogue = self.catalogue.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        next.tuples = next.tuples.with_schema(schema, wall_clock())?;
+        self.publish_schema(next);
+        drop(catalogue);
+        writer.fresh = true;
+        Ok(true)
     }
 
     /// Stores what the change really changes, publishes it and what `publish` adds, moves the epoch.
@@ -273,12 +358,17 @@ impl Inner {
         if change.put.len() + change.remove.len() > MAX_CHANGES {
             return Err(PolicyError::Conflict(format!("one change may hold {MAX_CHANGES} relationships at most")));
         }
+        let schema = Arc::clone(self.snapshot.load().tuples.schema());
+        let mut delivery = None;
         let stores = change.revoke || !change.put.is_empty() || !remove.is_empty();
         if stores {
             // Until the end of the transaction is known, it is not known what is stored.
             writer.fresh = false;
-            writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+            let outbox = self.outbox.get().map(Arc::as_ref);
+            let (tip, put) = store::commit_with(&self.db, &change, writer.tip, wall_clock(), outbox, &schema).await?;
+            writer.tip = tip;
             writer.fresh = true;
+            delivery = put;
         }
         let catalogue = self.catalogue.lock();
         let before = self.snapshot.load_full();
@@ -292,11 +382,33 @@ impl Inner {
         publish(&mut next);
         let moved = stores || !Arc::ptr_eq(&before.grants, &next.grants);
         if moved {
-            self.snapshot.store(Arc::new(next));
-            self.clock.advance();
+            let removed = remove.into_iter().map(Update::Delete);
+            let updates = removed.chain(change.put.into_iter().map(Update::Touch)).collect();
+            self.publish(next, updates, change.metadata);
         }
         drop(catalogue);
+        if let Some(delivery) = delivery {
+            delivery.deliver().await.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
+        }
         Ok(())
+    }
+
+    /// Puts the next snapshot before everybody, and tells those who watch. Under `catalogue`.
+    fn publish(&self, next: Snapshot, updates: Vec<Update>, metadata: Context) {
+        if !updates.is_empty() {
+            let told = crate::history::Change { updates, metadata };
+            self.timeline.history.lock().relationships_changed(next.tuples.clone(), told, wall_clock());
+        }
+        self.snapshot.store(Arc::new(next));
+        self.clock.advance();
+    }
+
+    /// As [`Inner::publish`], where the schema is another.
+    fn publish_schema(&self, next: Snapshot) {
+        let text = next.tuples.schema().to_source();
+        self.timeline.history.lock().schema_changed(next.tuples.clone(), &text, wall_clock());
+        self.snapshot.store(Arc::new(next));
+        self.clock.advance();
     }
 
     async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
@@ -347,6 +459,12 @@ impl Inner {
     }
 }
 
+/// The history of this process: tokens of an earlier one are another store's, and answered by the present.
+fn history(tuples: Tuples, sequence: u64) -> History {
+    let text = tuples.schema().to_source();
+    History::new(Uuid::new_v4(), sequence, tuples, &text, Kept::default())
+}
+
 /// Groups in groups, folders in folders: so many levels at most, far below what a check can walk.
 const MAX_NESTING: usize = 20;
 
@@ -379,13 +497,14 @@ impl Engine for Embedded {
 
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
         let snapshot = self.inner.snapshot.load();
-        let answer = |check: &Check| {
-            snapshot.tuples.check(check, now).map_err(|error| {
+        let answers = snapshot.tuples.check_all(checks, now);
+        let told = |(check, answer): (&Check, Result<Decision, _>)| {
+            answer.map_err(|error: policy_core::CheckError| {
                 tracing::warn!(resource = %check.resource, permission = check.permission, %error, "a check has no answer");
                 EngineUnavailable { reason: error.code().to_owned() }
             })
         };
-        checks.iter().map(answer).collect()
+        checks.iter().zip(answers).map(told).collect()
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {

@@ -7,22 +7,41 @@
 
 mod audit;
 mod catalogue;
+mod clock;
 mod embedded;
 pub mod facts;
+mod filter;
+mod history;
+mod limits;
 mod lookup;
+mod memory;
+mod refusal;
+mod schema;
 mod service;
+mod spicedb;
 mod store;
 mod table;
+mod timeline;
+mod token;
+pub mod validation;
 
 pub use audit::AuditRow;
-pub use embedded::Embedded;
+pub use clock::wall_clock;
+pub use embedded::{Embedded, EmbeddedService};
+pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
+pub use memory::Memory;
 pub use service::{
-    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
-    Token, WatchRequest, Window, Write,
+    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
+    ServiceError, Token, WatchRequest, Window, Write,
+};
+pub use spicedb::{
+    DEFAULT_HORIZON, Effect, Outbox, OutboxError, Parked, PresharedKey, PresharedKeyError, Put, SpiceDb, SpiceDbConfig,
+    SpiceDbConfigError, SpiceDbEngine, Tls,
 };
 pub use table::Migrator;
+pub use timeline::Clock;
 
-use policy_core::{GrantId, SchemaError, TupleError};
+use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};
 
 /// The relationship schema that this node enforces.
 pub const SCHEMA: &str = include_str!("../schema.zed");
@@ -39,11 +58,19 @@ pub enum PolicyError {
     Damaged(String),
     #[error("the relationship schema is wrong: {0}")]
     Schema(#[from] SchemaError),
+    /// What the node itself rests on; other definitions can be added beside it.
+    #[error("the definitions of the platform cannot be changed, but here {0}")]
+    Platform(String),
+    #[error("the schema cannot be changed so: {0}")]
+    SchemaInUse(#[from] SchemaInUse),
     #[error("the relationship is not allowed: {0}")]
     Tuple(#[from] TupleError),
     /// The change contradicts what is there, would close a circle or is too large.
     #[error("{0}")]
     Conflict(String),
+    /// The change is made and will reach SpiceDB; until then it must not be relied on.
+    #[error("SpiceDB has not taken the change yet: {0}")]
+    Undelivered(String),
     #[error("grant {0} is revoked, and a revoked grant does not come back")]
     Revoked(GrantId),
 }

@@ -13,6 +13,7 @@ mod engine;
 mod eval;
 mod grant;
 mod id;
+mod members;
 mod permit;
 mod predicate;
 mod relationship;
@@ -32,6 +33,7 @@ pub use id::{
     AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId,
     TenantId, UserId,
 };
+pub use members::{Membership, ObjectMember};
 pub use permit::{
     AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MOST_DOCUMENTS, Mask, PeerKey, Permits,
     Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object,
@@ -43,8 +45,8 @@ pub use relationship::{
     SubjectRelation, Tuple, Update, is_object_id,
 };
 pub use schema::{
-    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberReference, ReflectError, ReflectFilter, ReflectedCaveat,
-    ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
+    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberKind, MemberReference, ReflectError, ReflectFilter,
+    ReflectedCaveat, ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
     ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
 };
 pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

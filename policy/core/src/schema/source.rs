@@ -21,6 +21,17 @@ impl Schema {
         uses.chain(parts).collect::<Vec<_>>().join("\n\n")
     }
 
+    /// The definitions and caveats of this schema that the other has not, in normal form and without `use`.
+    pub fn beyond(&self, other: &Schema) -> String {
+        let caveats = self.caveats_by_name().into_iter();
+        let caveats = caveats.filter(|declared| other.caveat_named(declared.caveat.name()).is_none()).map(caveat);
+        let definitions = self.definitions_by_name().into_iter();
+        let definitions = definitions
+            .filter(|definition| other.definition(&definition.name).is_none())
+            .map(|definition| self.definition_source(definition, &mut Flags::default()));
+        caveats.chain(definitions).collect::<Vec<_>>().join("\n\n")
+    }
+
     fn definition_source(&self, definition: &Definition, flags: &mut Flags) -> String {
         let mut out = String::new();
         definition.comments.iter().for_each(|each| comment(&mut out, "", each));
@@ -56,7 +67,7 @@ fn caveat(declared: &Declared) -> String {
     let mut parameters: Vec<_> = caveat.parameters().iter().collect();
     parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
     let parameters: Vec<String> = parameters.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-    let expression = declared.expression();
+    let expression = declared.expression().replace('\n', "\n\t");
     out.push_str(&format!("caveat {}({}) {{\n\t{expression}\n}}", caveat.name(), parameters.join(", ")));
     out
 }
