@@ -38,6 +38,8 @@ pub struct App {
     pub caches: Caches,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
+    /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
+    pub(crate) sharing: tokio::sync::Mutex<()>,
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
     personal: RwLock<HashMap<UserId, SpaceId>>,
     granted: RwLock<HashMap<GrantId, SpaceId>>,
@@ -84,6 +86,7 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         caches: Caches::new(SCHEMAS, OPERATIONS),
         sync: OnceLock::new(),
         stop: Notify::new(),
+        sharing: tokio::sync::Mutex::default(),
         catalogues: RwLock::default(),
         personal: RwLock::default(),
         granted: RwLock::default(),
@@ -242,6 +245,7 @@ impl App {
             let (_, permits) = self.write_permits(&caller, space).await.map_err(|error| match error {
                 AccessError::NotFound => NodeError::NotFound,
                 AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
+                AccessError::TooManyDocuments => NodeError::Failed(error.to_string()),
             })?;
             let done = match &change {
                 PolicyChange::Put(record) => self.vault.put_grant(&permits, record.clone()).await,

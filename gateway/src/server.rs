@@ -219,5 +219,8 @@ async fn tend(app: Arc<App>) {
         if let Err(error) = app.directory.tend(app.now()).await {
             tracing::warn!(%error, "the directory was not tended");
         }
+        if let Err(error) = app.forget_lapsed().await {
+            tracing::warn!(%error, "what has lapsed was not forgotten");
+        }
     }
 }

@@ -9,20 +9,20 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
-    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, Update, UserId,
+    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup,
+    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, Update, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 use uuid::Uuid;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{self, Catalogue};
 use crate::clock::wall_clock;
 use crate::history::{History, Kept};
 use crate::spicedb::{Outbox, OutboxError};
 use crate::store::{self, Change, Tip};
 use crate::timeline::Timeline;
-use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, schema};
+use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, lookup, schema};
 
 pub use service::EmbeddedService;
 
@@ -191,7 +191,7 @@ impl Embedded {
             next.tuples.remove(edge);
         });
         for edge in &edges.put {
-            if let Err(error) = next.tuples.put(edge) {
+            if let Err(error) = catalogue::put(&mut next.tuples, edge) {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
             }
         }
@@ -316,7 +316,7 @@ impl Inner {
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
         let catalogue = self.catalogue.lock();
         for edge in catalogue.edges() {
-            tuples.put(&edge)?;
+            catalogue::put(&mut tuples, &edge)?;
         }
         let mut grants = HashMap::clone(&self.snapshot.load().grants);
         grants.retain(|id, _| !revoked.contains(id));
@@ -542,6 +542,10 @@ impl Engine for Embedded {
             })
         };
         checks.iter().zip(answers).map(told).collect()
+    }
+
+    async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        lookup::resources(&self.inner.snapshot.load().tuples, lookup, now)
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

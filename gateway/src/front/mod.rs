@@ -10,6 +10,7 @@ pub mod graphql;
 pub mod oauth;
 mod peers;
 mod policy;
+mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
 pub use deadline::Deadline;
@@ -25,6 +26,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(data::routes)
         .configure(peers::routes)
         .configure(policy::routes)
+        .configure(sharing::routes)
         .configure(console::routes)
         .default_service(web::to(error::no_route));
 }
