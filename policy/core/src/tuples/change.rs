@@ -106,6 +106,16 @@ impl Tuples {
         Ok(changed)
     }
 
+    /// What leads from these relationships to others under the same schema, lapsed ones included.
+    pub fn changes_to(&self, other: &Tuples) -> Vec<Update> {
+        let whole = |tuples: &Tuples| -> Vec<Tuple> {
+            tuples.forward.iter().map(|(edge, terms)| tuples.tuple((*edge, terms.as_deref()))).collect()
+        };
+        let gone = whole(self).into_iter().filter(|tuple| other.get(tuple).is_none()).map(Update::Delete);
+        let put = whole(other).into_iter().filter(|tuple| !self.holds(tuple)).map(Update::Touch);
+        gone.chain(put).collect()
+    }
+
     /// The same relationships under another schema. Those that have lapsed are left behind.
     ///
     /// # Errors

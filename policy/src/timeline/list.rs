@@ -2,12 +2,12 @@
 
 use policy_core::{CheckError, Filter, Found, LookupResources, Tuple};
 
-use super::Inner;
+use super::Timeline;
 use crate::history::Snapshot;
 use crate::token::{self, Request};
 use crate::{Consistency, Page, Reason, ServiceError, Window, filter, refusal};
 
-impl Inner {
+impl Timeline {
     /// Where a list begins: behind a cursor, at its point, or at the wished point.
     fn begin(
         &self,
@@ -42,7 +42,7 @@ impl Inner {
         Page { items: items.collect(), at: snapshot.token.clone() }
     }
 
-    pub(super) fn read(&self, filter: &Filter, window: &Window, at: &Consistency) -> Result<Page<Tuple>, ServiceError> {
+    pub(crate) fn read(&self, filter: &Filter, window: &Window, at: &Consistency) -> Result<Page<Tuple>, ServiceError> {
         let request = Request::of("read", &(filter, window.limit, at));
         let (snapshot, position) = self.begin(request, window, at)?;
         filter::check_list(filter, snapshot.tuples.schema())?;
@@ -53,7 +53,7 @@ impl Inner {
         Ok(self.page(&snapshot, request, found, ToString::to_string))
     }
 
-    pub(super) fn lookup_resources(
+    pub(crate) fn lookup_resources(
         &self,
         lookup: &LookupResources,
         window: &Window,
