@@ -1,6 +1,8 @@
-//! The relationship service in memory does what every one does.
+//! Every relationship service does the same; and what is particular about the one in memory.
 
 mod service;
+#[path = "support/spicedb.rs"]
+mod spicedb;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,11 +16,20 @@ use service::{Store, of_page, tuple};
 const NOW: i64 = 1_767_225_600_000_000;
 
 #[tokio::test]
-async fn it_does_what_every_service_does() {
+async fn memory_does_what_every_service_does() {
     for (name, case) in service::every() {
         println!("{name}");
         let memory = Memory::new(Arc::new(|| Timestamp(NOW)));
         case(&Store { service: &memory, base: "" }).await;
+    }
+}
+
+#[tokio::test]
+async fn spicedb_does_what_every_service_does() {
+    for (name, case) in service::every() {
+        let Some(store) = spicedb::Store::new() else { return };
+        println!("{name}");
+        case(&Store { service: &store.client(), base: "" }).await;
     }
 }
 
