@@ -9,6 +9,7 @@ pub mod error;
 pub mod graphql;
 pub mod oauth;
 mod peers;
+mod policy;
 
 use actix_web::web::{self, ServiceConfig};
 pub use deadline::Deadline;
@@ -23,6 +24,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(oauth::routes)
         .configure(data::routes)
         .configure(peers::routes)
+        .configure(policy::routes)
         .configure(console::routes)
         .default_service(web::to(error::no_route));
 }

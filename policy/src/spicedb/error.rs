@@ -169,3 +169,6 @@ pub(super) fn check_error(error: ServiceError) -> Result<CheckError, ServiceErro
         _ => return Err(error),
     })
 }
+
+#[cfg(test)]
+mod tests;
