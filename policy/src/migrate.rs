@@ -10,9 +10,9 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use sha2::{Digest, Sha256};
 
-use crate::embedded::wall_clock;
 use crate::service::{Consistency, RelationshipService, ServiceError, Token, Window};
 use crate::spicedb::canonical;
+use crate::wall_clock;
 use crate::{MAX_UPDATES, Reason};
 
 /// How many relationships that differ are named.

@@ -50,7 +50,13 @@ impl Engine for SpiceDbEngine {
             tracing::warn!(%error, "a revocation could not be delivered");
             EngineUnavailable { reason: "revocation_pending".to_owned() }
         })?;
-        let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(unanswered)?;
+        let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(|error| {
+            if matches!(error.reason, Reason::InvalidToken | Reason::SnapshotExpired) {
+                // The store is another than it was. The next check reads at its head.
+                self.service.freshness.told();
+            }
+            unanswered(&error)
+        })?;
         let horizon = i64::try_from(self.horizon.as_micros()).unwrap_or(i64::MAX);
         let until = Some(Timestamp(now.0.saturating_add(horizon)));
         let mut decisions = Vec::with_capacity(checks.len());
@@ -69,7 +75,7 @@ impl Engine for SpiceDbEngine {
     }
 }
 
-fn unanswered(error: ServiceError) -> EngineUnavailable {
+fn unanswered(error: &ServiceError) -> EngineUnavailable {
     tracing::warn!(%error, reason = ?error.reason, "SpiceDB gave no answer");
     let reason = match error.reason {
         Reason::Unavailable => "spicedb_unavailable",

@@ -137,7 +137,7 @@ impl Outbox {
                 takes: Set(effect == Effect::Takes),
                 body: Set(update.tuple().to_text()),
                 scope: Set(scope.to_owned()),
-                created: Set(crate::embedded::wall_clock().0),
+                created: Set(crate::wall_clock().0),
                 parked: Set(None),
             });
             row::Entity::insert_many(rows).exec_without_returning(db).await?;
