@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Permissionship, Schema,
-    SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+    Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
+    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
@@ -337,19 +337,25 @@ impl Inner {
     }
 }
 
-/// Refuses a relationship by which something would come to contain itself. The evaluator would not
+/// Groups in groups, folders in folders: so many levels at most, far below what a check can walk.
+const MAX_NESTING: usize = 20;
+
+/// Refuses a relationship by which something would come to contain itself or nest too deep. The evaluator would not
 /// hang, but could not answer either.
 fn no_circle(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
-    if tuples.would_circle(tuple) {
-        return Err(PolicyError::Conflict(format!("{tuple} would make it contain itself")));
+    match tuples.nesting(tuple) {
+        Some(Nesting::Circle) => Err(PolicyError::Conflict(format!("{tuple} would make it contain itself"))),
+        Some(Nesting::Levels(levels)) if levels > MAX_NESTING => {
+            Err(PolicyError::Conflict(format!("{tuple} would nest deeper than {MAX_NESTING} levels")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A space has one owner and one tenant. Handing it over removes the first in the same change.
 fn only_one(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
     let single = tuple.resource.kind == "space" && matches!(tuple.relation.as_str(), "owner" | "tenant");
-    if single && tuples.subjects(&tuple.resource, &tuple.relation).next().is_some() {
+    if single && !tuples.subjects(&tuple.resource, &tuple.relation).is_empty() {
         return Err(PolicyError::Conflict(format!("{} has another {}", tuple.resource, tuple.relation)));
     }
     Ok(())

@@ -1,16 +1,25 @@
 //! The evaluator: may this subject do that, by these relationships, now?
 
-mod explain;
+mod answer;
+mod expand;
+mod lookup_resources;
+mod lookup_subjects;
+mod reach;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::permit::earliest;
-use crate::relationship::EVERYONE;
-use crate::schema::{Body, DefinitionId, MemberId, Rule, Schema};
-use crate::tuples::{Rows, Tuples};
-use crate::{Check, Decision, Object, Permissionship, Timestamp};
+use crate::caveat::Outcome;
+use crate::relationship::{EVERYONE, is_object_id};
+use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
+use crate::tuples::{Edge, Node, Of, Terms, Tuples};
+use crate::{Check, Context, Decision, Object, Subject, Timestamp};
+
+use answer::{Answer, Failure};
+pub(crate) use reach::Reach;
 
 /// How many steps from object to object, or from permission to permission, one check may take.
 pub const MAX_DEPTH: u8 = 50;
@@ -51,259 +60,345 @@ impl CheckError {
 impl Tuples {
     /// Answers one check. Rows whose end is not after `now` are not there.
     ///
-    /// The answer does not depend on the order of rows or operands: a yes outweighs a branch that goes
-    /// too deep in a union, a no in an intersection.
+    /// The answer does not depend on the order of rows or operands: a yes outweighs a branch that fails in a union, a
+    /// no in an intersection, and of several ways to the same answer the one that lasts longest counts.
     ///
     /// # Errors
-    /// If the check names what the schema has not, is about everyone, or goes too deep.
+    /// If the check names what the schema has not, is about everyone, goes too deep, or rests on a caveat that fails.
     pub fn check(&self, check: &Check, now: Timestamp) -> Result<Decision, CheckError> {
-        let (mut run, member) = Run::new(self, check, now)?;
-        match run.dispatch(member, &check.resource.id, MAX_DEPTH) {
-            Known::Yes(valid_until) => {
-                Ok(Decision { permissionship: Permissionship::Yes, missing: Vec::new(), valid_until })
+        let (who, place) = self.resolve(check)?;
+        Run::new(self, who, &check.context, now).dispatch(place, MAX_DEPTH).decide()
+    }
+
+    /// Answers many checks from what they have in common: each part of the way is walked once for a subject and
+    /// context. In the order of the checks.
+    pub fn check_all(&self, checks: &[Check], now: Timestamp) -> Vec<Result<Decision, CheckError>> {
+        let mut runs: Vec<Run<'_>> = Vec::new();
+        let mut by_who: HashMap<Who, Vec<usize>> = HashMap::new();
+        let mut answers = Vec::with_capacity(checks.len());
+        for check in checks {
+            let (who, place) = match self.resolve(check) {
+                Ok(resolved) => resolved,
+                Err(error) => {
+                    answers.push(Err(error));
+                    continue;
+                }
+            };
+            // Whoever is unknown may be anybody: nothing is remembered under a number that many share.
+            if who.node == Node::NOBODY {
+                answers.push(Run::new(self, who, &check.context, now).dispatch(place, MAX_DEPTH).decide());
+                continue;
             }
-            Known::No(valid_until) => {
-                Ok(Decision { permissionship: Permissionship::No, missing: Vec::new(), valid_until })
-            }
-            Known::TooDeep => Err(CheckError::Depth),
+            let same = by_who.entry(who).or_default();
+            let at = same.iter().copied().find(|&at| *runs[at].context == check.context).unwrap_or_else(|| {
+                same.push(runs.len());
+                runs.push(Run::new(self, who, &check.context, now));
+                runs.len() - 1
+            });
+            answers.push(runs[at].dispatch(place, MAX_DEPTH).decide());
         }
+        answers
+    }
+
+    /// The names of a check as numbers.
+    fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
+        let who = self.who(&check.subject)?;
+        let (member, node) = self.place(&check.resource, &check.permission)?;
+        // What nothing names has no number of its own, but may still be the subject itself.
+        let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
+        let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
+        Ok((who, (member, node)))
+    }
+
+    /// Whom a check is about.
+    fn who(&self, subject: &Subject) -> Result<Who, CheckError> {
+        let definition = find_definition(self.schema(), &subject.object.kind)?;
+        let member = match subject.relation.as_deref() {
+            None => None,
+            Some(name) => Some(find_member(self.schema(), definition, name)?),
+        };
+        let id = &subject.object.id;
+        if id == EVERYONE {
+            return Err(CheckError::Everyone);
+        }
+        let node = self.node(definition, id)?.unwrap_or(Node::NOBODY);
+        Ok(Who { definition, node, member })
+    }
+
+    /// What a check is about.
+    fn place(&self, object: &Object, member: &str) -> Result<Place, CheckError> {
+        let definition = find_definition(self.schema(), &object.kind)?;
+        let member = find_member(self.schema(), definition, member)?;
+        Ok((member, self.node(definition, &object.id)?.unwrap_or(Node::NOWHERE)))
+    }
+
+    fn node(&self, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
+        let known = self.names().read().find(definition, id).filter(|_| id != EVERYONE);
+        if known.is_none() && !is_object_id(id) {
+            return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
+        }
+        Ok(known)
     }
 }
 
-/// An answer on the way, and until when the rows that it rests on live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Yes(Option<Timestamp>),
-    No(Option<Timestamp>),
-    TooDeep,
+fn find_definition(schema: &Schema, kind: &str) -> Result<DefinitionId, CheckError> {
+    schema.definition(kind).ok_or_else(|| CheckError::UnknownDefinition { definition: kind.to_owned() })
 }
 
-/// What earlier visits found of one member of one object. An answer holds for every larger budget of
-/// steps, its lack for every smaller one; so each is computed at most once for each budget, and circles
-/// in the data cost no more than their rows times [`MAX_DEPTH`].
-#[derive(Clone, Copy)]
-struct Visited {
-    answer: Option<(u8, Known)>,
-    too_deep: u8,
+fn find_member(schema: &Schema, definition: DefinitionId, name: &str) -> Result<MemberId, CheckError> {
+    schema.member_of(definition, name).ok_or_else(|| CheckError::UnknownMember {
+        definition: schema.definition_name(definition).to_owned(),
+        member: name.to_owned(),
+    })
 }
 
-struct Run<'a> {
-    tuples: &'a Tuples,
-    subject: Who<'a>,
-    now: Timestamp,
-    visited: HashMap<(MemberId, &'a str), Visited>,
-}
+/// A member of an object.
+type Place = (MemberId, Node);
 
-#[derive(Clone, Copy)]
-struct Who<'a> {
+/// The subject of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Who {
     definition: DefinitionId,
-    id: &'a str,
+    node: Node,
     member: Option<MemberId>,
 }
 
-fn find(schema: &Schema, object: &Object, name: &str) -> Result<(DefinitionId, MemberId), CheckError> {
-    let definition = find_definition(schema, object)?;
-    let member = schema
-        .member_of(definition, name)
-        .ok_or_else(|| CheckError::UnknownMember { definition: object.kind.clone(), member: name.to_owned() })?;
-    Ok((definition, member))
+/// What earlier visits found of one member of one object. An answer holds for every larger budget of
+/// steps, a failure for every smaller one; so each is computed at most once for each budget, and circles
+/// in the data cost no more than their rows times [`MAX_DEPTH`].
+#[derive(Default)]
+struct Visited {
+    answer: Option<(u8, Answer)>,
+    failure: Option<(u8, Failure)>,
 }
 
-fn find_definition(schema: &Schema, object: &Object) -> Result<DefinitionId, CheckError> {
-    schema.definition(&object.kind).ok_or_else(|| CheckError::UnknownDefinition { definition: object.kind.clone() })
+/// One subject's way through the relationships, in one context, at one instant.
+struct Run<'a> {
+    tuples: &'a Tuples,
+    who: Who,
+    context: &'a Context,
+    now: Timestamp,
+    visited: HashMap<Place, Visited>,
+}
+
+/// What of the forms that a relation allows matters to a subject.
+struct Ways {
+    itself: bool,
+    everyone: bool,
+    sets: bool,
 }
 
 impl<'a> Run<'a> {
-    fn new(tuples: &'a Tuples, check: &'a Check, now: Timestamp) -> Result<(Self, MemberId), CheckError> {
-        let schema = tuples.schema();
-        let (_, member) = find(schema, &check.resource, &check.permission)?;
-        let object = &check.subject.object;
-        let subject = match check.subject.relation.as_deref() {
-            None | Some("...") => {
-                let definition = find_definition(schema, object)?;
-                Who { definition, id: &object.id, member: None }
-            }
-            Some(name) => {
-                let (definition, of) = find(schema, object, name)?;
-                Who { definition, id: &object.id, member: Some(of) }
-            }
-        };
-        if subject.id == EVERYONE {
-            return Err(CheckError::Everyone);
-        }
-        Ok((Run { tuples, subject, now, visited: HashMap::new() }, member))
+    fn new(tuples: &'a Tuples, who: Who, context: &'a Context, now: Timestamp) -> Self {
+        Run { tuples, who, context, now, visited: HashMap::new() }
     }
 
     fn schema(&self) -> &'a Schema {
         self.tuples.schema()
     }
 
-    /// Whether the subject has `member` of the object `id`, in at most `depth` steps.
-    fn dispatch(&mut self, member: MemberId, id: &'a str, depth: u8) -> Known {
+    /// Whether the subject has a member of an object, in at most `depth` steps.
+    fn dispatch(&mut self, place: Place, depth: u8) -> Answer {
         if depth == 0 {
-            return Known::TooDeep;
+            return Answer::Failed(Failure::Depth);
         }
+        let (member, node) = place;
         // The members of something are members of it, whether or not there are any.
-        if self.subject.member == Some(member) && self.subject.id == id {
-            return Known::Yes(None);
+        if self.who.member == Some(member) && self.who.node == node {
+            return Answer::YES;
         }
-        if let Body::Relation(_) = self.schema().member(member).body {
-            let Some(rows) = self.tuples.rows(member, id) else { return Known::No(None) };
-            if rows.sets.is_empty() {
-                // The usual leaf: nothing to remember.
-                return self.direct(rows).unwrap_or(Known::No(None));
+        let body = &self.schema().member(member).body;
+        if let Body::Relation(allowed) = body {
+            let ways = self.ways(allowed);
+            let direct = self.direct(member, node, &ways);
+            // The usual leaf: nothing to remember.
+            if !ways.sets || matches!(direct, Answer::Yes(None)) || self.tuples.sets(member, node).next().is_none() {
+                return direct;
             }
         }
-        if let Some(visited) = self.visited.get(&(member, id)) {
-            match visited.answer {
-                Some((at, answer)) if at <= depth => return answer,
-                _ if visited.too_deep >= depth => return Known::TooDeep,
+        if let Some(visited) = self.visited.get(&place) {
+            match (&visited.answer, &visited.failure) {
+                (Some((at, answer)), _) if *at <= depth => return answer.clone(),
+                (_, Some((at, failure))) if *at >= depth => return Answer::Failed(failure.clone()),
                 _ => {}
             }
         }
-        let answer = match &self.schema().member(member).body {
-            Body::Relation(_) => self.relation(member, id, depth),
-            Body::Permission(rule) => self.rule(rule, member, id, depth),
+        let answer = match body {
+            Body::Relation(allowed) => self.relation(member, node, allowed, depth),
+            Body::Permission(rule) => self.rule(rule, place, depth),
         };
-        let visited = self.visited.entry((member, id)).or_insert(Visited { answer: None, too_deep: 0 });
-        if answer == Known::TooDeep {
-            visited.too_deep = visited.too_deep.max(depth);
-        } else {
-            visited.answer = Some((depth, answer));
+        let visited = self.visited.entry(place).or_default();
+        match &answer {
+            Answer::Failed(failure) => visited.failure = Some((depth, failure.clone())),
+            answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
     }
 
+    fn ways(&self, allowed: &[Allowed]) -> Ways {
+        let mut ways = Ways { itself: false, everyone: false, sets: false };
+        for one in allowed {
+            match one.form {
+                Form::Object => ways.itself |= self.who.member.is_none() && one.definition == self.who.definition,
+                Form::Everyone => ways.everyone |= one.definition == self.who.definition,
+                Form::Members(member) => {
+                    ways.sets = true;
+                    ways.itself |= self.who.member == Some(member);
+                }
+            }
+        }
+        ways
+    }
+
+    /// The type of the subject.
+    fn of(&self) -> Of {
+        match self.who.member {
+            None => self.tuples.objects_of(self.who.definition),
+            Some(member) => self.tuples.members_of(member),
+        }
+    }
+
+    /// The edge from the subject itself, and that from everyone of its definition, whatever the subject's relation.
+    fn edges(&self, relation: MemberId, resource: Node) -> [Edge; 2] {
+        let Who { definition, node, .. } = self.who;
+        [
+            Edge { relation, resource, of: self.of(), subject: node },
+            Edge { relation, resource, of: self.tuples.objects_of(definition), subject: Node::everyone(definition) },
+        ]
+    }
+
     /// The subject itself, or everyone of its type, among the rows.
-    fn direct(&self, rows: &Rows) -> Option<Known> {
-        let Who { definition, id, member } = self.subject;
-        let own = match member {
-            None => rows.object(definition, id),
-            Some(of) => rows.set(definition, id, of),
-        };
-        let own = own.filter(|row| row.lives(self.now));
-        if let Some(row) = own
-            && row.until.is_none()
-        {
-            return Some(Known::Yes(None));
-        }
-        let everyone = rows.object(definition, EVERYONE).filter(|row| row.lives(self.now));
-        everyone.or(own).map(|row| Known::Yes(row.until))
-    }
-
-    fn relation(&mut self, member: MemberId, id: &'a str, depth: u8) -> Known {
-        let Some(rows) = self.tuples.rows(member, id) else { return Known::No(None) };
-        if let Some(yes) = self.direct(rows) {
-            return yes;
-        }
-        let (mut none, now) = (Known::No(None), self.now);
-        for row in rows.sets.iter().filter(|row| row.lives(now)) {
-            let Some(of) = row.member else { continue };
-            match lasting(self.dispatch(of, &row.id, depth - 1), row.until) {
-                Known::Yes(until) => return Known::Yes(until),
-                other => none = neither(none, other),
+    fn direct(&self, relation: MemberId, resource: Node, ways: &Ways) -> Answer {
+        let [own, everyone] = self.edges(relation, resource);
+        let mut answer = Answer::NO;
+        for (edge, possible) in [(own, ways.itself), (everyone, ways.everyone)] {
+            if possible
+                && let Some(terms) = self.tuples.terms(&edge)
+                && let Some(row) = self.row(terms)
+            {
+                answer = answer.or(row);
+                if answer == Answer::YES {
+                    break;
+                }
             }
         }
-        none
+        answer
     }
 
-    fn rule(&mut self, rule: &'a Rule, own: MemberId, id: &'a str, depth: u8) -> Known {
+    /// Whether a row counts: `None` if it has lapsed, else what its caveat says.
+    fn row(&self, terms: Option<&Terms>) -> Option<Answer> {
+        let Some(terms) = terms else { return Some(Answer::YES) };
+        if !terms.live(self.now) {
+            return None;
+        }
+        let Some(caveat) = &terms.caveat else { return Some(Answer::Yes(terms.until)) };
+        Some(match caveat.evaluate(self.schema(), self.context) {
+            Outcome::True => Answer::Yes(terms.until),
+            // Lapsed, it is as little as now.
+            Outcome::False => Answer::NO,
+            Outcome::Missing(names) => Answer::Maybe(Arc::new(names), terms.until),
+            Outcome::Failed(error) => Answer::Failed(Failure::Caveat {
+                caveat: self.schema().caveat(caveat.id).name().into(),
+                message: error.to_string().into(),
+            }),
+        })
+    }
+
+    fn relation(&mut self, member: MemberId, node: Node, allowed: &[Allowed], depth: u8) -> Answer {
+        let mut answer = self.direct(member, node, &self.ways(allowed));
+        let tuples = self.tuples;
+        for (edge, terms) in tuples.sets(member, node) {
+            let (Some(row), Some(of)) = (self.row(terms), tuples.member_in(edge.of)) else { continue };
+            if row.is_no() {
+                continue;
+            }
+            answer = answer.or(row.and(self.dispatch((of, edge.subject), depth - 1)));
+            if answer == Answer::YES {
+                break;
+            }
+        }
+        answer
+    }
+
+    fn rule(&mut self, rule: &'a Rule, own: Place, depth: u8) -> Answer {
         match rule {
-            Rule::Nil => Known::No(None),
+            Rule::Nil => Answer::NO,
             Rule::Itself => {
-                let Who { definition, id: subject, member } = self.subject;
-                let itself = member.is_none() && definition == self.schema().member(own).definition && subject == id;
-                if itself { Known::Yes(None) } else { Known::No(None) }
+                let Who { definition, node, member } = self.who;
+                let itself = member.is_none() && definition == self.schema().member(own.0).definition && node == own.1;
+                if itself { Answer::YES } else { Answer::NO }
             }
-            Rule::Member(member) => self.dispatch(*member, id, depth - 1),
-            Rule::Arrow { over, to, all, .. } => self.arrow(*over, to, *all, id, depth),
-            Rule::Union(rules) => self.any(rules, own, id, depth),
+            Rule::Member(member) => self.dispatch((*member, own.1), depth - 1),
+            Rule::Arrow { over, to, all: false, .. } => self.any_over(*over, to, own.1, depth),
+            Rule::Arrow { over, to, all: true, .. } => self.all_over(*over, to, own.1, depth),
+            Rule::Union(rules) => self.any(rules, own, depth),
             Rule::Intersection(rules) => {
-                let mut every = Known::Yes(None);
+                let mut answer = Answer::YES;
                 for rule in rules {
-                    match self.rule(rule, own, id, depth) {
-                        Known::No(until) => return Known::No(until),
-                        other => every = both(every, other),
+                    answer = answer.and(self.rule(rule, own, depth));
+                    if answer == Answer::NO {
+                        break;
                     }
                 }
-                every
+                answer
             }
             Rule::Exclusion(first, without) => {
-                let first = self.rule(first, own, id, depth);
-                if let Known::No(_) = first {
-                    return first;
-                }
-                match self.any(without, own, id, depth) {
-                    Known::Yes(until) => Known::No(until),
-                    Known::No(until) => both(first, Known::Yes(until)),
-                    Known::TooDeep => Known::TooDeep,
-                }
+                let first = self.rule(first, own, depth);
+                if first == Answer::NO { first } else { first.and(self.any(without, own, depth).not()) }
             }
         }
     }
 
-    fn any(&mut self, rules: &'a [Rule], own: MemberId, id: &'a str, depth: u8) -> Known {
-        let mut none = Known::No(None);
+    fn any(&mut self, rules: &'a [Rule], own: Place, depth: u8) -> Answer {
+        let mut answer = Answer::NO;
         for rule in rules {
-            match self.rule(rule, own, id, depth) {
-                Known::Yes(until) => return Known::Yes(until),
-                other => none = neither(none, other),
+            answer = answer.or(self.rule(rule, own, depth));
+            if answer == Answer::YES {
+                break;
             }
         }
-        none
+        answer
     }
 
     /// Walks every subject of a relation, as an object: of `group:a#member` it walks `group:a`.
-    fn arrow(
-        &mut self,
-        over: MemberId,
-        to: &'a [(DefinitionId, MemberId)],
-        all: bool,
-        id: &'a str,
-        depth: u8,
-    ) -> Known {
-        let Some(rows) = self.tuples.rows(over, id) else { return Known::No(None) };
-        let target = |definition| to.iter().find(|(of, _)| *of == definition).map(|&(_, member)| member);
-        let mut result = if all { Known::Yes(None) } else { Known::No(None) };
-        let (mut walked, now) = (false, self.now);
-        for row in rows.objects.iter().chain(&rows.sets).filter(|row| row.lives(now)) {
-            walked = true;
-            let answer = match target(row.definition) {
-                Some(member) => self.dispatch(member, &row.id, depth - 1),
-                None => Known::No(None),
-            };
-            let answer = lasting(answer, row.until);
-            match (all, answer) {
-                (false, Known::Yes(_)) | (true, Known::No(_)) => return answer,
-                (false, _) => result = neither(result, answer),
-                (true, _) => result = both(result, answer),
+    fn any_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: Node, depth: u8) -> Answer {
+        let tuples = self.tuples;
+        let mut answer = Answer::NO;
+        for (edge, terms) in tuples.rows(over, node) {
+            let Some(target) = target(to, tuples.definition_in(edge.of)) else { continue };
+            let Some(row) = self.row(terms).filter(|row| !row.is_no()) else { continue };
+            answer = answer.or(row.and(self.dispatch((target, edge.subject), depth - 1)));
+            if answer == Answer::YES {
+                break;
             }
         }
-        if walked { result } else { Known::No(None) }
+        answer
+    }
+
+    /// There is a subject, and each has it: a row whose caveat is false counts, and has not.
+    fn all_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: Node, depth: u8) -> Answer {
+        let tuples = self.tuples;
+        let mut answer = None;
+        for (edge, terms) in tuples.rows(over, node) {
+            let Some(row) = self.row(terms) else { continue };
+            let found = match target(to, tuples.definition_in(edge.of)) {
+                Some(target) if !row.is_no() => row.and(self.dispatch((target, edge.subject), depth - 1)),
+                _ => Answer::NO,
+            };
+            // Once the row has lapsed, it is one less to ask.
+            let found = found.before(terms.and_then(|terms| terms.until));
+            let so_far = answer.take().unwrap_or(Answer::YES);
+            let both = Answer::and(so_far, found);
+            if both == Answer::NO {
+                return both;
+            }
+            answer = Some(both);
+        }
+        answer.unwrap_or(Answer::NO)
     }
 }
 
-/// The answer by way of a row that lives until `until`.
-fn lasting(answer: Known, until: Option<Timestamp>) -> Known {
-    match answer {
-        Known::Yes(at) => Known::Yes(earliest(at, until)),
-        Known::No(at) => Known::No(earliest(at, until)),
-        Known::TooDeep => Known::TooDeep,
-    }
-}
-
-/// Of two answers neither of which is yes.
-fn neither(a: Known, b: Known) -> Known {
-    match (a, b) {
-        (Known::No(a), Known::No(b)) => Known::No(earliest(a, b)),
-        _ => Known::TooDeep,
-    }
-}
-
-/// Of two answers neither of which is no.
-fn both(a: Known, b: Known) -> Known {
-    match (a, b) {
-        (Known::Yes(a), Known::Yes(b)) => Known::Yes(earliest(a, b)),
-        _ => Known::TooDeep,
-    }
+/// What an arrow leads to in a definition; one that lacks the name is not there.
+fn target(to: &[(DefinitionId, MemberId)], definition: DefinitionId) -> Option<MemberId> {
+    to.iter().find(|(of, _)| *of == definition).map(|&(_, member)| member)
 }

@@ -19,7 +19,7 @@ mod schema;
 mod tuples;
 
 pub use action::{Verb, Verbs};
-pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Traced, TracedCaveat};
+pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Followed, Traced, TracedCaveat};
 pub use caveat::Context;
 pub use engine::{
     Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
@@ -40,4 +40,4 @@ pub use relationship::{
     SubjectRelation, Tuple, Update, is_object_id,
 };
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
-pub use tuples::{TupleError, Tuples};
+pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

@@ -59,12 +59,17 @@ pub(crate) struct DefinitionId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct MemberId(pub(crate) u32);
 
+/// A caveat of the schema, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CaveatId(pub(crate) u32);
+
 /// A checked schema: every name in it is resolved.
 #[derive(Debug)]
 pub struct Schema {
     definitions: Vec<Definition>,
     members: Vec<Member>,
     by_name: HashMap<String, DefinitionId>,
+    caveats: Vec<crate::caveat::Caveat>,
 }
 
 #[derive(Debug)]
@@ -92,6 +97,7 @@ pub(crate) enum Body {
 pub(crate) struct Allowed {
     pub(crate) definition: DefinitionId,
     pub(crate) form: Form,
+    pub(crate) caveat: Option<CaveatId>,
     pub(crate) expires: bool,
 }
 
@@ -156,6 +162,18 @@ impl Schema {
             }
         }
         found
+    }
+    pub(crate) fn caveat(&self, id: CaveatId) -> &crate::caveat::Caveat {
+        &self.caveats[id.0 as usize]
+    }
+    pub(crate) fn caveats(&self) -> &[crate::caveat::Caveat] {
+        &self.caveats
+    }
+    pub(crate) fn caveat_named(&self, name: &str) -> Option<CaveatId> {
+        (0u32..).map(CaveatId).zip(&self.caveats).find(|(_, caveat)| caveat.name() == name).map(|(id, _)| id)
+    }
+    pub(crate) fn definition_count(&self) -> usize {
+        self.definitions.len()
     }
     pub(crate) fn member_count(&self) -> usize {
         self.members.len()

@@ -1,98 +1,129 @@
 //! Relationships in memory: immutable once shared, cheap to copy and change.
+//!
+//! A relationship is an edge of four numbers, kept in two ordered persistent maps: by resource, with caveat and
+//! expiry, and by subject. A clone shares everything with its original, a change copies one path of each tree.
 
-use std::collections::{HashMap, HashSet};
+mod change;
+mod circle;
+mod names;
+mod select;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use crate::relationship::{EVERYONE, is_object_id};
-use crate::schema::{Body, DefinitionId, Form, MemberId};
-use crate::{Object, Schema, Subject, Timestamp, Tuple};
+use imbl::{OrdMap, OrdSet};
+
+use crate::caveat::{CaveatError, Outcome, Prepared};
+use crate::eval::Reach;
+use crate::relationship::{CaveatUse, EVERYONE, Tuple, is_object_id};
+use crate::schema::{Body, CaveatId, DefinitionId, Form, MemberId};
+use crate::{Context, Object, Schema, Subject, Timestamp};
+
+pub use change::{ApplyError, SchemaInUse};
+pub use circle::Nesting;
+pub(crate) use names::{Names, Node};
 
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TupleError {
-    #[error("there is no relation `{relation}` in a definition `{definition}`")]
+    #[error("object definition `{definition}` not found")]
+    UnknownDefinition { definition: String },
+    #[error("relation/permission `{relation}` not found under definition `{definition}`")]
     UnknownRelation { definition: String, relation: String },
+    #[error("cannot write a relationship to permission `{permission}` under definition `{definition}`")]
+    Permission { definition: String, permission: String },
     #[error("`{0}` is not an object id: expected 1 to 1024 letters, digits and / _ | - = +")]
     ObjectId(String),
-    #[error("the schema allows no such subject, with or without an end as it is, in `{0}`")]
-    Subject(String),
+    #[error("subjects of type `{subject}` are not allowed on relation `{relation}`; allowed: {allowed}")]
+    Subject { subject: String, relation: String, allowed: String },
+    #[error("caveat `{0}` not found")]
+    UnknownCaveat(String),
+    #[error("{0}")]
+    CaveatContext(#[from] CaveatError),
+    /// Four thousand million distinct objects.
+    #[error("no more objects can be named")]
+    Full,
 }
 
-const SHARDS: usize = 64;
+/// The type of a subject: an object of a definition, or the members of a relation or permission. Objects come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Of(u32);
 
-/// The subjects of one relation of one object. Both lists are sorted and hold no doubles.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rows {
-    pub(crate) objects: Vec<Row>,
-    /// Subjects that stand for the members of something.
-    pub(crate) sets: Vec<Row>,
+/// A relationship, in the order in which the subjects of a resource are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Edge {
+    pub(crate) relation: MemberId,
+    pub(crate) resource: Node,
+    pub(crate) of: Of,
+    pub(crate) subject: Node,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) definition: DefinitionId,
-    pub(crate) id: Arc<str>,
-    pub(crate) member: Option<MemberId>,
+/// The same, in the order in which the resources of a subject are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Back {
+    pub(crate) of: Of,
+    pub(crate) subject: Node,
+    pub(crate) relation: MemberId,
+    pub(crate) resource: Node,
+}
+
+impl Edge {
+    fn back(self) -> Back {
+        Back { of: self.of, subject: self.subject, relation: self.relation, resource: self.resource }
+    }
+}
+
+impl Back {
+    pub(crate) fn edge(self) -> Edge {
+        Edge { relation: self.relation, resource: self.resource, of: self.of, subject: self.subject }
+    }
+}
+
+/// What a relationship is under, if it is under anything.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) caveat: Option<UnderCaveat>,
     pub(crate) until: Option<Timestamp>,
 }
 
-impl Row {
-    fn key(&self) -> (DefinitionId, &str, Option<MemberId>) {
-        (self.definition, &self.id, self.member)
-    }
-    /// Whether the row has not lapsed.
-    pub(crate) fn lives(&self, now: Timestamp) -> bool {
+#[derive(Debug)]
+pub(crate) struct UnderCaveat {
+    pub(crate) id: CaveatId,
+    pub(crate) context: Context,
+    prepared: Prepared,
+}
+
+impl Terms {
+    /// Whether the relationship has not lapsed.
+    pub(crate) fn live(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until > now)
     }
 }
 
-impl Rows {
-    /// The subject `definition:id`, alive or lapsed.
-    pub(crate) fn object(&self, definition: DefinitionId, id: &str) -> Option<&Row> {
-        let at = self.objects.binary_search_by(|row| row.key().cmp(&(definition, id, None))).ok()?;
-        self.objects.get(at)
-    }
-    /// The subject `definition:id#member`, alive or lapsed.
-    pub(crate) fn set(&self, definition: DefinitionId, id: &str, member: MemberId) -> Option<&Row> {
-        let at = self.sets.binary_search_by(|row| row.key().cmp(&(definition, id, Some(member)))).ok()?;
-        self.sets.get(at)
-    }
-    fn list(&mut self, member: Option<MemberId>) -> &mut Vec<Row> {
-        if member.is_some() { &mut self.sets } else { &mut self.objects }
-    }
-    fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.sets.is_empty()
+impl UnderCaveat {
+    pub(crate) fn evaluate(&self, schema: &Schema, request: &Context) -> Outcome {
+        schema.caveat(self.id).evaluate_prepared(&self.prepared, request)
     }
 }
 
-type Shard = HashMap<Arc<str>, Arc<Rows>>;
+pub(crate) type Row<'a> = (Edge, Option<&'a Terms>);
 
-/// The relationships under one schema. A clone shares everything with its original; a change copies
-/// the part of one relation that it lies in.
+/// The relationships under one schema.
 #[derive(Debug, Clone)]
 pub struct Tuples {
     schema: Arc<Schema>,
-    /// By member; a permission has none, a relation none or [`SHARDS`].
-    relations: Vec<Arc<Vec<Arc<Shard>>>>,
-    count: usize,
-}
-
-struct Resolved {
-    member: MemberId,
-    row: Row,
-}
-
-fn shard_of(id: &str) -> usize {
-    // FNV-1a: object ids are chosen by this node, and a full shard costs time only.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    ((hash ^ (hash >> 32)) % SHARDS as u64) as usize
+    names: Arc<Names>,
+    reach: Arc<Reach>,
+    forward: OrdMap<Edge, Option<Arc<Terms>>>,
+    backward: OrdSet<Back>,
 }
 
 impl Tuples {
     /// No relationships.
     pub fn new(schema: Arc<Schema>) -> Self {
-        let relations = vec![Arc::default(); schema.member_count()];
-        Tuples { schema, relations, count: 0 }
+        let (names, reach) = (Arc::new(Names::new(&schema)), Arc::new(Reach::of(&schema)));
+        Tuples { schema, names, reach, forward: OrdMap::new(), backward: OrdSet::new() }
     }
 
     /// The schema that these relationships fit.
@@ -101,170 +132,266 @@ impl Tuples {
     }
     /// How many there are, lapsed ones included.
     pub fn len(&self) -> usize {
-        self.count
+        self.forward.len()
     }
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.forward.is_empty()
     }
 
-    pub(crate) fn rows(&self, member: MemberId, id: &str) -> Option<&Rows> {
-        let shards = self.relations.get(member.0 as usize)?;
-        shards.get(shard_of(id))?.get(id).map(Arc::as_ref)
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
-    /// Whether the relationship is there with exactly this expiry.
-    pub fn holds(&self, tuple: &Tuple) -> bool {
-        let Ok(Resolved { member, row }) = self.resolve(tuple) else { return false };
-        let Some(rows) = self.rows(member, &tuple.resource.id) else { return false };
-        let found = match row.member {
-            None => rows.object(row.definition, &row.id),
-            Some(of) => rows.set(row.definition, &row.id, of),
-        };
-        found.is_some_and(|found| found.until == row.until)
+    /// The type of subjects that are objects of a definition.
+    pub(crate) fn objects_of(&self, definition: DefinitionId) -> Of {
+        Of(definition.0)
+    }
+    /// The type of subjects that stand for those who have a member.
+    pub(crate) fn members_of(&self, member: MemberId) -> Of {
+        Of(self.first_member_type() + member.0)
+    }
+    fn first_member_type(&self) -> u32 {
+        u32::try_from(self.schema.definition_count()).unwrap_or(u32::MAX)
+    }
+    /// The member, if the type is one of those who have it.
+    pub(crate) fn member_in(&self, of: Of) -> Option<MemberId> {
+        of.0.checked_sub(self.first_member_type()).map(MemberId)
+    }
+    /// The definition of the object in a subject of this type.
+    pub(crate) fn definition_in(&self, of: Of) -> DefinitionId {
+        self.member_in(of).map_or(DefinitionId(of.0), |member| self.schema.member(member).definition)
     }
 
-    /// Adds a relationship, or gives one that is there another expiry. Whether anything changed.
+    /// Every type of subject whose object is of the definition.
+    pub(crate) fn types_of(&self, definition: DefinitionId) -> impl Iterator<Item = Of> {
+        let members = (0u32..).map(MemberId).take(self.schema.member_count());
+        let sets = members.filter(move |&member| self.schema.member(member).definition == definition);
+        std::iter::once(self.objects_of(definition)).chain(sets.map(|member| self.members_of(member)))
+    }
+
+    /// The relationship, alive or lapsed. The outer option: whether it is there.
+    pub(crate) fn terms(&self, edge: &Edge) -> Option<Option<&Terms>> {
+        self.forward.get(edge).map(Option::as_deref)
+    }
+
+    /// Every subject of a relation of an object, alive or lapsed; objects first.
+    pub(crate) fn rows(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
+        self.range(relation, resource, Of(0))
+    }
+    /// Only the subjects that stand for others.
+    pub(crate) fn sets(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
+        self.range(relation, resource, Of(self.first_member_type()))
+    }
+    fn range(&self, relation: MemberId, resource: Node, from: Of) -> impl Iterator<Item = Row<'_>> {
+        let first = Edge { relation, resource, of: from, subject: Node::FIRST };
+        let last = Edge { relation, resource, of: Of(u32::MAX), subject: Node::LAST };
+        self.forward.range(first..=last).map(|(edge, terms)| (*edge, terms.as_deref()))
+    }
+
+    /// Every relationship that a subject of one type is in.
+    pub(crate) fn of_subject(&self, of: Of, subject: Node) -> impl Iterator<Item = Back> {
+        let first = Back { of, subject, relation: MemberId(0), resource: Node::FIRST };
+        let last = Back { of, subject, relation: MemberId(u32::MAX), resource: Node::LAST };
+        self.backward.range(first..=last).copied()
+    }
+    /// Every relationship of one relation that a subject of one type is in.
+    pub(crate) fn of_subject_in(&self, of: Of, subject: Node, relation: MemberId) -> impl Iterator<Item = Back> {
+        let first = Back { of, subject, relation, resource: Node::FIRST };
+        let last = Back { of, subject, relation, resource: Node::LAST };
+        self.backward.range(first..=last).copied()
+    }
+
+    /// Adds a relationship, or gives one that is there another caveat and expiry. Whether anything changed.
     ///
     /// # Errors
     /// If the schema does not allow it.
     pub fn put(&mut self, tuple: &Tuple) -> Result<bool, TupleError> {
-        let Resolved { member, row } = self.resolve(tuple)?;
-        let allowed = match &self.schema.member(member).body {
-            Body::Relation(forms) => forms.iter().any(|form| {
-                form.definition == row.definition
-                    && form.expires == row.until.is_some()
-                    && match form.form {
-                        Form::Object => row.member.is_none() && &*row.id != EVERYONE,
-                        Form::Everyone => row.member.is_none() && &*row.id == EVERYONE,
-                        Form::Members(of) => row.member == Some(of) && &*row.id != EVERYONE,
-                    }
-            }),
-            Body::Permission(_) => false,
-        };
-        if !allowed {
-            return Err(TupleError::Subject(format!("{}#{}", tuple.resource.kind, tuple.relation)));
-        }
-        if self.holds(tuple) {
+        let (edge, terms) = self.fit(tuple)?;
+        if self.forward.get(&edge).is_some_and(|there| same(there.as_deref(), terms.as_ref())) {
             return Ok(false);
         }
-        let rows =
-            Arc::make_mut(self.shard(member, &tuple.resource.id).entry(tuple.resource.id.as_str().into()).or_default());
-        let list = rows.list(row.member);
-        match list.binary_search_by(|other| other.key().cmp(&row.key())) {
-            Ok(at) => list[at] = row,
-            Err(at) => {
-                list.insert(at, row);
-                self.count += 1;
-            }
-        }
+        self.forward.insert(edge, terms.map(Arc::new));
+        self.backward.insert(edge.back());
         Ok(true)
     }
 
-    /// Removes a relationship, whatever its expiry. Whether it was there.
+    /// Removes a relationship, whatever its caveat and expiry. Whether it was there.
     pub fn remove(&mut self, tuple: &Tuple) -> bool {
-        let Ok(Resolved { member, row }) = self.resolve(tuple) else { return false };
-        let id = tuple.resource.id.as_str();
-        let there = self.rows(member, id).is_some_and(|rows| match row.member {
-            None => rows.object(row.definition, &row.id).is_some(),
-            Some(of) => rows.set(row.definition, &row.id, of).is_some(),
-        });
-        if !there {
-            return false;
-        }
-        let shard = self.shard(member, id);
-        let Some(rows) = shard.get_mut(id).map(Arc::make_mut) else { return false };
-        rows.list(row.member).retain(|other| other.key() != row.key());
-        if rows.is_empty() {
-            shard.remove(id);
-        }
-        self.count -= 1;
-        true
+        let Some(edge) = self.edge(tuple) else { return false };
+        self.backward.remove(&edge.back());
+        self.forward.remove(&edge).is_some()
+    }
+
+    /// The relationship as it is stored, alive or lapsed, with its caveat and expiry.
+    pub fn get(&self, tuple: &Tuple) -> Option<Tuple> {
+        let edge = self.edge(tuple)?;
+        self.terms(&edge).map(|terms| self.tuple((edge, terms)))
+    }
+
+    /// Whether the relationship is there with exactly this caveat and expiry.
+    pub fn holds(&self, tuple: &Tuple) -> bool {
+        self.get(tuple).as_ref() == Some(tuple)
     }
 
     /// The subjects of one relation of one object, lapsed ones included.
-    pub fn subjects(&self, resource: &Object, relation: &str) -> impl Iterator<Item = Subject> {
-        let member = self.schema.definition(&resource.kind).and_then(|of| self.schema.member_of(of, relation));
-        let rows = member.and_then(|member| self.rows(member, &resource.id));
-        rows.into_iter().flat_map(|rows| rows.objects.iter().chain(&rows.sets)).map(|row| {
-            let of = row.member.map(|of| self.schema.member(of).name.clone());
-            Subject { object: Object::new(self.schema.definition_name(row.definition), &row.id), relation: of }
-        })
-    }
-
-    /// Whether the relationship, once put, would make an object contain itself: a group in a group, or
-    /// a folder in a folder, by whatever way. Ends and permissions are left out of account, so that a
-    /// circle is refused before it can close.
-    pub fn would_circle(&self, tuple: &Tuple) -> bool {
-        // What contains what: a set of members its sets of members, an object those of its kind that it names.
-        let of = match tuple.subject.relation.as_deref() {
-            Some(relation) if relation != "..." => relation,
-            _ if tuple.subject.object.kind == tuple.resource.kind => &tuple.relation,
-            _ => return false,
+    pub fn subjects(&self, resource: &Object, relation: &str) -> Vec<Subject> {
+        let found = || {
+            let definition = self.schema.definition(&resource.kind)?;
+            let relation = self.schema.member_of(definition, relation)?;
+            Some((relation, self.names.read().find(definition, &resource.id)?))
         };
-        let mut open = vec![(tuple.subject.object.clone(), of.to_owned())];
-        let mut seen = HashSet::new();
-        while let Some((object, member)) = open.pop() {
-            if !seen.insert((object.clone(), member.clone())) {
-                continue;
-            }
-            for relation in self.relations_of(&object, &member) {
-                if object == tuple.resource && relation == tuple.relation {
-                    return true;
-                }
-                for subject in self.subjects(&object, relation) {
-                    match subject.relation {
-                        Some(of) => open.push((subject.object, of)),
-                        None if subject.object.kind == object.kind => open.push((subject.object, relation.to_owned())),
-                        None => {}
-                    }
-                }
-            }
+        let Some((relation, node)) = found() else { return Vec::new() };
+        self.rows(relation, node).map(|row| self.tuple(row).subject).collect()
+    }
+
+    /// A stored row as a relationship.
+    pub(crate) fn tuple(&self, (edge, terms): Row<'_>) -> Tuple {
+        let member = self.schema.member(edge.relation);
+        let names = self.names.read();
+        let caveat = terms.and_then(|terms| terms.caveat.as_ref()).map(|caveat| CaveatUse {
+            name: self.schema.caveat(caveat.id).name().to_owned(),
+            context: caveat.context.clone(),
+        });
+        Tuple {
+            resource: Object::new(self.schema.definition_name(member.definition), names.id(edge.resource)),
+            relation: member.name.clone(),
+            subject: Subject {
+                object: Object::new(self.schema.definition_name(self.definition_in(edge.of)), names.id(edge.subject)),
+                relation: self.member_in(edge.of).map(|member| self.schema.member(member).name.clone()),
+            },
+            caveat,
+            until: terms.and_then(|terms| terms.until),
         }
-        false
     }
 
-    /// The relations that a relation or permission of an object rests on in the same object.
-    fn relations_of(&self, object: &Object, member: &str) -> Vec<&str> {
-        let definition = self.schema.definition(&object.kind);
-        let member = definition.and_then(|definition| self.schema.member_of(definition, member));
-        let relations = member.map(|member| self.schema.relations_under(member)).unwrap_or_default();
-        relations.into_iter().map(|relation| self.schema.member(relation).name.as_str()).collect()
-    }
-
-    fn shard(&mut self, member: MemberId, id: &str) -> &mut Shard {
-        let shards = Arc::make_mut(&mut self.relations[member.0 as usize]);
-        if shards.is_empty() {
-            shards.resize_with(SHARDS, Arc::default);
-        }
-        Arc::make_mut(&mut shards[shard_of(id)])
-    }
-
-    fn resolve(&self, tuple: &Tuple) -> Result<Resolved, TupleError> {
-        let unknown = |kind: &str, relation: &str| TupleError::UnknownRelation {
-            definition: kind.to_owned(),
-            relation: relation.to_owned(),
+    /// Where the relationship is, if all its names are known.
+    fn edge(&self, tuple: &Tuple) -> Option<Edge> {
+        let definition = self.schema.definition(&tuple.resource.kind)?;
+        let relation = self.schema.member_of(definition, &tuple.relation)?;
+        let kind = self.schema.definition(&tuple.subject.object.kind)?;
+        let of = match &tuple.subject.relation {
+            None => self.objects_of(kind),
+            Some(name) => self.members_of(self.schema.member_of(kind, name)?),
         };
-        let member = self
-            .schema
-            .definition(&tuple.resource.kind)
-            .and_then(|definition| self.schema.member_of(definition, &tuple.relation))
-            .ok_or_else(|| unknown(&tuple.resource.kind, &tuple.relation))?;
+        let names = self.names.read();
+        let resource = names.find(definition, &tuple.resource.id)?;
+        let subject = names.find(kind, &tuple.subject.object.id)?;
+        Some(Edge { relation, resource, of, subject })
+    }
+
+    /// Checks the relationship against the schema.
+    fn fit(&self, tuple: &Tuple) -> Result<(Edge, Option<Terms>), TupleError> {
+        let schema = &self.schema;
+        let find = |kind: &str| {
+            schema.definition(kind).ok_or_else(|| TupleError::UnknownDefinition { definition: kind.to_owned() })
+        };
+        let member = |definition, kind: &str, name: &str| {
+            schema
+                .member_of(definition, name)
+                .ok_or_else(|| TupleError::UnknownRelation { definition: kind.to_owned(), relation: name.to_owned() })
+        };
+        let definition = find(&tuple.resource.kind)?;
+        let relation = member(definition, &tuple.resource.kind, &tuple.relation)?;
         let subject = &tuple.subject.object;
-        let definition = self
-            .schema
-            .definition(&subject.kind)
-            .ok_or_else(|| unknown(&subject.kind, tuple.subject.relation.as_deref().unwrap_or("...")))?;
-        let of = match tuple.subject.relation.as_deref() {
-            None | Some("...") => None,
-            Some(name) => Some(self.schema.member_of(definition, name).ok_or_else(|| unknown(&subject.kind, name))?),
+        let kind = find(&subject.kind)?;
+        let (of, form) = match tuple.subject.relation.as_deref() {
+            None if subject.id == EVERYONE => (self.objects_of(kind), Form::Everyone),
+            None => (self.objects_of(kind), Form::Object),
+            Some(name) => {
+                let of = member(kind, &subject.kind, name)?;
+                (self.members_of(of), Form::Members(of))
+            }
         };
         if !is_object_id(&tuple.resource.id) {
             return Err(TupleError::ObjectId(tuple.resource.id.chars().take(64).collect()));
         }
-        if subject.id != EVERYONE && !is_object_id(&subject.id) {
+        if form != Form::Everyone && !is_object_id(&subject.id) {
             return Err(TupleError::ObjectId(subject.id.chars().take(64).collect()));
         }
-        let row = Row { definition, id: subject.id.as_str().into(), member: of, until: tuple.until };
-        Ok(Resolved { member, row })
+        let Body::Relation(allowed) = &schema.member(relation).body else {
+            return Err(TupleError::Permission {
+                definition: tuple.resource.kind.clone(),
+                permission: tuple.relation.clone(),
+            });
+        };
+        let caveat = match &tuple.caveat {
+            None => None,
+            Some(named) => {
+                let id =
+                    schema.caveat_named(&named.name).ok_or_else(|| TupleError::UnknownCaveat(named.name.clone()))?;
+                Some((id, named))
+            }
+        };
+        let fits = allowed.iter().any(|one| {
+            one.definition == kind
+                && one.form == form
+                && one.expires == tuple.until.is_some()
+                && one.caveat == caveat.map(|(id, _)| id)
+        });
+        if !fits {
+            let allowed: Vec<_> = allowed.iter().map(|one| format!("`{}`", self.form_text(one))).collect();
+            return Err(TupleError::Subject {
+                subject: self.wanted_text(tuple),
+                relation: format!("{}#{}", tuple.resource.kind, tuple.relation),
+                allowed: allowed.join(", "),
+            });
+        }
+        let caveat = match caveat {
+            None => None,
+            Some((id, named)) => Some(UnderCaveat {
+                id,
+                context: named.context.clone(),
+                prepared: schema.caveat(id).prepare(&named.context)?,
+            }),
+        };
+        let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
+        let subject = self.names.intern(kind, &subject.id).ok_or(TupleError::Full)?;
+        let terms = (caveat.is_some() || tuple.until.is_some()).then_some(Terms { caveat, until: tuple.until });
+        Ok((Edge { relation, resource, of, subject }, terms))
     }
+
+    /// An allowed form as the schema writes it.
+    fn form_text(&self, allowed: &crate::schema::Allowed) -> String {
+        let kind = self.schema.definition_name(allowed.definition);
+        let mut text = match allowed.form {
+            Form::Object => kind.to_owned(),
+            Form::Everyone => format!("{kind}:*"),
+            Form::Members(member) => format!("{kind}#{}", self.schema.member(member).name),
+        };
+        let caveat = allowed.caveat.map(|id| self.schema.caveat(id).name());
+        text.push_str(&with_text(caveat, allowed.expires));
+        text
+    }
+
+    /// The form that a relationship would need.
+    fn wanted_text(&self, tuple: &Tuple) -> String {
+        let subject = &tuple.subject;
+        let mut text = match &subject.relation {
+            None if subject.object.id == EVERYONE => format!("{}:*", subject.object.kind),
+            None => subject.object.kind.clone(),
+            Some(relation) => format!("{}#{relation}", subject.object.kind),
+        };
+        text.push_str(&with_text(tuple.caveat.as_ref().map(|caveat| caveat.name.as_str()), tuple.until.is_some()));
+        text
+    }
+}
+
+fn with_text(caveat: Option<&str>, expires: bool) -> String {
+    match (caveat, expires) {
+        (None, false) => String::new(),
+        (None, true) => " with expiration".to_owned(),
+        (Some(caveat), false) => format!(" with {caveat}"),
+        (Some(caveat), true) => format!(" with {caveat} and expiration"),
+    }
+}
+
+fn same(a: Option<&Terms>, b: Option<&Terms>) -> bool {
+    let parts = |terms: Option<&Terms>| {
+        let caveat = terms.and_then(|terms| terms.caveat.as_ref()).map(|caveat| (caveat.id, caveat.context.clone()));
+        (caveat, terms.and_then(|terms| terms.until))
+    };
+    parts(a) == parts(b)
 }

@@ -52,7 +52,8 @@ fn members(tree: &Tree) -> impl Iterator<Item = (MemberId, &parse::Member)> {
 
 /// Every name, with bodies still empty.
 fn declare(tree: &Tree) -> Result<Schema, SchemaError> {
-    let mut schema = Schema { definitions: Vec::new(), members: Vec::new(), by_name: HashMap::new() };
+    let mut schema =
+        Schema { definitions: Vec::new(), members: Vec::new(), by_name: HashMap::new(), caveats: Vec::new() };
     for (id, definition) in ids(tree) {
         let name = &definition.name;
         if !is_definition_name(name) {
@@ -102,7 +103,7 @@ fn allowed(schema: &Schema, types: &[parse::Type]) -> Result<Vec<Allowed>, Schem
                 subject.at.types(format!("there is no relation or permission `{name}` in `{}`", subject.name))
             })?),
         };
-        let form = Allowed { definition, form, expires: subject.expires };
+        let form = Allowed { definition, form, caveat: None, expires: subject.expires };
         if forms.contains(&form) {
             return Err(subject.at.types(format!("the subject type `{}` is allowed twice", subject.name)));
         }

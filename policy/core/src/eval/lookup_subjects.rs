@@ -1,0 +1,175 @@
+//! Which subjects of a kind have a permission on a resource: everyone who is named anywhere on the way is checked, and
+//! where everyone (`*`) is meant, so is one of whom nothing is known.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::answer::Answer;
+use super::{CheckError, MAX_DEPTH, Place, Run, Who, find_definition, find_member, target};
+use crate::relationship::EVERYONE;
+use crate::schema::{Body, DefinitionId, MemberId, Rule};
+use crate::tuples::{Node, Of, Tuples};
+use crate::{Found, FoundSubject, LookupSubjects, Permissionship, Timestamp};
+
+impl Tuples {
+    /// Every subject of a kind that has the permission, surely or on conditions. Sorted by id, each once, none left
+    /// out; everyone (`*`) last, with those who are excepted.
+    ///
+    /// # Errors
+    /// As [`Tuples::check`], of which this is the sum over all subjects.
+    pub fn lookup_subjects(&self, lookup: &LookupSubjects, now: Timestamp) -> Result<Vec<FoundSubject>, CheckError> {
+        let kind = find_definition(self.schema(), &lookup.kind)?;
+        let member = match lookup.relation.as_deref() {
+            None => None,
+            Some(name) => Some(find_member(self.schema(), kind, name)?),
+        };
+        let place = self.place(&lookup.resource, &lookup.permission)?;
+        let of = member.map_or(self.objects_of(kind), |member| self.members_of(member));
+        let mut named = Named {
+            tuples: self,
+            kind,
+            member,
+            of,
+            now,
+            seen: HashSet::new(),
+            subjects: BTreeMap::new(),
+            everyone: false,
+        };
+        named.collect(place);
+        let ask = |node: Node| -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
+            let who = Who { definition: kind, node, member };
+            verdict(Run::new(self, who, &lookup.context, now).dispatch(place, MAX_DEPTH))
+        };
+        // Nobody is named: whoever is asked about is like all the others.
+        let others = if named.everyone { ask(Node::NOBODY)? } else { None };
+        let (mut found, mut excluded) = (Vec::new(), Vec::new());
+        for (&node, &positive) in &named.subjects {
+            let id = match node {
+                Node::NOWHERE => lookup.resource.id.clone(),
+                node => self.names().read().id(node).to_owned(),
+            };
+            let own = if node == Node::NOWHERE { self.ask_itself(lookup, member, place, now)? } else { ask(node)? };
+            match own {
+                Some((permissionship, missing)) => {
+                    if positive {
+                        let found_here = Found { id: id.clone(), permissionship, missing: missing.clone() };
+                        found.push(FoundSubject { found: found_here, excluded: Vec::new() });
+                    }
+                    if permissionship == Permissionship::Conditional
+                        && others.as_ref().is_some_and(|(others, _)| *others == Permissionship::Yes)
+                    {
+                        excluded.push(Found { id, permissionship, missing });
+                    }
+                }
+                None => excluded.push(Found { id, permissionship: Permissionship::Yes, missing: Vec::new() }),
+            }
+        }
+        found.sort_unstable_by(|a, b| a.found.id.cmp(&b.found.id));
+        if let Some((permissionship, missing)) = others {
+            excluded.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            found.push(FoundSubject { found: Found { id: EVERYONE.to_owned(), permissionship, missing }, excluded });
+        }
+        Ok(found)
+    }
+
+    /// A resource that nothing names, asked about itself.
+    fn ask_itself(
+        &self,
+        lookup: &LookupSubjects,
+        member: Option<MemberId>,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
+        let definition = find_definition(self.schema(), &lookup.kind)?;
+        let who = Who { definition, node: Node::NOBODY, member };
+        verdict(Run::new(self, who, &lookup.context, now).dispatch((place.0, Node::NOBODY), MAX_DEPTH))
+    }
+}
+
+fn verdict(answer: Answer) -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
+    let decision = answer.decide()?;
+    Ok((decision.permissionship != Permissionship::No).then_some((decision.permissionship, decision.missing)))
+}
+
+/// Who is named on the way from a resource, in whatever place.
+struct Named<'a> {
+    tuples: &'a Tuples,
+    kind: DefinitionId,
+    member: Option<MemberId>,
+    of: Of,
+    now: Timestamp,
+    seen: HashSet<(Place, bool)>,
+    /// Whether the subject is named where being named gives, not only where it takes away.
+    subjects: BTreeMap<Node, bool>,
+    everyone: bool,
+}
+
+impl Named<'_> {
+    fn collect(&mut self, place: Place) {
+        let mut open = vec![(place, true)];
+        while let Some((place, positive)) = open.pop() {
+            if !self.seen.insert((place, positive)) {
+                continue;
+            }
+            let (member, node) = place;
+            // The members of something are members of it.
+            if self.member == Some(member) {
+                self.note(node, positive);
+            }
+            match &self.tuples.schema().member(member).body {
+                Body::Relation(_) => self.relation(place, positive, &mut open),
+                Body::Permission(rule) => self.rule(rule, place, positive, &mut open),
+            }
+        }
+    }
+
+    fn note(&mut self, node: Node, positive: bool) {
+        *self.subjects.entry(node).or_default() |= positive;
+    }
+
+    fn relation(&mut self, (member, node): Place, positive: bool, open: &mut Vec<(Place, bool)>) {
+        let tuples = self.tuples;
+        for (edge, terms) in tuples.rows(member, node) {
+            if terms.is_some_and(|terms| !terms.live(self.now)) {
+                continue;
+            }
+            if edge.of == tuples.objects_of(self.kind) && edge.subject == Node::everyone(self.kind) {
+                self.everyone |= self.member.is_none();
+            } else if edge.of == self.of {
+                self.note(edge.subject, positive);
+            }
+            if let Some(of) = tuples.member_in(edge.of) {
+                open.push(((of, edge.subject), positive));
+            }
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, own: Place, positive: bool, open: &mut Vec<(Place, bool)>) {
+        let tuples = self.tuples;
+        match rule {
+            Rule::Nil => {}
+            Rule::Itself => {
+                if self.member.is_none() && tuples.schema().member(own.0).definition == self.kind {
+                    self.note(own.1, positive);
+                }
+            }
+            Rule::Member(member) => open.push(((*member, own.1), positive)),
+            Rule::Arrow { over, to, .. } => {
+                for (edge, terms) in tuples.rows(*over, own.1) {
+                    if terms.is_some_and(|terms| !terms.live(self.now)) {
+                        continue;
+                    }
+                    if let Some(target) = target(to, tuples.definition_in(edge.of)) {
+                        open.push(((target, edge.subject), positive));
+                    }
+                }
+            }
+            Rule::Union(rules) | Rule::Intersection(rules) => {
+                rules.iter().for_each(|rule| self.rule(rule, own, positive, open));
+            }
+            Rule::Exclusion(first, without) => {
+                self.rule(first, own, positive, open);
+                without.iter().for_each(|rule| self.rule(rule, own, !positive, open));
+            }
+        }
+    }
+}
