@@ -1,10 +1,7 @@
-//! A SpiceDB to compare with: a server of its own, an empty store for every world.
+//! A SpiceDB to compare with.
 
 mod wire;
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use policy_core::{Check, LookupResources, LookupSubjects, Tuple};
@@ -16,62 +13,39 @@ use tonic::{Code, Request, Status};
 
 use crate::answer::{Answer, Entries, Entry, Fault, Truth};
 
-/// The server, stopped with this value.
-pub struct Server {
-    process: Child,
-    channel: Channel,
-}
-
-impl Server {
-    /// Starts `program` and waits until it answers.
-    pub async fn start(program: &Path) -> anyhow::Result<Server> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(program)
-            .arg("serve-testing")
-            .arg(format!("--grpc-addr=127.0.0.1:{port}"))
-            .args(["--http-enabled=false", "--readonly-http-enabled=false", "--readonly-grpc-enabled=false"])
-            .args(["--skip-release-check", "--log-level=error", "--grpc-max-conn-age=24h"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?;
-        let mut server = Server { process, channel: endpoint.connect_lazy() };
-        for _ in 0..100 {
-            match server.store("start").write_schema("definition user {}").await {
-                Ok(()) => return Ok(server),
-                Err(status) if status.code() == Code::Unavailable => {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                Err(status) => anyhow::bail!("SpiceDB does not start: {status}"),
-            }
-            if let Some(status) = server.process.try_wait()? {
-                anyhow::bail!("SpiceDB ended with {status}");
-            }
-        }
-        anyhow::bail!("SpiceDB does not answer")
-    }
-
-    /// An empty store, if no other has this name.
-    pub fn store(&self, name: &str) -> Store {
-        Store { channel: self.channel.clone(), bearer: format!("Bearer {name}"), patience: Duration::from_secs(20) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
+/// One store of the server. Whoever has the same token has the same store.
 #[derive(Clone)]
 pub struct Store {
     channel: Channel,
     bearer: String,
+    /// How long an answer may take.
     pub patience: Duration,
 }
 
 impl Store {
+    /// The store of a token, at `host:port`. Connects at the first call.
+    pub fn new(address: &str, token: &str) -> anyhow::Result<Store> {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
+        Ok(Store { channel, bearer: format!("Bearer {token}"), patience: Duration::from_secs(60) })
+    }
+
+    /// Takes every relationship away, and the schema.
+    pub async fn clear(&self) -> Result<(), Status> {
+        let read = self.request(v1::ReadSchemaRequest {});
+        let schema = match SchemaServiceClient::new(self.channel.clone()).read_schema(read).await {
+            Ok(response) => response.into_inner().schema_text,
+            Err(status) if status.code() == Code::NotFound => return Ok(()),
+            Err(status) => return Err(status),
+        };
+        let kinds = schema.lines().filter_map(|line| line.strip_prefix("definition ")?.split_whitespace().next());
+        for kind in kinds {
+            let filter = v1::RelationshipFilter { resource_type: kind.to_owned(), ..Default::default() };
+            let message = v1::DeleteRelationshipsRequest { relationship_filter: Some(filter), ..Default::default() };
+            self.permissions().delete_relationships(self.request(message)).await?;
+        }
+        self.write_schema("").await
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Ok(bearer) = self.bearer.parse() {
@@ -156,8 +130,7 @@ impl Store {
             ..Default::default()
         };
         let failed = |status: Status| fault(status.code(), status.message());
-        let mut stream =
-            self.permissions().lookup_resources(self.request(message)).await.map_err(failed)?.into_inner();
+        let mut stream = self.permissions().lookup_resources(self.request(message)).await.map_err(failed)?.into_inner();
         let mut entries = Vec::new();
         while let Some(found) = stream.message().await.map_err(failed)? {
             let (truth, missing) = wire::permissionship(found.permissionship, found.partial_caveat_info);
@@ -200,6 +173,6 @@ fn fault(code: Code, message: &str) -> Fault {
         Code::DeadlineExceeded | Code::Cancelled => Fault::Slow,
         Code::FailedPrecondition if says("not found") => Fault::Unknown,
         Code::InvalidArgument if says("wildcard") => Fault::Everyone,
-        _ => Fault::Other(format!("{code:?}: {message}")),
+        _ => Fault::Other(format!("{code:?}: {}", message.lines().next().unwrap_or_default())),
     }
 }

@@ -106,6 +106,12 @@ pub enum Style {
     All,
 }
 
+impl Looks {
+    pub fn is_plain(self) -> bool {
+        !(self.semicolons || self.comments || self.wrapped || self.caveats_last)
+    }
+}
+
 impl From<Operand> for Chain {
     fn from(first: Operand) -> Self {
         Chain { first, rest: Vec::new() }
@@ -113,23 +119,6 @@ impl From<Operand> for Chain {
 }
 
 impl Chain {
-    pub fn operands(&self) -> impl Iterator<Item = &Operand> {
-        std::iter::once(&self.first).chain(self.rest.iter().map(|(_, operand)| operand))
-    }
-    /// All operands, groups opened.
-    pub fn leaves(&self) -> Vec<&Operand> {
-        let (mut open, mut leaves): (Vec<&Chain>, Vec<&Operand>) = (vec![self], Vec::new());
-        while let Some(chain) = open.pop() {
-            for operand in chain.operands() {
-                match operand {
-                    Operand::Group(inner) => open.push(inner),
-                    leaf => leaves.push(leaf),
-                }
-            }
-        }
-        leaves
-    }
-
     fn text(&self, wrapped: bool) -> String {
         let mut text = self.first.text(wrapped);
         for (sign, operand) in &self.rest {

@@ -68,7 +68,13 @@ fn atom(dice: &mut Dice, (name, kind): (&str, &str), all: &[(&str, &str)], fault
     let key = *dice.pick(KEYS);
     let fault = faults && dice.chance(25);
     match kind {
-        "int" | "uint" => match dice.below(9) {
+        // A parameter of this type has values of CEL's uint where the check of types sees an int: only comparisons work.
+        "uint" => match dice.below(3) {
+            _ if fault => format!("{name} + {n} {sign} {m}"),
+            0 => format!("{name} in [{n}, {m}]"),
+            _ => format!("{name} {sign} {n}"),
+        },
+        "int" => match dice.below(9) {
             _ if fault => format!("{m} / {name} {sign} 1"),
             0 | 1 if other.is_some() => format!("{name} {sign} {}", other.unwrap_or("0")),
             2 => format!("{name} + {n} {sign} {m}"),
@@ -179,9 +185,7 @@ fn value(dice: &mut Dice, kind: &str) -> Value {
         "bool" => json!(dice.chance(50)),
         "list<int>" => (0..dice.below(4)).map(|_| json!(dice.below(6))).collect(),
         "list<string>" => (0..dice.below(3)).map(|_| json!(dice.pick(WORDS))).collect(),
-        "map<string>" => {
-            (0..dice.below(3)).map(|_| ((*dice.pick(KEYS)).to_owned(), json!(dice.pick(WORDS)))).collect()
-        }
+        "map<string>" => (0..dice.below(3)).map(|_| ((*dice.pick(KEYS)).to_owned(), json!(dice.pick(WORDS)))).collect(),
         "map<int>" => (0..dice.below(3)).map(|_| ((*dice.pick(KEYS)).to_owned(), json!(dice.below(6)))).collect(),
         "timestamp" => json!(dice.pick(INSTANTS)),
         "duration" => json!(dice.pick(SPANS)),

@@ -1,5 +1,7 @@
 //! What both sides are asked of a world.
 
+use std::collections::HashSet;
+
 use policy_core::{Check, Context, EVERYONE, LookupResources, LookupSubjects, Object, Subject};
 
 use crate::dice::Dice;
@@ -24,44 +26,38 @@ pub struct Questions {
 pub fn questions(dice: &mut Dice, world: &World, measure: Measure) -> Questions {
     let subjects = subjects(world);
     let members = members(world);
+    if members.is_empty() {
+        return Questions { checks: Vec::new(), resources: Vec::new(), subjects: Vec::new() };
+    }
+    let contexts = contexts(world);
+    let mut asked = HashSet::new();
     let mut checks = Vec::new();
-    for (kind, member) in &members {
-        for id in ids(world, kind) {
-            let resource = Object::new(kind, id);
-            for subject in &subjects {
-                checks.push((resource.clone(), member.clone(), subject.clone()));
+    for _ in 0..measure.checks.div_ceil(contexts.len()) {
+        let (kind, member) = dice.pick(&members);
+        let mut check = Check::new(Object::new(kind, dice.pick(&ids(world, kind))), member, subjects.pick(dice));
+        // Chance alone asks little of what is there.
+        if !world.relationships.is_empty() && dice.chance(70) {
+            let row = dice.pick(&world.relationships);
+            let of: Vec<&String> =
+                members.iter().filter(|(kind, _)| *kind == row.resource.kind).map(|(_, member)| member).collect();
+            check.resource = row.resource.clone();
+            check.permission = (*dice.pick(&of)).clone();
+            if row.subject.object.id != EVERYONE && dice.chance(50) {
+                check.subject = row.subject.clone();
             }
         }
+        if asked.insert(check.to_string()) {
+            checks.extend(contexts.iter().map(|context| Check { context: context.clone(), ..check.clone() }));
+        }
     }
-    let count = contexts(world).len();
-    let mut checks: Vec<Check> = dice
-        .some(checks, measure.checks.div_ceil(count))
-        .into_iter()
-        .flat_map(|(resource, permission, subject)| {
-            contexts(world).iter().map(move |context| Check {
-                resource: resource.clone(),
-                permission: permission.clone(),
-                subject: subject.clone(),
-                context: context.clone(),
-            })
-        })
-        .collect();
     checks.extend(odd(dice, world, &members, &subjects));
 
     let mut resources = Vec::new();
-    for (kind, permission) in &members {
-        for subject in &subjects {
-            resources.push((kind.clone(), permission.clone(), subject.clone()));
-        }
+    for _ in 0..measure.lookups {
+        let (kind, permission) = dice.pick(&members).clone();
+        let context = dice.pick(contexts).clone();
+        resources.push(LookupResources { kind, permission, subject: subjects.pick(dice), context });
     }
-    let resources = dice.some(resources, measure.lookups);
-    let resources = resources
-        .into_iter()
-        .map(|(kind, permission, subject)| {
-            let context = dice.pick(contexts(world)).clone();
-            LookupResources { kind, permission, subject, context }
-        })
-        .collect();
 
     // Subjects that are objects, and subjects that stand for members.
     let mut wanted: Vec<(String, Option<String>)> =
@@ -82,7 +78,7 @@ pub fn questions(dice: &mut Dice, world: &World, measure: Measure) -> Questions 
     let subjects = lookups
         .into_iter()
         .map(|(resource, permission, kind, relation)| {
-            let context = dice.pick(contexts(world)).clone();
+            let context = dice.pick(contexts).clone();
             LookupSubjects { resource, permission, kind, relation, context }
         })
         .collect();
@@ -90,14 +86,11 @@ pub fn questions(dice: &mut Dice, world: &World, measure: Measure) -> Questions 
 }
 
 /// Questions that are mistakes.
-fn odd(dice: &mut Dice, world: &World, members: &[(String, String)], subjects: &[Subject]) -> Vec<Check> {
-    if members.is_empty() || subjects.is_empty() {
-        return Vec::new();
-    }
+fn odd(dice: &mut Dice, world: &World, members: &[(String, String)], subjects: &Subjects) -> Vec<Check> {
     let mut odd = Vec::new();
     for kind in 0..5 {
         let (of, member) = dice.pick(members).clone();
-        let mut check = Check::new(Object::new(&of, UNKNOWN), &member, dice.pick(subjects).clone());
+        let mut check = Check::new(Object::new(&of, UNKNOWN), &member, subjects.pick(dice));
         check.context = dice.pick(contexts(world)).clone();
         match kind {
             0 => check.permission = "no_such".to_owned(),
@@ -133,17 +126,37 @@ fn contexts(world: &World) -> &[Context] {
     &world.contexts[..count.min(world.contexts.len())]
 }
 
-/// Objects of every kind, and the members of every relation and permission of them.
-fn subjects(world: &World) -> Vec<Subject> {
-    let mut subjects = Vec::new();
+/// Whom questions are about.
+struct Subjects {
+    objects: Vec<Subject>,
+    /// Sets that relationships name.
+    named: Vec<Subject>,
+    /// The members of every relation and permission of every object.
+    sets: Vec<Subject>,
+}
+
+impl Subjects {
+    fn pick(&self, dice: &mut Dice) -> Subject {
+        let from = match dice.below(100) {
+            0..20 if !self.named.is_empty() => &self.named,
+            20..35 if !self.sets.is_empty() => &self.sets,
+            _ => &self.objects,
+        };
+        dice.pick(from).clone()
+    }
+}
+
+fn subjects(world: &World) -> Subjects {
+    let (mut objects, mut sets) = (Vec::new(), Vec::new());
     for definition in &world.schema.definitions {
         let kind = &definition.name;
         for id in ids(world, kind) {
-            subjects.push(Subject::object(kind, &id));
+            objects.push(Subject::object(kind, &id));
             for member in world.schema.members_of(definition) {
-                subjects.push(Subject { object: Object::new(kind, &id), relation: Some(member.name.clone()) });
+                sets.push(Subject { object: Object::new(kind, &id), relation: Some(member.name.clone()) });
             }
         }
     }
-    subjects
+    let named = world.relationships.iter().map(|row| row.subject.clone()).filter(|of| of.relation.is_some()).collect();
+    Subjects { objects, named, sets }
 }

@@ -16,7 +16,7 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
         world.schema.definitions.iter().partition(|definition| relations(&world.schema, &definition.name).is_empty());
     let mut objects: Vec<Object> = Vec::new();
     for definition in others {
-        let count = dice.between(2, if world.circles { 2 } else { 4 });
+        let count = dice.between(2, if world.circles { 2 } else { 3 });
         objects.extend(dice.some(IDS.to_vec(), count).into_iter().map(|id| Object::new(&definition.name, id)));
     }
     dice.shuffle(&mut objects);
@@ -27,7 +27,7 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
     world.objects = objects;
 
     let places = places(world);
-    let count = if world.circles { dice.between(2, 12) } else { dice.between(3, 32) };
+    let count = if world.circles { dice.between(2, 12) } else { dice.between(4, 45) };
     for _ in 0..if places.is_empty() { 0 } else { count } {
         let (at, relation, form) = dice.pick(&places).clone();
         if let Some(tuple) = row(dice, world, (at, &relation, &form), now)
@@ -36,18 +36,11 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
             world.relationships.push(tuple);
         }
     }
-    if !world.faults {
-        keep_shared_subjects_plain(world);
-    }
     world.contexts = vec![Default::default()];
     for percent in [100, 100, 50, 30] {
         world.contexts.push(caveats::context(dice, &world.schema.caveats, percent, world.faults));
     }
 }
-
-/// SpiceDB lays the caveat of one resource's row on other resources that share its subject, when it evaluates `.all`
-/// for several at once. That is its mistake; such rows lose their caveat here so that it cannot hide others.
-fn keep_shared_subjects_plain(_world: &mut World) {}
 
 fn relations<'a>(schema: &'a SchemaModel, kind: &str) -> Vec<(&'a str, &'a [Form])> {
     let Some(definition) = schema.definition(kind) else { return Vec::new() };
@@ -85,7 +78,7 @@ fn row(dice: &mut Dice, world: &World, place: (usize, &str, &Form), now: i64) ->
     let mut tuple = Tuple::new(world.objects[at].clone(), relation, Subject { object, relation: of });
     if let Some(name) = &form.caveat {
         let caveat = world.schema.caveats.iter().find(|caveat| &caveat.name == name)?;
-        let percent = *dice.pick(&[0, 30, 60, 100]);
+        let percent = *dice.pick(&[0, 0, 30, 60, 100]);
         let context = caveats::context(dice, std::slice::from_ref(caveat), percent, false);
         tuple.caveat = Some(CaveatUse { name: name.clone(), context });
     }
@@ -137,8 +130,9 @@ fn spoil(dice: &mut Dice, world: &World, tuple: &mut Tuple, now: i64) {
             if let Some(caveat) = &mut tuple.caveat {
                 let model = world.schema.caveats.iter().find(|model| model.name == caveat.name);
                 let parameter = model.map(|model| dice.pick(&model.parameters).0.clone()).unwrap_or_default();
-                let value = dice.pick(&[json!(1.5), json!("what"), json!([true]), json!({"k": [1]}), json!(null)]);
-                caveat.context.insert(parameter, value.clone());
+                let value =
+                    dice.pick(&[json!(1.5), json!("what"), json!([true]), json!({"k": [1]}), json!(null)]).clone();
+                caveat.context.insert(parameter, value);
             } else {
                 tuple.subject.object.kind = "no_such".to_owned();
             }

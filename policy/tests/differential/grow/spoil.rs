@@ -34,11 +34,51 @@ fn scrambled(dice: &mut Dice, text: &str) -> String {
         3 => tokens[at] = tokens[other],
         _ => {
             const ODD: &[&str] = &[
-                "relation", "permission", "definition", "caveat", "nil", "self", "with", "expiration", "and", "use",
-                "->", ".any(", "#...", ":*", "|", "&", "-", "+", "(", ")", "{", "}", ";", "\n", "=", ":", "#", "/",
-                "...", "ab", "A", "1", "_x", "//", "/*", "*/", "\"", "'", "$", "user", "partial", "import", "%",
+                "relation",
+                "permission",
+                "definition",
+                "caveat",
+                "nil",
+                "self",
+                "with",
+                "expiration",
+                "and",
+                "use",
+                "->",
+                ".any(",
+                "#...",
+                ":*",
+                "|",
+                "&",
+                "-",
+                "+",
+                "(",
+                ")",
+                "{",
+                "}",
+                ";",
+                "\n",
+                "=",
+                ":",
+                "#",
+                "/",
+                "...",
+                "ab",
+                "A",
+                "1",
+                "_x",
+                "//",
+                "/*",
+                "*/",
+                "\"",
+                "'",
+                "$",
+                "user",
+                "partial",
+                "import",
+                "%",
             ];
-            tokens.insert(at, dice.pick(ODD));
+            tokens.insert(at, *dice.pick(ODD));
         }
     }
     tokens.concat()
@@ -89,15 +129,25 @@ fn spoil_caveat(dice: &mut Dice, schema: &mut SchemaModel) {
         8 => caveat.name = schema.definitions[0].name.clone(),
         9 => {
             if let Some(parameter) = caveat.parameters.first_mut() {
-                parameter.1 = (*dice.pick(&["number", "list", "list<int", "map<string, int>", "INT", "list<list<int>>"]))
-                    .to_owned();
+                parameter.1 =
+                    (*dice.pick(&["number", "list", "list<int", "map<string, int>", "INT", "list<list<int>>"]))
+                        .to_owned();
             }
         }
         10 => {
             if let Some(parameter) = caveat.parameters.first_mut() {
-                parameter.1 =
-                    (*dice.pick(&["int", "string", "bool", "any", "list<any>", "map<any>", "duration", "double", "bytes"]))
-                        .to_owned();
+                parameter.1 = (*dice.pick(&[
+                    "int",
+                    "string",
+                    "bool",
+                    "any",
+                    "list<any>",
+                    "map<any>",
+                    "duration",
+                    "double",
+                    "bytes",
+                ]))
+                .to_owned();
             }
         }
         11 => caveat.name = "ab".to_owned(),
@@ -157,7 +207,9 @@ fn spoil_model(dice: &mut Dice, schema: &mut SchemaModel) {
             let arrow = Operand::Arrow { over: name, to: "view".to_owned(), style };
             definition.members.push(permission("extra", arrow));
         }
-        7 => definition.members.push(permission(dice.pick(&["ab", "a", "Extra", "x__", "x-y", "permission"]), Operand::Nil)),
+        7 => definition
+            .members
+            .push(permission(*dice.pick(&["ab", "a", "Extra", "x__", "x-y", "permission"]), Operand::Nil)),
         8 => definition.members.push(permission("extra", Operand::Itself)),
         9 => {
             let long = *dice.pick(&[62, 63, 64, 65]);
