@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
+    Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
     Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
 };
 use sea_orm::DatabaseConnection;
@@ -112,7 +112,15 @@ impl Embedded {
     /// If the schema does not allow one of them, if a group or folder would come to contain itself, if
     /// there are more than [`MAX_CHANGES`], or if it cannot be stored. Then nothing is changed.
     pub async fn write(&self, put: Vec<Tuple>, remove: Vec<Tuple>) -> Result<(), PolicyError> {
-        self.change(Change { action: "write", put, remove, ..Change::default() }).await
+        self.write_by(put, remove, Context::new()).await
+    }
+
+    /// As [`Embedded::write`]; `by` says in the audit who asked for it, through which app and in which request.
+    ///
+    /// # Errors
+    /// As [`Embedded::write`].
+    pub async fn write_by(&self, put: Vec<Tuple>, remove: Vec<Tuple>, by: Context) -> Result<(), PolicyError> {
+        self.change(Change { action: "write", put, remove, metadata: by, ..Change::default() }).await
     }
 
     /// Brings a grant: its relationships are stored, its terms kept in memory. Again is no change; other
@@ -215,16 +223,16 @@ impl Inner {
 
     async fn reload(&self, writer: &mut Writer) -> Result<(), PolicyError> {
         let stored = store::load(&self.db).await?;
-        let mut tuples = Tuples::new(Arc::clone(&self.schema));
         let mut of_grant: HashMap<GrantId, Vec<Tuple>> = HashMap::new();
-        for (tuple, source) in stored.tuples {
-            tuples
-                .put(&tuple)
-                .map_err(|error| PolicyError::Damaged(format!("a stored relationship does not fit: {error}")))?;
+        for (tuple, source) in &stored.tuples {
             if let Some(grant) = source {
-                of_grant.entry(grant).or_default().push(tuple);
+                of_grant.entry(*grant).or_default().push(tuple.clone());
             }
         }
+        let tuples = stored.tuples.into_iter().map(|(tuple, _)| tuple);
+        let mut tuples = Tuples::load(Arc::clone(&self.schema), tuples).map_err(|(tuple, error)| {
+            PolicyError::Damaged(format!("the stored relationship {tuple} does not fit: {error}"))
+        })?;
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
         let catalogue = self.catalogue.lock();
         for edge in catalogue.edges() {
@@ -309,7 +317,8 @@ impl Inner {
         let put = facts::grant(&grant);
         let stale: Vec<Tuple> =
             writer.of_grant.get(&id).into_iter().flatten().filter(|old| !put.contains(old)).cloned().collect();
-        let change = Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), revoke: false };
+        let change =
+            Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), ..Change::default() };
         let terms = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).insert(id, grant);
         };
@@ -326,7 +335,8 @@ impl Inner {
         }
         let rows = writer.of_grant.get(&id).cloned().unwrap_or_default();
         let there = !rows.is_empty() || snapshot.grants.contains_key(&id);
-        let change = Change { action: "revoke_grant", put: Vec::new(), remove: rows, source: Some(id), revoke: true };
+        let change =
+            Change { action: "revoke_grant", remove: rows, source: Some(id), revoke: true, ..Change::default() };
         let gone = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).remove(&id);
             Arc::make_mut(&mut snapshot.revoked).insert(id);

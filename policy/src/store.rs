@@ -1,7 +1,7 @@
 //! Rows to relationships and back, and the one transaction of a change.
 
-use policy_core::{GrantId, Object, Subject, Timestamp, Tuple};
-use sea_orm::sea_query::OnConflict;
+use policy_core::{CaveatUse, Context, GrantId, Object, Subject, Timestamp, Tuple};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Value};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, TransactionTrait,
@@ -9,10 +9,12 @@ use sea_orm::{
 
 use crate::PolicyError;
 use crate::audit::{AuditRow, hash_of, verify};
-use crate::table::{audit, revoked, tuple};
+use crate::table::{audit, revoked, schema, tuple};
 
-/// Rows of one statement: eight variables each, far below what a database takes.
+/// Rows of one statement: ten variables each, far below what a database takes.
 const ROWS: usize = 500;
+/// The one row of the table of the schema.
+const SCHEMA_ROW: i32 = 1;
 /// Audit rows that are read at a time.
 const PAGE: u64 = 1_000;
 
@@ -26,6 +28,10 @@ pub(crate) struct Change {
     pub(crate) source: Option<GrantId>,
     /// Whether `source` is revoked by this change.
     pub(crate) revoke: bool,
+    /// What is now added to the schema of the node.
+    pub(crate) schema: Option<String>,
+    /// Who asked for it, and why: goes into the audit.
+    pub(crate) metadata: Context,
 }
 
 /// The end of the audit chain.
@@ -39,6 +45,8 @@ pub(crate) struct Tip {
 pub(crate) struct Stored {
     pub(crate) tuples: Vec<(Tuple, Option<GrantId>)>,
     pub(crate) revoked: Vec<GrantId>,
+    /// What was added to the schema of the node.
+    pub(crate) schema: String,
     pub(crate) tip: Tip,
 }
 
@@ -49,14 +57,47 @@ fn grant_id(bytes: &[u8]) -> Result<GrantId, PolicyError> {
 fn tuple_of(row: tuple::Model) -> Result<(Tuple, Option<GrantId>), PolicyError> {
     let source = row.source.as_deref().map(grant_id).transpose()?;
     let relation = Some(row.subject_relation).filter(|relation| !relation.is_empty());
+    let context = |json: Option<String>| match json {
+        None => Ok(Context::new()),
+        Some(json) => serde_json::from_str(&json)
+            .map_err(|_| PolicyError::Damaged("the context of a caveat is no JSON object".to_owned())),
+    };
+    let caveat = match row.caveat {
+        None => None,
+        Some(name) => Some(CaveatUse { name, context: context(row.context)? }),
+    };
     let tuple = Tuple {
         resource: Object { kind: row.resource_kind, id: row.resource_id },
         relation: row.relation,
         subject: Subject { object: Object { kind: row.subject_kind, id: row.subject_id }, relation },
-        caveat: None,
+        caveat,
         until: row.until.map(Timestamp),
     };
     Ok((tuple, source))
+}
+
+/// The columns that make a relationship this one and no other.
+const IDENTITY: [tuple::Column; 6] = [
+    tuple::Column::ResourceKind,
+    tuple::Column::ResourceId,
+    tuple::Column::Relation,
+    tuple::Column::SubjectKind,
+    tuple::Column::SubjectId,
+    tuple::Column::SubjectRelation,
+];
+
+fn identity_of(tuple: &Tuple) -> (Value, Value, Value, Value, Value, Value) {
+    let (resource, subject) = (&tuple.resource, &tuple.subject);
+    let text = |text: &str| Value::from(text);
+    let relation = subject.relation.as_deref().unwrap_or_default();
+    (
+        text(&resource.kind),
+        text(&resource.id),
+        text(&tuple.relation),
+        text(&subject.object.kind),
+        text(&subject.object.id),
+        text(relation),
+    )
 }
 
 fn row_of(tuple: &Tuple, source: Option<GrantId>) -> tuple::ActiveModel {
@@ -69,6 +110,11 @@ fn row_of(tuple: &Tuple, source: Option<GrantId>) -> tuple::ActiveModel {
         subject_relation: Set(tuple.subject.relation.clone().unwrap_or_default()),
         until: Set(tuple.until.map(|until| until.0)),
         source: Set(source.map(|id| id.as_bytes().to_vec())),
+        caveat: Set(tuple.caveat.as_ref().map(|caveat| caveat.name.clone())),
+        context: Set(tuple.caveat.as_ref().filter(|caveat| !caveat.context.is_empty()).map(|caveat| {
+            // Never fails: it came in as JSON.
+            serde_json::to_string(&caveat.context).unwrap_or_default()
+        })),
     }
 }
 
@@ -82,8 +128,9 @@ pub(crate) async fn load(db: &DatabaseConnection) -> Result<Stored, PolicyError>
     let tuples = rows.into_iter().map(tuple_of).collect::<Result<_, _>>()?;
     let revoked = revoked::Entity::find().all(&db).await?;
     let revoked = revoked.iter().map(|row| grant_id(&row.grant_id)).collect::<Result<_, _>>()?;
+    let schema = schema::Entity::find_by_id(SCHEMA_ROW).one(&db).await?.map(|row| row.text).unwrap_or_default();
     db.commit().await?;
-    Ok(Stored { tuples, revoked, tip })
+    Ok(Stored { tuples, revoked, schema, tip })
 }
 
 async fn tip(db: &DatabaseTransaction) -> Result<Tip, PolicyError> {
@@ -160,29 +207,30 @@ pub(crate) async fn commit(
         }
     }
     if !change.revoke {
-        for tuple in &change.remove {
-            let key = (
-                tuple.resource.kind.clone(),
-                tuple.resource.id.clone(),
-                tuple.relation.clone(),
-                tuple.subject.object.kind.clone(),
-                tuple.subject.object.id.clone(),
-                tuple.subject.relation.clone().unwrap_or_default(),
-            );
-            tuple::Entity::delete_by_id(key).exec(&transaction).await?;
+        for gone in change.remove.chunks(ROWS) {
+            let identity = Expr::tuple(IDENTITY.map(|column| Expr::col(column)));
+            tuple::Entity::delete_many()
+                .filter(identity.in_tuples(gone.iter().map(identity_of)))
+                .exec(&transaction)
+                .await?;
         }
     }
+    if let Some(text) = &change.schema {
+        let row = schema::ActiveModel { id: Set(SCHEMA_ROW), text: Set(text.clone()) };
+        schema::Entity::insert(row)
+            .on_conflict(OnConflict::column(schema::Column::Id).update_column(schema::Column::Text).to_owned())
+            .exec_without_returning(&transaction)
+            .await?;
+    }
     for rows in change.put.chunks(ROWS) {
-        let replace = OnConflict::columns([
-            tuple::Column::ResourceKind,
-            tuple::Column::ResourceId,
-            tuple::Column::Relation,
-            tuple::Column::SubjectKind,
-            tuple::Column::SubjectId,
-            tuple::Column::SubjectRelation,
-        ])
-        .update_columns([tuple::Column::Until, tuple::Column::Source])
-        .to_owned();
+        let replace = OnConflict::columns(IDENTITY)
+            .update_columns([
+                tuple::Column::Until,
+                tuple::Column::Source,
+                tuple::Column::Caveat,
+                tuple::Column::Context,
+            ])
+            .to_owned();
         tuple::Entity::insert_many(rows.iter().map(|tuple| row_of(tuple, change.source)))
             .on_conflict(replace)
             .exec_without_returning(&transaction)
@@ -192,15 +240,16 @@ pub(crate) async fn commit(
     Ok(tip)
 }
 
-/// What the audit row says: ids only, as everything in the tables.
+/// What the audit row says: ids only, as everything in the tables, and what the caller said of itself.
 fn detail(change: &Change) -> String {
-    let lines = |tuples: &[Tuple]| -> Vec<String> {
-        let line = |tuple: &Tuple| match tuple.until {
-            None => tuple.to_string(),
-            Some(until) => format!("{tuple} until {}", until.0),
-        };
-        tuples.iter().map(line).collect()
-    };
+    let lines = |tuples: &[Tuple]| -> Vec<String> { tuples.iter().map(Tuple::to_text).collect() };
     let grant = change.source.map(|grant| grant.to_string());
-    serde_json::json!({ "grant": grant, "put": lines(&change.put), "remove": lines(&change.remove) }).to_string()
+    let mut detail = serde_json::json!({ "grant": grant, "put": lines(&change.put), "remove": lines(&change.remove) });
+    if let Some(schema) = &change.schema {
+        detail["schema"] = schema.as_str().into();
+    }
+    if !change.metadata.is_empty() {
+        detail["by"] = change.metadata.clone().into();
+    }
+    detail.to_string()
 }

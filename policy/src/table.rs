@@ -5,7 +5,7 @@ use sea_orm_migration::prelude::*;
 pub(crate) mod tuple {
     use sea_orm::entity::prelude::*;
 
-    /// One relationship. All columns but the last two are its identity.
+    /// One relationship. The first six columns are its identity.
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "policy_tuple")]
     pub struct Model {
@@ -26,6 +26,27 @@ pub(crate) mod tuple {
         pub until: Option<i64>,
         /// The grant that it follows from.
         pub source: Option<Vec<u8>>,
+        /// The name of the caveat that it is under.
+        pub caveat: Option<String>,
+        /// JSON: the values written with the caveat.
+        pub context: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod schema {
+    use sea_orm::entity::prelude::*;
+
+    /// What the operator has added to the schema of the node: one row, or none.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "policy_schema")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        pub text: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -75,7 +96,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Second)]
     }
     fn migration_table_name() -> DynIden {
         "policy_migrations".into_iden()
@@ -136,6 +157,37 @@ impl MigrationTrait for First {
                     .col(ColumnDef::new(audit::Column::Action).text().not_null())
                     .col(ColumnDef::new(audit::Column::Detail).text().not_null())
                     .col(ColumnDef::new(audit::Column::Hash).binary().not_null())
+                    .to_owned(),
+            )
+            .await
+    }
+}
+
+/// Caveats, and definitions of the operator's own.
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &str {
+        "policy_0002"
+    }
+}
+
+// The trait is declared with a hidden lifetime, and its implementations must spell it alike.
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One column a statement: SQLite adds no more at once.
+        for column in [tuple::Column::Caveat, tuple::Column::Context] {
+            let add = Table::alter().table(tuple::Entity).add_column(ColumnDef::new(column).text()).to_owned();
+            manager.alter_table(add).await?;
+        }
+        manager
+            .create_table(
+                Table::create()
+                    .table(schema::Entity)
+                    .col(ColumnDef::new(schema::Column::Id).integer().not_null().primary_key())
+                    .col(ColumnDef::new(schema::Column::Text).text().not_null())
                     .to_owned(),
             )
             .await

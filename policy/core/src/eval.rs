@@ -9,10 +9,11 @@ mod reach;
 mod tests;
 mod trace;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::caveat::Outcome;
+use hashbrown::HashMap;
+
+use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
 use crate::tuples::{Edge, Node, Of, Terms, Tuples};
@@ -23,6 +24,9 @@ pub(crate) use reach::Reach;
 
 /// How many steps from object to object, or from permission to permission, one check may take.
 pub const MAX_DEPTH: u8 = 50;
+
+/// How many rows are looked through one by one before they are searched.
+const FEW: usize = 8;
 
 /// Why a check has no answer. The caller refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -208,13 +212,11 @@ impl<'a> Run<'a> {
             return Answer::YES;
         }
         let body = &self.schema().member(member).body;
-        if let Body::Relation(allowed) = body {
-            let ways = self.ways(allowed);
-            let direct = self.direct(member, node, &ways);
-            // The usual leaf: nothing to remember.
-            if !ways.sets || matches!(direct, Answer::Yes(None)) || self.tuples.sets(member, node).next().is_none() {
-                return direct;
-            }
+        if let Body::Relation(allowed) = body
+            && let Some(answer) = self.leaf(member, node, allowed)
+        {
+            // The usual end of the way: nothing to remember.
+            return answer;
         }
         if let Some(visited) = self.visited.get(&place) {
             match (&visited.answer, &visited.failure) {
@@ -233,6 +235,32 @@ impl<'a> Run<'a> {
             answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
+    }
+
+    /// A relation whose rows lead no further; `None` if some do, or may.
+    fn leaf(&self, relation: MemberId, resource: Node, allowed: &[Allowed]) -> Option<Answer> {
+        let ways = self.ways(allowed);
+        let [own, everyone] = self.edges(relation, resource);
+        let mut answer = Answer::NO;
+        // Most relations of most objects have no row or few, so one search finds all there is to know.
+        for (seen, (edge, terms)) in self.tuples.rows(relation, resource).enumerate() {
+            if seen == FEW {
+                let direct = self.direct(relation, resource, &ways);
+                let ends = !ways.sets || direct == Answer::YES || self.tuples.sets(relation, resource).next().is_none();
+                return ends.then_some(direct);
+            }
+            if (edge == own || edge == everyone)
+                && let Some(row) = self.row(terms)
+            {
+                answer = answer.or(row);
+                if answer == Answer::YES {
+                    break;
+                }
+            } else if self.tuples.member_in(edge.of).is_some() {
+                return None;
+            }
+        }
+        Some(answer)
     }
 
     fn ways(&self, allowed: &[Allowed]) -> Ways {

@@ -8,6 +8,7 @@
 mod action;
 mod answer;
 mod caveat;
+pub mod cel;
 mod engine;
 mod eval;
 mod grant;
@@ -20,7 +21,7 @@ mod tuples;
 
 pub use action::{Verb, Verbs};
 pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Followed, Traced, TracedCaveat};
-pub use caveat::Context;
+pub use caveat::{Caveat, CaveatError, Context, Prepared};
 pub use engine::{
     Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
     LookupSubjects, Object, Permissionship, Subject,

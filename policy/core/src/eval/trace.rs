@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::{CheckError, MAX_DEPTH, Place, Run, target};
 use crate::answer::{CaveatOutcome, Followed, Traced, TracedCaveat};
-use crate::caveat::Outcome;
+use crate::cel::Outcome;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
 use crate::tuples::{Edge, Node, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Permissionship, Timestamp};

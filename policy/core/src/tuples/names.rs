@@ -20,6 +20,10 @@ impl Node {
     /// A resource that no relationship names.
     pub(crate) const NOWHERE: Node = Node(u32::MAX - 1);
 
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     /// Everyone of a definition.
     pub(crate) fn everyone(definition: DefinitionId) -> Node {
         Node(definition.0)
@@ -33,25 +37,44 @@ pub(crate) struct Names(RwLock<Table>);
 #[derive(Debug, Default)]
 struct Table {
     index: HashTable<u32>,
-    entries: Vec<(DefinitionId, Box<str>)>,
+    entries: Vec<Entry>,
+    /// Every id, one behind the other: an allocation each would cost more than most ids.
+    text: String,
     hasher: DefaultHashBuilder,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    definition: DefinitionId,
+    /// Ids are at most 1,024 bytes.
+    length: u16,
+    start: usize,
+}
+
+fn id(text: &str, entry: Entry) -> &str {
+    text.get(entry.start..entry.start + usize::from(entry.length)).unwrap_or_default()
+}
+
 impl Table {
-    fn find(&self, definition: DefinitionId, id: &str) -> Option<Node> {
-        let entry =
-            |&at: &u32| self.entries.get(at as usize).is_some_and(|(of, name)| *of == definition && &**name == id);
-        self.index.find(self.hasher.hash_one((definition.0, id)), entry).copied().map(Node)
+    fn find(&self, definition: DefinitionId, name: &str) -> Option<Node> {
+        let same = |&at: &u32| {
+            self.entries
+                .get(at as usize)
+                .is_some_and(|entry| entry.definition == definition && id(&self.text, *entry) == name)
+        };
+        self.index.find(self.hasher.hash_one((definition.0, name)), same).copied().map(Node)
     }
 
-    fn add(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
+    fn add(&mut self, definition: DefinitionId, name: &str) -> Option<Node> {
         let at = u32::try_from(self.entries.len()).ok().filter(|at| *at < Node::NOWHERE.0)?;
-        let Table { index, entries, hasher } = self;
-        entries.push((definition, id.into()));
+        let length = u16::try_from(name.len()).ok()?;
+        let Table { index, entries, text, hasher } = self;
+        entries.push(Entry { definition, length, start: text.len() });
+        text.push_str(name);
         let rehash = |at: &u32| {
-            entries.get(*at as usize).map_or(0, |(definition, name)| hasher.hash_one((definition.0, &**name)))
+            entries.get(*at as usize).map_or(0, |entry| hasher.hash_one((entry.definition.0, id(text, *entry))))
         };
-        index.insert_unique(hasher.hash_one((definition.0, id)), at, rehash);
+        index.insert_unique(hasher.hash_one((definition.0, name)), at, rehash);
         Some(Node(at))
     }
 }
@@ -89,6 +112,6 @@ impl Reading<'_> {
     }
     /// The id of an object; empty for one that has no number.
     pub(crate) fn id(&self, node: Node) -> &str {
-        self.0.entries.get(node.0 as usize).map_or("", |(_, id)| id)
+        self.0.entries.get(node.0 as usize).map_or("", |entry| id(&self.0.text, *entry))
     }
 }

@@ -218,3 +218,18 @@ fn a_copy_keeps_what_its_original_loses() {
     assert_eq!(copy.get(&t(LINES[0])), Some(t(LINES[0])));
     assert!(copy.holds(&t(LINES[7])) && !copy.holds(&t("group:ops#member@user:ann")));
 }
+
+#[test]
+fn loaded_at_once_is_loaded_one_by_one() {
+    let mut lines: Vec<Tuple> = LINES.iter().map(|line| t(line)).collect();
+    lines.push(t("group:ops#member@user:ann"));
+    let mut slow = Tuples::new(schema(SCHEMA));
+    lines.iter().for_each(|line| assert!(slow.put(line).unwrap()));
+    let fast = Tuples::load(schema(SCHEMA), lines).unwrap();
+    assert_eq!(fast.len(), LINES.len());
+    assert_eq!(selected(&fast, &Filter::default()), selected(&slow, &Filter::default()));
+    let everyone = by_subject("user", Some("*"), SubjectRelation::Any);
+    assert_eq!(selected(&fast, &everyone), ["doc:1#viewer@user:*"]);
+    let (wrong, _) = Tuples::load(schema(SCHEMA), [t("doc:1#viewer@doc:2")]).unwrap_err();
+    assert_eq!(wrong.to_text(), "doc:1#viewer@doc:2");
+}

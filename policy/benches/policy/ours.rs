@@ -1,0 +1,134 @@
+//! The embedded engine, in this process.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use policy_core::{
+    Caller, Check, CollectionId, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, FieldId,
+    Gate, Grant, GrantId, LookupResources, Permissionship, Resources, SchemaVersion, SpaceId, Timestamp, Tuple, Tuples,
+    UserId,
+};
+
+use crate::SLICE;
+use crate::world::{World, document, reader, user};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+pub struct Loaded {
+    pub tuples: Tuples,
+    pub seconds: f64,
+    pub bytes: f64,
+}
+
+fn resident() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or_default() * 4096.0
+}
+
+pub fn load(world: &World) -> Loaded {
+    let copies = world.tuples.clone();
+    let (before, start) = (resident(), Instant::now());
+    let tuples = Tuples::load(Arc::clone(&world.schema), copies).expect("relationships of the schema");
+    let seconds = start.elapsed().as_secs_f64();
+    let bytes = (resident() - before) / world.tuples.len() as f64;
+    Loaded { tuples, seconds, bytes }
+}
+
+/// Runs `work` again and again for a slice; how often, and how long it took.
+fn repeat(mut work: impl FnMut(usize)) -> (f64, f64) {
+    let (start, mut times) = (Instant::now(), 0usize);
+    while start.elapsed() < SLICE {
+        // The clock is read now and then only: it costs as much as a check.
+        for _ in 0..64 {
+            work(times);
+            times += 1;
+        }
+    }
+    (times as f64, start.elapsed().as_secs_f64())
+}
+
+pub fn check(tuples: &Tuples, checks: &[Check], expected: bool) -> f64 {
+    let (times, seconds) = repeat(|i| {
+        let check = &checks[i % checks.len()];
+        let allowed = tuples.check(check, NOW).expect("an answer").allowed();
+        assert_eq!(allowed, expected, "{check}");
+    });
+    seconds * 1e6 / times
+}
+
+pub fn bulk(tuples: &Tuples, checks: &[Check]) -> f64 {
+    let (start, mut done) = (Instant::now(), 0);
+    while start.elapsed() < SLICE {
+        done += tuples.check_all(checks, NOW).iter().filter(|answer| answer.is_ok()).count();
+    }
+    done as f64 / start.elapsed().as_secs_f64()
+}
+
+pub fn lookup(tuples: &Tuples, expected: usize) -> f64 {
+    let lookup = LookupResources {
+        kind: "document".into(),
+        permission: "view".into(),
+        subject: reader(),
+        context: Context::new(),
+    };
+    let (start, mut times) = (Instant::now(), 0);
+    while start.elapsed() < SLICE {
+        let found = tuples.lookup_resources(&lookup, NOW).expect("an answer");
+        assert_eq!(found.len(), expected);
+        times += 1;
+    }
+    start.elapsed().as_secs_f64() * 1e3 / f64::from(times)
+}
+
+/// A copy of the snapshot, one relationship more, published and checked.
+pub fn write(tuples: &Tuples) -> f64 {
+    let shared = arc_swap::ArcSwap::from_pointee(tuples.clone());
+    let (times, seconds) = repeat(|i| {
+        let tuple = Tuple::new(document(usize::MAX / 2 + i), "owner", user(i % 1_000));
+        let mut next = Tuples::clone(&shared.load());
+        assert!(next.put(&tuple).expect("a relationship of the schema"));
+        shared.store(Arc::new(next));
+        let check = Check::new(tuple.resource, "owner", tuple.subject);
+        assert!(shared.load().check(&check, NOW).expect("an answer").allowed());
+    });
+    seconds * 1e6 / times
+}
+
+/// Answers every check with yes: what is measured is what the gate remembers.
+struct Yes(Arc<EpochClock>);
+
+#[async_trait]
+impl Engine for Yes {
+    fn clock(&self) -> &Arc<EpochClock> {
+        &self.0
+    }
+    async fn check(&self, checks: &[Check], _: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+        let yes = Decision { permissionship: Permissionship::Yes, missing: Vec::new(), valid_until: None };
+        Ok(vec![yes; checks.len()])
+    }
+    async fn grant(&self, _: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
+        Ok(None)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench opens its own gate")]
+pub async fn mask(_: &Tuples) -> f64 {
+    let gate = Gate::new(1, Arc::new(Yes(Arc::default())));
+    let fields: Arc<[FieldId]> = (0..16u8).map(|n| FieldId::from_bytes([n; 16])).collect();
+    let resources = Resources {
+        space: SpaceId::from_bytes([1; 16]),
+        schema: SchemaVersion(1),
+        collections: vec![CollectionResource { id: CollectionId::from_bytes([2; 16]), fields }],
+    };
+    let caller = Caller { user: UserId::from_bytes([3; 16]), app: None, device: None };
+    let (start, mut times) = (Instant::now(), 0u32);
+    while start.elapsed() < SLICE {
+        for _ in 0..64 {
+            let permits = gate.read(&caller, &resources, NOW).await.expect("a permit");
+            assert_eq!(permits.collections().count(), 1);
+            times += 1;
+        }
+    }
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(times)
+}
