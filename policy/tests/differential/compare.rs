@@ -142,7 +142,12 @@ impl Comparison<'_> {
         let ours = Schema::parse(text);
         match (&theirs, &ours) {
             (Ok(()), Ok(_)) => self.tally.note(format!("schemas {kind}: accepted by both")),
-            (Err(a), Err(b)) => {if kind == "grown" {eprintln!("REFUSED {} {} | {b}", self.seed, a.1);} self.tally.note(format!("schemas {kind}: refused by both"))}
+            (Err(a), Err(b)) => {
+                if kind == "grown" {
+                    eprintln!("REFUSED {} {} | {b}", self.seed, a.1);
+                }
+                self.tally.note(format!("schemas {kind}: refused by both"))
+            }
             _ => {
                 self.tally.add(Of::Schema, Verdict::Mismatch);
                 let said = |error: Option<String>| error.unwrap_or_else(|| "accepted".to_owned());

@@ -59,12 +59,24 @@ async fn compare(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
                 let mut dice = dice::Dice::new(seed);
                 let now = now();
                 let world = grow::world(&mut dice, now);
-                let mut comparison =
-                    Comparison { store, seed, now, world, tally: Tally::default(), mismatches: Vec::new(), spent: [0.0; 5] };
+                let mut comparison = Comparison {
+                    store,
+                    seed,
+                    now,
+                    world,
+                    tally: Tally::default(),
+                    mismatches: Vec::new(),
+                    spent: [0.0; 5],
+                };
                 let start = std::time::Instant::now();
                 comparison.run(&mut dice, extent).await;
                 if std::env::var_os("TIMES").is_some() {
-                    eprintln!("TIME {seed} {:?} circles {} {:?}", start.elapsed(), comparison.world.circles, comparison.spent);
+                    eprintln!(
+                        "TIME {seed} {:?} circles {} {:?}",
+                        start.elapsed(),
+                        comparison.world.circles,
+                        comparison.spent
+                    );
                 }
                 tally.join(comparison.tally);
                 mismatches.append(&mut comparison.mismatches);

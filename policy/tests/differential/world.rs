@@ -119,6 +119,21 @@ impl From<Operand> for Chain {
 }
 
 impl Chain {
+    /// The relations that an `.all` walks.
+    pub fn walked_by_all(&self) -> Vec<String> {
+        let (mut open, mut walked) = (vec![self], Vec::new());
+        while let Some(chain) = open.pop() {
+            for operand in std::iter::once(&chain.first).chain(chain.rest.iter().map(|(_, operand)| operand)) {
+                match operand {
+                    Operand::Group(inner) => open.push(inner),
+                    Operand::Arrow { over, style: Style::All, .. } => walked.push(over.clone()),
+                    _ => {}
+                }
+            }
+        }
+        walked
+    }
+
     fn text(&self, wrapped: bool) -> String {
         let mut text = self.first.text(wrapped);
         for (sign, operand) in &self.rest {

@@ -36,10 +36,40 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
             world.relationships.push(tuple);
         }
     }
+    keep_apart(world);
     world.contexts = vec![Default::default()];
     for percent in [100, 100, 50, 30] {
         world.contexts.push(caveats::context(dice, &world.schema.caveats, percent, world.faults));
     }
+}
+
+/// Where SpiceDB v1.54 looks at `.all` of several resources at once, it lays the caveat of one resource's row on the
+/// others whose rows name the same subject. We do not follow it there, so only one of such rows is kept.
+fn keep_apart(world: &mut World) {
+    let walked: Vec<(String, String)> = world
+        .schema
+        .definitions
+        .iter()
+        .flat_map(|definition| world.schema.members_of(definition).map(|member| (&definition.name, &member.body)))
+        .filter_map(|(kind, body)| match body {
+            Body::Permission { chain, .. } => Some((kind, chain)),
+            Body::Relation(_) => None,
+        })
+        .flat_map(|(kind, chain)| chain.walked_by_all().into_iter().map(|over| (kind.clone(), over)))
+        .collect();
+    let mut kept: Vec<Tuple> = Vec::new();
+    for tuple in std::mem::take(&mut world.relationships) {
+        let same = |other: &Tuple| {
+            (&other.resource.kind, &other.relation, &other.subject)
+                == (&tuple.resource.kind, &tuple.relation, &tuple.subject)
+                && (other.caveat.is_some() || tuple.caveat.is_some())
+        };
+        let walked = walked.iter().any(|(kind, over)| (kind, over) == (&tuple.resource.kind, &tuple.relation));
+        if !walked || !kept.iter().any(same) {
+            kept.push(tuple);
+        }
+    }
+    world.relationships = kept;
 }
 
 fn relations<'a>(schema: &'a SchemaModel, kind: &str) -> Vec<(&'a str, &'a [Form])> {
