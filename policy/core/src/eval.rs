@@ -42,6 +42,8 @@ pub enum CheckError {
     /// The relationships lead further than [`MAX_DEPTH`] steps, or in a circle.
     #[error("max depth exceeded: the relationships lead further than {MAX_DEPTH} steps")]
     Depth,
+    #[error("the answer is too large to be told; ask about a part of it")]
+    TooLarge,
     /// A caveat could not be evaluated with the values that it was given.
     #[error("caveat `{caveat}`: {message}")]
     Caveat { caveat: String, message: String },
@@ -56,6 +58,7 @@ impl CheckError {
             CheckError::Everyone => "wildcard_subject",
             CheckError::ObjectId { .. } => "invalid_object_id",
             CheckError::Depth => "max_depth",
+            CheckError::TooLarge => "too_large",
             CheckError::Caveat { .. } => "caveat_failed",
         }
     }
@@ -225,10 +228,10 @@ impl<'a> Run<'a> {
                 _ => {}
             }
         }
-        let answer = match body {
+        let answer = on_enough_stack(|| match body {
             Body::Relation(allowed) => self.relation(member, node, allowed, depth),
             Body::Permission(rule) => self.rule(rule, place, depth),
-        };
+        });
         let visited = self.visited.entry(place).or_default();
         match &answer {
             Answer::Failed(failure) => visited.failure = Some((depth, failure.clone())),
@@ -424,6 +427,11 @@ impl<'a> Run<'a> {
         }
         answer.unwrap_or(Answer::NO)
     }
+}
+
+/// Runs one step of a walk. Fifty steps through rules of the deepest nesting need more stack than threads have.
+fn on_enough_stack<T>(step: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(256 << 10, 2 << 20, step)
 }
 
 /// What an arrow leads to in a definition; one that lacks the name is not there.

@@ -40,5 +40,9 @@ pub use relationship::{
     CaveatUse, EVERYONE, Filter, MAX_OBJECT_ID_BYTES, Precondition, RelationshipTextError, SubjectFilter,
     SubjectRelation, Tuple, Update, is_object_id,
 };
-pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError, SchemaFault};
+pub use schema::{
+    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberReference, ReflectError, ReflectFilter, ReflectedCaveat,
+    ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
+    ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
+};
 pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

@@ -1,55 +1,49 @@
-//! The relationship schema language: definitions, relations and permissions over them.
+//! The relationship schema language: definitions, relations, permissions over them, and caveats.
 //!
-//! The language is that of SpiceDB, without caveats, partials and imports, which are refused by name.
+//! The language is SpiceDB's: what SpiceDB takes is taken and means the same, what it refuses is refused
+//! for the same kind of fault.
 
+mod annotate;
+mod build;
+mod caveats;
 mod check;
+mod compile;
+mod cycles;
+mod diff;
+mod error;
+mod expression;
 mod lex;
+mod lint;
+mod names;
 mod parse;
+mod reach;
+mod reflect;
+mod source;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
-/// The longest schema text that is read, in bytes.
-pub const MAX_SCHEMA_BYTES: usize = 1 << 20;
+use crate::caveat::Caveat;
+use caveats::Declared;
+pub use diff::Difference;
+pub use error::{SchemaError, SchemaFault};
+pub use lint::{Lint, LintKind};
+pub use reach::MemberReference;
+pub use reflect::{
+    ReflectError, ReflectFilter, ReflectedCaveat, ReflectedDefinition, ReflectedForm, ReflectedParameter,
+    ReflectedPermission, ReflectedRelation, ReflectedSubjectType, Reflection,
+};
 
-/// What kind of mistake a schema has. Engines agree on the kind, not on the wording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaFault {
-    /// The text is not of the language.
-    Syntax,
-    /// The text is of the language, but names or types in it do not fit together.
-    Types,
-}
+/// The longest schema text that is read, in bytes: as much as SpiceDB takes in one message.
+pub const MAX_SCHEMA_BYTES: usize = 4 << 20;
 
-/// A schema that cannot be used. Line and column count from 1; columns count characters.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct SchemaError {
-    pub fault: SchemaFault,
-    pub line: u32,
-    pub column: u32,
-    pub message: String,
-}
-
-/// Where in the text something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct At {
-    line: u32,
-    column: u32,
-}
-
-impl At {
-    fn syntax(self, message: impl Into<String>) -> SchemaError {
-        self.error(SchemaFault::Syntax, message)
-    }
-    fn types(self, message: impl Into<String>) -> SchemaError {
-        self.error(SchemaFault::Types, message)
-    }
-    fn error(self, fault: SchemaFault, message: impl Into<String>) -> SchemaError {
-        SchemaError { fault, line: self.line, column: self.column, message: message.into() }
-    }
-}
+/// How deep the operators of a permission may nest, as written: bounds the recursion of whatever walks
+/// its expression. Parentheses that are not needed do not count, nor do those of `((a - b) - c) - d`.
+pub(crate) const MAX_NESTING: usize = 32;
 
 /// A definition of the schema, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,16 +60,21 @@ pub(crate) struct CaveatId(pub(crate) u32);
 /// A checked schema: every name in it is resolved.
 #[derive(Debug)]
 pub struct Schema {
+    text: String,
     definitions: Vec<Definition>,
     members: Vec<Member>,
     by_name: HashMap<String, DefinitionId>,
-    caveats: Vec<crate::caveat::Caveat>,
+    caveats: Vec<Declared>,
+    caveat_names: HashMap<String, CaveatId>,
 }
 
 #[derive(Debug)]
 struct Definition {
     name: String,
+    comments: Vec<String>,
     members: HashMap<String, MemberId>,
+    /// The same members, by their places, in the order of the text.
+    own: Range<u32>,
 }
 
 #[derive(Debug)]
@@ -83,6 +82,7 @@ pub(crate) struct Member {
     pub(crate) definition: DefinitionId,
     pub(crate) name: String,
     pub(crate) body: Body,
+    source: Arc<tree::Member>,
 }
 
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub(crate) enum Form {
     Members(MemberId),
 }
 
-/// How a permission follows. Never nested deeper than [`parse::MAX_NESTING`] parentheses.
+/// How a permission follows. Never nested deeper than [`MAX_NESTING`].
 #[derive(Debug)]
 pub(crate) enum Rule {
     Nil,
@@ -133,7 +133,18 @@ impl Schema {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(text: &str) -> Result<Schema, SchemaError> {
-        check::check(&parse::parse(text)?)
+        let file = parse::parse(text)?;
+        let text = error::Text(text);
+        let compiled = compile::compile(text, file)?;
+        caveats::check(text, &compiled.caveats)?;
+        check::check(text, &compiled)?;
+        cycles::check(text, &compiled)?;
+        build::build(text, compiled)
+    }
+
+    /// The text that was read.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn definition(&self, name: &str) -> Option<DefinitionId> {
@@ -142,11 +153,27 @@ impl Schema {
     pub(crate) fn definition_name(&self, id: DefinitionId) -> &str {
         &self.definitions[id.0 as usize].name
     }
+    /// How many definitions there are. SpiceDB holds a schema of none, caveats or not, for no schema.
+    pub fn definition_count(&self) -> usize {
+        self.definitions.len()
+    }
     pub(crate) fn member_of(&self, definition: DefinitionId, name: &str) -> Option<MemberId> {
         self.definitions[definition.0 as usize].members.get(name).copied()
     }
     pub(crate) fn member(&self, id: MemberId) -> &Member {
         &self.members[id.0 as usize]
+    }
+    fn own_members(&self, definition: &Definition) -> impl Iterator<Item = &Member> {
+        definition.own.clone().map(|id| self.member(MemberId(id)))
+    }
+    pub(crate) fn caveat(&self, id: CaveatId) -> &Caveat {
+        &self.caveats[id.0 as usize].caveat
+    }
+    pub(crate) fn caveats(&self) -> impl Iterator<Item = &Caveat> {
+        self.caveats.iter().map(|declared| &declared.caveat)
+    }
+    pub(crate) fn caveat_named(&self, name: &str) -> Option<CaveatId> {
+        self.caveat_names.get(name).copied()
     }
     /// The relations of the same definition that a member rests on; a relation rests on itself.
     pub(crate) fn relations_under(&self, member: MemberId) -> Vec<MemberId> {
@@ -163,20 +190,11 @@ impl Schema {
         }
         found
     }
-    pub(crate) fn caveat(&self, id: CaveatId) -> &crate::caveat::Caveat {
-        &self.caveats[id.0 as usize]
-    }
-    pub(crate) fn caveats(&self) -> &[crate::caveat::Caveat] {
-        &self.caveats
-    }
-    pub(crate) fn caveat_named(&self, name: &str) -> Option<CaveatId> {
-        (0u32..).map(CaveatId).zip(&self.caveats).find(|(_, caveat)| caveat.name() == name).map(|(id, _)| id)
-    }
-    pub(crate) fn definition_count(&self) -> usize {
-        self.definitions.len()
-    }
     pub(crate) fn member_count(&self) -> usize {
         self.members.len()
+    }
+    fn member_ids(&self) -> impl Iterator<Item = MemberId> {
+        (0..).map(MemberId).take(self.members.len())
     }
 }
 

@@ -217,7 +217,7 @@ pub(super) fn to_i64(value: f64) -> Option<i64> {
 }
 
 pub(super) fn to_u64(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < U64_END).then_some(value as u64)
+    (0.0..U64_END).contains(&value).then_some(value as u64)
 }
 
 fn whole_i64(value: f64) -> Option<i64> {

@@ -1,6 +1,8 @@
 //! What a permission of an object is made of: rules and arrows are followed, relations are where it stops.
 
-use super::{CheckError, MAX_DEPTH, Place, target};
+use std::cell::Cell;
+
+use super::{CheckError, MAX_DEPTH, Place, on_enough_stack, target};
 use crate::schema::{Body, Rule};
 use crate::tuples::{Node, Tuples};
 use crate::{Expanded, ExpandedTree, Object, Subject, Timestamp};
@@ -9,17 +11,22 @@ impl Tuples {
     /// The tree of a relation or permission. Subjects that stand for others are leaves; expand them in turn.
     ///
     /// # Errors
-    /// If the schema has no such member, or the way is longer than [`MAX_DEPTH`] steps.
+    /// If the schema has no such member, the way is longer than [`MAX_DEPTH`] steps, or the tree has more than
+    /// 100,000 nodes.
     pub fn expand(&self, resource: &Object, member: &str, now: Timestamp) -> Result<Expanded, CheckError> {
         let place = self.place(resource, member)?;
-        Expansion { tuples: self, now, root: resource }.place(place, MAX_DEPTH)
+        Expansion { tuples: self, now, root: resource, nodes: Cell::new(0) }.place(place, MAX_DEPTH)
     }
 }
+
+/// A tree may have so many nodes: ways that meet again are told as often as they are walked.
+const MAX_NODES: usize = 100_000;
 
 struct Expansion<'a> {
     tuples: &'a Tuples,
     now: Timestamp,
     root: &'a Object,
+    nodes: Cell<usize>,
 }
 
 impl Expansion<'_> {
@@ -27,14 +34,10 @@ impl Expansion<'_> {
         if depth == 0 {
             return Err(CheckError::Depth);
         }
-        let tree = match &self.tuples.schema().member(place.0).body {
-            Body::Relation(_) => ExpandedTree::Subjects(self.subjects(place)),
-            // A permission that is one thing is a union of one.
-            Body::Permission(rule @ (Rule::Union(_) | Rule::Intersection(_) | Rule::Exclusion(..))) => {
-                self.tree(rule, place, depth)?
-            }
-            Body::Permission(rule) => ExpandedTree::Union(vec![self.child(rule, place, depth)?]),
-        };
+        let tree = on_enough_stack(|| match &self.tuples.schema().member(place.0).body {
+            Body::Relation(_) => Ok(ExpandedTree::Subjects(self.subjects(place))),
+            Body::Permission(rule) => self.tree(rule, place, depth),
+        })?;
         Ok(self.node(place, tree))
     }
 
@@ -48,6 +51,11 @@ impl Expansion<'_> {
             ),
         };
         Expanded { object, member: member.name.clone(), tree }
+    }
+
+    fn count(&self) -> Result<(), CheckError> {
+        self.nodes.set(self.nodes.get() + 1);
+        if self.nodes.get() > MAX_NODES { Err(CheckError::TooLarge) } else { Ok(()) }
     }
 
     fn subjects(&self, (member, node): Place) -> Vec<Subject> {
@@ -69,11 +77,13 @@ impl Expansion<'_> {
                 }
                 ExpandedTree::Exclusion(parts)
             }
+            // A permission that is one thing is a union of one.
             other => ExpandedTree::Union(vec![self.child(other, own, depth)?]),
         })
     }
 
     fn child(&self, rule: &Rule, own: Place, depth: u8) -> Result<Expanded, CheckError> {
+        self.count()?;
         Ok(match rule {
             Rule::Nil => self.node(own, ExpandedTree::Subjects(Vec::new())),
             Rule::Itself => {
@@ -88,6 +98,7 @@ impl Expansion<'_> {
                     if terms.is_some_and(|terms| !terms.live(self.now)) {
                         continue;
                     }
+                    self.count()?;
                     children.push(match target(to, self.tuples.definition_in(edge.of)) {
                         Some(target) => self.place((target, edge.subject), depth - 1)?,
                         None => self.node(own, ExpandedTree::Subjects(Vec::new())),

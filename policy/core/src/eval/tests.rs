@@ -338,3 +338,56 @@ fn a_circle_is_seen_before_it_closes() {
         t.subjects(&object("group:b"), "member").iter().map(|subject| subject.to_string()).collect();
     assert_eq!(subjects, ["group:c#see"]);
 }
+
+/// The deepest rules over the longest chain, on the stack that a server's thread has.
+#[test]
+fn the_deepest_walk_fits_on_the_stack_of_a_thread() {
+    let deep = (0..31).fold("parent.all(see)".to_owned(), |rule, i| match i % 3 {
+        0 => format!("(nobody + {rule})"),
+        1 => format!("(everybody & {rule})"),
+        _ => format!("({rule} - nobody)"),
+    });
+    let schema = format!(
+        "definition user {{}}\ndefinition doc {{\nrelation parent: doc | doc#see\nrelation nobody: user\nrelation \
+         everybody: user | user:* | doc#see\npermission see = everybody + {deep}\n}}"
+    );
+    let walk = move || {
+        let mut t = tuples(&schema, &[]);
+        for i in 0..60 {
+            t.put(&tuple(&format!("doc:{i}#parent@doc:{}", i + 1))).unwrap();
+            t.put(&tuple(&format!("doc:{i}#everybody@doc:{}#see", i + 1))).unwrap();
+        }
+        let check = ask("doc:0#see@user:tom");
+        assert_eq!(t.check(&check, NOW), Err(CheckError::Depth));
+        t.put(&tuple("doc:20#everybody@user:tom")).unwrap();
+        assert!(t.check(&check, NOW).unwrap().allowed());
+        t.trace(&check, NOW).unwrap();
+        t.expand(&object("doc:0"), "see", NOW).unwrap_err();
+        let found = t.lookup_resources(
+            &crate::LookupResources {
+                kind: "doc".into(),
+                permission: "see".into(),
+                subject: check.subject,
+                context: Default::default(),
+            },
+            NOW,
+        );
+        assert_eq!(found.unwrap().len(), 21);
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(walk).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_tree_that_doubles_at_every_step_is_refused() {
+    let schema = "definition user {}\ndefinition doc {\nrelation parent: doc\nrelation own: user\npermission see = own \
+                  + parent->see + parent->see\n}";
+    let mut t = tuples(schema, &["doc:40#own@user:tom"]);
+    for i in 0..40 {
+        t.put(&tuple(&format!("doc:{i}#parent@doc:{}", i + 1))).unwrap();
+    }
+    assert_eq!(t.expand(&object("doc:0"), "see", NOW), Err(CheckError::TooLarge));
+    assert!(t.expand(&object("doc:35"), "see", NOW).is_ok());
+    // The answers themselves are walked once.
+    assert!(yes(&t, "doc:0#see@user:tom") && !yes(&t, "doc:0#see@user:ann"));
+    assert_eq!(t.trace(&ask("doc:0#see@user:tom"), NOW).unwrap().1.path().len(), 41);
+}

@@ -1,7 +1,7 @@
 //! How an answer came about.
 
 use super::answer::Answer;
-use super::{CheckError, MAX_DEPTH, Place, Run, target};
+use super::{CheckError, MAX_DEPTH, Place, Run, on_enough_stack, target};
 use crate::answer::{CaveatOutcome, Followed, Traced, TracedCaveat};
 use crate::cel::Outcome;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
@@ -73,10 +73,10 @@ impl<'a> Trace<'a> {
         };
         let itself = self.run.who.member == Some(member) && self.run.who.node == node;
         if depth > 1 && !itself && self.steps < MAX_STEPS {
-            match &what.body {
+            on_enough_stack(|| match &what.body {
                 Body::Relation(_) => self.relation(place, depth, answer.is_yes(), &mut traced),
                 Body::Permission(rule) => self.rule(rule, place, depth, &mut traced.steps),
-            }
+            });
         }
         traced
     }

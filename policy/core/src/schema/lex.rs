@@ -1,155 +1,277 @@
-//! Text to tokens. A newline ends a statement where one can end, as if `;` stood there.
+//! Text to tokens, one at a time. A newline ends a statement where one can end, as if `;` stood there.
 
-use std::iter::Peekable;
-use std::str::Chars;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::{At, SchemaError};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
-    Word(String),
-    Text(String),
-    /// `;`, written or implied by a newline.
-    End,
-    /// Any other sign, as written.
-    Sign(&'static str),
-    /// A character that begins no token; the parser refuses it where it stands.
-    Odd(char),
-    /// The end of the file.
+/// What a token is. The names are SpiceDB's: its messages spell them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What begins no token, and what lies behind it or behind the end.
+    Error,
+    SyntheticSemicolon,
     Eof,
+    Keyword,
+    Identifier,
+    LeftBrace,
+    RightBrace,
+    LeftParen,
+    RightParen,
+    Pipe,
+    Plus,
+    Minus,
+    And,
+    Div,
+    Equals,
+    Colon,
+    Semicolon,
+    RightArrow,
+    Hash,
+    Ellipsis,
+    Star,
+    QuestionMark,
+    ConditionalOr,
+    ConditionalAnd,
+    ExclamationPoint,
+    LeftBracket,
+    RightBracket,
+    Period,
+    Comma,
+    Percent,
+    LessThan,
+    GreaterThan,
+    LessThanOrEqual,
+    GreaterThanOrEqual,
+    EqualEqual,
+    NotEqual,
+    String,
 }
 
-impl Token {
-    /// The token as messages quote it.
-    pub(super) fn quoted(&self) -> String {
-        match self {
-            Token::Word(word) => format!("`{}`", word.chars().take(64).collect::<String>()),
-            Token::Text(_) => "a string".to_owned(),
-            Token::End => "the end of a statement".to_owned(),
-            Token::Sign(sign) => format!("`{sign}`"),
-            Token::Odd(c) => format!("the character `{}`", c.escape_debug()),
-            Token::Eof => "the end of the file".to_owned(),
-        }
-    }
-
-    /// Whether a newline after this token ends a statement.
-    fn may_end(&self) -> bool {
-        matches!(self, Token::Word(_) | Token::Sign("}" | ")" | "*"))
+/// As messages print it.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // `Eof` is the only one whose name is spelled otherwise.
+        if *self == Kind::Eof { f.write_str("TokenTypeEOF") } else { write!(f, "TokenType{self:?}") }
     }
 }
 
-/// Longer signs first: the first that fits is taken.
-const SIGNS: [&str; 16] = ["...", "->", "{", "}", "(", ")", "|", ":", "+", "&", "-", ".", "*", "#", "=", "/"];
-
-struct Lexer<'a> {
-    rest: Peekable<Chars<'a>>,
-    at: At,
+impl Kind {
+    /// Whether a newline behind it ends a statement.
+    fn may_end(self) -> bool {
+        matches!(self, Kind::Identifier | Kind::Keyword | Kind::RightBrace | Kind::RightParen | Kind::Star)
+    }
 }
 
-pub(super) fn lex(text: &str) -> Result<Vec<(Token, At)>, SchemaError> {
-    let mut lexer = Lexer { rest: text.chars().peekable(), at: At { line: 1, column: 1 } };
-    let mut tokens: Vec<(Token, At)> = Vec::new();
-    loop {
-        let at = lexer.at;
-        let Some(&next) = lexer.rest.peek() else { break };
-        match next {
-            '\n' => {
-                if tokens.last().is_some_and(|(token, _)| token.may_end()) {
-                    tokens.push((Token::End, at));
-                }
-                lexer.step();
-            }
-            ' ' | '\t' | '\r' => {
-                lexer.step();
-            }
-            ';' => {
-                lexer.step();
-                tokens.push((Token::End, at));
-            }
-            '"' | '\'' => tokens.push((lexer.text(at)?, at)),
-            'a'..='z' | 'A'..='Z' | '_' | '0'..='9' => tokens.push((lexer.word(), at)),
-            '/' => {
-                if !lexer.comment(at)? {
-                    tokens.push((Token::Sign("/"), at));
-                }
-            }
-            _ => tokens.push((lexer.sign(), at)),
-        }
-    }
-    tokens.push((Token::Eof, lexer.at));
-    Ok(tokens)
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token<'a> {
+    pub(super) kind: Kind,
+    pub(super) start: u32,
+    /// The text of the token; of an error, the character that is none.
+    pub(super) value: &'a str,
 }
 
-impl Lexer<'_> {
-    fn step(&mut self) -> Option<char> {
-        let next = self.rest.next()?;
-        if next == '\n' {
-            self.at = At { line: self.at.line.saturating_add(1), column: 1 };
-        } else {
-            self.at.column = self.at.column.saturating_add(1);
-        }
-        Some(next)
+impl Token<'_> {
+    /// What comes before the first token and behind the last.
+    pub(super) const NONE: Token<'static> = Token { kind: Kind::Error, start: 0, value: "" };
+
+    pub(super) fn end(&self) -> u32 {
+        self.start.saturating_add(length(self.value))
+    }
+}
+
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
+/// The words that `use` may name, sorted.
+pub(super) const FLAGS: [&str; 5] = ["expiration", "import", "partial", "self", "typechecking"];
+const KEYWORDS: [&str; 6] = ["definition", "caveat", "relation", "permission", "nil", "with"];
+/// Signs of two and three characters; the longer comes first.
+const LONG_SIGNS: [(&str, Kind); 8] = [
+    ("...", Kind::Ellipsis),
+    ("||", Kind::ConditionalOr),
+    ("&&", Kind::ConditionalAnd),
+    ("!=", Kind::NotEqual),
+    ("<=", Kind::LessThanOrEqual),
+    (">=", Kind::GreaterThanOrEqual),
+    ("==", Kind::EqualEqual),
+    ("->", Kind::RightArrow),
+];
+
+pub(super) struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether a newline here would end a statement.
+    may_end: bool,
+    ended: bool,
+    /// Which of [`FLAGS`] are on: what they name is a keyword from there.
+    flags: [bool; FLAGS.len()],
+    /// The last word, perhaps far before, was `use`.
+    after_use: bool,
+    /// A definition or caveat has begun: no flag goes on any more.
+    begun: bool,
+}
+
+/// A letter or decimal digit of any script, or `_`.
+fn is_word(c: char) -> bool {
+    if c.is_ascii() {
+        return c == '_' || c.is_ascii_alphanumeric();
+    }
+    c.general_category_group() == GeneralCategoryGroup::Letter || c.general_category() == GeneralCategory::DecimalNumber
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let flags = [false; FLAGS.len()];
+        Lexer { text, at: 0, may_end: false, ended: false, flags, after_use: false, begun: false }
     }
 
-    fn word(&mut self) -> Token {
-        let mut word = String::new();
-        while let Some(&c) = self.rest.peek()
-            && (c.is_ascii_alphanumeric() || c == '_')
-        {
-            word.push(c);
-            self.step();
-        }
-        Token::Word(word)
-    }
-
-    fn text(&mut self, at: At) -> Result<Token, SchemaError> {
-        let quote = self.step();
-        let mut text = String::new();
+    /// The next token, and what was commented since the last.
+    pub(super) fn next(&mut self) -> (Token<'a>, Vec<&'a str>) {
+        let mut comments = Vec::new();
         loop {
-            match self.step() {
-                None | Some('\n') => return Err(at.syntax("the string does not end on its line")),
-                end if end == quote => return Ok(Token::Text(text)),
-                Some(c) => text.push(c),
+            if self.ended {
+                return (Token::NONE, comments);
             }
-        }
-    }
-
-    /// Passes the `/`, and the comment if it begins one.
-    fn comment(&mut self, at: At) -> Result<bool, SchemaError> {
-        self.step();
-        match self.rest.peek() {
-            Some('/') => {
-                // The newline stays: it may end the statement before the comment.
-                while self.rest.peek().is_some_and(|&c| c != '\n') {
-                    self.step();
-                }
-                Ok(true)
-            }
-            Some('*') => {
-                self.step();
-                let mut star = false;
-                loop {
-                    match self.step() {
-                        None => return Err(at.syntax("the comment does not end")),
-                        Some('/') if star => return Ok(true),
-                        Some(c) => star = c == '*',
+            let start = self.at;
+            let Some(first) = self.rest().chars().next() else {
+                self.ended = true;
+                return (self.token(Kind::Eof, start), comments);
+            };
+            match first {
+                ' ' | '\t' => self.at += 1,
+                '\r' | '\n' => {
+                    self.at += 1;
+                    if self.may_end {
+                        self.may_end = false;
+                        return (self.token(Kind::SyntheticSemicolon, start), comments);
                     }
                 }
+                '/' if self.rest().starts_with("//") => {
+                    let length = self.rest().find(['\r', '\n']).unwrap_or(self.rest().len());
+                    self.at += length;
+                    comments.push(&self.text[start..self.at]);
+                }
+                '/' if self.rest().starts_with("/*") => match self.rest()[2..].find("*/") {
+                    Some(length) => {
+                        self.at += length + 4;
+                        comments.push(&self.text[start..self.at]);
+                    }
+                    None => return (self.error(start, UNREADABLE), comments),
+                },
+                _ => {
+                    let token = self.read(start, first);
+                    self.may_end = token.kind.may_end();
+                    return (self.flagged(token), comments);
+                }
             }
-            _ => Ok(false),
         }
     }
 
-    fn sign(&mut self) -> Token {
-        let ahead = self.rest.clone();
-        match SIGNS.into_iter().find(|sign| sign.chars().eq(ahead.clone().take(sign.len()))) {
-            Some(sign) => {
-                sign.chars().for_each(|_| {
-                    self.step();
-                });
-                Token::Sign(sign)
-            }
-            None => Token::Odd(self.step().unwrap_or(' ')),
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn token(&self, kind: Kind, start: usize) -> Token<'a> {
+        Token { kind, start: u32::try_from(start).unwrap_or(u32::MAX), value: &self.text[start..self.at] }
+    }
+
+    /// What cannot be read; nothing behind it is.
+    fn error(&mut self, start: usize, value: &'a str) -> Token<'a> {
+        self.ended = true;
+        Token { value, ..self.token(Kind::Error, start) }
+    }
+
+    fn read(&mut self, start: usize, first: char) -> Token<'a> {
+        if is_word(first) {
+            self.at += self.rest().find(|c| !is_word(c)).unwrap_or(self.rest().len());
+            let token = self.token(Kind::Identifier, start);
+            let keyword = KEYWORDS.contains(&token.value);
+            return if keyword { Token { kind: Kind::Keyword, ..token } } else { token };
         }
+        if first == '"' || first == '\'' {
+            return self.string(start);
+        }
+        if let Some((sign, kind)) = LONG_SIGNS.into_iter().find(|(sign, _)| self.rest().starts_with(sign)) {
+            self.at += sign.len();
+            return self.token(kind, start);
+        }
+        let kind = match first {
+            '{' => Kind::LeftBrace,
+            '}' => Kind::RightBrace,
+            '(' => Kind::LeftParen,
+            ')' => Kind::RightParen,
+            '|' => Kind::Pipe,
+            '+' => Kind::Plus,
+            '-' => Kind::Minus,
+            '&' => Kind::And,
+            '/' => Kind::Div,
+            '=' => Kind::Equals,
+            ':' => Kind::Colon,
+            ';' => Kind::Semicolon,
+            '#' => Kind::Hash,
+            '*' => Kind::Star,
+            '?' => Kind::QuestionMark,
+            '!' => Kind::ExclamationPoint,
+            '[' => Kind::LeftBracket,
+            ']' => Kind::RightBracket,
+            '.' => Kind::Period,
+            ',' => Kind::Comma,
+            '%' => Kind::Percent,
+            '<' => Kind::LessThan,
+            '>' => Kind::GreaterThan,
+            _ => {
+                let end = start + first.len_utf8();
+                return self.error(start, &self.text[start..end]);
+            }
+        };
+        self.at += 1;
+        self.token(kind, start)
+    }
+
+    /// A string in any of four quotes. No escapes: a backslash before a quote does not keep it from ending.
+    fn string(&mut self, start: usize) -> Token<'a> {
+        let rest = self.rest();
+        let (open, close) = match rest {
+            _ if rest.starts_with("\"\"\"") => (3, "\"\"\""),
+            // What SpiceDB does; a text in three single quotes ends nowhere else.
+            _ if rest.starts_with("'''") => (3, "\"\"\""),
+            _ if rest.starts_with('"') => (1, "\""),
+            _ => (1, "'"),
+        };
+        let body = &rest[open..];
+        let Some(length) = body.find(close) else {
+            let newline = body.find(['\r', '\n']).filter(|_| open == 1);
+            return self.error(start, newline.map_or(UNREADABLE, |at| &body[at..at + 1]));
+        };
+        if open == 1
+            && let Some(at) = body[..length].find(['\r', '\n'])
+        {
+            return self.error(start, &body[at..at + 1]);
+        }
+        self.at += open + length + close.len();
+        self.token(Kind::String, start)
+    }
+
+    /// The token under the flags, which it may itself put on.
+    fn flagged(&mut self, token: Token<'a>) -> Token<'a> {
+        match token.kind {
+            Kind::Identifier if !self.begun => {
+                if self.after_use {
+                    self.after_use = false;
+                    if let Some(flag) = FLAGS.iter().position(|flag| *flag == token.value) {
+                        self.flags[flag] = true;
+                    }
+                } else {
+                    self.after_use = token.value == "use";
+                }
+            }
+            Kind::Keyword if matches!(token.value, "definition" | "caveat") => self.begun = true,
+            _ => {}
+        }
+        let word = if token.value == "and" { "expiration" } else { token.value };
+        let on = FLAGS.iter().zip(self.flags).any(|(flag, on)| on && *flag == word);
+        if on && token.kind == Kind::Identifier { Token { kind: Kind::Keyword, ..token } } else { token }
     }
 }
+
+/// What stands for an end of text that came too soon.
+const UNREADABLE: &str = "\u{fffd}";

@@ -1,367 +1,345 @@
 //! Tokens to a tree of names, not yet resolved.
 
-use super::lex::{Token, lex};
-use super::{At, MAX_SCHEMA_BYTES, SchemaError};
+use std::sync::Arc;
 
-/// How deep parentheses may nest: bounds the recursion of this parser and of the evaluator.
-pub(super) const MAX_NESTING: usize = 32;
+use super::error::{Span, Text};
+use super::lex::{FLAGS, Kind, Lexer, Token};
+use super::tree::{
+    Block, Body, Caveat, Entry, File, Form, Item, Member, Parameter, ParameterType, Permission, SubjectType,
+};
+use super::{MAX_NESTING, MAX_SCHEMA_BYTES, SchemaError};
 
-const KEYWORDS: [&str; 6] = ["definition", "caveat", "relation", "permission", "nil", "with"];
-const NO_CAVEATS: &str = "caveats are not supported yet";
-
-#[derive(Debug, Default)]
-pub(super) struct Tree {
-    pub(super) definitions: Vec<Definition>,
-    pub(super) typechecking: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct Definition {
-    pub(super) name: String,
-    pub(super) at: At,
-    pub(super) members: Vec<Member>,
-}
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) name: String,
-    pub(super) at: At,
-    pub(super) body: Body,
-}
-
-#[derive(Debug)]
-pub(super) enum Body {
-    Relation(Vec<Type>),
-    Permission { types: Option<Vec<(String, At)>>, rule: Rule },
-}
-
-#[derive(Debug)]
-pub(super) struct Type {
-    pub(super) name: String,
-    pub(super) at: At,
-    pub(super) form: Form,
-    pub(super) expires: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Object,
-    Everyone,
-    Members(String),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    Nil,
-    Itself,
-    Member(String, At),
-    Arrow { over: String, to: String, all: bool, at: At },
-    Union(Vec<Rule>),
-    Intersection(Vec<Rule>),
-    Exclusion(Box<Rule>, Vec<Rule>),
-}
-
-#[derive(Default)]
-struct Flags {
-    expiration: bool,
-    itself: bool,
-    typechecking: bool,
-}
-
-struct Parser {
-    tokens: Vec<(Token, At)>,
-    next: usize,
-    flags: Flags,
-    nesting: usize,
-}
-
-pub(super) fn parse(text: &str) -> Result<Tree, SchemaError> {
+pub(super) fn parse(text: &str) -> Result<File, SchemaError> {
+    let place = Text(text);
     if text.len() > MAX_SCHEMA_BYTES {
-        return Err(At { line: 1, column: 1 }.syntax(format!("the schema is longer than {MAX_SCHEMA_BYTES} bytes")));
+        let message = format!("the schema is longer than {MAX_SCHEMA_BYTES} bytes");
+        return Err(place.syntax(Span::default(), "", message));
     }
-    let mut parser = Parser { tokens: lex(text)?, next: 0, flags: Flags::default(), nesting: 0 };
-    parser.file()
+    let mut parser = Parser::new(text);
+    parser.file()?;
+    Ok(parser.file)
 }
 
-impl Parser {
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.next).map_or(&Token::Eof, |(token, _)| token)
-    }
-    fn at(&self) -> At {
-        self.tokens.get(self.next).or(self.tokens.last()).map_or_else(At::default, |&(_, at)| at)
-    }
-    fn advance(&mut self) {
-        self.next += 1;
-    }
-    fn is_sign(&self, sign: &str) -> bool {
-        matches!(self.peek(), Token::Sign(next) if *next == sign)
-    }
-    fn is_word(&self, word: &str) -> bool {
-        matches!(self.peek(), Token::Word(next) if next == word)
-    }
-    fn take_sign(&mut self, sign: &str) -> bool {
-        let taken = self.is_sign(sign);
-        self.next += usize::from(taken);
-        taken
-    }
-    fn take_word(&mut self, word: &str) -> bool {
-        let taken = self.is_word(word);
-        self.next += usize::from(taken);
-        taken
-    }
-    fn unexpected(&self, wanted: &str) -> SchemaError {
-        self.at().syntax(format!("expected {wanted}, found {}", self.peek().quoted()))
-    }
-    fn sign(&mut self, sign: &str) -> Result<(), SchemaError> {
-        if self.take_sign(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
+/// Stands at a token; knows where the one before it ended.
+pub(super) struct Parser<'a> {
+    text: Text<'a>,
+    lexer: Lexer<'a>,
+    pub(super) current: Token<'a>,
+    /// What was commented right before the current token.
+    comments: Vec<&'a str>,
+    pub(super) before: u32,
+    file: File,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut lexer = Lexer::new(text);
+        let (current, comments) = lexer.next();
+        Parser { text: Text(text), lexer, current, comments, before: 0, file: File::default() }
     }
 
-    fn is_keyword(&self, word: &str) -> bool {
-        KEYWORDS.contains(&word)
-            || (self.flags.expiration && matches!(word, "expiration" | "and"))
-            || (self.flags.itself && word == "self")
-            || (self.flags.typechecking && word == "typechecking")
+    /// Passes the current token and returns it.
+    pub(super) fn advance(&mut self) -> Token<'a> {
+        let passed = self.current;
+        self.before = passed.end();
+        (self.current, self.comments) = self.lexer.next();
+        passed
     }
 
-    /// A name: a word that is no keyword under the flags of this file.
-    fn name(&mut self, wanted: &str) -> Result<String, SchemaError> {
-        match self.peek() {
-            Token::Word(word) if !self.is_keyword(word) => {
-                let word = word.clone();
-                self.advance();
-                Ok(word)
-            }
-            _ => Err(self.unexpected(wanted)),
+    pub(super) fn is(&self, kind: Kind) -> bool {
+        self.current.kind == kind
+    }
+    pub(super) fn is_keyword(&self, word: &str) -> bool {
+        self.is(Kind::Keyword) && self.current.value == word
+    }
+    pub(super) fn take(&mut self, kind: Kind) -> bool {
+        let taken = self.is(kind);
+        if taken {
+            self.advance();
         }
+        taken
+    }
+    fn take_keyword(&mut self, word: &str) -> bool {
+        let taken = self.is_keyword(word);
+        if taken {
+            self.advance();
+        }
+        taken
     }
 
+    /// An error about the current token.
+    pub(super) fn error(&self, message: impl Into<String>) -> SchemaError {
+        self.text.syntax(Span { start: self.current.start, end: self.before }, self.current.value, message)
+    }
+    /// An error where something is missing, whatever stands there.
+    pub(super) fn missing(&self, message: impl Into<String>) -> SchemaError {
+        self.text.syntax(Span { start: self.current.start, end: self.before }, "", message)
+    }
+
+    pub(super) fn expect(&mut self, kind: Kind) -> Result<(), SchemaError> {
+        if self.take(kind) {
+            return Ok(());
+        }
+        Err(self.error(format!("Expected one of: [{kind}], found: {}", self.current.kind)))
+    }
+    pub(super) fn name(&mut self) -> Result<&'a str, SchemaError> {
+        if self.is(Kind::Identifier) {
+            return Ok(self.advance().value);
+        }
+        Err(self.error(format!("Expected identifier, found token {}", self.current.kind)))
+    }
     fn path(&mut self) -> Result<String, SchemaError> {
-        let mut path = self.name("the name of a definition")?;
-        while self.take_sign("/") {
+        let mut path = self.name()?.to_owned();
+        while self.take(Kind::Div) {
             path.push('/');
-            path.push_str(&self.name("the name of a definition")?);
+            path.push_str(self.name()?);
         }
         Ok(path)
     }
+    /// Passes the end of a statement, if one is here. The end of the text is one.
+    fn take_end(&mut self) -> bool {
+        self.take(Kind::SyntheticSemicolon) || self.take(Kind::Semicolon) || self.take(Kind::Eof)
+    }
+    /// From a start to the end of what was passed last.
+    pub(super) fn since(&self, start: u32) -> Span {
+        Span { start, end: self.before }
+    }
+    /// The comments before the current token, as they are kept.
+    fn doc_comments(&self) -> Vec<String> {
+        self.comments.iter().map(|comment| plain(comment)).collect()
+    }
 
-    fn file(&mut self) -> Result<Tree, SchemaError> {
-        let mut tree = Tree::default();
+    fn file(&mut self) -> Result<(), SchemaError> {
+        if self.is(Kind::Error) {
+            return Err(self.missing(self.current.value));
+        }
+        let mut defined = false;
         loop {
-            while *self.peek() == Token::End {
-                self.advance();
+            if !self.is(Kind::Eof) {
+                self.take_end();
             }
-            let at = self.at();
-            if *self.peek() == Token::Eof {
-                tree.typechecking = self.flags.typechecking;
-                return Ok(tree);
+            if self.is(Kind::Eof) {
+                return Ok(());
             }
-            if self.take_word("definition") {
-                tree.definitions.push(self.definition()?);
-            } else if self.take_word("use") {
-                if !tree.definitions.is_empty() {
-                    return Err(at.syntax("`use` must stand before any definition"));
-                }
-                self.flag()?;
-            } else if self.is_word("caveat") {
-                return Err(at.syntax(NO_CAVEATS));
-            } else if self.is_word("partial") || self.is_word("import") {
-                return Err(at.syntax(format!("{} is not supported", self.peek().quoted())));
+            if self.is(Kind::Identifier) && self.current.value == "use" {
+                self.flag(defined)?;
+            } else if self.is_keyword("definition") {
+                defined = true;
+                let block = self.block()?;
+                self.file.items.push(Item::Definition(block));
+            } else if self.is_keyword("caveat") {
+                defined = true;
+                let caveat = self.caveat()?;
+                self.file.items.push(Item::Caveat(caveat));
+            } else if self.is_keyword("partial") {
+                let block = self.block()?;
+                self.file.items.push(Item::Partial(block));
+            } else if self.is_keyword("import") {
+                self.import()?;
             } else {
-                return Err(self.unexpected("a definition"));
+                return Err(self.error(format!("Unexpected token at root level: {}", self.current.kind)));
             }
         }
     }
 
-    fn flag(&mut self) -> Result<(), SchemaError> {
-        let at = self.at();
-        let flag = match self.peek() {
-            Token::Word(word) => word.clone(),
-            _ => return Err(self.unexpected("a flag after `use`")),
-        };
+    fn flag(&mut self, defined: bool) -> Result<(), SchemaError> {
         self.advance();
-        match flag.as_str() {
-            "expiration" => self.flags.expiration = true,
-            "self" => self.flags.itself = true,
-            "typechecking" => self.flags.typechecking = true,
-            "partial" | "import" => return Err(at.syntax(format!("`use {flag}` is not supported"))),
-            _ => return Err(at.syntax("unknown `use` flag: expected expiration, self or typechecking")),
+        if !self.is(Kind::Identifier) && !self.is(Kind::Keyword) {
+            return Err(self.error(format!("Expected keyword, found token {}", self.current.kind)));
         }
-        self.end()
+        let flag = self.advance().value;
+        if !FLAGS.contains(&flag) {
+            return Err(self.error(format!("Unknown use flag: `{flag}`. Options are: {}", FLAGS.join(", "))));
+        }
+        if defined {
+            return Err(self.error("`use` expressions must be declared before any definition"));
+        }
+        self.file.typechecking |= flag == "typechecking";
+        Ok(())
     }
 
-    fn end(&mut self) -> Result<(), SchemaError> {
-        match self.peek() {
-            Token::End => {
-                self.advance();
-                Ok(())
-            }
-            Token::Eof => Ok(()),
-            _ => Err(self.unexpected("the end of a statement or definition")),
+    fn import(&mut self) -> Result<(), SchemaError> {
+        let start = self.advance().start;
+        if !self.take(Kind::String) {
+            return Err(self.error(format!("Expected quote-delimited string, found token {}", self.current.kind)));
         }
+        self.file.import.get_or_insert(self.since(start));
+        Ok(())
     }
 
-    fn definition(&mut self) -> Result<Definition, SchemaError> {
-        let at = self.at();
+    /// A definition or partial, at its keyword.
+    fn block(&mut self) -> Result<Block, SchemaError> {
+        let comments = self.doc_comments();
+        let start = self.advance().start;
         let name = self.path()?;
-        self.sign("{")?;
-        let mut members = Vec::new();
-        while !self.take_sign("}") {
-            let keyword = self.at();
-            if self.take_word("relation") {
-                members.push(self.relation()?);
-            } else if self.take_word("permission") {
-                members.push(self.permission()?);
-            } else if self.is_sign("...") {
-                return Err(keyword.syntax("partials are not supported"));
-            } else {
-                return Err(self.unexpected("`relation`, `permission` or `}`"));
+        self.expect(Kind::LeftBrace)?;
+        let mut entries = Vec::new();
+        while !self.take(Kind::RightBrace) {
+            if self.is_keyword("relation") {
+                entries.push(self.member(Self::relation)?);
+            } else if self.is_keyword("permission") {
+                entries.push(self.member(Self::permission)?);
+            } else if self.is(Kind::Ellipsis) {
+                let start = self.advance().start;
+                let name = self.name()?.to_owned();
+                entries.push(Entry::Splice { name, span: self.since(start) });
             }
-            self.end()?;
+            if !self.take_end() {
+                let found = self.current.kind;
+                return Err(self.error(format!("Expected end of statement or definition, found: {found}")));
+            }
         }
-        Ok(Definition { name, at, members })
+        Ok(Block { name, span: self.since(start), comments, entries })
     }
 
-    fn relation(&mut self) -> Result<Member, SchemaError> {
-        let at = self.at();
-        let name = self.name("the name of a relation")?;
-        self.sign(":")?;
+    fn member(&mut self, body: fn(&mut Self) -> Result<Body, SchemaError>) -> Result<Entry, SchemaError> {
+        let comments = self.doc_comments();
+        let start = self.advance().start;
+        let name = self.name()?.to_owned();
+        let body = body(self)?;
+        let place = u32::try_from(self.file.members.len()).unwrap_or(u32::MAX);
+        self.file.members.push(Arc::new(Member { name, span: self.since(start), comments, body }));
+        Ok(Entry::Member(place))
+    }
+
+    fn relation(&mut self) -> Result<Body, SchemaError> {
+        self.expect(Kind::Colon)?;
         let mut types = vec![self.subject_type()?];
-        while self.take_sign("|") {
+        while self.take(Kind::Pipe) {
             types.push(self.subject_type()?);
         }
-        Ok(Member { name, at, body: Body::Relation(types) })
+        Ok(Body::Relation(types))
     }
 
-    fn subject_type(&mut self) -> Result<Type, SchemaError> {
-        let at = self.at();
-        let name = self.path()?;
-        let form = if self.take_sign(":") {
-            self.sign("*")?;
+    fn subject_type(&mut self) -> Result<SubjectType, SchemaError> {
+        let start = self.current.start;
+        let definition = self.path()?;
+        let form = if self.take(Kind::Colon) {
+            self.expect(Kind::Star)?;
             Form::Everyone
-        } else if self.take_sign("#") {
-            if self.take_sign("...") { Form::Object } else { Form::Members(self.name("the name of a relation")?) }
+        } else if self.take(Kind::Hash) {
+            if self.take(Kind::Ellipsis) {
+                Form::Object
+            } else if self.is(Kind::Identifier) {
+                Form::Members(self.advance().value.to_owned())
+            } else {
+                let (name, rest) = (Kind::Identifier, Kind::Ellipsis);
+                return Err(self.error(format!("Expected one of: [{name} {rest}], found: {}", self.current.kind)));
+            }
         } else {
             Form::Object
         };
-        let with = self.at();
-        let mut expires = false;
-        if self.take_word("with") {
-            if self.take_word("expiration") {
-                if !self.flags.expiration {
-                    return Err(with.types("there is no caveat `expiration`; expiry needs `use expiration`"));
-                }
-                if self.is_word("and") {
-                    return Err(self.at().syntax("the caveat must come before `expiration`"));
-                }
-                expires = true;
-            } else {
-                self.path()?;
-                return Err(with.syntax(NO_CAVEATS));
-            }
-        }
-        Ok(Type { name, at, form, expires })
+        let (caveat, expires) = self.conditions()?;
+        Ok(SubjectType { definition, form, caveat, expires, span: self.since(start) })
     }
 
-    fn permission(&mut self) -> Result<Member, SchemaError> {
-        let at = self.at();
-        let name = self.name("the name of a permission")?;
-        let mut types = None;
-        if self.take_sign(":") {
-            let mut named = Vec::new();
+    /// `with caveat`, `with expiration` or `with caveat and expiration`.
+    fn conditions(&mut self) -> Result<(Option<String>, bool), SchemaError> {
+        let mut caveat = None;
+        if !self.take_keyword("with") {
+            return Ok((None, false));
+        }
+        if !self.is_keyword("expiration") {
+            caveat = Some(self.path()?);
+            // An `and` with nothing behind it is let pass, as SpiceDB does.
+            if !self.take_keyword("and") {
+                return Ok((caveat, false));
+            }
+        }
+        let expires = self.take_keyword("expiration");
+        if expires && self.is_keyword("and") {
+            return Err(self.error(
+                "Unexpected keyword after expiration: the caveat must come before expiration, e.g. `with <caveat_name> and expiration`",
+            ));
+        }
+        Ok((caveat, expires))
+    }
+
+    fn permission(&mut self) -> Result<Body, SchemaError> {
+        let mut types = Vec::new();
+        if self.take(Kind::Colon) {
+            types.push(self.name()?.to_owned());
+            while self.take(Kind::Pipe) {
+                types.push(self.name()?.to_owned());
+            }
+        }
+        self.expect(Kind::Equals)?;
+        let mut nested_arrow = None;
+        let expression = self.expression(&mut nested_arrow)?;
+        Ok(Body::Permission(Permission { types, expression, nested_arrow }))
+    }
+
+    fn caveat(&mut self) -> Result<Caveat, SchemaError> {
+        let comments = self.doc_comments();
+        let start = self.advance().start;
+        let name = self.path()?;
+        self.expect(Kind::LeftParen)?;
+        let mut caveat = Caveat { name, span: Span::default(), comments, parameters: Vec::new(), expression: None };
+        loop {
+            // A missing parameter or expression is no mistake yet: what stands there instead will be one
+            // at the root, and else the compiler misses it.
+            if !self.is(Kind::Identifier) {
+                caveat.span = self.since(start);
+                return Ok(caveat);
+            }
+            let name = self.advance();
+            let kind = self.parameter_type(0)?;
+            caveat.parameters.push(Parameter { name: name.value.to_owned(), span: self.since(name.start), kind });
+            if !self.take(Kind::Comma) {
+                break;
+            }
+        }
+        self.expect(Kind::RightParen)?;
+        self.expect(Kind::LeftBrace)?;
+        caveat.expression = self.caveat_expression();
+        if caveat.expression.is_some() {
+            self.expect(Kind::RightBrace)?;
+        }
+        caveat.span = self.since(start);
+        Ok(caveat)
+    }
+
+    fn parameter_type(&mut self, depth: usize) -> Result<ParameterType, SchemaError> {
+        if depth > MAX_NESTING {
+            return Err(self.error(format!("types nest deeper than {MAX_NESTING}")));
+        }
+        let mut kind = ParameterType { name: self.name()?.to_owned(), arguments: Vec::new() };
+        if self.take(Kind::LessThan) {
             loop {
-                let at = self.at();
-                named.push((self.path()?, at));
-                if !self.take_sign("|") {
+                kind.arguments.push(self.parameter_type(depth + 1)?);
+                if !self.take(Kind::Comma) {
                     break;
                 }
             }
-            types = Some(named);
+            self.expect(Kind::GreaterThan)?;
         }
-        self.sign("=")?;
-        let rule = self.exclusion()?;
-        Ok(Member { name, at, body: Body::Permission { types, rule } })
+        Ok(kind)
     }
 
-    /// The loosest: `a - b - c` takes both from `a`.
-    fn exclusion(&mut self) -> Result<Rule, SchemaError> {
-        let first = self.intersection()?;
-        let mut without = Vec::new();
-        while self.take_sign("-") {
-            without.push(self.intersection()?);
-        }
-        Ok(if without.is_empty() { first } else { Rule::Exclusion(Box::new(first), without) })
-    }
-
-    fn intersection(&mut self) -> Result<Rule, SchemaError> {
-        let mut rules = vec![self.union()?];
-        while self.take_sign("&") {
-            rules.push(self.union()?);
-        }
-        Ok(one_or(rules, Rule::Intersection))
-    }
-
-    /// The tightest.
-    fn union(&mut self) -> Result<Rule, SchemaError> {
-        let mut rules = vec![self.base()?];
-        while self.take_sign("+") {
-            rules.push(self.base()?);
-        }
-        Ok(one_or(rules, Rule::Union))
-    }
-
-    fn base(&mut self) -> Result<Rule, SchemaError> {
-        let at = self.at();
-        if self.take_sign("(") {
-            if self.nesting == MAX_NESTING {
-                return Err(at.syntax(format!("parentheses nest deeper than {MAX_NESTING}")));
+    /// Everything up to the brace that closes the one before; another language's parser will read it.
+    fn caveat_expression(&mut self) -> Option<Span> {
+        let start = self.current.start;
+        let (mut open, mut any) = (0_usize, false);
+        loop {
+            match self.current.kind {
+                Kind::LeftBrace => open += 1,
+                Kind::RightBrace if open == 0 => break,
+                Kind::RightBrace => open -= 1,
+                Kind::Error | Kind::Eof => break,
+                _ => {}
             }
-            self.nesting += 1;
-            let rule = self.exclusion()?;
-            self.nesting -= 1;
-            self.sign(")")?;
-            return Ok(rule);
+            any = true;
+            self.advance();
         }
-        if self.take_word("nil") {
-            return Ok(Rule::Nil);
-        }
-        if self.flags.itself && self.take_word("self") {
-            return Ok(Rule::Itself);
-        }
-        let name = self.name("a relation or permission")?;
-        let all = if self.take_sign("->") {
-            let to = self.name("a relation or permission")?;
-            if self.is_sign("->") || self.is_sign(".") {
-                return Err(self.at().syntax("nested arrows are not supported"));
-            }
-            return Ok(Rule::Arrow { over: name, to, all: false, at });
-        } else if self.take_sign(".") {
-            let function = self.at();
-            if self.take_word("any") {
-                false
-            } else if self.take_word("all") {
-                true
-            } else {
-                return Err(function.syntax("expected `any` or `all` for an arrow function"));
-            }
-        } else {
-            return Ok(Rule::Member(name, at));
-        };
-        self.sign("(")?;
-        let to = self.name("a relation or permission")?;
-        self.sign(")")?;
-        if self.is_sign("->") || self.is_sign(".") {
-            return Err(self.at().syntax("nested arrows are not supported"));
-        }
-        Ok(Rule::Arrow { over: name, to, all, at })
+        any.then(|| self.since(start))
     }
 }
 
-fn one_or(mut rules: Vec<Rule>, many: impl FnOnce(Vec<Rule>) -> Rule) -> Rule {
-    match rules.pop() {
-        Some(only) if rules.is_empty() => only,
-        last => {
-            rules.extend(last);
-            many(rules)
-        }
-    }
+/// The longest line of a comment that is kept, in bytes; a longer one ends it.
+const MAX_COMMENT_LINE: usize = (1 << 16) - 1;
+
+/// A comment with every line trimmed.
+fn plain(comment: &str) -> String {
+    let lines = comment.split('\n').take_while(|line| line.len() <= MAX_COMMENT_LINE);
+    lines.map(str::trim).collect::<Vec<_>>().join("\n")
 }
