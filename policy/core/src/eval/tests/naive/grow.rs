@@ -124,11 +124,8 @@ impl Forms {
             let with: [(bool, Vec<String>); 4] = [
                 (self.marks[0], vec![String::new()]),
                 (self.marks[1], vec![" with expiration".to_owned()]),
-                (false && self.marks[2], CAVEATS.iter().map(|leaf| format!(" with {}", leaf.name)).collect()),
-                (
-                    false && self.marks[3],
-                    CAVEATS.iter().map(|leaf| format!(" with {} and expiration", leaf.name)).collect(),
-                ),
+                (self.marks[2], CAVEATS.iter().map(|leaf| format!(" with {}", leaf.name)).collect()),
+                (self.marks[3], CAVEATS.iter().map(|leaf| format!(" with {} and expiration", leaf.name)).collect()),
             ];
             forms.extend(
                 with.into_iter()
@@ -153,14 +150,12 @@ pub struct Plan {
 impl Plan {
     pub fn text(&self) -> String {
         let mut text = "use expiration\nuse self\n".to_owned();
-        if false {
-            for leaf in CAVEATS {
-                text.push_str(&format!(
-                    "caveat {}({parameter} bool) {{ {parameter} }}\n",
-                    leaf.name,
-                    parameter = leaf.parameter
-                ));
-            }
+        for leaf in CAVEATS {
+            text.push_str(&format!(
+                "caveat {}({parameter} bool) {{ {parameter} }}\n",
+                leaf.name,
+                parameter = leaf.parameter
+            ));
         }
         text.push_str("definition user {\npermission own = self\n}\n");
         for ((kind, forms), terms) in KINDS.iter().zip(&self.forms).zip(&self.terms) {
