@@ -32,8 +32,8 @@ serve: build ## a running node; data in DATA (default target/data)
 	@mkdir -p $(dir $(DATA))
 	$(ALLOD) serve --data $(DATA)
 
-test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite and PostgreSQL), end to end
-	deploy/with-postgres.sh tests/run.sh
+test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite, PostgreSQL, SpiceDB), end to end
+	deploy/with-postgres.sh deploy/with-spicedb.sh tests/run.sh
 
 demo: build ## the whole story on real input; non-zero if any step is wrong
 	cargo build --release --locked -p tests --bin demo

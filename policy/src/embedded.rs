@@ -16,7 +16,7 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::catalogue::Catalogue;
 use crate::store::{self, Change, Tip};
-use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, SCHEMA, facts};
+use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, schema};
 
 /// The policy engine of a node that needs no other: one process, one database.
 pub struct Embedded {
@@ -25,7 +25,6 @@ pub struct Embedded {
 
 struct Inner {
     db: DatabaseConnection,
-    schema: Arc<Schema>,
     clock: Arc<EpochClock>,
     /// What checks see. Replaced as a whole, under `catalogue`.
     snapshot: ArcSwap<Snapshot>,
@@ -64,12 +63,10 @@ impl Embedded {
     /// If the database cannot be used, or a row in it cannot be understood: nothing is enforced by halves.
     pub async fn open(db: DatabaseConnection) -> Result<Arc<Embedded>, PolicyError> {
         Migrator::up(&db, None).await?;
-        let schema = Arc::new(Schema::parse(SCHEMA)?);
-        let empty =
-            Snapshot { tuples: Tuples::new(Arc::clone(&schema)), grants: Arc::default(), revoked: Arc::default() };
+        let empty = Tuples::new(Arc::new(schema::platform()?));
+        let empty = Snapshot { tuples: empty, grants: Arc::default(), revoked: Arc::default() };
         let inner = Inner {
             db,
-            schema,
             clock: Arc::default(),
             snapshot: ArcSwap::from_pointee(empty),
             catalogue: Mutex::default(),
@@ -192,6 +189,27 @@ impl Embedded {
         store::audit_rows(&self.inner.db, after, limit).await
     }
 
+    /// The schema that is in force, in normal form.
+    pub fn schema(&self) -> String {
+        self.inner.snapshot.load().tuples.schema().to_source()
+    }
+
+    /// Puts a whole schema into force: the definitions of the platform as they are, and whatever else. What
+    /// [`Embedded::schema`] answers can be edited and written back. Whether anything changed.
+    ///
+    /// # Errors
+    /// If the text is wrong, if it changes a definition of the platform, if relationships exist that it does not
+    /// allow, or if it cannot be stored. Then nothing is changed.
+    pub async fn write_schema(&self, text: &str, by: Context) -> Result<bool, PolicyError> {
+        let added = schema::added(text)?;
+        let next = Arc::new(schema::effective(&added)?);
+        self.run(move |inner| async move {
+            let mut writer = inner.writer().await?;
+            inner.write_schema(&mut writer, added, next, by).await
+        })
+        .await
+    }
+
     async fn change(&self, change: Change) -> Result<(), PolicyError> {
         self.run(|inner| async move {
             let mut writer = inner.writer().await?;
@@ -230,7 +248,9 @@ impl Inner {
             }
         }
         let tuples = stored.tuples.into_iter().map(|(tuple, _)| tuple);
-        let mut tuples = Tuples::load(Arc::clone(&self.schema), tuples).map_err(|(tuple, error)| {
+        let schema = schema::effective(&stored.schema)
+            .map_err(|error| PolicyError::Damaged(format!("the stored schema does not fit: {error}")))?;
+        let mut tuples = Tuples::load(Arc::new(schema), tuples).map_err(|(tuple, error)| {
             PolicyError::Damaged(format!("the stored relationship {tuple} does not fit: {error}"))
         })?;
         let revoked: HashSet<GrantId> = stored.revoked.into_iter().collect();
@@ -245,6 +265,33 @@ impl Inner {
         drop(catalogue);
         *writer = Writer { tip: stored.tip, of_grant, fresh: true };
         Ok(())
+    }
+
+    async fn write_schema(
+        &self,
+        writer: &mut Writer,
+        added: String,
+        schema: Arc<Schema>,
+        by: Context,
+    ) -> Result<bool, PolicyError> {
+        let before = self.snapshot.load_full();
+        if before.tuples.schema().to_source() == schema.to_source() {
+            return Ok(false);
+        }
+        // Before anything is stored, so that what does not fit is refused; and again below, since the catalogue may
+        // have brought edges meanwhile.
+        before.tuples.with_schema(Arc::clone(&schema), wall_clock())?;
+        let change = Change { action: "write_schema", schema: Some(added), metadata: by, ..Change::default() };
+        writer.fresh = false;
+        writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+        let catalogue = self.catalogue.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        next.tuples = next.tuples.with_schema(schema, wall_clock())?;
+        self.snapshot.store(Arc::new(next));
+        self.clock.advance();
+        drop(catalogue);
+        writer.fresh = true;
+        Ok(true)
     }
 
     /// Stores what the change really changes, publishes it and what `publish` adds, moves the epoch.
@@ -379,13 +426,14 @@ impl Engine for Embedded {
 
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
         let snapshot = self.inner.snapshot.load();
-        let answer = |check: &Check| {
-            snapshot.tuples.check(check, now).map_err(|error| {
+        let answers = snapshot.tuples.check_all(checks, now);
+        let told = |(check, answer): (&Check, Result<Decision, _>)| {
+            answer.map_err(|error: policy_core::CheckError| {
                 tracing::warn!(resource = %check.resource, permission = check.permission, %error, "a check has no answer");
                 EngineUnavailable { reason: error.code().to_owned() }
             })
         };
-        checks.iter().map(answer).collect()
+        checks.iter().zip(answers).map(told).collect()
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

@@ -9,19 +9,23 @@ mod audit;
 mod catalogue;
 mod embedded;
 mod facts;
+mod schema;
 mod service;
+mod spicedb;
 mod store;
 mod table;
+pub mod validation;
 
 pub use audit::AuditRow;
 pub use embedded::Embedded;
 pub use service::{
-    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, Page, Reason, RelationshipService, ServiceError,
-    Token, WatchRequest, Window, Write,
+    Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
+    ServiceError, Token, WatchRequest, Window, Write,
 };
+pub use spicedb::{PresharedKey, PresharedKeyError, SpiceDb, SpiceDbConfig, SpiceDbConfigError, Tls};
 pub use table::Migrator;
 
-use policy_core::{GrantId, SchemaError, TupleError};
+use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};
 
 /// The relationship schema that this node enforces.
 pub const SCHEMA: &str = include_str!("../schema.zed");
@@ -38,6 +42,11 @@ pub enum PolicyError {
     Damaged(String),
     #[error("the relationship schema is wrong: {0}")]
     Schema(#[from] SchemaError),
+    /// What the node itself rests on; other definitions can be added beside it.
+    #[error("the definitions of the platform cannot be changed, but here {0}")]
+    Platform(String),
+    #[error("the schema cannot be changed so: {0}")]
+    SchemaInUse(#[from] SchemaInUse),
     #[error("the relationship is not allowed: {0}")]
     Tuple(#[from] TupleError),
     /// The change contradicts what is there, would close a circle or is too large.

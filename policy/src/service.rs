@@ -127,6 +127,10 @@ pub trait RelationshipService: Send + Sync {
 
     async fn write(&self, write: Write) -> Result<Token, ServiceError>;
     async fn delete(&self, delete: Delete) -> Result<Deleted, ServiceError>;
+    /// Puts many relationships, not in one transaction: after an error some of them are there.
+    async fn import(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
+        import_by_writes(self, tuples).await
+    }
     async fn read(&self, filter: &Filter, window: &Window, at: &Consistency) -> Result<Page<Tuple>, ServiceError>;
 
     /// All answers come from one snapshot.
@@ -155,6 +159,21 @@ pub trait RelationshipService: Send + Sync {
     ) -> Result<(Expanded, Token), ServiceError>;
 
     async fn watch(&self, request: WatchRequest) -> Result<Events, ServiceError>;
+}
+
+/// How many updates one write may hold.
+pub const MAX_UPDATES: usize = 1_000;
+
+pub(crate) async fn import_by_writes<S: RelationshipService + ?Sized>(
+    service: &S,
+    tuples: Vec<Tuple>,
+) -> Result<(), ServiceError> {
+    let mut updates = tuples.into_iter().map(Update::Touch).peekable();
+    while updates.peek().is_some() {
+        let updates = updates.by_ref().take(MAX_UPDATES).collect();
+        service.write(Write { updates, ..Write::default() }).await?;
+    }
+    Ok(())
 }
 
 /// A request that was not carried out. Engines agree on the reason, not on the wording.

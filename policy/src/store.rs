@@ -208,7 +208,7 @@ pub(crate) async fn commit(
     }
     if !change.revoke {
         for gone in change.remove.chunks(ROWS) {
-            let identity = Expr::tuple(IDENTITY.map(|column| Expr::col(column)));
+            let identity = Expr::tuple(IDENTITY.map(Expr::col));
             tuple::Entity::delete_many()
                 .filter(identity.in_tuples(gone.iter().map(identity_of)))
                 .exec(&transaction)

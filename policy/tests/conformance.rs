@@ -379,3 +379,46 @@ async fn an_explanation_leads_from_the_field_to_the_owner() {
         assert!(gate(&engine).replicate(&device, peer, space, NOW).await.is_ok());
     }
 }
+
+/// Definitions of one's own, beside the platform's.
+#[tokio::test]
+async fn an_operator_adds_definitions_and_the_platform_stays() {
+    const SHOP: &str = "caveat at_most(limit int, amount int) {\n  amount <= limit\n}\ndefinition shop {\n  relation \
+                        buyer: user with at_most\n  permission buy = buyer\n}";
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let by = policy_core::Context::from_iter([("actor".to_owned(), "operator".into())]);
+        let whole = format!("{}\n{SHOP}", engine.schema());
+        assert!(engine.write_schema(&whole, by.clone()).await.unwrap());
+        assert!(!engine.write_schema(&whole, by.clone()).await.unwrap(), "again is no change");
+        let buyer: Tuple = format!("shop:1#buyer@user:{}[at_most:{{\"limit\":10}}]", user(2)).parse().unwrap();
+        let badly: Tuple = format!("shop:1#buyer@user:{}[at_most:{{\"limit\":\"ten\"}}]", user(2)).parse().unwrap();
+        assert!(matches!(engine.write(vec![badly], vec![]).await, Err(PolicyError::Tuple(_))));
+        engine.write_by(vec![buyer.clone()], vec![], by.clone()).await.unwrap();
+        for engine in [Arc::clone(&engine), backend.open().await] {
+            engine.declare_collections(space(7), &collections());
+            let mut buys = check("shop:1", "buy", Subject::object("user", user(2)));
+            let (decision, _) = engine.check_one(&buys, NOW);
+            assert_eq!(decision.missing, ["amount"], "without the amount it depends");
+            for (amount, allowed) in [(10, true), (11, false)] {
+                buys.context.insert("amount".into(), amount.into());
+                assert_eq!(engine.check_one(&buys, NOW).0.allowed(), allowed, "{amount}");
+            }
+            assert!(gate(&engine).read(&person(2), &resources(7), NOW).await.is_ok());
+        }
+        let open =
+            whole.replace("permission administer = tenant->manage", "permission administer = tenant->manage + owner");
+        assert!(matches!(engine.write_schema(&open, by.clone()).await, Err(PolicyError::Platform(_))));
+        let without = policy::SCHEMA.to_owned();
+        assert!(matches!(engine.write_schema(&without, by.clone()).await, Err(PolicyError::SchemaInUse(_))));
+        assert!(matches!(engine.write_schema("definition", by.clone()).await, Err(PolicyError::Schema(_))));
+        let rows = engine.audit(0, 100).await.unwrap();
+        assert_eq!(
+            rows.iter().rev().map(|row| row.action.as_str()).take(2).collect::<Vec<_>>(),
+            ["write", "write_schema"]
+        );
+        assert!(rows[rows.len() - 1].detail.contains("\"by\":{\"actor\":\"operator\"}"));
+        engine.write_by(vec![], vec![buyer], by.clone()).await.unwrap();
+        assert!(engine.write_schema(&without, by).await.unwrap());
+    }
+}

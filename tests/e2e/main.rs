@@ -10,6 +10,7 @@ mod hostile;
 mod isolation;
 mod masks;
 mod oauth;
+mod policy;
 mod queries;
 mod sessions;
 mod sync;

@@ -5,6 +5,7 @@ mod devices;
 mod node;
 mod output;
 mod people;
+mod policy;
 mod remote;
 mod replica;
 
@@ -94,6 +95,9 @@ enum Command {
     Grant(people::Grant),
     /// Ask policy: may this user (through this app) do that?
     Check(people::Check),
+    /// The relationship schema, without a node: test, diff, lint
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Devices of an account
     #[command(subcommand)]
     Device(devices::Device),
@@ -174,6 +178,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,
+        Command::Policy(command) => command.run(common).await,
         Command::Device(command) => command.run(common).await,
         Command::Replica(command) => command.run(common).await,
         Command::Sync(command) => command.run(common).await,

@@ -20,6 +20,7 @@ mod parse;
 mod pattern;
 mod plan;
 mod signatures;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -13,6 +13,7 @@ mod engine;
 mod eval;
 mod grant;
 mod id;
+mod members;
 mod permit;
 mod predicate;
 mod relationship;
@@ -31,6 +32,7 @@ pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
     ClientId, CollectionId, DeviceId, DocId, FieldId, GrantId, GroupId, ParseIdError, SpaceId, TenantId, UserId,
 };
+pub use members::{Membership, ObjectMember};
 pub use permit::{
     AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
     Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use policy_core::{Check, LookupResources, LookupSubjects, Object, Schema, SchemaFault, Subject, Tuple};
+use policy_core::{Check, EVERYONE, LookupResources, LookupSubjects, Object, Schema, SchemaFault, Subject, Tuple};
 use tonic::Code;
 
 use crate::answer::{Answer, Entries, Entry, Fault, Truth, implied, merged};
@@ -28,6 +28,28 @@ pub enum Question {
     Subject(LookupSubjects, String),
 }
 
+impl Question {
+    /// The check that it comes down to.
+    pub fn check(&self) -> Option<Check> {
+        match self {
+            Question::Schema(_) | Question::Relationship(_) => None,
+            Question::Check(check) => Some(check.clone()),
+            Question::Resource(lookup, id) => Some(Check {
+                resource: Object::new(&lookup.kind, id),
+                permission: lookup.permission.clone(),
+                subject: lookup.subject.clone(),
+                context: lookup.context.clone(),
+            }),
+            Question::Subject(lookup, id) => Some(Check {
+                resource: lookup.resource.clone(),
+                permission: lookup.permission.clone(),
+                subject: Subject { object: Object::new(&lookup.kind, id), relation: lookup.relation.clone() },
+                context: lookup.context.clone(),
+            }),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Mismatch {
     pub seed: u64,
@@ -44,7 +66,6 @@ pub struct Comparison<'a> {
     pub world: World,
     pub tally: Tally,
     pub mismatches: Vec<Mismatch>,
-    pub spent: [f64; 5],
 }
 
 /// How much of each kind is asked.
@@ -62,11 +83,12 @@ pub async fn accepts(store: &Store, text: &str) -> Acceptance {
     store.write_schema(text).await.map_err(|status| {
         let fault = match status.code() {
             Code::InvalidArgument => Some(SchemaFault::Syntax),
+            Code::FailedPrecondition => Some(SchemaFault::Types),
             // A circle of permissions has a code of its own.
-            Code::FailedPrecondition | Code::Unknown => Some(SchemaFault::Types),
+            Code::Unknown => Some(SchemaFault::Cycle),
             _ => None,
         };
-        (fault, format!("{:?}: {}", status.code(), status.message()))
+        (fault, status.message().to_owned())
     })
 }
 
@@ -131,6 +153,13 @@ impl Comparison<'_> {
         }
     }
 
+    /// What is no mismatch, but worth a look.
+    fn show(&self, what: &str) {
+        if std::env::var_os("VERBOSE").is_some() {
+            eprintln!("seed {}: {what}", self.seed);
+        }
+    }
+
     fn mismatch(&mut self, question: Question, theirs: impl ToString, ours: impl ToString) {
         let (theirs, ours) = (theirs.to_string(), ours.to_string());
         self.mismatches.push(Mismatch { seed: self.seed, world: self.world.clone(), question, theirs, ours });
@@ -142,12 +171,7 @@ impl Comparison<'_> {
         let ours = Schema::parse(text);
         match (&theirs, &ours) {
             (Ok(()), Ok(_)) => self.tally.note(format!("schemas {kind}: accepted by both")),
-            (Err(a), Err(b)) => {
-                if kind == "grown" {
-                    eprintln!("REFUSED {} {} | {b}", self.seed, a.1);
-                }
-                self.tally.note(format!("schemas {kind}: refused by both"))
-            }
+            (Err(_), Err(_)) => self.tally.note(format!("schemas {kind}: refused by both")),
             _ => {
                 self.tally.add(Of::Schema, Verdict::Mismatch);
                 let said = |error: Option<String>| error.unwrap_or_else(|| "accepted".to_owned());
@@ -157,12 +181,14 @@ impl Comparison<'_> {
             }
         }
         self.tally.add(Of::Schema, Verdict::Equal);
-        if let (Err((theirs, said)), Err(ours)) = (&theirs, &ours)
-            && *theirs != Some(ours.fault)
-        {
-            self.tally.note("schemas refused by both, but as another kind of mistake");
-            if std::env::var_os("ALLOD_DIFFERENTIAL_KINDS").is_some() {
-                eprintln!("other kind of mistake: theirs {said:?}, ours {:?} {ours}\n{text}", ours.fault);
+        if let (Err((fault, said)), Err(ours)) = (&theirs, &ours) {
+            let kind = if *fault == Some(ours.fault) { "the same" } else { "another" };
+            self.tally.note(format!("refused schemas: {kind} kind of mistake"));
+            let said = said.strip_prefix("parse error in `schema`, ").unwrap_or(said);
+            let same = said == ours.to_string() || *said == ours.message;
+            self.tally.note(format!("refused schemas: {} words", if same { "the same" } else { "other" }));
+            if !same {
+                self.show(&format!("{said:?} for {:?}", ours.to_string()));
             }
         }
         ours.ok().map(|schema| Ours::new(schema, self.now))
@@ -186,7 +212,6 @@ impl Comparison<'_> {
         // Circles can keep SpiceDB busy for minutes: little at a time, and no more once it was slow.
         let mut store = self.store.clone();
         store.patience = Duration::from_secs(if self.world.circles { 2 } else { 60 });
-        let mut t = std::time::Instant::now();
         let at_once = if self.world.circles { 20 } else { 2_000 };
         for checks in questions.checks.chunks(at_once) {
             let theirs = store.check_bulk(checks).await;
@@ -200,8 +225,6 @@ impl Comparison<'_> {
                 return;
             }
         }
-        self.spent[0] += t.elapsed().as_secs_f64();
-        t = std::time::Instant::now();
         for lookup in &questions.resources {
             let theirs = store.lookup_resources(lookup).await.map(merged);
             let own = ours.lookup_resources(lookup);
@@ -210,8 +233,6 @@ impl Comparison<'_> {
             }
             self.resources(&store, ours, lookup, theirs, own).await;
         }
-        self.spent[1] += t.elapsed().as_secs_f64();
-        t = std::time::Instant::now();
         for lookup in &questions.subjects {
             let theirs = store.lookup_subjects(lookup).await;
             let own = ours.lookup_subjects(lookup);
@@ -220,7 +241,6 @@ impl Comparison<'_> {
             }
             self.subjects(&store, ours, lookup, theirs, own).await;
         }
-        self.spent[2] += t.elapsed().as_secs_f64();
     }
 
     async fn check(&mut self, store: &Store, check: &Check, mut theirs: Answer, ours: Answer) {
@@ -248,14 +268,8 @@ impl Comparison<'_> {
         let mut all: BTreeSet<String> = ids(&self.world, &lookup.kind).into_iter().collect();
         all.extend([&a, &b].into_iter().flatten().flatten().map(|entry| entry.id.clone()));
         for id in all {
-            let check = Check {
-                resource: Object::new(&lookup.kind, &id),
-                permission: lookup.permission.clone(),
-                subject: lookup.subject.clone(),
-                context: lookup.context.clone(),
-            };
             let question = Question::Resource(lookup.clone(), id.clone());
-            self.member(store, ours, &check, Of::LookupResources, question, (&a, &b), &id).await;
+            self.member(store, ours, Of::LookupResources, question, (&a, &b), &id).await;
         }
         if let (Ok(a), Ok(b)) = (&a, &b) {
             self.names("look-up of resources", a, b);
@@ -267,15 +281,9 @@ impl Comparison<'_> {
         let mut all: BTreeSet<String> = ids(&self.world, &lookup.kind).into_iter().collect();
         let entries = || [&a, &b].into_iter().flatten().flatten();
         all.extend(entries().chain(entries().flat_map(|entry| &entry.excluded)).map(|entry| entry.id.clone()));
-        for id in all.into_iter().filter(|id| id != policy_core::EVERYONE) {
-            let check = Check {
-                resource: lookup.resource.clone(),
-                permission: lookup.permission.clone(),
-                subject: Subject { object: Object::new(&lookup.kind, &id), relation: lookup.relation.clone() },
-                context: lookup.context.clone(),
-            };
+        for id in all.into_iter().filter(|id| id != EVERYONE) {
             let question = Question::Subject(lookup.clone(), id.clone());
-            self.member(store, ours, &check, Of::LookupSubjects, question, (&a, &b), &id).await;
+            self.member(store, ours, Of::LookupSubjects, question, (&a, &b), &id).await;
         }
         let (Ok(a), Ok(b)) = (a, b) else { return };
         if self.tally.count(Verdict::SelfContradiction) != before {
@@ -288,8 +296,8 @@ impl Comparison<'_> {
         };
         let same = shape(&a) == shape(&b);
         self.tally.note(format!("look-up of subjects: {} shape", if same { "same" } else { "another" }));
-        if !same && std::env::var_os("ALLOD_DIFFERENTIAL_SHAPES").is_some() {
-            eprintln!("seed {}: {lookup:?}\n  theirs {a:?}\n  ours {b:?}", self.seed);
+        if !same {
+            self.show(&format!("{lookup:?}\n  theirs {a:?}\n  ours {b:?}"));
         }
         self.names("look-up of subjects", &a, &b);
     }
@@ -298,19 +306,28 @@ impl Comparison<'_> {
     fn names(&mut self, of: &str, a: &[Entry], b: &[Entry]) {
         for entry in a.iter().filter(|entry| entry.truth == Truth::Maybe) {
             if let Some(other) = b.iter().find(|other| other.id == entry.id && other.truth == Truth::Maybe) {
-                let same = if other.missing == entry.missing { "the same" } else { "other" };
-                self.tally.note(format!("{of}: {same} names missing"));
+                let same = other.missing == entry.missing;
+                self.tally.note(format!("{of}: {} names missing", if same { "the same" } else { "other" }));
+                if !same {
+                    self.show(&format!("{of}: missing {entry:?} for {other:?}"));
+                }
             }
         }
     }
 
+    /// Whether it is asked which sets have something that everyone of their kind may have: in a check that means the
+    /// sets too, in a look-up of either side it does not, and SpiceDB finds some of them by mistake.
+    fn everyone_of_sets(&self, question: &Question) -> bool {
+        let Question::Subject(lookup, _) = question else { return false };
+        let everyone = |row: &Tuple| row.subject.object.kind == lookup.kind && row.subject.object.id == EVERYONE;
+        lookup.relation.is_some() && self.world.relationships.iter().any(everyone)
+    }
+
     /// One id of two look-ups.
-    #[expect(clippy::too_many_arguments, reason = "what is asked, of whom, and what both said")]
     async fn member(
         &mut self,
         store: &Store,
         ours: &Ours,
-        check: &Check,
         of: Of,
         question: Question,
         (a, b): (&Entries, &Entries),
@@ -319,15 +336,18 @@ impl Comparison<'_> {
         let truth = |entries: &Entries| entries.as_ref().map(|entries| implied(entries, id)).map_err(Fault::clone);
         let (theirs, own) = (truth(a), truth(b));
         let mut verdict = judge_truth(&self.world, &theirs, &own);
-        if verdict == Verdict::Mismatch {
-            let single = store.check(check).await;
+        if verdict == Verdict::Mismatch
+            && let Some(check) = question.check()
+        {
+            let single = store.check(&check).await;
             if single.truth().map(Ok) == Some(own.clone()) {
                 verdict = Verdict::SelfContradiction;
                 self.tally.note(format!("{of:?} of SpiceDB says {theirs:?}, its check {own:?}"));
-                if std::env::var_os("CONTRA").is_some() {
-                    eprintln!("CONTRA {}: {check} {:?} theirs {theirs:?} check {own:?}", self.seed, check.context);
-                }
-            } else if ours.check(check).truth().map(Ok) != Some(own.clone()) {
+                self.show(&format!("{of:?} {theirs:?}, check {own:?}: {check} {:?}", check.context));
+            } else if self.everyone_of_sets(&question) {
+                verdict = Verdict::SelfContradiction;
+                self.tally.note("look-up of sets that only everyone of their kind brings in");
+            } else if ours.check(&check).truth().map(Ok) != Some(own.clone()) {
                 self.tally.note(format!("{of:?} of ours contradicts its own check"));
             }
         }

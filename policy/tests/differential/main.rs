@@ -66,18 +66,9 @@ async fn compare(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
                     world,
                     tally: Tally::default(),
                     mismatches: Vec::new(),
-                    spent: [0.0; 5],
+                    
                 };
-                let start = std::time::Instant::now();
                 comparison.run(&mut dice, extent).await;
-                if std::env::var_os("TIMES").is_some() {
-                    eprintln!(
-                        "TIME {seed} {:?} circles {} {:?}",
-                        start.elapsed(),
-                        comparison.world.circles,
-                        comparison.spent
-                    );
-                }
                 tally.join(comparison.tally);
                 mismatches.append(&mut comparison.mismatches);
             }
@@ -105,7 +96,7 @@ async fn measure(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
         let smaller = shrink::Shrinker::new(&store, now()).shrink(mismatch).await;
         println!("{}", report::yaml(&smaller));
     }
-    anyhow::ensure!(tally.count(Verdict::Mismatch) == 0, "{} mismatches", tally.count(Verdict::Mismatch));
+    assert_eq!(tally.count(Verdict::Mismatch), 0, "mismatches");
     Ok(())
 }
 

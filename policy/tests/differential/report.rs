@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use policy_core::{Check, Object, Subject};
 use serde_json::Value;
 
 use crate::compare::{Mismatch, Question};
@@ -24,32 +23,13 @@ pub fn yaml(mismatch: &Mismatch) -> String {
             let _ = writeln!(text, "  {}", tuple.to_text());
         }
     }
-    let check = match &mismatch.question {
-        Question::Schema(_) => return text,
-        Question::Relationship(tuple) => {
-            let _ = writeln!(text, "# relationship: {:?}", tuple.to_text());
-            return text;
-        }
-        Question::Check(check) => check.clone(),
-        Question::Resource(lookup, id) => {
-            let _ = writeln!(text, "# look-up of resources {} {}", lookup.kind, lookup.permission);
-            Check {
-                resource: Object::new(&lookup.kind, id),
-                permission: lookup.permission.clone(),
-                subject: lookup.subject.clone(),
-                context: lookup.context.clone(),
-            }
-        }
-        Question::Subject(lookup, id) => {
-            let _ = writeln!(text, "# look-up of subjects {} {:?}", lookup.kind, lookup.relation);
-            Check {
-                resource: lookup.resource.clone(),
-                permission: lookup.permission.clone(),
-                subject: Subject { object: Object::new(&lookup.kind, id), relation: lookup.relation.clone() },
-                context: lookup.context.clone(),
-            }
-        }
-    };
+    match &mismatch.question {
+        Question::Relationship(tuple) => text.push_str(&format!("# relationship: {:?}\n", tuple.to_text())),
+        Question::Resource(lookup, _) => text.push_str(&format!("# {lookup:?}\n")),
+        Question::Subject(lookup, _) => text.push_str(&format!("# {lookup:?}\n")),
+        Question::Schema(_) | Question::Check(_) => {}
+    }
+    let Some(check) = mismatch.question.check() else { return text };
     let list = match mismatch.theirs.as_str() {
         theirs if theirs.contains("Yes") => "assertTrue",
         theirs if theirs.contains("No") => "assertFalse",

@@ -85,14 +85,22 @@ impl<'a> Shrinker<'a> {
             Question::Resource(lookup, id) => {
                 let theirs = self.store.lookup_resources(lookup).await.map(|entries| implied(&entries, id));
                 let own = ours.lookup_resources(lookup).map(|entries| implied(&entries, id));
+                self.contradicted(question, &own).await?;
                 differ(world, &as_answer(theirs), &as_answer(own))
             }
             Question::Subject(lookup, id) => {
                 let theirs = self.store.lookup_subjects(lookup).await.map(|entries| implied(&entries, id));
                 let own = ours.lookup_subjects(lookup).map(|entries| implied(&entries, id));
+                self.contradicted(question, &own).await?;
                 differ(world, &as_answer(theirs), &as_answer(own))
             }
         }
+    }
+
+    /// Whether SpiceDB's own check speaks against what our look-up says too.
+    async fn contradicted(&self, question: &Question, own: &Result<Truth, Fault>) -> Option<()> {
+        let single = self.store.check(&question.check()?).await;
+        (single.truth().map(Ok).as_ref() != Some(own)).then_some(())
     }
 
     /// Of a schema on which acceptance differs: lines, then tokens, as many as can go.

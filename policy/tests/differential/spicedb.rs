@@ -173,6 +173,9 @@ fn fault(code: Code, message: &str) -> Fault {
         Code::DeadlineExceeded | Code::Cancelled => Fault::Slow,
         Code::FailedPrecondition if says("not found") => Fault::Unknown,
         Code::InvalidArgument if says("wildcard") => Fault::Everyone,
+        Code::InvalidArgument if says("type error for parameters") || says("evaluation error for caveat") => {
+            Fault::Caveat
+        }
         _ => Fault::Other(format!("{code:?}: {}", message.lines().next().unwrap_or_default())),
     }
 }

@@ -106,6 +106,13 @@ pub enum Style {
     All,
 }
 
+impl Shape {
+    /// `#...` is the object.
+    pub fn meant(&self) -> Shape {
+        if *self == Shape::Ellipsis { Shape::Object } else { self.clone() }
+    }
+}
+
 impl Looks {
     pub fn is_plain(self) -> bool {
         !(self.semicolons || self.comments || self.wrapped || self.caveats_last)

@@ -7,7 +7,15 @@ pub(super) struct Expr {
     pub(super) at: At,
     /// The longest chain of operators and selections below and including this one; bounded by the parser.
     pub(super) height: u16,
+    /// The longest chain of nodes of any kind, this one included.
+    pub(super) depth: u16,
     pub(super) kind: Kind,
+}
+
+impl Expr {
+    pub(super) fn new(at: At, height: u16, kind: Kind) -> Expr {
+        Expr { at, height, depth: kind.depth_below().saturating_add(1), kind }
+    }
 }
 
 #[derive(Debug)]
@@ -30,6 +38,25 @@ pub(super) enum Kind {
     List(Vec<Element>),
     Map(Vec<Entry>),
     Fold(Box<Fold>),
+}
+
+impl Kind {
+    fn depth_below(&self) -> u16 {
+        fn deepest<'a>(of: impl IntoIterator<Item = &'a Expr>) -> u16 {
+            of.into_iter().map(|expr| expr.depth).max().unwrap_or(0)
+        }
+        match self {
+            Kind::Literal(_) | Kind::Name(_) => 0,
+            Kind::Select(operand, _) | Kind::Has(operand, _) => operand.depth,
+            Kind::Call { target, arguments, .. } => deepest(arguments.iter().chain(target.as_deref())),
+            Kind::And(operands) | Kind::Or(operands) => deepest(operands),
+            Kind::List(elements) => deepest(elements.iter().map(|element| &element.value)),
+            Kind::Map(entries) => deepest(entries.iter().flat_map(|entry| [&entry.key, &entry.element.value])),
+            Kind::Fold(fold) => {
+                deepest([Some(&fold.range), fold.condition.as_ref(), fold.transform.as_ref()].into_iter().flatten())
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@ use super::lex::At;
 use super::pattern::Pattern;
 use super::plan::{self, Choice, Node, Path, Root, Step, StepKind};
 use super::signatures::{Declared, Function, Overload, Shape, VARIABLES, declared};
+use super::stack::with_room;
 use super::types::{Bindings, Static, TooComplex};
 use super::value::{self, Value};
 use super::{CompileError, Type};
@@ -74,6 +75,10 @@ fn spelled(of: &Static) -> String {
 
 impl Checker<'_> {
     fn expr(&mut self, expr: &Expr) -> Checks<Typed> {
+        with_room(|| self.any(expr))
+    }
+
+    fn any(&mut self, expr: &Expr) -> Checks<Typed> {
         let at = expr.at;
         match &expr.kind {
             Kind::Literal(literal) => Ok(constant(literal)),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::ast::FoldKind;
 use super::functions;
 use super::plan::{Fold, Node, Path, Root, StepKind};
-use super::signatures::Function;
+use super::signatures::{Function, name_of};
+use super::stack::with_room;
 use super::value::{Map, Value, Written, equal, is_key, list_index};
 
 /// How many units one evaluation may take; a unit is about a node or an element visited. SpiceDB has
@@ -32,6 +33,14 @@ impl Stop {
 
     pub(super) fn fault(message: impl Into<Cow<'static, str>>) -> Stop {
         Stop::Fault(message.into())
+    }
+
+    /// Names the call and the types of its arguments if no overload takes them.
+    fn of_call(self, function: Function, kinds: &[&'static str]) -> Stop {
+        if self != Stop::NO_OVERLOAD {
+            return self;
+        }
+        Stop::fault(format!("no such overload: {}({})", name_of(function), kinds.join(", ")))
     }
 
     pub(super) fn abort(message: impl Into<Cow<'static, str>>) -> Stop {
@@ -121,6 +130,13 @@ impl Evaluator<'_> {
         self.meter.charge(1)?;
         match node {
             Node::Constant(value) => Ok(value.clone()),
+            node => with_room(|| self.compute(node)),
+        }
+    }
+
+    fn compute(&mut self, node: &Node) -> Attempt {
+        match node {
+            Node::Constant(value) => Ok(value.clone()),
             Node::Path(path) => self.resolve(path),
             Node::Has(path) => match self.resolve(path)? {
                 Value::Optional(inner) => Ok(Value::Bool(inner.is_some())),
@@ -137,13 +153,18 @@ impl Evaluator<'_> {
                 ([], _) => Ok(Value::Optional(None)),
                 ([one], function) => {
                     let one = self.eval(one)?;
-                    functions::unary(*function, *only, one, &mut self.meter)
+                    let kind = one.kind();
+                    let result = functions::unary(*function, *only, one, &mut self.meter);
+                    result.map_err(|stop| stop.of_call(*function, &[kind]))
                 }
                 ([one, two], function) => {
                     // Both are evaluated before either counts: the second may end the evaluation.
                     let one = soft(self.eval(one))?;
                     let two = soft(self.eval(two))?;
-                    functions::binary(*function, *only, one?, two?, &mut self.meter)
+                    let (one, two) = (one?, two?);
+                    let kinds = [one.kind(), two.kind()];
+                    let result = functions::binary(*function, *only, one, two, &mut self.meter);
+                    result.map_err(|stop| stop.of_call(*function, &kinds))
                 }
                 _ => Err(Stop::NO_OVERLOAD),
             },
@@ -175,6 +196,10 @@ impl Evaluator<'_> {
     }
 
     fn resolve(&mut self, path: &Path) -> Attempt {
+        with_room(|| self.resolve_root(path))
+    }
+
+    fn resolve_root(&mut self, path: &Path) -> Attempt {
         match &path.root {
             Root::Parameter(number) => match self.parameters.get(usize::from(*number)).and_then(Option::as_ref) {
                 Some(value) => {

@@ -3,10 +3,14 @@
 use super::CompileError;
 use super::ast::{Element, Entry, Expr, Fold, FoldKind, Kind, Literal};
 use super::lex::{At, Token, lex};
+use super::stack::with_room;
 
 /// How deep one rule of the grammar may nest in itself, and how many operators and selections may
 /// lie above one another in the tree; the same as SpiceDB's.
 const MAX_NESTING: u16 = 250;
+/// How many nodes of any kind may lie above one another. Only an expression that nests several
+/// operators and calls at each of hundreds of levels meets it; SpiceDB takes such.
+const MAX_DEPTH: u16 = 600;
 
 /// Names that the language keeps for itself. The tokens `in`, `true`, `false` and `null` are not even
 /// allowed as names of fields.
@@ -122,8 +126,14 @@ impl<'a> Parser<'a> {
         operators.iter().copied().find(|operator| *operator == found)
     }
 
-    /// A ternary, or what is tighter.
     fn expression(&mut self) -> Result<Expr, CompileError> {
+        let at = self.at();
+        let expr = with_room(|| self.ternary())?;
+        if expr.depth > MAX_DEPTH { Err(at.error("max recursion depth exceeded")) } else { Ok(expr) }
+    }
+
+    /// A ternary, or what is tighter.
+    fn ternary(&mut self) -> Result<Expr, CompileError> {
         self.enter(Rule::Expression)?;
         let mut condition = self.disjunction()?;
         let at = self.at();
@@ -159,7 +169,7 @@ impl<'a> Parser<'a> {
             operands.push(operand(self)?);
         }
         let height = height(&operands);
-        Ok(Expr { at, height, kind: kind(operands) })
+        Ok(Expr::new(at, height, kind(operands)))
     }
 
     /// Relations (0), sums (1) and products (2) by precedence.
@@ -245,7 +255,7 @@ impl<'a> Parser<'a> {
                     member_call(call_at, operand, field, arguments)?
                 } else {
                     let height = above(at, operand.height)?;
-                    Expr { at, height, kind: Kind::Select(Box::new(operand), field) }
+                    Expr::new(at, height, Kind::Select(Box::new(operand), field))
                 }
             } else if self.eat("[") {
                 let operator = if self.eat("?") { "_[?_]" } else { "_[_]" };
@@ -331,13 +341,13 @@ impl<'a> Parser<'a> {
         }
         let call_at = self.at();
         if !self.eat("(") {
-            return Ok(Expr { at, height: 0, kind: Kind::Name(name) });
+            return Ok(Expr::new(at, 0, Kind::Name(name)));
         }
         let mut arguments = self.arguments()?;
         if name == "has" && arguments.len() == 1 {
             return match arguments.pop().map(|argument| (argument.at, argument.height, argument.kind)) {
                 Some((_, height, Kind::Select(operand, field) | Kind::Has(operand, field))) => {
-                    Ok(Expr { at: call_at, height, kind: Kind::Has(operand, field) })
+                    Ok(Expr::new(call_at, height, Kind::Has(operand, field)))
                 }
                 other => {
                     let at = other.map_or(call_at, |(at, ..)| at);
@@ -394,7 +404,7 @@ impl<'a> Parser<'a> {
             }
         }
         let height = elements.iter().map(|element| element.value.height).max().unwrap_or(0);
-        Ok(Expr { at, height, kind: Kind::List(elements) })
+        Ok(Expr::new(at, height, Kind::List(elements)))
     }
 
     fn map(&mut self, at: At) -> Result<Expr, CompileError> {
@@ -414,7 +424,7 @@ impl<'a> Parser<'a> {
             }
         }
         let height = entries.iter().map(|entry| entry.key.height.max(entry.element.value.height)).max().unwrap_or(0);
-        Ok(Expr { at, height, kind: Kind::Map(entries) })
+        Ok(Expr::new(at, height, Kind::Map(entries)))
     }
 
     fn number(&mut self, at: At, negative: bool) -> Result<Expr, CompileError> {
@@ -448,7 +458,7 @@ impl<'a> Parser<'a> {
 }
 
 fn literal(at: At, value: Literal) -> Expr {
-    Expr { at, height: 0, kind: Kind::Literal(value) }
+    Expr::new(at, 0, Kind::Literal(value))
 }
 
 fn height(below: &[Expr]) -> u16 {
@@ -462,7 +472,7 @@ fn above(at: At, below: u16) -> Result<u16, CompileError> {
 
 fn call(at: At, function: &str, target: Option<Box<Expr>>, arguments: Vec<Expr>) -> Result<Expr, CompileError> {
     let height = height(&arguments).max(target.as_ref().map_or(0, |target| target.height));
-    Ok(Expr { at, height, kind: Kind::Call { function: function.to_owned(), target, arguments } })
+    Ok(Expr::new(at, height, Kind::Call { function: function.to_owned(), target, arguments }))
 }
 
 /// A call that counts as a level.
@@ -483,7 +493,7 @@ fn member_call(at: At, target: Expr, function: String, arguments: Vec<Expr>) -> 
         ("filter", 2) => FoldKind::Filter,
         ("optMap", 2) => FoldKind::Optional,
         _ => {
-            return Ok(Expr { at, height, kind: Kind::Call { function, target: Some(Box::new(target)), arguments } });
+            return Ok(Expr::new(at, height, Kind::Call { function, target: Some(Box::new(target)), arguments }));
         }
     };
     let mut arguments = arguments.into_iter();
@@ -504,5 +514,5 @@ fn member_call(at: At, target: Expr, function: String, arguments: Vec<Expr>) -> 
         _ => (last, None),
     };
     let fold = Fold { kind, range: target, variable, condition, transform };
-    Ok(Expr { at, height, kind: Kind::Fold(Box::new(fold)) })
+    Ok(Expr::new(at, height, Kind::Fold(Box::new(fold))))
 }

@@ -72,6 +72,8 @@ struct Translator<'a> {
     text: String,
     groups: Vec<Group>,
     names: Vec<&'a str>,
+    /// Flags that were set since the last piece: a repetition after them is still of that piece.
+    flags: String,
 }
 
 type Fault = String;
@@ -80,8 +82,13 @@ fn translate(pattern: &str) -> Result<Translated, Fault> {
     if pattern.len() > MAX_PATTERN {
         return Err("expression is too long".to_owned());
     }
-    let mut translator =
-        Translator { rest: pattern, text: String::new(), groups: vec![Group::default()], names: Vec::new() };
+    let mut translator = Translator {
+        rest: pattern,
+        text: String::new(),
+        groups: vec![Group::default()],
+        names: Vec::new(),
+        flags: String::new(),
+    };
     while let Some(c) = translator.rest.chars().next() {
         translator.piece(c)?;
     }
@@ -116,6 +123,11 @@ impl<'a> Translator<'a> {
         Some(c)
     }
 
+    fn settle_flags(&mut self) {
+        self.text.push_str(&self.flags);
+        self.flags.clear();
+    }
+
     fn atom(&mut self, weight: u64) {
         if let Some(group) = self.groups.last_mut() {
             group.settle();
@@ -129,6 +141,10 @@ impl<'a> Translator<'a> {
     }
 
     fn piece(&mut self, first: char) -> Result<(), Fault> {
+        let repeats = matches!(first, '*' | '+' | '?') || (first == '{' && repetition(self.rest).is_some());
+        if !repeats && !self.rest.starts_with("(?") {
+            self.settle_flags();
+        }
         match first {
             '(' => self.open(),
             ')' => {
@@ -210,6 +226,7 @@ impl<'a> Translator<'a> {
             }
             self.names.push(name);
             self.rest = after;
+            self.settle_flags();
             self.text.push_str("(?:");
             self.groups.push(Group::default());
             return Ok(());
@@ -230,13 +247,16 @@ impl<'a> Translator<'a> {
         let (on, off) = (distinct(on, off), distinct(off, ""));
         let off = if off.is_empty() { off } else { format!("-{off}") };
         if opens {
+            self.settle_flags();
             let _ = write!(self.text, "(?{on}{off}:");
             self.groups.push(Group::default());
-        } else if !on.is_empty() || !off.is_empty() {
-            let _ = write!(self.text, "(?{on}{off})");
-            if let Some(group) = self.groups.last_mut() {
-                group.settle();
-            }
+            return Ok(());
+        }
+        if !on.is_empty() || !off.is_empty() {
+            let _ = write!(self.flags, "(?{on}{off})");
+        }
+        if let Some(last) = self.groups.last_mut().and_then(|group| group.last.as_mut()) {
+            last.repeated = false;
         }
         Ok(())
     }

@@ -275,6 +275,11 @@ static DECLARED: LazyLock<HashMap<&'static str, Declared>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The operator or function as messages name it.
+pub(super) fn name_of(function: Function) -> &'static str {
+    TABLE.iter().find(|(of, ..)| *of == function).map_or("", |(_, name, _)| *name)
+}
+
 pub(super) fn declared(name: &str) -> Option<&'static Declared> {
     DECLARED.get(name)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::eval::{Meter, Stop};
 use super::ip::Address;
+use super::stack::with_room;
 use super::time::Instant;
 
 /// A value that an expression works on. Cheap to clone.
@@ -301,13 +302,13 @@ pub(super) fn equal(one: &Value, two: &Value, meter: &mut Meter) -> Result<bool,
                 return Ok(false);
             }
             for (one, two) in one.iter().zip(two.iter()) {
-                if !within(equal(one, two, meter))? {
+                if !within(with_room(|| equal(one, two, meter)))? {
                     return Ok(false);
                 }
             }
             true
         }
-        (Value::Map(one), Value::Map(two)) => equal_maps(one, two, meter)?,
+        (Value::Map(one), Value::Map(two)) => with_room(|| equal_maps(one, two, meter))?,
         (Value::Type(one), Value::Type(two)) => one == two,
         (Value::Optional(one), Value::Optional(two)) => match (one, two) {
             (None, None) => true,

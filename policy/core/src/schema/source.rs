@@ -21,6 +21,17 @@ impl Schema {
         uses.chain(parts).collect::<Vec<_>>().join("\n\n")
     }
 
+    /// The definitions and caveats of this schema that the other has not, in normal form and without `use`.
+    pub fn beyond(&self, other: &Schema) -> String {
+        let caveats = self.caveats_by_name().into_iter();
+        let caveats = caveats.filter(|declared| other.caveat_named(declared.caveat.name()).is_none()).map(caveat);
+        let definitions = self.definitions_by_name().into_iter();
+        let definitions = definitions
+            .filter(|definition| other.definition(&definition.name).is_none())
+            .map(|definition| self.definition_source(definition, &mut Flags::default()));
+        caveats.chain(definitions).collect::<Vec<_>>().join("\n\n")
+    }
+
     fn definition_source(&self, definition: &Definition, flags: &mut Flags) -> String {
         let mut out = String::new();
         definition.comments.iter().for_each(|each| comment(&mut out, "", each));

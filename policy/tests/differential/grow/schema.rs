@@ -40,8 +40,7 @@ pub fn schema(dice: &mut Dice, faults: bool) -> SchemaModel {
     if !expiration && dice.chance(10) {
         names[2] = "expiration";
     }
-    let plain = std::env::var_os("PLAIN").is_some();
-    let count = if plain { 0 } else { dice.below(4) };
+    let count = dice.below(4);
     names.truncate(count);
     let caveats: Vec<_> = names.iter().map(|name| caveats::caveat(dice, name, faults)).collect();
 
@@ -50,7 +49,7 @@ pub fn schema(dice: &mut Dice, faults: bool) -> SchemaModel {
     let mut plan = Plan { dice, outlines, caveats: caveat_names, expiration, itself };
     let mut definitions: Vec<Definition> = (0..plan.outlines.len()).map(|at| plan.definition(at)).collect();
     let mut partials = Vec::new();
-    if !plain && dice.chance(12) {
+    if dice.chance(12) {
         uses.push("partial");
         let at = dice.below(definitions.len());
         let definition = &mut definitions[at];
@@ -60,7 +59,7 @@ pub fn schema(dice: &mut Dice, faults: bool) -> SchemaModel {
             partials.push(Definition { name: "shared".to_owned(), members: vec![member], spliced: Vec::new() });
         }
     }
-    if !plain && dice.chance(8) {
+    if dice.chance(8) {
         uses.push("typechecking");
         annotate(dice, &mut definitions);
     }
@@ -149,15 +148,18 @@ impl Plan<'_> {
             }
             forms.push(form);
         }
-        plain_enough(&mut forms);
-        let mut seen = Vec::new();
-        forms.retain(|form| {
-            let shape = if form.shape == Shape::Ellipsis { Shape::Object } else { form.shape.clone() };
-            let key = Form { shape, ..form.clone() };
-            let new = !seen.contains(&key);
-            seen.push(key);
-            new
-        });
+        loop {
+            let mut seen = Vec::new();
+            forms.retain(|form| {
+                let key = Form { shape: form.shape.meant(), ..form.clone() };
+                let new = !seen.contains(&key);
+                seen.push(key);
+                new
+            });
+            if !make_plain(&mut forms) {
+                break;
+            }
+        }
         // What ends in `...` does not end a line.
         if let Some(last) = forms.last_mut()
             && last.shape == Shape::Ellipsis
@@ -223,21 +225,27 @@ impl Plan<'_> {
 /// the subject's definition that are without, those of other relations too, and compares with the number of forms that
 /// match the subject. Where that goes wrong it lets rows through that have lapsed or whose caveat does not hold. We do
 /// not follow it there, so such relations are not grown.
-fn plain_enough(forms: &mut [Form]) {
+/// Whether that changed anything.
+fn make_plain(forms: &mut [Form]) -> bool {
     type Mark = (fn(&Form) -> bool, fn(&mut Form));
     let marks: [Mark; 2] =
         [(|form| form.caveat.is_some(), |form| form.caveat = None), (|form| form.expires, |form| form.expires = false)];
     for (has, clear) in marks {
-        let kinds: Vec<(String, Shape)> = forms.iter().map(|form| (form.kind.clone(), form.shape.clone())).collect();
-        for (kind, shape) in kinds {
-            let matches = |form: &&Form| form.kind == kind && (form.shape == shape || form.shape == Shape::Everyone);
+        // A subject's relation may also be one that no form names.
+        let other = Shape::Members(String::new());
+        let shapes = |form: &Form| [form.shape.meant(), Shape::Object, other.clone()];
+        let kinds = forms.iter().flat_map(|form| shapes(form).map(|shape| (form.kind.clone(), shape)));
+        for (kind, shape) in kinds.collect::<Vec<_>>() {
+            let matches = |form: &&Form| form.kind == kind && [&shape, &Shape::Everyone].contains(&&form.shape.meant());
             let matching = forms.iter().filter(matches).count();
             let without = forms.iter().filter(|form| form.kind == kind && !has(form)).count();
             if matching == without && forms.iter().filter(matches).any(has) {
                 forms.iter_mut().filter(|form| form.kind == kind).for_each(clear);
+                return true;
             }
         }
     }
+    false
 }
 
 /// Says of some permissions which types they lead to, right or wrong.

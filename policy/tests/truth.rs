@@ -1,0 +1,193 @@
+//! The truth files, and any other validation files, on every engine: what they say is so, and every way to ask gives
+//! the same answer.
+//!
+//! `ALLOD_GOLDEN_DIR` names a directory of validation files (`*.yaml`) to run besides our own.
+
+#[path = "support/agree.rs"]
+mod agree;
+#[path = "support/on_tuples.rs"]
+mod on_tuples;
+
+use std::path::{Path, PathBuf};
+
+use policy::RelationshipService;
+use policy::validation::{Report, SchemaSource, ValidationFile, run};
+
+/// One file, its schema, and whence it comes.
+struct Golden {
+    name: String,
+    file: ValidationFile,
+    schema: String,
+}
+
+impl Golden {
+    fn read(path: &Path) -> Golden {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).unwrap();
+        let file = ValidationFile::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let schema = match &file.schema {
+            SchemaSource::Here { text, .. } => text.clone(),
+            SchemaSource::File { path: schema, .. } => {
+                std::fs::read_to_string(path.parent().unwrap().join(schema)).unwrap()
+            }
+        };
+        Golden { name, file, schema }
+    }
+}
+
+fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth")
+}
+
+/// The files of a directory, by name.
+fn files(dir: &Path) -> Vec<Golden> {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths.iter().map(|path| Golden::read(path)).collect()
+}
+
+/// What is wrong, as lines of text.
+fn wrong(name: &str, report: &Report) -> Vec<String> {
+    let assertions = report.assertions.iter().filter(|one| !one.passed()).map(|one| {
+        let missing = if one.missing.is_empty() { String::new() } else { format!(", lacking {:?}", one.missing) };
+        format!("{name}:{}: {}: expected {:?}, got {:?}{missing}", one.at.line, one.text, one.expected, one.got)
+    });
+    let expected = report
+        .expected
+        .iter()
+        .flat_map(|one| &one.differences)
+        .map(|one| format!("{name}:{}: {}", one.at.line, one.message));
+    assertions.chain(expected).collect()
+}
+
+/// Runs files on engines, a fresh one for each, and fails with everything that is wrong.
+async fn all_hold<S: RelationshipService>(engine: &str, files: &[Golden], fresh: impl Fn() -> S) {
+    let (mut assertions, mut lists, mut asked, mut failed, mut mistakes) = (0, 0, 0, 0, Vec::new());
+    for golden in files {
+        let service = fresh();
+        match run(&golden.file, &golden.schema, &service).await {
+            Err(error) => mistakes.push(format!("{}: {error}", golden.name)),
+            Ok(report) => {
+                assertions += report.assertions.len();
+                lists += report.expected.len();
+                mistakes.extend(wrong(&golden.name, &report));
+                let agreement = agree::agreement(&golden.file, &golden.schema, &service).await;
+                asked += agreement.compared;
+                failed += agreement.failed;
+                mistakes.extend(agreement.contradictions.iter().map(|one| format!("{}: {one}", golden.name)));
+            }
+        }
+    }
+    println!(
+        "{engine}: {} files, {assertions} assertions, {lists} lists of members, {asked} checks compared with lookups \
+         and expansions ({failed} without an answer), {} wrong",
+        files.len(),
+        mistakes.len()
+    );
+    assert!(mistakes.is_empty(), "{engine}:\n{}", mistakes.join("\n"));
+}
+
+#[tokio::test]
+async fn truth_holds_in_memory() {
+    let files = files(&own());
+    assert!(files.len() >= 60, "only {} truth files", files.len());
+    all_hold("memory", &files, on_tuples::OnTuples::default).await;
+}
+
+#[tokio::test]
+async fn golden_files_hold_in_memory() {
+    let Ok(dir) = std::env::var("ALLOD_GOLDEN_DIR") else {
+        eprintln!("note: ALLOD_GOLDEN_DIR is not set; only our own validation files are run");
+        return;
+    };
+    all_hold("memory", &files(Path::new(&dir)), on_tuples::OnTuples::default).await;
+}
+
+/// The deepest ways that have an answer are in the truth files; one step more has none, whatever it would be.
+async fn too_deep_is_an_error<S: RelationshipService>(engine: &str, fresh: impl Fn() -> S) {
+    for (name, next) in [
+        ("depth-of-arrows.yaml", "folder:48#parent@folder:49\n  folder:49#viewer@user:ann"),
+        ("depth-of-groups.yaml", "group:49#member@group:50#member\n  group:50#member@user:ann"),
+    ] {
+        let golden = Golden::read(&own().join(name));
+        let text = std::fs::read_to_string(&golden.name).unwrap();
+        let last = golden.file.relationships.last().unwrap().tuple.to_string();
+        let deeper = ValidationFile::parse(&text.replace(&last, next)).unwrap();
+        let report = run(&deeper, &golden.schema, &fresh()).await.unwrap();
+        let failed = report.assertions.iter().filter(|one| one.got.is_err());
+        let lines: Vec<&str> = failed.clone().map(|one| one.text.as_str()).collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains(":0#")), "{engine}, {name}: {report:#?}");
+        for one in failed {
+            assert!(one.got.as_ref().is_err_and(|why| why.contains("max depth exceeded")), "{engine}: {one:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn too_deep_is_an_error_in_memory() {
+    too_deep_is_an_error("memory", on_tuples::OnTuples::default).await;
+}
+
+/// A truth file that is wrong must not pass.
+#[tokio::test]
+async fn what_is_not_true_fails() {
+    let text = "\
+schema: |-
+  definition user {}
+
+  definition doc {
+    relation viewer: user | user:*
+    relation banned: user
+    permission see = viewer - banned
+  }
+relationships: |-
+  doc:1#viewer@user:*
+  doc:1#banned@user:ben
+assertions:
+  assertTrue:
+    - doc:1#see@user:ben
+    - doc:1#see@user:ann
+    - doc:1#steal@user:ann
+  assertFalse:
+    - doc:1#see@user:ann
+  assertCaveated:
+    - doc:1#see@user:ann
+validation:
+  doc:1#see:
+    - '[user:*] is <doc:1#viewer>'
+    - '[user:cat] is <doc:1#viewer>'
+  doc:1#banned: []
+";
+    let file = ValidationFile::parse(text).unwrap();
+    let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
+    let report = run(&file, schema, &on_tuples::OnTuples::default()).await.unwrap();
+    let lines = wrong("x", &report);
+    let begin = ["x:14: ", "x:16: ", "x:18: ", "x:20: ", "x:23: ", "x:24: ", "x:25: "];
+    assert_eq!(lines.len(), begin.len(), "{lines:#?}");
+    for (line, begin) in lines.iter().zip(begin) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+    assert!(!report.passed());
+    assert_eq!((report.failures(), report.total()), (6, 7));
+    let seen = report.assertions.iter().find(|one| one.at.line == 18).unwrap();
+    let path: Vec<String> = seen.trace.iter().flat_map(|trace| trace.path()).map(ToString::to_string).collect();
+    assert_eq!(path, ["doc:1#viewer@user:*"]);
+}
+
+/// A file that cannot be run says where it is wrong.
+#[tokio::test]
+async fn what_cannot_be_written_is_named() {
+    let begin = "schema: |-\n  definition user {}\n  definition doc {\n    relation viewer: user\n";
+    for (rest, says) in [
+        ("    permission see = viewers\n  }\n", "the schema is wrong in line 5: "),
+        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#viewer@doc:2\n", "line 8: the relationship `doc:1#viewer@doc:2`"),
+        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#reader@user:a\n", "line 8: the relationship `doc:1#reader@user:a`"),
+    ] {
+        let file = ValidationFile::parse(&format!("{begin}{rest}")).unwrap();
+        let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
+        let error = run(&file, schema, &on_tuples::OnTuples::default()).await.unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+}
