@@ -182,8 +182,14 @@ async fn what_cannot_be_written_is_named() {
     let begin = "schema: |-\n  definition user {}\n  definition doc {\n    relation viewer: user\n";
     for (rest, says) in [
         ("    permission see = viewers\n  }\n", "the schema is wrong in line 5: "),
-        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#viewer@doc:2\n", "line 8: the relationship `doc:1#viewer@doc:2`"),
-        ("  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#reader@user:a\n", "line 8: the relationship `doc:1#reader@user:a`"),
+        (
+            "  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#viewer@doc:2\n",
+            "line 8: the relationship `doc:1#viewer@doc:2`",
+        ),
+        (
+            "  }\nrelationships: |-\n  doc:1#viewer@user:a\n  doc:1#reader@user:a\n",
+            "line 8: the relationship `doc:1#reader@user:a`",
+        ),
     ] {
         let file = ValidationFile::parse(&format!("{begin}{rest}")).unwrap();
         let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };

@@ -71,7 +71,10 @@ fn validation_files_pass_or_fail_with_line_and_reason() {
     let files = &failed.json["files"];
     assert_eq!((&files[0]["passed"], &files[1]["passed"]), (&true.into(), &false.into()));
     let assertion = &files[1]["assertions"][0];
-    assert_eq!((&assertion["line"], &assertion["expected"], &assertion["got"]), (&8.into(), &"yes".into(), &"no".into()));
+    assert_eq!(
+        (&assertion["line"], &assertion["expected"], &assertion["got"]),
+        (&8.into(), &"yes".into(), &"no".into())
+    );
     assert!(assertion["why"].to_string().contains("doc:1#banned@user:ben"), "{assertion}");
     let differences = files[1]["validation"][0]["differences"].as_array().unwrap();
     assert_eq!(differences.iter().map(|one| &one["line"]).collect::<Vec<_>>(), [11, 10]);
@@ -103,7 +106,9 @@ fn what_is_no_validation_file_fails_and_what_is_no_file_is_wrong_use() {
     }
     let missing = desk.root.path().join("missing.yaml").to_str().unwrap().to_owned();
     let lost = desk.file("lost.yaml", "schemaFile: missing.zed\n");
-    for args in [&["policy", "test"][..], &["policy", "test", &missing], &["policy", "test", "/"], &["policy", "test", &lost]] {
+    for args in
+        [&["policy", "test"][..], &["policy", "test", &missing], &["policy", "test", "/"], &["policy", "test", &lost]]
+    {
         desk.run(args).refused(2).unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! One world, both sides, every answer laid beside the other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::{Check, EVERYONE, LookupResources, LookupSubjects, Object, Schema, SchemaFault, Subject, Tuple};
@@ -20,6 +21,8 @@ use crate::world::World;
 #[derive(Debug, Clone)]
 pub enum Question {
     Schema(String),
+    /// Another schema over the same relationships.
+    Change(String),
     Relationship(Tuple),
     Check(Check),
     /// Whether the resource is among the answers.
@@ -32,7 +35,7 @@ impl Question {
     /// The check that it comes down to.
     pub fn check(&self) -> Option<Check> {
         match self {
-            Question::Schema(_) | Question::Relationship(_) => None,
+            Question::Schema(_) | Question::Change(_) | Question::Relationship(_) => None,
             Question::Check(check) => Some(check.clone()),
             Question::Resource(lookup, id) => Some(Check {
                 resource: Object::new(&lookup.kind, id),
@@ -74,6 +77,7 @@ pub struct Extent {
     pub measure: Measure,
     pub misfits: usize,
     pub spoiled: usize,
+    pub changed: usize,
 }
 
 /// Whether a text is a schema: the kind of mistake, with what was said of it.
@@ -151,6 +155,33 @@ impl Comparison<'_> {
         for tuple in misfits(dice, &self.world, self.now, extent.misfits) {
             self.misfit(&mut ours, tuple).await;
         }
+        for _ in 0..extent.changed {
+            let text = spoiled(dice, &self.world.schema);
+            self.change(&mut ours, &text).await;
+        }
+    }
+
+    /// Whether both let a schema take the place of one that has relationships, or both refuse it.
+    async fn change(&mut self, ours: &mut Ours, text: &str) {
+        let theirs = accepts(self.store, text).await;
+        let own = match Schema::parse(text) {
+            Err(error) => Err(error.to_string()),
+            Ok(schema) => ours.tuples.with_schema(Arc::new(schema), ours.now).map_err(|in_use| in_use.to_string()),
+        };
+        let verdict = if theirs.is_ok() == own.is_ok() { Verdict::Equal } else { Verdict::Mismatch };
+        self.tally.note(format!("changed schemas: {}", if theirs.is_ok() { "accepted" } else { "refused" }));
+        self.tally.add(Of::Schema, verdict);
+        let said = |error: Option<String>| error.unwrap_or_else(|| "accepted".to_owned());
+        let (theirs, words) = (said(theirs.err().map(|error| error.1)), said(own.as_ref().err().cloned()));
+        if verdict == Verdict::Mismatch {
+            self.mismatch(Question::Change(text.to_owned()), theirs, words);
+        } else if !theirs.contains(&words) {
+            self.tally.note("changed schemas: refused in other words");
+            self.show(&format!("{theirs:?} for {words:?}"));
+        }
+        if let (Ok(tuples), Verdict::Equal) = (own, verdict) {
+            ours.tuples = tuples;
+        }
     }
 
     /// What is no mismatch, but worth a look.
@@ -167,8 +198,11 @@ impl Comparison<'_> {
 
     /// Whether both accept the text, or both refuse it.
     async fn schema(&mut self, text: &str, kind: &str) -> Option<Ours> {
+        // A schema before this one would forbid some changes.
+        let cleared = self.store.clear().await.is_ok();
         let theirs = accepts(self.store, text).await;
         let ours = Schema::parse(text);
+        debug_assert!(cleared);
         match (&theirs, &ours) {
             (Ok(()), Ok(_)) => self.tally.note(format!("schemas {kind}: accepted by both")),
             (Err(_), Err(_)) => self.tally.note(format!("schemas {kind}: refused by both")),

@@ -59,15 +59,8 @@ async fn compare(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
                 let mut dice = dice::Dice::new(seed);
                 let now = now();
                 let world = grow::world(&mut dice, now);
-                let mut comparison = Comparison {
-                    store,
-                    seed,
-                    now,
-                    world,
-                    tally: Tally::default(),
-                    mismatches: Vec::new(),
-                    
-                };
+                let mut comparison =
+                    Comparison { store, seed, now, world, tally: Tally::default(), mismatches: Vec::new() };
                 comparison.run(&mut dice, extent).await;
                 tally.join(comparison.tally);
                 mismatches.append(&mut comparison.mismatches);
@@ -106,7 +99,7 @@ async fn a_few_worlds_are_seen_alike() -> anyhow::Result<()> {
         eprintln!("note: skipped, because ALLOD_TEST_SPICEDB is not set (deploy/with-spicedb.sh sets it)");
         return Ok(());
     };
-    let extent = Extent { measure: Measure { checks: 200, lookups: 12 }, misfits: 3, spoiled: 2 };
+    let extent = Extent { measure: Measure { checks: 200, lookups: 12 }, misfits: 3, spoiled: 2, changed: 2 };
     measure(&address, 0..30, extent).await
 }
 
@@ -115,6 +108,6 @@ async fn a_few_worlds_are_seen_alike() -> anyhow::Result<()> {
 async fn many_worlds_are_seen_alike() -> anyhow::Result<()> {
     let address = std::env::var("ALLOD_TEST_SPICEDB")?;
     let (rounds, seed) = (number("ROUNDS").unwrap_or(2_000), number("SEED").unwrap_or(1_000));
-    let extent = Extent { measure: Measure { checks: 500, lookups: 24 }, misfits: 4, spoiled: 3 };
+    let extent = Extent { measure: Measure { checks: 500, lookups: 24 }, misfits: 4, spoiled: 3, changed: 2 };
     measure(&address, seed..seed + rounds, extent).await
 }

@@ -27,6 +27,7 @@ pub fn yaml(mismatch: &Mismatch) -> String {
         Question::Relationship(tuple) => text.push_str(&format!("# relationship: {:?}\n", tuple.to_text())),
         Question::Resource(lookup, _) => text.push_str(&format!("# {lookup:?}\n")),
         Question::Subject(lookup, _) => text.push_str(&format!("# {lookup:?}\n")),
+        Question::Change(schema) => text.push_str(&format!("# changed to {schema:?}\n")),
         Question::Schema(_) | Question::Check(_) => {}
     }
     let Some(check) = mismatch.question.check() else { return text };

@@ -1,5 +1,7 @@
 //! Cuts a world down to what a disagreement needs.
 
+use std::sync::Arc;
+
 use policy_core::{Context, Schema};
 
 use crate::answer::{Answer, Fault, Truth, implied};
@@ -74,6 +76,11 @@ impl<'a> Shrinker<'a> {
         }
         match question {
             Question::Schema(_) => None,
+            Question::Change(text) => {
+                let theirs = accepts(self.store, text).await.map_err(|(_, said)| said);
+                let own = ours.tuples.with_schema(Arc::new(Schema::parse(text).ok()?), ours.now).map(|_| ());
+                (theirs.is_ok() != own.is_ok()).then(|| (format!("{theirs:?}"), format!("{own:?}")))
+            }
             Question::Relationship(tuple) => {
                 let (theirs, own) = (self.store.write(std::slice::from_ref(tuple)).await, ours.tuples.put(tuple));
                 (theirs.is_ok() != own.is_ok()).then(|| (format!("{theirs:?}"), format!("{own:?}")))
@@ -163,7 +170,7 @@ fn context(mismatch: &Mismatch) -> Option<&Context> {
         Question::Check(check) => Some(&check.context),
         Question::Resource(lookup, _) => Some(&lookup.context),
         Question::Subject(lookup, _) => Some(&lookup.context),
-        Question::Schema(_) | Question::Relationship(_) => None,
+        Question::Schema(_) | Question::Change(_) | Question::Relationship(_) => None,
     }
 }
 
@@ -188,7 +195,7 @@ const STEPS: &[Step] = &[
         Question::Check(check) => drop_key(std::iter::once(&mut check.context), at),
         Question::Resource(lookup, _) => drop_key(std::iter::once(&mut lookup.context), at),
         Question::Subject(lookup, _) => drop_key(std::iter::once(&mut lookup.context), at),
-        Question::Schema(_) | Question::Relationship(_) => false,
+        Question::Schema(_) | Question::Change(_) | Question::Relationship(_) => false,
     },
 ];
 

@@ -17,12 +17,8 @@ const SHORT: Duration = Duration::from_secs(2);
 async fn behind(deadline: Duration) -> Option<(SpiceDb, Proxy, Store)> {
     let store = Store::new()?;
     let proxy = Proxy::before(&store.address).await;
-    let config = SpiceDbConfig {
-        address: proxy.address.clone(),
-        deadline,
-        stream_deadline: deadline,
-        ..store.config()
-    };
+    let config =
+        SpiceDbConfig { address: proxy.address.clone(), deadline, stream_deadline: deadline, ..store.config() };
     store.client().write_schema(SCHEMA).await.unwrap();
     store.client().write(touch(&["doc:d#viewer@user:tom"])).await.unwrap();
     Some((SpiceDb::new(&config).unwrap(), proxy, store))

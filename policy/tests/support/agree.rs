@@ -69,7 +69,9 @@ impl World {
     }
 
     fn each_member(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.members.iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind.as_str(), member.as_str())))
+        self.members
+            .iter()
+            .flat_map(|(kind, members)| members.iter().map(move |member| (kind.as_str(), member.as_str())))
     }
 }
 
@@ -314,8 +316,8 @@ async fn memberships(
                 let one = members.iter().find(|one| one.subject == *subject);
                 let all = members.iter().find(|one| one.subject == everyone);
                 let out = all.and_then(|all| all.excluded.iter().find(|(out, _)| out == subject));
-                let certain = one.is_some_and(|one| !one.conditional)
-                    || all.is_some_and(|all| !all.conditional) && out.is_none();
+                let certain =
+                    one.is_some_and(|one| !one.conditional) || all.is_some_and(|all| !all.conditional) && out.is_none();
                 let possible = one.is_some() || all.is_some() && out.is_none_or(|(_, conditional)| *conditional);
                 let checked = known[&(resource.clone(), member.to_owned(), subject.clone())];
                 let wrong = match checked {

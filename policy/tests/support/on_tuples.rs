@@ -49,7 +49,8 @@ impl RelationshipService for OnTuples {
         text.map(|text| (text, at())).ok_or_else(|| ServiceError::new(Reason::NoSchema, "no schema"))
     }
     async fn write_schema(&self, schema: &str) -> Result<Token, ServiceError> {
-        let parsed = Schema::parse(schema).map_err(|error| ServiceError::new(Reason::SchemaParse, error.to_string()))?;
+        let parsed =
+            Schema::parse(schema).map_err(|error| ServiceError::new(Reason::SchemaParse, error.to_string()))?;
         *self.0.lock() = Some((schema.to_owned(), Tuples::new(Arc::new(parsed))));
         Ok(at())
     }

@@ -51,10 +51,9 @@ impl Effect {
             | D::SubjectTypeAdded { .. }
             | D::PermissionAdded(_)
             | D::CaveatAdded(_) => Effect::Allows,
-            D::DefinitionRemoved(_)
-            | D::RelationRemoved(_)
-            | D::SubjectTypeRemoved { .. }
-            | D::CaveatRemoved(_) => Effect::RefusedWhileUsed,
+            D::DefinitionRemoved(_) | D::RelationRemoved(_) | D::SubjectTypeRemoved { .. } | D::CaveatRemoved(_) => {
+                Effect::RefusedWhileUsed
+            }
             D::ParameterRemoved(_) | D::ParameterTypeChanged { .. } => Effect::Refused,
             D::PermissionExpressionChanged(_) | D::CaveatExpressionChanged(_) => Effect::OtherAnswers,
             D::PermissionRemoved(_) => Effect::Gone,
@@ -73,7 +72,9 @@ impl Effect {
             Effect::Refused => ("refused", "refused: relationships may carry values for it; give it another name"),
             Effect::OtherAnswers => ("other_answers", "checks may answer otherwise from then on"),
             Effect::Gone => ("gone", "whoever asks for it gets an error from then on"),
-            Effect::Lacking => ("lacking", "stored relationships lack it: without it in the request, answers are conditional"),
+            Effect::Lacking => {
+                ("lacking", "stored relationships lack it: without it in the request, answers are conditional")
+            }
         }
     }
 }
@@ -97,7 +98,13 @@ fn text(found: &Value) -> String {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|one| format!("{}\n    {}", one["change"].as_str().unwrap_or_default(), one["meaning"].as_str().unwrap_or_default()))
+        .map(|one| {
+            format!(
+                "{}\n    {}",
+                one["change"].as_str().unwrap_or_default(),
+                one["meaning"].as_str().unwrap_or_default()
+            )
+        })
         .collect();
     if lines.is_empty() { "The schemas are the same.".to_owned() } else { lines.join("\n") }
 }

@@ -4,9 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use policy::Memory;
-use policy::validation::{
-    Asserted, Compared, MAX_VALIDATION_FILE_BYTES, Report, SchemaSource, ValidationFile, run,
-};
+use policy::validation::{Asserted, Compared, MAX_VALIDATION_FILE_BYTES, Report, SchemaSource, ValidationFile, run};
 use policy_core::MAX_SCHEMA_BYTES;
 use serde_json::{Value, json};
 
@@ -128,10 +126,20 @@ fn file_lines(file: &Value) -> Vec<String> {
         let word = |key: &str| one[key].as_str().unwrap_or_default();
         lines.push(format!("  line {}: {}", one["line"], word("check")));
         lines.push(format!("    expected {}, got {}", word("expected"), word("got")));
-        lines.extend(one["why"].as_array().into_iter().flatten().map(|why| format!("      {}", why.as_str().unwrap_or_default())));
+        lines.extend(
+            one["why"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|why| format!("      {}", why.as_str().unwrap_or_default())),
+        );
     }
     for one in validation.iter().filter(|one| one["passed"] != true) {
-        lines.push(format!("  line {}: the members of {}", one["line"], one["permission"].as_str().unwrap_or_default()));
+        lines.push(format!(
+            "  line {}: the members of {}",
+            one["line"],
+            one["permission"].as_str().unwrap_or_default()
+        ));
         for difference in one["differences"].as_array().into_iter().flatten() {
             lines.push(format!(
                 "    line {}: {}",
