@@ -41,7 +41,9 @@ demo: build ## the whole story on real input; non-zero if any step is wrong
 
 bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some rows
 	cargo build --release --locked -p tests --bin bench
-	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --rows '$(ROWS)'
+	mkdir -p $(CURDIR)/target/bench
+	deploy/with-spicedb.sh cargo bench --locked -p policy --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 
 lint: need-lint $(UI) ## formatting, clippy and the console's types
 	cargo fmt --all --check

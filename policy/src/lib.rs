@@ -22,7 +22,10 @@ pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,
 };
-pub use spicedb::{PresharedKey, PresharedKeyError, SpiceDb, SpiceDbConfig, SpiceDbConfigError, Tls};
+pub use spicedb::{
+    DEFAULT_HORIZON, Effect, Outbox, OutboxError, Parked, PresharedKey, PresharedKeyError, Put, SpiceDb, SpiceDbConfig,
+    SpiceDbConfigError, SpiceDbEngine, Tls,
+};
 pub use table::Migrator;
 
 use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};

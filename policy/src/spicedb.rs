@@ -9,9 +9,12 @@ mod config;
 mod connection;
 mod convert;
 mod cursor;
+mod engine;
 mod error;
+mod follower;
 mod freshness;
 mod lookup;
+mod outbox;
 mod trace;
 mod tuples;
 mod watch;
@@ -29,7 +32,10 @@ use v1::schema_service_client::SchemaServiceClient;
 
 pub use config::{PresharedKey, PresharedKeyError, SpiceDbConfig, Tls};
 use connection::{Connection, Repeat};
+pub use engine::{DEFAULT_HORIZON, SpiceDbEngine};
 use freshness::{Began, Freshness};
+pub(crate) use outbox::Migration as OutboxMigration;
+pub use outbox::{Effect, Outbox, OutboxError, Parked, Put};
 
 use crate::service::{
     Answers, Consistency, Delete, Deleted, Events, Page, RelationshipService, ServiceError, Token, WatchRequest,
@@ -87,6 +93,18 @@ impl SpiceDb {
 
     /// The point that a read with this consistency would be made at, from an answer that costs nearly nothing.
     async fn point(&self, at: &Consistency) -> Result<Token, ServiceError> {
+        let (began, asked) = (self.freshness.begin(), self.requirement(at));
+        let at = self.ask_nothing(asked.clone()).await?;
+        self.answered(began, &asked, &at);
+        Ok(at)
+    }
+
+    /// Whether SpiceDB answers.
+    async fn probe(&self) -> Result<(), ServiceError> {
+        self.ask_nothing(Requirement::MinimizeLatency(true)).await.map(drop)
+    }
+
+    async fn ask_nothing(&self, requirement: Requirement) -> Result<Token, ServiceError> {
         let nobody = || Some(v1::ObjectReference { object_type: "nobody".to_owned(), object_id: "nobody".to_owned() });
         let item = v1::CheckBulkPermissionsRequestItem {
             resource: nobody(),
@@ -94,12 +112,8 @@ impl SpiceDb {
             subject: Some(v1::SubjectReference { object: nobody(), optional_relation: String::new() }),
             context: None,
         };
-        let (began, asked) = (self.freshness.begin(), self.requirement(at));
-        let message = v1::CheckBulkPermissionsRequest {
-            consistency: convert::required(asked.clone()),
-            items: vec![item],
-            with_tracing: false,
-        };
+        let consistency = convert::required(requirement);
+        let message = v1::CheckBulkPermissionsRequest { consistency, items: vec![item], with_tracing: false };
         let answer = self
             .connection
             .call(Repeat::Safely, self.connection.deadline, |attempt| {
@@ -107,9 +121,7 @@ impl SpiceDb {
                 async move { PermissionsServiceClient::new(attempt.channel).check_bulk_permissions(request).await }
             })
             .await?;
-        let at = convert::to_token(answer.into_inner().checked_at)?;
-        self.answered(began, &asked, &at);
-        Ok(at)
+        convert::to_token(answer.into_inner().checked_at)
     }
 }
 

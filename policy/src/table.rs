@@ -96,7 +96,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second)]
+        vec![Box::new(First), Box::new(Second), Box::new(crate::spicedb::OutboxMigration)]
     }
     fn migration_table_name() -> DynIden {
         "policy_migrations".into_iden()

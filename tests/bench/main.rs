@@ -1,5 +1,5 @@
 //! `make bench`: each row beside its baseline in the same run, alternating, median of three. Prints a
-//! table and writes `bench.json` (its shape is a promise: see the README).
+//! table and writes `bench.json`, with the rows of another run in the same shape before its own (`--also`).
 #![forbid(unsafe_code)]
 
 mod adds;
@@ -43,14 +43,15 @@ fn main() -> ExitCode {
 
 async fn run(args: &[String]) -> Result<()> {
     let mut out = PathBuf::from("target/bench/bench.json");
-    let mut pattern = String::new();
+    let (mut pattern, mut also) = (String::new(), None);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let value = args.next().with_context(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
             "--out" => out = PathBuf::from(value),
             "--rows" => value.clone_into(&mut pattern),
-            other => anyhow::bail!("unknown argument {other}; known: --out FILE, --rows PATTERN"),
+            "--also" => also = Some(PathBuf::from(value)),
+            other => anyhow::bail!("unknown argument {other}; known: --out FILE, --rows PATTERN, --also FILE"),
         }
     }
     let mut report = Report::new(&pattern);
@@ -59,5 +60,5 @@ async fn run(args: &[String]) -> Result<()> {
     reads::run(&mut report).await?;
     syncs::run(&mut report).await?;
     process::idle(&mut report).await?;
-    report.write(&out)
+    report.write(&out, also.as_deref())
 }

@@ -63,12 +63,23 @@ impl Report {
         self.rows.push(row);
     }
 
-    pub fn write(&self, out: &Path) -> Result<()> {
+    /// Writes the rows, behind those of another file if there is one.
+    pub fn write(&self, out: &Path, also: Option<&Path>) -> Result<()> {
         let dir = out.parent().context("--out needs a file in a directory")?;
         std::fs::create_dir_all(dir)?;
-        std::fs::write(out, serde_json::to_vec_pretty(&self.rows)?)
+        let mut rows: Vec<serde_json::Value> = match also {
+            None => Vec::new(),
+            Some(file) => {
+                let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+                serde_json::from_slice(&text).with_context(|| format!("{} is no list of rows", file.display()))?
+            }
+        };
+        for row in &self.rows {
+            rows.push(serde_json::to_value(row)?);
+        }
+        std::fs::write(out, serde_json::to_vec_pretty(&rows)?)
             .with_context(|| format!("writing {}", out.display()))?;
-        println!("{} rows in {}", self.rows.len(), out.display());
+        println!("{} rows in {}", rows.len(), out.display());
         Ok(())
     }
 }

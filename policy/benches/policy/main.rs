@@ -100,7 +100,7 @@ async fn run(world: &World, label: &str, report: &mut Report) {
         report.latency(&name("lookup resources"), samples, "ms", &format!("{} documents of one reader", world.read));
     }
     if report.wants(&name("mask")) {
-        report.alone(&name("mask"), ours::mask(&tuples).await, "us", "a permit from a remembered mask");
+        report.alone(&name("mask"), ours::mask().await, "us", "a permit from a remembered mask");
     }
     if report.wants(&name("write visible")) {
         report.alone(

@@ -2,10 +2,87 @@
 
 use std::time::Instant;
 
-use policy::{Consistency, RelationshipService, SpiceDb, Window, Write};
+use policy::{Consistency, PresharedKey, RelationshipService, SpiceDb, SpiceDbConfig, Tls, Token, Window, Write};
 use policy_core::{Check, Context, LookupResources, Update};
 
 use crate::SLICE;
 use crate::world::{SCHEMA, World, reader};
 
-pub struct Loaded(SpiceDb);
+/// Relationships of one write: as many as SpiceDB takes.
+const BATCH: usize = 1_000;
+
+pub struct Loaded {
+    service: SpiceDb,
+    /// What it answers from: nothing changes while it is measured, and its caches may help it.
+    at: Token,
+}
+
+impl Loaded {
+    /// `None`, with a note, when no SpiceDB runs beside the bench.
+    pub async fn open(world: &World) -> Option<Loaded> {
+        let Ok(address) = std::env::var("ALLOD_TEST_SPICEDB") else {
+            eprintln!("note: no SpiceDB beside this run; its columns stay empty (make bench starts one)");
+            return None;
+        };
+        // Every token has a store of its own.
+        let key = format!("bench-{}-{}", std::process::id(), world.tuples.len());
+        let mut config = SpiceDbConfig::new(address, PresharedKey::new(&key).expect("a key"));
+        config.tls = Tls::Off;
+        config.deadline = std::time::Duration::from_secs(60);
+        config.stream_deadline = config.deadline;
+        let service = SpiceDb::new(&config).expect("a configuration");
+        let mut at = service.write_schema(SCHEMA).await.expect("SpiceDB takes the schema");
+        for batch in world.tuples.chunks(BATCH) {
+            let updates = batch.iter().cloned().map(Update::Touch).collect();
+            let write = Write { updates, ..Write::default() };
+            at = service.write(write).await.expect("SpiceDB takes the relationships");
+        }
+        Some(Loaded { service, at })
+    }
+
+    fn at(&self) -> Consistency {
+        Consistency::AtLeast(self.at.clone())
+    }
+
+    async fn answers(&self, checks: &[Check]) -> Vec<bool> {
+        let answers = self.service.check(checks, &self.at()).await.expect("SpiceDB answers");
+        answers.decisions.into_iter().map(|decision| decision.expect("an answer").allowed()).collect()
+    }
+
+    /// One check a call, microseconds a check.
+    pub async fn check(&self, checks: &[Check], expected: bool) -> f64 {
+        let (start, mut times) = (Instant::now(), 0usize);
+        while start.elapsed() < SLICE {
+            let check = std::slice::from_ref(&checks[times % checks.len()]);
+            assert_eq!(self.answers(check).await, [expected], "{}", check[0]);
+            times += 1;
+        }
+        start.elapsed().as_secs_f64() * 1e6 / times as f64
+    }
+
+    /// Many checks a call, checks a second.
+    pub async fn bulk(&self, checks: &[Check]) -> f64 {
+        let (start, mut done) = (Instant::now(), 0);
+        while start.elapsed() < SLICE {
+            done += self.answers(checks).await.len();
+        }
+        done as f64 / start.elapsed().as_secs_f64()
+    }
+
+    /// One lookup of everything that the reader may see, milliseconds.
+    pub async fn lookup(&self, expected: usize) -> f64 {
+        let lookup = LookupResources {
+            kind: "document".into(),
+            permission: "view".into(),
+            subject: reader(),
+            context: Context::new(),
+        };
+        let (start, mut times) = (Instant::now(), 0);
+        while start.elapsed() < SLICE {
+            let page = self.service.lookup_resources(&lookup, &Window::default(), &self.at()).await;
+            assert_eq!(page.expect("SpiceDB answers").items.len(), expected);
+            times += 1;
+        }
+        start.elapsed().as_secs_f64() * 1e3 / f64::from(times)
+    }
+}

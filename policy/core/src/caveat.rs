@@ -56,6 +56,11 @@ impl Caveat {
         self.program.text()
     }
 
+    /// The expression in normal form: see [`Program::source`].
+    pub fn source(&self) -> &str {
+        self.program.source()
+    }
+
     /// The first parameter that the expression does not refer to.
     pub fn unused(&self) -> Option<&str> {
         self.parameters.iter().map(|(name, _)| name.as_str()).find(|name| !self.program.uses(name))

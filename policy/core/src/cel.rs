@@ -12,6 +12,7 @@ mod ast;
 mod check;
 mod context;
 mod eval;
+mod format;
 mod functions;
 mod ip;
 mod lex;
@@ -156,6 +157,7 @@ pub enum Outcome<Failure = String> {
 #[derive(Debug)]
 pub struct Program {
     text: String,
+    source: String,
     parameters: Vec<(String, bool)>,
     plan: Result<Node, String>,
 }
@@ -184,6 +186,7 @@ impl Program {
         let names = parameters.iter().map(|(name, _)| name.clone());
         Ok(Program {
             text: text.to_owned(),
+            source: format::format(&expr),
             parameters: names.zip(checked.used).collect(),
             plan: match checked.broken {
                 Some(why) => Err(why),
@@ -201,6 +204,12 @@ impl Program {
     /// The expression as it was compiled.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The expression in normal form, as SpiceDB shows it. Lines break behind logical operators where they
+    /// would be long.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Evaluates with the values of parameters by name; names that are no parameters are ignored.

@@ -166,6 +166,11 @@ pub trait Engine: Send + Sync {
     /// The clock that this engine moves.
     fn clock(&self) -> &Arc<EpochClock>;
 
+    /// Whether the clock tells of every change, also of those that others make. While it does not, no answer is kept.
+    fn is_fresh(&self) -> bool {
+        true
+    }
+
     /// Answers in the order of `checks`.
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable>;
 

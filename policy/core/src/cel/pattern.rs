@@ -71,7 +71,6 @@ struct Translator<'a> {
     rest: &'a str,
     text: String,
     groups: Vec<Group>,
-    names: Vec<&'a str>,
     /// Flags that were set since the last piece: a repetition after them is still of that piece.
     flags: String,
 }
@@ -82,13 +81,8 @@ fn translate(pattern: &str) -> Result<Translated, Fault> {
     if pattern.len() > MAX_PATTERN {
         return Err("expression is too long".to_owned());
     }
-    let mut translator = Translator {
-        rest: pattern,
-        text: String::new(),
-        groups: vec![Group::default()],
-        names: Vec::new(),
-        flags: String::new(),
-    };
+    let mut translator =
+        Translator { rest: pattern, text: String::new(), groups: vec![Group::default()], flags: String::new() };
     while let Some(c) = translator.rest.chars().next() {
         translator.piece(c)?;
     }
@@ -221,10 +215,9 @@ impl<'a> Translator<'a> {
         if let Some(named) = special.strip_prefix("P<").or_else(|| special.strip_prefix('<')) {
             let Some((name, after)) = named.split_once('>') else { return Err("invalid named capture".to_owned()) };
             let good = !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-            if !good || self.names.contains(&name) {
+            if !good {
                 return Err("invalid named capture".to_owned());
             }
-            self.names.push(name);
             self.rest = after;
             self.settle_flags();
             self.text.push_str("(?:");

@@ -99,7 +99,11 @@ impl Gate {
     ) -> Result<Permits<R>, Refusal> {
         // Before anything is asked: a change in between makes the permit stale, never too wide.
         let epoch = self.engine.clock().now();
-        let (verdict, known) = self.cache.look_up(caller, resources, epoch, now);
+        let (verdict, known) = if self.engine.is_fresh() {
+            self.cache.look_up(caller, resources, epoch, now)
+        } else {
+            (None, vec![None; resources.collections.len()])
+        };
         let (verdict, known) = match verdict {
             // What is not seen at all needs no masks.
             Some(verdict) if !verdict.sees => (verdict, Vec::new()),

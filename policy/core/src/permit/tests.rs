@@ -27,6 +27,8 @@ struct Lines {
     grants: Mutex<HashMap<GrantId, Arc<Grant>>>,
     calls: AtomicUsize,
     down: Mutex<bool>,
+    /// Does not hear of changes.
+    deaf: Mutex<bool>,
     /// Moves the clock while it answers.
     moves: Mutex<bool>,
 }
@@ -35,6 +37,9 @@ struct Lines {
 impl Engine for Lines {
     fn clock(&self) -> &Arc<EpochClock> {
         &self.clock
+    }
+    fn is_fresh(&self) -> bool {
+        !*self.deaf.lock()
     }
     async fn check(&self, checks: &[Check], _now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
         self.calls.fetch_add(1, Ordering::SeqCst);
@@ -322,6 +327,25 @@ fn a_second_mint_asks_nothing_until_the_epoch_moves_or_the_answer_lapses() {
     assert_eq!(calls(), 4, "other fields are another question");
     block_on(gate.write(&person(1), &resources(&[1, 2]), NOW)).unwrap();
     assert_eq!(calls(), 4, "reading and writing share the masks");
+}
+
+#[test]
+fn nothing_is_answered_from_memory_while_the_engine_does_not_hear_of_changes() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    let gate = gate(&engine);
+    let mint = || block_on(gate.read(&person(1), &resources(&[1]), NOW));
+    let calls = || engine.calls.load(Ordering::SeqCst);
+    mint().unwrap();
+    *engine.deaf.lock() = true;
+    mint().unwrap();
+    assert_eq!(calls(), 2);
+    engine.yes.lock().clear();
+    assert_eq!(mint().unwrap_err(), Refusal::Denied, "no epoch moved, and the change counts");
+    *engine.deaf.lock() = false;
+    let before = calls();
+    mint().unwrap_err();
+    assert_eq!(calls(), before, "answers are remembered again");
 }
 
 #[test]

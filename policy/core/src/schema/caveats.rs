@@ -8,9 +8,6 @@ use super::tree::{self, ParameterType};
 use crate::caveat::Caveat;
 use crate::cel::Type;
 
-/// The longest expression, in bytes without the space around it.
-const MAX_EXPRESSION: usize = 100_000;
-
 /// A caveat and where it is declared.
 #[derive(Debug)]
 pub(crate) struct Declared {
@@ -24,7 +21,7 @@ pub(crate) struct Declared {
 impl Declared {
     /// The expression in normal form.
     pub(super) fn expression(&self) -> String {
-        self.caveat.expression().trim().to_owned()
+        self.caveat.source().to_owned()
     }
 }
 
@@ -53,11 +50,11 @@ pub(super) fn compile(text: Text<'_>, tree: &tree::Caveat) -> Result<Declared, S
     };
     let expression = text.slice(span);
     let invalid = |why: String| text.syntax(span, expression, format!("invalid expression for caveat `{name}`: {why}"));
-    if expression.trim().len() > MAX_EXPRESSION {
-        let most = format!("caveat expression provided exceeds maximum allowed size of {MAX_EXPRESSION} characters");
-        return Err(invalid(most));
-    }
     let caveat = Caveat::new(name, parameters, expression).map_err(|error| {
+        // What is wrong with the expression as a whole has no place in it.
+        if error.message.starts_with("caveat expression ") {
+            return invalid(error.message);
+        }
         let (line, column) = text.place(span.start);
         let column = if error.line <= 1 { error.column + column - 1 } else { error.column };
         let line = error.line.max(1) + line - 1;

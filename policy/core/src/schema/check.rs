@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::annotate::Annotations;
 use super::compile::{Compiled, Definition};
 use super::error::Text;
 use super::tree::{Body, Expression, Form, Member, Permission, SubjectType};
@@ -21,14 +22,15 @@ pub(super) fn check_within(text: Text<'_>, compiled: &Compiled, steps: usize) ->
     let by_name = (0..).zip(&compiled.definitions).map(|(id, definition)| (definition.name.as_str(), id)).collect();
     let caveats = compiled.caveats.iter().map(|declared| declared.caveat.name()).collect();
     let definitions = compiled.definitions.iter().map(Names::of).collect();
-    let mut checker = Checker { text, by_name, caveats, definitions, no_wildcard: HashSet::new(), steps };
+    let mut checker = Checker { text, by_name, caveats, definitions, no_wildcard: HashSet::new() };
+    let mut annotations = Annotations::new(steps);
     for definition in &compiled.definitions {
         let id = checker.definition(&definition.name, definition.span.start)?;
         for member in &definition.members {
             match &member.body {
                 Body::Permission(permission) => {
                     if compiled.typechecking && !permission.types.is_empty() {
-                        checker.annotation(id, member, permission)?;
+                        annotations.check(&checker, (id, member), permission)?;
                     }
                     checker.permission(id, member, permission)?;
                 }
@@ -41,7 +43,7 @@ pub(super) fn check_within(text: Text<'_>, compiled: &Compiled, steps: usize) ->
 
 /// A definition and what it holds by name.
 pub(super) struct Names<'a> {
-    pub(super) definition: &'a Definition,
+    definition: &'a Definition,
     pub(super) members: HashMap<&'a str, &'a Member>,
     /// The first member that bears the name of one before it.
     duplicate: Option<&'a Member>,
@@ -71,8 +73,6 @@ pub(super) struct Checker<'a> {
     /// The names of relations that were found to allow no wildcard, wherever they lead. By name alone, as
     /// in SpiceDB: after one `member` was found so, a `member` of another definition passes unseen.
     no_wildcard: HashSet<&'a str>,
-    /// What the check of annotations may still take.
-    pub(super) steps: usize,
 }
 
 impl<'a> Checker<'a> {

@@ -67,7 +67,7 @@ fn caveat(declared: &Declared) -> String {
     let mut parameters: Vec<_> = caveat.parameters().iter().collect();
     parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
     let parameters: Vec<String> = parameters.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-    let expression = declared.expression();
+    let expression = declared.expression().replace('\n', "\n\t");
     out.push_str(&format!("caveat {}({}) {{\n\t{expression}\n}}", caveat.name(), parameters.join(", ")));
     out
 }

@@ -1,0 +1,71 @@
+//! Patterns of `matches`, written for RE2. Each answer is SpiceDB 1.54's own.
+
+use crate::cel::pattern::Pattern;
+
+#[test]
+fn patterns_match_as_in_re2() {
+    // The pattern, a text, and whether they match; `None` if the pattern is refused.
+    let table = [
+        ("a", "cat", Some(true)),
+        ("^a", "cat", Some(false)),
+        ("(?i)CAT", "cat", Some(true)),
+        (r#"^\w+ \d+$"#, "abc 42", Some(true)),
+        (r#"^\w$"#, "é", Some(false)),
+        (r#"^\s$"#, "\t", Some(true)),
+        (r#"^\s$"#, "\u{b}", Some(false)),
+        (r#"\bcat\b"#, "a cat!", Some(true)),
+        (r#"\bé"#, "é", Some(false)),
+        ("^a.b$", "a\nb", Some(false)),
+        ("(?s)^a.b$", "a\nb", Some(true)),
+        ("(?m)^b$", "a\nb", Some(true)),
+        ("^b$", "a\nb", Some(false)),
+        ("[[:alpha:]]+", "é", Some(false)),
+        ("[^[:digit:]]", "1", Some(false)),
+        ("[a&&b]", "&", Some(true)),
+        ("[[a]]", "a]", Some(true)),
+        ("[]a]", "]", Some(true)),
+        ("a{,3}", "a{,3}", Some(true)),
+        ("a{", "a{", Some(true)),
+        ("{a}", "{a}", Some(true)),
+        ("a{2,3}$", "aaaa", Some(true)),
+        ("^a{2,3}$", "aaaa", Some(false)),
+        (r#"\Qa.b\E"#, "a.b", Some(true)),
+        (r#"\Qa.b\E"#, "axb", Some(false)),
+        (r#"\x41\x{42}\103"#, "ABC", Some(true)),
+        (r#"\_\<"#, "_<", Some(true)),
+        (r#"\p{Greek}"#, "α", Some(true)),
+        (r#"\pL"#, "1", Some(false)),
+        (r#"\p{^L}"#, "1", Some(true)),
+        ("(?P<n>a)(?<m>b)", "ab", Some(true)),
+        ("a(?i)*", "aaa", Some(true)),
+        ("(?U)a+", "aaa", Some(true)),
+        ("(?i)ſ", "S", Some(true)),
+        ("(?i)k", "K", Some(true)),
+        ("", "", Some(true)),
+        ("a|b|", "", Some(true)),
+        ("(?:a|b)+c", "abc", Some(true)),
+        ("^*", "", Some(true)),
+        (r#"\C"#, "a", None),
+        ("(?=a)", "a", None),
+        ("(?!a)", "a", None),
+        (r#"(a)\1"#, "aa", None),
+        ("a**", "a", None),
+        ("*", "a", None),
+        ("(", "a", None),
+        (")", "a", None),
+        ("[", "a", None),
+        ("[z-a]", "a", None),
+        ("[[:foo:]]", "a", None),
+        ("a{1001}", "a", None),
+        ("(a{30}){40}", "a", None),
+        ("(?x) a", "a", None),
+        (r#"\Z"#, "a", None),
+        (r#"\p{Foo}"#, "a", None),
+        (r#"\"#, "a", None),
+        ("(?P<n>a)(?P<n>b)", "ab", Some(true)),
+        (r#"[a-\d]"#, "a", None),
+    ];
+    for (pattern, text, expected) in table {
+        assert_eq!(Pattern::new(pattern).is_match(text).ok(), expected, "{pattern:?} against {text:?}");
+    }
+}
