@@ -77,8 +77,7 @@ impl Report {
         for row in &self.rows {
             rows.push(serde_json::to_value(row)?);
         }
-        std::fs::write(out, serde_json::to_vec_pretty(&rows)?)
-            .with_context(|| format!("writing {}", out.display()))?;
+        std::fs::write(out, serde_json::to_vec_pretty(&rows)?).with_context(|| format!("writing {}", out.display()))?;
         println!("{} rows in {}", rows.len(), out.display());
         Ok(())
     }

@@ -96,8 +96,8 @@ pub async fn accepts(store: &Store, text: &str) -> Acceptance {
     })
 }
 
-/// How an answer of SpiceDB and ours stand to each other.
-pub fn judge(world: &World, theirs: &Answer, ours: &Answer) -> Verdict {
+/// How an answer of SpiceDB and ours stand to each other. A look-up goes its own way, whose length is its own.
+pub fn judge(world: &World, lookup: bool, theirs: &Answer, ours: &Answer) -> Verdict {
     let errors = [theirs, ours].map(|answer| match answer {
         Answer::Error(fault) => Some(fault),
         _ => None,
@@ -108,7 +108,7 @@ pub fn judge(world: &World, theirs: &Answer, ours: &Answer) -> Verdict {
         // Which of two errors is met first is nobody's promise.
         [Some(a), Some(b)] if a.hangs_on_order() && b.hangs_on_order() => Verdict::Undetermined,
         [Some(fault), None] | [None, Some(fault)]
-            if (world.circles && matches!(fault, Fault::Depth | Fault::Slow))
+            if ((world.circles || lookup && world.chain) && matches!(fault, Fault::Depth | Fault::Slow))
                 || (world.faults && *fault == Fault::Caveat) =>
         {
             Verdict::Undetermined
@@ -125,7 +125,7 @@ fn judge_truth(world: &World, theirs: &Result<Truth, Fault>, ours: &Result<Truth
         Ok(Truth::Maybe) => Answer::Conditional(BTreeSet::new()),
         Err(fault) => Answer::Error(fault.clone()),
     };
-    judge(world, &answer(theirs), &answer(ours))
+    judge(world, true, &answer(theirs), &answer(ours))
 }
 
 impl Comparison<'_> {
@@ -135,6 +135,7 @@ impl Comparison<'_> {
             let text = spoiled(dice, &self.world.schema);
             self.schema(&text, "spoiled").await;
         }
+        let extent = if self.world.lone { Extent { misfits: 1, changed: 0, ..extent } } else { extent };
         let text = self.world.schema.text();
         let Some(mut ours) = self.schema(&text, "grown").await else { return };
         for tuple in &self.world.relationships {
@@ -278,20 +279,21 @@ impl Comparison<'_> {
     }
 
     async fn check(&mut self, store: &Store, check: &Check, mut theirs: Answer, ours: Answer) {
-        let mut verdict = judge(&self.world, &theirs, &ours);
+        let mut verdict = judge(&self.world, false, &theirs, &ours);
         if verdict == Verdict::Mismatch {
             theirs = store.check(check).await;
-            if judge(&self.world, &theirs, &ours) != Verdict::Mismatch {
+            if judge(&self.world, false, &theirs, &ours) != Verdict::Mismatch {
                 verdict = Verdict::SelfContradiction;
                 self.tally.note("bulk check of SpiceDB differs from its single check");
             }
         }
-        self.tally.note(match &theirs {
-            Answer::Yes => "checks: yes",
-            Answer::No => "checks: no",
-            Answer::Conditional(_) => "checks: conditional",
-            Answer::Error(_) => "checks: error",
-        });
+        let answer = match &theirs {
+            Answer::Yes => "yes",
+            Answer::No => "no",
+            Answer::Conditional(_) => "conditional",
+            Answer::Error(_) => "error",
+        };
+        self.tally.note(format!("{}: {answer}", if self.world.lone { "checks of lone caveats" } else { "checks" }));
         self.tally.add(Of::Check, verdict);
         if verdict == Verdict::Mismatch {
             self.mismatch(Question::Check(check.clone()), format!("{theirs:?}"), format!("{ours:?}"));

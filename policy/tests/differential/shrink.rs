@@ -87,19 +87,19 @@ impl<'a> Shrinker<'a> {
             }
             Question::Check(check) => {
                 let (theirs, own) = (self.store.check(check).await, ours.check(check));
-                differ(world, &theirs, &own)
+                differ(world, false, &theirs, &own)
             }
             Question::Resource(lookup, id) => {
                 let theirs = self.store.lookup_resources(lookup).await.map(|entries| implied(&entries, id));
                 let own = ours.lookup_resources(lookup).map(|entries| implied(&entries, id));
                 self.contradicted(question, &own).await?;
-                differ(world, &as_answer(theirs), &as_answer(own))
+                differ(world, true, &as_answer(theirs), &as_answer(own))
             }
             Question::Subject(lookup, id) => {
                 let theirs = self.store.lookup_subjects(lookup).await.map(|entries| implied(&entries, id));
                 let own = ours.lookup_subjects(lookup).map(|entries| implied(&entries, id));
                 self.contradicted(question, &own).await?;
-                differ(world, &as_answer(theirs), &as_answer(own))
+                differ(world, true, &as_answer(theirs), &as_answer(own))
             }
         }
     }
@@ -150,8 +150,8 @@ fn as_answer(truth: Result<Truth, Fault>) -> Answer {
     }
 }
 
-fn differ(world: &World, theirs: &Answer, ours: &Answer) -> Option<(String, String)> {
-    let verdict = judge(world, theirs, ours);
+fn differ(world: &World, lookup: bool, theirs: &Answer, ours: &Answer) -> Option<(String, String)> {
+    let verdict = judge(world, lookup, theirs, ours);
     (verdict == crate::tally::Verdict::Mismatch).then(|| (format!("{theirs:?}"), format!("{ours:?}")))
 }
 

@@ -63,7 +63,7 @@ impl Store {
         SchemaServiceClient::new(self.channel.clone()).write_schema(self.request(message)).await.map(|_| ())
     }
 
-    /// All or none.
+    /// All or none, if there are at most a thousand.
     pub async fn write(&self, tuples: &[Tuple]) -> Result<(), Status> {
         let updates = tuples
             .iter()

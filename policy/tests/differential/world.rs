@@ -17,6 +17,10 @@ pub struct World {
     pub circles: bool,
     /// Whether caveats may fail to evaluate, by a value of a wrong type or by their own fault.
     pub faults: bool,
+    /// Whether there is one relationship only, under a caveat.
+    pub lone: bool,
+    /// Whether objects stand in a row that is about as long as a check may go.
+    pub chain: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -126,19 +130,18 @@ impl From<Operand> for Chain {
 }
 
 impl Chain {
-    /// The relations that an `.all` walks.
-    pub fn walked_by_all(&self) -> Vec<String> {
-        let (mut open, mut walked) = (vec![self], Vec::new());
+    /// All operands, groups opened.
+    pub fn leaves(&self) -> Vec<&Operand> {
+        let (mut open, mut leaves) = (vec![self], Vec::new());
         while let Some(chain) = open.pop() {
             for operand in std::iter::once(&chain.first).chain(chain.rest.iter().map(|(_, operand)| operand)) {
                 match operand {
                     Operand::Group(inner) => open.push(inner),
-                    Operand::Arrow { over, style: Style::All, .. } => walked.push(over.clone()),
-                    _ => {}
+                    leaf => leaves.push(leaf),
                 }
             }
         }
-        walked
+        leaves
     }
 
     fn text(&self, wrapped: bool) -> String {

@@ -7,7 +7,7 @@ use crate::dice::Dice;
 use crate::world::CaveatModel;
 
 /// Parameters that caveats choose from. Caveats share names, so that one request speaks to several.
-const PARAMETERS: &[(&str, &str)] = &[
+pub const PARAMETERS: &[(&str, &str)] = &[
     ("count", "int"),
     ("limit", "int"),
     ("level", "uint"),
@@ -179,6 +179,9 @@ pub fn context(dice: &mut Dice, caveats: &[CaveatModel], percent: u32, faults: b
 fn value(dice: &mut Dice, kind: &str) -> Value {
     match kind {
         "int" | "uint" if dice.chance(12) => json!(dice.below(6).to_string()),
+        "int" if dice.chance(12) => dice
+            .pick(&[json!(-3), json!(2.0), json!(1e3), json!("-1"), json!("1e2"), json!("9007199254740993")])
+            .clone(),
         "int" | "uint" => json!(dice.below(6)),
         "double" => dice.pick(&[json!(0.5), json!(1), json!(2.5), json!(3.75), json!("1.5")]).clone(),
         "string" => json!(dice.pick(WORDS)),

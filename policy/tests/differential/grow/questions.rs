@@ -30,13 +30,19 @@ pub fn questions(dice: &mut Dice, world: &World, measure: Measure) -> Questions 
         return Questions { checks: Vec::new(), resources: Vec::new(), subjects: Vec::new() };
     }
     let contexts = contexts(world);
+    if world.lone {
+        return lone(world);
+    }
     let mut asked = HashSet::new();
     let mut checks = Vec::new();
     for _ in 0..measure.checks.div_ceil(contexts.len()) {
         let (kind, member) = dice.pick(&members);
         let mut check = Check::new(Object::new(kind, dice.pick(&ids(world, kind))), member, subjects.pick(dice));
+        if world.chain && dice.chance(60) {
+            check.subject = Subject::object("user", "1");
+        }
         // Chance alone asks little of what is there.
-        if !world.relationships.is_empty() && dice.chance(70) {
+        if !world.chain && !world.relationships.is_empty() && dice.chance(70) {
             let row = dice.pick(&world.relationships);
             let of: Vec<&String> =
                 members.iter().filter(|(kind, _)| *kind == row.resource.kind).map(|(_, member)| member).collect();
@@ -83,6 +89,21 @@ pub fn questions(dice: &mut Dice, world: &World, measure: Measure) -> Questions 
         })
         .collect();
     Questions { checks, resources, subjects }
+}
+
+/// The same question with all contexts.
+fn lone(world: &World) -> Questions {
+    let row = &world.relationships[0];
+    let check = Check::new(row.resource.clone(), "view", row.subject.clone());
+    let checks = world.contexts.iter().map(|context| Check { context: context.clone(), ..check.clone() }).collect();
+    let (kind, subject) = (row.resource.kind.clone(), row.subject.clone());
+    let resources = world.contexts.iter().map(|context| LookupResources {
+        kind: kind.clone(),
+        permission: "view".to_owned(),
+        subject: subject.clone(),
+        context: context.clone(),
+    });
+    Questions { checks, resources: resources.take(2).collect(), subjects: Vec::new() }
 }
 
 /// Questions that are mistakes.

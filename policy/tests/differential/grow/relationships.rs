@@ -4,8 +4,9 @@ use policy_core::{CaveatUse, EVERYONE, Object, Subject, Timestamp, Tuple};
 use serde_json::json;
 
 use super::caveats;
+use super::effort::steps;
 use crate::dice::Dice;
-use crate::world::{Body, Form, SchemaModel, Shape, World};
+use crate::world::{Body, Form, Operand, SchemaModel, Shape, Style, World};
 
 const IDS: &[&str] = &["1", "2", "3", "a/b", "x|y", "A=b+c", "_", "-", "x9"];
 const HOUR: i64 = 3_600_000_000;
@@ -14,13 +15,22 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
     // Subjects stand behind their resources in this order, so that nothing leads in a circle.
     let (leaves, others): (Vec<_>, Vec<_>) =
         world.schema.definitions.iter().partition(|definition| relations(&world.schema, &definition.name).is_empty());
+    // SpiceDB goes on in portions of a hundred.
+    let wide = !world.circles && dice.chance(5);
+    let many = |kind: &str| (0..120).map(|at| Object::new(kind, format!("n{at}"))).collect::<Vec<_>>();
     let mut objects: Vec<Object> = Vec::new();
     for definition in others {
+        if wide && dice.chance(40) {
+            objects.extend(many(&definition.name));
+        }
         let count = dice.between(2, if world.circles { 2 } else { 3 });
         objects.extend(dice.some(IDS.to_vec(), count).into_iter().map(|id| Object::new(&definition.name, id)));
     }
     dice.shuffle(&mut objects);
     for definition in leaves {
+        if wide {
+            objects.extend(many(&definition.name));
+        }
         let count = dice.between(2, 3);
         objects.extend(dice.some(IDS.to_vec(), count).into_iter().map(|id| Object::new(&definition.name, id)));
     }
@@ -28,8 +38,13 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
 
     let places = places(world);
     let count = if world.circles { dice.between(2, 12) } else { dice.between(4, 45) };
+    let count = if wide { dice.between(400, 800) } else { count };
+    // In a wide world a few resources get most of the rows.
+    let favourites: Vec<(usize, String, Form)> =
+        if places.is_empty() { Vec::new() } else { (0..6).map(|_| dice.pick(&places).clone()).collect() };
     for _ in 0..if places.is_empty() { 0 } else { count } {
-        let (at, relation, form) = dice.pick(&places).clone();
+        let from = if wide && dice.chance(60) { &favourites } else { &places };
+        let (at, relation, form) = dice.pick(from).clone();
         if let Some(tuple) = row(dice, world, (at, &relation, &form), now)
             && !world.relationships.iter().any(|other| other.identity() == tuple.identity())
         {
@@ -37,6 +52,9 @@ pub fn fill(dice: &mut Dice, world: &mut World, now: i64) {
         }
     }
     keep_apart(world);
+    while steps(world) > if world.circles { 2_000.0 } else { 50_000.0 } {
+        world.relationships.pop();
+    }
     world.contexts = vec![Default::default()];
     for percent in [100, 100, 50, 30] {
         world.contexts.push(caveats::context(dice, &world.schema.caveats, percent, world.faults));
@@ -55,7 +73,11 @@ fn keep_apart(world: &mut World) {
             Body::Permission { chain, .. } => Some((kind, chain)),
             Body::Relation(_) => None,
         })
-        .flat_map(|(kind, chain)| chain.walked_by_all().into_iter().map(|over| (kind.clone(), over)))
+        .flat_map(|(kind, chain)| chain.leaves().into_iter().map(move |leaf| (kind, leaf)))
+        .filter_map(|(kind, leaf)| match leaf {
+            Operand::Arrow { over, style: Style::All, .. } => Some((kind.clone(), over.clone())),
+            _ => None,
+        })
         .collect();
     let mut kept: Vec<Tuple> = Vec::new();
     for tuple in std::mem::take(&mut world.relationships) {
