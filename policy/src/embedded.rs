@@ -1,22 +1,30 @@
 //! The engine.
 
+mod service;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
     Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Nesting,
-    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, UserId,
+    Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, Update, UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
+use uuid::Uuid;
 
 use crate::catalogue::Catalogue;
+use crate::clock::wall_clock;
+use crate::history::{History, Kept};
+use crate::spicedb::Outbox;
 use crate::store::{self, Change, Tip};
+use crate::timeline::Timeline;
 use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, schema};
+
+pub use service::EmbeddedService;
 
 /// The policy engine of a node that needs no other: one process, one database.
 pub struct Embedded {
@@ -29,6 +37,10 @@ struct Inner {
     /// What checks see. Replaced as a whole, under `catalogue`.
     snapshot: ArcSwap<Snapshot>,
     catalogue: Mutex<Catalogue>,
+    /// The same relationships for those who ask through the relationship service, and what changed for those who watch.
+    timeline: Timeline,
+    /// Where changes go besides, if another engine answers.
+    outbox: OnceLock<Arc<Outbox>>,
     writer: tokio::sync::Mutex<Writer>,
 }
 
@@ -49,11 +61,6 @@ struct Writer {
     fresh: bool,
 }
 
-pub(crate) fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 impl Embedded {
     /// Creates the tables if they are not there and reads them.
     ///
@@ -70,10 +77,35 @@ impl Embedded {
             clock: Arc::default(),
             snapshot: ArcSwap::from_pointee(empty),
             catalogue: Mutex::default(),
+            timeline: Timeline::new(Arc::new(wall_clock), history(Tuples::new(Arc::default()), 0)),
+            outbox: OnceLock::new(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
         };
-        inner.reload(&mut *inner.writer.lock().await).await?;
+        let mut writer = inner.writer.lock().await;
+        inner.reload(&mut writer).await?;
+        // What was read is where the history of this process begins, not its first change.
+        *inner.timeline.history.lock() = history(inner.snapshot.load().tuples.clone(), writer.tip.seq.unsigned_abs());
+        drop(writer);
         Ok(Arc::new(Embedded { inner: Arc::new(inner) }))
+    }
+
+    /// From now on every change is put into the outbox too, in the transaction that makes it, and one that takes
+    /// access away is acknowledged when it has been delivered. Once only; a second outbox is not taken.
+    pub fn deliver_to(&self, outbox: Arc<Outbox>) -> bool {
+        self.inner.outbox.set(outbox).is_ok()
+    }
+
+    /// Reads again what another process has changed in the database. Whether anything had.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or a row in it cannot be understood.
+    pub async fn catch_up(&self) -> Result<bool, PolicyError> {
+        let mut writer = self.inner.writer.lock().await;
+        if writer.fresh && store::tip_of(&self.inner.db).await? == writer.tip {
+            return Ok(false);
+        }
+        self.inner.reload(&mut writer).await?;
+        Ok(true)
     }
 
     /// Notes a tenant, and who owns it if anybody does.
@@ -160,8 +192,9 @@ impl Embedded {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
             }
         }
-        self.inner.snapshot.store(Arc::new(next));
-        self.inner.clock.advance();
+        let removed = edges.remove.into_iter().map(Update::Delete);
+        let updates = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
+        self.inner.publish(next, updates, Context::new());
     }
 
     /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
@@ -260,8 +293,14 @@ impl Inner {
         }
         let mut grants = HashMap::clone(&self.snapshot.load().grants);
         grants.retain(|id, _| !revoked.contains(id));
-        self.snapshot.store(Arc::new(Snapshot { tuples, grants: Arc::new(grants), revoked: Arc::new(revoked) }));
-        self.clock.advance();
+        let before = self.snapshot.load_full();
+        let next = Snapshot { tuples, grants: Arc::new(grants), revoked: Arc::new(revoked) };
+        if before.tuples.schema().to_source() == next.tuples.schema().to_source() {
+            let updates = before.tuples.changes_to(&next.tuples);
+            self.publish(next, updates, Context::new());
+        } else {
+            self.publish_schema(next);
+        }
         drop(catalogue);
         *writer = Writer { tip: stored.tip, of_grant, fresh: true };
         Ok(())
@@ -287,8 +326,7 @@ impl Inner {
         let catalogue = self.catalogue.lock();
         let mut next = Snapshot::clone(&self.snapshot.load());
         next.tuples = next.tuples.with_schema(schema, wall_clock())?;
-        self.snapshot.store(Arc::new(next));
-        self.clock.advance();
+        self.publish_schema(next);
         drop(catalogue);
         writer.fresh = true;
         Ok(true)
@@ -320,12 +358,17 @@ impl Inner {
         if change.put.len() + change.remove.len() > MAX_CHANGES {
             return Err(PolicyError::Conflict(format!("one change may hold {MAX_CHANGES} relationships at most")));
         }
+        let schema = Arc::clone(self.snapshot.load().tuples.schema());
+        let mut delivery = None;
         let stores = change.revoke || !change.put.is_empty() || !remove.is_empty();
         if stores {
             // Until the end of the transaction is known, it is not known what is stored.
             writer.fresh = false;
-            writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+            let outbox = self.outbox.get().map(Arc::as_ref);
+            let (tip, put) = store::commit_with(&self.db, &change, writer.tip, wall_clock(), outbox, &schema).await?;
+            writer.tip = tip;
             writer.fresh = true;
+            delivery = put;
         }
         let catalogue = self.catalogue.lock();
         let before = self.snapshot.load_full();
@@ -339,11 +382,33 @@ impl Inner {
         publish(&mut next);
         let moved = stores || !Arc::ptr_eq(&before.grants, &next.grants);
         if moved {
-            self.snapshot.store(Arc::new(next));
-            self.clock.advance();
+            let removed = remove.into_iter().map(Update::Delete);
+            let updates = removed.chain(change.put.into_iter().map(Update::Touch)).collect();
+            self.publish(next, updates, change.metadata);
         }
         drop(catalogue);
+        if let Some(delivery) = delivery {
+            delivery.deliver().await.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
+        }
         Ok(())
+    }
+
+    /// Puts the next snapshot before everybody, and tells those who watch. Under `catalogue`.
+    fn publish(&self, next: Snapshot, updates: Vec<Update>, metadata: Context) {
+        if !updates.is_empty() {
+            let told = crate::history::Change { updates, metadata };
+            self.timeline.history.lock().relationships_changed(next.tuples.clone(), told, wall_clock());
+        }
+        self.snapshot.store(Arc::new(next));
+        self.clock.advance();
+    }
+
+    /// As [`Inner::publish`], where the schema is another.
+    fn publish_schema(&self, next: Snapshot) {
+        let text = next.tuples.schema().to_source();
+        self.timeline.history.lock().schema_changed(next.tuples.clone(), &text, wall_clock());
+        self.snapshot.store(Arc::new(next));
+        self.clock.advance();
     }
 
     async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
@@ -392,6 +457,12 @@ impl Inner {
         writer.of_grant.remove(&id);
         Ok(there)
     }
+}
+
+/// The history of this process: tokens of an earlier one are another store's, and answered by the present.
+fn history(tuples: Tuples, sequence: u64) -> History {
+    let text = tuples.schema().to_source();
+    History::new(Uuid::new_v4(), sequence, tuples, &text, Kept::default())
 }
 
 /// Groups in groups, folders in folders: so many levels at most, far below what a check can walk.

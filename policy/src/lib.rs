@@ -7,17 +7,28 @@
 
 mod audit;
 mod catalogue;
+mod clock;
 mod embedded;
 mod facts;
+mod filter;
+mod history;
+mod limits;
+mod memory;
+mod refusal;
 mod schema;
 mod service;
 mod spicedb;
 mod store;
 mod table;
+mod timeline;
+mod token;
 pub mod validation;
 
 pub use audit::AuditRow;
-pub use embedded::Embedded;
+pub use clock::wall_clock;
+pub use embedded::{Embedded, EmbeddedService};
+pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
+pub use memory::Memory;
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,
@@ -27,6 +38,7 @@ pub use spicedb::{
     SpiceDbConfigError, SpiceDbEngine, Tls,
 };
 pub use table::Migrator;
+pub use timeline::Clock;
 
 use policy_core::{GrantId, SchemaError, SchemaInUse, TupleError};
 
@@ -55,6 +67,9 @@ pub enum PolicyError {
     /// The change contradicts what is there, would close a circle or is too large.
     #[error("{0}")]
     Conflict(String),
+    /// The change is made and will reach SpiceDB; until then it must not be relied on.
+    #[error("SpiceDB has not taken the change yet: {0}")]
+    Undelivered(String),
     #[error("grant {0} is revoked, and a revoked grant does not come back")]
     Revoked(GrantId),
 }

@@ -80,7 +80,7 @@ pub struct Delete {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deleted {
     pub count: u64,
-    /// Whether nothing that the filter selects is left.
+    /// Whether nothing that the filter selects is left; not known, so false, where the limit was reached.
     pub complete: bool,
     pub at: Token,
 }
@@ -127,6 +127,12 @@ pub trait RelationshipService: Send + Sync {
 
     async fn write(&self, write: Write) -> Result<Token, ServiceError>;
     async fn delete(&self, delete: Delete) -> Result<Deleted, ServiceError>;
+    /// Creates many relationships, all of them in one transaction, or none. An engine that has no other way than a write
+    /// takes no more than [`MAX_UPDATES`].
+    async fn create(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
+        let updates = tuples.into_iter().map(Update::Create).collect();
+        self.write(Write { updates, ..Write::default() }).await.map(drop)
+    }
     /// Puts many relationships, not in one transaction: after an error some of them are there.
     async fn import(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
         import_by_writes(self, tuples).await
@@ -202,6 +208,8 @@ impl ServiceError {
 pub enum Reason {
     /// The request itself is malformed: an id, a limit, a filter.
     InvalidArgument,
+    /// A filter that selects nothing in particular, or contradicts itself.
+    InvalidFilter,
     SchemaParse,
     SchemaType,
     /// Relationships exist that the new schema does not allow.
@@ -222,6 +230,8 @@ pub enum Reason {
     AlreadyExists,
     TooManyForTransactionalDelete,
     MaximumDepthExceeded,
+    /// The answer would be larger than the engine tells.
+    TooLarge,
     InvalidCursor,
     InvalidToken,
     /// The point is no longer kept.

@@ -162,6 +162,10 @@ impl RelationshipService for SpiceDb {
         self.delete_tuples(delete).await
     }
 
+    async fn create(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
+        self.create_tuples(&tuples).await
+    }
+
     async fn import(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
         self.import_tuples(tuples).await
     }

@@ -1,6 +1,6 @@
 //! Rows to relationships and back, and the one transaction of a change.
 
-use policy_core::{CaveatUse, Context, GrantId, Object, Subject, Timestamp, Tuple};
+use policy_core::{CaveatUse, Context, GrantId, Object, Schema, Subject, Timestamp, Tuple, Update};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Value};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -9,6 +9,7 @@ use sea_orm::{
 
 use crate::PolicyError;
 use crate::audit::{AuditRow, hash_of, verify};
+use crate::spicedb::{Effect, Outbox, OutboxError, Put};
 use crate::table::{audit, revoked, schema, tuple};
 
 /// Rows of one statement: ten variables each, far below what a database takes.
@@ -176,6 +177,14 @@ pub(crate) async fn audit_rows(
     }
 }
 
+/// The end of the audit chain, as it is stored.
+pub(crate) async fn tip_of(db: &DatabaseConnection) -> Result<Tip, PolicyError> {
+    let db = db.begin().await?;
+    let found = tip(&db).await?;
+    db.commit().await?;
+    Ok(found)
+}
+
 /// Writes a change and its audit row in one transaction; the new end of the chain.
 pub(crate) async fn commit(
     db: &DatabaseConnection,
@@ -183,9 +192,51 @@ pub(crate) async fn commit(
     tip: Tip,
     now: Timestamp,
 ) -> Result<Tip, PolicyError> {
+    let transaction = db.begin().await?;
+    let tip = write(&transaction, change, tip, now).await?;
+    transaction.commit().await?;
+    Ok(tip)
+}
+
+/// As [`commit`], with the change put into the outbox in the same transaction, if there is one.
+pub(crate) async fn commit_with<'a>(
+    db: &DatabaseConnection,
+    change: &Change,
+    tip: Tip,
+    now: Timestamp,
+    outbox: Option<&'a Outbox>,
+    schema: &Schema,
+) -> Result<(Tip, Option<Put<'a>>), PolicyError> {
+    let transaction = db.begin().await?;
+    let tip = write(&transaction, change, tip, now).await?;
+    let mut put = None;
+    if let Some(outbox) = outbox {
+        let touched = change.put.iter().cloned().map(Update::Touch);
+        let (takes, gives): (Vec<_>, Vec<_>) =
+            touched.chain(change.remove.iter().cloned().map(Update::Delete)).partition(|update| {
+                let tuple = update.tuple();
+                matches!(update, Update::Delete(_)) || schema.takes_away(&tuple.resource.kind, &tuple.relation)
+            });
+        for (effect, updates) in [(Effect::Takes, takes), (Effect::Gives, gives)] {
+            put = Some(outbox.put(&transaction, "node", effect, &updates).await.map_err(undelivered)?);
+        }
+    }
+    transaction.commit().await?;
+    Ok((tip, put))
+}
+
+fn undelivered(error: OutboxError) -> PolicyError {
+    PolicyError::Undelivered(error.to_string())
+}
+
+async fn write(
+    transaction: &DatabaseTransaction,
+    change: &Change,
+    tip: Tip,
+    now: Timestamp,
+) -> Result<Tip, PolicyError> {
     let row = AuditRow { seq: tip.seq + 1, at: now, action: change.action.to_owned(), detail: detail(change) };
     let tip = Tip { seq: row.seq, hash: hash_of(&tip.hash, &row) };
-    let transaction = db.begin().await?;
     // The audit row first: it takes the write lock at once, and a second writer collides on its number.
     audit::Entity::insert(audit::ActiveModel {
         seq: Set(row.seq),
@@ -194,15 +245,15 @@ pub(crate) async fn commit(
         detail: Set(row.detail),
         hash: Set(tip.hash.to_vec()),
     })
-    .exec_without_returning(&transaction)
+    .exec_without_returning(transaction)
     .await?;
     if let Some(source) = change.source {
         let source = source.as_bytes().to_vec();
         if change.revoke {
-            tuple::Entity::delete_many().filter(tuple::Column::Source.eq(source.clone())).exec(&transaction).await?;
+            tuple::Entity::delete_many().filter(tuple::Column::Source.eq(source.clone())).exec(transaction).await?;
             revoked::Entity::insert(revoked::ActiveModel { grant_id: Set(source) })
                 .on_conflict(OnConflict::column(revoked::Column::GrantId).do_nothing().to_owned())
-                .exec_without_returning(&transaction)
+                .exec_without_returning(transaction)
                 .await?;
         }
     }
@@ -211,7 +262,7 @@ pub(crate) async fn commit(
             let identity = Expr::tuple(IDENTITY.map(Expr::col));
             tuple::Entity::delete_many()
                 .filter(identity.in_tuples(gone.iter().map(identity_of)))
-                .exec(&transaction)
+                .exec(transaction)
                 .await?;
         }
     }
@@ -219,7 +270,7 @@ pub(crate) async fn commit(
         let row = schema::ActiveModel { id: Set(SCHEMA_ROW), text: Set(text.clone()) };
         schema::Entity::insert(row)
             .on_conflict(OnConflict::column(schema::Column::Id).update_column(schema::Column::Text).to_owned())
-            .exec_without_returning(&transaction)
+            .exec_without_returning(transaction)
             .await?;
     }
     for rows in change.put.chunks(ROWS) {
@@ -233,10 +284,9 @@ pub(crate) async fn commit(
             .to_owned();
         tuple::Entity::insert_many(rows.iter().map(|tuple| row_of(tuple, change.source)))
             .on_conflict(replace)
-            .exec_without_returning(&transaction)
+            .exec_without_returning(transaction)
             .await?;
     }
-    transaction.commit().await?;
     Ok(tip)
 }
 

@@ -422,3 +422,83 @@ async fn an_operator_adds_definitions_and_the_platform_stays() {
         assert!(engine.write_schema(&without, by).await.unwrap());
     }
 }
+
+/// What SpiceDB's clients may do to a live node, and what they may not.
+#[tokio::test]
+async fn clients_read_and_write_what_is_not_the_nodes_own() {
+    use futures::StreamExt;
+    use policy::{Consistency, Delete, EmbeddedService, Reason, RelationshipService, WatchRequest, Window, Write};
+    use policy_core::{Filter, Precondition, Update};
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let service = EmbeddedService::new(Arc::clone(&engine), "operator");
+        let mut events = service.watch(WatchRequest::default()).await.unwrap();
+        let group = |n: u8| format!("group:{}", GroupId::from_bytes([n; 16]));
+        let touch = |text: String| Update::Touch(text.parse().unwrap());
+        let write = |updates: Vec<Update>| Write { updates, ..Write::default() };
+        let nested = vec![
+            touch(format!("{}#member@{}#member", group(1), group(2))),
+            touch(format!("{}#member@user:{}", group(2), user(3))),
+            touch(format!("space:{}#viewer@{}#member", space(7), group(1))),
+        ];
+        let epoch = engine.clock().now();
+        service.write(write(nested)).await.unwrap();
+        assert!(engine.clock().now() > epoch, "permits minted before are stale");
+        assert!(gate(&engine).read(&person(3), &resources(7), NOW).await.is_ok());
+        let told = events.next().await.unwrap().unwrap();
+        assert_eq!(told.updates.len(), 3);
+        assert_eq!(told.metadata["actor"], "operator");
+        let rows = engine.audit(0, 100).await.unwrap();
+        assert!(rows.last().unwrap().detail.contains("\"by\":{\"actor\":\"operator\"}"));
+        for (text, reason) in [
+            (format!("{}#member@{}#member", group(2), group(1)), Reason::InvalidArgument),
+            (format!("space:{}#owner@user:{}", space(7), user(3)), Reason::ReadOnly),
+            (format!("grant:{}/0#reader@client:{}", grant_id(1), client()), Reason::ReadOnly),
+            (format!("collection:{}#space@space:{}", books(), space(9)), Reason::ReadOnly),
+        ] {
+            assert_eq!(service.write(write(vec![touch(text.clone())])).await.unwrap_err().reason, reason, "{text}");
+        }
+        let taken =
+            Filter { resource_kind: Some("space".into()), relation: Some("viewer".into()), ..Filter::default() };
+        let unless = Write {
+            updates: vec![touch(format!("{}#member@user:{}", group(1), user(4)))],
+            preconditions: vec![Precondition::MustNotMatch(taken.clone())],
+            ..Write::default()
+        };
+        assert_eq!(service.write(unless).await.unwrap_err().reason, Reason::PreconditionFailed);
+        let page = service.read(&taken, &Window::default(), &Consistency::Full).await.unwrap();
+        assert_eq!(page.items.len(), 1);
+        let deleted = service.delete(Delete { filter: taken.clone(), ..Delete::default() }).await.unwrap();
+        assert_eq!((deleted.count, deleted.complete), (1, true));
+        assert!(gate(&engine).read(&person(3), &resources(7), NOW).await.is_err());
+        let all = Filter { resource_kind: Some("space".into()), relation: Some("owner".into()), ..Filter::default() };
+        let own = service.delete(Delete { filter: all, ..Delete::default() }).await.unwrap_err();
+        assert_eq!(own.reason, Reason::ReadOnly);
+        assert!(gate(&engine).read(&person(2), &resources(7), NOW).await.unwrap().manages());
+        // A restart begins another history; what was written is there.
+        let again = EmbeddedService::new(backend.open().await, "operator");
+        let members = Filter { resource_kind: Some("group".into()), ..Filter::default() };
+        assert_eq!(
+            again.read(&members, &Window::default(), &Consistency::AtLeast(deleted.at)).await.unwrap().items.len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_process_on_the_same_database_catches_up() {
+    for backend in Backend::all().await {
+        let (one, two) = (household(&backend).await, backend.open().await);
+        two.declare_collections(space(7), &collections());
+        assert!(!two.catch_up().await.unwrap());
+        one.write(vec![share(space(7), "viewer", user(3))], vec![]).await.unwrap();
+        let gate = gate(&two);
+        assert!(gate.read(&person(3), &resources(7), NOW).await.is_err());
+        assert!(two.catch_up().await.unwrap());
+        let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
+        one.write(vec![], vec![share(space(7), "viewer", user(3))]).await.unwrap();
+        assert!(two.catch_up().await.unwrap());
+        assert_eq!(gate.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
+        assert!(gate.read(&person(3), &resources(7), NOW).await.is_err());
+    }
+}

@@ -95,7 +95,7 @@ enum Command {
     Grant(people::Grant),
     /// Ask policy: may this user (through this app) do that?
     Check(people::Check),
-    /// The relationship schema, without a node: test, diff, lint
+    /// The relationship schema, without a node: test, diff, lint, serve
     #[command(subcommand)]
     Policy(policy::Policy),
     /// Devices of an account

@@ -43,8 +43,8 @@ pub use relationship::{
     SubjectRelation, Tuple, Update, is_object_id,
 };
 pub use schema::{
-    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberReference, ReflectError, ReflectFilter, ReflectedCaveat,
-    ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
+    Difference, Lint, LintKind, MAX_SCHEMA_BYTES, MemberKind, MemberReference, ReflectError, ReflectFilter,
+    ReflectedCaveat, ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
     ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
 };
 pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

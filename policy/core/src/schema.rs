@@ -14,6 +14,7 @@ mod error;
 mod expression;
 mod lex;
 mod lint;
+mod lookup;
 mod names;
 mod parse;
 mod reach;
@@ -32,6 +33,7 @@ use caveats::Declared;
 pub use diff::Difference;
 pub use error::{SchemaError, SchemaFault};
 pub use lint::{Lint, LintKind};
+pub use lookup::MemberKind;
 pub use reach::MemberReference;
 pub use reflect::{
     ReflectError, ReflectFilter, ReflectedCaveat, ReflectedDefinition, ReflectedForm, ReflectedParameter,
@@ -57,8 +59,8 @@ pub(crate) struct MemberId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CaveatId(pub(crate) u32);
 
-/// A checked schema: every name in it is resolved.
-#[derive(Debug)]
+/// A checked schema: every name in it is resolved. By default, one of nothing.
+#[derive(Debug, Default)]
 pub struct Schema {
     text: String,
     definitions: Vec<Definition>,

@@ -18,7 +18,7 @@ use imbl::{OrdMap, OrdSet};
 use crate::caveat::{CaveatError, Prepared};
 use crate::cel::Outcome;
 use crate::eval::Reach;
-use crate::relationship::{CaveatUse, EVERYONE, Tuple, is_object_id};
+use crate::relationship::{CaveatUse, EVERYONE, Tuple, Update, is_object_id};
 use crate::schema::{Body, CaveatId, DefinitionId, Form, MemberId};
 use crate::{Context, Object, Schema, Subject, Timestamp};
 
@@ -39,8 +39,6 @@ pub enum TupleError {
     ObjectId(String),
     #[error("subjects of type `{subject}` are not allowed on relation `{relation}`; allowed: {allowed}")]
     Subject { subject: String, relation: String, allowed: String },
-    #[error("caveat `{0}` not found")]
-    UnknownCaveat(String),
     #[error("{0}")]
     CaveatContext(#[from] CaveatError),
     /// Four thousand million distinct objects.
@@ -148,6 +146,16 @@ impl UnderCaveat {
 }
 
 pub(crate) type Row<'a> = (Edge, Option<&'a Terms>);
+
+/// What the names of a relationship stand for.
+struct Typed {
+    relation: MemberId,
+    definition: DefinitionId,
+    of: Of,
+    /// The definition of the subject.
+    kind: DefinitionId,
+    caveat: Option<CaveatId>,
+}
 
 /// The relationships under one schema.
 #[derive(Debug, Clone)]
@@ -350,8 +358,41 @@ impl Tuples {
         Some(Edge { relation, resource, of, subject })
     }
 
+    /// Whether the schema lets the update be: for a deletion without a caveat, whether it allows such a subject
+    /// under any caveat and expiry.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn allows(&self, update: &Update) -> Result<(), TupleError> {
+        let tuple = update.tuple();
+        let exactly = tuple.caveat.is_some() || !matches!(update, Update::Delete(_));
+        let typed = self.typed(tuple, exactly)?;
+        if let (Some(id), Some(used)) = (typed.caveat, &tuple.caveat) {
+            self.schema.caveat(id).check_stored(&used.context)?;
+        }
+        Ok(())
+    }
+
     /// Checks the relationship against the schema.
     fn fit(&self, tuple: &Tuple) -> Result<(Edge, Option<Terms>), TupleError> {
+        let Typed { relation, definition, of, kind, caveat } = self.typed(tuple, true)?;
+        let caveat = match (caveat, &tuple.caveat) {
+            (Some(id), Some(used)) => {
+                let caveat = self.schema.caveat(id);
+                caveat.check_stored(&used.context)?;
+                let prepared = caveat.prepare(&used.context)?;
+                Some(UnderCaveat { id, context: used.context.clone(), prepared })
+            }
+            _ => None,
+        };
+        let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
+        let subject = self.names.intern(kind, &tuple.subject.object.id).ok_or(TupleError::Full)?;
+        let terms = (caveat.is_some() || tuple.until.is_some()).then_some(Terms { caveat, until: tuple.until });
+        Ok((Edge { relation, resource, of, subject }, terms))
+    }
+
+    /// Names and types of a relationship. If not `exactly`, whatever its caveat and expiry.
+    fn typed(&self, tuple: &Tuple, exactly: bool) -> Result<Typed, TupleError> {
         let schema = &self.schema;
         let find = |kind: &str| {
             schema.definition(kind).ok_or_else(|| TupleError::UnknownDefinition { definition: kind.to_owned() })
@@ -385,20 +426,14 @@ impl Tuples {
                 permission: tuple.relation.clone(),
             });
         };
-        let caveat = match &tuple.caveat {
-            None => None,
-            Some(named) => {
-                let id =
-                    schema.caveat_named(&named.name).ok_or_else(|| TupleError::UnknownCaveat(named.name.clone()))?;
-                Some((id, named))
-            }
-        };
-        let fits = allowed.iter().any(|one| {
-            one.definition == kind
-                && one.form == form
-                && one.expires == tuple.until.is_some()
-                && one.caveat == caveat.map(|(id, _)| id)
-        });
+        let named = tuple.caveat.as_ref().map(|caveat| caveat.name.as_str());
+        let caveat = named.and_then(|name| schema.caveat_named(name));
+        let known = named.is_none() || caveat.is_some();
+        let fits = known
+            && allowed.iter().any(|one| {
+                let same = one.definition == kind && one.form == form;
+                same && (!exactly || (one.expires == tuple.until.is_some() && one.caveat == caveat))
+            });
         if !fits {
             let allowed: Vec<_> = allowed.iter().map(|one| format!("`{}`", self.form_text(one))).collect();
             return Err(TupleError::Subject {
@@ -407,19 +442,7 @@ impl Tuples {
                 allowed: allowed.join(", "),
             });
         }
-        let caveat = match caveat {
-            None => None,
-            Some((id, named)) => {
-                let caveat = schema.caveat(id);
-                caveat.check_stored(&named.context)?;
-                let prepared = caveat.prepare(&named.context)?;
-                Some(UnderCaveat { id, context: named.context.clone(), prepared })
-            }
-        };
-        let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
-        let subject = self.names.intern(kind, &subject.id).ok_or(TupleError::Full)?;
-        let terms = (caveat.is_some() || tuple.until.is_some()).then_some(Terms { caveat, until: tuple.until });
-        Ok((Edge { relation, resource, of, subject }, terms))
+        Ok(Typed { relation, definition, of, kind, caveat })
     }
 
     /// An allowed form as the schema writes it.

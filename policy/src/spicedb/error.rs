@@ -122,10 +122,10 @@ fn by_reason(reason: &str, code: Code) -> Option<Reason> {
         "INVALID_CURSOR" => Reason::InvalidCursor,
         "SERVICE_READ_ONLY" => Reason::ReadOnly,
         "SERIALIZATION_FAILURE" => Reason::Conflict,
-        "MAX_RELATIONSHIP_CONTEXT_SIZE"
-        | "EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT"
-        | "INVALID_FILTER"
-        | "TRANSACTION_METADATA_TOO_LARGE" => Reason::InvalidArgument,
+        "INVALID_FILTER" => Reason::InvalidFilter,
+        "MAX_RELATIONSHIP_CONTEXT_SIZE" | "EXCEEDS_MAXIMUM_ALLOWABLE_LIMIT" | "TRANSACTION_METADATA_TOO_LARGE" => {
+            Reason::InvalidArgument
+        }
         _ => return None,
     })
 }

@@ -137,7 +137,7 @@ impl Outbox {
                 takes: Set(effect == Effect::Takes),
                 body: Set(update.tuple().to_text()),
                 scope: Set(scope.to_owned()),
-                created: Set(crate::embedded::wall_clock().0),
+                created: Set(crate::wall_clock().0),
                 parked: Set(None),
             });
             row::Entity::insert_many(rows).exec_without_returning(db).await?;
@@ -150,21 +150,31 @@ impl Outbox {
     /// # Errors
     /// If something is left: what SpiceDB allows is not to be relied on.
     pub async fn deliver_revocations(&self) -> Result<(), OutboxError> {
-        if self.taken.load(Ordering::SeqCst) >= self.ended.load(Ordering::SeqCst) {
-            return Ok(());
+        if self.taken.load(Ordering::SeqCst) < self.ended.load(Ordering::SeqCst) {
+            let _one_at_a_time = self.delivering.lock().await;
+            self.take_away().await?;
         }
-        let _one_at_a_time = self.delivering.lock().await;
-        let ended = self.ended.load(Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Delivers what takes access away, unless that was done since the last transaction; how much it was.
+    async fn take_away(&self) -> Result<usize, OutboxError> {
+        let (ended, mut delivered) = (self.ended.load(Ordering::SeqCst), 0);
         if self.taken.load(Ordering::SeqCst) >= ended {
-            return Ok(());
+            return Ok(0);
         }
-        while self.deliver_some(Some(Effect::Takes)).await? > 0 {}
+        loop {
+            match self.deliver_some(Some(Effect::Takes)).await? {
+                0 => break,
+                more => delivered += more,
+            }
+        }
         let refused = row::Entity::find().filter(row::Column::Takes.eq(true)).one(&self.db).await?;
         if let Some(row) = refused {
             return Err(OutboxError::Refused(format!("{}: {}", row.identity, row.parked.unwrap_or_default())));
         }
         self.taken.store(ended, Ordering::SeqCst);
-        Ok(())
+        Ok(delivered)
     }
 
     /// Delivers everything, what takes away first; how much it was.
@@ -172,9 +182,8 @@ impl Outbox {
     /// # Errors
     /// If something is left.
     pub async fn deliver(&self) -> Result<usize, OutboxError> {
-        self.deliver_revocations().await?;
         let _one_at_a_time = self.delivering.lock().await;
-        let mut delivered = 0;
+        let mut delivered = self.take_away().await?;
         loop {
             match self.deliver_some(None).await? {
                 0 => return Ok(delivered),

@@ -79,6 +79,22 @@ impl SpiceDb {
 
     /// By SpiceDB's own way for many, else by writes.
     pub(super) async fn import_tuples(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
+        // It is not offered, or some are there already: all of it is taken back.
+        let refused = |code| matches!(code, Code::Unimplemented | Code::AlreadyExists);
+        let sent = self.send_many(&tuples, refused).await?;
+        if sent { Ok(()) } else { service::import_by_writes(self, tuples).await }
+    }
+
+    pub(super) async fn create_tuples(&self, tuples: &[Tuple]) -> Result<(), ServiceError> {
+        self.send_many(tuples, |_| false).await.map(drop)
+    }
+
+    /// Creates all, in one transaction. False if SpiceDB refused by a code that is `refused` here.
+    async fn send_many(
+        &self,
+        tuples: &[Tuple],
+        refused: impl Fn(Code) -> bool + Copy + Send + Sync,
+    ) -> Result<bool, ServiceError> {
         let relationships = tuples.iter().map(convert::relationship).collect();
         let messages: Vec<_> = chunks(relationships, IMPORT, CHUNK_BYTES)
             .into_iter()
@@ -92,15 +108,14 @@ impl SpiceDb {
                     let mut client = PermissionsServiceClient::new(attempt.channel);
                     match client.import_bulk_relationships(request).await {
                         Ok(_) => Ok(true),
-                        // It is not offered, or some are there already: all of it is taken back.
-                        Err(status) if matches!(status.code(), Code::Unimplemented | Code::AlreadyExists) => Ok(false),
+                        Err(status) if refused(status.code()) => Ok(false),
                         Err(status) => Err(status),
                     }
                 }
             })
             .await;
         self.freshness.told();
-        if sent? { Ok(()) } else { service::import_by_writes(self, tuples).await }
+        sent
     }
 
     pub(super) async fn read_tuples(

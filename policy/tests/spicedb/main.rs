@@ -1,7 +1,9 @@
 //! The client of SpiceDB, on a real one.
 
 mod answers;
+mod engine;
 mod faults;
+mod outbox;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod reasons;

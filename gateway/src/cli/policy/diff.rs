@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use policy_core::SchemaDifference;
+use policy_core::Difference;
 use serde_json::{Value, json};
 
 use super::super::Common;
@@ -39,8 +39,8 @@ enum Effect {
 }
 
 impl Effect {
-    fn of(difference: &SchemaDifference) -> Effect {
-        use SchemaDifference as D;
+    fn of(difference: &Difference) -> Effect {
+        use Difference as D;
         match difference {
             D::DefinitionCommentChanged(_)
             | D::RelationCommentChanged(_)
@@ -88,7 +88,7 @@ impl Diff {
     }
 }
 
-fn told(difference: &SchemaDifference) -> Value {
+fn told(difference: &Difference) -> Value {
     let (effect, meaning) = Effect::of(difference).told();
     json!({ "change": difference.to_string(), "effect": effect, "meaning": meaning, "difference": difference })
 }

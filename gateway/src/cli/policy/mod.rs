@@ -1,7 +1,8 @@
-//! The relationship schema without a node: test it, compare two, look for likely mistakes.
+//! The relationship schema without a node: test it, compare two, look for likely mistakes, serve it from memory.
 
 mod diff;
 mod lint;
+mod serve_testing;
 mod test;
 mod why;
 
@@ -21,6 +22,8 @@ pub enum Policy {
     Diff(diff::Diff),
     /// What in a schema is likely a mistake
     Lint(lint::Lint),
+    /// Serve SpiceDB's API from memory, an empty store for each bearer token, for tests of its clients
+    ServeTesting(serve_testing::ServeTesting),
 }
 
 impl Policy {
@@ -29,6 +32,7 @@ impl Policy {
             Policy::Test(command) => command.run(common).await,
             Policy::Diff(command) => command.run(common),
             Policy::Lint(command) => command.run(common),
+            Policy::ServeTesting(command) => command.run(common).await,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `allod policy test`.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use policy::Memory;
@@ -53,7 +54,7 @@ async fn one(path: &Path) -> Result<Value, Failure> {
             super::read(&path.parent().unwrap_or(Path::new(".")).join(schema), MAX_SCHEMA_BYTES)?
         }
     };
-    Ok(match run(&file, &schema, &Memory::new()).await {
+    Ok(match run(&file, &schema, &Memory::new(Arc::new(policy::wall_clock))).await {
         Ok(report) => reported(&name, &report),
         Err(error) => failed(error.to_string()),
     })

@@ -45,6 +45,7 @@ fn relationship(followed: &Followed) -> String {
             CaveatOutcome::True => "is met".to_owned(),
             CaveatOutcome::False => "is not met".to_owned(),
             CaveatOutcome::Missing(names) => format!("lacks {}", names.join(", ")),
+            CaveatOutcome::Failed(why) => format!("cannot be evaluated ({why})"),
         };
         let values = serde_json::Value::Object(caveat.context.clone());
         text.push_str(&format!("; caveat {} {outcome}: {} with {values}", caveat.name, caveat.expression));

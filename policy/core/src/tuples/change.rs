@@ -68,6 +68,7 @@ impl Tuples {
                 return Err(ApplyError::Twice(Box::new(update.tuple().clone())));
             }
         }
+        updates.iter().try_for_each(|update| self.allows(update))?;
         for precondition in preconditions {
             let matches = |filter: &Filter| self.select(filter, now).next().is_some();
             let holds = match precondition {
@@ -92,7 +93,6 @@ impl Tuples {
                     }
                 }
                 Update::Delete(_) => {
-                    // Also what is taken away must be possible.
                     let there = next.get(tuple);
                     if let Some(there) = there
                         && next.remove(tuple)
@@ -104,6 +104,16 @@ impl Tuples {
         }
         *self = next;
         Ok(changed)
+    }
+
+    /// What leads from these relationships to others under the same schema, lapsed ones included.
+    pub fn changes_to(&self, other: &Tuples) -> Vec<Update> {
+        let whole = |tuples: &Tuples| -> Vec<Tuple> {
+            tuples.forward.iter().map(|(edge, terms)| tuples.tuple((*edge, terms.as_deref()))).collect()
+        };
+        let gone = whole(self).into_iter().filter(|tuple| other.get(tuple).is_none()).map(Update::Delete);
+        let put = whole(other).into_iter().filter(|tuple| !self.holds(tuple)).map(Update::Touch);
+        gone.chain(put).collect()
     }
 
     /// The same relationships under another schema. Those that have lapsed are left behind.

@@ -91,6 +91,18 @@ fn caveats_have_almost_any_name_and_may_stand_alone() {
         ("caveat A(a int) { a == 1 }", "caveat A(a int) {\n\ta == 1\n}"),
         ("caveat foo(a int<int>) { a == 1 }", "caveat foo(a int) {\n\ta == 1\n}"),
         (
+            "caveat foo(b list<int>, a bool) {\n  (a&&!(b.all(x,x>0)))||('\\u0041'=='b') // c\n}",
+            "caveat foo(a bool, b list<int>) {\n\ta && !b.all(x, x > 0) || \"A\" == \"b\"\n}",
+        ),
+        (
+            &format!("caveat foo(a bool) {{ {} }}", ["a == true"; 10].join("&&")),
+            &format!(
+                "caveat foo(a bool) {{\n\t{} &&\n\t{}\n}}",
+                ["a == true"; 7].join(" && "),
+                ["a == true"; 3].join(" && ")
+            ),
+        ),
+        (
             "caveat foo/bar/baz(b int, a bool) { a && b == 1 }\ndefinition doc {\n relation own: doc with foo/bar/baz\n}",
             "caveat foo/bar/baz(a bool, b int) {\n\ta && b == 1\n}\n\ndefinition doc {\n\trelation own: doc with foo/bar/baz\n}",
         ),
