@@ -94,12 +94,18 @@ pub fn implied(entries: &[Entry], id: &str) -> Truth {
     entries.iter().map(of).max().unwrap_or(Truth::No)
 }
 
-/// One entry for each id, the strongest, in order.
+/// One entry for each id, the strongest, in order. Of two that are as strong all names count.
 pub fn merged(mut entries: Vec<Entry>) -> Vec<Entry> {
     for entry in &mut entries {
         entry.excluded.sort();
     }
     entries.sort_by(|a, b| a.id.cmp(&b.id).then(b.truth.cmp(&a.truth)));
-    entries.dedup_by(|a, b| a.id == b.id);
+    entries.dedup_by(|next, kept| {
+        let same = next.id == kept.id;
+        if same && next.truth == kept.truth {
+            kept.missing.append(&mut next.missing);
+        }
+        same
+    });
     entries
 }

@@ -220,7 +220,7 @@ impl Comparison<'_> {
             let kind = if *fault == Some(ours.fault) { "the same" } else { "another" };
             self.tally.note(format!("refused schemas: {kind} kind of mistake"));
             let said = said.strip_prefix("parse error in `schema`, ").unwrap_or(said);
-            let same = said == ours.to_string() || *said == ours.message;
+            let same = said == ours.to_string() || said == ours.message;
             self.tally.note(format!("refused schemas: {} words", if same { "the same" } else { "other" }));
             if !same {
                 self.show(&format!("{said:?} for {:?}", ours.to_string()));
