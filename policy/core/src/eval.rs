@@ -210,6 +210,7 @@ impl<'a> Run<'a> {
         if depth == 0 {
             return Answer::Failed(Failure::Depth);
         }
+        let place = self.meant(place);
         let (member, node) = place;
         // The members of something are members of it, whether or not there are any.
         if self.who.member == Some(member) && self.who.node == node {
@@ -239,6 +240,18 @@ impl<'a> Run<'a> {
             answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
+    }
+
+    /// What a permission that is another name for something stands for. Steps are counted as SpiceDB does: such a name
+    /// costs none, unless the subject is of the same definition and each name on the way may be its own.
+    fn meant(&self, (mut member, node): Place) -> Place {
+        loop {
+            let named = self.schema().member(member);
+            match named.body {
+                Body::Permission(Rule::Member(other)) if named.definition != self.who.definition => member = other,
+                _ => return (member, node),
+            }
+        }
     }
 
     /// A relation whose rows lead no further; `None` if some do, or may.
