@@ -8,7 +8,7 @@ use crate::answer::{Answer, Fault, Truth, implied};
 use crate::compare::{Mismatch, Question, accepts, judge};
 use crate::ours::Ours;
 use crate::spicedb::Store;
-use crate::world::{Body, Chain, Looks, Operand, World};
+use crate::world::{Body, Chain, Operand, World};
 
 /// How many smaller worlds are tried.
 const TRIES: usize = 1_500;
