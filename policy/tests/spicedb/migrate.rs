@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use policy::{
-    Answers, Consistency, Delete, Deleted, Events, MigrateError, MigrateOptions, MigrateProgress, Migrated, Page,
-    RelationshipService, ServiceError, Token, WatchRequest, Window, Write, migrate,
+    Answers, Consistency, Delete, Deleted, Embedded, EmbeddedService, Events, MigrateError, MigrateOptions,
+    MigrateProgress, Migrated, Page, RelationshipService, ServiceError, Token, WatchRequest, Window, Write, migrate,
 };
 use policy_core::{
-    Check, Expanded, Filter, Found, FoundSubject, LookupResources, LookupSubjects, Object, Traced, Tuple,
+    Check, CollectionId, CollectionResource, Expanded, FieldId, Filter, Found, FoundSubject, LookupResources,
+    LookupSubjects, Object, SpaceId, TenantId, Traced, Tuple, UserId,
 };
 
 use super::{SCHEMA, allowed, stores, touch, tuple};
@@ -181,5 +182,26 @@ impl RelationshipService for Flawed {
     }
     async fn watch(&self, request: WatchRequest) -> Result<Events, ServiceError> {
         self.inner.watch(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_node_moves_from_its_own_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
+    let node = Embedded::open(sea_orm::Database::connect(url).await.unwrap()).await.unwrap();
+    let (tenant, owner, space) =
+        (TenantId::from_bytes([1; 16]), UserId::from_bytes([2; 16]), SpaceId::from_bytes([3; 16]));
+    node.declare_tenant(tenant, Some(owner)).await.unwrap();
+    node.declare_space(space, tenant, owner).await.unwrap();
+    let fields: Arc<[FieldId]> = Arc::new([FieldId::from_bytes([5; 16])]);
+    node.declare_collections(space, &[CollectionResource { id: CollectionId::from_bytes([4; 16]), fields }]);
+    let from = EmbeddedService::new(node, "test");
+    for to in stores() {
+        let done = run(&from, &*to, false).await.unwrap();
+        assert!(done.relationships >= 3 && done.checks > 0, "{done:?}");
+        let view = |user: UserId| format!("collection:{}#view@user:{user}", CollectionId::from_bytes([4; 16]));
+        assert!(allowed(&*to, &view(owner)).await);
+        assert!(!allowed(&*to, &view(UserId::from_bytes([9; 16]))).await);
     }
 }
