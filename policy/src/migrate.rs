@@ -10,11 +10,12 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use sha2::{Digest, Sha256};
 
-use crate::service::{Consistency, RelationshipService, ServiceError, Token, Window};
+use crate::service::{Consistency, Cursor, Reason, RelationshipService, ServiceError, Token, Window};
 use crate::spicedb::canonical;
 use crate::wall_clock;
-use crate::{MAX_UPDATES, Reason};
 
+/// How many relationships are read at a time, and put at a time.
+const PAGE: u32 = 1_000;
 /// How many relationships that differ are named.
 const EXAMPLES: usize = 10;
 /// Checks of one comparison.
@@ -107,17 +108,24 @@ pub async fn migrate(
     to.write_schema(&text).await.map_err(MigrateError::Target)?;
     progress(MigrateProgress::SchemaWritten);
 
-    let mut run = Run { from, to, how, at: None, sample: Vec::new(), seen: 0, relationships: 0, lapsed: 0, others: 0 };
+    let at = from.check(&[], &Consistency::Full).await.map_err(MigrateError::Source)?.at;
+    let mut run = Run {
+        from,
+        to,
+        how,
+        at: Consistency::Exactly(at.clone()),
+        sample: Vec::new(),
+        seen: 0,
+        relationships: 0,
+        lapsed: 0,
+        others: 0,
+    };
     for definition in &definitions {
         let copied = run.copy(&definition.name, progress).await?;
         let relationships = copied.len() as u64;
         run.verify(&definition.name, copied).await?;
         progress(MigrateProgress::Verified { definition: &definition.name, relationships });
     }
-    let at = match run.at.take() {
-        Some(at) => at,
-        None => from.check(&[], &Consistency::Full).await.map_err(MigrateError::Source)?.at,
-    };
     let checks = questions(&run.sample, &definitions);
     compare(from, to, &checks, &at, progress).await?;
     Ok(Migrated {
@@ -174,8 +182,8 @@ struct Run<'a> {
     from: &'a dyn RelationshipService,
     to: &'a dyn RelationshipService,
     how: &'a MigrateOptions,
-    /// The point of the source, once the first page is read.
-    at: Option<Token>,
+    /// The point of the source.
+    at: Consistency,
     /// Relationships drawn at random, each as likely as any other.
     sample: Vec<Tuple>,
     seen: usize,
@@ -195,7 +203,7 @@ impl Run<'_> {
         let mut after = None;
         loop {
             let page = self.source(definition, after).await?;
-            after = page.last().map(|(_, cursor)| cursor.clone());
+            after = page.last().and_then(|(_, cursor)| cursor.clone());
             let (now, count) = (wall_clock(), page.len());
             let mut tuples: Vec<Tuple> = page.into_iter().map(|(tuple, _)| tuple).collect();
             tuples.retain(|tuple| !lapsed(tuple, now));
@@ -209,23 +217,20 @@ impl Run<'_> {
                 self.to.import(tuples).await.map_err(MigrateError::Target)?;
             }
             progress(MigrateProgress::Copied { definition, relationships: copied.len() as u64 });
-            match &after {
-                Some(Some(_)) if count == MAX_UPDATES => {}
-                _ => return Ok(copied),
+            if count < PAGE as usize || after.is_none() {
+                return Ok(copied);
             }
         }
     }
 
     /// One page of the source, always of the same point of it.
     async fn source(
-        &mut self,
+        &self,
         definition: &str,
-        after: Option<Option<crate::Cursor>>,
-    ) -> Result<Vec<(Tuple, Option<crate::Cursor>)>, MigrateError> {
-        let at = self.at.clone().map_or(Consistency::Full, Consistency::Exactly);
-        let window = Window { limit: Some(MAX_UPDATES as u32), after: after.flatten() };
-        let page = self.from.read(&of(definition), &window, &at).await.map_err(MigrateError::Source)?;
-        self.at.get_or_insert(page.at);
+        after: Option<Cursor>,
+    ) -> Result<Vec<(Tuple, Option<Cursor>)>, MigrateError> {
+        let window = Window { limit: Some(PAGE), after };
+        let page = self.from.read(&of(definition), &window, &self.at).await.map_err(MigrateError::Source)?;
         Ok(page.items)
     }
 
@@ -242,14 +247,14 @@ impl Run<'_> {
     async fn verify(&mut self, definition: &str, mut copied: HashSet<Print>) -> Result<(), MigrateError> {
         let mut after = None;
         loop {
-            let window = Window { limit: Some(MAX_UPDATES as u32), after };
+            let window = Window { limit: Some(PAGE), after };
             let page = self.to.read(&of(definition), &window, &Consistency::Full).await;
             let page = page.map_err(MigrateError::Target)?;
             for (tuple, _) in &page.items {
                 self.others += u64::from(!copied.remove(&print(tuple)));
             }
             after = page.items.last().and_then(|(_, cursor)| cursor.clone());
-            if page.items.len() < MAX_UPDATES || after.is_none() {
+            if page.items.len() < PAGE as usize || after.is_none() {
                 break;
             }
         }
@@ -257,7 +262,7 @@ impl Run<'_> {
     }
 
     /// Names what is not there, unless it has lapsed meanwhile.
-    async fn missing(&mut self, definition: &str, prints: &HashSet<Print>) -> Result<(), MigrateError> {
+    async fn missing(&self, definition: &str, prints: &HashSet<Print>) -> Result<(), MigrateError> {
         let (mut after, mut count, mut examples) = (None, 0, Vec::new());
         loop {
             let page = self.source(definition, after).await?;
@@ -270,11 +275,10 @@ impl Run<'_> {
                     }
                 }
             }
-            let last = page.last().and_then(|(_, cursor)| cursor.clone());
-            if page.len() < MAX_UPDATES || last.is_none() {
+            after = page.last().and_then(|(_, cursor)| cursor.clone());
+            if page.len() < PAGE as usize || after.is_none() {
                 break;
             }
-            after = Some(last);
         }
         if count == 0 { Ok(()) } else { Err(MigrateError::Missing { count, examples }) }
     }

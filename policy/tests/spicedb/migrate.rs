@@ -1,25 +1,32 @@
 //! From one engine to another.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use policy::{
-    Answers, Consistency, Delete, Deleted, Events, MigrateError, MigrateOptions, MigrateProgress, Migrated, Page,
-    RelationshipService, ServiceError, SpiceDb, Token, WatchRequest, Window, Write, migrate,
+    Answers, Consistency, Delete, Deleted, Embedded, EmbeddedService, Events, MigrateError, MigrateOptions,
+    MigrateProgress, Migrated, Page, RelationshipService, ServiceError, Token, WatchRequest, Window, Write, migrate,
 };
 use policy_core::{
-    Check, Expanded, Filter, Found, FoundSubject, LookupResources, LookupSubjects, Object, Traced, Tuple,
+    Check, CollectionId, CollectionResource, Expanded, FieldId, Filter, Found, FoundSubject, LookupResources,
+    LookupSubjects, Object, SpaceId, TenantId, Traced, Tuple, UserId,
 };
 
-use super::support::Store;
-use super::{SCHEMA, allowed, filled, touch, tuple};
+use super::{SCHEMA, allowed, stores, touch, tuple};
 
-async fn run(from: &SpiceDb, to: &dyn RelationshipService, merge: bool) -> Result<Migrated, MigrateError> {
+async fn run(
+    from: &dyn RelationshipService,
+    to: &dyn RelationshipService,
+    merge: bool,
+) -> Result<Migrated, MigrateError> {
     let options = MigrateOptions { merge, ..MigrateOptions::default() };
     migrate(from, to, &options, &mut |_| {}).await
 }
 
 /// 1,530 relationships of every form.
-async fn source() -> Option<SpiceDb> {
-    let client = filled(&[
+async fn fill(client: &dyn RelationshipService) {
+    client.write_schema(SCHEMA).await.unwrap();
+    let lines = touch(&[
         "doc:x#viewer@user:*",
         "doc:x#viewer@group:g#member",
         "doc:x#viewer@group:g#any",
@@ -30,35 +37,41 @@ async fn source() -> Option<SpiceDb> {
         "group:g#banned@user:bob",
         "group:g#member@group:h#member",
         "group:h#member@user:tom[expiration:2040-01-01T00:00:00.000001Z]",
-    ])
-    .await?;
+    ]);
+    client.write(lines).await.unwrap();
     let many = (0..1_500).map(|n| tuple(&format!("doc:d{n}#viewer@user:u{}", n % 7))).collect();
     client.import(many).await.unwrap();
     let few = (0..20).map(|n| tuple(&format!("group:g{n}#member@user:u{}", n % 7))).collect();
-    client.import(few).await.unwrap();
-    Some(client)
+    client.create(few).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_copy_is_complete_and_answers_alike() {
-    let Some(from) = source().await else { return };
-    let Some(store) = Store::new() else { return };
-    let (to, mut told) = (store.client(), Vec::new());
+async fn a_copy_is_complete_and_answers_alike_from_any_engine_to_any() {
+    let count = stores().len();
+    for (one, two) in (0..count).flat_map(|one| (0..count).map(move |two| (one, two))) {
+        let (from, to) = (stores().swap_remove(one), stores().swap_remove(two));
+        fill(&*from).await;
+        copy(&*from, &*to).await;
+    }
+}
+
+async fn copy(from: &dyn RelationshipService, to: &dyn RelationshipService) {
+    let mut told = Vec::new();
     let mut progress = |progress: MigrateProgress<'_>| told.push(format!("{progress:?}"));
-    let done = migrate(&from, &to, &MigrateOptions::default(), &mut progress).await.unwrap();
+    let done = migrate(from, to, &MigrateOptions::default(), &mut progress).await.unwrap();
     assert_eq!((done.definitions, done.relationships, done.lapsed, done.others), (3, 1_530, 0, 0));
     assert!(done.checks > 200, "{done:?}");
     assert!(told[0].contains("SchemaWritten") && told.last().unwrap().contains("Compared"), "{told:?}");
     assert!(told.iter().any(|told| told.contains("Verified { definition: \"doc\", relationships: 1506 }")), "{told:?}");
-    assert!(allowed(&to, "doc:y#view@user:tom").await);
-    assert!(allowed(&to, "doc:d1499#view@user:u1").await);
-    assert!(!allowed(&to, "doc:d1499#view@user:u2").await);
+    assert!(allowed(to, "doc:y#view@user:tom").await);
+    assert!(allowed(to, "doc:d1499#view@user:u1").await);
+    assert!(!allowed(to, "doc:d1499#view@user:u2").await);
 
     // Once more is refused, unless it is meant.
-    let error = run(&from, &to, false).await.unwrap_err();
+    let error = run(from, to, false).await.unwrap_err();
     assert!(matches!(&error, MigrateError::NotEmpty { definition } if definition == "doc"), "{error}");
     to.write(touch(&["doc:own#viewer@user:zoe", "doc:x#viewer@user:ann[small:{\"most\":9}]"])).await.unwrap();
-    let done = run(&from, &to, true).await.unwrap();
+    let done = run(from, to, true).await.unwrap();
     assert_eq!((done.relationships, done.others), (1_530, 1));
     let filter = Filter { resource_kind: Some("doc".into()), resource_id: Some("x".into()), ..Filter::default() };
     let back = to.read(&filter, &Window::default(), &Consistency::Full).await.unwrap();
@@ -68,33 +81,33 @@ async fn a_copy_is_complete_and_answers_alike() {
 
 #[tokio::test]
 async fn an_empty_source_has_nothing_to_copy() {
-    let (Some(from), Some(to)) = (Store::new(), Store::new()) else { return };
-    let error = run(&from.client(), &to.client(), false).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Source(_)), "{error}");
-    from.client().write_schema(SCHEMA).await.unwrap();
-    let done = run(&from.client(), &to.client(), false).await.unwrap();
-    assert_eq!((done.definitions, done.relationships, done.checks), (3, 0, 0));
+    for (from, to) in stores().into_iter().zip(stores()) {
+        let error = run(&*from, &*to, false).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Source(_)), "{error}");
+        from.write_schema(SCHEMA).await.unwrap();
+        let done = run(&*from, &*to, false).await.unwrap();
+        assert_eq!((done.definitions, done.relationships, done.checks), (3, 0, 0));
+    }
 }
 
 #[tokio::test]
 async fn a_copy_that_lost_or_changed_something_is_no_copy() {
-    let Some(from) = source().await else { return };
-    let target = |flaw| Some(Flawed { inner: Store::new()?.client(), flaw });
-    let Some(to) = target(Flaw::Loses("doc:d777#viewer@user:u0")) else { return };
-    match run(&from, &to, false).await.unwrap_err() {
-        MigrateError::Missing { count: 1, examples } => assert_eq!(examples, ["doc:d777#viewer@user:u0"]),
-        error => panic!("{error}"),
-    }
-    let Some(to) = target(Flaw::Forgets) else { return };
-    match run(&from, &to, false).await.unwrap_err() {
-        MigrateError::Missing { count: 1, examples } => {
-            assert_eq!(examples, ["group:h#member@user:tom[expiration:2040-01-01T00:00:00.000001Z]"]);
+    for from in stores() {
+        fill(&*from).await;
+        let target = |flaw| Flawed { inner: stores().swap_remove(0), flaw };
+        match run(&*from, &target(Flaw::Loses("doc:d777#viewer@user:u0")), false).await.unwrap_err() {
+            MigrateError::Missing { count: 1, examples } => assert_eq!(examples, ["doc:d777#viewer@user:u0"]),
+            error => panic!("{error}"),
         }
-        error => panic!("{error}"),
+        match run(&*from, &target(Flaw::Forgets), false).await.unwrap_err() {
+            MigrateError::Missing { count: 1, examples } => {
+                assert_eq!(examples, ["group:h#member@user:tom[expiration:2040-01-01T00:00:00.000001Z]"]);
+            }
+            error => panic!("{error}"),
+        }
+        let error = run(&*from, &target(Flaw::Schema), false).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Differs { .. }), "{error}");
     }
-    let Some(to) = target(Flaw::Schema) else { return };
-    let error = run(&from, &to, false).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Differs { .. }), "{error}");
 }
 
 enum Flaw {
@@ -104,9 +117,9 @@ enum Flaw {
     Schema,
 }
 
-/// A SpiceDB that does something else than it is told.
+/// An engine that does something else than it is told.
 struct Flawed {
-    inner: SpiceDb,
+    inner: Arc<dyn RelationshipService>,
     flaw: Flaw,
 }
 
@@ -169,5 +182,26 @@ impl RelationshipService for Flawed {
     }
     async fn watch(&self, request: WatchRequest) -> Result<Events, ServiceError> {
         self.inner.watch(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_node_moves_from_its_own_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
+    let node = Embedded::open(sea_orm::Database::connect(url).await.unwrap()).await.unwrap();
+    let (tenant, owner, space) =
+        (TenantId::from_bytes([1; 16]), UserId::from_bytes([2; 16]), SpaceId::from_bytes([3; 16]));
+    node.declare_tenant(tenant, Some(owner)).await.unwrap();
+    node.declare_space(space, tenant, owner).await.unwrap();
+    let fields: Arc<[FieldId]> = Arc::new([FieldId::from_bytes([5; 16])]);
+    node.declare_collections(space, &[CollectionResource { id: CollectionId::from_bytes([4; 16]), fields }]);
+    let from = EmbeddedService::new(node, "test");
+    for to in stores() {
+        let done = run(&from, &*to, false).await.unwrap();
+        assert!(done.relationships >= 3 && done.checks > 0, "{done:?}");
+        let view = |user: UserId| format!("collection:{}#view@user:{user}", CollectionId::from_bytes([4; 16]));
+        assert!(allowed(&*to, &view(owner)).await);
+        assert!(!allowed(&*to, &view(UserId::from_bytes([9; 16]))).await);
     }
 }
