@@ -169,9 +169,8 @@ pub fn too_many_to_delete(filter: &Filter, limit: u32) -> ServiceError {
     let refused = ServiceError::new(Reason::TooManyForTransactionalDelete, message)
         .with("limit", limit)
         .with("filter_resource_type", filter.resource_kind.as_deref().unwrap_or_default());
-    filter_fields(filter)
-        .into_iter()
-        .fold(refused, |refused, (key, value)| refused.with(&format!("filter_{key}"), value))
+    let named = filter_fields(filter).into_iter().filter(|(key, _)| *key != "resource_id_prefix");
+    named.fold(refused, |refused, (key, value)| refused.with(&format!("filter_{key}"), value))
 }
 
 /// What a filter names, by the names that error details use.

@@ -23,6 +23,7 @@ cases![
     filters_of_preconditions_must_select_something,
     deletions_by_filter_count,
     deletions_keep_to_their_limit,
+    deletions_take_what_lapsed_too,
     deletions_need_a_filter,
     many_are_created_together_or_not_at_all,
 ];
@@ -225,6 +226,15 @@ async fn deletions_keep_to_their_limit(store: &Store<'_>) {
     let deleted = store.service.delete(deletion(2, true)).await.unwrap();
     assert_eq!((deleted.count, deleted.complete), (1, true));
     assert!(store.service.delete(deletion(1_001, true)).await.is_err());
+}
+
+async fn deletions_take_what_lapsed_too(store: &Store<'_>) {
+    let lapsed = format!("page:1#viewer@person:ann{PAST}");
+    store.with(&[&lapsed]).await;
+    assert!(store.pages().await.is_empty());
+    store.delete(of_page("1")).await.unwrap();
+    store.update(vec![create("page:1#viewer@person:ann")]).await.unwrap();
+    assert_eq!(store.pages().await, ["page:1#viewer@person:ann"]);
 }
 
 async fn deletions_need_a_filter(store: &Store<'_>) {

@@ -29,18 +29,21 @@ pub enum ApplyError {
 /// Why a schema cannot take the place of another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaInUse {
-    #[error("cannot delete object definition `{definition}`, as at least one relationship exists under it: {by}")]
+    #[error("cannot delete object definition `{definition}`, as at least one relationship exists under it: {}", by.to_text())]
     Definition { definition: String, by: Box<Tuple> },
     #[error(
-        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship exists under it: {by}"
+        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship exists under it: {}",
+        by.to_text()
     )]
     Relation { definition: String, relation: String, by: Box<Tuple> },
     #[error(
-        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship references it as part of a subject: {by}"
+        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship references it as part of a subject: {}",
+        by.to_text()
     )]
     SubjectRelation { definition: String, relation: String, by: Box<Tuple> },
     #[error(
-        "cannot remove allowed type `{form}` from relation `{relation}` in object definition `{definition}`, as a relationship exists with it: {by}"
+        "cannot remove allowed type `{form}` from relation `{relation}` in object definition `{definition}`, as a relationship exists with it: {}",
+        by.to_text()
     )]
     AllowedType { definition: String, relation: String, form: String, by: Box<Tuple> },
     #[error("cannot remove parameter `{parameter}` on caveat `{caveat}`")]
