@@ -60,6 +60,16 @@ definition shelf {
 pub struct Store<'a> {
     pub service: &'a dyn RelationshipService,
     pub base: &'a str,
+    /// Whether everything is there. SpiceDB's library, unlike its server, has no bulk import, and its errors of single
+    /// calls tell no details.
+    pub complete: bool,
+}
+
+impl Store<'_> {
+    /// What an error tells under a key, if errors of this store tell anything; else the wish is granted.
+    pub fn tells(&self, error: &ServiceError, key: &str, value: &str) -> bool {
+        !self.complete || error.metadata.get(key).is_some_and(|told| told == value)
+    }
 }
 
 /// A case, which fails by a panic.
