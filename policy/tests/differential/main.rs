@@ -52,7 +52,7 @@ async fn compare(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
                     break;
                 }
                 if turn % WORLDS_IN_A_STORE == 0 {
-                    store = Some(Store::new(&address, &format!("{}-{worker}-{seed}", now()))?);
+                    store = Some(Store::new(&address, &format!("keep-{}-{worker}-{seed}", now()))?);
                 }
                 let Some(store) = &store else { continue };
                 store.clear().await?;
@@ -84,7 +84,7 @@ async fn measure(address: &str, seeds: std::ops::Range<u64>, extent: Extent) -> 
     // One of each world is enough: the rest have the same cause more often than not.
     mismatches.sort_by_key(|mismatch| (mismatch.seed, mismatch.world.relationships.len()));
     mismatches.dedup_by_key(|mismatch| mismatch.seed);
-    let store = Store::new(address, &format!("{}-shrink", now()))?;
+    let store = Store::new(address, &format!("keep-{}-shrink", now()))?;
     for mismatch in mismatches.into_iter().take(SHOWN) {
         let smaller = shrink::Shrinker::new(&store, now()).shrink(mismatch).await;
         println!("{}", report::yaml(&smaller));
