@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use policy_core::{Caller, CollectionResource, Permits, Read, Refusal, Resources, SpaceId, Write};
+use policy::facts::Thing;
+use policy_core::{
+    Caller, Check, CollectionResource, Engine as _, MOST_DOCUMENTS, Permits, Read, Refusal, Resources, SpaceId,
+    Subject, UserId, Write,
+};
 use vault_core::schema::Schema;
 
 use crate::app::App;
@@ -38,6 +42,8 @@ pub enum AccessError {
     NotFound,
     #[error("The node cannot decide at this moment ({0}); try again.")]
     Unavailable(String),
+    #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
+    TooManyDocuments,
 }
 
 impl From<AccessError> for ApiError {
@@ -47,6 +53,8 @@ impl From<AccessError> for ApiError {
             AccessError::Unavailable(_) => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
+            AccessError::TooManyDocuments => ApiError::new(StatusCode::FORBIDDEN, "limit_documents", error.to_string())
+                .hint("Ask for the whole collection, or for fewer documents of it."),
         }
     }
 }
@@ -55,6 +63,7 @@ impl From<Refusal> for AccessError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Denied => AccessError::NotFound,
+            Refusal::TooManyDocuments => AccessError::TooManyDocuments,
             Refusal::Unavailable(reason) => AccessError::Unavailable(reason),
         }
     }
@@ -83,6 +92,14 @@ impl App {
         Ok((catalogue, permits))
     }
 
+    /// Whether a person has a permission on a thing.
+    pub async fn may(&self, user: UserId, thing: Thing, permission: &str) -> Result<bool, AccessError> {
+        let check = Check::new(thing.object(), permission, Subject::object("user", user));
+        let answers = self.policy.check(&[check], self.now()).await;
+        let answers = answers.map_err(|error| AccessError::Unavailable(error.reason))?;
+        Ok(answers.first().is_some_and(policy_core::Decision::allowed))
+    }
+
     /// The catalogue of a space, made known to policy.
     pub async fn catalogue(&self, space: SpaceId) -> Result<Catalogue, AccessError> {
         let not_here = |error: vault::VaultError| {
@@ -105,6 +122,10 @@ impl App {
         })?;
         let resources = Arc::new(resources(space, &schema));
         self.policy.declare_collections(space, &resources.collections);
+        self.policy.settle().await.map_err(|error| {
+            tracing::error!(%error, "a space could not be made known to SpiceDB");
+            AccessError::Unavailable("policy is not ready".into())
+        })?;
         let catalogue = Catalogue { schema, resources };
         self.catalogues.write().insert(space, catalogue.clone());
         Ok(catalogue)

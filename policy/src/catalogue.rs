@@ -1,8 +1,12 @@
 //! The edges field → collection → space, which follow from the schemas of the spaces and are not stored.
+//!
+//! A field that a stored relationship seals has no edge to its collection: `sealed` stands in its place.
 
 use std::collections::{HashMap, HashSet};
 
-use policy_core::{CollectionId, CollectionResource, FieldId, Object, SpaceId, Subject, Tuple, field_object};
+use policy_core::{
+    CollectionId, CollectionResource, FieldId, Object, SpaceId, Subject, Tuple, TupleError, Tuples, field_object,
+};
 
 /// Who has said what. The ids in a space's schema were chosen by whoever wrote it, so two spaces may
 /// name the same collection: then it belongs to neither, or the owner of one would own it in the other.
@@ -25,11 +29,18 @@ pub(crate) struct Edges {
     pub(crate) remove: Vec<Tuple>,
 }
 
+/// Puts an edge of the catalogue among the relationships, unless it is of a field that is sealed.
+pub(crate) fn put(tuples: &mut Tuples, edge: &Tuple) -> Result<bool, TupleError> {
+    let sealed = edge.resource.kind == "field" && !tuples.subjects(&edge.resource, "sealed").is_empty();
+    if sealed { Ok(false) } else { tuples.put(edge) }
+}
+
 fn space_edge(collection: CollectionId, space: SpaceId) -> Tuple {
     Tuple::new(Object::new("collection", collection), "space", Subject::object("space", space))
 }
 
-fn field_edge(collection: CollectionId, field: FieldId) -> Tuple {
+/// A field that whoever views its collection sees.
+pub(crate) fn field_edge(collection: CollectionId, field: FieldId) -> Tuple {
     Tuple::new(field_object(collection, field), "collection", Subject::object("collection", collection))
 }
 

@@ -1,8 +1,92 @@
 //! What a fact of the node is in relationships.
 
+use crate::catalogue::field_edge;
 use policy_core::{
-    Grant, Object, SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb, field_object, grant_object,
+    CollectionId, DocId, EVERYONE, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp,
+    Tuple, UserId, Verb, document_object, field_object, grant_object,
 };
+
+/// Whom a right is given to, or taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    User(UserId),
+    /// Its members, and those of groups in it.
+    Group(GroupId),
+}
+
+impl Party {
+    pub fn subject(self) -> Subject {
+        match self {
+            Party::User(id) => user(id),
+            Party::Group(id) => Subject { object: Thing::Group(id).object(), relation: Some("member".to_owned()) },
+        }
+    }
+}
+
+/// What people share, and what shares rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Thing {
+    Space(SpaceId),
+    Collection(CollectionId),
+    Folder(CollectionId, FolderId),
+    Document(CollectionId, DocId),
+    Field(CollectionId, FieldId),
+    Group(GroupId),
+}
+
+impl Thing {
+    pub fn object(self) -> Object {
+        match self {
+            Thing::Space(id) => Object::new("space", id),
+            Thing::Collection(id) => Object::new("collection", id),
+            Thing::Folder(_, id) => Object::new("folder", id),
+            Thing::Document(collection, id) => document_object(collection, id),
+            Thing::Field(collection, id) => field_object(collection, id),
+            Thing::Group(id) => Object::new("group", id),
+        }
+    }
+
+    /// The relationship that keeps a field from everybody but its readers and who manages its collection.
+    pub fn sealed(collection: CollectionId, field: FieldId) -> Tuple {
+        Tuple::new(field_object(collection, field), "sealed", Subject::object("collection", collection))
+    }
+
+    /// The relationship by which a field is seen by whoever views its collection. It is there unless the field
+    /// is sealed.
+    pub fn open(collection: CollectionId, field: FieldId) -> Tuple {
+        field_edge(collection, field)
+    }
+
+    /// The relationship that says that documents of a collection have relationships of their own.
+    pub fn exceptional(collection: CollectionId) -> Tuple {
+        Tuple::new(Object::new("collection", collection), "exceptional", Subject::object("user", EVERYONE))
+    }
+
+    /// The relationship by which a document has what its collection has. Only documents with relationships of
+    /// their own need it.
+    pub fn within(collection: CollectionId, document: DocId) -> Tuple {
+        let subject = Subject::object("collection", collection);
+        Tuple::new(document_object(collection, document), "collection", subject)
+    }
+
+    /// The relationship by which a document has what a folder of its collection has.
+    pub fn filed(collection: CollectionId, document: DocId, folder: FolderId) -> Tuple {
+        Tuple::new(document_object(collection, document), "folder", Subject::object("folder", folder))
+    }
+
+    /// A new folder: what it has of its collection, and of the folder that it lies in.
+    pub fn folder(collection: CollectionId, folder: FolderId, parent: Option<FolderId>) -> Vec<Tuple> {
+        let object = Object::new("folder", folder);
+        let of = Tuple::new(object.clone(), "collection", Subject::object("collection", collection));
+        let parent = parent.map(|parent| Tuple::new(object, "parent", Subject::object("folder", parent)));
+        [of].into_iter().chain(parent).collect()
+    }
+
+    /// This thing stands in `relation` to `party`, until then if it ends.
+    pub fn to(self, relation: &str, party: Party, until: Option<Timestamp>) -> Tuple {
+        Tuple { until, ..Tuple::new(self.object(), relation, party.subject()) }
+    }
+}
 
 /// The relation of a grant that gives a verb.
 fn verb_relation(verb: Verb) -> &'static str {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CheckError, Expanded, FoundSubject, LookupSubjects, Object, Timestamp, Traced, Tuples, Update,
+    ApplyError, Check, CheckError, Expanded, FoundSubject, LookupSubjects, Object, Timestamp, Traced, Tuples, Update,
 };
 
 use crate::history::{History, Snapshot};
@@ -129,4 +129,15 @@ pub(crate) fn to_delete(tuples: &Tuples, delete: &Delete, now: Timestamp) -> Res
     found.truncate(most);
     let complete = found.len() < most;
     Ok((found, complete))
+}
+
+/// Puts all of them in, as creations; one that is named twice is there already when it comes the second time.
+///
+/// # Errors
+/// If one is there or does not fit the schema.
+pub(crate) fn create(tuples: &mut Tuples, creations: &[Update], now: Timestamp) -> Result<Vec<Update>, ServiceError> {
+    tuples.apply(creations, &[], now).map_err(|error| match error {
+        ApplyError::Twice(tuple) => ApplyError::Exists(tuple).into(),
+        error => error.into(),
+    })
 }

@@ -502,3 +502,75 @@ async fn another_process_on_the_same_database_catches_up() {
         assert!(gate.read(&person(3), &resources(7), NOW).await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_sealed_field_stays_sealed_whatever_the_catalogue_says_and_opens_again() {
+    use policy::facts::Thing;
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        engine.write(vec![share(space(7), "viewer", user(3))], Vec::new()).await.unwrap();
+        let sees = async |engine: &Arc<Embedded>, n: u8| {
+            let permits = gate(engine).read(&person(n), &resources(7), NOW).await.unwrap();
+            permits.mask(books()).map(|mask| mask.shows(field(1), Verb::Read))
+        };
+        assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(true)));
+        let (sealed, open) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        engine.write(vec![sealed.clone()], vec![open.clone()]).await.unwrap();
+        engine.declare_collections(space(7), &collections());
+        assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(false)));
+        drop(engine);
+        // After a start the catalogue comes later than the relationships.
+        let engine = backend.open().await;
+        engine.declare_collections(space(7), &collections());
+        assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(false)));
+        engine.write(vec![open], vec![sealed]).await.unwrap();
+        assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(true)));
+        drop(engine);
+        let engine = backend.open().await;
+        engine.declare_collections(space(7), &collections());
+        assert_eq!(sees(&engine, 3).await, Some(true));
+    }
+}
+
+#[tokio::test]
+async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
+    use policy::facts::{Party, Thing};
+    use policy_core::{DocId, Documents, FolderId};
+    let doc = |n: u8| DocId::from_bytes([n; 16]);
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let (firm, work, inner) =
+            (GroupId::from_bytes([1; 16]), FolderId::from_bytes([1; 16]), FolderId::from_bytes([2; 16]));
+        let later = Some(Timestamp::from_seconds(2_000));
+        let mut put = vec![
+            Thing::exceptional(books()),
+            Thing::Group(firm).to("member", Party::User(user(3)), None),
+            Thing::Document(books(), doc(1)).to("viewer", Party::User(user(3)), later),
+            Thing::Document(books(), doc(2)).to("editor", Party::Group(firm), None),
+            Thing::Document(books(), doc(3)).to("viewer", Party::User(user(3)), None),
+            Thing::Document(books(), doc(3)).to("blocked", Party::Group(firm), None),
+            Thing::Folder(books(), work).to("viewer", Party::User(user(3)), None),
+            Thing::filed(books(), doc(4), inner),
+            Thing::Document(books(), doc(6)).to("viewer", Party::User(user(9)), None),
+        ];
+        put.extend(Thing::folder(books(), work, None));
+        put.extend(Thing::folder(books(), inner, Some(work)));
+        put.extend((1..=6).map(|n| Thing::within(books(), doc(n))));
+        engine.write(put, Vec::new()).await.unwrap();
+        let gate = gate(&engine);
+        let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
+        assert_eq!(permits.valid_until(), later);
+        let entries = &permits.mask(books()).unwrap().entries;
+        let reach: Vec<_> =
+            entries.iter().map(|entry| (entry.verbs.has(Verb::Read), entry.documents.clone())).collect();
+        let only = |all: &[u8]| Documents::only(all.iter().map(|&n| doc(n)).collect());
+        assert_eq!(reach, [(true, only(&[1, 2, 4])), (false, only(&[2]))]);
+        assert!(entries.iter().all(|entry| !entry.verbs.has(Verb::Create)));
+        // Of the whole, what is blocked is left out.
+        engine.write(vec![share(space(7), "viewer", user(3))], Vec::new()).await.unwrap();
+        let permits = gate.read(&person(3), &resources(7), Timestamp::from_seconds(3_000)).await.unwrap();
+        assert_eq!(permits.mask(books()).unwrap().entries[0].documents, Documents::except(vec![doc(3)]));
+        let owner = gate.read(&person(2), &resources(7), NOW).await.unwrap();
+        assert!(owner.mask(books()).unwrap().entries[0].is_everything());
+    }
+}

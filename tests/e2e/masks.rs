@@ -56,13 +56,13 @@ async fn masked(actions: Value) -> Masked {
     Masked { home, app, ben, ann, ben_cid, ann_cid }
 }
 
-async fn ask(client: &Client, query: &str) -> Answer {
+pub async fn ask(client: &Client, query: &str) -> Answer {
     client.try_graphql(query, Value::Null).await.unwrap()
 }
 
 /// Asks for something hidden and for something that never was; the answers must not differ in a byte
 /// once the one name is put for the other.
-async fn alike(client: &Client, template: &str, hidden: &str, never: &str) -> Answer {
+pub async fn alike(client: &Client, template: &str, hidden: &str, never: &str) -> Answer {
     assert_eq!(hidden.len(), never.len(), "positions in messages would differ");
     let one = ask(client, &template.replace('¤', hidden)).await;
     let other = ask(client, &template.replace('¤', never)).await;
@@ -72,13 +72,13 @@ async fn alike(client: &Client, template: &str, hidden: &str, never: &str) -> An
 }
 
 /// An id of the same form that names nothing.
-fn changed(id: &str) -> String {
+pub fn changed(id: &str) -> String {
     let at = id.len() - 8;
     let other = if id.as_bytes()[at] == b'a' { 'b' } else { 'a' };
     format!("{}{other}{}", &id[..at], &id[at + 1..])
 }
 
-const FIELD_ROADS: [&str; 22] = [
+pub const FIELD_ROADS: [&str; 22] = [
     "{ Contact { ¤ } }",
     "{ Contact { name x: ¤ } }",
     "{ Contact(filter: {¤: {_eq: null}}) { name } }",

@@ -83,6 +83,10 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
     /// A GraphQL request in the current spelling, whatever comes of it.
     pub async fn try_graphql(&self, query: &str, variables: Value) -> Result<Answer> {
         self.post("/api/v1/graphql", &json!({ "query": query, "variables": variables })).await

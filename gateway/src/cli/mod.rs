@@ -8,12 +8,14 @@ mod people;
 mod policy;
 mod remote;
 mod replica;
+mod sharing;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
+pub use node::read_password as read_secret;
 pub use output::{Exit, Failure};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
@@ -87,6 +89,18 @@ enum Command {
     /// People of this node
     #[command(subcommand)]
     User(people::User),
+    /// Groups of people
+    #[command(subcommand)]
+    Group(sharing::Group),
+    /// What is shared with whom
+    #[command(subcommand)]
+    Share(sharing::Share),
+    /// Folders of documents, to share together
+    #[command(subcommand)]
+    Folder(sharing::Folder),
+    /// Fields that are kept from people
+    #[command(subcommand)]
+    FieldRule(sharing::FieldRule),
     /// Apps that may ask for grants
     #[command(subcommand)]
     App(people::App),
@@ -175,6 +189,10 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,
+        Command::Group(command) => command.run(common).await,
+        Command::Share(command) => command.run(common).await,
+        Command::Folder(command) => command.run(common).await,
+        Command::FieldRule(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,

@@ -2,14 +2,16 @@
 
 use sea_orm_migration::prelude::*;
 
-use super::tables::{app, audit, code, grant, refresh, setting, tenant, token, user};
+use super::tables::{
+    app, assignment, audit, code, filing, folder, grant, group, membership, refresh, setting, tenant, token, user,
+};
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Groups), Box::new(Assignments), Box::new(Folders)]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -170,5 +172,138 @@ impl MigrationTrait for First {
             manager.create_index(index).await?;
         }
         Ok(())
+    }
+}
+
+struct Groups;
+
+impl MigrationName for Groups {
+    fn name(&self) -> &str {
+        "dir_0002_groups"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Groups {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(group::Column::Id),
+            bytes(group::Column::Tenant),
+            text(group::Column::Name),
+            instant(group::Column::Created),
+        ];
+        manager.create_table(table(group::Entity, columns)).await?;
+        let identity = [
+            membership::Column::GroupId,
+            membership::Column::Role,
+            membership::Column::Kind,
+            membership::Column::Party,
+        ];
+        let mut memberships = Table::create().table(membership::Entity).take();
+        memberships
+            .col(bytes(membership::Column::GroupId))
+            .col(text(membership::Column::Role))
+            .col(text(membership::Column::Kind))
+            .col(bytes(membership::Column::Party))
+            .col(instant_or_null(membership::Column::Until))
+            .col(instant(membership::Column::Created));
+        let mut key = Index::create();
+        for column in identity {
+            key.col(column);
+        }
+        manager.create_table(memberships.primary_key(&mut key).take()).await?;
+        let mut by_party = Index::create();
+        by_party.name("dir_membership_party").table(membership::Entity);
+        manager.create_index(by_party.col(membership::Column::Kind).col(membership::Column::Party).take()).await
+    }
+}
+
+struct Assignments;
+
+impl MigrationName for Assignments {
+    fn name(&self) -> &str {
+        "dir_0003_assignments"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Assignments {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use assignment::Column;
+        let columns = vec![
+            bytes(Column::Id),
+            bytes(Column::Space),
+            text(Column::Kind),
+            bytes(Column::Collection),
+            bytes(Column::Object),
+            text(Column::Relation),
+            text(Column::PartyKind),
+            bytes(Column::Party),
+            instant_or_null(Column::Until),
+            bytes(Column::Giver),
+            instant(Column::Created),
+        ];
+        manager.create_table(table(assignment::Entity, columns)).await?;
+        let identity =
+            [Column::Kind, Column::Collection, Column::Object, Column::Relation, Column::PartyKind, Column::Party];
+        let indexes: [(&str, bool, &[Column]); 4] = [
+            ("dir_assignment_identity", true, &identity),
+            ("dir_assignment_party", false, &[Column::PartyKind, Column::Party]),
+            ("dir_assignment_space", false, &[Column::Space, Column::Collection]),
+            ("dir_assignment_giver", false, &[Column::Giver]),
+        ];
+        for (name, unique, columns) in indexes {
+            let mut index = Index::create();
+            index.name(name).table(assignment::Entity);
+            if unique {
+                index.unique();
+            }
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index.take()).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Folders;
+
+impl MigrationName for Folders {
+    fn name(&self) -> &str {
+        "dir_0004_folders"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Folders {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(folder::Column::Id),
+            bytes(folder::Column::Space),
+            bytes(folder::Column::Collection),
+            bytes_or_null(folder::Column::Parent),
+            text(folder::Column::Name),
+            instant(folder::Column::Created),
+        ];
+        manager.create_table(table(folder::Entity, columns)).await?;
+        let mut filings = Table::create().table(filing::Entity).take();
+        filings
+            .col(bytes(filing::Column::Folder))
+            .col(bytes(filing::Column::Document))
+            .col(bytes(filing::Column::Collection))
+            .col(instant(filing::Column::Created));
+        let mut key = Index::create();
+        key.col(filing::Column::Folder).col(filing::Column::Document);
+        manager.create_table(filings.primary_key(&mut key).take()).await?;
+        let mut of_space = Index::create();
+        of_space.name("dir_folder_space").table(folder::Entity);
+        manager.create_index(of_space.col(folder::Column::Space).col(folder::Column::Collection).take()).await?;
+        let mut of_document = Index::create();
+        of_document.name("dir_filing_document").table(filing::Entity);
+        manager.create_index(of_document.col(filing::Column::Collection).col(filing::Column::Document).take()).await
     }
 }

@@ -5,9 +5,12 @@
 //! slow hash), Argon2id of what a person chose.
 
 mod apps;
+mod assignments;
 mod audit;
 mod codes;
+mod folders;
 mod grants;
+mod groups;
 mod migration;
 mod passwords;
 mod people;
@@ -25,9 +28,12 @@ use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
 pub use apps::App;
+pub use assignments::Assignment;
 pub use audit::{Actor, AuditRow};
 pub use codes::{NewCode, Taken};
+pub use folders::Folder;
 pub use grants::GrantRow;
+pub use groups::{Group, MOST_NESTED, Membership, Role};
 pub use passwords::MIN_PASSWORD;
 pub use people::{Tenant, User};
 pub use refresh::{Pair, Rotation};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use policy_core::{ClientId, GrantId, TenantId};
+use policy_core::{AssignmentId, ClientId, FolderId, GrantId, GroupId, TenantId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -80,4 +80,11 @@ macro_rules! drawn {
         }
     };
 }
-drawn!(new_grant_id => GrantId, new_client_id => ClientId, new_tenant_id => TenantId);
+drawn!(
+    new_grant_id => GrantId,
+    new_client_id => ClientId,
+    new_tenant_id => TenantId,
+    new_group_id => GroupId,
+    new_assignment_id => AssignmentId,
+    new_folder_id => FolderId
+);

@@ -165,3 +165,102 @@ pub mod audit {
     }
     lone!();
 }
+
+pub mod group {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_group")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub tenant: Vec<u8>,
+        pub name: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod membership {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_membership")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub group_id: Vec<u8>,
+        /// `manager` or `member`.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub role: String,
+        /// `user` or `group`.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub party: Vec<u8>,
+        pub until: Option<i64>,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod assignment {
+    use sea_orm::entity::prelude::*;
+
+    /// Exactly one relationship of policy: everything between `kind` and `party` is its identity.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_assignment")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub space: Vec<u8>,
+        /// `space`, `collection`, `folder`, `document` or `field`.
+        pub kind: String,
+        /// Empty for a whole space.
+        pub collection: Vec<u8>,
+        pub object: Vec<u8>,
+        pub relation: String,
+        /// `user`, `group`, or empty where it is about nobody in particular.
+        pub party_kind: String,
+        pub party: Vec<u8>,
+        pub until: Option<i64>,
+        /// Who made it so.
+        pub giver: Vec<u8>,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod folder {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_folder")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub space: Vec<u8>,
+        pub collection: Vec<u8>,
+        /// The folder that it lies in.
+        pub parent: Option<Vec<u8>>,
+        pub name: String,
+        pub created: i64,
+    }
+    lone!();
+}
+
+pub mod filing {
+    use sea_orm::entity::prelude::*;
+
+    /// A document lies in a folder.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_filing")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub folder: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub document: Vec<u8>,
+        pub collection: Vec<u8>,
+        pub created: i64,
+    }
+    lone!();
+}

@@ -6,8 +6,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use policy_core::{
     Caller, Check, CollectionId, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, FieldId,
-    Gate, Grant, GrantId, LookupResources, Permissionship, Resources, SchemaVersion, SpaceId, Timestamp, Tuple, Tuples,
-    UserId,
+    Gate, Grant, GrantId, Lookup, LookupResources, Permissionship, Resources, SchemaVersion, SpaceId, Timestamp, Tuple,
+    Tuples, UserId,
 };
 
 use crate::SLICE;
@@ -106,6 +106,9 @@ impl Engine for Yes {
     async fn check(&self, checks: &[Check], _: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
         let yes = Decision { permissionship: Permissionship::Yes, missing: Vec::new(), valid_until: None };
         Ok(vec![yes; checks.len()])
+    }
+    async fn lookup_resources(&self, _: &LookupResources, _: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        Ok(Lookup::default())
     }
     async fn grant(&self, _: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
         Ok(None)

@@ -145,6 +145,13 @@ pub struct Found {
     pub missing: Vec<String>,
 }
 
+/// What a lookup found, sorted by id, and the earliest instant at which a row that it rests on lapses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lookup {
+    pub found: Vec<Found>,
+    pub valid_until: Option<Timestamp>,
+}
+
 /// One subject of a lookup; of everyone (`*`) those are named who are not, or perhaps not, meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundSubject {
@@ -173,6 +180,9 @@ pub trait Engine: Send + Sync {
 
     /// Answers in the order of `checks`.
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable>;
+
+    /// Every resource that is asked for, none left out.
+    async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable>;
 
     /// The terms of a grant; `None` if it never was or is revoked.
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable>;

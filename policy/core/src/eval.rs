@@ -44,9 +44,10 @@ pub enum CheckError {
     Depth,
     #[error("the answer is too large to be told; ask about a part of it")]
     TooLarge,
-    /// A caveat could not be evaluated with the values that it was given.
+    /// A caveat could not be evaluated with the values that it was given: the value of `parameter` is of a wrong type,
+    /// or, without one, the evaluation failed.
     #[error("caveat `{caveat}`: {message}")]
-    Caveat { caveat: String, message: String },
+    Caveat { caveat: String, parameter: Option<String>, message: String },
 }
 
 impl CheckError {
@@ -109,8 +110,8 @@ impl Tuples {
 
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
-        let who = self.who(&check.subject)?;
         let (member, node) = self.place(&check.resource, &check.permission)?;
+        let who = self.who(&check.subject)?;
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
@@ -343,6 +344,7 @@ impl<'a> Run<'a> {
             Outcome::Missing(names) => Answer::Maybe(Arc::new(names), terms.until),
             Outcome::Failed(error) => Answer::Failed(Failure::Caveat {
                 caveat: self.schema().caveat(caveat.id).name().into(),
+                parameter: error.parameter().map(Into::into),
                 message: error.to_string().into(),
             }),
         })

@@ -99,6 +99,14 @@ hex_id!(
     SpaceId, "a space id"
 );
 hex_id!(
+    /// A folder of documents of one collection.
+    FolderId, "a folder id"
+);
+hex_id!(
+    /// A right that a person gave or took: a share, or a rule for a field.
+    AssignmentId, "an assignment id"
+);
+hex_id!(
     /// A registered app.
     ClientId, "a client id"
 );

@@ -24,18 +24,20 @@ pub use action::{Verb, Verbs};
 pub use answer::{CaveatOutcome, Expanded, ExpandedTree, Followed, Traced, TracedCaveat};
 pub use caveat::{Caveat, CaveatError, Context, Prepared};
 pub use engine::{
-    Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, LookupResources,
+    Check, Decision, Engine, EngineUnavailable, Epoch, EpochClock, Found, FoundSubject, Lookup, LookupResources,
     LookupSubjects, Object, Permissionship, Subject,
 };
 pub use eval::{CheckError, MAX_DEPTH};
 pub use grant::{Grant, GrantEntry, GrantScope};
 pub use id::{
-    ClientId, CollectionId, DeviceId, DocId, FieldId, GrantId, GroupId, ParseIdError, SpaceId, TenantId, UserId,
+    AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId,
+    TenantId, UserId,
 };
 pub use members::{Membership, ObjectMember};
 pub use permit::{
-    AppCaller, Caller, CollectionResource, Entry, Gate, GateSeal, Mask, PeerKey, Permits, Read, Refusal, Replicate,
-    Resources, Right, SchemaVersion, SealRefusal, Write, field_object, grant_object,
+    AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MOST_DOCUMENTS, Mask, PeerKey, Permits,
+    Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object,
+    grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
 pub use relationship::{

@@ -1,8 +1,11 @@
 //! Permits: the vault's only way in, and the gate that alone mints them.
 
 mod cache;
+mod documents;
 mod gate;
+mod half;
 mod masks;
+mod singled;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +17,10 @@ use crate::{
     Verbs,
 };
 
+pub use documents::{Documents, MOST_DOCUMENTS};
 pub use gate::Gate;
 pub(crate) use masks::earliest;
-pub use masks::{field_object, grant_object};
+pub use masks::{document_object, field_object, grant_object};
 
 /// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,16 +69,21 @@ pub struct Mask {
     pub valid_until: Option<Timestamp>,
 }
 
-/// Verbs on fields of the documents that a predicate covers.
+/// Verbs on fields of those documents that a predicate covers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     pub verbs: Verbs,
     /// Sorted.
     pub fields: Arc<[FieldId]>,
+    pub documents: Documents,
     pub predicate: Predicate,
 }
 
 impl Entry {
+    /// Whether the entry covers every document of its collection, present and future.
+    pub fn is_everything(&self) -> bool {
+        self.documents.is_all() && self.predicate.is_everything()
+    }
     pub fn holds(&self, field: FieldId) -> bool {
         self.fields.binary_search(&field).is_ok()
     }
@@ -249,6 +258,9 @@ pub enum Refusal {
     /// Not allowed, or not there: the two answer alike.
     #[error("not found")]
     Denied,
+    /// More single documents of one collection than [`MOST_DOCUMENTS`] are shared with the person, or kept from them.
+    #[error("more than {MOST_DOCUMENTS} single documents of a collection are shared with you, or kept from you")]
+    TooManyDocuments,
     /// The engine could not decide; refused, and worth another try.
     #[error("policy unavailable: {0}")]
     Unavailable(String),

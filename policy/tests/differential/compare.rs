@@ -17,6 +17,9 @@ use crate::spicedb::Store;
 use crate::tally::{Subject as Of, Tally, Verdict};
 use crate::world::World;
 
+/// A subject as a lookup tells it: its id, the answer, and who is excepted.
+type Shape = (String, Truth, Vec<(String, Truth)>);
+
 /// What the two sides do not agree on.
 #[derive(Debug, Clone)]
 pub enum Question {
@@ -326,7 +329,7 @@ impl Comparison<'_> {
             return;
         }
         let (a, b) = (merged(a), merged(b));
-        let shape = |entries: &[Entry]| -> Vec<(String, Truth, Vec<(String, Truth)>)> {
+        let shape = |entries: &[Entry]| -> Vec<Shape> {
             let excluded = |entry: &Entry| entry.excluded.iter().map(|e| (e.id.clone(), e.truth)).collect();
             entries.iter().map(|entry| (entry.id.clone(), entry.truth, excluded(entry))).collect()
         };

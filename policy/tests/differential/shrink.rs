@@ -8,7 +8,7 @@ use crate::answer::{Answer, Fault, Truth, implied};
 use crate::compare::{Mismatch, Question, accepts, judge};
 use crate::ours::Ours;
 use crate::spicedb::Store;
-use crate::world::{Body, Chain, Looks, Operand, World};
+use crate::world::{Body, Chain, Operand, World};
 
 /// How many smaller worlds are tried.
 const TRIES: usize = 1_500;
@@ -178,7 +178,7 @@ fn context(mismatch: &Mismatch) -> Option<&Context> {
 type Step = fn(&mut Mismatch, usize) -> bool;
 
 const STEPS: &[Step] = &[
-    |m, _| !std::mem::replace(&mut m.world.schema.looks, Looks::default()).is_plain(),
+    |m, _| !std::mem::take(&mut m.world.schema.looks).is_plain(),
     |m, at| remove(&mut m.world.relationships, at),
     |m, at| remove(&mut m.world.schema.definitions, at),
     |m, at| nth(&mut m.world.schema.definitions, at, |definition| &mut definition.members),

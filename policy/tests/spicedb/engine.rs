@@ -11,7 +11,8 @@ use policy::{
 };
 use policy_core::{
     Caller, Check, CollectionId, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, FieldId, Gate,
-    Grant, GrantId, Permits, Read, Refusal, Resources, SchemaVersion, SealRefusal, SpaceId, Timestamp, Update, UserId,
+    Grant, GrantId, Lookup, LookupResources, Permits, Read, Refusal, Resources, SchemaVersion, SealRefusal, SpaceId,
+    Timestamp, Update, UserId,
 };
 use sea_orm::{Database, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
@@ -35,6 +36,9 @@ impl Engine for Local {
         &self.clock
     }
     async fn check(&self, _: &[Check], _: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+        Err(EngineUnavailable { reason: "not here".to_owned() })
+    }
+    async fn lookup_resources(&self, _: &LookupResources, _: Timestamp) -> Result<Lookup, EngineUnavailable> {
         Err(EngineUnavailable { reason: "not here".to_owned() })
     }
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

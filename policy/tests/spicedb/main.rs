@@ -3,12 +3,14 @@
 mod answers;
 mod engine;
 mod faults;
+mod migrate;
 mod outbox;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod reasons;
 #[path = "../support/spicedb.rs"]
 mod support;
+mod tls;
 
 use policy::{Consistency, Reason, RelationshipService, SpiceDb, Write};
 use policy_core::{Check, Permissionship, Tuple, Update};

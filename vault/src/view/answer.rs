@@ -39,7 +39,7 @@ impl View {
         let mut compiler = Compiler::lenient(schema, masks);
         let select = Select { collection, args: SelectArgs::default(), items: Vec::new() };
         let plan = compiler.select(&Frame::new(&select, Link::Answer), items)?;
-        self.database.set_tests(compiler.tests);
+        self.database.set_called(compiler.called);
         let arguments: Vec<Sql> = docs.iter().map(|doc| Sql::Blob(doc.as_bytes().to_vec())).collect();
         let mut out = vec![b'['];
         Run::new(self.connection(), schema, masks, Limits::default()).each(&plan, &arguments, &mut out)?;

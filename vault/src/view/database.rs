@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::functions;
-use super::matching::Test;
+use super::functions::{self, Called};
 
 /// The most memory that SQLite takes in this process, in bytes: a sort never spills to disk.
 const HEAP: i64 = 1 << 30;
@@ -19,8 +18,8 @@ const STATEMENTS: usize = 256;
 
 pub(super) struct Database {
     pub(super) connection: Connection,
-    /// The conditions of the running query that are evaluated in Rust.
-    tests: Arc<Mutex<Vec<Test>>>,
+    /// What of the running query is evaluated in Rust.
+    called: Arc<Mutex<Called>>,
     deadline: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -56,20 +55,20 @@ impl Database {
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let tests = Arc::new(Mutex::new(Vec::new()));
-        functions::register(&connection, &tests)?;
+        let called = Arc::default();
+        functions::register(&connection, &called)?;
         let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
         let watched = Arc::clone(&deadline);
         connection.progress_handler(
             CLOCK_EVERY,
             Some(move || watched.lock().is_some_and(|deadline| Instant::now() >= deadline)),
         )?;
-        Ok(Database { connection, tests, deadline })
+        Ok(Database { connection, called, deadline })
     }
 
-    /// The conditions that the next statements name by number.
-    pub(super) fn set_tests(&self, tests: Vec<Test>) {
-        *self.tests.lock() = tests;
+    /// What the next statements name by number.
+    pub(super) fn set_called(&self, called: Called) {
+        *self.called.lock() = called;
     }
 
     /// Statements that still run then are interrupted.

@@ -1,24 +1,44 @@
 //! Functions that SQL calls back for what it cannot say itself: conditions on lists, JSON and
-//! patterns, and sums that do not overflow.
+//! patterns, sets of documents, and sums that do not overflow.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use policy_core::DocId;
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Sql, ValueRef};
 
 use super::matching::Test;
 
-/// `allod_test(value, n)`: whether the value passes test `n` of the running query.
-pub(super) fn register(connection: &Connection, tests: &Arc<Mutex<Vec<Test>>>) -> rusqlite::Result<()> {
-    let tests = Arc::clone(tests);
+/// What the running query calls back for, by number: its text stays the same whatever this holds.
+#[derive(Default)]
+pub(super) struct Called {
+    pub(super) tests: Vec<Test>,
+    /// Sorted.
+    pub(super) documents: Vec<Arc<[DocId]>>,
+}
+
+/// `allod_test(value, n)`: whether the value passes test `n` of the running query. `allod_among(doc, n)`: whether
+/// the document is in set `n` of it.
+pub(super) fn register(connection: &Connection, called: &Arc<Mutex<Called>>) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    let tests = Arc::clone(called);
     connection.create_scalar_function("allod_test", 2, flags, move |context| {
         let number: i64 = context.get(1)?;
-        let tests = tests.lock();
-        let test = usize::try_from(number).ok().and_then(|n| tests.get(n));
+        let called = tests.lock();
+        let test = usize::try_from(number).ok().and_then(|n| called.tests.get(n));
         Ok(test.is_some_and(|test| test.passes(context.get_raw(0))))
+    })?;
+    let documents = Arc::clone(called);
+    connection.create_scalar_function("allod_among", 2, flags, move |context| {
+        let number: i64 = context.get(1)?;
+        let called = documents.lock();
+        let set = usize::try_from(number).ok().and_then(|n| called.documents.get(n));
+        // A set that is not there would be a defect: an error, and not false, for the answer may stand under NOT.
+        let set = set.ok_or_else(|| rusqlite::Error::UserFunctionError("no such set of documents".into()))?;
+        let document = context.get_raw(0).as_blob().ok().and_then(DocId::from_slice);
+        Ok(document.is_some_and(|document| set.binary_search(&document).is_ok()))
     })?;
     let flags = flags | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_aggregate_function("allod_sum", 1, flags, Numbers { average: false })?;

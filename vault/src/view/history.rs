@@ -60,10 +60,10 @@ fn values_at(collection: &Collection, state: &DocumentState) -> Vec<(FieldId, Va
     state.fields().filter_map(stored).collect()
 }
 
-fn covering(mask: &Mask, verb: Verb, among: &[usize], values: &[(FieldId, Value)]) -> Vec<usize> {
+fn covering(mask: &Mask, verb: Verb, among: &[usize], doc: DocId, values: &[(FieldId, Value)]) -> Vec<usize> {
     let covered = |i: &usize| {
         let entry = &mask.entries[*i];
-        entry.verbs.has(verb) && covers(&entry.predicate, values)
+        entry.verbs.has(verb) && covers(entry, Some(doc), values)
     };
     among.iter().copied().filter(covered).collect()
 }
@@ -75,9 +75,13 @@ fn visible<'a>(
     mask: &Mask,
     doc: DocId,
 ) -> Result<Option<Visible<'a>>, ReadError> {
+    let reaches = |entry: &Entry| entry.verbs.has(Verb::History) && entry.documents.has(doc);
+    let all: Vec<usize> = (0..mask.entries.len()).filter(|&i| reaches(&mask.entries[i])).collect();
+    if all.is_empty() {
+        return Ok(None);
+    }
     let Some((_, now)) = row_of(connection, &Table::of(collection), doc)? else { return Ok(None) };
-    let all: Vec<usize> = (0..mask.entries.len()).collect();
-    let entries = covering(mask, Verb::History, &all, &now);
+    let entries = covering(mask, Verb::History, &all, doc, &now);
     if entries.is_empty() {
         return Ok(None);
     }
@@ -89,7 +93,7 @@ fn visible<'a>(
             return entries.clone();
         }
         let state = state_at(&commits, &commit.cid);
-        covering(mask, Verb::History, &entries, &values_at(collection, &state))
+        covering(mask, Verb::History, &entries, doc, &values_at(collection, &state))
     };
     let shows: Vec<Option<Vec<usize>>> = commits
         .iter()
@@ -174,7 +178,7 @@ pub(super) fn past(
             let state = state_at(&history_of(run.connection, collection.id, doc)?, cid);
             let then = values_at(collection, &state);
             let entries = |verb| -> Vec<&Entry> {
-                let both = |e: &&Entry| e.verbs.has(verb) && covers(&e.predicate, &now) && covers(&e.predicate, &then);
+                let both = |e: &&Entry| e.verbs.has(verb) && covers(e, Some(doc), &now) && covers(e, Some(doc), &then);
                 mask.entries.iter().filter(both).collect()
             };
             let (told, read) = (entries(Verb::History), entries(Verb::Read));
@@ -231,7 +235,7 @@ pub(super) fn conflicts(
     if state.fields().any(|(_, field)| !field.conflicts().is_empty()) {
         let now = row_of(run.connection, &Table::of(collection), doc)?.map(|(_, values)| values);
         let all: Vec<usize> = (0..mask.entries.len()).collect();
-        entries = covering(&mask, Verb::Read, &all, &now.unwrap_or_default());
+        entries = covering(&mask, Verb::Read, &all, doc, &now.unwrap_or_default());
     }
     let mut first = true;
     for field in &collection.fields {
@@ -270,12 +274,12 @@ fn reaches(run: &Run<'_>, shape: super::column::Shape, value: &Value) -> Result<
     let super::column::Shape::Relation(target) = shape else { return Ok(true) };
     let Value::Scalar(policy_core::Scalar::Blob(id)) = value else { return Ok(true) };
     let Some(mask) = (run.masks)(target) else { return Ok(false) };
-    if mask.entries_with(Verb::Read).any(|entry| entry.predicate.is_everything()) {
+    if mask.entries_with(Verb::Read).any(Entry::is_everything) {
         return Ok(true);
     }
     let (Some(target), Some(id)) = (run.schema.collection(target), DocId::from_slice(id)) else { return Ok(false) };
     let Some((_, values)) = row_of(run.connection, &Table::of(target), id)? else { return Ok(false) };
-    let covers = mask.entries_with(Verb::Read).any(|entry| covers(&entry.predicate, &values));
+    let covers = mask.entries_with(Verb::Read).any(|entry| covers(entry, Some(id), &values));
     Ok(covers)
 }
 

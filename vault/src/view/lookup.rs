@@ -51,6 +51,7 @@ impl View {
         let mut compiler = Compiler::new(&self.schema, masks);
         let mut p = Parameters::default();
         let mut scope = compiler.scope(collection)?;
+        scope.looked_up = doc_ids.is_some();
         let mut conditions = vec![format!("{}.deleted={}", scope.alias, u8::from(deleted))];
         compiler.restrict(&mut p, &mut scope, verb, &mut conditions);
         if doc_ids.is_none() || filter.is_some() {
@@ -64,7 +65,7 @@ impl View {
         }
         let (table, alias) = (scope.table(), &scope.alias);
         let sql = format!("SELECT {alias}.doc FROM {table} WHERE {} ORDER BY {alias}.doc", all_of(&conditions));
-        self.database.set_tests(compiler.tests);
+        self.database.set_called(compiler.called);
         let mut statement = self.connection().prepare_cached(&sql)?;
         p.give(&mut statement)?;
         let mut rows = statement.raw_query();

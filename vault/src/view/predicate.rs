@@ -1,11 +1,11 @@
-//! Row predicates of a permit: the same truth in Rust and in SQL.
+//! Which documents an entry of a permit covers: the same truth in Rust and in SQL.
 //!
 //! A null field makes every comparison false but `_eq: null`, `_neq` and `_nin`; values of different
 //! types are different and in no order.
 
 use std::cmp::Ordering;
 
-use policy_core::{Comparison, FieldId, Predicate, Scalar};
+use policy_core::{Comparison, DocId, Entry, FieldId, Predicate, Scalar};
 use vault_core::schema::{Collection, ScalarType};
 use vault_core::value::Value;
 
@@ -46,8 +46,12 @@ pub(super) fn equal(a: &Scalar, b: &Scalar) -> bool {
     matches!((a, b), (Scalar::Null, Scalar::Null)) || compare(a, b) == Some(Ordering::Equal)
 }
 
-/// Whether a document with these values (absent: null) is covered.
-pub fn covers(predicate: &Predicate, values: &[(FieldId, Value)]) -> bool {
+/// Whether an entry covers a document with these values (absent: null). `None`: one that is not yet made.
+pub fn covers(entry: &Entry, document: Option<DocId>, values: &[(FieldId, Value)]) -> bool {
+    document.is_none_or(|document| entry.documents.has(document)) && holds_of(&entry.predicate, values)
+}
+
+fn holds_of(predicate: &Predicate, values: &[(FieldId, Value)]) -> bool {
     predicate.conditions.iter().all(|condition| {
         let value = values.iter().find(|(field, _)| *field == condition.field).map(|(_, value)| value);
         match value {

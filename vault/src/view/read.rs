@@ -12,6 +12,7 @@ use vault_core::schema::Schema;
 
 use super::compile::{Compiler, Frame, Link, root_aggregate};
 use super::database::{Database, interrupted};
+use super::functions::Called;
 use super::run::Run;
 use super::{Limits, Masks, ReadError, ViewError, history, json};
 
@@ -78,7 +79,7 @@ impl Reader {
             self.roots(masks, schema, query, limits)
         });
         self.database.set_deadline(None);
-        self.database.set_tests(Vec::new());
+        self.database.set_called(Called::default());
         if !connection.is_autocommit() {
             connection.prepare_cached("COMMIT")?.execute([])?;
         }
@@ -119,12 +120,12 @@ impl Reader {
                 };
                 let frame = Frame { past: past.as_deref(), ..Frame::new(select, Link::Root) };
                 let plan = compiler.select(&frame, &select.items)?;
-                self.database.set_tests(compiler.tests);
+                self.database.set_called(compiler.called);
                 run.plan(&plan, &[], out)?;
             }
             RootKind::Aggregate(aggregate) => {
                 let plan = root_aggregate(&mut compiler, &root.response, aggregate)?;
-                self.database.set_tests(compiler.tests);
+                self.database.set_called(compiler.called);
                 run.single(&plan, out)?;
             }
             RootKind::Commits(select) => {

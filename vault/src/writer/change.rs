@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cid::Cid;
-use policy_core::{CollectionId, DocId, FieldId, Mask, Permits, Scalar, Timestamp, Verb, Write};
+use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Permits, Scalar, Timestamp, Verb, Write};
 use rand::RngExt;
 use rand::rngs::ThreadRng;
 use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
@@ -201,7 +201,7 @@ impl Work<'_> {
                     return Err(WriteError::Conflict);
                 }
             }
-            let (entry, after) = entry_for(mask, Verb::Update, &named, Some(&loaded.values), |_| {
+            let (entry, after) = entry_for(mask, Verb::Update, &named, Some((*doc, &loaded.values)), |_| {
                 let mut after = loaded.values.clone();
                 for (id, value) in fields {
                     // A counter's step does not tell its sum; a predicate over counters sees the old one.
@@ -335,8 +335,8 @@ fn name_of(collection: &Collection, id: FieldId) -> String {
 
 /// Only a caller with unrestricted scope may choose a document's id: others could probe for ids.
 fn mask_is_whole(mask: &Mask) -> bool {
-    mask.entries_with(Verb::Create).any(|entry| entry.predicate.is_everything())
-        && mask.entries_with(Verb::Search).any(|entry| entry.predicate.is_everything())
+    let whole = |verb| mask.entries_with(verb).any(Entry::is_everything);
+    whole(Verb::Create) && whole(Verb::Search)
 }
 
 /// The delta of a value: a register is set, a counter moves by the step that is given.

@@ -1,6 +1,6 @@
 //! What a caller may write: the entries of a mask, tried one by one.
 
-use policy_core::{Entry, FieldId, Mask, Verb};
+use policy_core::{DocId, Entry, FieldId, Mask, Verb};
 use vault_core::schema::{Collection, FieldType};
 use vault_core::value::Value;
 
@@ -23,24 +23,24 @@ pub fn set(values: &mut Values, field: FieldId, value: Value) {
     }
 }
 
-/// The first entry with `verb` that holds all named fields and whose predicate covers `before`
-/// (where there is one) and what `after` makes of it.
+/// The first entry with `verb` that holds all named fields and covers `before` (a document and its values,
+/// where there is one) and what `after` makes of it.
 pub fn entry_for<'a>(
     mask: &'a Mask,
     verb: Verb,
     named: &[FieldId],
-    before: Option<&[(FieldId, Value)]>,
+    before: Option<(DocId, &[(FieldId, Value)])>,
     after: impl Fn(&Entry) -> Values,
 ) -> Result<(&'a Entry, Values), WriteError> {
     for entry in mask.entries_with(verb) {
         if !named.iter().all(|field| entry.holds(*field)) {
             continue;
         }
-        if before.is_some_and(|before| !covers(&entry.predicate, before)) {
+        if before.is_some_and(|(doc, values)| !covers(entry, Some(doc), values)) {
             continue;
         }
         let values = after(entry);
-        if covers(&entry.predicate, &values) {
+        if covers(entry, before.map(|(doc, _)| doc), &values) {
             return Ok((entry, values));
         }
     }
@@ -50,8 +50,7 @@ pub fn entry_for<'a>(
 /// Whether some entry lets the caller see every document of the collection with all these fields: who
 /// does not could learn from a refusal what others hold.
 pub fn sees_all(mask: &Mask, fields: &[FieldId]) -> bool {
-    mask.entries_with(Verb::Search)
-        .any(|entry| entry.predicate.is_everything() && fields.iter().all(|field| entry.holds(*field)))
+    mask.entries_with(Verb::Search).any(|entry| entry.is_everything() && fields.iter().all(|field| entry.holds(*field)))
 }
 
 /// The sets of fields whose values must be unique together: unique indexes, and one-one relations.

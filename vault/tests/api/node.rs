@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use policy_core::{
-    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId,
-    Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
+    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId, Lookup,
+    LookupResources, Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
 };
 use vault::keyring::NodeKey;
 use vault::{CreatedAccount, Options, Vault};
@@ -25,7 +25,13 @@ impl Engine for Yes {
         &self.0
     }
     async fn check(&self, checks: &[Check], _: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
-        Ok(checks.iter().map(|_| Decision { permissionship: Permissionship::Yes, valid_until: None }).collect())
+        Ok(checks
+            .iter()
+            .map(|_| Decision { permissionship: Permissionship::Yes, missing: Vec::new(), valid_until: None })
+            .collect())
+    }
+    async fn lookup_resources(&self, _: &LookupResources, _: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        Ok(Lookup::default())
     }
     async fn grant(&self, _: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
         Ok(None)

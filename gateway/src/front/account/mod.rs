@@ -45,7 +45,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// The person (or operator) who sent `req`: accounts are not for apps.
-async fn person(req: &HttpRequest, node: &dyn Node) -> Result<Principal, ApiError> {
+pub(crate) async fn person(req: &HttpRequest, node: &dyn Node) -> Result<Principal, ApiError> {
     let principal = authenticate(req, node).await?;
     if principal.caller.app.is_some() {
         let text = "An app cannot do this; its grant is for data only.";

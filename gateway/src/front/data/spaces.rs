@@ -1,11 +1,16 @@
 //! `/api/v1/spaces`.
 
+use std::collections::BTreeSet;
+
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use policy::facts::Thing;
+use policy_core::{Caller, SpaceId, Verb};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{space_of, unavailable};
+use crate::access::AccessError;
 use crate::app::App;
 use crate::authn;
 use crate::front::account::body;
@@ -29,7 +34,7 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
     unavailable("The node could not do this; its log says why.")
 }
 
-/// The caller's spaces; for an app, the one of its grant.
+/// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let mut spaces = app.vault.spaces(principal.caller.user).await.map_err(failed)?;
@@ -37,11 +42,42 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
         let granted = space_of(&app, &principal, &request).await?;
         spaces.retain(|space| space.id == granted);
     }
-    let shown: Vec<_> = spaces
+    let own = spaces
         .iter()
-        .map(|space| json!({ "id": space.id, "name": space.name, "role": "owner", "personal": space.personal }))
-        .collect();
+        .map(|space| json!({ "id": space.id, "name": space.name, "role": "owner", "personal": space.personal }));
+    let mut shown: Vec<Value> = own.collect();
+    if principal.caller.app.is_none() {
+        shown.extend(shared(&app, &principal.caller).await?);
+    }
     Ok(HttpResponse::Ok().json(shown))
+}
+
+/// The spaces of others of which something is shared with a person, by id. `whole`: all of the space is.
+async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
+    let parties = app.directory.parties_of(caller.user, app.now()).await?;
+    let assigned = app.directory.assignments_to(&parties).await?;
+    let ids: BTreeSet<SpaceId> = assigned.iter().map(|one| one.space).collect();
+    let mut shown = Vec::new();
+    for id in ids {
+        let Some(owner) = app.vault.owner_of(id).filter(|owner| *owner != caller.user) else { continue };
+        let permits = match app.read_permits(caller, id).await {
+            Ok((_, permits)) => permits,
+            // Lapsed, or blocked.
+            Err(AccessError::NotFound) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let whole = app.may(caller.user, Thing::Space(id), "view").await?;
+        let edits = if whole {
+            app.may(caller.user, Thing::Space(id), "edit").await?
+        } else {
+            permits.collections().any(|(_, mask)| mask.gives(Verb::Update))
+        };
+        let name = app.vault.policy(id).await.map_err(failed)?.name.clone();
+        let owner = app.directory.user(owner).await?.map(|user| user.name);
+        let role = if edits { "editor" } else { "viewer" };
+        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owner, "whole": whole }));
+    }
+    Ok(shown)
 }
 
 async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {

@@ -115,7 +115,7 @@ impl Visible {
                 id: collection.id,
                 name: collection.name.clone(),
                 verbs,
-                own_ids: mask.entries_with(Verb::Create).any(|entry| entry.predicate.is_everything()),
+                own_ids: mask.entries_with(Verb::Create).any(policy_core::Entry::is_everything),
                 fields: fields.collect(),
             });
         }

@@ -26,6 +26,7 @@ struct Key {
 /// What the caller is to the space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
+    /// The whole space, though perhaps empty. Else only what has a mask.
     pub(super) sees: bool,
     pub(super) manages: bool,
     pub(super) valid_until: Option<Timestamp>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cache::{Cache, Known, Verdict};
 use super::masks::{Questions, earliest};
+use super::singled::Singled;
 use super::{Caller, GateSeal, PeerKey, Permits, Read, Refusal, Replicate, Resources, Right, SchemaVersion, Write};
 use crate::{Check, Decision, Engine, EngineUnavailable, Epoch, Grant, Object, SpaceId, Subject, Timestamp};
 
@@ -36,7 +37,7 @@ impl Gate {
     /// that the request may touch.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] if the caller sees nothing of the space, or there is none;
+    /// [`Refusal::Denied`] if the caller sees neither the space nor any of these collections, or there is none;
     /// [`Refusal::Unavailable`] if the engine could not decide.
     pub async fn read(&self, caller: &Caller, resources: &Resources, now: Timestamp) -> Result<Permits<Read>, Refusal> {
         self.mint(caller, resources, now).await
@@ -105,14 +106,9 @@ impl Gate {
             (None, vec![None; resources.collections.len()])
         };
         let (verdict, known) = match verdict {
-            // What is not seen at all needs no masks.
-            Some(verdict) if !verdict.sees => (verdict, Vec::new()),
             Some(verdict) if known.iter().all(Option::is_some) => (verdict, known),
             _ => self.decide(caller, resources, epoch, now, known).await?,
         };
-        if !verdict.sees {
-            return Err(Refusal::Denied);
-        }
         let mut valid_until = verdict.valid_until;
         let mut collections = Vec::with_capacity(known.len());
         for (collection, known) in resources.collections.iter().zip(known) {
@@ -121,6 +117,10 @@ impl Gate {
             if let Some(mask) = known.mask {
                 collections.push((collection.id, mask));
             }
+        }
+        // Who was given a part of a space sees that part of it.
+        if !verdict.sees && collections.is_empty() {
+            return Err(Refusal::Denied);
         }
         Ok(Permits {
             gate: self.id,
@@ -154,8 +154,16 @@ impl Gate {
                 missing.push(i);
             }
         }
-        let answers = self.ask(questions.checks(), now).await?;
-        let (verdict, found) = questions.conclude(&answers, now);
+        let mut answers = self.ask(questions.checks(), now).await?;
+        let singled = match questions.wanted(&answers) {
+            None => Singled::default(),
+            Some(wanted) => Singled::find(&*self.engine, caller.user, wanted, now).await?,
+        };
+        let further = questions.about_fields(&answers, &singled);
+        if !further.is_empty() {
+            answers.extend(self.ask(&further, now).await?);
+        }
+        let (verdict, found) = questions.conclude(&answers, &singled, now);
         let named = missing.iter().map(|&i| &resources.collections[i]).zip(&found);
         self.cache.keep(caller, resources, epoch, verdict, named);
         for (i, found) in missing.into_iter().zip(found) {

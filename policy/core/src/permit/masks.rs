@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::cache::{Known, Verdict};
+use super::half::UserHalf;
+use super::singled::{Singled, Wanted};
 use crate::{
-    Caller, Check, CollectionId, CollectionResource, Decision, Entry, FieldId, Grant, GrantEntry, GrantId, GrantScope,
-    Mask, Object, Predicate, SpaceId, Subject, Timestamp, Verb, Verbs,
+    Caller, Check, CollectionId, CollectionResource, Decision, DocId, Documents, FieldId, Grant, GrantEntry, GrantId,
+    Mask, Object, Permissionship, SpaceId, Subject, Timestamp, Verb, Verbs,
 };
-
-const SEES: [Verb; 3] = [Verb::Read, Verb::Search, Verb::History];
-const PUTS: [Verb; 2] = [Verb::Create, Verb::Update];
 
 /// The policy object of entry `n` of a grant.
 pub fn grant_object(grant: GrantId, n: usize) -> Object {
@@ -19,6 +18,12 @@ pub fn grant_object(grant: GrantId, n: usize) -> Object {
 /// The policy object of a field of a collection.
 pub fn field_object(collection: CollectionId, field: FieldId) -> Object {
     Object::new("field", format_args!("{collection}|{field}"))
+}
+
+/// The policy object of a document. Its collection is part of it: who makes a document may choose its id,
+/// so the id alone names nothing.
+pub fn document_object(collection: CollectionId, document: DocId) -> Object {
+    Object::new("document", format_args!("{collection}|{:032x}", u128::from_be_bytes(*document.as_bytes())))
 }
 
 /// Every check of one request, to be answered by one call of the engine from one snapshot.
@@ -31,8 +36,37 @@ pub(super) struct Questions<'a> {
     manage: Option<usize>,
     /// For each entry of the grant: its verbs and where they were asked.
     entries: Vec<Vec<(Verb, usize)>>,
-    /// Each collection and where its checks begin; `None`: no entry of the grant reaches it.
-    collections: Vec<(&'a CollectionResource, Option<usize>)>,
+    collections: Vec<About<'a>>,
+}
+
+/// What is asked of one collection.
+pub(super) struct About<'a> {
+    pub(super) collection: &'a CollectionResource,
+    /// Where its checks begin: `view`, `edit` and `exceptional` of the collection, then three for each field.
+    /// `None`: no entry of the grant reaches it.
+    first: Option<usize>,
+    /// Where the further checks of its fields begin, two for each: what single documents of it show.
+    further: Option<usize>,
+}
+
+impl About<'_> {
+    pub(super) fn views(&self) -> usize {
+        self.first.unwrap_or(usize::MAX)
+    }
+    pub(super) fn edits(&self) -> usize {
+        self.views().saturating_add(1)
+    }
+    fn exceptional(&self) -> usize {
+        self.views().saturating_add(2)
+    }
+    /// `view`, `view_sealed` and `edit` of its field `i`.
+    pub(super) fn field(&self, i: usize) -> usize {
+        self.views().saturating_add(3 + 3 * i)
+    }
+    /// Whether its field `i` is open to the collection at all; behind it, whether it is hidden from the person.
+    pub(super) fn open(&self, i: usize) -> usize {
+        self.further.map_or(usize::MAX, |further| further + 2 * i)
+    }
 }
 
 impl<'a> Questions<'a> {
@@ -70,8 +104,10 @@ impl<'a> Questions<'a> {
             grant.entries.iter().any(|entry| entry.scopes.iter().any(|scope| scope.collection == collection.id))
         });
         let first = reached.then(|| {
-            let first = self.ask_user(Object::new("collection", collection.id), "view");
-            self.ask_user(Object::new("collection", collection.id), "edit");
+            let object = Object::new("collection", collection.id);
+            let first = self.ask_user(object.clone(), "view");
+            self.ask_user(object.clone(), "edit");
+            self.ask_user(object, "exceptional");
             for &field in collection.fields.iter() {
                 for permission in ["view", "view_sealed", "edit"] {
                     self.ask_user(field_object(collection.id, field), permission);
@@ -79,7 +115,45 @@ impl<'a> Questions<'a> {
             }
             first
         });
-        self.collections.push((collection, first));
+        self.collections.push(About { collection, first, further: None });
+    }
+
+    /// Which lists of single documents matter, by the answers so far; `None`: no collection has any.
+    pub(super) fn wanted(&self, answers: &[Decision]) -> Option<Wanted> {
+        let answers = Answers(answers);
+        let mut wanted = Wanted::default();
+        for about in self.collections.iter().filter(|about| answers.allowed(about.exceptional())) {
+            let (views, edits) = (answers.allowed(about.views()), answers.allowed(about.edits()));
+            wanted.viewed |= !views;
+            wanted.edited |= !edits;
+            wanted.blocked |= views || edits;
+        }
+        (wanted != Wanted::default()).then_some(wanted)
+    }
+
+    /// The checks that follow from single documents: what of their fields shows to whom the collection does not.
+    /// Their answers belong behind those of the first checks.
+    pub(super) fn about_fields(&mut self, answers: &[Decision], singled: &Singled) -> Vec<Check> {
+        let answers = Answers(answers);
+        let mut checks = Vec::new();
+        let user = Subject::object("user", self.caller.user);
+        for about in &mut self.collections {
+            let (id, exceptional) = (about.collection.id, answers.allowed(about.exceptional()));
+            let some = |documents: Documents| matches!(&documents, Documents::Only(_)) && !documents.is_none();
+            let parts = exceptional
+                && (some(singled.seen(id, answers.allowed(about.views())))
+                    || some(singled.edited(id, answers.allowed(about.edits()))));
+            if !parts {
+                continue;
+            }
+            about.further = Some(self.checks.len() + checks.len());
+            for &field in about.collection.fields.iter() {
+                let object = field_object(id, field);
+                checks.push(Check::new(object.clone(), "collection", Subject::object("collection", id)));
+                checks.push(Check::new(object, "hidden", user.clone()));
+            }
+        }
+        checks
     }
 
     pub(super) fn checks(&self) -> &[Check] {
@@ -96,8 +170,8 @@ impl<'a> Questions<'a> {
         self.ask(resource, permission, subject)
     }
 
-    /// What the answers say; `answers` has one decision for each check, in order.
-    pub(super) fn conclude(&self, answers: &[Decision], now: Timestamp) -> (Verdict, Vec<Known>) {
+    /// What the answers say; `answers` has one decision for each check, in order, the further ones last.
+    pub(super) fn conclude(&self, answers: &[Decision], singled: &Singled, now: Timestamp) -> (Verdict, Vec<Known>) {
         let answers = Answers(answers);
         let mut until = None;
         let verbs: Vec<Verbs> = match self.grant {
@@ -116,14 +190,16 @@ impl<'a> Questions<'a> {
         let known = self
             .collections
             .iter()
-            .map(|&(collection, first)| {
+            .map(|about| {
                 let mut until = from_grant;
-                let entries = match first.map(|first| UserHalf::new(collection, first, answers, &mut until)) {
-                    None => Vec::new(),
-                    Some(half) => match self.grant {
-                        None => half.entries(),
-                        Some(grant) => half.narrowed(collection.id, grant, &verbs),
-                    },
+                let half = about.first.map(|_| {
+                    let exceptional = answers.yes(about.exceptional(), &mut until);
+                    UserHalf::new(about, exceptional.then_some(singled), answers, &mut until)
+                });
+                let entries = match (half, self.grant) {
+                    (None, _) => Vec::new(),
+                    (Some(half), None) => half.entries(),
+                    (Some(half), Some(grant)) => half.narrowed(about.collection.id, grant, &verbs),
                 };
                 let mask = (!entries.is_empty()).then(|| Arc::new(Mask { entries, valid_until: until }));
                 Known { mask, valid_until: until }
@@ -134,11 +210,21 @@ impl<'a> Questions<'a> {
 }
 
 #[derive(Clone, Copy)]
-struct Answers<'a>(&'a [Decision]);
+pub(super) struct Answers<'a>(&'a [Decision]);
 
 impl Answers<'_> {
+    /// Whether the check at `at` is allowed.
+    fn allowed(self, at: usize) -> bool {
+        self.0.get(at).is_some_and(Decision::allowed)
+    }
+    /// Whether the check at `at` is surely refused. Lowers `until` as [`Answers::yes`].
+    pub(super) fn no(self, at: usize, until: &mut Option<Timestamp>) -> bool {
+        let Some(decision) = self.0.get(at) else { return false };
+        *until = earliest(*until, decision.valid_until);
+        decision.permissionship == Permissionship::No
+    }
     /// Whether the check at `at` is allowed. Lowers `until` to the expiry that the answer rests on.
-    fn yes(self, at: usize, until: &mut Option<Timestamp>) -> bool {
+    pub(super) fn yes(self, at: usize, until: &mut Option<Timestamp>) -> bool {
         let Some(decision) = self.0.get(at) else { return false };
         *until = earliest(*until, decision.valid_until);
         decision.allowed()
@@ -165,87 +251,4 @@ fn entry_verbs(
     }
     *until = earliest(*until, entry.until);
     asked.iter().filter(|&&(_, at)| answers.yes(at, until)).map(|&(verb, _)| verb).collect()
-}
-
-/// What the person may do in one collection.
-struct UserHalf {
-    /// Sorted; empty where the collection may not be viewed.
-    view: Vec<FieldId>,
-    /// Sorted; empty where the collection may not be edited.
-    edit: Vec<FieldId>,
-    /// Whether documents of the collection may be deleted.
-    deletes: bool,
-}
-
-impl UserHalf {
-    fn new(collection: &CollectionResource, first: usize, answers: Answers<'_>, until: &mut Option<Timestamp>) -> Self {
-        let views = answers.yes(first, until);
-        let deletes = answers.yes(first + 1, until);
-        let mut half = UserHalf { view: Vec::new(), edit: Vec::new(), deletes };
-        for (i, &field) in collection.fields.iter().enumerate() {
-            let at = first + 2 + 3 * i;
-            // `|` and not `||`: each of the three may be what ends first.
-            let seen = answers.yes(at, until) | answers.yes(at + 1, until);
-            let put = answers.yes(at + 2, until);
-            if views && seen {
-                half.view.push(field);
-            }
-            if deletes && put {
-                half.edit.push(field);
-            }
-        }
-        for fields in [&mut half.view, &mut half.edit] {
-            fields.sort_unstable();
-            fields.dedup();
-        }
-        half
-    }
-
-    /// The mask of the person in person.
-    fn entries(&self) -> Vec<Entry> {
-        self.within(Verbs::ALL, None, &Predicate::default())
-    }
-
-    /// The mask of an app: each entry of its grant by itself, within this half.
-    fn narrowed(&self, collection: CollectionId, grant: &Grant, verbs: &[Verbs]) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for (entry, &verbs) in grant.entries.iter().zip(verbs) {
-            for scope in entry.scopes.iter().filter(|scope| scope.collection == collection) {
-                if self.sees_conditions(scope) {
-                    entries.extend(self.within(verbs, Some(&scope.fields), &scope.predicate));
-                }
-            }
-        }
-        entries
-    }
-
-    /// Whether the person sees every field that the predicate of the scope compares. Else which
-    /// documents the app finds would tell what they hold in a field that the person may not see.
-    fn sees_conditions(&self, scope: &GrantScope) -> bool {
-        scope.predicate.conditions.iter().all(|condition| self.view.binary_search(&condition.field).is_ok())
-    }
-
-    /// One entry if reading and writing reach the same fields, else two; none that gives nothing.
-    fn within(&self, verbs: Verbs, scope: Option<&[FieldId]>, predicate: &Predicate) -> Vec<Entry> {
-        let cut = |fields: &[FieldId]| -> Arc<[FieldId]> {
-            fields.iter().copied().filter(|field| scope.is_none_or(|scope| scope.contains(field))).collect()
-        };
-        let (seen, put) = (cut(&self.view), cut(&self.edit));
-        let of = |some: &[Verb], fields: &[FieldId]| -> Verbs {
-            if fields.is_empty() { Verbs::NONE } else { some.iter().copied().collect::<Verbs>().and(verbs) }
-        };
-        let reading = of(&SEES, &seen);
-        let mut writing = of(&PUTS, &put);
-        if self.deletes && verbs.has(Verb::Delete) {
-            writing = writing.with(Verb::Delete);
-        }
-        let entry = |verbs, fields| Entry { verbs, fields, predicate: predicate.clone() };
-        match (reading.is_empty(), writing.is_empty()) {
-            (true, true) => Vec::new(),
-            (false, true) => vec![entry(reading, seen)],
-            (true, false) => vec![entry(writing, put)],
-            (false, false) if seen == put => vec![entry(reading.iter().chain(writing.iter()).collect(), seen)],
-            (false, false) => vec![entry(reading, seen), entry(writing, put)],
-        }
-    }
 }

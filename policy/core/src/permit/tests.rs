@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
-    Check, Comparison, Condition, Decision, Engine, EngineUnavailable, Grant, GrantEntry, GrantScope, Permissionship,
-    Scalar,
+    Check, Comparison, Condition, Decision, DocId, Engine, EngineUnavailable, Found, Grant, GrantEntry, GrantScope,
+    Lookup, LookupResources, Permissionship, Scalar,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -26,6 +26,7 @@ struct Lines {
     until: Mutex<HashMap<String, Timestamp>>,
     grants: Mutex<HashMap<GrantId, Arc<Grant>>>,
     calls: AtomicUsize,
+    lookups: AtomicUsize,
     down: Mutex<bool>,
     /// Does not hear of changes.
     deaf: Mutex<bool>,
@@ -59,6 +60,17 @@ impl Engine for Lines {
             }
         };
         Ok(checks.iter().map(answer).collect())
+    }
+    async fn lookup_resources(&self, lookup: &LookupResources, _now: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let end = format!("#{}@{}", lookup.permission, lookup.subject);
+        let yes = self.yes.lock();
+        let ids = yes.iter().filter_map(|line| line.strip_suffix(&end)?.strip_prefix(&format!("{}:", lookup.kind)));
+        let mut found: Vec<Found> = ids
+            .map(|id| Found { id: id.to_owned(), permissionship: Permissionship::Yes, missing: Vec::new() })
+            .collect();
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(Lookup { found, valid_until: self.until.lock().get(&end).copied() })
     }
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
         Ok(self.grants.lock().get(&id).cloned())
@@ -200,6 +212,24 @@ fn a_collection_without_entries_is_absent() {
 }
 
 #[test]
+fn a_share_of_one_collection_shows_that_collection_of_the_space_and_no_other() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    engine.yes.lock().remove(&format!("space:{}#view@user:{}", space(), user(1)));
+    let gate = gate(&engine);
+    let other = CollectionResource { id: CollectionId::from_bytes([77; 16]), fields: Arc::new([field(1)]) };
+    let mut two = resources(&[1]);
+    two.collections.push(other.clone());
+    for _ in 0..2 {
+        let permits = block_on(gate.read(&person(1), &two, NOW)).unwrap();
+        assert!(permits.mask(books()).is_some() && permits.mask(other.id).is_none() && !permits.manages());
+        assert_eq!(block_on(gate.read(&person(2), &two, NOW)).unwrap_err(), Refusal::Denied);
+    }
+    let none = Resources { collections: vec![other], ..resources(&[]) };
+    assert_eq!(block_on(gate.read(&person(1), &none, NOW)).unwrap_err(), Refusal::Denied);
+}
+
+#[test]
 fn only_the_owner_in_person_manages() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1], &[1]);
@@ -299,7 +329,12 @@ fn an_app_never_outlives_what_its_person_may() {
     engine.yes.lock().remove(&format!("{}#view@user:{}", field_object(books(), field(2)), user(1)));
     engine.clock.advance();
     assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_none());
+    engine.say(format!("{}#view@user:{}", field_object(books(), field(2)), user(1)));
     engine.yes.lock().remove(&format!("space:{}#view@user:{}", space(), user(1)));
+    engine.clock.advance();
+    assert!(mask_of(&gate, &app(1, 1), &[1, 2]).is_some(), "a share of the collection alone carries as far");
+    engine.yes.lock().remove(&format!("collection:{}#view@user:{}", books(), user(1)));
+    engine.yes.lock().remove(&format!("collection:{}#edit@user:{}", books(), user(1)));
     engine.clock.advance();
     assert_eq!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
 }
@@ -418,6 +453,148 @@ fn only_a_device_of_a_person_who_sees_the_space_replicates() {
     for refused in [person(1), Caller { device, ..person(2) }, Caller { device, ..app(1, 1) }] {
         assert_eq!(ask(refused).unwrap_err(), Refusal::Denied);
     }
+}
+
+fn doc(n: u8) -> DocId {
+    DocId::from_bytes([n; 16])
+}
+
+impl Lines {
+    /// The user has the permission on these documents of the collection, which has such.
+    fn singles(&self, n: u8, permission: &str, docs: &[u8]) {
+        self.say(format!("collection:{}#exceptional@user:{}", books(), user(n)));
+        for &d in docs {
+            self.say(format!("{}#{permission}@user:{}", document_object(books(), doc(d)), user(n)));
+        }
+    }
+    /// Fields of the collection that are open to it.
+    fn open(&self, fields: &[u8]) {
+        for &f in fields {
+            self.say(format!("{}#collection@collection:{}", field_object(books(), field(f)), books()));
+        }
+    }
+}
+
+/// Verbs, fields and documents of each entry.
+fn reach(mask: &Mask) -> Vec<(Verbs, Vec<u8>, Documents)> {
+    mask.entries
+        .iter()
+        .zip(shape(mask))
+        .map(|(entry, (verbs, fields))| (verbs, fields, entry.documents.clone()))
+        .collect()
+}
+
+fn only(docs: &[u8]) -> Documents {
+    Documents::only(docs.iter().map(|&n| doc(n)).collect())
+}
+fn except(docs: &[u8]) -> Documents {
+    Documents::except(docs.iter().map(|&n| doc(n)).collect())
+}
+
+#[test]
+fn a_collection_without_exceptions_asks_for_no_documents() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    engine.say(format!("{}#view@user:{}", document_object(books(), doc(9)), user(2)));
+    let gate = gate(&engine);
+    assert_eq!(reach(&mask_of(&gate, &person(1), &[1]).unwrap()), [(Verbs::ALL, vec![1], Documents::All)]);
+    assert!(block_on(gate.read(&person(2), &resources(&[1]), NOW)).is_err(), "the mark is what is looked at");
+    assert_eq!((engine.calls.load(Ordering::SeqCst), engine.lookups.load(Ordering::SeqCst)), (2, 0));
+}
+
+#[test]
+fn what_is_kept_from_a_person_is_taken_out_of_the_whole() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1, 2]);
+    engine.member(2, &[1, 2], &[]);
+    engine.singles(1, "blocked", &[5, 3]);
+    engine.singles(2, "blocked", &[3]);
+    engine.singles(2, "edit", &[7]);
+    engine.open(&[1, 2]);
+    engine.say(format!("{}#hidden@user:{}", field_object(books(), field(2)), user(2)));
+    engine.yes.lock().remove(&format!("{}#view@user:{}", field_object(books(), field(2)), user(2)));
+    let gate = gate(&engine);
+    assert_eq!(reach(&mask_of(&gate, &person(1), &[1, 2]).unwrap()), [(Verbs::ALL, vec![1, 2], except(&[3, 5]))]);
+    let update = verbs(&[Verb::Update, Verb::Delete]);
+    assert_eq!(
+        reach(&mask_of(&gate, &person(2), &[1, 2]).unwrap()),
+        [(verbs(&SEE), vec![1], except(&[3])), (update, vec![1], only(&[7]))],
+        "what is hidden from a viewer is not put by way of a document that they edit"
+    );
+}
+
+#[test]
+fn single_documents_show_what_of_their_fields_is_neither_sealed_nor_hidden() {
+    let engine = Arc::new(Lines::default());
+    engine.singles(1, "view", &[2, 1]);
+    engine.singles(1, "edit", &[2]);
+    // Of another collection, and so of no account here.
+    engine.say(format!("{}#view@user:{}", document_object(CollectionId::from_bytes([77; 16]), doc(8)), user(1)));
+    engine.open(&[1, 2]);
+    engine.say(format!("{}#hidden@user:{}", field_object(books(), field(2)), user(1)));
+    let gate = gate(&engine);
+    let permits = block_on(gate.read(&person(1), &resources(&[1, 2, 3]), NOW)).unwrap();
+    let update = verbs(&[Verb::Update, Verb::Delete]);
+    let expected = [(verbs(&SEE), vec![1], only(&[1, 2])), (update, vec![1], only(&[2]))];
+    assert_eq!(reach(permits.mask(books()).unwrap()), expected);
+    // A reader of the sealed field reads it in these documents.
+    engine.say(format!("{}#view_sealed@user:{}", field_object(books(), field(3)), user(1)));
+    engine.clock.advance();
+    assert_eq!(shape(&mask_of(&gate, &person(1), &[1, 2, 3]).unwrap())[0].1, [1, 3]);
+    assert!(block_on(gate.read(&person(2), &resources(&[1, 2, 3]), NOW)).is_err());
+}
+
+#[test]
+fn an_app_reaches_the_documents_of_its_person_that_its_entry_covers() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[]);
+    engine.singles(1, "blocked", &[3]);
+    engine.singles(1, "edit", &[7]);
+    engine.open(&[1, 2]);
+    engine.grants(
+        1,
+        1,
+        vec![
+            entry(&[Verb::Read, Verb::Update], &[1], equals(2, "work")),
+            entry(&[Verb::Read], &[2], Predicate::default()),
+        ],
+    );
+    let mask = mask_of(&gate(&engine), &app(1, 1), &[1, 2]).unwrap();
+    assert_eq!(
+        reach(&mask),
+        [
+            (verbs(&[Verb::Read]), vec![1], except(&[3])),
+            (verbs(&[Verb::Update]), vec![1], only(&[7])),
+            (verbs(&[Verb::Read]), vec![2], except(&[3])),
+        ]
+    );
+    assert_eq!(mask.entries.iter().map(|e| e.predicate.is_everything()).collect::<Vec<_>>(), [false, false, true]);
+}
+
+#[test]
+fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal() {
+    let engine = Arc::new(Lines::default());
+    engine.singles(1, "view", &[1]);
+    engine.open(&[1]);
+    engine.until.lock().insert(format!("#view@user:{}", user(1)), Timestamp(2_000));
+    let gate = gate(&engine);
+    let mint = |now| block_on(gate.read(&person(1), &resources(&[1]), now));
+    assert_eq!(mint(NOW).unwrap().valid_until(), Some(Timestamp(2_000)));
+    let asked = || engine.lookups.load(Ordering::SeqCst);
+    let before = asked();
+    mint(Timestamp(1_999)).unwrap();
+    assert_eq!(asked(), before);
+    mint(Timestamp(2_000)).unwrap();
+    assert!(asked() > before, "the list lapsed");
+    {
+        let mut yes = engine.yes.lock();
+        for n in 0..=MOST_DOCUMENTS as u128 {
+            let object = document_object(books(), DocId::from_bytes(n.to_be_bytes()));
+            yes.insert(format!("{object}#view@user:{}", user(1)));
+        }
+    }
+    engine.clock.advance();
+    assert_eq!(mint(NOW).unwrap_err(), Refusal::TooManyDocuments);
 }
 
 #[test]

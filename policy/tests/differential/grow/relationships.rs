@@ -199,10 +199,10 @@ fn spoil(dice: &mut Dice, world: &World, tuple: &mut Tuple, now: i64) {
         }
         9 => tuple.resource.id = (*dice.pick(&["a.b", "", "x,y", "=", "a\n"])).to_owned(),
         10 => tuple.relation = (*dice.pick(&members)).to_owned(),
-        11 => tuple.subject.object.kind = (*dice.pick(&world.objects)).kind.clone(),
+        11 => tuple.subject.object.kind = dice.pick(&world.objects).kind.clone(),
         12 => tuple.subject.relation = Some((*dice.pick(&["view", "member", "viewer", "..."])).to_owned()),
         13 => tuple.subject.relation = None,
-        14 => tuple.resource.kind = (*dice.pick(&world.objects)).kind.clone(),
+        14 => tuple.resource.kind = dice.pick(&world.objects).kind.clone(),
         _ => tuple.subject.object.id = "x".repeat(dice.between(1023, 1026)),
     }
 }

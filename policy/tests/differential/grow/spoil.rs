@@ -209,7 +209,7 @@ fn spoil_model(dice: &mut Dice, schema: &mut SchemaModel) {
         }
         7 => definition
             .members
-            .push(permission(*dice.pick(&["ab", "a", "Extra", "x__", "x-y", "permission"]), Operand::Nil)),
+            .push(permission(dice.pick::<&str>(&["ab", "a", "Extra", "x__", "x-y", "permission"]), Operand::Nil)),
         8 => definition.members.push(permission("extra", Operand::Itself)),
         9 => {
             let long = *dice.pick(&[62, 63, 64, 65]);

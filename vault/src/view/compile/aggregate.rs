@@ -104,6 +104,7 @@ impl Compiler<'_> {
                     return Err(ReadError::Hidden);
                 }
                 let mut scope = self.scope(target)?;
+                scope.looked_up = true;
                 self.expect_shown(&scope, *via, Verb::Search)?;
                 let mut conditions = vec![
                     format!("{}.{}={}.doc", scope.alias, column_name(*via), outer.alias),

@@ -12,11 +12,12 @@ mod select;
 
 use std::sync::Arc;
 
-use policy_core::{CollectionId, DocId, FieldId, Mask, Verb};
+use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::schema::{Collection, Schema};
 
 use super::column::{Shape, column_name, shape, table_name};
+use super::functions::Called;
 use super::matching::Test;
 use super::parameters::Parameters;
 use super::predicate::predicate_sql;
@@ -25,11 +26,16 @@ use super::{Masks, ReadError};
 pub(super) use aggregate::Around;
 pub(super) use select::{ColumnKind, Frame, Link, PastRow, Plan, root_aggregate};
 
+/// A statement begins with a set of so many documents at most. With more, asking for each row is as fast in the worst
+/// case and faster in all others (200,000 rows: a set of 1,000 lists in 2 ms instead of 50 ms, one of 100,000 in 140
+/// ms instead of 77 ms, by an index in 90 ms instead of 0.1 ms).
+const FEW: usize = 1_000;
+
 pub(super) struct Compiler<'a> {
     pub(super) schema: &'a Schema,
     pub(super) masks: Masks<'a>,
-    /// Conditions that SQL calls back for, by number.
-    pub(super) tests: Vec<Test>,
+    /// What SQL calls back for.
+    pub(super) called: Called,
     aliases: usize,
     /// What the permit does not show is null instead of a refusal: for what a mutation answers.
     lenient: bool,
@@ -40,6 +46,9 @@ pub(super) struct Scope<'a> {
     pub(super) collection: &'a Collection,
     mask: Arc<Mask>,
     pub(super) alias: String,
+    /// Its rows are found one by one, by an id or a relation: a set of documents is better asked for each than gone
+    /// through.
+    pub(super) looked_up: bool,
     /// Each of these sets of entries has one that covers every row of the statement.
     known: Vec<Vec<usize>>,
 }
@@ -56,7 +65,7 @@ pub(super) fn all_of(conditions: &[String]) -> String {
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(schema: &'a Schema, masks: Masks<'a>) -> Self {
-        Compiler { schema, masks, tests: Vec::new(), aliases: 0, lenient: false }
+        Compiler { schema, masks, called: Called::default(), aliases: 0, lenient: false }
     }
 
     pub(super) fn lenient(schema: &'a Schema, masks: Masks<'a>) -> Self {
@@ -67,34 +76,78 @@ impl<'a> Compiler<'a> {
         let mask = (self.masks)(collection).ok_or(ReadError::Hidden)?;
         let collection = self.schema.collection(collection).ok_or(ReadError::Hidden)?;
         self.aliases += 1;
-        Ok(Scope { collection, mask, alias: format!("t{}", self.aliases), known: Vec::new() })
+        Ok(Scope { collection, mask, alias: format!("t{}", self.aliases), looked_up: false, known: Vec::new() })
     }
 
     /// Names a test for `allod_test`.
     fn test(&mut self, test: Test) -> usize {
-        self.tests.push(test);
-        self.tests.len() - 1
+        self.called.tests.push(test);
+        self.called.tests.len() - 1
     }
 
     /// Restricts the statement to rows that an entry with `verb` covers.
-    pub(super) fn restrict(&self, p: &mut Parameters, scope: &mut Scope<'_>, verb: Verb, into: &mut Vec<String>) {
+    pub(super) fn restrict(&mut self, p: &mut Parameters, scope: &mut Scope<'_>, verb: Verb, into: &mut Vec<String>) {
         let entries: Vec<usize> =
             (0..scope.mask.entries.len()).filter(|&i| scope.mask.entries[i].verbs.has(verb)).collect();
         if scope.known.contains(&entries) {
             return;
         }
-        into.extend(predicates(p, scope, &entries));
+        into.extend(self.covered(p, scope, &entries, !scope.looked_up));
         scope.known.push(entries);
     }
 
     /// The condition under which `field` shows with `verb`; `None`: in every row.
-    fn shown(&self, p: &mut Parameters, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Option<String> {
+    fn shown(&mut self, p: &mut Parameters, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Option<String> {
         let holds = |i: &usize| scope.mask.entries[*i].verbs.has(verb) && scope.mask.entries[*i].holds(field);
         let entries: Vec<usize> = (0..scope.mask.entries.len()).filter(holds).collect();
         if scope.known.iter().any(|known| !known.is_empty() && known.iter().all(|i| entries.contains(i))) {
             return None;
         }
-        predicates(p, scope, &entries)
+        self.covered(p, scope, &entries, false)
+    }
+
+    /// True where any of the entries covers the row; `None`: everywhere. `first`: the statement may begin with the
+    /// documents that the condition names.
+    fn covered(&mut self, p: &mut Parameters, scope: &Scope<'_>, entries: &[usize], first: bool) -> Option<String> {
+        let mask = Arc::clone(&scope.mask);
+        let all: Vec<&Entry> = entries.iter().filter_map(|&i| mask.entries.get(i)).collect();
+        if all.iter().any(|entry| entry.is_everything()) {
+            return None;
+        }
+        match all[..] {
+            [] => Some("0".to_owned()),
+            [one] => Some(self.covers(p, scope, one, first)),
+            _ => {
+                let each: Vec<String> = all.iter().map(|entry| self.covers(p, scope, entry, false)).collect();
+                Some(format!("({})", each.join(" OR ")))
+            }
+        }
+    }
+
+    /// True where the entry covers the row.
+    fn covers(&mut self, p: &mut Parameters, scope: &Scope<'_>, entry: &Entry, first: bool) -> String {
+        let doc = format!("{}.doc", scope.alias);
+        let documents = match &entry.documents {
+            Documents::All => None,
+            Documents::Except(documents) => Some(format!("NOT allod_among({doc},{})", self.set(documents))),
+            Documents::Only(documents) if first && documents.len() <= FEW => Some(among(p, &doc, documents)),
+            Documents::Only(documents) => Some(format!("allod_among({doc},{})", self.set(documents))),
+        };
+        let predicate = predicate_sql(p, scope.collection, &scope.alias, &entry.predicate);
+        match documents {
+            None => predicate,
+            Some(documents) if entry.predicate.is_everything() => documents,
+            Some(documents) => format!("({documents} AND {predicate})"),
+        }
+    }
+
+    /// Names a set of documents for `allod_among`.
+    fn set(&mut self, documents: &Arc<[DocId]>) -> usize {
+        let sets = &mut self.called.documents;
+        sets.iter().position(|known| Arc::ptr_eq(known, documents)).unwrap_or_else(|| {
+            sets.push(Arc::clone(documents));
+            sets.len() - 1
+        })
     }
 
     /// Refuses a field that no entry shows with `verb`: to the caller it does not exist.
@@ -138,6 +191,7 @@ impl<'a> Compiler<'a> {
             Err(ReadError::Hidden) if self.lenient => return Ok(Some("0".to_owned())),
             scope => scope?,
         };
+        scope.looked_up = true;
         let mut conditions = Vec::new();
         self.restrict(p, &mut scope, verb, &mut conditions);
         if conditions.is_empty() {
@@ -146,20 +200,6 @@ impl<'a> Compiler<'a> {
         let (table, alias) = (scope.table(), &scope.alias);
         Ok(Some(format!("EXISTS(SELECT 1 FROM {table} WHERE {alias}.doc={id} AND {})", all_of(&conditions))))
     }
-}
-
-/// True where the predicate of any of the entries is; `None`: everywhere.
-fn predicates(p: &mut Parameters, scope: &Scope<'_>, entries: &[usize]) -> Option<String> {
-    if entries.iter().any(|&i| scope.mask.entries[i].predicate.is_everything()) {
-        return None;
-    }
-    if entries.is_empty() {
-        return Some("0".to_owned());
-    }
-    let each =
-        entries.iter().map(|&i| predicate_sql(p, scope.collection, &scope.alias, &scope.mask.entries[i].predicate));
-    let each: Vec<String> = each.collect();
-    Some(if each.len() == 1 { each.concat() } else { format!("({})", each.join(" OR ")) })
 }
 
 /// The condition that `expression` is one of these documents.

@@ -43,6 +43,7 @@ impl Compiler<'_> {
         let kind = scope.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
         self.expect_shown(scope, field, Verb::Search)?;
         let mut there = self.scope(target)?;
+        there.looked_up = true;
         let mut conditions = vec![format!("{}.deleted=0", there.alias)];
         self.restrict(p, &mut there, Verb::Search, &mut conditions);
         conditions.extend(self.shown(p, scope, field, Verb::Search));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Predicate, Verb};
+use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Predicate, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::query::{CommitItem, ConflictItem, Filter, Item, ItemKind, Operand, Over, Select, SelectArgs};
 use vault_core::schema::{FieldType, ScalarType};
@@ -197,6 +197,7 @@ impl<'a> Compiler<'a> {
         };
         let mut conditions = Vec::new();
         let first = frame.chain[0];
+        scope.looked_up = frame.link != Link::Root || first.doc_ids.is_some();
         match frame.link {
             Link::Root if first.doc_ids.is_some() || first.cids.is_some() => {
                 self.restrict(p, &mut scope, Verb::Read, &mut conditions);
@@ -414,7 +415,11 @@ fn looks_at_group(filter: &Filter) -> bool {
 
 /// The same verbs on the same fields, of every document.
 fn everywhere(mask: &Mask) -> Mask {
-    let entries = mask.entries.iter().map(|entry| Entry { predicate: Predicate::default(), ..entry.clone() });
+    let entries = mask.entries.iter().map(|entry| Entry {
+        documents: Documents::All,
+        predicate: Predicate::default(),
+        ..entry.clone()
+    });
     Mask { entries: entries.collect(), valid_until: mask.valid_until }
 }
 

@@ -191,17 +191,29 @@ fn predicates_are_the_same_truth_in_rust_and_in_sql() {
     fixture.apply(&commits);
     let conditions = proptest::collection::vec((proptest::sample::select(fields.to_vec()), comparison()), 1..3);
     let (mut yes, mut no) = (0, 0);
-    for _ in 0..400 {
+    for round in 0..600 {
         let conditions = conditions.new_tree(&mut runner).unwrap().current();
-        let entry = entry(&[Verb::Read, Verb::Search], &[TITLE], conditions);
-        let predicate = entry.predicate.clone();
-        let masks = with(Masked::new(), BOOK, vec![entry]);
+        let mut entry = entry(&[Verb::Read, Verb::Search], &[TITLE], conditions);
+        let some = proptest::collection::vec((0..80u8).prop_map(doc), 0..40).new_tree(&mut runner).unwrap().current();
+        entry.documents = match (round % 4, round % 3) {
+            (0, _) => Documents::only(some),
+            (1, _) => Documents::except(some),
+            _ => Documents::All,
+        };
+        if round % 3 == 0 {
+            entry.predicate = Predicate::default();
+        }
+        // Two entries are another statement than one, and a read by id another than a search.
+        let twice = if round % 5 == 0 { vec![entry.clone(), entry.clone()] } else { vec![entry.clone()] };
+        let masks = with(Masked::new(), BOOK, twice);
+        let all: Vec<DocId> = (0..60).map(doc).collect();
+        let named = (round % 2 == 0).then_some(&all[..]);
         let found =
-            fixture.view.select_masked(&|id| masks.get(&id).cloned(), BOOK, None, None, Verb::Read, false).unwrap();
+            fixture.view.select_masked(&|id| masks.get(&id).cloned(), BOOK, named, None, Verb::Read, false).unwrap();
         for n in 0..60 {
             let values = fixture.view.load(BOOK, doc(n)).unwrap().unwrap().values;
-            let covered = covers(&predicate, &values);
-            assert_eq!(covered, found.contains(&doc(n)), "{predicate:?} {values:?}");
+            let covered = covers(&entry, Some(doc(n)), &values);
+            assert_eq!(covered, found.contains(&doc(n)), "{entry:?} {n} {values:?}");
             if covered { yes += 1 } else { no += 1 }
         }
     }

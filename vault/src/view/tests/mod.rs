@@ -10,8 +10,8 @@ use std::sync::Arc;
 use cid::Cid;
 use cid::multihash::Multihash;
 use policy_core::{
-    CollectionId, Comparison, Condition, DeviceId, DocId, Entry, FieldId, Mask, Predicate, Scalar, SchemaVersion,
-    Timestamp, UserId, Verb, Verbs,
+    CollectionId, Comparison, Condition, DeviceId, DocId, Documents, Entry, FieldId, Mask, Predicate, Scalar,
+    SchemaVersion, Timestamp, UserId, Verb, Verbs,
 };
 use sha2::{Digest, Sha256};
 use vault_core::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
@@ -231,7 +231,12 @@ pub fn entry(verbs: &[Verb], fields: &[FieldId], conditions: Vec<(FieldId, Compa
     let mut fields = fields.to_vec();
     fields.sort_unstable();
     let conditions = conditions.into_iter().map(|(field, comparison)| Condition { field, comparison }).collect();
-    Entry { verbs: verbs.iter().copied().collect(), fields: fields.into(), predicate: Predicate { conditions } }
+    Entry {
+        verbs: verbs.iter().copied().collect(),
+        fields: fields.into(),
+        documents: Documents::All,
+        predicate: Predicate { conditions },
+    }
 }
 
 pub fn mask(entries: Vec<Entry>) -> Arc<Mask> {
@@ -243,7 +248,12 @@ pub fn owner() -> Masked {
     let all = |collection: &Collection| {
         let mut fields: Vec<FieldId> = collection.fields.iter().map(|field| field.id).collect();
         fields.sort_unstable();
-        let entry = Entry { verbs: Verbs::ALL, fields: fields.into(), predicate: Predicate::default() };
+        let entry = Entry {
+            verbs: Verbs::ALL,
+            fields: fields.into(),
+            documents: Documents::All,
+            predicate: Predicate::default(),
+        };
         (collection.id, mask(vec![entry]))
     };
     schema().collections.iter().map(all).collect()

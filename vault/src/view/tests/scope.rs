@@ -143,6 +143,104 @@ fn a_target_out_of_scope_is_absent_everywhere_alike() {
     );
 }
 
+fn of(documents: Documents, entry: Entry) -> Entry {
+    Entry { documents, ..entry }
+}
+
+fn these(docs: &[u8]) -> Documents {
+    Documents::only(docs.iter().map(|&n| doc(n)).collect())
+}
+
+fn not_these(docs: &[u8]) -> Documents {
+    Documents::except(docs.iter().map(|&n| doc(n)).collect())
+}
+
+/// As what a predicate covers, a set of documents is all that there is: in lists and pages, counts and groups,
+/// by id and through relations, in the past and in what a mutation finds.
+#[test]
+fn documents_outside_the_set_are_absent_everywhere() {
+    let fixture = Fixture::library();
+    let whole = || entry(&PAST, &[TITLE, RATING, PAGES, BY], vec![]);
+    let rows = |masks: &Masked, args: SelectArgs| fixture.titles(masks, args);
+    for (documents, expected) in [
+        (these(&[11, 13, 99]), vec!["Book 1", "Book 3"]),
+        (not_these(&[12, 14]), vec!["Book 1", "Book 3", "Anon"]),
+        (these(&[13]), vec!["Book 3"]),
+        (these(&[]), vec![]),
+    ] {
+        let masks = with(owner(), BOOK, vec![of(documents.clone(), whole())]);
+        let mut all = rows(&masks, SelectArgs::default());
+        all.sort_unstable();
+        let mut sorted = expected.clone();
+        sorted.sort_unstable();
+        assert_eq!(all, sorted, "{documents:?}");
+        let count = RootKind::Aggregate(aggregate(Function::Count, Over::Collection(BOOK), None));
+        assert_eq!(fixture.read(&masks, count).unwrap(), json!(expected.len()), "{documents:?}");
+        let some = Some((10..20).map(doc).collect());
+        assert_eq!(rows(&masks, SelectArgs { doc_ids: some, ..SelectArgs::default() }).len(), expected.len());
+        // A page is full: what is left out is left out before the limit.
+        let args = SelectArgs { limit: Some(2), order: vec![by(TITLE, true)], ..SelectArgs::default() };
+        assert_eq!(rows(&masks, args).len(), expected.len().min(2), "{documents:?}");
+        let commits = |docs| {
+            let rows = fixture.read(&masks, RootKind::Commits(all_commits(docs))).unwrap();
+            rows.as_array().unwrap().len()
+        };
+        let each: Vec<usize> = [1, 2, 11, 12, 13, 14, 15].map(|n| commits(Some(vec![doc(n)]))).to_vec();
+        assert_eq!(each[2..].iter().filter(|rows| **rows > 0).count(), expected.len(), "{documents:?}");
+        assert_eq!(commits(None), each.iter().sum::<usize>());
+        let found = |verb| {
+            let lookup = |id| masks.get(&id).cloned();
+            fixture.view.select_masked(&lookup, BOOK, None, None, verb, false).unwrap().len()
+        };
+        assert_eq!((found(Verb::Read), found(Verb::Update)), (expected.len(), 0));
+    }
+    // Through relations, both ways, and in a filter over them.
+    let masks = with(owner(), BOOK, vec![of(these(&[11, 12]), whole())]);
+    let titles = nested(BOOK, SelectArgs::default(), vec![item("t", ItemKind::Field(TITLE))]);
+    let items = vec![
+        item("b", ItemKind::Relation { field: BOOKS, select: titles }),
+        item("n", ItemKind::Aggregate(aggregate(Function::Count, Over::Relation(BOOKS, BOOK), None))),
+    ];
+    assert_eq!(
+        fixture.read(&masks, select(AUTHOR, SelectArgs::default(), items)).unwrap(),
+        json!([{"b": [{"t": "Book 2"}], "n": 1}, {"b": [{"t": "Book 1"}], "n": 1}])
+    );
+    let masks = with(owner(), AUTHOR, vec![of(these(&[1]), entry(&LOOK, &[NAME, BOOKS], vec![]))]);
+    let linked = |to: DocId| Filter::Is(Operand::RelationId(BY), Operator::Eq(link(to)));
+    assert!(fixture.titles(&masks, filtered(linked(doc(2)))).is_empty());
+    assert_eq!(fixture.titles(&masks, filtered(linked(doc(1)))), ["Book 2", "Book 4"]);
+    let related =
+        Filter::Related { field: BY, target: AUTHOR, filter: Box::new(is(NAME, Operator::Neq(text("nobody")))) };
+    assert_eq!(fixture.titles(&masks, filtered(related)), ["Book 2", "Book 4"]);
+}
+
+#[test]
+fn a_field_shows_in_the_documents_of_its_own_entry_only() {
+    let fixture = Fixture::library();
+    let masks = with(
+        Masked::new(),
+        BOOK,
+        vec![
+            of(these(&[11, 12]), entry(&LOOK, &[TITLE], vec![])),
+            of(not_these(&[11]), entry(&LOOK, &[PAGES], vec![(RATING, Comparison::Gt(Scalar::Int(2)))])),
+        ],
+    );
+    let items = vec![item("t", ItemKind::Field(TITLE)), item("p", ItemKind::Field(PAGES))];
+    let rows = fixture.read(&masks, select(BOOK, SelectArgs::default(), items)).unwrap();
+    assert_eq!(
+        rows,
+        json!([
+            {"t": "Book 1", "p": null},
+            {"t": "Book 2", "p": 100},
+            {"t": null, "p": 200},
+            {"t": null, "p": 200}
+        ])
+    );
+    assert_eq!(fixture.titles(&masks, filtered(is(TITLE, Operator::Neq(Value::NULL)))), ["Book 1", "Book 2"]);
+    let sum = aggregate(Function::Sum, Over::Collection(BOOK), Some(PAGES));
+    assert_eq!(fixture.read(&masks, RootKind::Aggregate(sum)).unwrap(), json!(500));
+}
+
 #[test]
 fn an_edit_of_a_hidden_field_leaves_no_trace_in_history() {
     let (mut edited, plain) = (Fixture::library(), Fixture::library());

@@ -1,6 +1,6 @@
 //! A field outside the mask answers byte for byte as one that never existed, by every road.
 
-use policy_core::{Predicate, Verb, Verbs};
+use policy_core::{Documents, Predicate, Verb, Verbs};
 
 use super::*;
 
@@ -139,6 +139,7 @@ fn verbs_are_evaluated_by_field() {
     let entry = |verbs: &[Verb], field| Entry {
         verbs: verbs.iter().copied().collect(),
         fields: vec![field].into(),
+        documents: Documents::All,
         predicate: Predicate::default(),
     };
     let entries =

@@ -7,7 +7,7 @@ mod v0;
 
 use std::sync::Arc;
 
-use policy_core::{CollectionId, Condition, Entry, FieldId, Mask, Predicate, SchemaVersion, Verb, Verbs};
+use policy_core::{CollectionId, Condition, Documents, Entry, FieldId, Mask, Predicate, SchemaVersion, Verb, Verbs};
 use vault_core::schema::{Collection, Field, FieldType, NewFieldType, Schema};
 
 use super::plan::{Context, Limits, Plan, Request, plan};
@@ -123,7 +123,8 @@ impl Fixture {
                     .map(|field| field.id)
                     .collect();
                 fields.sort_unstable();
-                let entry = Entry { verbs, fields: fields.into(), predicate: predicate.clone() };
+                let entry =
+                    Entry { verbs, fields: fields.into(), documents: Documents::All, predicate: predicate.clone() };
                 (collection.id, Arc::new(Mask { entries: vec![entry], valid_until: None }))
             })
             .collect();

@@ -1,0 +1,264 @@
+//! Rights that people gave one another, and rules for fields. Policy enforces the relationship that each of
+//! these rows is about; the row says who made it so, when, and in which space.
+
+use std::collections::BTreeSet;
+
+use policy::facts::{Party, Thing};
+use policy_core::{AssignmentId, CollectionId, DocId, FieldId, FolderId, GroupId, SpaceId, Timestamp, Tuple, UserId};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::groups::{party, stored};
+use super::tables::assignment::{self, Column, Entity};
+use super::{Directory, DirectoryError, id};
+
+const TABLE: &str = "dir_assignment";
+/// Assignments in one space.
+const MOST: u64 = 100_000;
+/// Ids in one statement.
+const IDS: usize = 500;
+
+/// Somebody stands in a relation to something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub id: AssignmentId,
+    pub space: SpaceId,
+    pub thing: Thing,
+    /// As in the relationship schema.
+    pub relation: String,
+    /// `None`: it is about nobody in particular, as the sealing of a field.
+    pub party: Option<Party>,
+    pub until: Option<Timestamp>,
+    pub giver: UserId,
+    pub created: Timestamp,
+}
+
+impl Assignment {
+    /// What its beginning changes in policy: relationships to put, and to remove.
+    pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
+        match (self.party, self.thing) {
+            // What else a document needs in policy stays for as long as anything is said of it.
+            (Some(party), thing) => (vec![thing.to(&self.relation, party, self.until)], Vec::new()),
+            (None, Thing::Field(collection, field)) => {
+                (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])
+            }
+            (None, _) => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// What its end changes in policy.
+    pub fn ended(&self) -> (Vec<Tuple>, Vec<Tuple>) {
+        let (put, remove) = self.begun();
+        (remove, put)
+    }
+
+    pub fn lives(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// Kind, collection and object of a thing.
+fn place(thing: Thing) -> (&'static str, Vec<u8>, Vec<u8>) {
+    match thing {
+        Thing::Space(id) => ("space", Vec::new(), id.as_bytes().to_vec()),
+        Thing::Collection(id) => ("collection", id.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Thing::Folder(collection, id) => ("folder", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Thing::Document(collection, id) => ("document", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Thing::Field(collection, id) => ("field", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Thing::Group(id) => ("group", Vec::new(), id.as_bytes().to_vec()),
+    }
+}
+
+fn thing(kind: &str, collection: &[u8], object: &[u8]) -> Result<Thing, DirectoryError> {
+    let within = || id(collection, CollectionId::from_bytes, TABLE);
+    Ok(match kind {
+        "space" => Thing::Space(id(object, SpaceId::from_bytes, TABLE)?),
+        "collection" => Thing::Collection(within()?),
+        "folder" => Thing::Folder(within()?, id(object, FolderId::from_bytes, TABLE)?),
+        "document" => Thing::Document(within()?, id(object, DocId::from_bytes, TABLE)?),
+        "field" => Thing::Field(within()?, id(object, FieldId::from_bytes, TABLE)?),
+        _ => return Err(DirectoryError::Damaged(TABLE)),
+    })
+}
+
+impl TryFrom<assignment::Model> for Assignment {
+    type Error = DirectoryError;
+    fn try_from(row: assignment::Model) -> Result<Self, DirectoryError> {
+        Ok(Assignment {
+            id: id(&row.id, AssignmentId::from_bytes, TABLE)?,
+            space: id(&row.space, SpaceId::from_bytes, TABLE)?,
+            thing: thing(&row.kind, &row.collection, &row.object)?,
+            relation: row.relation,
+            party: if row.party_kind.is_empty() { None } else { Some(party(&row.party_kind, &row.party, TABLE)?) },
+            until: row.until.map(Timestamp),
+            giver: id(&row.giver, UserId::from_bytes, TABLE)?,
+            created: Timestamp(row.created),
+        })
+    }
+}
+
+fn row_of(one: &Assignment) -> assignment::ActiveModel {
+    let (kind, collection, object) = place(one.thing);
+    let (party_kind, party) = one.party.map_or(("", Vec::new()), stored);
+    assignment::ActiveModel {
+        id: Set(one.id.as_bytes().to_vec()),
+        space: Set(one.space.as_bytes().to_vec()),
+        kind: Set(kind.to_owned()),
+        collection: Set(collection),
+        object: Set(object),
+        relation: Set(one.relation.clone()),
+        party_kind: Set(party_kind.to_owned()),
+        party: Set(party),
+        until: Set(one.until.map(|until| until.0)),
+        giver: Set(one.giver.as_bytes().to_vec()),
+        created: Set(one.created.0),
+    }
+}
+
+fn all(rows: Vec<assignment::Model>) -> Result<Vec<Assignment>, DirectoryError> {
+    rows.into_iter().map(Assignment::try_from).collect()
+}
+
+impl Directory {
+    /// The assignment with this thing, relation and party, lapsed or not.
+    pub async fn assignment_of(
+        &self,
+        thing: Thing,
+        relation: &str,
+        party: Option<Party>,
+    ) -> Result<Option<Assignment>, DirectoryError> {
+        let (kind, collection, object) = place(thing);
+        let (party_kind, party) = party.map_or(("", Vec::new()), stored);
+        let row = Entity::find()
+            .filter(Column::Kind.eq(kind))
+            .filter(Column::Collection.eq(collection))
+            .filter(Column::Object.eq(object))
+            .filter(Column::Relation.eq(relation))
+            .filter(Column::PartyKind.eq(party_kind))
+            .filter(Column::Party.eq(party))
+            .one(&self.db)
+            .await?;
+        row.map(Assignment::try_from).transpose()
+    }
+
+    pub async fn assignment(&self, id: AssignmentId) -> Result<Option<Assignment>, DirectoryError> {
+        let row = Entity::find_by_id(id.as_bytes().to_vec()).one(&self.db).await?;
+        row.map(Assignment::try_from).transpose()
+    }
+
+    /// Notes a new assignment.
+    pub async fn add_assignment(&self, new: &Assignment) -> Result<(), DirectoryError> {
+        let here = Entity::find().filter(Column::Space.eq(new.space.as_bytes().to_vec()));
+        if here.count(&self.db).await? >= MOST {
+            return Err(DirectoryError::Unfit("A space holds at most 100,000 shares and rules."));
+        }
+        Entity::insert(row_of(new)).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    /// Gives an assignment another end and giver.
+    pub async fn renew_assignment(&self, renewed: &Assignment) -> Result<(), DirectoryError> {
+        Entity::update(row_of(renewed)).exec(&self.db).await?;
+        Ok(())
+    }
+
+    pub async fn remove_assignment(&self, id: AssignmentId) -> Result<(), DirectoryError> {
+        Entity::delete_by_id(id.as_bytes().to_vec()).exec(&self.db).await?;
+        Ok(())
+    }
+
+    /// The assignments in a space (of one collection, if it is named), oldest first.
+    pub async fn assignments_in(
+        &self,
+        space: SpaceId,
+        collection: Option<CollectionId>,
+    ) -> Result<Vec<Assignment>, DirectoryError> {
+        let mut find = Entity::find().filter(Column::Space.eq(space.as_bytes().to_vec()));
+        if let Some(collection) = collection {
+            find = find.filter(Column::Collection.eq(collection.as_bytes().to_vec()));
+        }
+        all(find.order_by_asc(Column::Created).all(&self.db).await?)
+    }
+
+    /// The assignments that a person made, oldest first.
+    pub async fn assignments_by(&self, giver: UserId) -> Result<Vec<Assignment>, DirectoryError> {
+        let find = Entity::find().filter(Column::Giver.eq(giver.as_bytes().to_vec()));
+        all(find.order_by_asc(Column::Created).all(&self.db).await?)
+    }
+
+    /// The assignments to any of these parties, oldest first.
+    pub async fn assignments_to(&self, parties: &[Party]) -> Result<Vec<Assignment>, DirectoryError> {
+        let mut found = Vec::new();
+        for parties in parties.chunks(IDS) {
+            let mut any = Condition::any();
+            for party in parties {
+                let (kind, bytes) = stored(*party);
+                any = any.add(Condition::all().add(Column::PartyKind.eq(kind)).add(Column::Party.eq(bytes)));
+            }
+            found.extend(all(Entity::find().filter(any).all(&self.db).await?)?);
+        }
+        found.sort_by_key(|one| (one.created, one.id));
+        Ok(found)
+    }
+
+    /// A person and the groups that they are in at `now`.
+    pub async fn parties_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Party>, DirectoryError> {
+        let groups: BTreeSet<GroupId> = self.groups_of(user, now).await?;
+        Ok([Party::User(user)].into_iter().chain(groups.into_iter().map(Party::Group)).collect())
+    }
+
+    /// At most `most` assignments that lapsed before `now`.
+    pub async fn lapsed_assignments(&self, now: Timestamp, most: u64) -> Result<Vec<Assignment>, DirectoryError> {
+        all(Entity::find().filter(Column::Until.lte(now.0)).limit(most).all(&self.db).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::on_each_backend;
+    use super::*;
+
+    #[tokio::test]
+    async fn assignments_are_found_by_what_they_are_about_and_whom() {
+        for directory in on_each_backend().await {
+            let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+            let (space, books) = (SpaceId::from_bytes([3; 16]), CollectionId::from_bytes([4; 16]));
+            let group = Party::Group(GroupId::from_bytes([2; 16]));
+            let mut made = Vec::new();
+            for (n, thing, party) in [
+                (1, Thing::Space(space), Some(Party::User(bob))),
+                (2, Thing::Collection(books), Some(Party::User(bob))),
+                (3, Thing::Document(books, DocId::from_bytes([4; 16])), Some(group)),
+                (4, Thing::Folder(books, FolderId::from_bytes([4; 16])), Some(group)),
+                (5, Thing::Field(books, FieldId::from_bytes([4; 16])), None),
+            ] {
+                let one = Assignment {
+                    id: AssignmentId::from_bytes([n; 16]),
+                    space,
+                    thing,
+                    relation: "viewer".into(),
+                    party,
+                    until: (n == 2).then_some(Timestamp(9)),
+                    giver: alice,
+                    created: Timestamp(i64::from(n)),
+                };
+                directory.add_assignment(&one).await.unwrap();
+                let twice = Assignment { id: AssignmentId::from_bytes([n + 100; 16]), ..one.clone() };
+                assert!(directory.add_assignment(&twice).await.is_err(), "one identity, one row");
+                assert_eq!(directory.assignment_of(thing, "viewer", party).await.unwrap(), Some(one.clone()));
+                assert_eq!(directory.assignment_of(thing, "editor", party).await.unwrap(), None);
+                made.push(one);
+            }
+            assert_eq!(directory.assignments_in(space, None).await.unwrap(), made);
+            assert_eq!(directory.assignments_in(space, Some(books)).await.unwrap(), made[1..]);
+            assert_eq!(directory.assignments_by(alice).await.unwrap(), made);
+            assert_eq!(directory.assignments_to(&[Party::User(bob)]).await.unwrap(), made[..2]);
+            assert_eq!(directory.assignments_to(&[group, Party::User(alice)]).await.unwrap(), made[2..4]);
+            assert_eq!(directory.lapsed_assignments(Timestamp(9), 10).await.unwrap(), made[1..2]);
+            let later = Assignment { until: None, ..made[1].clone() };
+            directory.renew_assignment(&later).await.unwrap();
+            assert_eq!(directory.assignment(later.id).await.unwrap(), Some(later));
+            directory.remove_assignment(made[0].id).await.unwrap();
+            assert_eq!(directory.assignment(made[0].id).await.unwrap(), None);
+        }
+    }
+}

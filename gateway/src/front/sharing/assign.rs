@@ -1,0 +1,88 @@
+//! How a right or a rule begins and ends: in the rows, in policy, in the audit.
+
+use policy::facts::{Party, Thing};
+use policy_core::{SpaceId, Timestamp};
+use serde_json::json;
+
+use super::{ApiError, Sharer, in_person, not_followed, note, unchanged};
+use crate::app::App;
+use crate::directory::{Assignment, Directory};
+use crate::exceptions::needs;
+use crate::grants::rfc3339;
+use crate::node::Node as _;
+
+/// What is to begin.
+pub(super) struct Right<'a> {
+    pub(super) space: SpaceId,
+    pub(super) thing: Thing,
+    pub(super) relation: &'a str,
+    pub(super) party: Option<Party>,
+    pub(super) until: Option<Timestamp>,
+}
+
+/// Notes a right and enforces it; one that is there gets this end. Whether it is new.
+pub(super) async fn begin(
+    app: &App,
+    by: &Sharer,
+    action: &str,
+    right: Right<'_>,
+) -> Result<(Assignment, bool), ApiError> {
+    let before = app.directory.assignment_of(right.thing, right.relation, right.party).await?;
+    let begun = Assignment {
+        id: before.as_ref().map_or_else(Directory::new_assignment_id, |before| before.id),
+        space: right.space,
+        thing: right.thing,
+        relation: right.relation.to_owned(),
+        party: right.party,
+        until: right.until,
+        giver: by.user(),
+        created: before.as_ref().map_or(app.now(), |before| before.created),
+    };
+    match &before {
+        None => app.directory.add_assignment(&begun).await?,
+        Some(_) => app.directory.renew_assignment(&begun).await?,
+    }
+    let (mut put, remove) = begun.begun();
+    if let Thing::Document(collection, document) = begun.thing {
+        put.extend(needs(collection, document));
+    }
+    if let Err(error) = app.policy.write_by(put, remove, by.metadata(action)).await {
+        match &before {
+            None => app.directory.remove_assignment(begun.id).await?,
+            Some(before) => app.directory.renew_assignment(before).await?,
+        }
+        return Err(unchanged(error));
+    }
+    noted(app, by, action, &begun).await?;
+    Ok((begun, before.is_none()))
+}
+
+/// Ends a right: when this returns, no permit rests on it.
+pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<(), ApiError> {
+    let (put, remove) = right.ended();
+    app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
+    app.directory.remove_assignment(right.id).await?;
+    if let Thing::Document(collection, document) = right.thing {
+        app.forget_exceptions(collection, [document], by.metadata(action)).await.map_err(not_followed)?;
+    }
+    noted(app, by, action, right).await
+}
+
+/// Writes into the audit of everyone whom it concerns that a right began or ended.
+async fn noted(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<(), ApiError> {
+    let mut concerned = match right.relation.as_str() {
+        // What is kept from somebody is not told them.
+        "hidden" | "blocked" => Vec::new(),
+        _ => right.party.map(in_person).unwrap_or_default(),
+    };
+    concerned.extend(app.vault.owner_of(right.space));
+    let detail = json!({
+        "id": right.id,
+        "space": right.space,
+        "on": right.thing.object().to_string(),
+        "relation": right.relation,
+        "with": right.party.map(|party| party.subject().to_string()),
+        "until": right.until.map(rfc3339),
+    });
+    note(app, by, &concerned, action, detail).await
+}

@@ -1,0 +1,253 @@
+//! `/api/v1/groups`: groups of people. Who makes one manages it; who manages it says who is in it.
+
+use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::facts::{Party, Thing};
+use policy_core::Tuple;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    ApiError, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, not_followed, note,
+    shown_party, unchanged,
+};
+use crate::app::App;
+use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
+use crate::exceptions::{CHANGES, documents};
+use crate::front::account::body;
+use crate::grants::rfc3339;
+use crate::node::Node as _;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/api/v1/groups").route(web::post().to(add)).route(web::get().to(list)))
+        .service(web::resource("/api/v1/groups/{id}").route(web::get().to(show)).route(web::delete().to(remove)))
+        .route("/api/v1/groups/{id}/members", web::post().to(put_member))
+        .route("/api/v1/groups/{id}/members/users/{name}", web::delete().to(remove_user))
+        .route("/api/v1/groups/{id}/members/groups/{inner}", web::delete().to(remove_inner))
+        .route("/api/v1/groups/{id}/managers/{name}", web::delete().to(remove_manager));
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGroup {
+    name: String,
+}
+
+fn tuple(one: &Membership) -> Tuple {
+    Thing::Group(one.group).to(one.role.word(), one.party, one.until)
+}
+
+fn shown(group: &Group, role: Role) -> Value {
+    json!({ "group": group.id, "name": group.name, "role": role.word() })
+}
+
+async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let NewGroup { name } = body::json(&req, &bytes)?;
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
+        return Err(invalid("A group needs a name of one line of 1 to 80 characters."));
+    }
+    let user = by.user();
+    let group =
+        Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
+    let _alone = app.sharing.lock().await;
+    app.directory.add_group(&group, user).await?;
+    let manager = Membership { group: group.id, role: Role::Manager, party: Party::User(user), until: None };
+    if let Err(error) = app.policy.write_by(vec![tuple(&manager)], Vec::new(), by.metadata("group.created")).await {
+        app.directory.remove_group(group.id).await?;
+        return Err(unchanged(error));
+    }
+    note(&app, &by, &[], "group.created", json!({ "group": group.id })).await?;
+    Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
+}
+
+/// The groups that the person manages or is in, by whatever way; by name.
+async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let user = by.user();
+    let own = app.directory.memberships_of(Party::User(user)).await?;
+    let managed: Vec<_> = own.iter().filter(|one| one.role == Role::Manager).map(|one| one.group).collect();
+    let mut ids = app.directory.groups_of(user, app.now()).await?;
+    ids.extend(&managed);
+    let ids: Vec<_> = ids.into_iter().collect();
+    let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
+    let list: Vec<Value> = app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect();
+    Ok(HttpResponse::Ok().json(list))
+}
+
+/// One group; who manages it sees who is in it.
+async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let (group, manages) = known_group(&app, &by, &id).await?;
+    let mut answer = shown(&group, if manages { Role::Manager } else { Role::Member });
+    if manages {
+        let mut members = Vec::new();
+        let now = app.now();
+        let live = |one: &Membership| one.until.is_none_or(|until| until > now);
+        for one in app.directory.memberships(group.id).await?.into_iter().filter(live) {
+            members.push(shown_member(&app, &one).await?);
+        }
+        answer["members"] = Value::Array(members);
+    }
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+async fn shown_member(app: &App, one: &Membership) -> Result<Value, ApiError> {
+    let mut shown = shown_party(app, one.party).await?;
+    shown["role"] = json!(one.role.word());
+    if let Some(until) = one.until {
+        shown["until"] = json!(rfc3339(until));
+    }
+    Ok(shown)
+}
+
+/// A group that the person manages.
+async fn managed(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiError> {
+    match known_group(app, by, id).await? {
+        (group, true) => Ok(group),
+        _ => Err(forbidden("Only who manages the group may do this.")),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewMember {
+    user: Option<String>,
+    group: Option<String>,
+    role: Option<String>,
+    until: Option<String>,
+}
+
+async fn put_member(
+    req: HttpRequest,
+    app: web::Data<App>,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
+    let _alone = app.sharing.lock().await;
+    let group = managed(&app, &by, &id).await?;
+    let party = Named { user, group: inner }.party(&app, &by).await?;
+    let until = end_of(until.as_deref(), app.now())?;
+    let role = match role.as_deref() {
+        None | Some("member") => Role::Member,
+        Some("manager") => Role::Manager,
+        Some(_) => return Err(invalid("`role` is member or manager.")),
+    };
+    if (until.is_some() || role == Role::Manager) && matches!(party, Party::Group(_)) {
+        return Err(invalid("A group in a group is a member, and until it is removed."));
+    }
+    if until.is_some() && role == Role::Manager {
+        return Err(invalid("A manager is one until removed."));
+    }
+    if let Party::Group(inner) = party {
+        match app.directory.nested(group.id, inner).await? {
+            None => return Err(conflict("group_cycle", "The group would come to contain itself.")),
+            Some(depth) if depth > MOST_NESTED => {
+                let message = format!("Groups lie in one another at most {MOST_NESTED} deep.");
+                return Err(conflict("group_depth", message));
+            }
+            Some(_) => {}
+        }
+    }
+    let put = Membership { group: group.id, role, party, until };
+    let same = |one: &Membership| one.role == role && one.party == party;
+    let before = app.directory.memberships(group.id).await?.into_iter().find(same);
+    app.directory.put_membership(&put, app.now()).await?;
+    if let Err(error) = app.policy.write_by(vec![tuple(&put)], Vec::new(), by.metadata("group.member_added")).await {
+        match before {
+            Some(before) => app.directory.put_membership(&before, app.now()).await?,
+            None => {
+                app.directory.remove_membership(&put).await?;
+            }
+        }
+        return Err(unchanged(error));
+    }
+    let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word(),
+        "until": until.map(rfc3339) });
+    note(&app, &by, &in_person(party), "group.member_added", detail).await?;
+    Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
+}
+
+async fn remove_user(
+    req: HttpRequest,
+    app: web::Data<App>,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, name) = path.into_inner();
+    take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }).await
+}
+
+async fn remove_inner(
+    req: HttpRequest,
+    app: web::Data<App>,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, inner) = path.into_inner();
+    take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }).await
+}
+
+async fn remove_manager(
+    req: HttpRequest,
+    app: web::Data<App>,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, name) = path.into_inner();
+    take_out(&req, &app, &id, Role::Manager, Named { user: Some(name), group: None }).await
+}
+
+/// Acknowledged when no further request is served by what the membership gave.
+async fn take_out(req: &HttpRequest, app: &App, id: &str, role: Role, named: Named) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(req, app).await?;
+    let _alone = app.sharing.lock().await;
+    let group = managed(app, &by, id).await?;
+    let all = app.directory.memberships(group.id).await?;
+    // A group that the manager does not see any more can still be taken out of what they manage.
+    let party = match &named.group {
+        Some(inner) => Party::Group(inner.parse().map_err(|_| ApiError::not_found())?),
+        None => named.party(app, &by).await?,
+    };
+    let gone = all.iter().find(|one| one.role == role && one.party == party).ok_or_else(ApiError::not_found)?;
+    if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
+        return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
+    }
+    app.policy.write_by(Vec::new(), vec![tuple(gone)], by.metadata("group.member_removed")).await.map_err(unchanged)?;
+    app.directory.remove_membership(gone).await?;
+    let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word() });
+    note(app, &by, &in_person(party), "group.member_removed", detail).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes a group, and with it every right that was given to it.
+async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let _alone = app.sharing.lock().await;
+    let group = managed(&app, &by, &id).await?;
+    let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
+    let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;
+    if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
+        let message = "Something is kept from this group, which its end would show; let that rule be removed first.";
+        return Err(conflict("group_in_use", message));
+    }
+    gone.extend(given.iter().flat_map(|one| one.begun().0));
+    let members = app.directory.memberships(group.id).await?;
+    // Last the managers: a removal that breaks off can be begun again.
+    let (managers, members): (Vec<_>, Vec<_>) = members.iter().partition(|one| one.role == Role::Manager);
+    gone.extend(members.into_iter().map(tuple));
+    gone.extend(managers.into_iter().map(tuple));
+    for some in gone.chunks(CHANGES) {
+        app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await.map_err(unchanged)?;
+    }
+    for one in &given {
+        app.directory.remove_assignment(one.id).await?;
+    }
+    for (collection, documents) in documents(given.iter().map(|one| one.thing)) {
+        app.forget_exceptions(collection, documents, by.metadata("group.removed")).await.map_err(not_followed)?;
+    }
+    app.directory.remove_group(group.id).await?;
+    note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

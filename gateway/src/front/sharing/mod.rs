@@ -1,0 +1,186 @@
+//! Who shares what with whom: groups of people, shares with them, folders to share, and rules for
+//! fields. The rows in the directory say who made it so and when; the
+//! relationships in policy enforce it. A right is noted first and enforced then, and ends the other way
+//! round, so that a node that stops in between enforces no more than it shows.
+
+mod assign;
+mod field_rules;
+mod folders;
+mod groups;
+mod place;
+mod shares;
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::web::ServiceConfig;
+use policy::PolicyError;
+use policy::facts::{Party, Thing};
+use policy_core::{Context, GroupId, Timestamp, UserId};
+use rand::RngExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::account::person;
+use super::error::ApiError;
+use crate::app::App;
+use crate::authn::Principal;
+use crate::directory::{Actor, Group};
+use crate::exceptions::FollowError;
+use crate::grants::Span;
+use crate::node::Node as _;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .configure(groups::routes)
+        .configure(shares::routes)
+        .configure(field_rules::routes)
+        .configure(folders::routes);
+}
+
+/// The person who asks, and a name for what they ask by which both audits can be matched.
+struct Sharer {
+    principal: Principal,
+    request: String,
+}
+
+impl Sharer {
+    /// Nothing here is for apps.
+    async fn of(req: &HttpRequest, app: &App) -> Result<Sharer, ApiError> {
+        let request = format!("{:016x}", rand::rng().random::<u64>());
+        Ok(Sharer { principal: person(req, app).await?, request })
+    }
+
+    fn user(&self) -> UserId {
+        self.principal.caller.user
+    }
+
+    fn actor(&self) -> Actor {
+        if self.principal.operator { Actor::Operator } else { Actor::Person(self.user()) }
+    }
+
+    /// What the audit of policy says of a change beside the change itself.
+    fn metadata(&self, action: &str) -> Context {
+        let said = [
+            ("action", action.to_owned()),
+            ("actor", self.actor().to_string()),
+            ("user", self.user().to_string()),
+            ("request", self.request.clone()),
+        ];
+        said.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    }
+}
+
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+}
+
+fn conflict(code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, code, message)
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message)
+}
+
+/// A change that policy did not take.
+fn unchanged(error: PolicyError) -> ApiError {
+    match error {
+        PolicyError::Conflict(message) => conflict("conflict", format!("Policy refuses this: {message}.")),
+        error => {
+            tracing::error!(%error, "policy could not be changed");
+            super::data::unavailable("Policy could not be changed; the node's log says why.")
+        }
+    }
+}
+
+/// What is left in policy although the rows are gone.
+fn not_followed(error: FollowError) -> ApiError {
+    match error {
+        FollowError::Directory(error) => error.into(),
+        FollowError::Policy(error) => unchanged(error),
+    }
+}
+
+/// Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    user: Option<String>,
+    group: Option<String>,
+}
+
+impl Named {
+    /// The party that is named. A group counts if they are in it or manage it; to others it is not there.
+    async fn party(&self, app: &App, by: &Sharer) -> Result<Party, ApiError> {
+        match (&self.user, &self.group) {
+            (Some(name), None) => {
+                let user = app.directory.user_named(name).await?;
+                let unknown = || ApiError::new(StatusCode::NOT_FOUND, "unknown_user", "There is no user of this name.");
+                Ok(Party::User(user.ok_or_else(unknown)?.id))
+            }
+            (None, Some(id)) => Ok(Party::Group(known_group(app, by, id).await?.0.id)),
+            _ => Err(invalid("Name one user or one group.")),
+        }
+    }
+}
+
+/// A group that the person is in or manages, and whether they manage it. Others answer as unknown.
+async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), ApiError> {
+    let unknown = || ApiError::new(StatusCode::NOT_FOUND, "unknown_group", "There is no group of this id.");
+    let id: GroupId = id.parse().map_err(|_| unknown())?;
+    let group = app.directory.group(id).await?.ok_or_else(unknown)?;
+    let user = by.user();
+    let manages = app.may(user, Thing::Group(id), "manage").await?;
+    if manages || app.directory.groups_of(user, app.now()).await?.contains(&id) {
+        return Ok((group, manages));
+    }
+    Err(unknown())
+}
+
+/// How a party is shown: a user by name, a group by id and name.
+async fn shown_party(app: &App, party: Party) -> Result<Value, ApiError> {
+    Ok(match party {
+        Party::User(id) => json!({ "user": app.directory.user(id).await?.map(|user| user.name) }),
+        Party::Group(id) => json!({ "group": id, "name": app.directory.group(id).await?.map(|group| group.name) }),
+    })
+}
+
+/// When a right ends: an instant (RFC 3339) or a duration from now (ISO 8601). It must lie ahead.
+fn end_of(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = until else { return Ok(None) };
+    let at = match text.parse::<Span>() {
+        Ok(span) => Some(span.after(now)),
+        Err(()) => {
+            let at = OffsetDateTime::parse(text, &Rfc3339).ok();
+            at.and_then(|at| i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).ok()).map(Timestamp)
+        }
+    };
+    match at {
+        Some(at) if at > now => Ok(Some(at)),
+        Some(_) => Err(invalid("`until` lies in the past.")),
+        None => Err(invalid("`until` must be an instant such as 2030-01-31T00:00:00Z or a duration such as P30D.")),
+    }
+}
+
+/// Writes an act into the audit of who does it and of everyone else whom it concerns, once each.
+async fn note(app: &App, by: &Sharer, concerned: &[UserId], action: &str, mut detail: Value) -> Result<(), ApiError> {
+    detail["request"] = json!(by.request);
+    let mut users = vec![by.user()];
+    users.extend(concerned);
+    users.sort_unstable();
+    users.dedup();
+    for user in users {
+        app.directory.audit(user, by.actor(), action, detail.clone(), app.now()).await?;
+    }
+    Ok(())
+}
+
+/// The user whom a right goes to in person.
+fn in_person(party: Party) -> Vec<UserId> {
+    match party {
+        Party::User(id) => vec![id],
+        Party::Group(_) => Vec::new(),
+    }
+}

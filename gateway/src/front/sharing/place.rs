@@ -1,0 +1,211 @@
+//! What a request about sharing is about, from the names in it to ids and back.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use policy::facts::{Party, Thing};
+use policy_core::{CollectionId, DocId, FolderId, SealRefusal, SpaceId, UserId};
+use serde_json::{Value, json};
+use vault::ReadError;
+use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
+use vault_core::schema::Schema;
+
+use super::{ApiError, Sharer, forbidden, invalid, shown_party};
+use crate::app::App;
+use crate::directory::Folder;
+use crate::front::data::{space_of, unavailable};
+
+/// The names in a request; what is left out is `None`.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) space: Option<&'a str>,
+    pub(super) collection: Option<&'a str>,
+    pub(super) folder: Option<&'a str>,
+    pub(super) document: Option<&'a str>,
+}
+
+/// Something that the person sees: a space, or a part of it.
+pub(super) struct Place {
+    pub(super) space: SpaceId,
+    pub(super) schema: Arc<Schema>,
+    pub(super) collection: Option<CollectionId>,
+    pub(super) thing: Thing,
+}
+
+impl Place {
+    /// What is meant: in the space that the body names, else in the one that the request is about anyhow. What the
+    /// person does not see is not there.
+    pub(super) async fn find(app: &App, by: &Sharer, req: &HttpRequest, said: Said<'_>) -> Result<Place, ApiError> {
+        let space = match said.space {
+            Some(named) => named.trim().parse().map_err(|_| ApiError::not_found())?,
+            None => space_of(app, &by.principal, req).await?,
+        };
+        let (catalogue, permits) = app.read_permits(&by.principal.caller, space).await?;
+        let schema = catalogue.schema;
+        let mut collection = match said.collection {
+            None => None,
+            Some(name) => {
+                let found = schema.collection_named(name).map(|collection| collection.id);
+                let seen = found.filter(|id| permits.mask(*id).is_some());
+                Some(seen.ok_or_else(ApiError::not_found)?)
+            }
+        };
+        let thing = match (said.folder, said.document, collection) {
+            (None, None, None) => Thing::Space(space),
+            (None, None, Some(id)) => Thing::Collection(id),
+            (Some(folder), None, _) => {
+                let folder = known_folder(app, by.user(), folder).await?;
+                if folder.space != space || collection.is_some_and(|id| id != folder.collection) {
+                    return Err(ApiError::not_found());
+                }
+                collection = Some(folder.collection);
+                Thing::Folder(folder.collection, folder.id)
+            }
+            (None, Some(document), Some(id)) => {
+                let document = document.parse().map_err(|_| ApiError::not_found())?;
+                match seen(app, by, space, id, &[document]).await?[..] {
+                    [document] => Thing::Document(id, document),
+                    _ => return Err(ApiError::not_found()),
+                }
+            }
+            (None, Some(_), None) => return Err(invalid("Name the collection of the document.")),
+            (Some(_), Some(_), _) => return Err(invalid("Name a folder or a document.")),
+        };
+        Ok(Place { space, schema, collection, thing })
+    }
+
+    /// What is meant, if the person manages it.
+    pub(super) async fn managed(&self, app: &App, by: &Sharer) -> Result<Thing, ApiError> {
+        if manages(app, by.user(), self.thing).await? {
+            return Ok(self.thing);
+        }
+        Err(forbidden("Only who manages this may say who shares it."))
+    }
+}
+
+/// Whether a person manages a thing: by itself, or by the collection that it lies in.
+pub(super) async fn manages(app: &App, user: UserId, thing: Thing) -> Result<bool, ApiError> {
+    // A document without relationships of its own is known by its collection alone.
+    if let Thing::Document(collection, _) | Thing::Field(collection, _) = thing
+        && app.may(user, Thing::Collection(collection), "manage").await?
+    {
+        return Ok(true);
+    }
+    match thing {
+        Thing::Field(..) => Ok(false),
+        thing => Ok(app.may(user, thing, "manage").await?),
+    }
+}
+
+/// A folder that the person views. Others answer as unknown.
+pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Folder, ApiError> {
+    let id: FolderId = id.parse().map_err(|_| ApiError::not_found())?;
+    let folder = app.directory.folder(id).await?.ok_or_else(ApiError::not_found)?;
+    // Before policy is asked: what its collection gives, policy knows once the space is known.
+    app.catalogue(folder.space).await?;
+    let seen = app.may(user, Thing::Folder(folder.collection, id), "view").await?;
+    if seen { Ok(folder) } else { Err(ApiError::not_found()) }
+}
+
+/// Those of the documents that the person sees, ascending.
+pub(super) async fn seen(
+    app: &App,
+    by: &Sharer,
+    space: SpaceId,
+    collection: CollectionId,
+    documents: &[DocId],
+) -> Result<Vec<DocId>, ApiError> {
+    for _ in 0..5 {
+        let (_, permits) = app.read_permits(&by.principal.caller, space).await?;
+        let select = Select {
+            collection,
+            args: SelectArgs { doc_ids: Some(documents.to_vec()), ..SelectArgs::default() },
+            items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
+        };
+        let root = Root { response: "seen".into(), kind: RootKind::Select(select) };
+        match app.vault.read(permits, Query { roots: vec![root] }).await {
+            Err(ReadError::Seal(SealRefusal::Moved)) => {}
+            Err(ReadError::Hidden) => return Ok(Vec::new()),
+            Err(error) => {
+                tracing::error!(%error, "documents could not be looked up");
+                return Err(unavailable("The documents cannot be looked up; the node's log says why."));
+            }
+            Ok(answer) => {
+                let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                let rows = answer["seen"].as_array().map(Vec::as_slice).unwrap_or_default();
+                return Ok(rows.iter().filter_map(|row| row["id"].as_str()?.parse().ok()).collect());
+            }
+        }
+    }
+    Err(unavailable("Policy is moving; try again."))
+}
+
+/// Names of ids, looked up once a request.
+#[derive(Default)]
+pub(super) struct Names {
+    /// `None`: the space cannot be opened.
+    spaces: HashMap<SpaceId, Option<(String, Arc<Schema>)>>,
+    parties: HashMap<Party, Value>,
+}
+
+impl Names {
+    async fn space(&mut self, app: &App, space: SpaceId) -> Option<&(String, Arc<Schema>)> {
+        let known = match self.spaces.entry(space) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(match (app.vault.policy(space).await, app.vault.schema(space).await) {
+                    (Ok(policy), Ok(schema)) => Some((policy.name.clone(), schema)),
+                    _ => None,
+                })
+            }
+        };
+        known.as_ref()
+    }
+
+    /// Says in `shown` what a thing of a space is.
+    pub(super) async fn describe(
+        &mut self,
+        app: &App,
+        space: SpaceId,
+        thing: Thing,
+        shown: &mut Value,
+    ) -> Result<(), ApiError> {
+        let known = self.space(app, space).await;
+        shown["space_name"] = json!(known.map(|(name, _)| name));
+        let collection = |id: CollectionId| known.and_then(|(_, schema)| Some(&schema.collection(id)?.name));
+        match thing {
+            Thing::Space(_) | Thing::Group(_) => {}
+            Thing::Collection(id) => shown["collection"] = json!(collection(id)),
+            Thing::Folder(id, folder) => {
+                shown["collection"] = json!(collection(id));
+                shown["folder"] = json!(folder);
+            }
+            Thing::Document(id, document) => {
+                shown["collection"] = json!(collection(id));
+                shown["document"] = json!(document);
+            }
+            Thing::Field(id, field) => {
+                shown["collection"] = json!(collection(id));
+                let field = known.and_then(|(_, schema)| Some(&schema.collection(id)?.field(field)?.name));
+                shown["field"] = json!(field);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn party(&mut self, app: &App, party: Party) -> Result<Value, ApiError> {
+        if let Some(known) = self.parties.get(&party) {
+            return Ok(known.clone());
+        }
+        let shown = shown_party(app, party).await?;
+        self.parties.insert(party, shown.clone());
+        Ok(shown)
+    }
+
+    /// A user's name.
+    pub(super) async fn user(&mut self, app: &App, user: UserId) -> Result<Value, ApiError> {
+        Ok(self.party(app, Party::User(user)).await?["user"].clone())
+    }
+}

@@ -1,0 +1,164 @@
+//! `/api/v1/shares`: rights that one person gives another, or a group.
+
+use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::facts::{Party, Thing};
+use policy_core::{AssignmentId, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::assign::{Right, begin, end};
+use super::place::{Names, Place, Said, manages};
+use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
+use crate::app::App;
+use crate::directory::Assignment;
+use crate::front::account::body;
+use crate::grants::rfc3339;
+use crate::node::Node as _;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/api/v1/shares").route(web::post().to(add)).route(web::get().to(list)))
+        .service(web::resource("/api/v1/shares/{id}").route(web::get().to(one)).route(web::delete().to(remove)));
+}
+
+/// The roles that a share can give on a thing: the relations of the relationship schema.
+fn roles(thing: Thing) -> &'static [&'static str] {
+    match thing {
+        Thing::Space(_) => &["viewer", "editor"],
+        Thing::Collection(_) | Thing::Folder(..) => &["viewer", "editor", "owner"],
+        Thing::Document(..) => &["viewer", "editor", "owner", "blocked"],
+        Thing::Field(..) | Thing::Group(_) => &[],
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewShare {
+    space: Option<String>,
+    collection: Option<String>,
+    folder: Option<String>,
+    document: Option<String>,
+    with: Named,
+    role: String,
+    until: Option<String>,
+}
+
+/// Whether an assignment is a share.
+fn is_share(one: &Assignment) -> bool {
+    roles(one.thing).contains(&one.relation.as_str())
+}
+
+/// Whether who got a share knows of it: what is kept from somebody is not told them.
+fn is_told(one: &Assignment) -> bool {
+    is_share(one) && one.relation != "blocked"
+}
+
+async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let new: NewShare = body::json(&req, &bytes)?;
+    if !["viewer", "editor", "owner", "blocked"].contains(&new.role.as_str()) {
+        return Err(invalid("`role` is viewer, editor, owner or blocked."));
+    }
+    let _alone = app.sharing.lock().await;
+    let said = Said {
+        space: new.space.as_deref(),
+        collection: new.collection.as_deref(),
+        folder: new.folder.as_deref(),
+        document: new.document.as_deref(),
+    };
+    let place = Place::find(&app, &by, &req, said).await?;
+    let thing = place.managed(&app, &by).await?;
+    if !roles(thing).contains(&new.role.as_str()) {
+        return Err(invalid(format!("Here `role` is one of {}.", roles(thing).join(", "))));
+    }
+    let party = new.with.party(&app, &by).await?;
+    let until = end_of(new.until.as_deref(), app.now())?;
+    let owns = new.role == "owner";
+    if owns && matches!(party, Party::Group(_)) {
+        return Err(invalid("An owner is one person."));
+    }
+    if until.is_some() && (owns || new.role == "blocked") {
+        return Err(invalid("An owner is one, and who is blocked is so, until that is taken back."));
+    }
+    if app.vault.owner_of(place.space).is_some_and(|owner| party == Party::User(owner)) {
+        return Err(conflict("own", "Who owns the space has every right in it, and keeps it."));
+    }
+    let right = Right { space: place.space, thing, relation: &new.role, party: Some(party), until };
+    let (share, made) = begin(&app, &by, "share.given", right).await?;
+    let shown = shown(&app, &share, &mut Names::default()).await?;
+    Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+}
+
+/// What I gave and what I got, oldest first; what lapsed is not there.
+async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let (user, now) = (by.user(), app.now());
+    let mut names = Names::default();
+    let mut given = app.directory.assignments_by(user).await?;
+    for space in app.vault.space_ids(user) {
+        given.extend(app.directory.assignments_in(space, None).await?);
+    }
+    given.sort_by_key(|one| (one.created, one.id));
+    given.dedup_by_key(|one| one.id);
+    let mut shown_given = Vec::new();
+    for one in given.iter().filter(|one| is_share(one) && one.lives(now)) {
+        if manages(&app, user, one.thing).await? {
+            shown_given.push(shown(&app, one, &mut names).await?);
+        }
+    }
+    let mut shown_received = Vec::new();
+    for one in app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await? {
+        if is_told(&one) && one.lives(now) {
+            shown_received.push(shown(&app, &one, &mut names).await?);
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({ "given": shown_given, "received": shown_received })))
+}
+
+/// A live share that the person may know of, and whether they manage what it is on.
+async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
+    let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
+    let found = app.directory.assignment(id).await?.filter(|one| is_share(one) && one.lives(app.now()));
+    let found = found.ok_or_else(ApiError::not_found)?;
+    if manages(app, user, found.thing).await? {
+        return Ok((found, true));
+    }
+    let mine = app.directory.parties_of(user, app.now()).await?;
+    let told = is_told(&found) && found.party.is_some_and(|party| mine.contains(&party));
+    if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
+}
+
+async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let (share, _) = known(&app, by.user(), &id).await?;
+    Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
+}
+
+/// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further
+/// request is served by it.
+async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let user = by.user();
+    let _alone = app.sharing.lock().await;
+    let (share, manages) = known(&app, user, &id).await?;
+    if !manages && share.party != Some(Party::User(user)) {
+        return Err(forbidden("Only who manages what is shared may end a share with a group."));
+    }
+    end(&app, &by, "share.ended", &share).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<Value, ApiError> {
+    let mut shown = json!({ "share": share.id, "space": share.space, "role": share.relation,
+        "created": rfc3339(share.created) });
+    names.describe(app, share.space, share.thing, &mut shown).await?;
+    if let Some(party) = share.party {
+        shown["with"] = names.party(app, party).await?;
+    }
+    shown["by"] = names.user(app, share.giver).await?;
+    if let Some(until) = share.until {
+        shown["until"] = json!(rfc3339(until));
+    }
+    Ok(shown)
+}

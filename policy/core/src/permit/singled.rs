@@ -1,0 +1,108 @@
+//! Documents that have relationships of their own: shared one by one, in folders, or kept from somebody.
+//!
+//! A collection says whether it has any (`exceptional`); of one that has none nothing is asked here.
+
+use std::collections::HashMap;
+
+use super::masks::earliest;
+use super::{Documents, MOST_DOCUMENTS, Refusal};
+use crate::{
+    CollectionId, Context, DocId, Engine, Lookup, LookupResources, Permissionship, Subject, Timestamp, UserId,
+};
+
+/// Which lists are worth asking for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// What the person views though not the whole collection.
+    pub(super) viewed: bool,
+    /// What they edit though not the whole collection.
+    pub(super) edited: bool,
+    /// What is kept from them though they view the collection.
+    pub(super) blocked: bool,
+}
+
+/// Documents by collection.
+type ByCollection = HashMap<CollectionId, Vec<DocId>>;
+
+/// What a person may do with single documents, in whatever collection.
+#[derive(Debug, Default)]
+pub(super) struct Singled {
+    viewed: ByCollection,
+    edited: ByCollection,
+    blocked: ByCollection,
+    pub(super) valid_until: Option<Timestamp>,
+}
+
+/// The collection and the document that a policy object's id names (see [`super::document_object`]).
+fn parts(id: &str) -> Option<(CollectionId, DocId)> {
+    let (collection, document) = id.split_once('|')?;
+    Some((collection.parse().ok()?, document.parse().ok()?))
+}
+
+impl Singled {
+    /// Asks for the lists that are wanted.
+    pub(super) async fn find(
+        engine: &dyn Engine,
+        user: UserId,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Singled, Refusal> {
+        let mut singled = Singled::default();
+        if wanted.viewed {
+            singled.viewed = singled.list(engine, user, "view", false, now).await?;
+        }
+        if wanted.edited {
+            singled.edited = singled.list(engine, user, "edit", false, now).await?;
+        }
+        if wanted.blocked {
+            singled.blocked = singled.list(engine, user, "blocked", true, now).await?;
+        }
+        Ok(singled)
+    }
+
+    /// `perhaps`: whether what depends on a caveat's missing context counts.
+    async fn list(
+        &mut self,
+        engine: &dyn Engine,
+        user: UserId,
+        permission: &str,
+        perhaps: bool,
+        now: Timestamp,
+    ) -> Result<ByCollection, Refusal> {
+        let lookup = LookupResources {
+            kind: "document".to_owned(),
+            permission: permission.to_owned(),
+            subject: Subject::object("user", user),
+            context: Context::new(),
+        };
+        let Lookup { found, valid_until } = engine.lookup_resources(&lookup, now).await?;
+        self.valid_until = earliest(self.valid_until, valid_until);
+        let mut documents = ByCollection::new();
+        for one in found {
+            if perhaps || one.permissionship == Permissionship::Yes {
+                let (collection, document) = parts(&one.id)
+                    .ok_or_else(|| Refusal::Unavailable("the engine names a document that is none".to_owned()))?;
+                documents.entry(collection).or_default().push(document);
+            }
+        }
+        match documents.values().map(Vec::len).max() {
+            Some(most) if most > MOST_DOCUMENTS => Err(Refusal::TooManyDocuments),
+            _ => Ok(documents),
+        }
+    }
+
+    /// Of a collection: what the person views, given whether they view the whole of it.
+    pub(super) fn seen(&self, collection: CollectionId, whole: bool) -> Documents {
+        self.of(&self.viewed, collection, whole)
+    }
+
+    /// Of a collection: what the person edits, given whether they edit the whole of it.
+    pub(super) fn edited(&self, collection: CollectionId, whole: bool) -> Documents {
+        self.of(&self.edited, collection, whole)
+    }
+
+    fn of(&self, some: &ByCollection, collection: CollectionId, whole: bool) -> Documents {
+        let list = |of: &ByCollection| of.get(&collection).cloned().unwrap_or_default();
+        if whole { Documents::except(list(&self.blocked)) } else { Documents::only(list(some)) }
+    }
+}
