@@ -182,7 +182,7 @@ impl Embedded {
     /// A collection that another space has named too belongs to nobody from then on.
     pub fn declare_collections(&self, space: SpaceId, collections: &[CollectionResource]) {
         let mut catalogue = self.inner.catalogue.lock();
-        let edges = catalogue.declare(space, collections);
+        let mut edges = catalogue.declare(space, collections);
         if edges.put.is_empty() && edges.remove.is_empty() {
             return;
         }
@@ -190,11 +190,13 @@ impl Embedded {
         edges.remove.iter().for_each(|edge| {
             next.tuples.remove(edge);
         });
-        for edge in &edges.put {
-            if let Err(error) = catalogue::put(&mut next.tuples, edge) {
+        // What is not put here, as the edge of a sealed field, must not be told to anybody else either.
+        edges.put.retain(|edge| {
+            catalogue::put(&mut next.tuples, edge).unwrap_or_else(|error| {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
-            }
-        }
+                false
+            })
+        });
         let removed = edges.remove.into_iter().map(Update::Delete);
         let updates: Vec<Update> = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
         if self.inner.outbox.get().is_some() {

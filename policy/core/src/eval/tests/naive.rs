@@ -113,23 +113,28 @@ proptest! {
         let together = grown.tuples.check_all(&checks, Timestamp(now));
         for ((check, together), (place, expected)) in checks.iter().zip(together).zip(&table) {
             let answer = grown.tuples.check(check, Timestamp(now));
-            prop_assert_eq!(&answer, &grown.backwards.check(check, Timestamp(now)));
-            prop_assert_eq!(&answer, &together);
+            let backwards = grown.backwards.check(check, Timestamp(now));
+            for other in [&backwards, &together] {
+                prop_assert_eq!(answer.as_ref().map(truth), other.as_ref().map(truth), "{} in {}", check, grown.text);
+            }
             let Ok(decision) = answer else {
                 prop_assert_eq!(expected, &Truth::Deep, "{} {:?} in {}", check, answer, grown.text);
                 continue;
             };
             prop_assert_eq!(&truth(&decision), expected, "{} in {}", check, grown.text);
-            // Until it says that it lapses, the answer stays, and it names an instant at which a row ends.
-            let valid_until = decision.valid_until.map(|Timestamp(at)| at);
-            prop_assert!(valid_until.is_none_or(|at| at > now && ENDS.contains(&at)), "{:?}", valid_until);
-            for (end, then) in later.iter().filter(|(end, _)| *end > now) {
-                if valid_until.is_none_or(|at| *end < at) {
-                    prop_assert_eq!(&then[place], expected, "{} at {} in {}", check, end, grown.text);
-                }
-                let before = grown.tuples.check(check, Timestamp(end - 1));
-                if valid_until.is_none_or(|at| *end <= at) {
-                    prop_assert_eq!(before.as_ref().map(truth), Ok(expected.clone()), "{} at {} - 1", check, end);
+            // Until it says that it lapses, the answer stays, and it names an instant at which a row ends. How early
+            // it lapses may hang on how many steps were left where the data run in circles; too late it never does.
+            for decision in [Some(&decision), backwards.as_ref().ok(), together.as_ref().ok()].into_iter().flatten() {
+                let valid_until = decision.valid_until.map(|Timestamp(at)| at);
+                prop_assert!(valid_until.is_none_or(|at| at > now && ENDS.contains(&at)), "{:?}", valid_until);
+                for (end, then) in later.iter().filter(|(end, _)| *end > now) {
+                    if valid_until.is_none_or(|at| *end < at) {
+                        prop_assert_eq!(&then[place], expected, "{} at {} in {}", check, end, grown.text);
+                    }
+                    let before = grown.tuples.check(check, Timestamp(end - 1));
+                    if valid_until.is_none_or(|at| *end <= at) {
+                        prop_assert_eq!(before.as_ref().map(truth), Ok(expected.clone()), "{} at {} - 1", check, end);
+                    }
                 }
             }
             let (traced, _) = grown.tuples.trace(check, Timestamp(now)).unwrap();
