@@ -7,7 +7,6 @@ mod authn;
 mod blind;
 pub mod cli;
 mod directory;
-mod exceptions;
 mod front;
 mod grants;
 mod lapsed;

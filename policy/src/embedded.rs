@@ -1,5 +1,6 @@
 //! The engine.
 
+mod exceptions;
 mod service;
 
 use std::collections::{HashMap, HashSet};
@@ -339,6 +340,7 @@ impl Inner {
         mut change: Change,
         publish: impl FnOnce(&mut Snapshot) + Send,
     ) -> Result<(), PolicyError> {
+        change.put.extend(exceptions::marks(&change.put));
         let (put, remove) = {
             let mut next = self.snapshot.load().tuples.clone();
             change.remove.retain(|tuple| next.remove(tuple));
@@ -422,7 +424,7 @@ impl Inner {
             if *known == grant {
                 return Ok(());
             }
-            if (known.grantor, known.client, known.space) != (grant.grantor, grant.client, grant.space) {
+            if (known.grantor, known.holder, known.space) != (grant.grantor, grant.holder, grant.space) {
                 return Err(PolicyError::Conflict(format!("grant {id} is another person's, app's or space's")));
             }
         }

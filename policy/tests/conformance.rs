@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use policy::{Embedded, PolicyError};
 use policy_core::{
     AppCaller, Caller, Check, ClientId, CollectionId, CollectionResource, DeviceId, Engine, FieldId, Gate, Grant,
-    GrantEntry, GrantId, GrantScope, GroupId, Object, Predicate, Refusal, Resources, SchemaVersion, SealRefusal,
-    SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb,
+    GrantEntry, GrantId, GrantScope, GroupId, Holder, Object, Predicate, Refusal, Resources, SchemaVersion,
+    SealRefusal, SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb,
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
@@ -81,12 +81,22 @@ fn person(n: u8) -> Caller {
     Caller { user: user(n), app: None, device: None }
 }
 fn app(n: u8, grant: u8) -> Caller {
-    Caller { user: user(n), app: Some(AppCaller { client: client(), grant: grant_id(grant) }), device: None }
+    Caller {
+        user: user(n),
+        app: Some(AppCaller { holder: Holder::Client(client()), grant: grant_id(grant) }),
+        device: None,
+    }
 }
 fn grant(n: u8, verbs: &[Verb], until: Option<Timestamp>) -> Arc<Grant> {
     let scope = GrantScope { collection: books(), fields: vec![field(1)], predicate: Predicate::default() };
     let entry = GrantEntry { verbs: verbs.iter().copied().collect(), scopes: vec![scope], purpose: None, until };
-    Arc::new(Grant { id: grant_id(n), grantor: user(2), client: client(), space: space(7), entries: vec![entry] })
+    Arc::new(Grant {
+        id: grant_id(n),
+        grantor: user(2),
+        holder: Holder::Client(client()),
+        space: space(7),
+        entries: vec![entry],
+    })
 }
 fn check(resource: &str, permission: &str, subject: Subject) -> Check {
     let (kind, id) = resource.split_once(':').unwrap();

@@ -17,6 +17,7 @@ mod sharing;
 mod sharing_documents;
 mod sharing_fields;
 mod sharing_groups;
+mod sharing_links;
 mod sync;
 mod tidy;
 mod usage;

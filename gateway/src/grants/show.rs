@@ -148,7 +148,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 mod tests {
     use super::super::{Terms, compile, parse_value, sentences};
     use super::*;
-    use policy_core::{ClientId, CollectionId, GrantId, SchemaVersion, SpaceId, UserId};
+    use policy_core::{ClientId, CollectionId, GrantId, Holder, SchemaVersion, SpaceId, UserId};
     use proptest::prelude::*;
     use vault_core::schema::{Field, Merge, ScalarType};
 
@@ -190,7 +190,7 @@ mod tests {
         Terms {
             id: GrantId::from_bytes([1; 16]),
             grantor: UserId::from_bytes([2; 16]),
-            client: ClientId::from_bytes([3; 16]),
+            holder: Holder::Client(ClientId::from_bytes([3; 16])),
             space: SpaceId::from_bytes([4; 16]),
             now: Timestamp::from_seconds(1_764_000_000),
         }

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb, grant_object};
+use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Holder, Mask, Object, Subject, Verb, grant_object};
 use serde::Deserialize;
 use serde_json::json;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
@@ -55,11 +55,11 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
     let mut callers = vec![Caller { user: user.id, app: None, device: None }];
     if let Some(client) = asked.app {
         let grants = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
-        let of_app = grants.iter().filter(|record| record.grant.client == client);
+        let of_app = grants.iter().filter(|record| record.grant.holder == Holder::Client(client));
         callers = of_app
             .map(|record| Caller {
                 user: user.id,
-                app: Some(AppCaller { client, grant: record.grant.id }),
+                app: Some(AppCaller { holder: Holder::Client(client), grant: record.grant.id }),
                 device: None,
             })
             .collect();
@@ -124,8 +124,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
                 entries.iter().find(|record| record.grant.id == by.grant).map_or(0, |r| r.grant.entries.len());
             let granted = (0..entries).find_map(|n| {
                 let resource = grant_object(by.grant, n);
-                let subject = Subject::object("client", by.client);
-                let question = Check::new(resource, verb.word(), subject);
+                let question = Check::new(resource, verb.word(), by.holder.subject());
                 let (decision, steps) = app.policy.check_one(&question, app.now());
                 decision.allowed().then_some(steps)
             });

@@ -178,7 +178,7 @@ impl Gate {
         let Some(app) = caller.app else { return Ok(None) };
         let grant = self.engine.grant(app.grant).await?.ok_or(Refusal::Denied)?;
         let own =
-            grant.id == app.grant && grant.client == app.client && grant.grantor == caller.user && grant.space == space;
+            grant.id == app.grant && grant.holder == app.holder && grant.grantor == caller.user && grant.space == space;
         if own { Ok(Some(grant)) } else { Err(Refusal::Denied) }
     }
 

@@ -89,8 +89,8 @@ impl<'a> Questions<'a> {
             let mut asked = Vec::new();
             if let (Some(app), Some(grant)) = (caller.app, grant) {
                 for verb in entry.verbs.iter() {
-                    let client = Subject::object("client", app.client);
-                    asked.push((verb, questions.ask(grant_object(grant.id, n), verb.word(), client)));
+                    let holder = app.holder.subject();
+                    asked.push((verb, questions.ask(grant_object(grant.id, n), verb.word(), holder)));
                 }
             }
             questions.entries.push(asked);

@@ -107,7 +107,11 @@ fn person(n: u8) -> Caller {
     Caller { user: user(n), app: None, device: None }
 }
 fn app(n: u8, grant: u8) -> Caller {
-    Caller { user: user(n), app: Some(AppCaller { client: client(), grant: grant_id(grant) }), device: None }
+    Caller {
+        user: user(n),
+        app: Some(AppCaller { holder: Holder::Client(client()), grant: grant_id(grant) }),
+        device: None,
+    }
 }
 fn equals(n: u8, text: &str) -> Predicate {
     let comparison = Comparison::Eq(Scalar::String(text.to_owned()));
@@ -144,7 +148,13 @@ impl Lines {
                 self.say(format!("{}#{verb}@client:{}", grant_object(grant_id(n), i), client()));
             }
         }
-        let grant = Grant { id: grant_id(n), grantor: user(grantor), client: client(), space: space(), entries };
+        let grant = Grant {
+            id: grant_id(n),
+            grantor: user(grantor),
+            holder: Holder::Client(client()),
+            space: space(),
+            entries,
+        };
         self.grants.lock().insert(grant.id, Arc::new(grant));
     }
 }
@@ -309,7 +319,7 @@ fn a_grant_for_another_app_or_space_is_none() {
     let gate = gate(&engine);
     assert!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).is_ok());
     let mut other = app(1, 1);
-    other.app = Some(AppCaller { client: ClientId::from_bytes([6; 16]), grant: grant_id(1) });
+    other.app = Some(AppCaller { holder: Holder::Client(ClientId::from_bytes([6; 16])), grant: grant_id(1) });
     assert_eq!(block_on(gate.read(&other, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     assert_eq!(block_on(gate.read(&app(1, 9), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     let elsewhere = Resources { space: SpaceId::from_bytes([9; 16]), ..resources(&[1]) };
