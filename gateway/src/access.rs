@@ -122,6 +122,10 @@ impl App {
         })?;
         let resources = Arc::new(resources(space, &schema));
         self.policy.declare_collections(space, &resources.collections);
+        self.policy.settle().await.map_err(|error| {
+            tracing::error!(%error, "a space could not be made known to SpiceDB");
+            AccessError::Unavailable("policy is not ready".into())
+        })?;
         let catalogue = Catalogue { schema, resources };
         self.catalogues.write().insert(space, catalogue.clone());
         Ok(catalogue)

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use policy::Embedded;
+use policy::{Embedded, SpiceDbConfig};
 use policy_core::{Caller, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -61,18 +61,19 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 /// Opens a node's directory. The caller holds its lock.
 pub async fn open(dir: &Path, passphrase: Option<&str>) -> Result<App, Failure> {
     let key = NodeKey::load(dir, passphrase)?;
-    open_with(dir, key).await
+    open_with(dir, key, None).await
 }
 
-async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
+async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) -> Result<App, Failure> {
     let unreadable = |error: vault::database::DatabaseError| {
         Failure::failed("database_unreadable", &error.to_string()).hint("is the node key the right one?")
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
     let policy = Embedded::open(database.clone()).await.map_err(failed)?;
+    let engine = crate::engine::start(&policy, &database, spicedb)?;
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
-    let gate = Gate::new(rand::rng().random(), Arc::clone(&policy) as Arc<dyn policy_core::Engine>);
+    let gate = Gate::new(rand::rng().random(), engine);
     let options =
         vault::Options { dir: dir.to_owned(), key, node: database.clone(), seal: gate.seal(), clock: Arc::new(now) };
     let vault = Vault::open(options).await.map_err(failed)?;
@@ -95,10 +96,14 @@ async fn open_with(dir: &Path, key: NodeKey) -> Result<App, Failure> {
     })
 }
 
-/// Opens a directory that may be empty: an empty one gets its key.
-pub async fn open_or_create(dir: &Path, passphrase: Option<&str>) -> Result<App, Failure> {
+/// Opens a directory that may be empty: an empty one gets its key. With `spicedb`, that answers policy.
+pub async fn open_or_create(
+    dir: &Path,
+    passphrase: Option<&str>,
+    spicedb: Option<&SpiceDbConfig>,
+) -> Result<App, Failure> {
     let key = if NodeKey::exists(dir) { NodeKey::load(dir, passphrase)? } else { NodeKey::create(dir, passphrase)? };
-    open_with(dir, key).await
+    open_with(dir, key, spicedb).await
 }
 
 /// `allod init`: the same result as the setup page.
@@ -111,7 +116,7 @@ pub async fn init(
 ) -> Result<Value, Failure> {
     let _lock = DirectoryLock::take(dir)?;
     let fresh = !NodeKey::exists(dir);
-    let app = open_or_create(dir, passphrase).await?;
+    let app = open_or_create(dir, passphrase, None).await?;
     if app.directory.owner().is_some() || !app.vault.users().is_empty() {
         app.shutdown().await;
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());

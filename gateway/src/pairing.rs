@@ -36,7 +36,7 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
 }
 
 async fn join_fresh(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
-    let app = app::open_or_create(dir, passphrase).await?;
+    let app = app::open_or_create(dir, passphrase, None).await?;
     let joined = join_with(&app, code).await;
     app.shutdown().await;
     joined

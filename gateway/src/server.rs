@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
+use policy::{EmbeddedService, RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use sync::{Identity, VaultMember};
 use vault::keyring::DirectoryLock;
+use zeroize::Zeroizing;
 
 use crate::app::{self, App};
 use crate::cli::{Exit, Failure};
-use crate::directory::Secret;
+use crate::directory::{Secret, SecretHash};
 use crate::front::Deadline;
+use crate::front::authzed::{Front, Stores};
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, write_private};
 
@@ -46,17 +49,35 @@ fn address(listen: &str) -> Result<SocketAddr, Failure> {
     listen.to_socket_addrs().map_err(|error| bad(&error.to_string()))?.next().ok_or_else(|| bad("it names no address"))
 }
 
+/// How to serve.
+pub struct Options {
+    pub listen: String,
+    pub p2p_listen: Vec<String>,
+    /// Print what happens as JSON.
+    pub json: bool,
+    /// SpiceDB answers policy; else the embedded engine.
+    pub spicedb: Option<SpiceDbConfig>,
+    pub policy: Option<PolicyApi>,
+}
+
+/// SpiceDB's API of this node, for whoever bears the key.
+pub struct PolicyApi {
+    pub listen: String,
+    pub key: Zeroizing<String>,
+    pub writes: bool,
+}
+
 /// Serves until told to end; returns when everything is written out.
-pub async fn serve(
-    dir: &Path,
-    passphrase: Option<&str>,
-    listen: &str,
-    p2p_listen: &[String],
-    json_wanted: bool,
-) -> Result<(), Failure> {
-    let wished = address(listen)?;
+pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Result<(), Failure> {
+    let wished = address(&options.listen)?;
     let _lock = DirectoryLock::take(dir)?;
-    let app = Arc::new(app::open_or_create(dir, passphrase).await?);
+    let app = Arc::new(app::open_or_create(dir, passphrase, options.spicedb.as_ref()).await?);
+    if let Some(spicedb) = &options.spicedb
+        && let Err(failure) = crate::engine::ready(&app.policy, spicedb).await
+    {
+        app.shutdown().await;
+        return Err(failure);
+    }
     let set_up = app.owner().is_some();
     // Until somebody owns the node, nobody but who sits at the machine may reach it.
     let bind = if set_up || wished.ip().is_loopback() {
@@ -92,7 +113,7 @@ pub async fn serve(
     let url = format!("http://{reachable}");
     let _ = app.url.set(url.clone());
     write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
-    let p2p = start_sync(&app, p2p_listen).await?;
+    let p2p = start_sync(&app, &options.p2p_listen).await?;
     let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
     let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
     NodeFile { url: url.clone(), pid: std::process::id(), p2p: p2p.clone() }.write(dir).map_err(failed)?;
@@ -100,11 +121,22 @@ pub async fn serve(
     let running = server.run();
     let handle = running.handle();
     let serving = tokio::spawn(running);
+    let policy = match &options.policy {
+        None => None,
+        Some(api) => Some(serve_policy(&app, api).await?),
+    };
     let following = tokio::spawn(Arc::clone(&app).follow());
     let tending = tokio::spawn(tend(Arc::clone(&app)));
-    if json_wanted {
-        println!("{}", json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup }));
+    if options.json {
+        let mut ready = json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup });
+        if let Some((listening, _)) = &policy {
+            ready["policy"] = listening.to_string().into();
+        }
+        println!("{ready}");
     } else {
+        if let Some((listening, _)) = &policy {
+            println!("Serving authzed.api.v1 of this node at {listening}");
+        }
         match &setup {
             Some(link) => println!("Allod is running. Set it up, once, at:\n{link}"),
             None => println!("Allod is running at {url} (console: {url}/admin/)"),
@@ -115,10 +147,48 @@ pub async fn serve(
     let _ = serving.await;
     following.abort();
     tending.abort();
+    if let Some((_, serving)) = policy {
+        serving.abort();
+    }
     app.shutdown().await;
     NodeFile::remove(dir);
     let _ = std::fs::remove_file(dir.join("local.token"));
     Ok(())
+}
+
+/// Begins to serve SpiceDB's API of this node.
+async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), Failure> {
+    if api.key.len() < 16 {
+        return Err(Failure::usage("policy_key_short", "the key for --policy-listen needs 16 characters or more"));
+    }
+    let wished = address(&api.listen)?;
+    let fail = |error: std::io::Error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}"));
+    let listener = tokio::net::TcpListener::bind(wished).await.map_err(fail)?;
+    let listening = listener.local_addr().map_err(fail)?;
+    let store = EmbeddedService::new(Arc::clone(&app.policy), "policy_api");
+    let front = Front::new(Arc::new(Keyed { key: SecretHash::of(&api.key), store: Arc::new(store) }));
+    let front = if api.writes { front } else { front.read_only() };
+    let serving = tokio::spawn(async move {
+        if let Err(error) = front.serve(listener, std::future::pending()).await {
+            tracing::error!(%error, "SpiceDB's API is not served any more");
+        }
+    });
+    Ok((listening, serving))
+}
+
+/// One store, for whoever bears the key.
+struct Keyed {
+    key: SecretHash,
+    store: Arc<dyn RelationshipService>,
+}
+
+impl Stores for Keyed {
+    fn store(&self, token: Option<&str>) -> Result<Arc<dyn RelationshipService>, tonic::Status> {
+        match token {
+            Some(token) if SecretHash::of(token).matches(&self.key) => Ok(Arc::clone(&self.store)),
+            _ => Err(tonic::Status::unauthenticated("this needs the key of --policy-key-file as a bearer token")),
+        }
+    }
 }
 
 async fn start_sync(app: &Arc<App>, p2p_listen: &[String]) -> Result<Vec<String>, Failure> {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::catalogue::{self, Catalogue};
 use crate::clock::wall_clock;
 use crate::history::{History, Kept};
-use crate::spicedb::Outbox;
+use crate::spicedb::{Outbox, OutboxError};
 use crate::store::{self, Change, Tip};
 use crate::timeline::Timeline;
 use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, lookup, schema};
@@ -42,6 +42,8 @@ struct Inner {
     timeline: Timeline,
     /// Where changes go besides, if another engine answers.
     outbox: OnceLock<Arc<Outbox>>,
+    /// Edges of the catalogue, which are not stored here, on their way into the outbox.
+    undelivered: Mutex<Vec<Update>>,
     writer: tokio::sync::Mutex<Writer>,
 }
 
@@ -80,6 +82,7 @@ impl Embedded {
             catalogue: Mutex::default(),
             timeline: Timeline::new(Arc::new(wall_clock), history(Tuples::new(Arc::default()), 0)),
             outbox: OnceLock::new(),
+            undelivered: Mutex::default(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
         };
         let mut writer = inner.writer.lock().await;
@@ -194,8 +197,32 @@ impl Embedded {
             }
         }
         let removed = edges.remove.into_iter().map(Update::Delete);
-        let updates = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
+        let updates: Vec<Update> = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
+        if self.inner.outbox.get().is_some() {
+            self.inner.undelivered.lock().extend(updates.iter().cloned());
+        }
         self.inner.publish(next, updates, Context::new());
+    }
+
+    /// Waits until the other engine, if there is one, has what was declared and written so far.
+    ///
+    /// # Errors
+    /// If it has not: it would answer by what was before.
+    pub async fn settle(&self) -> Result<(), PolicyError> {
+        let Some(outbox) = self.inner.outbox.get() else { return Ok(()) };
+        let undelivered = |error: OutboxError| PolicyError::Undelivered(error.to_string());
+        // Held until they are in the outbox, so that who comes second does not go on before the first.
+        let writer = self.inner.writer().await?;
+        let updates = std::mem::take(&mut *self.inner.undelivered.lock());
+        if !updates.is_empty() {
+            let put = store::put_into(&self.inner.db, outbox, &updates).await;
+            if put.is_err() {
+                self.inner.undelivered.lock().splice(0..0, updates);
+            }
+            put?;
+        }
+        drop(writer);
+        outbox.deliver().await.map(drop).map_err(undelivered)
     }
 
     /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
@@ -321,6 +348,10 @@ impl Inner {
         // Before anything is stored, so that what does not fit is refused; and again below, since the catalogue may
         // have brought edges meanwhile.
         before.tuples.with_schema(Arc::clone(&schema), wall_clock())?;
+        if let Some(outbox) = self.outbox.get() {
+            let written = outbox.write_schema(&schema.to_source()).await;
+            written.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
+        }
         let change = Change { action: "write_schema", schema: Some(added), metadata: by, ..Change::default() };
         writer.fresh = false;
         writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
@@ -391,6 +422,12 @@ impl Inner {
         drop(catalogue);
         if let Some(delivery) = delivery {
             delivery.deliver().await.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
+            // What gives may come later, but mostly it is asked for at once.
+            if let Some(outbox) = self.outbox.get()
+                && let Err(error) = outbox.deliver().await
+            {
+                tracing::warn!(%error, "a change is not in SpiceDB yet");
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod history;
 mod limits;
 mod lookup;
 mod memory;
+mod migrate;
 mod refusal;
 mod schema;
 mod service;
@@ -30,6 +31,7 @@ pub use clock::wall_clock;
 pub use embedded::{Embedded, EmbeddedService};
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::Memory;
+pub use migrate::{MigrateError, MigrateOptions, MigrateProgress, Migrated, migrate};
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,

@@ -14,7 +14,7 @@ use crate::history::{Change, History, Kept};
 use crate::timeline::{Clock, Timeline, to_delete};
 use crate::{
     Answers, Consistency, Delete, Deleted, Events, Page, Reason, RelationshipService, ServiceError, Token,
-    WatchRequest, Window, Write, filter,
+    WatchRequest, Window, Write, filter, timeline,
 };
 
 /// A store in memory. Clones are the same store.
@@ -116,7 +116,7 @@ impl RelationshipService for Memory {
     async fn create(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
         let updates: Vec<Update> = tuples.into_iter().map(Update::Create).collect();
         self.run(move |inner| {
-            let decide = |tuples: &mut Tuples, now| Ok((tuples.apply(&updates, &[], now)?, ()));
+            let decide = |tuples: &mut Tuples, now| Ok((timeline::create(tuples, &updates, now)?, ()));
             inner.change(Context::new(), decide).map(drop)
         })
         .await

@@ -1,8 +1,8 @@
 //! What the evaluator and the store refuse, in the words of the service.
 
 use policy_core::{
-    ApplyError, CaveatError, CheckError, Filter, Precondition, SchemaError, SchemaFault, SchemaInUse, SubjectRelation,
-    Tuple, TupleError,
+    ApplyError, CheckError, Filter, Precondition, SchemaError, SchemaFault, SchemaInUse, SubjectRelation, Tuple,
+    TupleError,
 };
 
 use crate::{Reason, ServiceError};
@@ -19,11 +19,7 @@ impl From<CheckError> for ServiceError {
             CheckError::ObjectId { .. } => ServiceError::new(Reason::InvalidArgument, message),
             CheckError::Depth => ServiceError::new(Reason::MaximumDepthExceeded, message),
             CheckError::TooLarge => ServiceError::new(Reason::TooLarge, message),
-            CheckError::Caveat { caveat, message } => {
-                let of_type = message.starts_with("type error");
-                let reason = if of_type { Reason::CaveatParameterType } else { Reason::CaveatEvaluation };
-                ServiceError::new(reason, message).with("caveat_name", caveat)
-            }
+            CheckError::Caveat { caveat, parameter, message } => of_caveat(message, &caveat, parameter.as_deref()),
         }
     }
 }
@@ -46,25 +42,34 @@ impl From<SchemaInUse> for ServiceError {
     fn from(error: SchemaInUse) -> Self {
         let refused = ServiceError::new(Reason::SchemaInUse, error.to_string());
         match error {
-            SchemaInUse::Definition { definition } => {
-                refused.with("operation", "delete_object_definition").with("resource_type", definition)
-            }
-            SchemaInUse::Relation { definition, relation } => refused
+            SchemaInUse::Definition { definition, by } => refused
+                .with("operation", "delete_object_definition")
+                .with("resource_type", definition)
+                .with("relationship", by),
+            SchemaInUse::Relation { definition, relation, by } => refused
                 .with("operation", "delete_relation")
                 .with("resource_type", definition)
-                .with("relation", relation),
-            SchemaInUse::SubjectRelation { definition, relation } => refused
+                .with("relation", relation)
+                .with("relationship", by),
+            SchemaInUse::SubjectRelation { definition, relation, by } => refused
                 .with("operation", "delete_relation")
                 .with("subject_type", definition)
-                .with("subject_relation", relation),
-            SchemaInUse::AllowedType { definition, relation, form } => refused
+                .with("subject_relation", relation)
+                .with("relationship", by),
+            SchemaInUse::AllowedType { definition, relation, form, by } => refused
                 .with("operation", "remove_allowed_type")
                 .with("resource_type", definition)
                 .with("relation", relation)
-                .with("allowed_type", form),
-            SchemaInUse::Parameter { caveat, parameter } | SchemaInUse::ParameterType { caveat, parameter } => {
-                refused.with("caveat_name", caveat).with("parameter_name", parameter)
-            }
+                .with("allowed_type", form)
+                .with("relationship", by),
+            SchemaInUse::Parameter { caveat, parameter } => refused
+                .with("operation", "remove_parameter")
+                .with("caveat_name", caveat)
+                .with("parameter_name", parameter),
+            SchemaInUse::ParameterType { caveat, parameter } => refused
+                .with("operation", "change_parameter_type")
+                .with("caveat_name", caveat)
+                .with("parameter_name", parameter),
         }
     }
 }
@@ -104,7 +109,7 @@ impl From<TupleError> for ServiceError {
                     .with("subject_type", subject)
             }
             TupleError::ObjectId(_) => ServiceError::new(Reason::InvalidArgument, message),
-            TupleError::CaveatContext(error) => bad_context(message, error),
+            TupleError::CaveatContext(error) => of_caveat(message, error.caveat(), error.parameter()),
             TupleError::Full => ServiceError::new(Reason::Internal, message),
         }
     }
@@ -120,14 +125,9 @@ pub fn unknown_definition(definition: &str) -> ServiceError {
     ServiceError::new(Reason::UnknownDefinition, message).with("definition_name", definition)
 }
 
-fn bad_context(message: String, error: CaveatError) -> ServiceError {
-    let (caveat, parameter) = match error {
-        CaveatError::UnknownParameter { caveat, parameter } | CaveatError::ParameterType { caveat, parameter, .. } => {
-            (caveat, Some(parameter))
-        }
-        CaveatError::Evaluation { caveat, .. } => (caveat, None),
-    };
-    let refused = ServiceError::new(Reason::CaveatParameterType, message).with("caveat_name", caveat);
+fn of_caveat(message: String, caveat: &str, parameter: Option<&str>) -> ServiceError {
+    let reason = if parameter.is_some() { Reason::CaveatParameterType } else { Reason::CaveatEvaluation };
+    let refused = ServiceError::new(reason, message).with("caveat_name", caveat);
     parameter.into_iter().fold(refused, |refused, parameter| refused.with("parameter_name", parameter))
 }
 
@@ -169,9 +169,8 @@ pub fn too_many_to_delete(filter: &Filter, limit: u32) -> ServiceError {
     let refused = ServiceError::new(Reason::TooManyForTransactionalDelete, message)
         .with("limit", limit)
         .with("filter_resource_type", filter.resource_kind.as_deref().unwrap_or_default());
-    filter_fields(filter)
-        .into_iter()
-        .fold(refused, |refused, (key, value)| refused.with(&format!("filter_{key}"), value))
+    let named = filter_fields(filter).into_iter().filter(|(key, _)| *key != "resource_id_prefix");
+    named.fold(refused, |refused, (key, value)| refused.with(&format!("filter_{key}"), value))
 }
 
 /// What a filter names, by the names that error details use.

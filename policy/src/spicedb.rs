@@ -32,6 +32,7 @@ use v1::schema_service_client::SchemaServiceClient;
 
 pub use config::{PresharedKey, PresharedKeyError, SpiceDbConfig, Tls};
 use connection::{Connection, Repeat};
+pub(crate) use convert::canonical;
 pub use engine::{DEFAULT_HORIZON, SpiceDbEngine};
 use freshness::{Began, Freshness};
 pub(crate) use outbox::Migration as OutboxMigration;

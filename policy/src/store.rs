@@ -225,6 +225,19 @@ pub(crate) async fn commit_with<'a>(
     Ok((tip, put))
 }
 
+/// Puts changes that are not stored here into the outbox.
+pub(crate) async fn put_into(db: &DatabaseConnection, outbox: &Outbox, updates: &[Update]) -> Result<(), PolicyError> {
+    let transaction = db.begin().await?;
+    let (takes, gives): (Vec<Update>, Vec<Update>) =
+        updates.iter().cloned().partition(|update| matches!(update, Update::Delete(_)));
+    let mut puts = Vec::new();
+    for (effect, updates) in [(Effect::Takes, takes), (Effect::Gives, gives)] {
+        puts.push(outbox.put(&transaction, "node", effect, &updates).await.map_err(undelivered)?);
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
 fn undelivered(error: OutboxError) -> PolicyError {
     PolicyError::Undelivered(error.to_string())
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use policy_core::{
-    Check, CheckError, Expanded, FoundSubject, LookupSubjects, Object, Timestamp, Traced, Tuples, Update,
+    ApplyError, Check, CheckError, Decision, EVERYONE, Expanded, FoundSubject, LookupSubjects, Object, Permissionship,
+    Timestamp, Traced, Tuples, Update,
 };
 
 use crate::history::{History, Snapshot};
@@ -63,7 +64,11 @@ impl Timeline {
     pub(crate) fn check(&self, checks: &[Check], at: &Consistency) -> Result<Answers, ServiceError> {
         limits::checks(checks.len())?;
         let snapshot = self.at(at)?;
-        Ok(Answers { decisions: snapshot.tuples.check_all(checks, self.now()), at: snapshot.token })
+        let decisions = snapshot.tuples.check_all(checks, self.now()).into_iter().map(|decision| match decision {
+            Err(CheckError::ObjectId { id }) if id == EVERYONE => Ok(NOBODY),
+            decision => decision,
+        });
+        Ok(Answers { decisions: decisions.collect(), at: snapshot.token })
     }
 
     pub(crate) fn trace(&self, check: &Check, at: &Consistency) -> Result<(Traced, Token), ServiceError> {
@@ -109,6 +114,12 @@ impl Timeline {
     }
 }
 
+/// Nobody has anything of everything.
+const NOBODY: Decision = Decision { permissionship: Permissionship::No, missing: Vec::new(), valid_until: None };
+
+/// Then nothing has lapsed yet.
+const BEGINNING: Timestamp = Timestamp(i64::MIN);
+
 /// What a deletion takes away, and whether that is all that its filter selects. Preconditions are looked at.
 ///
 /// # Errors
@@ -119,14 +130,25 @@ pub(crate) fn to_delete(tuples: &Tuples, delete: &Delete, now: Timestamp) -> Res
     filter::check_all(preconditions, tuples.schema())?;
     tuples.clone().apply(&[], preconditions, now)?;
     let most = limit.map_or(usize::MAX, |limit| limit as usize);
-    let mut found: Vec<Update> = tuples.select(filter, now).take(most.saturating_add(1)).map(Update::Delete).collect();
     if let Some(limit) = limit
-        && found.len() > most
         && !partial
+        && tuples.select(filter, now).nth(most).is_some()
     {
         return Err(refusal::too_many_to_delete(filter, *limit));
     }
-    found.truncate(most);
+    // What has lapsed goes too: as long as it is there, nobody can create it again.
+    let found: Vec<Update> = tuples.select(filter, BEGINNING).take(most).map(Update::Delete).collect();
     let complete = found.len() < most;
     Ok((found, complete))
+}
+
+/// Puts all of them in, as creations; one that is named twice is there already when it comes the second time.
+///
+/// # Errors
+/// If one is there or does not fit the schema.
+pub(crate) fn create(tuples: &mut Tuples, creations: &[Update], now: Timestamp) -> Result<Vec<Update>, ServiceError> {
+    tuples.apply(creations, &[], now).map_err(|error| match error {
+        ApplyError::Twice(tuple) => ApplyError::Exists(tuple).into(),
+        error => error.into(),
+    })
 }

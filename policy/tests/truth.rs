@@ -5,13 +5,16 @@
 
 #[path = "support/agree.rs"]
 mod agree;
-#[path = "support/on_tuples.rs"]
-mod on_tuples;
+#[path = "support/spicedb.rs"]
+mod store;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use policy::RelationshipService;
+use agree::Breadth;
 use policy::validation::{Report, SchemaSource, ValidationFile, run};
+use policy::{Memory, RelationshipService, SpiceDb, wall_clock};
+use store::Store;
 
 /// One file, its schema, and whence it comes.
 struct Golden {
@@ -62,8 +65,50 @@ fn wrong(name: &str, report: &Report) -> Vec<String> {
     assertions.chain(expected).collect()
 }
 
-/// Runs files on engines, a fresh one for each, and fails with everything that is wrong.
-async fn all_hold<S: RelationshipService>(engine: &str, files: &[Golden], fresh: impl Fn() -> S) {
+/// An engine to run files on.
+struct Engine<S, F: Fn() -> S> {
+    name: &'static str,
+    fresh: F,
+    breadth: Breadth,
+    /// Where it is known to contradict itself: a file and a part of the line that says so.
+    faults: &'static [(&'static str, &'static str)],
+}
+
+fn memory() -> Engine<Memory, impl Fn() -> Memory> {
+    Engine {
+        name: "memory",
+        fresh: || Memory::new(Arc::new(wall_clock)),
+        breadth: Breadth { contexts: 5, subjects: usize::MAX },
+        faults: &[],
+    }
+}
+
+/// A store of its own for every file; `None` if no SpiceDB runs for tests.
+fn spicedb() -> Option<Engine<SpiceDb, impl Fn() -> SpiceDb>> {
+    Store::new().map(|_| Engine {
+        name: "SpiceDB",
+        fresh: || Store::new().unwrap().client(),
+        breadth: Breadth { contexts: 1, subjects: 12 },
+        faults: FAULTS_OF_SPICEDB,
+    })
+}
+
+/// SpiceDB 1.54.
+const FAULTS_OF_SPICEDB: &[(&str, &str)] = &[
+    // A type that lacks the permission does not fail `.all` when subjects are looked up.
+    ("arrow-all-some-types-lack-it.yaml", "doc:2#everywhere@user:ann {}: check No, lookup of subjects Yes"),
+    // Checked in bulk, `.all` puts the caveat of one relationship on others that lead to the same object.
+    ("arrow-all-under-caveats.yaml", "doc:1#everywhere@user:ben"),
+    // `self` is found for every type of subject.
+    ("self.yaml", "@user:nobody {}: check No, lookup of subjects Yes"),
+    ("self.yaml", "@doc:nobody {}: check No, lookup of subjects Yes"),
+    // Everyone of a type matches its sets in a check, but not when resources are looked up.
+    ("wildcard-matches-usersets.yaml", "@group:eng#member {}: check Yes, lookup of resources No"),
+];
+
+/// Runs files, each on a fresh engine, and fails with everything that is wrong.
+async fn all_hold<S: RelationshipService, F: Fn() -> S>(engine: Engine<S, F>, files: &[Golden]) {
+    let Engine { name, fresh, breadth, faults } = engine;
     let (mut assertions, mut lists, mut asked, mut failed, mut mistakes) = (0, 0, 0, 0, Vec::new());
     for golden in files {
         let service = fresh();
@@ -73,40 +118,64 @@ async fn all_hold<S: RelationshipService>(engine: &str, files: &[Golden], fresh:
                 assertions += report.assertions.len();
                 lists += report.expected.len();
                 mistakes.extend(wrong(&golden.name, &report));
-                let agreement = agree::agreement(&golden.file, &golden.schema, &service).await;
+                let agreement = agree::agreement(&golden.file, &golden.schema, &service, breadth).await;
                 asked += agreement.compared;
                 failed += agreement.failed;
-                mistakes.extend(agreement.contradictions.iter().map(|one| format!("{}: {one}", golden.name)));
+                let known =
+                    |one: &String| faults.iter().any(|(file, says)| golden.name.ends_with(file) && one.contains(says));
+                let contradictions = agreement.contradictions.iter().filter(|one| !known(one));
+                mistakes.extend(contradictions.map(|one| format!("{}: {one}", golden.name)));
             }
         }
     }
     println!(
-        "{engine}: {} files, {assertions} assertions, {lists} lists of members, {asked} checks compared with lookups \
+        "{name}: {} files, {assertions} assertions, {lists} lists of members, {asked} checks compared with lookups \
          and expansions ({failed} without an answer), {} wrong",
         files.len(),
         mistakes.len()
     );
-    assert!(mistakes.is_empty(), "{engine}:\n{}", mistakes.join("\n"));
+    assert!(mistakes.is_empty(), "{name}:\n{}", mistakes.join("\n"));
 }
 
 #[tokio::test]
 async fn truth_holds_in_memory() {
     let files = files(&own());
     assert!(files.len() >= 60, "only {} truth files", files.len());
-    all_hold("memory", &files, on_tuples::OnTuples::default).await;
+    all_hold(memory(), &files).await;
+}
+
+#[tokio::test]
+async fn truth_holds_on_spicedb() {
+    if let Some(engine) = spicedb() {
+        all_hold(engine, &files(&own())).await;
+    }
+}
+
+/// The files of `ALLOD_GOLDEN_DIR`.
+fn golden() -> Option<Vec<Golden>> {
+    let dir = std::env::var("ALLOD_GOLDEN_DIR").ok();
+    if dir.is_none() {
+        eprintln!("note: ALLOD_GOLDEN_DIR is not set; only our own validation files are run");
+    }
+    dir.map(|dir| files(Path::new(&dir)))
 }
 
 #[tokio::test]
 async fn golden_files_hold_in_memory() {
-    let Ok(dir) = std::env::var("ALLOD_GOLDEN_DIR") else {
-        eprintln!("note: ALLOD_GOLDEN_DIR is not set; only our own validation files are run");
-        return;
-    };
-    all_hold("memory", &files(Path::new(&dir)), on_tuples::OnTuples::default).await;
+    if let Some(files) = golden() {
+        all_hold(memory(), &files).await;
+    }
+}
+
+#[tokio::test]
+async fn golden_files_hold_on_spicedb() {
+    if let (Some(files), Some(engine)) = (golden(), spicedb()) {
+        all_hold(engine, &files).await;
+    }
 }
 
 /// The deepest ways that have an answer are in the truth files; one step more has none, whatever it would be.
-async fn too_deep_is_an_error<S: RelationshipService>(engine: &str, fresh: impl Fn() -> S) {
+async fn too_deep_is_an_error<S: RelationshipService, F: Fn() -> S>(engine: Engine<S, F>) {
     for (name, next) in [
         ("depth-of-arrows.yaml", "folder:48#parent@folder:49\n  folder:49#viewer@user:ann"),
         ("depth-of-groups.yaml", "group:49#member@group:50#member\n  group:50#member@user:ann"),
@@ -115,19 +184,30 @@ async fn too_deep_is_an_error<S: RelationshipService>(engine: &str, fresh: impl 
         let text = std::fs::read_to_string(&golden.name).unwrap();
         let last = golden.file.relationships.last().unwrap().tuple.to_string();
         let deeper = ValidationFile::parse(&text.replace(&last, next)).unwrap();
-        let report = run(&deeper, &golden.schema, &fresh()).await.unwrap();
+        let report = run(&deeper, &golden.schema, &(engine.fresh)()).await.unwrap();
         let failed = report.assertions.iter().filter(|one| one.got.is_err());
         let lines: Vec<&str> = failed.clone().map(|one| one.text.as_str()).collect();
-        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains(":0#")), "{engine}, {name}: {report:#?}");
+        assert!(
+            lines.len() == 2 && lines.iter().all(|line| line.contains(":0#")),
+            "{}, {name}: {report:#?}",
+            engine.name
+        );
         for one in failed {
-            assert!(one.got.as_ref().is_err_and(|why| why.contains("max depth exceeded")), "{engine}: {one:?}");
+            assert!(one.got.as_ref().is_err_and(|why| why.contains("max depth exceeded")), "{}: {one:?}", engine.name);
         }
     }
 }
 
 #[tokio::test]
 async fn too_deep_is_an_error_in_memory() {
-    too_deep_is_an_error("memory", on_tuples::OnTuples::default).await;
+    too_deep_is_an_error(memory()).await;
+}
+
+#[tokio::test]
+async fn too_deep_is_an_error_on_spicedb() {
+    if let Some(engine) = spicedb() {
+        too_deep_is_an_error(engine).await;
+    }
 }
 
 /// A truth file that is wrong must not pass.
@@ -162,7 +242,7 @@ validation:
 ";
     let file = ValidationFile::parse(text).unwrap();
     let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
-    let report = run(&file, schema, &on_tuples::OnTuples::default()).await.unwrap();
+    let report = run(&file, schema, &Memory::new(Arc::new(wall_clock))).await.unwrap();
     let lines = wrong("x", &report);
     let begin = ["x:14: ", "x:16: ", "x:18: ", "x:20: ", "x:23: ", "x:24: ", "x:25: "];
     assert_eq!(lines.len(), begin.len(), "{lines:#?}");
@@ -193,7 +273,7 @@ async fn what_cannot_be_written_is_named() {
     ] {
         let file = ValidationFile::parse(&format!("{begin}{rest}")).unwrap();
         let SchemaSource::Here { text: schema, .. } = &file.schema else { panic!() };
-        let error = run(&file, schema, &on_tuples::OnTuples::default()).await.unwrap_err().to_string();
+        let error = run(&file, schema, &Memory::new(Arc::new(wall_clock))).await.unwrap_err().to_string();
         assert!(error.starts_with(says), "{error}");
     }
 }

@@ -11,6 +11,7 @@ mod isolation;
 mod masks;
 mod oauth;
 mod policy;
+mod policy_node;
 mod queries;
 mod sessions;
 mod sharing;

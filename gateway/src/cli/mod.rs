@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
+pub use node::read_password as read_secret;
 pub use output::{Exit, Failure};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.

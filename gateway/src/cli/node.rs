@@ -12,6 +12,8 @@ use super::Common;
 use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
 use crate::app;
+use crate::engine::SpiceDbArgs;
+use crate::server::{Options, PolicyApi};
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -34,6 +36,17 @@ pub struct Serve {
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
     #[arg(long, value_name = "MULTIADDR")]
     p2p_listen: Vec<String>,
+    #[command(flatten)]
+    spicedb: SpiceDbArgs,
+    /// Serve SpiceDB's API (authzed.api.v1 over gRPC) of this node here; for reading, unless --policy-write
+    #[arg(long, value_name = "ADDRESS", requires = "policy_key_file")]
+    policy_listen: Option<String>,
+    /// A file that holds the key that clients of --policy-listen must bear
+    #[arg(long, value_name = "FILE")]
+    policy_key_file: Option<PathBuf>,
+    /// Let clients of --policy-listen write too: audited, and never what the node keeps itself
+    #[arg(long, requires = "policy_listen")]
+    policy_write: bool,
 }
 
 #[derive(Debug, Args)]
@@ -76,7 +89,20 @@ impl Serve {
         let dir = common.dir()?;
         let passphrase = common.passphrase(&dir)?;
         let passphrase = passphrase.as_ref().map(|text| text.as_str());
-        crate::server::serve(&dir, passphrase, &self.listen, &self.p2p_listen, common.json).await?;
+        let policy = match (&self.policy_listen, &self.policy_key_file) {
+            (Some(listen), Some(file)) => {
+                Some(PolicyApi { listen: listen.clone(), key: read_password(file)?, writes: self.policy_write })
+            }
+            _ => None,
+        };
+        let options = Options {
+            listen: self.listen,
+            p2p_listen: self.p2p_listen,
+            json: common.json,
+            spicedb: self.spicedb.config()?,
+            policy,
+        };
+        crate::server::serve(&dir, passphrase, options).await?;
         Ok(Exit::Done)
     }
 }

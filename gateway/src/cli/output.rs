@@ -1,6 +1,6 @@
 //! What commands print, and the codes they end with.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use serde_json::{Value, json};
 
@@ -58,13 +58,10 @@ impl From<vault::keyring::DirectoryError> for Failure {
     }
 }
 
-/// Prints a result: as JSON, or by `text` for people.
+/// Prints a result: as JSON, or by `text` for people. Who does not read it to its end has read enough.
 pub fn print(json_wanted: bool, value: &Value, text: impl FnOnce(&Value) -> String) {
-    if json_wanted {
-        println!("{value}");
-    } else {
-        println!("{}", text(value).trim_end());
-    }
+    let text = if json_wanted { value.to_string() } else { text(value) };
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }
 
 /// Prints a failure.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod graphql;
 pub mod oauth;
 mod peers;
+mod policy;
 mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
@@ -24,6 +25,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(oauth::routes)
         .configure(data::routes)
         .configure(peers::routes)
+        .configure(policy::routes)
         .configure(sharing::routes)
         .configure(console::routes)
         .default_service(web::to(error::no_route));

@@ -34,6 +34,26 @@ pub enum CaveatError {
     Evaluation { caveat: String, message: String },
 }
 
+impl CaveatError {
+    /// The parameter that it is about, if it is about one.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            CaveatError::UnknownParameter { parameter, .. } | CaveatError::ParameterType { parameter, .. } => {
+                Some(parameter)
+            }
+            CaveatError::Evaluation { .. } => None,
+        }
+    }
+
+    /// The caveat that it is about.
+    pub fn caveat(&self) -> &str {
+        let (CaveatError::UnknownParameter { caveat, .. }
+        | CaveatError::ParameterType { caveat, .. }
+        | CaveatError::Evaluation { caveat, .. }) = self;
+        caveat
+    }
+}
+
 impl Caveat {
     /// # Errors
     /// As [`Program::compile`]. That every parameter is used is for the schema to require:

@@ -44,9 +44,10 @@ pub enum CheckError {
     Depth,
     #[error("the answer is too large to be told; ask about a part of it")]
     TooLarge,
-    /// A caveat could not be evaluated with the values that it was given.
+    /// A caveat could not be evaluated with the values that it was given: the value of `parameter` is of a wrong type,
+    /// or, without one, the evaluation failed.
     #[error("caveat `{caveat}`: {message}")]
-    Caveat { caveat: String, message: String },
+    Caveat { caveat: String, parameter: Option<String>, message: String },
 }
 
 impl CheckError {
@@ -109,8 +110,8 @@ impl Tuples {
 
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
-        let who = self.who(&check.subject)?;
         let (member, node) = self.place(&check.resource, &check.permission)?;
+        let who = self.who(&check.subject)?;
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
@@ -209,6 +210,7 @@ impl<'a> Run<'a> {
         if depth == 0 {
             return Answer::Failed(Failure::Depth);
         }
+        let place = self.meant(place);
         let (member, node) = place;
         // The members of something are members of it, whether or not there are any.
         if self.who.member == Some(member) && self.who.node == node {
@@ -238,6 +240,18 @@ impl<'a> Run<'a> {
             answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
+    }
+
+    /// What a permission that is another name for something stands for. Steps are counted as SpiceDB does: such a name
+    /// costs none, unless the subject is of the same definition and each name on the way may be its own.
+    fn meant(&self, (mut member, node): Place) -> Place {
+        loop {
+            let named = self.schema().member(member);
+            match named.body {
+                Body::Permission(Rule::Member(other)) if named.definition != self.who.definition => member = other,
+                _ => return (member, node),
+            }
+        }
     }
 
     /// A relation whose rows lead no further; `None` if some do, or may.
@@ -330,6 +344,7 @@ impl<'a> Run<'a> {
             Outcome::Missing(names) => Answer::Maybe(Arc::new(names), terms.until),
             Outcome::Failed(error) => Answer::Failed(Failure::Caveat {
                 caveat: self.schema().caveat(caveat.id).name().into(),
+                parameter: error.parameter().map(Into::into),
                 message: error.to_string().into(),
             }),
         })

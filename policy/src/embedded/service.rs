@@ -16,7 +16,7 @@ use crate::store::Change;
 use crate::timeline::to_delete;
 use crate::{
     Answers, Consistency, Delete, Deleted, Events, Page, PolicyError, Reason, RelationshipService, ServiceError, Token,
-    WatchRequest, Window, Write, filter,
+    WatchRequest, Window, Write, filter, timeline,
 };
 
 /// What follows from the node's own facts, the catalogue or grants; the empty list stands for every relation.
@@ -152,7 +152,7 @@ impl RelationshipService for EmbeddedService {
 
     async fn create(&self, tuples: Vec<Tuple>) -> Result<(), ServiceError> {
         let updates: Vec<Update> = tuples.into_iter().map(Update::Create).collect();
-        let decide = move |tuples: &Tuples, now| Ok((tuples.clone().apply(&updates, &[], now)?, ()));
+        let decide = move |tuples: &Tuples, now| Ok((timeline::create(&mut tuples.clone(), &updates, now)?, ()));
         self.change(Context::new(), decide).await.map(drop)
     }
 

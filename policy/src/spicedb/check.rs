@@ -182,7 +182,7 @@ mod tests {
             ))
         };
         assert_eq!(check("doc:1", "view", "user:tom"), None);
-        assert_eq!(check("ns/doc:1", "view", "user:tom"), None);
+        assert_eq!(check("nsp/doc:1", "view", "user:tom"), None);
         assert_eq!(check("doc:1", "view", "user:*"), Some(CheckError::Everyone));
         assert_eq!(check("doc:a b", "view", "user:tom"), Some(CheckError::ObjectId { id: "a b".into() }));
         assert_eq!(check("doc:*", "view", "user:tom"), Some(CheckError::ObjectId { id: "*".into() }));

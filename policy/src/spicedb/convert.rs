@@ -100,7 +100,7 @@ fn to_json(value: Value) -> serde_json::Value {
 }
 
 /// A whole number without a fraction, however it was written.
-pub(crate) fn to_number(double: f64) -> Option<Number> {
+fn to_number(double: f64) -> Option<Number> {
     #[expect(clippy::cast_possible_truncation, reason = "below 2^53 it is exact")]
     if double.fract() == 0.0 && double.abs() < EXACT {
         return Some(Number::from(double as i64));
@@ -143,6 +143,13 @@ pub(super) fn to_tuple(relationship: v1::Relationship) -> Result<Tuple, ServiceE
         }),
         until: relationship.optional_expires_at.map(to_instant),
     })
+}
+
+/// The relationship as it comes back after it went to SpiceDB.
+pub(crate) fn canonical(tuple: &Tuple) -> Tuple {
+    let caveat = tuple.caveat.as_ref();
+    let caveat = caveat.map(|caveat| CaveatUse { context: to_context(structure(&caveat.context)), ..caveat.clone() });
+    Tuple { caveat, ..tuple.clone() }
 }
 
 pub(super) fn update(update: &Update) -> v1::RelationshipUpdate {

@@ -61,7 +61,13 @@ impl Engine for SpiceDbEngine {
 
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
         self.revoked_there().await?;
-        let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(unanswered)?;
+        let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(|error| {
+            if matches!(error.reason, Reason::InvalidToken | Reason::SnapshotExpired) {
+                // The store is another than it was. The next check reads at its head.
+                self.service.freshness.told();
+            }
+            unanswered(&error)
+        })?;
         let until = self.until(now);
         let mut decisions = Vec::with_capacity(checks.len());
         for (check, answer) in checks.iter().zip(answers.decisions) {
@@ -77,7 +83,7 @@ impl Engine for SpiceDbEngine {
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
         self.revoked_there().await?;
         let page = self.service.lookup_resources(lookup, &Window::default(), &Consistency::MinimizeLatency).await;
-        let found = page.map_err(unanswered)?.items.into_iter().map(|(found, _)| found).collect();
+        let found = page.map_err(|error| unanswered(&error))?.items.into_iter().map(|(found, _)| found).collect();
         Ok(Lookup { found, valid_until: self.until(now) })
     }
 
@@ -86,7 +92,7 @@ impl Engine for SpiceDbEngine {
     }
 }
 
-fn unanswered(error: ServiceError) -> EngineUnavailable {
+fn unanswered(error: &ServiceError) -> EngineUnavailable {
     tracing::warn!(%error, reason = ?error.reason, "SpiceDB gave no answer");
     let reason = match error.reason {
         Reason::Unavailable => "spicedb_unavailable",

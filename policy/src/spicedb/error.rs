@@ -162,9 +162,13 @@ pub(super) fn check_error(error: ServiceError) -> Result<CheckError, ServiceErro
         },
         Reason::MaximumDepthExceeded => CheckError::Depth,
         Reason::CaveatEvaluation | Reason::CaveatParameterType => {
-            CheckError::Caveat { caveat: named("caveat_name"), message: error.message }
+            let parameter = error.metadata.get("parameter_name").cloned();
+            CheckError::Caveat { caveat: named("caveat_name"), parameter, message: error.message }
         }
         Reason::WildcardNotAllowed => CheckError::Everyone,
         _ => return Err(error),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,13 +64,14 @@ impl Follow {
                 Ok(events) => {
                     let error = self.listen(events, &mut request).await;
                     if self.heard.0.lock().take().is_some() {
+                        tracing::warn!(%error, "the changes in SpiceDB are not followed any more; trying again");
                         pause = Duration::from_millis(50);
                     }
                     error
                 }
                 Err(error) => error,
             };
-            tracing::warn!(%error, "the changes in SpiceDB are not followed; trying again");
+            tracing::debug!(%error, "the changes in SpiceDB cannot be followed yet");
             if matches!(error.reason, Reason::InvalidToken | Reason::SnapshotExpired | Reason::InvalidArgument) {
                 // Another store, or one that does not reach back so far.
                 request.after = None;

@@ -211,6 +211,16 @@ impl Outbox {
         }
     }
 
+    /// Puts a schema into force there, before it is here: relationships that it allows may follow at once.
+    ///
+    /// # Errors
+    /// If SpiceDB does not take it.
+    pub async fn write_schema(&self, text: &str) -> Result<(), OutboxError> {
+        self.service.write_schema(text).await?;
+        self.clock.advance();
+        Ok(())
+    }
+
     /// How many changes wait, parked ones not counted.
     ///
     /// # Errors

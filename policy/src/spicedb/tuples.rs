@@ -86,7 +86,11 @@ impl SpiceDb {
     }
 
     pub(super) async fn create_tuples(&self, tuples: &[Tuple]) -> Result<(), ServiceError> {
-        self.send_many(tuples, |_| false).await.map(drop)
+        if self.send_many(tuples, |code| code == Code::Unimplemented).await? {
+            return Ok(());
+        }
+        let updates = tuples.iter().cloned().map(Update::Create).collect();
+        self.write_tuples(Write { updates, ..Write::default() }).await.map(drop)
     }
 
     /// Creates all, in one transaction. False if SpiceDB refused by a code that is `refused` here.

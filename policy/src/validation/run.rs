@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use policy_core::{Check, Filter, Membership, Schema, Subject, Timestamp, Tuples, Update};
+use policy_core::{Filter, Membership, Schema, Subject, Timestamp, Tuples, Update};
 
 use super::report::{Asserted, Compared, Difference};
 use super::{Assertion, ExpectedMember, ExpectedMembers, ExpectedSubject, Place, Report, ValidationFile};
 use crate::{Consistency, RelationshipService, ServiceError, Window, Write};
 
-/// How many relationships are written in one transaction, and how many checks are asked at once.
+/// How many relationships are written in one transaction.
 const BATCH: usize = 500;
 
 /// Why a validation file could not be run.
@@ -34,8 +34,8 @@ pub async fn run(file: &ValidationFile, schema: &str, service: &dyn Relationship
     write_schema(file, schema, service).await?;
     write_relationships(file, service).await?;
     let mut assertions = Vec::with_capacity(file.assertions.len());
-    for batch in file.assertions.chunks(BATCH) {
-        assertions.extend(ask(batch, service).await);
+    for assertion in &file.assertions {
+        assertions.push(ask(assertion, service).await);
     }
     let mut expected = Vec::with_capacity(file.expected.len());
     if !file.expected.is_empty() {
@@ -75,40 +75,31 @@ async fn write_relationships(file: &ValidationFile, service: &dyn RelationshipSe
     Ok(())
 }
 
-async fn ask(batch: &[Assertion], service: &dyn RelationshipService) -> Vec<Asserted> {
-    let checks: Vec<Check> = batch.iter().map(|assertion| assertion.check.clone()).collect();
-    let answers = service.check(&checks, &Consistency::Full).await;
-    let mut asserted = Vec::with_capacity(batch.len());
-    for (place, assertion) in batch.iter().enumerate() {
-        let answer = match &answers {
-            Ok(answers) => {
-                answers.decisions.get(place).cloned().map(|answer| answer.map_err(|error| error.to_string()))
+/// Asks for one assertion alone: in a batch, an engine may let a check that fails take others with it.
+async fn ask(assertion: &Assertion, service: &dyn RelationshipService) -> Asserted {
+    let mut one = Asserted {
+        at: assertion.at,
+        text: assertion.text.clone(),
+        expected: assertion.expected,
+        got: Err(String::new()),
+        missing: Vec::new(),
+        trace: None,
+    };
+    match service.check(std::slice::from_ref(&assertion.check), &Consistency::Full).await {
+        Err(error) => one.got = Err(error.message),
+        Ok(mut answers) => match answers.decisions.pop() {
+            None => one.got = Err("the engine gave no answer".to_owned()),
+            Some(Err(error)) => one.got = Err(error.to_string()),
+            Some(Ok(decision)) => {
+                one.got = Ok(decision.permissionship);
+                one.missing = decision.missing;
             }
-            // One check that cannot be asked must not take the others with it.
-            Err(_) => match service.check(std::slice::from_ref(&assertion.check), &Consistency::Full).await {
-                Ok(mut answers) => answers.decisions.pop().map(|answer| answer.map_err(|error| error.to_string())),
-                Err(error) => Some(Err(error.message)),
-            },
-        };
-        let answer = answer.unwrap_or_else(|| Err("the engine gave fewer answers than it was asked for".to_owned()));
-        let (got, missing) = match answer {
-            Ok(decision) => (Ok(decision.permissionship), decision.missing),
-            Err(message) => (Err(message), Vec::new()),
-        };
-        let mut one = Asserted {
-            at: assertion.at,
-            text: assertion.text.clone(),
-            expected: assertion.expected,
-            got,
-            missing,
-            trace: None,
-        };
-        if !one.passed() && one.got.is_ok() {
-            one.trace = service.trace(&assertion.check, &Consistency::Full).await.ok().map(|(trace, _)| trace);
-        }
-        asserted.push(one);
+        },
     }
-    asserted
+    if !one.passed() && one.got.is_ok() {
+        one.trace = service.trace(&assertion.check, &Consistency::Full).await.ok().map(|(trace, _)| trace);
+    }
+    one
 }
 
 /// What the store holds, as it tells it.

@@ -110,11 +110,3 @@ async fn the_key_goes_with_every_call() {
     let error = other.trace(&check("doc:d#view@user:tom"), &Consistency::Full).await.unwrap_err();
     assert_eq!(error.reason, Reason::UnknownDefinition);
 }
-
-#[tokio::test]
-async fn a_server_without_tls_is_not_spoken_to_in_clear() {
-    let Some((_, _, store)) = behind(LONG).await else { return };
-    let config = SpiceDbConfig { tls: policy::Tls::System, ..store.config() };
-    let client = SpiceDb::new(&config).unwrap();
-    assert_eq!(reason(&client).await, Reason::Unavailable);
-}

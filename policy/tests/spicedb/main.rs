@@ -3,14 +3,18 @@
 mod answers;
 mod engine;
 mod faults;
+mod migrate;
 mod outbox;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod reasons;
 #[path = "../support/spicedb.rs"]
 mod support;
+mod tls;
 
-use policy::{Consistency, Reason, RelationshipService, SpiceDb, Write};
+use std::sync::Arc;
+
+use policy::{Consistency, Memory, Reason, RelationshipService, SpiceDb, Write};
 use policy_core::{Check, Permissionship, Tuple, Update};
 
 const SCHEMA: &str = "\
@@ -56,7 +60,7 @@ fn check(text: &str) -> Check {
     Check::new(tuple.resource, &tuple.relation, tuple.subject)
 }
 
-async fn allowed(client: &SpiceDb, text: &str) -> bool {
+async fn allowed(client: &dyn RelationshipService, text: &str) -> bool {
     let answers = client.check(&[check(text)], &Consistency::Full).await.unwrap();
     answers.decisions[0].as_ref().unwrap().permissionship == Permissionship::Yes
 }
@@ -69,6 +73,13 @@ async fn filled(lines: &[&str]) -> Option<SpiceDb> {
         client.write(touch(lines)).await.unwrap();
     }
     Some(client)
+}
+
+/// Empty stores: one in memory, and one of SpiceDB where there is one.
+fn stores() -> Vec<Arc<dyn RelationshipService>> {
+    let memory = Arc::new(Memory::new(Arc::new(policy::wall_clock))) as Arc<dyn RelationshipService>;
+    let spicedb = support::Store::new().map(|store| Arc::new(store.client()) as Arc<dyn RelationshipService>);
+    [memory].into_iter().chain(spicedb).collect()
 }
 
 /// What tests that compare with SpiceDB rest on: it answers, and two stores have nothing in common.

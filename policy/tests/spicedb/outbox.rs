@@ -10,7 +10,7 @@ use sea_orm_migration::MigratorTrait;
 
 use super::proxy::{Mode, Proxy};
 use super::support::Store;
-use super::{SCHEMA, allowed, touch, tuple};
+use super::{SCHEMA, allowed, stores, touch, tuple};
 
 /// Every database that the outbox works on, empty.
 async fn databases() -> Vec<(DatabaseConnection, Option<tempfile::TempDir>)> {
@@ -34,8 +34,21 @@ async fn databases() -> Vec<(DatabaseConnection, Option<tempfile::TempDir>)> {
     all
 }
 
-/// A store with the schema, and a client that tries once.
-async fn server() -> Option<(SpiceDb, Arc<SpiceDb>, Proxy)> {
+/// Every kind of database with every kind of store, which has the schema.
+async fn everywhere() -> Vec<(DatabaseConnection, Arc<dyn RelationshipService>, Option<tempfile::TempDir>)> {
+    let mut all = Vec::new();
+    for place in 0..stores().len() {
+        for (db, dir) in databases().await {
+            let store = stores().swap_remove(place);
+            store.write_schema(SCHEMA).await.unwrap();
+            all.push((db, store, dir));
+        }
+    }
+    all
+}
+
+/// A store of SpiceDB with the schema, and a client of it that tries once.
+async fn server() -> Option<(SpiceDb, Arc<dyn RelationshipService>, Proxy)> {
     let store = Store::new()?;
     let proxy = Proxy::before(&store.address).await;
     let direct = store.client();
@@ -51,8 +64,8 @@ fn deleted(line: &str) -> Update {
     Update::Delete(tuple(line))
 }
 
-fn outbox(db: &DatabaseConnection, service: &Arc<SpiceDb>) -> Arc<Outbox> {
-    Outbox::new(db.clone(), Arc::clone(service) as Arc<dyn RelationshipService>, Arc::default())
+fn outbox(db: &DatabaseConnection, service: &Arc<dyn RelationshipService>) -> Arc<Outbox> {
+    Outbox::new(db.clone(), Arc::clone(service), Arc::default())
 }
 
 /// Puts changes in a transaction of their own, and commits it.
@@ -65,10 +78,9 @@ async fn put(outbox: &Outbox, db: &DatabaseConnection, effect: Effect, updates: 
 
 #[tokio::test]
 async fn what_was_committed_arrives_and_what_was_not_does_not() {
-    for (db, _dir) in databases().await {
-        let Some((direct, service, _)) = server().await else { return };
+    for (db, service, _dir) in everywhere().await {
         let clock = Arc::<EpochClock>::default();
-        let outbox = Outbox::new(db.clone(), service, Arc::clone(&clock));
+        let outbox = Outbox::new(db.clone(), Arc::clone(&service), Arc::clone(&clock));
         let transaction = db.begin().await.unwrap();
         let put = outbox.put(&transaction, "one", Effect::Gives, &[touched("doc:a#viewer@user:tom")]).await.unwrap();
         transaction.rollback().await.unwrap();
@@ -84,8 +96,8 @@ async fn what_was_committed_arrives_and_what_was_not_does_not() {
         assert_eq!(outbox.deliver().await.unwrap(), 2);
         assert!(clock.now() > epoch);
         assert_eq!(outbox.waiting().await.unwrap(), 0);
-        assert!(!allowed(&direct, "doc:a#view@user:tom").await);
-        assert!(allowed(&direct, "doc:b#view@user:tom").await);
+        assert!(!allowed(&*service, "doc:a#view@user:tom").await);
+        assert!(allowed(&*service, "doc:b#view@user:tom").await);
         assert_eq!(outbox.token("one").await.unwrap(), None);
         assert!(outbox.token("two").await.unwrap().is_some());
     }
@@ -93,8 +105,7 @@ async fn what_was_committed_arrives_and_what_was_not_does_not() {
 
 #[tokio::test]
 async fn the_last_word_about_a_relationship_is_delivered() {
-    for (db, _dir) in databases().await {
-        let Some((direct, service, _)) = server().await else { return };
+    for (db, service, _dir) in everywhere().await {
         let outbox = outbox(&db, &service);
         put(&outbox, &db, Effect::Gives, &["doc:a#viewer@user:tom", "doc:b#viewer@user:tom"].map(touched)).await;
         put(&outbox, &db, Effect::Takes, &[deleted("doc:a#viewer@user:tom")]).await;
@@ -105,9 +116,9 @@ async fn the_last_word_about_a_relationship_is_delivered() {
         outbox.deliver_revocations().await.unwrap();
         assert_eq!(outbox.waiting().await.unwrap(), 2);
         outbox.deliver().await.unwrap();
-        assert!(!allowed(&direct, "doc:a#view@user:tom").await);
-        assert!(allowed(&direct, "doc:b#view@user:tom").await);
-        assert!(allowed(&direct, "doc:c#view@user:tom").await);
+        assert!(!allowed(&*service, "doc:a#view@user:tom").await);
+        assert!(allowed(&*service, "doc:b#view@user:tom").await);
+        assert!(allowed(&*service, "doc:c#view@user:tom").await);
     }
 }
 
@@ -163,15 +174,14 @@ async fn a_server_that_dies_in_the_middle_gets_it_again() {
 
 #[tokio::test]
 async fn what_is_refused_is_parked_and_holds_up_nothing_but_revocations() {
-    for (db, _dir) in databases().await {
-        let Some((direct, service, _)) = server().await else { return };
+    for (db, service, _dir) in everywhere().await {
         let outbox = outbox(&db, &service);
         let mut lines: Vec<Update> = (0..40).map(|n| touched(&format!("doc:d{n}#viewer@user:tom"))).collect();
         lines.insert(17, touched("doc:d#owner@group:g#member"));
         lines.insert(30, deleted("doc:d#nothing@user:tom"));
         put(&outbox, &db, Effect::Gives, &lines).await;
         outbox.deliver().await.unwrap();
-        assert!(allowed(&direct, "doc:d39#view@user:tom").await);
+        assert!(allowed(&*service, "doc:d39#view@user:tom").await);
         let parked = outbox.parked().await.unwrap();
         let updates: Vec<&Update> = parked.iter().map(|parked| &parked.update).collect();
         assert_eq!(updates, [&touched("doc:d#owner@group:g#member")]);
@@ -181,7 +191,7 @@ async fn what_is_refused_is_parked_and_holds_up_nothing_but_revocations() {
         put(&outbox, &db, Effect::Takes, &[touched("doc:d#owner@group:h#member")]).await;
         assert!(matches!(outbox.deliver_revocations().await, Err(OutboxError::Refused(_))));
         assert!(matches!(outbox.deliver_revocations().await, Err(OutboxError::Refused(_))), "and not only once");
-        direct.write_schema(&SCHEMA.replace("owner: user", "owner: user | group#member")).await.unwrap();
+        service.write_schema(&SCHEMA.replace("owner: user", "owner: user | group#member")).await.unwrap();
         outbox.retry_parked().await.unwrap();
         assert_eq!(outbox.deliver().await.unwrap(), 2);
         assert!(outbox.parked().await.unwrap().is_empty());

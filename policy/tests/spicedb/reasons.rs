@@ -39,7 +39,7 @@ async fn each_kind_of_refused_write_has_its_reason() {
     assert_eq!(error.reason, Reason::PreconditionFailed);
     client.write(guarded(Precondition::MustMatch(filter.clone()))).await.unwrap();
     let error = client.delete(Delete::default()).await.unwrap_err();
-    assert_eq!(error.reason, Reason::InvalidArgument, "{error:?}");
+    assert_eq!(error.reason, Reason::InvalidFilter, "{error:?}");
     let subject = SubjectFilter { kind: "nowhere".into(), id: None, relation: SubjectRelation::Any };
     let error = client.delete(Delete { filter: Filter { subject: Some(subject), ..filter }, ..Delete::default() });
     assert_eq!(error.await.unwrap_err().reason, Reason::UnknownDefinition);

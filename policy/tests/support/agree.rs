@@ -21,6 +21,15 @@ pub struct Agreement {
     pub contradictions: Vec<String>,
 }
 
+/// How much to ask: an engine that is far away is asked less.
+#[derive(Debug, Clone, Copy)]
+pub struct Breadth {
+    /// How many contexts of the assertions are tried, none among them.
+    pub contexts: usize,
+    /// Larger worlds than this are left out.
+    pub subjects: usize,
+}
+
 /// What there is to ask about.
 struct World {
     /// By definition: its relations and permissions.
@@ -36,7 +45,7 @@ struct World {
 }
 
 impl World {
-    fn of(file: &ValidationFile, schema: &Schema) -> World {
+    fn of(file: &ValidationFile, schema: &Schema, breadth: Breadth) -> World {
         let mut members = BTreeMap::new();
         let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for definition in schema.reflect(&[]).unwrap().definitions {
@@ -61,7 +70,7 @@ impl World {
         let subjects = objects.chain(named).filter(|subject| subject.object.id != EVERYONE).collect();
         let mut contexts = vec![Context::new()];
         for assertion in &file.assertions {
-            if contexts.len() < MAX_CONTEXTS && !contexts.contains(&assertion.check.context) {
+            if contexts.len() < breadth.contexts && !contexts.contains(&assertion.check.context) {
                 contexts.push(assertion.check.context.clone());
             }
         }
@@ -75,8 +84,6 @@ impl World {
     }
 }
 
-/// How many contexts of the assertions are tried besides none.
-const MAX_CONTEXTS: usize = 4;
 /// How deep a tree is followed: fifty steps of three nodes, and again for sets within sets.
 const MAX_TREE: u16 = 400;
 /// How many checks are asked at once.
@@ -85,10 +92,18 @@ const BATCH: usize = 1_000;
 type Known = BTreeMap<(Object, String, Subject), Option<Permissionship>>;
 
 /// Asks an engine that holds a validation file everything there is to ask, by every way.
-pub async fn agreement(file: &ValidationFile, schema: &str, service: &dyn RelationshipService) -> Agreement {
+pub async fn agreement(
+    file: &ValidationFile,
+    schema: &str,
+    service: &dyn RelationshipService,
+    breadth: Breadth,
+) -> Agreement {
     let schema = Arc::new(Schema::parse(schema).unwrap());
-    let world = World::of(file, &schema);
+    let world = World::of(file, &schema, breadth);
     let mut agreement = Agreement::default();
+    if world.subjects.len() > breadth.subjects {
+        return agreement;
+    }
     for context in &world.contexts {
         let known = checks(&world, context, service).await;
         agreement.compared += known.len();
@@ -236,8 +251,12 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
                 if trees.contains_key(&(object.clone(), member.clone())) {
                     continue;
                 }
-                let (expanded, _) = service.expand(&object, &member, NOW).await.unwrap();
-                leaves(&expanded, &mut open);
+                // A tree may be too deep to be sent.
+                let expanded = service.expand(&object, &member, NOW).await.ok().map(|(expanded, _)| expanded);
+                match &expanded {
+                    Some(expanded) => leaves(expanded, &mut open),
+                    None => agreement.failed += 1,
+                }
                 trees.insert((object, member), expanded);
             }
         }
@@ -248,7 +267,9 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
         }
         let Some(checked) = checked else { continue };
         let expanded = &trees[&(resource.clone(), member.clone())];
-        let found = within(expanded, subject, &trees, MAX_TREE);
+        let Some(found) = expanded.as_ref().and_then(|expanded| within(expanded, subject, &trees, MAX_TREE)) else {
+            continue;
+        };
         let found = if found { Permissionship::Yes } else { Permissionship::No };
         if *checked != found {
             agreement
@@ -258,7 +279,7 @@ async fn expansions(world: &World, known: &Known, service: &dyn RelationshipServ
     }
 }
 
-type Trees = BTreeMap<(Object, String), Expanded>;
+type Trees = BTreeMap<(Object, String), Option<Expanded>>;
 
 fn leaves(expanded: &Expanded, out: &mut Vec<(Object, String)>) {
     match &expanded.tree {
@@ -271,20 +292,24 @@ fn leaves(expanded: &Expanded, out: &mut Vec<(Object, String)>) {
     }
 }
 
-fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u16) -> bool {
-    if depth == 0 {
-        return false;
-    }
-    let is = |one: &Expanded| within(one, subject, trees, depth - 1);
+/// Whether the subject is in the tree and those that its leaves lead to; `None` if one of them is not known.
+fn within(expanded: &Expanded, subject: &Subject, trees: &Trees, depth: u16) -> Option<bool> {
+    let depth = depth.checked_sub(1)?;
+    let is = |one: &Expanded| within(one, subject, trees, depth);
+    let any = |all: &[Expanded]| all.iter().try_fold(false, |any, one| Some(is(one)? || any));
     match &expanded.tree {
-        ExpandedTree::Subjects(subjects) => subjects.iter().any(|one| match &one.relation {
-            None => one == subject || (one.object.id == EVERYONE && one.object.kind == subject.object.kind),
-            Some(relation) => is(&trees[&(one.object.clone(), relation.clone())]),
+        ExpandedTree::Subjects(subjects) => subjects.iter().try_fold(false, |any, one| {
+            let found = match &one.relation {
+                None => one == subject || (one.object.id == EVERYONE && one.object.kind == subject.object.kind),
+                Some(relation) => is(trees[&(one.object.clone(), relation.clone())].as_ref()?)?,
+            };
+            Some(found || any)
         }),
-        ExpandedTree::Union(all) => all.iter().any(is),
-        ExpandedTree::Intersection(all) => !all.is_empty() && all.iter().all(is),
+        ExpandedTree::Union(all) => any(all),
+        ExpandedTree::Intersection(all) => all.iter().try_fold(!all.is_empty(), |every, one| Some(is(one)? && every)),
         ExpandedTree::Exclusion(all) => {
-            all.split_first().is_some_and(|(first, without)| is(first) && !without.iter().any(is))
+            let (first, without) = all.split_first()?;
+            Some(is(first)? && !any(without)?)
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The relationship schema without a node: test it, compare two, look for likely mistakes, serve it from memory.
+//! Policy: schemas without a node (test, compare, lint, serve from memory), and what is in force on a running one.
 
 mod diff;
 mod lint;
+mod node;
 mod serve_testing;
 mod test;
 mod why;
@@ -22,6 +23,16 @@ pub enum Policy {
     Diff(diff::Diff),
     /// What in a schema is likely a mistake
     Lint(lint::Lint),
+    /// Print the schema that is in force on the running node
+    Schema,
+    /// Put a schema into force: the platform's definitions as they are, and your own
+    Write(node::Write),
+    /// Ask the running node, and be told how the answer came about
+    Explain(node::Explain),
+    /// Every change of policy on the running node; fails if the record was tampered with
+    Audit(node::Audit),
+    /// Move schema and relationships to SpiceDB or back, and verify that nothing was lost
+    Migrate(node::Migrate),
     /// Serve SpiceDB's API from memory, an empty store for each bearer token, for tests of its clients
     ServeTesting(serve_testing::ServeTesting),
 }
@@ -32,6 +43,11 @@ impl Policy {
             Policy::Test(command) => command.run(common).await,
             Policy::Diff(command) => command.run(common),
             Policy::Lint(command) => command.run(common),
+            Policy::Schema => node::schema(common).await,
+            Policy::Write(command) => command.run(common).await,
+            Policy::Explain(command) => command.run(common).await,
+            Policy::Audit(command) => command.run(common).await,
+            Policy::Migrate(command) => command.run(common).await,
             Policy::ServeTesting(command) => command.run(common).await,
         }
     }

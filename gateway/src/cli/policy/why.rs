@@ -48,7 +48,7 @@ fn relationship(followed: &Followed) -> String {
             CaveatOutcome::Failed(why) => format!("cannot be evaluated ({why})"),
         };
         let values = serde_json::Value::Object(caveat.context.clone());
-        text.push_str(&format!("; caveat {} {outcome}: {} with {values}", caveat.name, caveat.expression));
+        text.push_str(&format!("; caveat {} {outcome}: {} with {values}", caveat.name, caveat.expression.trim()));
     }
     text
 }

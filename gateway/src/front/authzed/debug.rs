@@ -9,6 +9,9 @@ use spicedb_grpc_tonic::v1::{CaveatEvalInfo, CheckDebugTrace, DebugInformation, 
 use super::convert;
 use super::status::Failed;
 
+/// Who made each step of a trace: there is one evaluator.
+const SOURCE: &str = "allod";
+
 /// The schema that a trace names; none was needed if there is none.
 pub async fn schema(store: &dyn RelationshipService) -> Result<String, Failed> {
     match store.read_schema().await {
@@ -62,7 +65,7 @@ fn trace(traced: Traced, steps: &mut u32) -> CheckDebugTrace {
         duration: Some(Duration::default()),
         optional_expires_at: expires.map(convert::timestamp_message),
         trace_operation_id,
-        source: String::new(),
+        source: SOURCE.to_owned(),
         resolution: Some(resolution),
     }
 }

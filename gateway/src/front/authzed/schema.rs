@@ -29,6 +29,9 @@ impl SchemaService for Front {
         let admitted = self.admit(&request)?;
         let request = request.into_inner();
         request.valid()?;
+        if self.read_only {
+            parse(&request.schema)?;
+        }
         self.writable()?;
         let at = admitted.store.write_schema(&request.schema).await.map_err(Failed::from)?;
         Ok(Response::new(WriteSchemaResponse { written_at: convert::token(at) }))
@@ -42,7 +45,10 @@ impl SchemaService for Front {
         let request = request.into_inner();
         let (schema, at) = read(&*admitted.store, request.consistency).await?;
         let filters: Vec<ReflectFilter> = request.optional_filters.iter().map(filter).collect();
-        let reflection = schema.reflect(&filters).map_err(failed)?;
+        let reflection = schema.reflect(&filters).map_err(|error| {
+            let wrong = filters.iter().find(|filter| Schema::default().reflect(&[(*filter).clone()]).is_err());
+            wrong.into_iter().fold(failed(error), |failed, filter| failed.with("filter", filter_text(filter)))
+        })?;
         Ok(Response::new(ReflectSchemaResponse {
             definitions: reflection.definitions.into_iter().map(reflect::definition).collect(),
             caveats: reflection.caveats.into_iter().map(reflect::caveat).collect(),
@@ -58,13 +64,8 @@ impl SchemaService for Front {
         let request = request.into_inner();
         let (schema, at) = read(&*admitted.store, request.consistency).await?;
         let relation = convert::some(request.relation_name);
-        let found = schema
-            .computable_permissions(
-                &request.definition_name,
-                relation.as_deref(),
-                &request.optional_definition_name_filter,
-            )
-            .map_err(failed)?;
+        let (definition, filter) = (&request.definition_name, &request.optional_definition_name_filter);
+        let found = schema.computable_permissions(definition, relation.as_deref(), filter).map_err(failed)?;
         let permissions = found.into_iter().map(reflect::member).collect();
         Ok(Response::new(ComputablePermissionsResponse { permissions, read_at: convert::token(at) }))
     }
@@ -85,8 +86,8 @@ impl SchemaService for Front {
         let admitted = self.admit(&request)?;
         let request = request.into_inner();
         let (schema, at) = read(&*admitted.store, request.consistency).await?;
-        let other =
-            Schema::parse(&request.comparison_schema).map_err(|error| Failed::from(ServiceError::from(error)))?;
+        // What a store has kept is in normal form; the other is brought into it.
+        let other = parse(&parse(&request.comparison_schema)?.to_source())?;
         let diffs = schema.diff(&other).into_iter().map(reflect::difference).collect();
         Ok(Response::new(DiffSchemaResponse { diffs, read_at: convert::token(at) }))
     }
@@ -101,10 +102,26 @@ async fn read(
     let at: Consistency = convert::consistency(consistency);
     let at = store.check(&[], &at).await?.at;
     match store.read_schema().await {
-        Ok((text, _)) => Ok((Schema::parse(&text).map_err(ServiceError::from)?, at)),
+        Ok((text, _)) => Ok((parse(&text)?, at)),
         Err(error) if error.reason == Reason::NoSchema => Ok((Schema::default(), at)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn parse(text: &str) -> Result<Schema, Failed> {
+    Schema::parse(text).map_err(|error| ServiceError::from(error).into())
+}
+
+/// A filter as the text form of a message.
+fn filter_text(filter: &ReflectFilter) -> String {
+    let fields = [
+        ("optional_definition_name_filter", &filter.definition),
+        ("optional_caveat_name_filter", &filter.caveat),
+        ("optional_relation_name_filter", &filter.relation),
+        ("optional_permission_name_filter", &filter.permission),
+    ];
+    let named = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    named.map(|(name, value)| format!("{name}:{value:?}")).collect::<Vec<_>>().join(" ")
 }
 
 fn filter(filter: &v1::ReflectionSchemaFilter) -> ReflectFilter {
@@ -120,7 +137,7 @@ fn failed(error: ReflectError) -> Failed {
     let message = error.to_string();
     match error {
         ReflectError::UnknownDefinition(definition) => Failed::new(Code::FailedPrecondition, message)
-            .reason("UNKNOWN_DEFINITION")
+            .reason("SCHEMA_TYPE_ERROR")
             .with("definition_name", definition),
         ReflectError::UnknownMember { definition, name } => Failed::new(Code::FailedPrecondition, message)
             .reason("UNKNOWN_RELATION_OR_PERMISSION")

@@ -1,6 +1,6 @@
 //! What went wrong, as gRPC says it: a code, a sentence, and SpiceDB's reason in the details.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use policy::{Reason, ServiceError};
@@ -27,8 +27,8 @@ pub struct ErrorInfo {
     pub reason: String,
     #[prost(string, tag = "2")]
     pub domain: String,
-    #[prost(map = "string, string", tag = "3")]
-    pub metadata: HashMap<String, String>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A request that was not carried out, on its way to gRPC.
@@ -72,7 +72,7 @@ impl Failed {
             let info = ErrorInfo {
                 reason: format!("ERROR_REASON_{reason}"),
                 domain: DOMAIN.to_owned(),
-                metadata: self.metadata.clone().into_iter().collect(),
+                metadata: self.metadata.clone(),
             };
             let type_url = "type.googleapis.com/google.rpc.ErrorInfo".to_owned();
             prost_types::Any { type_url, value: info.encode_to_vec() }

@@ -74,8 +74,12 @@ pub async fn export(
     let admitted = front.admit(&request)?;
     let request = request.into_inner();
     request.valid()?;
-    let page = limit(request.optional_limit, MAX_EXPORTED)?.map_or(MAX_LIMIT, |batch| batch.min(MAX_LIMIT));
-    let filter = convert::filter(request.optional_relationship_filter.unwrap_or_default());
+    let batch = limit(request.optional_limit, MAX_EXPORTED)?.unwrap_or(MAX_EXPORTED) as usize;
+    let filter = request.optional_relationship_filter.map(convert::filter);
+    if filter == Some(Filter::default()) {
+        return Err(Failed::invalid("at least one filter field must be set").reason("INVALID_FILTER").into());
+    }
+    let filter = filter.unwrap_or_default();
     let position = convert::cursor(request.optional_cursor).as_ref().map(Position::of).transpose()?;
     let at = match &position {
         Some(position) => Consistency::Exactly(Token(position.at.clone())),
@@ -95,13 +99,14 @@ pub async fn export(
             at: Consistency::Exactly(pinned.clone()),
             after: resumed.map(|(_, after)| Cursor(after)),
             limit: None,
-            page,
+            page: MAX_LIMIT,
         };
         let pinned = pinned.clone();
-        reading.pages().try_filter_map(move |page| {
-            let answer = answer(&kind, &pinned, page.items);
-            async move { Ok(answer) }
-        })
+        let answers = reading.pages().map_ok(move |page| {
+            let batches: Vec<_> = page.items.chunks(batch).map(|items| answer(&kind, &pinned, items)).collect();
+            stream::iter(batches.into_iter().flatten().map(Ok::<_, Failed>))
+        });
+        answers.try_flatten()
     });
     Ok(Response::new(lists.flatten().map_err(Status::from).boxed()))
 }
@@ -133,7 +138,7 @@ async fn kinds(admitted: &Admitted, filter: &Filter, position: Option<&Position>
     Ok(kinds.into())
 }
 
-fn answer(kind: &str, at: &Token, items: Vec<(Tuple, Option<Cursor>)>) -> Option<ExportBulkRelationshipsResponse> {
+fn answer(kind: &str, at: &Token, items: &[(Tuple, Option<Cursor>)]) -> Option<ExportBulkRelationshipsResponse> {
     let after = items.last()?.1.clone()?;
     let position = Position { at: at.0.clone(), kind: kind.to_owned(), after: after.0 };
     Some(ExportBulkRelationshipsResponse {

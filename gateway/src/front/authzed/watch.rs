@@ -35,7 +35,7 @@ impl WatchService for Front {
         let place = admitted.place;
         let answers = events.map_err(failed).map_ok(move |event| {
             let _ = &place;
-            stream::iter(answers(event, updates)).map(Ok)
+            stream::iter(answers(event)).map(Ok)
         });
         Ok(Response::new(answers.try_flatten().boxed()))
     }
@@ -48,8 +48,9 @@ fn failed(mut error: policy::ServiceError) -> Status {
     Failed::from(error).into()
 }
 
-/// One answer for each thing that an event tells.
-fn answers(event: Event, wants_updates: bool) -> Vec<WatchResponse> {
+/// One answer for each thing that an event tells. Updates of relationships come whatever kinds were asked for, as they do
+/// from SpiceDB.
+fn answers(event: Event) -> Vec<WatchResponse> {
     let metadata = (!event.metadata.is_empty()).then(|| convert::struct_message(&event.metadata));
     let base = WatchResponse {
         changes_through: convert::token(event.through),
@@ -58,7 +59,7 @@ fn answers(event: Event, wants_updates: bool) -> Vec<WatchResponse> {
         ..WatchResponse::default()
     };
     let mut answers = Vec::new();
-    if wants_updates && !event.updates.is_empty() {
+    if !event.updates.is_empty() {
         let updates = event.updates.iter().map(convert::update_message).collect();
         answers.push(WatchResponse { updates, ..base.clone() });
     }

@@ -23,7 +23,7 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Failure {
     Depth,
-    Caveat { caveat: Arc<str>, message: Arc<str> },
+    Caveat { caveat: Arc<str>, parameter: Option<Arc<str>>, message: Arc<str> },
 }
 
 impl Answer {
@@ -98,9 +98,11 @@ impl From<Failure> for CheckError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Depth => CheckError::Depth,
-            Failure::Caveat { caveat, message } => {
-                CheckError::Caveat { caveat: caveat.to_string(), message: message.to_string() }
-            }
+            Failure::Caveat { caveat, parameter, message } => CheckError::Caveat {
+                caveat: caveat.to_string(),
+                parameter: parameter.map(|parameter| parameter.to_string()),
+                message: message.to_string(),
+            },
         }
     }
 }

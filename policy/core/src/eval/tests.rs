@@ -201,6 +201,19 @@ fn the_depth_is_that_of_fifty_steps() {
 }
 
 #[test]
+fn another_name_costs_no_step_unless_the_subject_may_bear_it() {
+    // Each group is in the one before it by way of `see = mem` and `mem = member`.
+    let mut t = tuples(DOCS, &["group:49#member@user:tom", "group:49#member@group:x#member"]);
+    for i in 0..49 {
+        t.put(&tuple(&format!("group:{i}#member@group:{}#see", i + 1))).unwrap();
+    }
+    assert!(yes(&t, "group:0#see@user:tom"));
+    assert_eq!(t.trace(&ask("group:0#see@user:tom"), NOW).unwrap().1.path().len(), 50);
+    assert_eq!(t.check(&ask("group:0#see@group:x#member"), NOW), Err(CheckError::Depth));
+    assert!(yes(&t, "group:40#see@group:x#member"));
+}
+
+#[test]
 fn circles_in_the_data_end_and_are_not_a_no() {
     let mut t = tuples(DOCS, &["group:0#member@user:tom"]);
     for i in 0..40 {

@@ -72,8 +72,11 @@ impl<'a> Trace<'a> {
             steps: Vec::new(),
         };
         let itself = self.run.who.member == Some(member) && self.run.who.node == node;
-        if depth > 1 && !itself && self.steps < MAX_STEPS {
+        if depth > 0 && !itself && self.steps < MAX_STEPS {
             on_enough_stack(|| match &what.body {
+                Body::Permission(Rule::Member(other)) if self.run.meant(place) != place => {
+                    traced.steps.push(self.place((*other, node), depth, None));
+                }
                 Body::Relation(_) => self.relation(place, depth, answer.is_yes(), &mut traced),
                 Body::Permission(rule) => self.rule(rule, place, depth, &mut traced.steps),
             });

@@ -29,20 +29,23 @@ pub enum ApplyError {
 /// Why a schema cannot take the place of another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaInUse {
-    #[error("cannot delete object definition `{definition}`, as at least one relationship exists under it")]
-    Definition { definition: String },
+    #[error("cannot delete object definition `{definition}`, as at least one relationship exists under it: {}", by.to_text())]
+    Definition { definition: String, by: Box<Tuple> },
     #[error(
-        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship exists under it"
+        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship exists under it: {}",
+        by.to_text()
     )]
-    Relation { definition: String, relation: String },
+    Relation { definition: String, relation: String, by: Box<Tuple> },
     #[error(
-        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship references it as part of a subject"
+        "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship references it as part of a subject: {}",
+        by.to_text()
     )]
-    SubjectRelation { definition: String, relation: String },
+    SubjectRelation { definition: String, relation: String, by: Box<Tuple> },
     #[error(
-        "cannot remove allowed type `{form}` from relation `{relation}` in object definition `{definition}`, as a relationship exists with it"
+        "cannot remove allowed type `{form}` from relation `{relation}` in object definition `{definition}`, as a relationship exists with it: {}",
+        by.to_text()
     )]
-    AllowedType { definition: String, relation: String, form: String },
+    AllowedType { definition: String, relation: String, form: String, by: Box<Tuple> },
     #[error("cannot remove parameter `{parameter}` on caveat `{caveat}`")]
     Parameter { caveat: String, parameter: String },
     #[error("cannot change the type of parameter `{parameter}` on caveat `{caveat}`")]
@@ -137,18 +140,22 @@ impl Tuples {
 
     fn in_use(&self, next: &Tuples, tuple: &Tuple) -> SchemaInUse {
         let (definition, relation) = (tuple.resource.kind.clone(), tuple.relation.clone());
-        let Some(there) = next.schema.definition(&definition) else { return SchemaInUse::Definition { definition } };
+        let by = Box::new(tuple.clone());
+        let Some(there) = next.schema.definition(&definition) else {
+            return SchemaInUse::Definition { definition, by };
+        };
         let member = next.schema.member_of(there, &relation).map(|member| next.schema.member(member));
         if !member.is_some_and(|member| matches!(member.body, Body::Relation(_))) {
-            return SchemaInUse::Relation { definition, relation };
+            return SchemaInUse::Relation { definition, relation, by };
         }
         let subject = &tuple.subject;
         if let Some(named) = &subject.relation
             && next.schema.definition(&subject.object.kind).is_some_and(|of| next.schema.member_of(of, named).is_none())
         {
-            return SchemaInUse::SubjectRelation { definition: subject.object.kind.clone(), relation: named.clone() };
+            let (definition, relation) = (subject.object.kind.clone(), named.clone());
+            return SchemaInUse::SubjectRelation { definition, relation, by };
         }
-        SchemaInUse::AllowedType { definition, relation, form: self.wanted_text(tuple) }
+        SchemaInUse::AllowedType { definition, relation, form: self.wanted_text(tuple), by }
     }
 
     /// Parameters may be added, not taken away or given another type: values are stored with relationships.

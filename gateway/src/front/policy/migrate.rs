@@ -1,0 +1,66 @@
+//! `/api/v1/policy/migrate`: schema and relationships to SpiceDB, or from it, with proof that nothing was lost.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::{EmbeddedService, MigrateOptions, RelationshipService};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::operator;
+use crate::app::App;
+use crate::engine;
+use crate::front::account::body;
+use crate::front::error::ApiError;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    to: Engine,
+    address: String,
+    /// Read by the node, on its own machine.
+    key_file: PathBuf,
+    tls: String,
+    #[serde(default)]
+    merge: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    Spicedb,
+    Embedded,
+}
+
+pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    operator(&request, &app).await?;
+    let order: Order = body::json(&request, &bytes)?;
+    let unusable =
+        |failure: crate::cli::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
+    let config = engine::config(&order.address, &order.key_file, &order.tls).map_err(unusable)?;
+    let spicedb = engine::client(&config).map_err(unusable)?;
+    // What follows from the catalogue of a space is known once somebody has used it: here, of all of them.
+    for space in app.vault.users().into_iter().flat_map(|user| app.vault.space_ids(user)) {
+        app.catalogue(space).await?;
+    }
+    let own = EmbeddedService::new(Arc::clone(&app.policy), "migration");
+    let (from, to): (&dyn RelationshipService, &dyn RelationshipService) = match order.to {
+        Engine::Spicedb => (&own, &*spicedb),
+        Engine::Embedded => (&*spicedb, &own),
+    };
+    // The node's own facts are here already.
+    let merge = order.merge || order.to == Engine::Embedded;
+    let options = MigrateOptions { merge, ..MigrateOptions::default() };
+    let moved = policy::migrate(from, to, &options, &mut |step| tracing::info!(?step, "policy moves")).await;
+    let moved = moved.map_err(|error| {
+        ApiError::new(StatusCode::CONFLICT, "not_migrated", format!("Not moved: {error}."))
+            .hint("Nothing was taken away from where policy came from; mend the cause and run it again with --merge.")
+    })?;
+    Ok(HttpResponse::Ok().json(json!({
+        "definitions": moved.definitions, "relationships": moved.relationships, "lapsed": moved.lapsed,
+        "others": moved.others, "checks": moved.checks, "at": moved.at.to_string(),
+    })))
+}

@@ -1,0 +1,48 @@
+//! `/api/v1/policy/schema`: the schema in force, and putting another into force.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::PolicyError;
+use policy_core::{Context, Schema};
+use serde_json::json;
+
+use super::operator;
+use crate::app::App;
+use crate::front::error::ApiError;
+
+pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    operator(&request, &app).await?;
+    Ok(HttpResponse::Ok().json(json!({ "schema": app.policy.schema() })))
+}
+
+/// The body is the whole schema, as text.
+pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
+    operator(&request, &app).await?;
+    let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The schema is not UTF-8."))?;
+    let wrong = |error: policy_core::SchemaError| {
+        ApiError::new(StatusCode::BAD_REQUEST, "schema_wrong", format!("The schema is wrong: {error}."))
+    };
+    let (before, after) = (app.policy.schema(), Schema::parse(text).map_err(wrong)?);
+    let changes: Vec<String> = match Schema::parse(&before) {
+        Ok(before) => before.diff(&after).iter().map(ToString::to_string).collect(),
+        Err(_) => Vec::new(),
+    };
+    let by = Context::from_iter([("actor".to_owned(), "operator".into())]);
+    let changed = app.policy.write_schema(text, by).await.map_err(|error| match error {
+        PolicyError::Schema(error) => wrong(error),
+        PolicyError::Platform(_) => {
+            ApiError::new(StatusCode::BAD_REQUEST, "schema_of_the_platform", format!("Refused: {error}."))
+                .hint("Begin with what `allod policy schema` prints, and add to it.")
+        }
+        PolicyError::SchemaInUse(_) => {
+            ApiError::new(StatusCode::CONFLICT, "schema_in_use", format!("Refused: {error}."))
+                .hint("Remove those relationships first.")
+        }
+        other => {
+            tracing::error!(error = %other, "a schema was not written");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The schema could not be stored; try again.")
+        }
+    })?;
+    Ok(HttpResponse::Ok().json(json!({ "changed": changed, "changes": changes })))
+}
