@@ -15,6 +15,7 @@ mod policy_node;
 mod queries;
 mod sessions;
 mod sharing;
+mod sharing_access;
 mod sharing_documents;
 mod sharing_fields;
 mod sharing_groups;

@@ -1,11 +1,12 @@
 //! From what is enforced back to the words of `authorization_details`.
 
-use policy_core::{Comparison, DocId, FieldId, Grant, GrantEntry, GrantScope, Scalar, Timestamp};
+use policy_core::{Comparison, DocId, FieldId, Grant, GrantEntry, GrantScope, Predicate, Scalar, Timestamp};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, FieldType, Schema};
 
+use super::access::rows_json;
 use super::{Access, Asked, Operator, Span};
 
 /// The fields of a grant in the order in which the app asked for them. It changes only the order in
@@ -87,23 +88,32 @@ fn show_scope(
     order: &Order,
     created: Timestamp,
 ) -> Access {
-    let conditions = scope.predicate.conditions.iter().map(|condition| {
-        let field = collection.field(condition.field);
-        let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
-        let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
-        let (operator, value) = comparison(&condition.comparison, relation);
-        Asked { field: name, operator, value }
-    });
     Access {
         space: Some(grant.space),
         datatypes: vec![collection.name.clone()],
         verbs: entry.verbs,
         allow: order.names(scope, collection),
         required: Vec::new(),
-        conditions: conditions.collect(),
+        conditions: conditions(&scope.predicate, collection),
         purpose: entry.purpose.clone(),
         duration: entry.until.and_then(|until| Span::between(created, until)),
     }
+}
+
+fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<Asked> {
+    let asked = predicate.conditions.iter().map(|condition| {
+        let field = collection.field(condition.field);
+        let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
+        let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
+        let (operator, value) = comparison(&condition.comparison, relation);
+        Asked { field: name, operator, value }
+    });
+    asked.collect()
+}
+
+/// A predicate in the words of `where`; null if it covers every document.
+pub fn where_json(predicate: &Predicate, collection: &Collection) -> Value {
+    if predicate.is_everything() { Value::Null } else { rows_json(&conditions(predicate, collection)) }
 }
 
 pub(super) fn comparison(comparison: &Comparison, relation: bool) -> (Operator, Value) {

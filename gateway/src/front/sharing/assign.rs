@@ -42,7 +42,11 @@ pub(super) async fn begin(
         Some(_) => app.directory.renew_assignment(&begun).await?,
     }
     let (put, remove) = begun.begun();
-    if let Err(error) = app.policy.write_by(put, remove, by.metadata(action)).await {
+    let mut said = by.metadata(action);
+    if let Some(before) = &before {
+        said.insert("before".to_owned(), json!({ "until": before.until.map(rfc3339) }));
+    }
+    if let Err(error) = app.policy.write_by(put, remove, said).await {
         match &before {
             None => app.directory.remove_assignment(begun.id).await?,
             Some(before) => app.directory.renew_assignment(before).await?,

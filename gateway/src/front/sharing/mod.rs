@@ -3,6 +3,7 @@
 //! relationships in policy enforce it. A right is noted first and enforced then, and ends the other way
 //! round, so that a node that stops in between enforces no more than it shows.
 
+mod access;
 mod assign;
 mod field_rules;
 mod folders;
@@ -37,7 +38,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(shares::routes)
         .configure(field_rules::routes)
         .configure(folders::routes)
-        .configure(links::routes);
+        .configure(links::routes)
+        .configure(access::routes);
 }
 
 /// Relationships of one change.
