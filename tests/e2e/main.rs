@@ -17,6 +17,7 @@ mod sessions;
 mod sharing;
 mod sharing_access;
 mod sharing_documents;
+mod sharing_entries;
 mod sharing_fields;
 mod sharing_groups;
 mod sharing_links;

@@ -147,16 +147,13 @@ async fn candidates(
         Thing::Group(_) => false,
     };
     for one in assigned.iter().filter(|one| about(one.thing)) {
-        match one.party {
-            Some(Party::User(id)) => {
-                found.insert(Candidate::User(id));
-            }
-            Some(Party::Group(id)) => {
-                if found.insert(Candidate::Group(id)) {
-                    look.push((Thing::Group(id), "member"));
-                }
-            }
-            None => {}
+        let Some(party) = one.party else { continue };
+        let new = found.insert(match party {
+            Party::User(id) => Candidate::User(id),
+            Party::Group(id) => Candidate::Group(id),
+        });
+        if let (true, Party::Group(id)) = (new, party) {
+            look.push((Thing::Group(id), "member"));
         }
     }
     for (thing, permission) in look {

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
-    Check, Comparison, Condition, Decision, DocId, Engine, EngineUnavailable, Found, Grant, GrantEntry, GrantScope,
-    Lookup, LookupResources, Permissionship, Scalar,
+    Check, ClientId, Comparison, Condition, Decision, DocId, Engine, EngineUnavailable, Found, Grant, GrantEntry,
+    GrantScope, LinkId, Lookup, LookupResources, Permissionship, Scalar,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -309,6 +309,27 @@ fn an_app_with_grants_of_two_people_uses_the_one_that_its_token_names() {
             assert_eq!(block_on(gate.read(&crossed, &resources(&[1, 2]), NOW)).unwrap_err(), Refusal::Denied);
         }
     }
+}
+
+#[test]
+fn a_link_acts_as_its_grant_says_and_is_no_app_of_the_same_id() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1]);
+    let link = LinkId::from_bytes(*client().as_bytes());
+    let entries = vec![entry(&[Verb::Read, Verb::Search, Verb::Update], &[1, 3], Predicate::default())];
+    let grant = Grant { id: grant_id(1), grantor: user(1), holder: Holder::Link(link), space: space(), entries };
+    engine.grants.lock().insert(grant.id, Arc::new(grant));
+    for verb in ["read", "search"] {
+        engine.say(format!("{}#{verb}@link:{link}", grant_object(grant_id(1), 0)));
+    }
+    let gate = gate(&engine);
+    let by_link = Caller { app: Some(AppCaller { holder: Holder::Link(link), grant: grant_id(1) }), ..person(1) };
+    let mask = mask_of(&gate, &by_link, &[1, 2, 3]).unwrap();
+    assert_eq!(shape(&mask), [(verbs(&[Verb::Read, Verb::Search]), vec![1])]);
+    assert!(!block_on(gate.write(&by_link, &resources(&[1]), NOW)).unwrap().manages());
+    assert_eq!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+    let another = Caller { user: user(2), ..by_link };
+    assert_eq!(block_on(gate.read(&another, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
 }
 
 #[test]
