@@ -7,9 +7,11 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 ALLOD  := $(TARGET)/release/allod
 DATA   ?= $(CURDIR)/target/data
 ROWS   ?=
+ROUNDS ?= 2600
+SEED   ?= 1
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test demo bench lint fmt need-build need-test need-lint clean-data
+.PHONY: help build serve test differential demo bench lint fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
@@ -34,6 +36,10 @@ serve: build ## a running node; data in DATA (default target/data)
 
 test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite, PostgreSQL, SpiceDB), end to end
 	deploy/with-postgres.sh deploy/with-spicedb.sh tests/run.sh
+
+differential: need-build need-test ## the policy evaluator against a real SpiceDB on ROUNDS random worlds from SEED on
+	ROUNDS=$(ROUNDS) SEED=$(SEED) deploy/with-spicedb.sh cargo test --release --locked -p policy --test differential \
+	  -- --ignored --nocapture
 
 demo: build ## the whole story on real input; non-zero if any step is wrong
 	cargo build --release --locked -p tests --bin demo

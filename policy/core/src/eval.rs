@@ -212,8 +212,7 @@ impl<'a> Run<'a> {
         }
         let place = self.meant(place);
         let (member, node) = place;
-        // The members of something are members of it, whether or not there are any.
-        if self.who.member == Some(member) && self.who.node == node {
+        if self.is_subject(place) {
             return Answer::YES;
         }
         let body = &self.schema().member(member).body;
@@ -240,6 +239,16 @@ impl<'a> Run<'a> {
             answer => visited.answer = Some((depth, answer.clone())),
         }
         answer
+    }
+
+    /// The members of something are members of it, whether or not there are any.
+    fn is_subject(&self, (member, node): Place) -> bool {
+        self.who.member == Some(member) && self.who.node == node
+    }
+
+    /// As [`Run::dispatch`], from a permission, which sees the subject itself ahead without a step.
+    fn computed(&mut self, place: Place, depth: u8) -> Answer {
+        if self.is_subject(place) { Answer::YES } else { self.dispatch(place, depth) }
     }
 
     /// What a permission that is another name for something stands for. Steps are counted as SpiceDB does: such a name
@@ -374,7 +383,7 @@ impl<'a> Run<'a> {
                 let itself = member.is_none() && definition == self.schema().member(own.0).definition && node == own.1;
                 if itself { Answer::YES } else { Answer::NO }
             }
-            Rule::Member(member) => self.dispatch((*member, own.1), depth - 1),
+            Rule::Member(member) => self.computed((*member, own.1), depth - 1),
             Rule::Arrow { over, to, all: false, .. } => self.any_over(*over, to, own.1, depth),
             Rule::Arrow { over, to, all: true, .. } => self.all_over(*over, to, own.1, depth),
             Rule::Union(rules) => self.any(rules, own, depth),
@@ -413,7 +422,7 @@ impl<'a> Run<'a> {
         for (edge, terms) in tuples.rows(over, node) {
             let Some(target) = target(to, tuples.definition_in(edge.of)) else { continue };
             let Some(row) = self.row(terms).filter(|row| !row.is_no()) else { continue };
-            answer = answer.or(row.and(self.dispatch((target, edge.subject), depth - 1)));
+            answer = answer.or(row.and(self.computed((target, edge.subject), depth - 1)));
             if answer == Answer::YES {
                 break;
             }
@@ -428,7 +437,7 @@ impl<'a> Run<'a> {
         for (edge, terms) in tuples.rows(over, node) {
             let Some(row) = self.row(terms) else { continue };
             let found = match target(to, tuples.definition_in(edge.of)) {
-                Some(target) if !row.is_no() => row.and(self.dispatch((target, edge.subject), depth - 1)),
+                Some(target) if !row.is_no() => row.and(self.computed((target, edge.subject), depth - 1)),
                 _ => Answer::NO,
             };
             // Once the row has lapsed, it is one less to ask.

@@ -193,9 +193,15 @@ impl SchemaModel {
     }
 
     /// The members of a definition, those that are spliced in too.
-    pub fn members_of<'a>(&'a self, definition: &'a Definition) -> impl Iterator<Item = &'a Member> {
-        let spliced = definition.spliced.iter().filter_map(|name| self.partials.iter().find(|p| &p.name == name));
-        definition.members.iter().chain(spliced.flat_map(|partial| &partial.members))
+    pub fn members_of<'a>(&'a self, definition: &'a Definition) -> Vec<&'a Member> {
+        let (mut open, mut members) = (vec![definition], Vec::new());
+        while let Some(block) = open.pop() {
+            members.extend(&block.members);
+            open.extend(
+                block.spliced.iter().filter_map(|name| self.partials.iter().find(|partial| &partial.name == name)),
+            );
+        }
+        members
     }
 
     pub fn text(&self) -> String {

@@ -45,7 +45,7 @@ struct Trace<'a> {
 impl<'a> Trace<'a> {
     fn place(&mut self, place: Place, depth: u8, via: Option<Followed>) -> Traced {
         self.steps += 1;
-        let answer = self.run.dispatch(place, depth);
+        let answer = self.run.computed(place, depth);
         let (member, node) = place;
         let schema = self.run.schema();
         let what = schema.member(member);
@@ -147,7 +147,7 @@ impl<'a> Trace<'a> {
         let tuples = self.run.tuples;
         let answers = |run: &mut Run<'a>, edge: Edge, terms| {
             let target = target(to, tuples.definition_in(edge.of))?;
-            Some((target, run.row(terms)?.and(run.dispatch((target, edge.subject), depth - 1))))
+            Some((target, run.row(terms)?.and(run.computed((target, edge.subject), depth - 1))))
         };
         let yes = !all
             && tuples

@@ -131,7 +131,9 @@ pub fn members(world: &World) -> Vec<(String, String)> {
     schema
         .definitions
         .iter()
-        .flat_map(|definition| schema.members_of(definition).map(|m| (definition.name.clone(), m.name.clone())))
+        .flat_map(|definition| {
+            schema.members_of(definition).into_iter().map(|m| (definition.name.clone(), m.name.clone()))
+        })
         .collect()
 }
 

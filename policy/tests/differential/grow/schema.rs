@@ -48,16 +48,9 @@ pub fn schema(dice: &mut Dice, faults: bool) -> SchemaModel {
     let caveat_names = caveats.iter().map(|caveat| caveat.name.clone()).collect();
     let mut plan = Plan { dice, outlines, caveats: caveat_names, expiration, itself };
     let mut definitions: Vec<Definition> = (0..plan.outlines.len()).map(|at| plan.definition(at)).collect();
-    let mut partials = Vec::new();
-    if dice.chance(12) {
+    let partials = if dice.chance(12) { partials(dice, &mut definitions) } else { Vec::new() };
+    if !partials.is_empty() {
         uses.push("partial");
-        let at = dice.below(definitions.len());
-        let definition = &mut definitions[at];
-        if !definition.members.is_empty() {
-            let member = definition.members.remove(dice.below(definition.members.len()));
-            definition.spliced.push("shared".to_owned());
-            partials.push(Definition { name: "shared".to_owned(), members: vec![member], spliced: Vec::new() });
-        }
     }
     if dice.chance(8) {
         uses.push("typechecking");
@@ -72,6 +65,37 @@ pub fn schema(dice: &mut Dice, faults: bool) -> SchemaModel {
         caveats_last: dice.chance(50),
     };
     SchemaModel { uses, caveats, partials, definitions, looks }
+}
+
+/// Takes a member into a partial of its own, and lets definitions share another that has a partial in it.
+fn partials(dice: &mut Dice, definitions: &mut [Definition]) -> Vec<Definition> {
+    let member = |name: &str, body: Body| Member { name: name.to_owned(), body };
+    let partial = |name: &str, members: Vec<Member>, spliced: &[&str]| Definition {
+        name: name.to_owned(),
+        members,
+        spliced: spliced.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let chain = Operand::Member("keeper".to_owned()).into();
+    let kept = member("kept", Body::Permission { annotation: Vec::new(), chain });
+    let form = Form { kind: definitions[0].name.clone(), shape: Shape::Object, caveat: None, expires: false };
+    let mut partials = vec![
+        partial("kept", vec![kept], &["keeper"]),
+        partial("keeper", vec![member("keeper", Body::Relation(vec![form]))], &[]),
+    ];
+    for definition in definitions.iter_mut().filter(|definition| !definition.members.is_empty()) {
+        if dice.chance(50) {
+            definition.spliced.push("kept".to_owned());
+        }
+    }
+    let at = dice.below(definitions.len());
+    let definition = &mut definitions[at];
+    if !definition.members.is_empty() {
+        let member = definition.members.remove(dice.below(definition.members.len()));
+        definition.spliced.push("own".to_owned());
+        partials.push(partial("own", vec![member], &[]));
+    }
+    dice.shuffle(&mut partials);
+    partials
 }
 
 fn outlines(dice: &mut Dice, expiration: bool, itself: bool) -> Vec<Outline> {
