@@ -191,13 +191,17 @@ impl Embedded {
         edges.remove.iter().for_each(|edge| {
             next.tuples.remove(edge);
         });
-        for edge in &edges.put {
-            if let Err(error) = catalogue::put(&mut next.tuples, edge) {
+        // What is sealed is not told to anybody as open.
+        let mut put = edges.put;
+        put.retain(|edge| match catalogue::put(&mut next.tuples, edge) {
+            Ok(stands) => stands,
+            Err(error) => {
                 tracing::error!(%edge, %error, "an edge of the catalogue does not fit the schema");
+                false
             }
-        }
+        });
         let removed = edges.remove.into_iter().map(Update::Delete);
-        let updates: Vec<Update> = removed.chain(edges.put.into_iter().map(Update::Touch)).collect();
+        let updates: Vec<Update> = removed.chain(put.into_iter().map(Update::Touch)).collect();
         if self.inner.outbox.get().is_some() {
             self.inner.undelivered.lock().extend(updates.iter().cloned());
         }

@@ -542,6 +542,45 @@ async fn a_sealed_field_stays_sealed_whatever_the_catalogue_says_and_opens_again
     }
 }
 
+/// A second engine is told no more than the first enforces, also by a node that starts anew.
+#[tokio::test]
+async fn a_sealed_field_is_sealed_for_a_second_engine_too() {
+    use policy::facts::Thing;
+    use policy::{Consistency, Memory, Outbox, RelationshipService};
+    for backend in Backend::all().await {
+        let memory = Arc::new(Memory::new(Arc::new(policy::wall_clock)));
+        memory.write_schema(policy::SCHEMA).await.unwrap();
+        let open = async || {
+            let engine = backend.open().await;
+            let to = Arc::clone(&memory) as Arc<dyn RelationshipService>;
+            assert!(engine.deliver_to(Outbox::new(backend.connect().await, to, Arc::clone(engine.clock()))));
+            engine
+        };
+        let engine = open().await;
+        engine.declare_tenant(tenant(), Some(user(1))).await.unwrap();
+        engine.declare_space(space(7), tenant(), user(2)).await.unwrap();
+        engine.declare_collections(space(7), &collections());
+        engine.write(vec![share(space(7), "viewer", user(3))], Vec::new()).await.unwrap();
+        let sees = async |engine: &Arc<Embedded>| {
+            engine.settle().await.unwrap();
+            let subject = || Subject::object("user", user(3));
+            let check = Check::new(Thing::Field(books(), field(1)).object(), "view", subject());
+            let answers = memory.check(&[check], &Consistency::Full).await.unwrap();
+            answers.decisions.into_iter().all(|answer| answer.unwrap().allowed())
+        };
+        assert!(sees(&engine).await, "control");
+        let (sealed, edge) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        engine.write(vec![sealed.clone()], vec![edge.clone()]).await.unwrap();
+        assert!(!sees(&engine).await);
+        drop(engine);
+        let engine = open().await;
+        engine.declare_collections(space(7), &collections());
+        assert!(!sees(&engine).await, "after a start");
+        engine.write(vec![edge], vec![sealed]).await.unwrap();
+        assert!(sees(&engine).await, "open again");
+    }
+}
+
 #[tokio::test]
 async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
     use policy::facts::{Party, Thing};
