@@ -551,7 +551,9 @@ impl Engine for Embedded {
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
-        lookup::resources(&self.inner.snapshot.load().tuples, lookup, now)
+        let (tuples, lookup) = (self.inner.snapshot.load().tuples.clone(), lookup.clone());
+        let found = tokio::task::spawn_blocking(move || lookup::resources(&tuples, &lookup, now)).await;
+        found.unwrap_or_else(|_| Err(EngineUnavailable { reason: "lookup_cut_off".to_owned() }))
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

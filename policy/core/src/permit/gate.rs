@@ -157,7 +157,7 @@ impl Gate {
         let mut answers = self.ask(questions.checks(), now).await?;
         let singled = match questions.wanted(&answers) {
             None => Singled::default(),
-            Some(wanted) => Singled::find(&*self.engine, caller.user, wanted, now).await?,
+            Some(wanted) => Singled::find(&*self.engine, caller.user, &wanted, now).await?,
         };
         let further = questions.about_fields(&answers, &singled);
         if !further.is_empty() {

@@ -124,11 +124,12 @@ impl<'a> Questions<'a> {
         let mut wanted = Wanted::default();
         for about in self.collections.iter().filter(|about| answers.allowed(about.exceptional())) {
             let (views, edits) = (answers.allowed(about.views()), answers.allowed(about.edits()));
+            wanted.collections.insert(about.collection.id);
             wanted.viewed |= !views;
             wanted.edited |= !edits;
             wanted.blocked |= views || edits;
         }
-        (wanted != Wanted::default()).then_some(wanted)
+        (!wanted.collections.is_empty()).then_some(wanted)
     }
 
     /// The checks that follow from single documents: what of their fields shows to whom the collection does not.

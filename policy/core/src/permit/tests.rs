@@ -626,6 +626,36 @@ fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal
     }
     engine.clock.advance();
     assert_eq!(mint(NOW).unwrap_err(), Refusal::TooManyDocuments);
+    // So many of another collection are nobody's trouble here.
+    let elsewhere = CollectionResource { id: CollectionId::from_bytes([77; 16]), fields: Arc::new([field(1)]) };
+    engine.say(format!("collection:{}#exceptional@user:{}", elsewhere.id, user(1)));
+    engine.say(format!("{}#view@user:{}", document_object(elsewhere.id, doc(1)), user(1)));
+    engine.say(format!("{}#collection@collection:{}", field_object(elsewhere.id, field(1)), elsewhere.id));
+    let there = Resources { collections: vec![elsewhere.clone()], ..resources(&[]) };
+    let permits = block_on(gate.read(&person(1), &there, NOW)).unwrap();
+    assert_eq!(permits.mask(elsewhere.id).unwrap().entries[0].documents, only(&[1]));
+}
+
+#[test]
+fn masks_with_many_documents_do_not_pile_up() {
+    let engine = Arc::new(Lines::default());
+    engine.open(&[1]);
+    let gate = gate(&engine);
+    let each = 100_000u128;
+    for d in 0..each {
+        let object = document_object(books(), DocId::from_bytes(d.to_be_bytes()));
+        engine.say(format!("{object}#view@user:{}", user(1)));
+    }
+    engine.singles(1, "view", &[]);
+    for schema in 0..=(cache::MOST_DOCUMENTS_KEPT as u64 / 100_000) {
+        let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
+        block_on(gate.read(&person(1), &resources, NOW)).unwrap();
+        let kept = gate.cache.documents();
+        assert!(kept > 0 && kept <= cache::MOST_DOCUMENTS_KEPT, "{kept}");
+    }
+    let calls = engine.calls.load(Ordering::SeqCst);
+    block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();
+    assert!(engine.calls.load(Ordering::SeqCst) > calls, "the oldest went");
 }
 
 #[test]
