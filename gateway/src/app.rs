@@ -168,11 +168,14 @@ impl App {
         if let Some(space) = self.granted.read().get(&grant) {
             return Ok(*space);
         }
-        let row = self.directory.grant_row(grant).await.map_err(|error| {
+        let unreadable = |error: crate::directory::DirectoryError| {
             tracing::error!(%error, "a grant could not be read");
             AccessError::Unavailable("the grant cannot be read".into())
-        })?;
-        let space = row.ok_or(AccessError::NotFound)?.space;
+        };
+        let space = match self.directory.grant_row(grant).await.map_err(unreadable)? {
+            Some(row) => row.space,
+            None => self.directory.link_row(grant).await.map_err(unreadable)?.ok_or(AccessError::NotFound)?.space,
+        };
         self.granted.write().insert(grant, space);
         Ok(space)
     }

@@ -1,18 +1,28 @@
 //! What has ended by itself. Policy gives nothing for it any more; here it is also forgotten.
 
+use policy::PolicyError;
 use policy::facts::Thing;
 use policy_core::Context;
 
 use crate::app::App;
-use crate::exceptions::{FollowError, documents};
+use crate::directory::{DirectoryError, documents_of};
 use crate::node::Node as _;
 
 /// Rows that are forgotten at a time.
 const MOST: u64 = 1_000;
 
+/// Why lapsed rows are still there.
+#[derive(Debug, thiserror::Error)]
+pub enum LapsedError {
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
 impl App {
     /// Forgets shares and memberships that have lapsed.
-    pub async fn forget_lapsed(&self) -> Result<(), FollowError> {
+    pub async fn forget_lapsed(&self) -> Result<(), LapsedError> {
         // As of before the lock: what is renewed meanwhile ends later than this.
         let now = self.now();
         let _alone = self.sharing.lock().await;
@@ -30,8 +40,8 @@ impl App {
         for one in &memberships {
             self.directory.remove_membership(one).await?;
         }
-        for (collection, documents) in documents(shares.iter().map(|share| share.thing)) {
-            self.forget_exceptions(collection, documents, Context::new()).await?;
+        for (collection, documents) in documents_of(&shares) {
+            self.policy.forget_exceptions(collection, documents, Context::new()).await?;
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ mod blind;
 pub mod cli;
 mod directory;
 mod engine;
-mod exceptions;
 mod front;
 mod grants;
 mod lapsed;

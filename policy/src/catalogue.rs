@@ -29,10 +29,13 @@ pub(crate) struct Edges {
     pub(crate) remove: Vec<Tuple>,
 }
 
-/// Puts an edge of the catalogue among the relationships, unless it is of a field that is sealed.
+/// Puts an edge of the catalogue among the relationships, unless it is of a field that is sealed. Whether it stands.
 pub(crate) fn put(tuples: &mut Tuples, edge: &Tuple) -> Result<bool, TupleError> {
     let sealed = edge.resource.kind == "field" && !tuples.subjects(&edge.resource, "sealed").is_empty();
-    if sealed { Ok(false) } else { tuples.put(edge) }
+    if !sealed {
+        tuples.put(edge)?;
+    }
+    Ok(!sealed)
 }
 
 fn space_edge(collection: CollectionId, space: SpaceId) -> Tuple {

@@ -1,5 +1,6 @@
 //! The engine.
 
+mod exceptions;
 mod service;
 
 use std::collections::{HashMap, HashSet};
@@ -372,6 +373,7 @@ impl Inner {
         mut change: Change,
         publish: impl FnOnce(&mut Snapshot) + Send,
     ) -> Result<(), PolicyError> {
+        change.put.extend(exceptions::marks(&change.put));
         let (put, remove) = {
             let mut next = self.snapshot.load().tuples.clone();
             change.remove.retain(|tuple| next.remove(tuple));
@@ -461,7 +463,7 @@ impl Inner {
             if *known == grant {
                 return Ok(());
             }
-            if (known.grantor, known.client, known.space) != (grant.grantor, grant.client, grant.space) {
+            if (known.grantor, known.holder, known.space) != (grant.grantor, grant.holder, grant.space) {
                 return Err(PolicyError::Conflict(format!("grant {id} is another person's, app's or space's")));
             }
         }
@@ -547,7 +549,9 @@ impl Engine for Embedded {
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
-        lookup::resources(&self.inner.snapshot.load().tuples, lookup, now)
+        let (tuples, lookup) = (self.inner.snapshot.load().tuples.clone(), lookup.clone());
+        let found = tokio::task::spawn_blocking(move || lookup::resources(&tuples, &lookup, now)).await;
+        found.unwrap_or_else(|_| Err(EngineUnavailable { reason: "lookup_cut_off".to_owned() }))
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

@@ -46,6 +46,12 @@ impl Thing {
         }
     }
 
+    /// The collection and the document that a policy object names, if it is a document.
+    pub fn document_of(object: &Object) -> Option<(CollectionId, DocId)> {
+        let (collection, document) = object.id.split_once('|').filter(|_| object.kind == "document")?;
+        Some((collection.parse().ok()?, document.parse().ok()?))
+    }
+
     /// The relationship that keeps a field from everybody but its readers and who manages its collection.
     pub fn sealed(collection: CollectionId, field: FieldId) -> Tuple {
         Tuple::new(field_object(collection, field), "sealed", Subject::object("collection", collection))
@@ -125,8 +131,8 @@ pub(crate) fn grant(grant: &Grant) -> Vec<Tuple> {
         let subject = Subject { object: object.clone(), relation: None };
         tuples.push(Tuple::new(object.clone(), "grantor", user(grant.grantor)));
         for verb in entry.verbs.iter() {
-            let client = Subject::object("client", grant.client);
-            tuples.push(until(Tuple::new(object.clone(), verb_relation(verb), client), entry.until));
+            let holder = grant.holder.subject();
+            tuples.push(until(Tuple::new(object.clone(), verb_relation(verb), holder), entry.until));
         }
         for scope in &entry.scopes {
             tuples.push(Tuple::new(Object::new("collection", scope.collection), "grant", subject.clone()));

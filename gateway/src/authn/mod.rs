@@ -8,7 +8,7 @@ mod local;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
-use policy_core::{AppCaller, Caller, TenantId};
+use policy_core::{AppCaller, Caller, Holder, TenantId};
 
 pub(crate) use cookie::strict;
 pub use cookie::{SESSION_SECONDS, clear_cookie, page_session, session_cookie};
@@ -71,13 +71,17 @@ pub async fn authenticate(req: &HttpRequest, node: &dyn Node) -> Result<Principa
     of_token(node, &token).await
 }
 
-async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal, AuthError> {
+pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal, AuthError> {
     let tenant = node.directory().tenant_of(token.user).await?.ok_or(AuthError::Invalid)?;
     let app = match token.kind {
         Kind::Session => None,
         Kind::Access { client, grant, .. } => {
             node.directory().used_grant(grant, node.now());
-            Some(AppCaller { client, grant })
+            Some(AppCaller { holder: Holder::Client(client), grant })
+        }
+        Kind::Link { grant } => {
+            node.directory().used_grant(grant, node.now());
+            Some(AppCaller { holder: Holder::Link(token.hash.link()), grant })
         }
     };
     let session = (token.kind == Kind::Session).then_some(token.hash);

@@ -98,6 +98,9 @@ enum Command {
     /// Folders of documents, to share together
     #[command(subcommand)]
     Folder(sharing::Folder),
+    /// Links that show something to whoever has them
+    #[command(subcommand)]
+    Link(sharing::Link),
     /// Fields that are kept from people
     #[command(subcommand)]
     FieldRule(sharing::FieldRule),
@@ -192,6 +195,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Group(command) => command.run(common).await,
         Command::Share(command) => command.run(common).await,
         Command::Folder(command) => command.run(common).await,
+        Command::Link(command) => command.run(common).await,
         Command::FieldRule(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,

@@ -74,6 +74,9 @@ pub struct Check {
     user: String,
     #[arg(long, value_name = "CLIENT_ID")]
     app: Option<String>,
+    /// The space [default: the user's personal one]
+    #[arg(long, value_name = "ID")]
+    space: Option<String>,
     /// Say why
     #[arg(long)]
     explain: bool,
@@ -196,7 +199,7 @@ impl Check {
             None => (self.what.clone(), None),
         };
         let body = json!({ "user": self.user, "app": self.app, "verb": self.verb, "collection": collection,
-            "field": field, "doc": self.doc, "explain": self.explain });
+            "field": field, "doc": self.doc, "space": self.space, "explain": self.explain });
         let value = node.post("/api/v1/check", &body).await?;
         print(common.json, &value, lines);
         Ok(if value["allowed"] == true { Exit::Done } else { Exit::Refused })

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
 use super::remote::{Remote, segment};
+use crate::grants::reads_once;
 
 #[derive(Debug, Subcommand)]
 pub enum Group {
@@ -123,6 +124,31 @@ pub struct Field {
     /// The space [default: your personal one]
     #[arg(long, value_name = "ID")]
     space: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Link {
+    /// Make a link that shows fields of a collection to whoever has it; its address is told once
+    Add {
+        /// The collection, by name
+        collection: String,
+        /// What it shows
+        #[arg(long, required = true, value_delimiter = ',', value_name = "FIELD,…")]
+        fields: Vec<String>,
+        /// Which documents: {"field": {"_eq": value}}, as in a grant [default: all]
+        #[arg(long = "where", value_name = "JSON")]
+        rows: Option<String>,
+        /// Until when: 2030-01-31T00:00:00Z, or a duration such as P30D
+        #[arg(long)]
+        until: Option<String>,
+        /// The space [default: your personal one]
+        #[arg(long, value_name = "ID")]
+        space: Option<String>,
+    },
+    /// List links
+    List,
+    /// Remove a link; the next request by it is refused
+    Remove { id: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -339,6 +365,38 @@ impl Folder {
             Folder::Remove { id } => {
                 node.call(Method::DELETE, &format!("/api/v1/folders/{}", segment(&id)), None).await?;
                 json!({ "folder": id, "removed": true })
+            }
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+impl Link {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let node = Remote::of(&common.dir()?)?;
+        let value = match self {
+            Link::Add { collection, fields, rows, until, space } => {
+                let mut body = json!({ "collection": collection, "fields": fields });
+                if let Some(rows) = rows {
+                    let unfit =
+                        |error: &str| Failure::usage("where_not_json", &format!("--where is not JSON: {error}"));
+                    if !reads_once(&rows) {
+                        return Err(unfit("a key stands twice in one object, or it ends too early"));
+                    }
+                    body["where"] = serde_json::from_str(&rows).map_err(|error| unfit(&error.to_string()))?;
+                }
+                for (key, value) in [("until", until), ("space", space)] {
+                    if let Some(value) = value {
+                        body[key] = json!(value);
+                    }
+                }
+                node.post("/api/v1/links", &body).await?
+            }
+            Link::List => node.get("/api/v1/links").await?,
+            Link::Remove { id } => {
+                node.call(Method::DELETE, &format!("/api/v1/links/{}", segment(&id)), None).await?;
+                json!({ "link": id, "removed": true })
             }
         };
         print(common.json, &value, lines);

@@ -1,7 +1,7 @@
 //! Rights that people gave one another, and rules for fields. Policy enforces the relationship that each of
 //! these rows is about; the row says who made it so, when, and in which space.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, CollectionId, DocId, FieldId, FolderId, GroupId, SpaceId, Timestamp, Tuple, UserId};
@@ -36,7 +36,6 @@ impl Assignment {
     /// What its beginning changes in policy: relationships to put, and to remove.
     pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
         match (self.party, self.thing) {
-            // What else a document needs in policy stays for as long as anything is said of it.
             (Some(party), thing) => (vec![thing.to(&self.relation, party, self.until)], Vec::new()),
             (None, Thing::Field(collection, field)) => {
                 (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])
@@ -54,6 +53,17 @@ impl Assignment {
     pub fn lives(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until > now)
     }
+}
+
+/// The documents among these, by their collection.
+pub fn documents_of(assignments: &[Assignment]) -> BTreeMap<CollectionId, Vec<DocId>> {
+    let mut found = BTreeMap::<_, Vec<DocId>>::new();
+    for one in assignments {
+        if let Thing::Document(collection, document) = one.thing {
+            found.entry(collection).or_default().push(document);
+        }
+    }
+    found
 }
 
 /// Kind, collection and object of a thing.

@@ -1,12 +1,10 @@
 //! Folders of documents. A document may lie in several, all of its collection; a folder lies in one at most.
 
-use std::collections::BTreeSet;
-
 use policy_core::{CollectionId, DocId, FolderId, SpaceId, Timestamp};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait};
 
-use super::tables::{assignment, filing, folder};
+use super::tables::{filing, folder};
 use super::{Directory, DirectoryError, id};
 
 /// Folders of one collection.
@@ -151,47 +149,6 @@ impl Directory {
         let rows = find.order_by_asc(filing::Column::Document).limit(most).all(&self.db).await?;
         rows.iter().map(document).collect()
     }
-
-    /// Which of these documents something sets apart from their collection, by the rows here.
-    pub async fn standing_out(
-        &self,
-        collection: CollectionId,
-        documents: &[DocId],
-    ) -> Result<BTreeSet<DocId>, DirectoryError> {
-        let of = collection.as_bytes().to_vec();
-        let mut found = BTreeSet::new();
-        for some in documents.chunks(ROWS) {
-            let some: Vec<Vec<u8>> = some.iter().map(|document| document.as_bytes().to_vec()).collect();
-            let filed = filing::Entity::find()
-                .filter(filing::Column::Collection.eq(of.clone()))
-                .filter(filing::Column::Document.is_in(some.clone()));
-            for row in filed.all(&self.db).await? {
-                found.insert(document(&row)?);
-            }
-            let assigned = assignment::Entity::find()
-                .filter(assignment::Column::Kind.eq("document"))
-                .filter(assignment::Column::Collection.eq(of.clone()))
-                .filter(assignment::Column::Object.is_in(some));
-            for row in assigned.all(&self.db).await? {
-                found.insert(id(&row.object, DocId::from_bytes, "dir_assignment")?);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whether any document of a collection stands out, by the rows here.
-    pub async fn has_exceptions(&self, collection: CollectionId) -> Result<bool, DirectoryError> {
-        let of = collection.as_bytes().to_vec();
-        let filed = filing::Entity::find().filter(filing::Column::Collection.eq(of.clone())).limit(1);
-        if filed.one(&self.db).await?.is_some() {
-            return Ok(true);
-        }
-        let assigned = assignment::Entity::find()
-            .filter(assignment::Column::Kind.eq("document"))
-            .filter(assignment::Column::Collection.eq(of))
-            .limit(1);
-        Ok(assigned.one(&self.db).await?.is_some())
-    }
 }
 
 #[cfg(test)]
@@ -200,7 +157,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn documents_lie_in_folders_and_stand_out_for_as_long() {
+    async fn documents_lie_in_folders_and_folders_in_one_another() {
         for directory in on_each_backend().await {
             let (space, books) = (SpaceId::from_bytes([1; 16]), CollectionId::from_bytes([2; 16]));
             let folder = |n: u8, parent: Option<FolderId>| Folder {
@@ -221,19 +178,14 @@ mod tests {
             assert_eq!(directory.folder_depth(Some(inner.id), 20).await.unwrap(), 3);
             assert!(directory.has_folders(outer.id).await.unwrap() && !directory.has_folders(inner.id).await.unwrap());
             let doc = |n: u8| DocId::from_bytes([n; 16]);
-            assert!(!directory.has_exceptions(books).await.unwrap());
             directory.file(&inner, &[doc(3), doc(1), doc(2)], Timestamp(6)).await.unwrap();
             directory.file(&inner, &[doc(1), doc(4)], Timestamp(7)).await.unwrap();
             assert_eq!(directory.filed(inner.id, None, 3).await.unwrap(), [doc(1), doc(2), doc(3)]);
             assert_eq!(directory.filed(inner.id, Some(doc(3)), 3).await.unwrap(), [doc(4)]);
-            let out = directory.standing_out(books, &[doc(9), doc(1), doc(4)]).await.unwrap();
-            assert_eq!(out, BTreeSet::from([doc(1), doc(4)]));
             assert!(directory.unfile(inner.id, doc(1)).await.unwrap());
             assert!(!directory.unfile(inner.id, doc(1)).await.unwrap());
-            assert!(directory.standing_out(books, &[doc(1)]).await.unwrap().is_empty());
-            assert!(directory.has_exceptions(books).await.unwrap());
             directory.remove_folder(inner.id).await.unwrap();
-            assert!(!directory.has_exceptions(books).await.unwrap());
+            assert!(directory.filed(inner.id, None, 9).await.unwrap().is_empty());
             assert_eq!(directory.folder(inner.id).await.unwrap(), None);
         }
     }

@@ -74,9 +74,14 @@ impl Directory {
         self.used.lock().insert(grant, now);
     }
 
+    /// When a grant was last used, if that is not yet written.
+    pub(super) fn last_use(&self, grant: GrantId) -> Option<Timestamp> {
+        self.used.lock().get(&grant).copied()
+    }
+
     fn with_use(&self, row: grant::Model) -> Result<GrantRow, DirectoryError> {
         let mut row = GrantRow::try_from(row)?;
-        row.last_used = self.used.lock().get(&row.id).copied().or(row.last_used);
+        row.last_used = self.last_use(row.id).or(row.last_used);
         Ok(row)
     }
 
@@ -88,6 +93,7 @@ impl Directory {
                 .filter(grant::Column::Id.eq(grant.as_bytes().to_vec()))
                 .exec(&self.db)
                 .await?;
+            self.link_was_used(grant, at).await?;
         }
         Ok(())
     }

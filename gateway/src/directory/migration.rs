@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use super::tables::{
-    app, assignment, audit, code, filing, folder, grant, group, membership, refresh, setting, tenant, token, user,
+    app, assignment, audit, code, filing, folder, grant, group, link, membership, refresh, setting, tenant, token, user,
 };
 
 pub struct Migrator;
@@ -11,7 +11,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Groups), Box::new(Assignments), Box::new(Folders)]
+        vec![Box::new(First), Box::new(Groups), Box::new(Assignments), Box::new(Folders), Box::new(Links)]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -305,5 +305,28 @@ impl MigrationTrait for Folders {
         let mut of_document = Index::create();
         of_document.name("dir_filing_document").table(filing::Entity);
         manager.create_index(of_document.col(filing::Column::Collection).col(filing::Column::Document).take()).await
+    }
+}
+
+struct Links;
+
+impl MigrationName for Links {
+    fn name(&self) -> &str {
+        "dir_0005_links"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Links {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(link::Column::GrantId),
+            bytes(link::Column::User),
+            bytes(link::Column::Space),
+            instant(link::Column::Created),
+            instant_or_null(link::Column::LastUsed),
+        ];
+        manager.create_table(table(link::Entity, columns)).await
     }
 }

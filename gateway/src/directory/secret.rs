@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use policy_core::{AssignmentId, ClientId, FolderId, GrantId, GroupId, TenantId};
+use policy_core::{AssignmentId, ClientId, FolderId, GrantId, GroupId, LinkId, TenantId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -42,6 +42,13 @@ pub struct SecretHash(pub [u8; 32]);
 impl SecretHash {
     pub fn of(text: &str) -> SecretHash {
         SecretHash(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// How policy names the link whose token has this hash.
+    pub fn link(&self) -> LinkId {
+        let mut id = [0u8; 16];
+        id.copy_from_slice(&self.0[..16]);
+        LinkId::from_bytes(id)
     }
 
     /// Whether both are the same, in a time that does not tell where they differ.

@@ -264,3 +264,19 @@ pub mod filing {
     }
     lone!();
 }
+
+pub mod link {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_link")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub grant_id: Vec<u8>,
+        pub user: Vec<u8>,
+        pub space: Vec<u8>,
+        pub created: i64,
+        pub last_used: Option<i64>,
+    }
+    lone!();
+}

@@ -9,8 +9,8 @@ use policy_core::{ClientId, GrantId, Timestamp, UserId};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set, TransactionTrait};
 
 use super::secret::random;
-use super::tables::{code, grant, refresh, token};
-use super::{Directory, DirectoryError, Secret, SecretHash, id};
+use super::tables::{code, grant, link, refresh, token};
+use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id};
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Kind {
     Session,
     /// An app under a grant; all tokens of one consent are a family.
     Access { client: ClientId, grant: GrantId, family: Family },
+    /// Whoever has a link, under its grant.
+    Link { grant: GrantId },
 }
 
 /// All tokens that descend from one consent.
@@ -86,6 +88,7 @@ impl TryFrom<token::Model> for Token {
                 grant: id(grant, GrantId::from_bytes, "dir_token")?,
                 family: id(family, Family, "dir_token")?,
             },
+            (None, Some(grant), None) => Kind::Link { grant: id(grant, GrantId::from_bytes, "dir_token")? },
             _ => return Err(damaged()),
         };
         Ok(Token {
@@ -101,6 +104,7 @@ impl TryFrom<token::Model> for Token {
 pub(super) fn row(token: &Token) -> token::ActiveModel {
     let (client, grant, family) = match token.kind {
         Kind::Session => (None, None, None),
+        Kind::Link { grant } => (None, Some(grant.as_bytes().to_vec()), None),
         Kind::Access { client, grant, family } => {
             (Some(client.as_bytes().to_vec()), Some(grant.as_bytes().to_vec()), Some(family.0.to_vec()))
         }
@@ -131,6 +135,22 @@ impl Directory {
         Ok((secret, token))
     }
 
+    /// Notes the token of a link, which lasts as long as its grant.
+    pub async fn open_link(
+        &self,
+        secret: &Secret,
+        link: &LinkRow,
+        until: Option<Timestamp>,
+    ) -> Result<(), DirectoryError> {
+        let expires = until.unwrap_or(Timestamp(i64::MAX));
+        let kind = Kind::Link { grant: link.grant };
+        let token = Token { hash: secret.hash(), user: link.user, kind, created: link.created, expires };
+        let txn = self.db.begin().await?;
+        super::links::insert(&txn, link).await?;
+        token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
     /// What `text` stands for, if the node issued it, it is not revoked and has not lapsed.
     pub async fn token(&self, text: &str, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
         let hash = SecretHash::of(text);
@@ -159,10 +179,11 @@ impl Directory {
         Ok(())
     }
 
-    /// Ends every session of a person; returns how many there were. Grants to apps stay.
+    /// Ends every session of a person; returns how many there were. Grants to apps and links stay.
     pub async fn end_sessions(&self, user: UserId) -> Result<u64, DirectoryError> {
-        let sessions =
-            Condition::all().add(token::Column::User.eq(user.as_bytes().to_vec())).add(token::Column::Client.is_null());
+        let sessions = Condition::all()
+            .add(token::Column::User.eq(user.as_bytes().to_vec()))
+            .add(token::Column::GrantId.is_null());
         let done = token::Entity::delete_many().filter(sessions).exec(&self.db).await;
         self.tokens.forget();
         Ok(done?.rows_affected)
@@ -196,6 +217,7 @@ impl Directory {
         let bytes = grant.as_bytes().to_vec();
         // First the grant: who issues tokens touches its row first, and finds it gone.
         grant::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
+        link::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
         code::Entity::delete_many().filter(code::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
         refresh::Entity::delete_many().filter(refresh::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
         token::Entity::delete_many().filter(token::Column::GrantId.eq(bytes)).exec(&txn).await?;

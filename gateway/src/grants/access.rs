@@ -281,12 +281,7 @@ impl Access {
             out["space"] = json!(space);
         }
         if !self.conditions.is_empty() {
-            let mut rows = Map::new();
-            for asked in &self.conditions {
-                let tests = rows.entry(asked.field.clone()).or_insert_with(|| json!({}));
-                tests[asked.operator.word()] = asked.value.clone();
-            }
-            out["where"] = Value::Object(rows);
+            out["where"] = rows_json(&self.conditions);
         }
         if let Some(purpose) = &self.purpose {
             out["purpose"] = json!(purpose);
@@ -296,6 +291,16 @@ impl Access {
         }
         out
     }
+}
+
+/// Conditions as `where` writes them.
+pub(super) fn rows_json(conditions: &[Asked]) -> Value {
+    let mut rows = Map::new();
+    for asked in conditions {
+        let tests = rows.entry(asked.field.clone()).or_insert_with(|| json!({}));
+        tests[asked.operator.word()] = asked.value.clone();
+    }
+    Value::Object(rows)
 }
 
 /// Whether `text` is JSON in which no object has a key twice. Two readers may disagree on such an

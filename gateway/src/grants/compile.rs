@@ -1,7 +1,7 @@
 //! From what is asked to what is enforced: names become ids, values get the types of their fields.
 
 use policy_core::{
-    ClientId, Comparison, Condition, DocId, Grant, GrantEntry, GrantId, GrantScope, Predicate, Scalar, SpaceId,
+    Comparison, Condition, DocId, Grant, GrantEntry, GrantId, GrantScope, Holder, Predicate, Scalar, SpaceId,
     Timestamp, UserId,
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ use super::{Access, AccessError, Asked, Operator};
 pub struct Terms {
     pub id: GrantId,
     pub grantor: UserId,
-    pub client: ClientId,
+    pub holder: Holder,
     pub space: SpaceId,
     pub now: Timestamp,
 }
@@ -37,7 +37,7 @@ pub fn compile(list: &[Access], terms: Terms, schema: &Schema) -> Result<Grant, 
             until: access.duration.map(|span| span.after(terms.now)),
         });
     }
-    Ok(Grant { id: terms.id, grantor: terms.grantor, client: terms.client, space: terms.space, entries })
+    Ok(Grant { id: terms.id, grantor: terms.grantor, holder: terms.holder, space: terms.space, entries })
 }
 
 fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, AccessError> {

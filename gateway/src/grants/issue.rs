@@ -1,6 +1,6 @@
 //! Giving and taking back: the order of steps that consent, the operator and revocation share.
 
-use policy_core::{ClientId, GrantId, SpaceId, UserId};
+use policy_core::{GrantId, Holder, SpaceId, UserId};
 use serde_json::json;
 use vault_core::control::{AppDescription, GrantRecord};
 
@@ -48,7 +48,8 @@ pub async fn issue(node: &dyn Node, request: GrantRequest<'_>) -> Result<Issued,
     let space = space_of(node, request.grantor, request.access).await?;
     let schema = node.schema(space).await?;
     let (now, client) = (node.now(), request.app.client);
-    let terms = Terms { id: Directory::new_grant_id(), grantor: request.grantor, client, space, now };
+    let terms =
+        Terms { id: Directory::new_grant_id(), grantor: request.grantor, holder: Holder::Client(client), space, now };
     let grant = compile(request.access, terms, &schema)?;
     let manifest = &request.app.manifest;
     let row = GrantRow {
@@ -77,7 +78,7 @@ pub async fn issue(node: &dyn Node, request: GrantRequest<'_>) -> Result<Issued,
 /// Takes a grant back: enforcement first, then the record, then the tokens.
 pub async fn revoke(
     node: &dyn Node,
-    (grantor, space, client, id): (UserId, SpaceId, ClientId, GrantId),
+    (grantor, space, holder, id): (UserId, SpaceId, Holder, GrantId),
     actor: Actor,
 ) -> Result<(), IssueError> {
     let stopped = node.revoke_grant(grantor, space, id).await;
@@ -86,7 +87,10 @@ pub async fn revoke(
     node.advance_epoch();
     stopped?;
     ended?;
-    let detail = json!({ "grant": id, "client_id": client });
-    node.directory().audit(grantor, actor, "grant.revoked", detail, node.now()).await?;
+    let (action, detail) = match holder {
+        Holder::Client(client) => ("grant.revoked", json!({ "grant": id, "client_id": client })),
+        Holder::Link(_) => ("link.removed", json!({ "link": id })),
+    };
+    node.directory().audit(grantor, actor, action, detail, node.now()).await?;
     Ok(())
 }

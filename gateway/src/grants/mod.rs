@@ -19,7 +19,7 @@ pub(crate) use issue::space_of;
 pub use issue::{GrantRequest, IssueError, issue, revoke};
 pub use manifest::Manifest;
 pub(crate) use show::rfc3339;
-pub use show::{Order, ends, show_json};
+pub use show::{Order, ends, show_json, where_json};
 pub use span::Span;
 pub use words::{date, sentences};
 

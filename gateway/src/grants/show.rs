@@ -1,11 +1,12 @@
 //! From what is enforced back to the words of `authorization_details`.
 
-use policy_core::{Comparison, DocId, FieldId, Grant, GrantEntry, GrantScope, Scalar, Timestamp};
+use policy_core::{Comparison, DocId, FieldId, Grant, GrantEntry, GrantScope, Predicate, Scalar, Timestamp};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, FieldType, Schema};
 
+use super::access::rows_json;
 use super::{Access, Asked, Operator, Span};
 
 /// The fields of a grant in the order in which the app asked for them. It changes only the order in
@@ -87,23 +88,32 @@ fn show_scope(
     order: &Order,
     created: Timestamp,
 ) -> Access {
-    let conditions = scope.predicate.conditions.iter().map(|condition| {
-        let field = collection.field(condition.field);
-        let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
-        let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
-        let (operator, value) = comparison(&condition.comparison, relation);
-        Asked { field: name, operator, value }
-    });
     Access {
         space: Some(grant.space),
         datatypes: vec![collection.name.clone()],
         verbs: entry.verbs,
         allow: order.names(scope, collection),
         required: Vec::new(),
-        conditions: conditions.collect(),
+        conditions: conditions(&scope.predicate, collection),
         purpose: entry.purpose.clone(),
         duration: entry.until.and_then(|until| Span::between(created, until)),
     }
+}
+
+fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<Asked> {
+    let asked = predicate.conditions.iter().map(|condition| {
+        let field = collection.field(condition.field);
+        let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
+        let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
+        let (operator, value) = comparison(&condition.comparison, relation);
+        Asked { field: name, operator, value }
+    });
+    asked.collect()
+}
+
+/// A predicate in the words of `where`; null if it covers every document.
+pub fn where_json(predicate: &Predicate, collection: &Collection) -> Value {
+    if predicate.is_everything() { Value::Null } else { rows_json(&conditions(predicate, collection)) }
 }
 
 pub(super) fn comparison(comparison: &Comparison, relation: bool) -> (Operator, Value) {
@@ -148,7 +158,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 mod tests {
     use super::super::{Terms, compile, parse_value, sentences};
     use super::*;
-    use policy_core::{ClientId, CollectionId, GrantId, SchemaVersion, SpaceId, UserId};
+    use policy_core::{ClientId, CollectionId, GrantId, Holder, SchemaVersion, SpaceId, UserId};
     use proptest::prelude::*;
     use vault_core::schema::{Field, Merge, ScalarType};
 
@@ -190,7 +200,7 @@ mod tests {
         Terms {
             id: GrantId::from_bytes([1; 16]),
             grantor: UserId::from_bytes([2; 16]),
-            client: ClientId::from_bytes([3; 16]),
+            holder: Holder::Client(ClientId::from_bytes([3; 16])),
             space: SpaceId::from_bytes([4; 16]),
             now: Timestamp::from_seconds(1_764_000_000),
         }

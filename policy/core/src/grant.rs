@@ -1,6 +1,27 @@
-//! A grant as it is enforced: what one person allowed one app.
+//! A grant as it is enforced: what one person allowed one app, or whoever has a link.
 
-use crate::{ClientId, CollectionId, FieldId, GrantId, Predicate, SpaceId, Timestamp, UserId, Verbs};
+use crate::{ClientId, CollectionId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verbs};
+
+/// Who acts under a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    Client(ClientId),
+    /// Whoever has the link. It reads and searches, and nothing else.
+    Link(LinkId),
+}
+
+impl Holder {
+    /// The app, if it is one.
+    pub fn client(self) -> Option<ClientId> {
+        if let Holder::Client(client) = self { Some(client) } else { None }
+    }
+    pub fn subject(self) -> Subject {
+        match self {
+            Holder::Client(id) => Subject::object("client", id),
+            Holder::Link(id) => Subject::object("link", id),
+        }
+    }
+}
 
 /// One consent. The same structure is shown to the person, stored in the space's control lane and
 /// enforced by [`crate::Gate`]; a token only names it.
@@ -8,7 +29,7 @@ use crate::{ClientId, CollectionId, FieldId, GrantId, Predicate, SpaceId, Timest
 pub struct Grant {
     pub id: GrantId,
     pub grantor: UserId,
-    pub client: ClientId,
+    pub holder: Holder,
     pub space: SpaceId,
     /// Evaluated one by one, never merged: entry `n` is the policy object `grant:<id>/<n>`.
     pub entries: Vec<GrantEntry>,

@@ -111,7 +111,11 @@ hex_id!(
     ClientId, "a client id"
 );
 hex_id!(
-    /// One consent of one person to one app.
+    /// A link that shows something to whoever has it: the head of the hash of its token.
+    LinkId, "a link id"
+);
+hex_id!(
+    /// One consent of one person to one app, or to whoever has a link.
     GrantId, "a grant id"
 );
 hex_id!(

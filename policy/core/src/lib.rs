@@ -28,10 +28,10 @@ pub use engine::{
     LookupSubjects, Object, Permissionship, Subject,
 };
 pub use eval::{CheckError, MAX_DEPTH};
-pub use grant::{Grant, GrantEntry, GrantScope};
+pub use grant::{Grant, GrantEntry, GrantScope, Holder};
 pub use id::{
-    AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, ParseIdError, SpaceId,
-    TenantId, UserId,
+    AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, LinkId, ParseIdError,
+    SpaceId, TenantId, UserId,
 };
 pub use members::{Membership, ObjectMember};
 pub use permit::{

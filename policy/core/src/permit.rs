@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::{
-    ClientId, CollectionId, DeviceId, Epoch, EpochClock, FieldId, GrantId, Predicate, SpaceId, Timestamp, UserId, Verb,
+    CollectionId, DeviceId, Epoch, EpochClock, FieldId, GrantId, Holder, Predicate, SpaceId, Timestamp, UserId, Verb,
     Verbs,
 };
 
@@ -22,7 +22,7 @@ pub use gate::Gate;
 pub(crate) use masks::earliest;
 pub use masks::{document_object, field_object, grant_object};
 
-/// Who asks: a person, perhaps through an app that acts under one grant, perhaps from a device.
+/// Who asks: a person, perhaps through an app or a link that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     pub user: UserId,
@@ -30,10 +30,10 @@ pub struct Caller {
     pub device: Option<DeviceId>,
 }
 
-/// An app and the grant that its token names.
+/// An app, or whoever has a link, and the grant that its token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AppCaller {
-    pub client: ClientId,
+    pub holder: Holder,
     pub grant: GrantId,
 }
 

@@ -24,7 +24,7 @@ const KEPT: [(&str, &[&str]); 6] = [
     ("tenant", &["owner", "member"]),
     ("space", &["tenant", "owner"]),
     ("grant", &[]),
-    ("collection", &["space", "grant"]),
+    ("collection", &["space", "grant", "exceptional"]),
     ("field", &["collection", "sealed", "grant"]),
     ("document", &["collection"]),
 ];

@@ -35,7 +35,11 @@ pub fn run(
     let held = |lane: LaneTag| chains.get(&lane).copied();
     let keys = Arc::clone(&core.keys);
     let txn = TxnBuilder::new(&keys, space.account.device.id, space.account.user, control, &held, &mut rng);
-    let author = Author { user: permits.caller().user, app: permits.caller().app.map(|app| (app.client, app.grant)) };
+    let app = match permits.caller().app {
+        None => None,
+        Some(app) => Some((app.holder.client().ok_or(WriteError::Forbidden)?, app.grant)),
+    };
+    let author = Author { user: permits.caller().user, app };
     let mut work = Work { space, core, schema: &schema, permits, author, now, rng: rand::rng(), txn, count: 0 };
     let answer = work.all(request);
     let (count, txn) = (work.count, work.txn);

@@ -1,5 +1,6 @@
 //! Policy: schemas without a node (test, compare, lint, serve from memory), and what is in force on a running one.
 
+mod access;
 mod diff;
 mod lint;
 mod node;
@@ -29,6 +30,10 @@ pub enum Policy {
     Write(node::Write),
     /// Ask the running node, and be told how the answer came about
     Explain(node::Explain),
+    /// Who can see a field, and by which relationships
+    Who(access::Who),
+    /// What an app can see
+    App(access::Sees),
     /// Every change of policy on the running node; fails if the record was tampered with
     Audit(node::Audit),
     /// Move schema and relationships to SpiceDB or back, and verify that nothing was lost
@@ -46,6 +51,8 @@ impl Policy {
             Policy::Schema => node::schema(common).await,
             Policy::Write(command) => command.run(common).await,
             Policy::Explain(command) => command.run(common).await,
+            Policy::Who(command) => command.run(common).await,
+            Policy::App(command) => command.run(common).await,
             Policy::Audit(command) => command.run(common).await,
             Policy::Migrate(command) => command.run(common).await,
             Policy::ServeTesting(command) => command.run(common).await,

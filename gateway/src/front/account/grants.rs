@@ -72,7 +72,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
     let record = find(&**node, &principal, &id).await?.record;
     let grant = &record.grant;
     let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
-    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.client, grant.id), actor).await?;
+    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.holder, grant.id), actor).await?;
     Ok(HttpResponse::Ok().json(json!({ "grant": grant.id, "revoked": true })))
 }
 
@@ -101,7 +101,9 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     let mut out = Vec::new();
     for (user, name) in &users {
         for space in node.spaces(*user).await?.into_iter().filter(|space| space.owner == *user) {
-            let records = node.grants(space.id).await?;
+            let mut records = node.grants(space.id).await?;
+            // Links are listed by themselves.
+            records.retain(|record| record.grant.holder.client().is_some());
             if records.is_empty() {
                 continue;
             }
@@ -124,7 +126,7 @@ fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: 
         "grant": record.grant.id,
         "user": record.grant.grantor,
         "user_name": user_name,
-        "client_id": record.grant.client,
+        "client_id": record.grant.holder.client(),
         "app": record.app.name,
         "access": access,
         "created": body::instant(record.created),

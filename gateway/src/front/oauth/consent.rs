@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use policy_core::{Grant, SpaceId, Timestamp};
+use policy_core::{Grant, Holder, SpaceId, Timestamp};
 use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType, Schema};
 
@@ -55,8 +55,13 @@ async fn preview(node: &dyn Node, wish: &Wish, session: &Token) -> Result<Previe
     let space_name =
         if named.personal { "your personal space".to_owned() } else { format!("your space “{}”", named.name) };
     let schema = node.schema(space).await?;
-    let terms =
-        Terms { id: Directory::new_grant_id(), grantor: session.user, client: wish.app.client, space, now: node.now() };
+    let terms = Terms {
+        id: Directory::new_grant_id(),
+        grantor: session.user,
+        holder: Holder::Client(wish.app.client),
+        space,
+        now: node.now(),
+    };
     let grant = compile(&limited(&wish.access, &initial(&wish.access), node.now()), terms, &schema)?;
     let user = node.directory().user(session.user).await?.map(|user| user.name).unwrap_or_default();
     Ok(Preview { space, space_name, user, grant, schema })

@@ -20,6 +20,7 @@ mod token;
 
 use actix_web::web::{self, ServiceConfig};
 
+pub(crate) use page::{escape, notice, page};
 pub(crate) use token::token_answer;
 
 use super::account::Data;

@@ -9,7 +9,7 @@ use actix_web::http::header::{
 use url::Url;
 
 /// Text as it stands in HTML, in content and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -27,7 +27,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A page. `body` is HTML; `sends_to` is the app's redirect address, if a form on the page may end there.
-pub(super) fn page(status: StatusCode, title: &str, body: &str, sends_to: Option<&str>) -> HttpResponse {
+pub(crate) fn page(status: StatusCode, title: &str, body: &str, sends_to: Option<&str>) -> HttpResponse {
     let mut form_action = "'self'".to_owned();
     if let Some(source) = sends_to.and_then(source_of) {
         form_action.push(' ');
@@ -65,7 +65,7 @@ fn source_of(redirect_uri: &str) -> Option<String> {
 }
 
 /// A page that only says something.
-pub(super) fn notice(status: StatusCode, title: &str, text: &str) -> HttpResponse {
+pub(crate) fn notice(status: StatusCode, title: &str, text: &str) -> HttpResponse {
     page(status, title, &format!("<p>{}</p>", escape(text)), None)
 }
 

@@ -24,6 +24,8 @@ p { margin: 0 0 .9rem }
 .mark { max-width: 34rem; margin: 0 auto 1rem; font-weight: 700; letter-spacing: .02em }
 .soft { color: var(--soft) }
 .alert { padding: .7rem .9rem; border: 1px solid var(--bad); border-radius: .5rem; color: var(--bad) }
+table { width: 100%; border-collapse: collapse; font-size: .95rem }
+th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
 label { display: block; margin: 0 0 .3rem; font-weight: 600 }
 input[type=text], input[type=password], select { width: 100%; margin: 0 0 1rem; padding: .6rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .5rem }
 fieldset { margin: 0 0 1.1rem; padding: 1rem; border: 1px solid var(--line); border-radius: .6rem }

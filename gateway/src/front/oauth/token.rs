@@ -3,7 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{GrantId, UserId};
+use policy_core::{GrantId, Holder, UserId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -87,7 +87,7 @@ async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str
     let Some(row) = node.directory().grant_row(grant).await? else { return Ok(()) };
     let detail = json!({ "grant": grant, "client_id": app.client });
     node.directory().audit(user, Actor::App(app.client), why, detail, node.now()).await?;
-    Ok(revoke(node, (user, row.space, row.client, grant), Actor::App(app.client)).await?)
+    Ok(revoke(node, (user, row.space, Holder::Client(row.client), grant), Actor::App(app.client)).await?)
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.

@@ -3,7 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{AppCaller, Caller, Check, ClientId, DocId, Mask, Object, Subject, Verb, grant_object};
+use policy_core::{
+    AppCaller, Caller, Check, ClientId, DocId, Holder, Mask, Object, SpaceId, Subject, Verb, document_object,
+    grant_object,
+};
 use serde::Deserialize;
 use serde_json::json;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
@@ -28,6 +31,7 @@ struct Question {
     collection: String,
     field: Option<String>,
     doc: Option<DocId>,
+    space: Option<SpaceId>,
     #[serde(default)]
     explain: bool,
 }
@@ -51,15 +55,15 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
     })?;
     let user = app.directory.user_named(&asked.user).await.map_err(|error| unavailable(error.to_string()))?;
     let user = user.ok_or_else(|| refused("unknown_user", format!("There is no user `{}`.", asked.user)))?;
-    let space = user.space;
+    let space = asked.space.unwrap_or(user.space);
     let mut callers = vec![Caller { user: user.id, app: None, device: None }];
     if let Some(client) = asked.app {
         let grants = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
-        let of_app = grants.iter().filter(|record| record.grant.client == client);
+        let of_app = grants.iter().filter(|record| record.grant.holder == Holder::Client(client));
         callers = of_app
             .map(|record| Caller {
                 user: user.id,
-                app: Some(AppCaller { client, grant: record.grant.id }),
+                app: Some(AppCaller { holder: Holder::Client(client), grant: record.grant.id }),
                 device: None,
             })
             .collect();
@@ -105,7 +109,12 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
             }
         }
         by = caller.app;
-        (allowed, reason) = (true, if caller.app.is_some() { "granted" } else { "own" }.to_owned());
+        let by_what = match (caller.app, app.vault.owner_of(space) == Some(user.id)) {
+            (Some(_), _) => "granted",
+            (None, true) => "own",
+            (None, false) => "shared",
+        };
+        (allowed, reason) = (true, by_what.to_owned());
         break;
     }
     let mut path = Vec::new();
@@ -116,7 +125,14 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
             Some(field) => Object::new("field", format_args!("{}|{field}", collection.id)),
         };
         let question = Check::new(resource, permission, Subject::object("user", user.id));
-        path = app.policy.check_one(&question, app.now()).1;
+        let (decision, steps) = app.policy.check_one(&question, app.now());
+        path = steps;
+        if let (Some(doc), false) = (asked.doc, decision.allowed()) {
+            // Not by the collection: by the document, if at all.
+            let question =
+                Check::new(document_object(collection.id, doc), permission, Subject::object("user", user.id));
+            path = app.policy.check_one(&question, app.now()).1;
+        }
         if let Some(by) = by {
             // The other half: the first entry of the grant that gives the verb.
             let entries = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
@@ -124,8 +140,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
                 entries.iter().find(|record| record.grant.id == by.grant).map_or(0, |r| r.grant.entries.len());
             let granted = (0..entries).find_map(|n| {
                 let resource = grant_object(by.grant, n);
-                let subject = Subject::object("client", by.client);
-                let question = Check::new(resource, verb.word(), subject);
+                let question = Check::new(resource, verb.word(), by.holder.subject());
                 let (decision, steps) = app.policy.check_one(&question, app.now());
                 decision.allowed().then_some(steps)
             });

@@ -4,10 +4,9 @@ use policy::facts::{Party, Thing};
 use policy_core::{SpaceId, Timestamp};
 use serde_json::json;
 
-use super::{ApiError, Sharer, in_person, not_followed, note, unchanged};
+use super::{ApiError, Sharer, in_person, note, unchanged};
 use crate::app::App;
 use crate::directory::{Assignment, Directory};
-use crate::exceptions::needs;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -42,11 +41,12 @@ pub(super) async fn begin(
         None => app.directory.add_assignment(&begun).await?,
         Some(_) => app.directory.renew_assignment(&begun).await?,
     }
-    let (mut put, remove) = begun.begun();
-    if let Thing::Document(collection, document) = begun.thing {
-        put.extend(needs(collection, document));
+    let (put, remove) = begun.begun();
+    let mut said = by.metadata(action);
+    if let Some(before) = &before {
+        said.insert("before".to_owned(), json!({ "until": before.until.map(rfc3339) }));
     }
-    if let Err(error) = app.policy.write_by(put, remove, by.metadata(action)).await {
+    if let Err(error) = app.policy.write_by(put, remove, said).await {
         match &before {
             None => app.directory.remove_assignment(begun.id).await?,
             Some(before) => app.directory.renew_assignment(before).await?,
@@ -63,7 +63,8 @@ pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment
     app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
     app.directory.remove_assignment(right.id).await?;
     if let Thing::Document(collection, document) = right.thing {
-        app.forget_exceptions(collection, [document], by.metadata(action)).await.map_err(not_followed)?;
+        let forgotten = app.policy.forget_exceptions(collection, vec![document], by.metadata(action)).await;
+        forgotten.map_err(unchanged)?;
     }
     noted(app, by, action, right).await
 }

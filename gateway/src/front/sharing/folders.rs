@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::place::{Names, Place, Said, known_folder, manages, seen};
-use super::{ApiError, Sharer, conflict, forbidden, invalid, not_followed, note, unchanged};
+use super::{ApiError, CHANGES, Sharer, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MOST_NESTED};
-use crate::exceptions::{CHANGES, needs};
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::node::Node as _;
@@ -176,8 +175,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
         }
     }
     app.directory.file(&folder, &documents, app.now()).await?;
-    let mut put: Vec<Tuple> = documents.iter().flat_map(|document| needs(folder.collection, *document)).collect();
-    put.extend(documents.iter().map(|document| Thing::filed(folder.collection, *document, folder.id)));
+    let put = documents.iter().map(|document| Thing::filed(folder.collection, *document, folder.id)).collect();
     // Again is no change, so a request that breaks off here can be repeated.
     app.policy.write_by(put, Vec::new(), by.metadata("folder.filed")).await.map_err(unchanged)?;
     noted(&app, &by, "folder.filed", &folder).await?;
@@ -216,8 +214,8 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
     if !app.directory.unfile(folder.id, document).await? {
         return Err(ApiError::not_found());
     }
-    let followed = app.forget_exceptions(folder.collection, [document], by.metadata("folder.unfiled")).await;
-    followed.map_err(not_followed)?;
+    let by_whom = by.metadata("folder.unfiled");
+    app.policy.forget_exceptions(folder.collection, vec![document], by_whom).await.map_err(unchanged)?;
     noted(&app, &by, "folder.unfiled", &folder).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -246,7 +244,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
         app.directory.remove_assignment(share.id).await?;
     }
     app.directory.remove_folder(folder.id).await?;
-    app.forget_exceptions(folder.collection, documents, by.metadata(action)).await.map_err(not_followed)?;
+    app.policy.forget_exceptions(folder.collection, documents, by.metadata(action)).await.map_err(unchanged)?;
     noted(&app, &by, action, &folder).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,12 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, not_followed, note,
-    shown_party, unchanged,
+    ApiError, CHANGES, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, note, shown_party,
+    unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
-use crate::exceptions::{CHANGES, documents};
+use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role, documents_of};
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -244,8 +243,9 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     for one in &given {
         app.directory.remove_assignment(one.id).await?;
     }
-    for (collection, documents) in documents(given.iter().map(|one| one.thing)) {
-        app.forget_exceptions(collection, documents, by.metadata("group.removed")).await.map_err(not_followed)?;
+    for (collection, documents) in documents_of(&given) {
+        let forgotten = app.policy.forget_exceptions(collection, documents, by.metadata("group.removed")).await;
+        forgotten.map_err(unchanged)?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;

@@ -1,12 +1,14 @@
-//! Who shares what with whom: groups of people, shares with them, folders to share, and rules for
-//! fields. The rows in the directory say who made it so and when; the
+//! Who shares what with whom: groups of people, shares with them, folders to share, links, and
+//! rules for fields. The rows in the directory say who made it so and when; the
 //! relationships in policy enforce it. A right is noted first and enforced then, and ends the other way
 //! round, so that a node that stops in between enforces no more than it shows.
 
+mod access;
 mod assign;
 mod field_rules;
 mod folders;
 mod groups;
+mod links;
 mod place;
 mod shares;
 
@@ -27,7 +29,6 @@ use super::error::ApiError;
 use crate::app::App;
 use crate::authn::Principal;
 use crate::directory::{Actor, Group};
-use crate::exceptions::FollowError;
 use crate::grants::Span;
 use crate::node::Node as _;
 
@@ -36,8 +37,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(groups::routes)
         .configure(shares::routes)
         .configure(field_rules::routes)
-        .configure(folders::routes);
+        .configure(folders::routes)
+        .configure(links::routes)
+        .configure(access::routes);
 }
+
+/// Relationships of one change.
+const CHANGES: usize = 5_000;
 
 /// The person who asks, and a name for what they ask by which both audits can be matched.
 struct Sharer {
@@ -92,14 +98,6 @@ fn unchanged(error: PolicyError) -> ApiError {
             tracing::error!(%error, "policy could not be changed");
             super::data::unavailable("Policy could not be changed; the node's log says why.")
         }
-    }
-}
-
-/// What is left in policy although the rows are gone.
-fn not_followed(error: FollowError) -> ApiError {
-    match error {
-        FollowError::Directory(error) => error.into(),
-        FollowError::Policy(error) => unchanged(error),
     }
 }
 

@@ -7,11 +7,15 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::{
-    Caller, CollectionId, CollectionResource, Epoch, FieldId, Mask, Resources, SchemaVersion, SpaceId, Timestamp,
+    Caller, CollectionId, CollectionResource, Documents, Epoch, FieldId, Mask, Resources, SchemaVersion, SpaceId,
+    Timestamp,
 };
 
 /// How many answers are remembered; the least recently used goes first.
 pub(super) const BOUND: usize = 10_000;
+
+/// How many ids of documents all the masks hold together: 32 MiB.
+pub(super) const MOST_DOCUMENTS_KEPT: usize = 2 << 20;
 
 /// What one answer is about. The caller holds the grant, so no two grants ever share an answer.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -47,11 +51,43 @@ enum Answer {
     Collection(Arc<[FieldId]>, Known),
 }
 
-pub(super) struct Cache(Mutex<LruCache<Key, (Epoch, Answer)>>);
+impl Answer {
+    /// How many ids of documents it holds.
+    fn documents(&self) -> usize {
+        let Answer::Collection(_, Known { mask: Some(mask), .. }) = self else { return 0 };
+        let of = |entry: &crate::Entry| match &entry.documents {
+            Documents::All => 0,
+            Documents::Except(documents) | Documents::Only(documents) => documents.len(),
+        };
+        mask.entries.iter().map(of).sum()
+    }
+}
+
+pub(super) struct Cache(Mutex<Answers>);
+
+struct Answers {
+    known: LruCache<Key, (Epoch, Answer)>,
+    /// What the answers hold together.
+    documents: usize,
+}
+
+impl Answers {
+    fn put(&mut self, key: Key, epoch: Epoch, answer: Answer) {
+        self.documents += answer.documents();
+        if let Some((_, (_, gone))) = self.known.push(key, (epoch, answer)) {
+            self.documents -= gone.documents();
+        }
+        while self.documents > MOST_DOCUMENTS_KEPT {
+            let Some((_, (_, gone))) = self.known.pop_lru() else { break };
+            self.documents -= gone.documents();
+        }
+    }
+}
 
 impl Cache {
     pub(super) fn new() -> Self {
-        Cache(Mutex::new(LruCache::new(NonZeroUsize::new(BOUND).unwrap_or(NonZeroUsize::MIN))))
+        let known = LruCache::new(NonZeroUsize::new(BOUND).unwrap_or(NonZeroUsize::MIN));
+        Cache(Mutex::new(Answers { known, documents: 0 }))
     }
 
     /// The verdict, and what is known of each collection, as of `epoch`. `None` where it must be asked.
@@ -65,7 +101,7 @@ impl Cache {
         let mut key =
             Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
         let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
-        let mut answers = self.0.lock();
+        let answers = &mut self.0.lock().known;
         let verdict = match answers.get(&key) {
             Some((at, Answer::Space(verdict))) if *at == epoch && holds(verdict.valid_until) => Some(*verdict),
             _ => None,
@@ -97,16 +133,20 @@ impl Cache {
         let mut key =
             Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
         let mut answers = self.0.lock();
-        answers.put(key.clone(), (epoch, Answer::Space(verdict)));
+        answers.put(key.clone(), epoch, Answer::Space(verdict));
         for (collection, known) in known {
             key.collection = Some(collection.id);
-            answers.put(key.clone(), (epoch, Answer::Collection(Arc::clone(&collection.fields), known.clone())));
+            answers.put(key.clone(), epoch, Answer::Collection(Arc::clone(&collection.fields), known.clone()));
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().known.len()
+    }
+    #[cfg(test)]
+    pub(super) fn documents(&self) -> usize {
+        self.0.lock().documents
     }
 }
 

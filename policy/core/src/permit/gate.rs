@@ -157,7 +157,7 @@ impl Gate {
         let mut answers = self.ask(questions.checks(), now).await?;
         let singled = match questions.wanted(&answers) {
             None => Singled::default(),
-            Some(wanted) => Singled::find(&*self.engine, caller.user, wanted, now).await?,
+            Some(wanted) => Singled::find(&*self.engine, caller.user, &wanted, now).await?,
         };
         let further = questions.about_fields(&answers, &singled);
         if !further.is_empty() {
@@ -178,7 +178,7 @@ impl Gate {
         let Some(app) = caller.app else { return Ok(None) };
         let grant = self.engine.grant(app.grant).await?.ok_or(Refusal::Denied)?;
         let own =
-            grant.id == app.grant && grant.client == app.client && grant.grantor == caller.user && grant.space == space;
+            grant.id == app.grant && grant.holder == app.holder && grant.grantor == caller.user && grant.space == space;
         if own { Ok(Some(grant)) } else { Err(Refusal::Denied) }
     }
 

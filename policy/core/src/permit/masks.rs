@@ -89,8 +89,8 @@ impl<'a> Questions<'a> {
             let mut asked = Vec::new();
             if let (Some(app), Some(grant)) = (caller.app, grant) {
                 for verb in entry.verbs.iter() {
-                    let client = Subject::object("client", app.client);
-                    asked.push((verb, questions.ask(grant_object(grant.id, n), verb.word(), client)));
+                    let holder = app.holder.subject();
+                    asked.push((verb, questions.ask(grant_object(grant.id, n), verb.word(), holder)));
                 }
             }
             questions.entries.push(asked);
@@ -124,11 +124,12 @@ impl<'a> Questions<'a> {
         let mut wanted = Wanted::default();
         for about in self.collections.iter().filter(|about| answers.allowed(about.exceptional())) {
             let (views, edits) = (answers.allowed(about.views()), answers.allowed(about.edits()));
+            wanted.collections.insert(about.collection.id);
             wanted.viewed |= !views;
             wanted.edited |= !edits;
             wanted.blocked |= views || edits;
         }
-        (wanted != Wanted::default()).then_some(wanted)
+        (!wanted.collections.is_empty()).then_some(wanted)
     }
 
     /// The checks that follow from single documents: what of their fields shows to whom the collection does not.

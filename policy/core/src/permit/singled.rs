@@ -2,7 +2,7 @@
 //!
 //! A collection says whether it has any (`exceptional`); of one that has none nothing is asked here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::masks::earliest;
 use super::{Documents, MOST_DOCUMENTS, Refusal};
@@ -11,8 +11,10 @@ use crate::{
 };
 
 /// Which lists are worth asking for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
+    /// The collections that have single documents.
+    pub(super) collections: HashSet<CollectionId>,
     /// What the person views though not the whole collection.
     pub(super) viewed: bool,
     /// What they edit though not the whole collection.
@@ -40,22 +42,22 @@ fn parts(id: &str) -> Option<(CollectionId, DocId)> {
 }
 
 impl Singled {
-    /// Asks for the lists that are wanted.
+    /// Asks for the lists that are wanted, of these collections.
     pub(super) async fn find(
         engine: &dyn Engine,
         user: UserId,
-        wanted: Wanted,
+        wanted: &Wanted,
         now: Timestamp,
     ) -> Result<Singled, Refusal> {
         let mut singled = Singled::default();
         if wanted.viewed {
-            singled.viewed = singled.list(engine, user, "view", false, now).await?;
+            singled.viewed = singled.list(engine, user, ("view", false), wanted, now).await?;
         }
         if wanted.edited {
-            singled.edited = singled.list(engine, user, "edit", false, now).await?;
+            singled.edited = singled.list(engine, user, ("edit", false), wanted, now).await?;
         }
         if wanted.blocked {
-            singled.blocked = singled.list(engine, user, "blocked", true, now).await?;
+            singled.blocked = singled.list(engine, user, ("blocked", true), wanted, now).await?;
         }
         Ok(singled)
     }
@@ -65,8 +67,8 @@ impl Singled {
         &mut self,
         engine: &dyn Engine,
         user: UserId,
-        permission: &str,
-        perhaps: bool,
+        (permission, perhaps): (&str, bool),
+        wanted: &Wanted,
         now: Timestamp,
     ) -> Result<ByCollection, Refusal> {
         let lookup = LookupResources {
@@ -79,9 +81,11 @@ impl Singled {
         self.valid_until = earliest(self.valid_until, valid_until);
         let mut documents = ByCollection::new();
         for one in found {
-            if perhaps || one.permissionship == Permissionship::Yes {
-                let (collection, document) = parts(&one.id)
-                    .ok_or_else(|| Refusal::Unavailable("the engine names a document that is none".to_owned()))?;
+            let (collection, document) = parts(&one.id)
+                .ok_or_else(|| Refusal::Unavailable("the engine names a document that is none".to_owned()))?;
+            // What others share with the person elsewhere counts for nothing here, and to no limit.
+            let here = wanted.collections.contains(&collection);
+            if here && (perhaps || one.permissionship == Permissionship::Yes) {
                 documents.entry(collection).or_default().push(document);
             }
         }

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
-    Check, Comparison, Condition, Decision, DocId, Engine, EngineUnavailable, Found, Grant, GrantEntry, GrantScope,
-    Lookup, LookupResources, Permissionship, Scalar,
+    Check, ClientId, Comparison, Condition, Decision, DocId, Engine, EngineUnavailable, Found, Grant, GrantEntry,
+    GrantScope, LinkId, Lookup, LookupResources, Permissionship, Scalar,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -107,7 +107,11 @@ fn person(n: u8) -> Caller {
     Caller { user: user(n), app: None, device: None }
 }
 fn app(n: u8, grant: u8) -> Caller {
-    Caller { user: user(n), app: Some(AppCaller { client: client(), grant: grant_id(grant) }), device: None }
+    Caller {
+        user: user(n),
+        app: Some(AppCaller { holder: Holder::Client(client()), grant: grant_id(grant) }),
+        device: None,
+    }
 }
 fn equals(n: u8, text: &str) -> Predicate {
     let comparison = Comparison::Eq(Scalar::String(text.to_owned()));
@@ -144,7 +148,13 @@ impl Lines {
                 self.say(format!("{}#{verb}@client:{}", grant_object(grant_id(n), i), client()));
             }
         }
-        let grant = Grant { id: grant_id(n), grantor: user(grantor), client: client(), space: space(), entries };
+        let grant = Grant {
+            id: grant_id(n),
+            grantor: user(grantor),
+            holder: Holder::Client(client()),
+            space: space(),
+            entries,
+        };
         self.grants.lock().insert(grant.id, Arc::new(grant));
     }
 }
@@ -302,6 +312,27 @@ fn an_app_with_grants_of_two_people_uses_the_one_that_its_token_names() {
 }
 
 #[test]
+fn a_link_acts_as_its_grant_says_and_is_no_app_of_the_same_id() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1]);
+    let link = LinkId::from_bytes(*client().as_bytes());
+    let entries = vec![entry(&[Verb::Read, Verb::Search, Verb::Update], &[1, 3], Predicate::default())];
+    let grant = Grant { id: grant_id(1), grantor: user(1), holder: Holder::Link(link), space: space(), entries };
+    engine.grants.lock().insert(grant.id, Arc::new(grant));
+    for verb in ["read", "search"] {
+        engine.say(format!("{}#{verb}@link:{link}", grant_object(grant_id(1), 0)));
+    }
+    let gate = gate(&engine);
+    let by_link = Caller { app: Some(AppCaller { holder: Holder::Link(link), grant: grant_id(1) }), ..person(1) };
+    let mask = mask_of(&gate, &by_link, &[1, 2, 3]).unwrap();
+    assert_eq!(shape(&mask), [(verbs(&[Verb::Read, Verb::Search]), vec![1])]);
+    assert!(!block_on(gate.write(&by_link, &resources(&[1]), NOW)).unwrap().manages());
+    assert_eq!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+    let another = Caller { user: user(2), ..by_link };
+    assert_eq!(block_on(gate.read(&another, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+}
+
+#[test]
 fn a_grant_for_another_app_or_space_is_none() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1], &[]);
@@ -309,7 +340,7 @@ fn a_grant_for_another_app_or_space_is_none() {
     let gate = gate(&engine);
     assert!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).is_ok());
     let mut other = app(1, 1);
-    other.app = Some(AppCaller { client: ClientId::from_bytes([6; 16]), grant: grant_id(1) });
+    other.app = Some(AppCaller { holder: Holder::Client(ClientId::from_bytes([6; 16])), grant: grant_id(1) });
     assert_eq!(block_on(gate.read(&other, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     assert_eq!(block_on(gate.read(&app(1, 9), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     let elsewhere = Resources { space: SpaceId::from_bytes([9; 16]), ..resources(&[1]) };
@@ -595,6 +626,36 @@ fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal
     }
     engine.clock.advance();
     assert_eq!(mint(NOW).unwrap_err(), Refusal::TooManyDocuments);
+    // So many of another collection are nobody's trouble here.
+    let elsewhere = CollectionResource { id: CollectionId::from_bytes([77; 16]), fields: Arc::new([field(1)]) };
+    engine.say(format!("collection:{}#exceptional@user:{}", elsewhere.id, user(1)));
+    engine.say(format!("{}#view@user:{}", document_object(elsewhere.id, doc(1)), user(1)));
+    engine.say(format!("{}#collection@collection:{}", field_object(elsewhere.id, field(1)), elsewhere.id));
+    let there = Resources { collections: vec![elsewhere.clone()], ..resources(&[]) };
+    let permits = block_on(gate.read(&person(1), &there, NOW)).unwrap();
+    assert_eq!(permits.mask(elsewhere.id).unwrap().entries[0].documents, only(&[1]));
+}
+
+#[test]
+fn masks_with_many_documents_do_not_pile_up() {
+    let engine = Arc::new(Lines::default());
+    engine.open(&[1]);
+    let gate = gate(&engine);
+    let each = 100_000u128;
+    for d in 0..each {
+        let object = document_object(books(), DocId::from_bytes(d.to_be_bytes()));
+        engine.say(format!("{object}#view@user:{}", user(1)));
+    }
+    engine.singles(1, "view", &[]);
+    for schema in 0..=(cache::MOST_DOCUMENTS_KEPT as u64 / 100_000) {
+        let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
+        block_on(gate.read(&person(1), &resources, NOW)).unwrap();
+        let kept = gate.cache.documents();
+        assert!(kept > 0 && kept <= cache::MOST_DOCUMENTS_KEPT, "{kept}");
+    }
+    let calls = engine.calls.load(Ordering::SeqCst);
+    block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();
+    assert!(engine.calls.load(Ordering::SeqCst) > calls, "the oldest went");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The plaintext of policy entries: what a space is called, and the grants on it.
 
 use policy_core::{
-    ClientId, CollectionId, Comparison, Condition, FieldId, Grant, GrantEntry, GrantId, GrantScope, Predicate, Scalar,
-    SpaceId, Timestamp, UserId, Verbs,
+    ClientId, CollectionId, Comparison, Condition, FieldId, Grant, GrantEntry, GrantId, GrantScope, Holder, LinkId,
+    Predicate, Scalar, SpaceId, Timestamp, UserId, Verbs,
 };
 
 use crate::cbor::{CborError, Reader, Writer};
@@ -37,6 +37,8 @@ pub struct AppDescription {
 
 const MAX_TEXT: usize = 4_096;
 const MAX_LIST: usize = 4_096;
+/// What stands at the end of a grant whose holder is a link.
+const LINK: u64 = 1;
 
 pub fn encode_policy(entry: &PolicyEntry) -> Vec<u8> {
     let mut w = Writer::with_capacity(256);
@@ -57,7 +59,11 @@ pub fn encode_policy(entry: &PolicyEntry) -> Vec<u8> {
 
 fn write_record(w: &mut Writer, record: &GrantRecord) {
     let grant = &record.grant;
-    w.array(9).bytes(grant.id.as_bytes()).bytes(grant.grantor.as_bytes()).bytes(grant.client.as_bytes());
+    let (length, holder) = match &grant.holder {
+        Holder::Client(client) => (9, client.as_bytes()),
+        Holder::Link(link) => (10, link.as_bytes()),
+    };
+    w.array(length).bytes(grant.id.as_bytes()).bytes(grant.grantor.as_bytes()).bytes(holder);
     w.bytes(grant.space.as_bytes()).array(grant.entries.len());
     for entry in &grant.entries {
         w.array(4).uint(u64::from(entry.verbs.bits())).array(entry.scopes.len());
@@ -87,6 +93,9 @@ fn write_record(w: &mut Writer, record: &GrantRecord) {
         w.text(uri);
     }
     w.int(record.created.0);
+    if length == 10 {
+        w.uint(LINK);
+    }
 }
 
 fn write_condition(w: &mut Writer, condition: &Condition) {
@@ -121,10 +130,14 @@ pub fn decode_policy(bytes: &[u8]) -> Result<PolicyEntry, CborError> {
 }
 
 fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
-    r.array_of(9)?;
+    let length = r.array(10)?;
+    let short = r.error("a grant that is cut off");
+    if length < 9 {
+        return Err(short);
+    }
     let id = GrantId::from_bytes(r.array_bytes()?);
     let grantor = UserId::from_bytes(r.array_bytes()?);
-    let client = ClientId::from_bytes(r.array_bytes()?);
+    let holder: [u8; 16] = r.array_bytes()?;
     let space = SpaceId::from_bytes(r.array_bytes()?);
     let mut entries = Vec::new();
     for _ in 0..r.array(MAX_LIST)? {
@@ -157,7 +170,13 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
             .collect::<Result<_, _>>()?,
     };
     let created = Timestamp(r.int()?);
-    Ok(GrantRecord { grant: Grant { id, grantor, client, space, entries }, app, created })
+    let unknown = r.error("a grant to an unknown kind of holder");
+    let holder = match length {
+        9 => Holder::Client(ClientId::from_bytes(holder)),
+        _ if r.uint()? == LINK => Holder::Link(LinkId::from_bytes(holder)),
+        _ => return Err(unknown),
+    };
+    Ok(GrantRecord { grant: Grant { id, grantor, holder, space, entries }, app, created })
 }
 
 fn read_condition(r: &mut Reader<'_>) -> Result<Condition, CborError> {
@@ -213,7 +232,7 @@ mod tests {
             grant: Grant {
                 id: GrantId::from_bytes([1; 16]),
                 grantor: UserId::from_bytes([2; 16]),
-                client: ClientId::from_bytes([3; 16]),
+                holder: Holder::Client(ClientId::from_bytes([3; 16])),
                 space: SpaceId::from_bytes([4; 16]),
                 entries,
             },
@@ -225,8 +244,11 @@ mod tests {
     proptest! {
         #[test]
         fn entries_round_trip_and_damage_never_panics(at in 0usize..4096, byte: u8, name: String) {
+            let PolicyEntry::Grant(mut record) = sample() else { unreachable!("a grant") };
+            record.grant.holder = Holder::Link(LinkId::from_bytes([3; 16]));
             for entry in [
                 sample(),
+                PolicyEntry::Grant(record),
                 PolicyEntry::Space { name: name.clone(), personal: true },
                 PolicyEntry::Revoke(GrantId::from_bytes([8; 16])),
             ] {

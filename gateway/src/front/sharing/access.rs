@@ -1,0 +1,319 @@
+//! `/api/v1/access`: who can see a field and why; `/api/v1/access/apps/{client}`: what an app can see.
+//!
+//! Who might is gathered from relationships; whether they do is what the gate says, which is what is enforced.
+
+mod holders;
+
+use std::collections::BTreeSet;
+
+use actix_web::web::{self, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use policy::facts::{Party, Thing};
+use policy::{Consistency, EmbeddedService, RelationshipService};
+use policy_core::{
+    Caller, Check, ClientId, Context, DocId, Documents, EVERYONE, Entry, GroupId, LookupSubjects, Mask, Subject,
+    UserId, Verb,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use vault_core::schema::{Collection, Field};
+
+use super::place::{Names, Place, Said};
+use super::{ApiError, Sharer, forbidden, invalid};
+use crate::access::AccessError;
+use crate::app::App;
+use crate::front::data::unavailable;
+use crate::node::Node as _;
+
+/// Answers of one page, unless fewer are asked for.
+const PAGE: usize = 100;
+const MOST: usize = 1_000;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.route("/api/v1/access", web::get().to(who)).route("/api/v1/access/apps/{client}", web::get().to(app_sees));
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    space: Option<String>,
+    collection: String,
+    field: String,
+    document: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// What is asked: a field of a collection, perhaps in one document.
+struct Asked<'a> {
+    place: &'a Place,
+    collection: &'a Collection,
+    field: &'a Field,
+    document: Option<DocId>,
+}
+
+/// Somebody who may turn out to see it, in the order in which they are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Candidate {
+    Everyone,
+    Group(GroupId),
+    /// By the number of the record in the space.
+    Holder(usize, String),
+    User(UserId),
+}
+
+impl Candidate {
+    /// Where a page ends, and the next begins.
+    fn cursor(&self) -> String {
+        match self {
+            Candidate::Everyone => "a".to_owned(),
+            Candidate::Group(id) => format!("b{id}"),
+            Candidate::Holder(_, id) => format!("c{id}"),
+            Candidate::User(id) => format!("d{id}"),
+        }
+    }
+}
+
+/// Who can see a field (of one document), and by which relationships: a page of the whole list.
+async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let said = Said {
+        space: question.space.as_deref(),
+        collection: Some(&question.collection),
+        folder: None,
+        document: question.document.as_deref(),
+    };
+    let place = Place::find(&app, &by, &req, said).await?;
+    let id = place.collection.ok_or_else(ApiError::not_found)?;
+    if !app.may(by.user(), Thing::Collection(id), "manage").await? {
+        return Err(forbidden("Only who manages a collection may ask who sees it."));
+    }
+    let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
+    let field = collection.field_named(&question.field).ok_or_else(ApiError::not_found)?;
+    let document = if let Thing::Document(_, document) = place.thing { Some(document) } else { None };
+    let asked = Asked { place: &place, collection, field, document };
+    let limit = question.limit.unwrap_or(PAGE);
+    if limit == 0 || limit > MOST {
+        return Err(invalid(format!("`limit` lies between 1 and {MOST}.")));
+    }
+    let records = app.grants(place.space).await?;
+    let mut names = Names::default();
+    let (mut entries, mut next) = (Vec::new(), None);
+    for candidate in candidates(&app, &asked, &records).await? {
+        let cursor = candidate.cursor();
+        if question.after.as_ref().is_some_and(|after| cursor <= *after) {
+            continue;
+        }
+        let shown = match &candidate {
+            Candidate::Everyone => everyone(&app, &asked).await?,
+            Candidate::Group(id) => group(&app, &asked, *id, &mut names).await?,
+            Candidate::User(id) => user(&app, &asked, *id, &mut names).await?,
+            Candidate::Holder(at, _) => holders::holder(&app, &by, &asked, &records[*at], &mut names).await?,
+        };
+        let Some(shown) = shown else { continue };
+        if entries.len() == limit {
+            // One more than fits: there is a next page, behind the last that is told.
+            next = Some(last(&entries));
+            break;
+        }
+        entries.push((cursor, shown));
+    }
+    let entries: Vec<Value> = entries.into_iter().map(|(_, shown)| shown).collect();
+    Ok(HttpResponse::Ok().json(json!({ "collection": collection.name, "field": field.name,
+        "document": document, "entries": entries, "next": next })))
+}
+
+fn last(entries: &[(String, Value)]) -> String {
+    entries.last().map(|(cursor, _)| cursor.clone()).unwrap_or_default()
+}
+
+/// Everybody whom any relationship, grant or link names in connection with it, in order, each once.
+async fn candidates(
+    app: &App,
+    asked: &Asked<'_>,
+    records: &[vault_core::control::GrantRecord],
+) -> Result<Vec<Candidate>, ApiError> {
+    let mut found = BTreeSet::new();
+    let mut look = vec![(Thing::Collection(asked.collection.id), "view")];
+    if let Some(document) = asked.document {
+        look.push((Thing::Document(asked.collection.id, document), "view"));
+    }
+    let assigned = app.directory.assignments_in(asked.place.space, None).await?;
+    let about = |thing: Thing| match thing {
+        Thing::Space(_) => true,
+        Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => {
+            id == asked.collection.id
+        }
+        Thing::Group(_) => false,
+    };
+    for one in assigned.iter().filter(|one| about(one.thing)) {
+        let Some(party) = one.party else { continue };
+        let new = found.insert(match party {
+            Party::User(id) => Candidate::User(id),
+            Party::Group(id) => Candidate::Group(id),
+        });
+        if let (true, Party::Group(id)) = (new, party) {
+            look.push((Thing::Group(id), "member"));
+        }
+    }
+    for (thing, permission) in look {
+        for id in subjects(app, thing, permission).await? {
+            if id == EVERYONE {
+                found.insert(Candidate::Everyone);
+            } else if let Ok(id) = id.parse() {
+                found.insert(Candidate::User(id));
+            }
+        }
+    }
+    let of =
+        |(at, record): (usize, &vault_core::control::GrantRecord)| Candidate::Holder(at, record.grant.id.to_string());
+    found.extend(records.iter().enumerate().map(of));
+    let mut found: Vec<Candidate> = found.into_iter().collect();
+    found.sort_by_key(Candidate::cursor);
+    Ok(found)
+}
+
+/// The people who have a permission on a thing, everyone (`*`) included.
+async fn subjects(app: &App, thing: Thing, permission: &str) -> Result<Vec<String>, ApiError> {
+    let lookup = LookupSubjects {
+        resource: thing.object(),
+        permission: permission.to_owned(),
+        kind: "user".to_owned(),
+        relation: None,
+        context: Context::new(),
+    };
+    let service = EmbeddedService::new(std::sync::Arc::clone(&app.policy), "node");
+    let page = service.lookup_subjects(&lookup, &Consistency::Full).await.map_err(|error| {
+        tracing::warn!(%error, "who has a permission could not be found");
+        unavailable("Policy cannot tell this now; try again.")
+    })?;
+    Ok(page.items.into_iter().map(|(subject, _)| subject.found.id).collect())
+}
+
+/// Whether a check is allowed, and the relationships by which it is.
+fn path(app: &App, thing: Thing, permission: &str, subject: &Subject) -> Option<Vec<String>> {
+    let check = Check::new(thing.object(), permission, subject.clone());
+    let (decision, path) = app.policy.check_one(&check, app.now());
+    decision.allowed().then_some(path)
+}
+
+/// The relationships by which a subject sees the field, given that they do; `part`: a part of the collection that
+/// they see, if they do not see the whole.
+fn why(app: &App, asked: &Asked<'_>, subject: &Subject, part: Option<Thing>) -> Vec<String> {
+    let collection = Thing::Collection(asked.collection.id);
+    let field = Thing::Field(asked.collection.id, asked.field.id);
+    let whole = path(app, collection, "view", subject);
+    let mut steps = whole.or_else(|| path(app, part?, "view", subject)).unwrap_or_default();
+    let of_field = path(app, field, "view", subject).or_else(|| path(app, field, "view_sealed", subject));
+    for step in of_field.unwrap_or_default() {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+/// A document that an entry covers: the one that is asked about, or the first of a few.
+fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Thing> {
+    let first = match &entry.documents {
+        Documents::Only(these) => these.first().copied(),
+        Documents::All | Documents::Except(_) => None,
+    };
+    asked.document.or(first).map(|document| Thing::Document(asked.collection.id, document))
+}
+
+/// What the gate gives a caller in the collection; `None`: nothing.
+async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<std::sync::Arc<Mask>>, ApiError> {
+    match app.read_permits(caller, asked.place.space).await {
+        Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
+        Err(AccessError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a set of documents is told: `all`, or how many it has or leaves out.
+fn told(documents: &Documents) -> Value {
+    match documents {
+        Documents::All => json!("all"),
+        Documents::Except(but) => json!({ "all_but": but.len() }),
+        Documents::Only(these) => json!({ "only": these.len() }),
+    }
+}
+
+async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+    let caller = Caller { user: id, app: None, device: None };
+    let Some(mask) = mask(app, asked, &caller).await? else { return Ok(None) };
+    let sees = |entry: &&Entry| {
+        entry.holds(asked.field.id) && asked.document.is_none_or(|document| entry.documents.has(document))
+    };
+    let Some(entry) = mask.entries_with(Verb::Read).find(sees) else { return Ok(None) };
+    let path = why(app, asked, &Subject::object("user", id), part(asked, entry));
+    let mut shown = json!({ "user": names.user(app, id).await?, "path": path });
+    if asked.document.is_none() {
+        shown["documents"] = told(&entry.documents);
+    }
+    Ok(Some(shown))
+}
+
+/// Whether everyone sees it, by the relationships alone: there is nobody whom the gate could be asked about.
+async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<Value>, ApiError> {
+    let field = Thing::Field(asked.collection.id, asked.field.id);
+    let of_field = subjects(app, field, "view").await?;
+    let told = json!({ "everyone": true, "path": [format!("{}#viewer@user:*", Thing::Collection(asked.collection.id).object())] });
+    Ok(of_field.iter().any(|id| id == EVERYONE).then_some(told))
+}
+
+/// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
+async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+    let (collection, field) = (asked.collection.id, Thing::Field(asked.collection.id, asked.field.id));
+    let subject = Party::Group(id).subject();
+    let has = |thing: Thing, permission: &str| path(app, thing, permission, &subject).is_some();
+    let whole = has(Thing::Collection(collection), "view");
+    let single = match asked.document {
+        Some(document) => Some(Thing::Document(collection, document)).filter(|thing| has(*thing, "view")),
+        None => {
+            let given = app.directory.assignments_to(&[Party::Group(id)]).await?;
+            given.iter().map(|one| one.thing).find(|thing| match *thing {
+                Thing::Document(of, _) | Thing::Folder(of, _) => of == collection && has(*thing, "view"),
+                _ => false,
+            })
+        }
+    };
+    let open = Check::new(field.object(), "collection", Subject::object("collection", collection));
+    let open = app.policy.check_one(&open, app.now()).0.allowed() && !has(field, "hidden");
+    let blocked = asked.document.is_some_and(|document| has(Thing::Document(collection, document), "blocked"));
+    let shows = has(field, "view") || has(field, "view_sealed") || (!whole && single.is_some() && open);
+    if !(whole || single.is_some()) || blocked || !shows {
+        return Ok(None);
+    }
+    let mut shown = names.party(app, Party::Group(id)).await?;
+    shown["path"] = json!(why(app, asked, &subject, single));
+    if asked.document.is_none() {
+        shown["documents"] = json!(if whole { "all" } else { "some" });
+    }
+    Ok(Some(shown))
+}
+
+/// What an app can see in the spaces of the person; for the operator, in those of everyone.
+async fn app_sees(req: HttpRequest, app: web::Data<App>, client: Path<String>) -> Result<HttpResponse, ApiError> {
+    let by = Sharer::of(&req, &app).await?;
+    let unknown =
+        || ApiError::new(actix_web::http::StatusCode::NOT_FOUND, "unknown_app", "There is no app of this id.");
+    let client: ClientId = client.parse().map_err(|_| unknown())?;
+    if app.directory.app(client).await?.is_none() {
+        return Err(unknown());
+    }
+    let mut users = vec![by.user()];
+    if by.principal.operator {
+        users.extend(app.directory.users().await?.into_iter().map(|user| user.id));
+    }
+    users.sort_unstable();
+    users.dedup();
+    let mut list = Vec::new();
+    for user in users {
+        for space in app.vault.space_ids(user) {
+            list.extend(holders::app_in(&app, space, client).await?);
+        }
+    }
+    Ok(HttpResponse::Ok().json(list))
+}
