@@ -12,6 +12,7 @@ mod masks;
 mod oauth;
 mod policy;
 mod policy_node;
+mod policy_testing;
 mod queries;
 mod sessions;
 mod sharing;

@@ -69,7 +69,8 @@ impl Tuples {
     /// Answers one check. Rows whose end is not after `now` are not there.
     ///
     /// The answer does not depend on the order of rows or operands: a yes outweighs a branch that fails in a union, a
-    /// no in an intersection, and of several ways to the same answer the one that lasts longest counts.
+    /// no in an intersection, and of several ways to the same answer the one that lasts longest counts. Only where
+    /// relationships lead in a circle `valid_until` may depend on the way, and is then one of several that all hold.
     ///
     /// # Errors
     /// If the check names what the schema has not, is about everyone, goes too deep, or rests on a caveat that fails.
