@@ -2,8 +2,11 @@
 
 mod exceptions;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -15,6 +18,7 @@ use policy_core::{
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::catalogue::{self, Catalogue};
@@ -45,6 +49,9 @@ struct Inner {
     /// Edges of the catalogue, which are not stored here, on their way into the outbox.
     undelivered: Mutex<Vec<Update>>,
     writer: tokio::sync::Mutex<Writer>,
+    /// One place for each list of resources that is put together at this moment: each may hold much, and has a
+    /// thread of its own.
+    lookups: Arc<Semaphore>,
 }
 
 /// Everything that decisions rest on, at one instant.
@@ -84,6 +91,7 @@ impl Embedded {
             outbox: OnceLock::new(),
             undelivered: Mutex::default(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
+            lookups: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get))),
         };
         let mut writer = inner.writer.lock().await;
         inner.reload(&mut writer).await?;
@@ -549,9 +557,15 @@ impl Engine for Embedded {
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
+        let cut_off = || EngineUnavailable { reason: "lookup_cut_off".to_owned() };
+        let place = Arc::clone(&self.inner.lookups).acquire_owned().await.map_err(|_| cut_off())?;
         let (tuples, lookup) = (self.inner.snapshot.load().tuples.clone(), lookup.clone());
-        let found = tokio::task::spawn_blocking(move || lookup::resources(&tuples, &lookup, now)).await;
-        found.unwrap_or_else(|_| Err(EngineUnavailable { reason: "lookup_cut_off".to_owned() }))
+        let found = tokio::task::spawn_blocking(move || {
+            // Free when the work ends, not when who asked goes away.
+            let _place = place;
+            lookup::resources(&tuples, &lookup, now)
+        });
+        found.await.unwrap_or_else(|_| Err(cut_off()))
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {

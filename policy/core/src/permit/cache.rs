@@ -1,5 +1,6 @@
 //! Masks and verdicts as the gate remembers them.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::{
-    Caller, CollectionId, CollectionResource, Documents, Epoch, FieldId, Mask, Resources, SchemaVersion, SpaceId,
-    Timestamp,
+    Caller, CollectionId, CollectionResource, Documents, Epoch, FieldId, Mask, Refusal, Resources, SchemaVersion,
+    SpaceId, Timestamp,
 };
 
 /// How many answers are remembered; the least recently used goes first.
@@ -49,6 +50,10 @@ enum Answer {
     /// A mask and the fields that it was derived from: one schema version has one list, and a list
     /// that differs is not answered from here.
     Collection(Arc<[FieldId]>, Known),
+    /// The collection has more single documents for this caller than are told apart.
+    TooManyDocuments {
+        valid_until: Option<Timestamp>,
+    },
 }
 
 impl Answer {
@@ -91,13 +96,16 @@ impl Cache {
     }
 
     /// The verdict, and what is known of each collection, as of `epoch`. `None` where it must be asked.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyDocuments`] if that is what is known of a collection.
     pub(super) fn look_up(
         &self,
         caller: &Caller,
         resources: &Resources,
         epoch: Epoch,
         now: Timestamp,
-    ) -> (Option<Verdict>, Vec<Option<Known>>) {
+    ) -> Result<(Option<Verdict>, Vec<Option<Known>>), Refusal> {
         let mut key =
             Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
         let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
@@ -115,10 +123,30 @@ impl Cache {
                 {
                     Some(known.clone())
                 }
+                Some((at, Answer::TooManyDocuments { valid_until })) if *at == epoch && holds(*valid_until) => {
+                    return Err(Refusal::TooManyDocuments);
+                }
                 _ => None,
             });
         }
-        (verdict, known)
+        Ok((verdict, known))
+    }
+
+    /// Remembers that these collections were refused at `epoch`.
+    pub(super) fn refuse(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        epoch: Epoch,
+        collections: &HashSet<CollectionId>,
+        valid_until: Option<Timestamp>,
+    ) {
+        let (space, schema) = (resources.space, resources.schema);
+        let mut answers = self.0.lock();
+        for &collection in collections {
+            let key = Key { caller: caller.clone(), space, schema, collection: Some(collection) };
+            answers.put(key, epoch, Answer::TooManyDocuments { valid_until });
+        }
     }
 
     /// Remembers what was asked at `epoch`.

@@ -101,7 +101,7 @@ impl Gate {
         // Before anything is asked: a change in between makes the permit stale, never too wide.
         let epoch = self.engine.clock().now();
         let (verdict, known) = if self.engine.is_fresh() {
-            self.cache.look_up(caller, resources, epoch, now)
+            self.cache.look_up(caller, resources, epoch, now)?
         } else {
             (None, vec![None; resources.collections.len()])
         };
@@ -159,6 +159,11 @@ impl Gate {
             None => Singled::default(),
             Some(wanted) => Singled::find(&*self.engine, caller.user, &wanted, now).await?,
         };
+        if !singled.too_many.is_empty() {
+            let until = answers.iter().fold(singled.valid_until, |until, answer| earliest(until, answer.valid_until));
+            self.cache.refuse(caller, resources, epoch, &singled.too_many, until);
+            return Err(Refusal::TooManyDocuments);
+        }
         let further = questions.about_fields(&answers, &singled);
         if !further.is_empty() {
             answers.extend(self.ask(&further, now).await?);

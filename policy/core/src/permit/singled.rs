@@ -33,6 +33,8 @@ pub(super) struct Singled {
     edited: ByCollection,
     blocked: ByCollection,
     pub(super) valid_until: Option<Timestamp>,
+    /// The collections of which there are more than [`MOST_DOCUMENTS`]; nothing further was asked for then.
+    pub(super) too_many: HashSet<CollectionId>,
 }
 
 /// The collection and the document that a policy object's id names (see [`super::document_object`]).
@@ -53,10 +55,10 @@ impl Singled {
         if wanted.viewed {
             singled.viewed = singled.list(engine, user, ("view", false), wanted, now).await?;
         }
-        if wanted.edited {
+        if wanted.edited && singled.too_many.is_empty() {
             singled.edited = singled.list(engine, user, ("edit", false), wanted, now).await?;
         }
-        if wanted.blocked {
+        if wanted.blocked && singled.too_many.is_empty() {
             singled.blocked = singled.list(engine, user, ("blocked", true), wanted, now).await?;
         }
         Ok(singled)
@@ -89,10 +91,9 @@ impl Singled {
                 documents.entry(collection).or_default().push(document);
             }
         }
-        match documents.values().map(Vec::len).max() {
-            Some(most) if most > MOST_DOCUMENTS => Err(Refusal::TooManyDocuments),
-            _ => Ok(documents),
-        }
+        let many = documents.iter().filter(|(_, documents)| documents.len() > MOST_DOCUMENTS);
+        self.too_many.extend(many.map(|(collection, _)| *collection));
+        Ok(documents)
     }
 
     /// Of a collection: what the person views, given whether they view the whole of it.

@@ -626,6 +626,15 @@ fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal
     }
     engine.clock.advance();
     assert_eq!(mint(NOW).unwrap_err(), Refusal::TooManyDocuments);
+    let before = asked();
+    assert_eq!(mint(Timestamp(1_999)).unwrap_err(), Refusal::TooManyDocuments);
+    assert_eq!(asked(), before, "that it is too long is remembered");
+    assert_eq!(mint(Timestamp(2_000)).unwrap_err(), Refusal::TooManyDocuments);
+    assert!(asked() > before, "until something of it lapses,");
+    let before = asked();
+    engine.clock.advance();
+    assert_eq!(mint(NOW).unwrap_err(), Refusal::TooManyDocuments);
+    assert!(asked() > before, "or changes");
     // So many of another collection are nobody's trouble here.
     let elsewhere = CollectionResource { id: CollectionId::from_bytes([77; 16]), fields: Arc::new([field(1)]) };
     engine.say(format!("collection:{}#exceptional@user:{}", elsewhere.id, user(1)));
