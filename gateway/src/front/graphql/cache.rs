@@ -1,7 +1,7 @@
 //! Schemas by shape and documents by text: built once, shared, bounded.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -35,8 +35,9 @@ struct Given {
 }
 
 struct Known {
-    /// Kept alive, so that none of the addresses can come to mean another mask.
-    _masks: Vec<Arc<Mask>>,
+    /// As long as these are here none of the addresses can come to mean another mask; what a mask holds goes when
+    /// nothing else has it any more.
+    _masks: Vec<Weak<Mask>>,
     entry: Arc<SchemaEntry>,
 }
 
@@ -95,7 +96,7 @@ impl Caches {
         }
         let visible = Visible::new(schema, &|id| held.iter().find(|(own, _)| *own == id).map(|(_, mask)| mask.clone()));
         let entry = self.shaped(visible, schema.version.0, spelling)?;
-        let held = held.into_iter().map(|(_, mask)| mask).collect();
+        let held = held.iter().map(|(_, mask)| Arc::downgrade(mask)).collect();
         self.known.lock().put(given, Known { _masks: held, entry: entry.clone() });
         Ok(entry)
     }
@@ -157,6 +158,27 @@ impl Documents {
 mod tests {
     use super::super::tests::{Fixture, library};
     use super::*;
+
+    #[test]
+    fn a_schema_that_is_kept_keeps_no_mask() {
+        let library = library();
+        let caches = Caches::new(2, 20_000);
+        let masks = library.everything();
+        let collection = library.schema.collections[0].id;
+        let mask = masks(collection).unwrap();
+        let ask = |mask: &Arc<Mask>| {
+            caches.schema(&library.schema, &|id| (id == collection).then(|| Arc::clone(mask)), Spelling::V1).unwrap()
+        };
+        let (entry, again) = (ask(&mask), ask(&mask));
+        assert!(Arc::ptr_eq(&entry, &again), "control: it is kept");
+        let gone = Arc::downgrade(&mask);
+        drop((mask, masks));
+        assert!(gone.upgrade().is_none());
+        let address = gone.as_ptr();
+        drop(gone);
+        let others: Vec<_> = (0..1_000).map(|_| Arc::new(Mask { entries: Vec::new(), valid_until: None })).collect();
+        assert!(others.iter().all(|other| Arc::as_ptr(other) != address), "nor may its address mean another");
+    }
 
     #[test]
     fn documents_stay_within_their_bytes_and_equal_masks_share_a_schema() {
