@@ -2,10 +2,9 @@
 
 use policy::PolicyError;
 use policy::facts::Thing;
-use policy_core::Context;
 
 use crate::app::App;
-use crate::directory::{DirectoryError, documents_of};
+use crate::directory::DirectoryError;
 use crate::node::Node as _;
 
 /// Rows that are forgotten at a time.
@@ -39,9 +38,6 @@ impl App {
         }
         for one in &memberships {
             self.directory.remove_membership(one).await?;
-        }
-        for (collection, documents) in documents_of(&shares) {
-            self.policy.forget_exceptions(collection, documents, Context::new()).await?;
         }
         Ok(())
     }

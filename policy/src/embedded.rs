@@ -382,7 +382,8 @@ impl Inner {
         publish: impl FnOnce(&mut Snapshot) + Send,
     ) -> Result<(), PolicyError> {
         change.put.extend(exceptions::marks(&change.put));
-        let (put, remove) = {
+        let now = wall_clock();
+        let (put, asked) = {
             let mut next = self.snapshot.load().tuples.clone();
             change.remove.retain(|tuple| next.remove(tuple));
             let mut put = Vec::new();
@@ -395,10 +396,13 @@ impl Inner {
                 next.put(&tuple)?;
                 put.push(tuple);
             }
-            (put, change.remove.clone())
+            let asked = put.len() + change.remove.len();
+            change.remove.extend(exceptions::unmark(&mut next, &change.remove, &put, now));
+            (put, asked)
         };
         change.put = put;
-        if change.put.len() + change.remove.len() > MAX_CHANGES {
+        let remove = change.remove.clone();
+        if asked > MAX_CHANGES {
             return Err(PolicyError::Conflict(format!("one change may hold {MAX_CHANGES} relationships at most")));
         }
         let schema = Arc::clone(self.snapshot.load().tuples.schema());
@@ -408,7 +412,7 @@ impl Inner {
             // Until the end of the transaction is known, it is not known what is stored.
             writer.fresh = false;
             let outbox = self.outbox.get().map(Arc::as_ref);
-            let (tip, put) = store::commit_with(&self.db, &change, writer.tip, wall_clock(), outbox, &schema).await?;
+            let (tip, put) = store::commit_with(&self.db, &change, writer.tip, now, outbox, &schema).await?;
             writer.tip = tip;
             writer.fresh = true;
             delivery = put;

@@ -80,7 +80,7 @@ impl Inner {
 
     fn delete(&self, delete: &Delete) -> Result<Deleted, ServiceError> {
         let decide = |tuples: &mut Tuples, now| {
-            let (found, complete) = to_delete(tuples, delete, now)?;
+            let (found, complete) = to_delete(tuples, delete, now, |_| true)?;
             let deleted = tuples.apply(&found, &[], now)?;
             Ok((deleted, (found.len() as u64, complete)))
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy_core::{
     ApplyError, Check, CheckError, Decision, EVERYONE, Expanded, FoundSubject, LookupSubjects, Object, Permissionship,
-    Timestamp, Traced, Tuples, Update,
+    Timestamp, Traced, Tuple, Tuples, Update,
 };
 
 use crate::history::{History, Snapshot};
@@ -120,11 +120,17 @@ const NOBODY: Decision = Decision { permissionship: Permissionship::No, missing:
 /// Then nothing has lapsed yet.
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
-/// What a deletion takes away, and whether that is all that its filter selects. Preconditions are looked at.
+/// What a deletion takes away of the relationships that it is `among`, and whether that is all that its filter selects
+/// there. Preconditions are looked at.
 ///
 /// # Errors
 /// If a filter is wrong, a precondition does not hold, or more is selected than may be deleted at once.
-pub(crate) fn to_delete(tuples: &Tuples, delete: &Delete, now: Timestamp) -> Result<(Vec<Update>, bool), ServiceError> {
+pub(crate) fn to_delete(
+    tuples: &Tuples,
+    delete: &Delete,
+    now: Timestamp,
+    among: impl Fn(&Tuple) -> bool,
+) -> Result<(Vec<Update>, bool), ServiceError> {
     let Delete { filter, preconditions, limit, partial, .. } = delete;
     filter::check(filter, tuples.schema())?;
     filter::check_all(preconditions, tuples.schema())?;
@@ -132,12 +138,12 @@ pub(crate) fn to_delete(tuples: &Tuples, delete: &Delete, now: Timestamp) -> Res
     let most = limit.map_or(usize::MAX, |limit| limit as usize);
     if let Some(limit) = limit
         && !partial
-        && tuples.select(filter, now).nth(most).is_some()
+        && tuples.select(filter, now).filter(&among).nth(most).is_some()
     {
         return Err(refusal::too_many_to_delete(filter, *limit));
     }
     // What has lapsed goes too: as long as it is there, nobody can create it again.
-    let found: Vec<Update> = tuples.select(filter, BEGINNING).take(most).map(Update::Delete).collect();
+    let found: Vec<Update> = tuples.select(filter, BEGINNING).filter(&among).take(most).map(Update::Delete).collect();
     let complete = found.len() < most;
     Ok((found, complete))
 }

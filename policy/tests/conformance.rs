@@ -623,3 +623,63 @@ async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
         assert!(owner.mask(books()).unwrap().entries[0].is_everything());
     }
 }
+
+/// What marks single documents comes with the first relationship of one and goes with the last, whoever writes.
+#[tokio::test]
+async fn marks_of_single_documents_come_and_go_with_them() {
+    use policy::facts::{Party, Thing};
+    use policy::{Consistency, Delete, EmbeddedService, Reason, RelationshipService, Window, Write};
+    use policy_core::{DocId, Filter, Update};
+    let doc = |n: u8| Thing::Document(books(), DocId::from_bytes([n; 16]));
+    let within = |n: u8| Thing::within(books(), DocId::from_bytes([n; 16])).to_string();
+    let to = |n: u8, relation: &str| doc(n).to(relation, Party::User(user(3)), None);
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let service = EmbeddedService::new(Arc::clone(&engine), "operator");
+        let marks = async || {
+            let mut found = Vec::new();
+            for (kind, relation) in [("collection", "exceptional"), ("document", "collection")] {
+                let filter = Filter {
+                    resource_kind: Some(kind.to_owned()),
+                    relation: Some(relation.to_owned()),
+                    ..Filter::default()
+                };
+                let page = service.read(&filter, &Window::default(), &Consistency::Full).await.unwrap();
+                found.extend(page.items.into_iter().map(|(tuple, _)| tuple.to_string()));
+            }
+            found
+        };
+        let of = |n: u8| {
+            let object = doc(n).object();
+            Filter { resource_kind: Some(object.kind), resource_id: Some(object.id), ..Filter::default() }
+        };
+        let delete = async |filter: Filter, limit: Option<u32>| {
+            service.delete(Delete { filter, limit, partial: limit.is_some(), ..Delete::default() }).await
+        };
+        let exceptional = Thing::exceptional(books()).to_string();
+        let updates = [to(1, "viewer"), to(1, "editor"), to(2, "viewer")].map(Update::Create).to_vec();
+        service.write(Write { updates, ..Write::default() }).await.unwrap();
+        engine.write(vec![to(3, "blocked")], Vec::new()).await.unwrap();
+        assert_eq!(marks().await, [exceptional.clone(), within(1), within(2), within(3)]);
+        let edges = Filter { relation: Some("collection".to_owned()), ..of(1) };
+        assert_eq!(delete(edges, None).await.unwrap_err().reason, Reason::ReadOnly, "by name they are the node's");
+        let first = delete(of(1), Some(1)).await.unwrap();
+        assert_eq!((first.count, first.complete), (1, false));
+        assert_eq!(marks().await, [exceptional.clone(), within(1), within(2), within(3)], "something is left");
+        let all = delete(of(1), None).await.unwrap();
+        assert_eq!((all.count, all.complete), (1, true));
+        assert_eq!(marks().await, [exceptional.clone(), within(2), within(3)]);
+        assert_eq!(delete(Filter { relation: Some("viewer".to_owned()), ..of(2) }, None).await.unwrap().count, 1);
+        assert_eq!(marks().await, [exceptional.clone(), within(3)]);
+        engine.write(vec![to(4, "viewer")], vec![to(3, "blocked")]).await.unwrap();
+        assert_eq!(marks().await, [exceptional, within(4)]);
+        engine.write(vec![to(4, "editor")], vec![to(4, "viewer")]).await.unwrap();
+        assert_eq!(marks().await.len(), 2);
+        engine.write(Vec::new(), vec![to(4, "editor")]).await.unwrap();
+        assert_eq!(marks().await, Vec::<String>::new());
+        drop(engine);
+        let again = EmbeddedService::new(backend.open().await, "operator");
+        let stored = Filter { resource_kind: Some("document".to_owned()), ..Filter::default() };
+        assert!(again.read(&stored, &Window::default(), &Consistency::Full).await.unwrap().items.is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! Rights that people gave one another, and rules for fields. Policy enforces the relationship that each of
 //! these rows is about; the row says who made it so, when, and in which space.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, CollectionId, DocId, FieldId, FolderId, GroupId, SpaceId, Timestamp, Tuple, UserId};
@@ -53,17 +53,6 @@ impl Assignment {
     pub fn lives(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until > now)
     }
-}
-
-/// The documents among these, by their collection.
-pub fn documents_of(assignments: &[Assignment]) -> BTreeMap<CollectionId, Vec<DocId>> {
-    let mut found = BTreeMap::<_, Vec<DocId>>::new();
-    for one in assignments {
-        if let Thing::Document(collection, document) = one.thing {
-            found.entry(collection).or_default().push(document);
-        }
-    }
-    found
 }
 
 /// Kind, collection and object of a thing.

@@ -29,7 +29,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
 pub use apps::App;
-pub use assignments::{Assignment, documents_of};
+pub use assignments::Assignment;
 pub use audit::{Actor, AuditRow};
 pub use codes::{NewCode, Taken};
 pub use folders::Folder;

@@ -3,66 +3,67 @@
 
 use std::collections::BTreeSet;
 
-use policy_core::{CollectionId, Context, DocId, Filter, Timestamp, Tuple, Tuples};
+use policy_core::{CollectionId, DocId, Filter, SubjectFilter, SubjectRelation, Timestamp, Tuple, Tuples};
 
-use super::Embedded;
-use crate::clock::wall_clock;
 use crate::facts::Thing;
-use crate::store::Change;
-use crate::{MAX_CHANGES, PolicyError};
+
+fn documents(tuples: &[Tuple]) -> BTreeSet<(CollectionId, DocId)> {
+    tuples.iter().filter_map(|tuple| Thing::document_of(&tuple.resource)).collect()
+}
 
 /// What has to be put with these relationships, because they are of documents.
 pub(super) fn marks(put: &[Tuple]) -> Vec<Tuple> {
-    let documents: BTreeSet<(CollectionId, DocId)> =
-        put.iter().filter_map(|tuple| Thing::document_of(&tuple.resource)).collect();
+    let documents = documents(put);
     let collections: BTreeSet<CollectionId> = documents.iter().map(|(collection, _)| *collection).collect();
     let within = documents.into_iter().map(|(collection, document)| Thing::within(collection, document));
     collections.into_iter().map(Thing::exceptional).chain(within).collect()
 }
 
-/// Whether a filter selects anything but edges from documents to their collections.
-fn stands_out(tuples: &Tuples, filter: &Filter, now: Timestamp) -> bool {
-    tuples.select(filter, now).any(|tuple| tuple.relation != "collection")
+/// Takes out of `next` what has to go with the relationships that a change removed from it: the edges of documents
+/// that have nothing else any more, and the marks of collections that have no such document. What is put at the same
+/// time keeps its own.
+pub(super) fn unmark(next: &mut Tuples, removed: &[Tuple], put: &[Tuple], now: Timestamp) -> Vec<Tuple> {
+    let kept = documents(put);
+    let mut gone = Vec::new();
+    let mut collections = BTreeSet::new();
+    for (collection, document) in documents(removed).difference(&kept) {
+        if stands_out(next, *collection, *document, now) {
+            continue;
+        }
+        collections.insert(*collection);
+        gone.push(Thing::within(*collection, *document));
+    }
+    gone.retain(|edge| next.remove(edge));
+    for collection in collections {
+        let mark = Thing::exceptional(collection);
+        if !has_documents(next, collection, now) && next.remove(&mark) {
+            gone.push(mark);
+        }
+    }
+    gone
 }
 
-impl Embedded {
-    /// Takes away the edges of those of the documents that have nothing else any more, and the mark of a collection
-    /// that has no such document.
-    ///
-    /// # Errors
-    /// If it cannot be stored. What is left then gives nobody anything and takes nothing from anybody.
-    pub async fn forget_exceptions(
-        &self,
-        collection: CollectionId,
-        documents: Vec<DocId>,
-        by: Context,
-    ) -> Result<(), PolicyError> {
-        self.run(move |inner| async move {
-            let mut writer = inner.writer().await?;
-            for some in documents.chunks(MAX_CHANGES / 2) {
-                let (tuples, now) = (inner.snapshot.load().tuples.clone(), wall_clock());
-                let of = |document: &DocId| {
-                    let object = Thing::Document(collection, *document).object();
-                    Filter { resource_kind: Some(object.kind), resource_id: Some(object.id), ..Filter::default() }
-                };
-                let alone = some.iter().filter(|document| !stands_out(&tuples, &of(document), now));
-                let remove = alone.map(|document| Thing::within(collection, *document)).collect();
-                let change = Change { action: "forget", remove, metadata: by.clone(), ..Change::default() };
-                inner.apply(&mut writer, change, |_| {}).await?;
-            }
-            let any = Filter {
-                resource_kind: Some("document".to_owned()),
-                resource_id_prefix: Some(format!("{collection}|")),
-                ..Filter::default()
-            };
-            if stands_out(&inner.snapshot.load().tuples, &any, wall_clock()) {
-                return Ok(());
-            }
-            let remove = vec![Thing::exceptional(collection)];
-            inner
-                .apply(&mut writer, Change { action: "forget", remove, metadata: by, ..Change::default() }, |_| {})
-                .await
-        })
-        .await
-    }
+/// Whether a document has anything but the edge to its collection.
+fn stands_out(tuples: &Tuples, collection: CollectionId, document: DocId, now: Timestamp) -> bool {
+    let object = Thing::Document(collection, document).object();
+    let filter = Filter { resource_kind: Some(object.kind), resource_id: Some(object.id), ..Filter::default() };
+    tuples.select(&filter, now).any(|tuple| !is_edge(&tuple))
+}
+
+/// Whether any document has an edge to the collection. Goes by the subject, so that documents elsewhere cost nothing.
+fn has_documents(tuples: &Tuples, collection: CollectionId, now: Timestamp) -> bool {
+    let object = Thing::Collection(collection).object();
+    let subject = SubjectFilter { kind: object.kind, id: Some(object.id), relation: SubjectRelation::None };
+    let filter = Filter {
+        resource_kind: Some("document".to_owned()),
+        relation: Some("collection".to_owned()),
+        subject: Some(subject),
+        ..Filter::default()
+    };
+    tuples.select(&filter, now).next().is_some()
+}
+
+/// Whether it is the edge from a document to its collection, which comes and goes with what else the document has.
+pub(super) fn is_edge(tuple: &Tuple) -> bool {
+    tuple.resource.kind == "document" && tuple.relation == "collection"
 }

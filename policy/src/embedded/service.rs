@@ -11,6 +11,7 @@ use policy_core::{
     Tuple, Tuples, Update,
 };
 
+use super::exceptions::is_edge;
 use super::{Embedded, Inner, no_circle};
 use crate::store::Change;
 use crate::timeline::to_delete;
@@ -160,7 +161,9 @@ impl RelationshipService for EmbeddedService {
         delete.within_limits()?;
         let metadata = delete.metadata.clone();
         let decide = move |tuples: &Tuples, now| {
-            let (found, complete) = to_delete(tuples, &delete, now)?;
+            // Who takes away all that a document has does not mean its edge, which goes with the last of it.
+            let all = delete.filter.relation.is_none() && delete.filter.subject.is_none();
+            let (found, complete) = to_delete(tuples, &delete, now, |tuple| !(all && is_edge(tuple)))?;
             let count = found.len() as u64;
             Ok((tuples.clone().apply(&found, &[], now)?, (count, complete)))
         };

@@ -62,10 +62,6 @@ pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment
     let (put, remove) = right.ended();
     app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
     app.directory.remove_assignment(right.id).await?;
-    if let Thing::Document(collection, document) = right.thing {
-        let forgotten = app.policy.forget_exceptions(collection, vec![document], by.metadata(action)).await;
-        forgotten.map_err(unchanged)?;
-    }
     noted(app, by, action, right).await
 }
 

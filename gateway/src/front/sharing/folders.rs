@@ -214,8 +214,6 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
     if !app.directory.unfile(folder.id, document).await? {
         return Err(ApiError::not_found());
     }
-    let by_whom = by.metadata("folder.unfiled");
-    app.policy.forget_exceptions(folder.collection, vec![document], by_whom).await.map_err(unchanged)?;
     noted(&app, &by, "folder.unfiled", &folder).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -244,7 +242,6 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
         app.directory.remove_assignment(share.id).await?;
     }
     app.directory.remove_folder(folder.id).await?;
-    app.policy.forget_exceptions(folder.collection, documents, by.metadata(action)).await.map_err(unchanged)?;
     noted(&app, &by, action, &folder).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -12,7 +12,7 @@ use super::{
     unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role, documents_of};
+use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -242,10 +242,6 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     }
     for one in &given {
         app.directory.remove_assignment(one.id).await?;
-    }
-    for (collection, documents) in documents_of(&given) {
-        let forgotten = app.policy.forget_exceptions(collection, documents, by.metadata("group.removed")).await;
-        forgotten.map_err(unchanged)?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
