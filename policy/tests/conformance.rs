@@ -683,3 +683,25 @@ async fn marks_of_single_documents_come_and_go_with_them() {
         assert!(again.read(&stored, &Window::default(), &Consistency::Full).await.unwrap().items.is_empty());
     }
 }
+
+/// Who follows the changes, as the outbox of another engine does, must not hear that a sealed field is open.
+#[tokio::test]
+async fn nobody_is_told_that_a_sealed_field_is_open() {
+    use futures::StreamExt;
+    use policy::facts::Thing;
+    use policy::{EmbeddedService, RelationshipService, WatchRequest};
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let (sealed, open) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        engine.write(vec![sealed], vec![open.clone()]).await.unwrap();
+        // A restart declares every field anew.
+        let engine = backend.open().await;
+        let mut events =
+            EmbeddedService::new(Arc::clone(&engine), "test").watch(WatchRequest::default()).await.unwrap();
+        engine.declare_collections(space(7), &collections());
+        let told = events.next().await.unwrap().unwrap();
+        let told: Vec<String> = told.updates.iter().map(|update| update.tuple().to_string()).collect();
+        assert!(told.contains(&Thing::open(books(), field(2)).to_string()), "the open field is told: {told:?}");
+        assert!(!told.contains(&open.to_string()), "{told:?}");
+    }
+}
