@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use policy::{Embedded, SpiceDbConfig};
-use policy_core::{Caller, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
+use policy_core::{Caller, Context, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
 use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -43,6 +43,8 @@ pub struct App {
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
     personal: RwLock<HashMap<UserId, SpaceId>>,
     granted: RwLock<HashMap<GrantId, SpaceId>>,
+    /// Who gives a grant, as long as it is being given: its record arrives here too.
+    giving: Mutex<HashMap<GrantId, Context>>,
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
@@ -90,6 +92,7 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         catalogues: RwLock::default(),
         personal: RwLock::default(),
         granted: RwLock::default(),
+        giving: Mutex::default(),
         url: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
@@ -192,12 +195,14 @@ impl App {
         self.policy.declare_space(space, tenant, owner).await.map_err(policy_failed)?;
         for record in &terms.grants {
             if !self.policy.is_revoked(record.grant.id) {
-                self.policy.put_grant(Arc::new(record.grant.clone())).await.map_err(policy_failed)?;
+                let given = self.giving.lock().get(&record.grant.id).cloned();
+                let by = given.unwrap_or_else(|| arrived("grant.arrived"));
+                self.policy.put_grant(Arc::new(record.grant.clone()), by).await.map_err(policy_failed)?;
             }
         }
         for id in &terms.revoked {
             if !self.policy.is_revoked(*id) {
-                self.policy.revoke_grant(*id).await.map_err(policy_failed)?;
+                self.policy.revoke_grant(*id, arrived("revocation.arrived")).await.map_err(policy_failed)?;
             }
         }
         Ok(())
@@ -263,6 +268,11 @@ impl App {
     }
 }
 
+/// What the audit of policy says of what a space says by itself: the entry in the space tells who wrote it.
+fn arrived(action: &str) -> Context {
+    [("action", action), ("actor", "space")].map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect()
+}
+
 /// A change of a space's grants.
 enum PolicyChange {
     Put(GrantRecord),
@@ -325,14 +335,21 @@ impl Node for App {
         self.vault.schema(space).await.map_err(node_error)
     }
 
-    async fn put_grant(&self, record: GrantRecord) -> Result<(), NodeError> {
+    async fn put_grant(&self, record: GrantRecord, by: Context) -> Result<(), NodeError> {
         let grant = Arc::new(record.grant.clone());
-        self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
-        self.policy.put_grant(grant).await.map_err(|error| NodeError::Failed(error.to_string()))
+        let id = grant.id;
+        self.giving.lock().insert(id, by.clone());
+        let given = async {
+            self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
+            self.policy.put_grant(grant, by).await.map_err(|error| NodeError::Failed(error.to_string()))
+        };
+        let given = given.await;
+        self.giving.lock().remove(&id);
+        given
     }
 
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
-        self.policy.revoke_grant(id).await.map_err(|error| NodeError::Failed(error.to_string()))?;
+    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, by: Context) -> Result<(), NodeError> {
+        self.policy.revoke_grant(id, by).await.map_err(|error| NodeError::Failed(error.to_string()))?;
         self.record(grantor, space, PolicyChange::Revoke(id)).await
     }
 

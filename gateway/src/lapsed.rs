@@ -4,7 +4,8 @@ use policy::PolicyError;
 use policy::facts::Thing;
 
 use crate::app::App;
-use crate::directory::DirectoryError;
+use crate::directory::{Act, Actor, DirectoryError, LinkRow};
+use crate::grants::{IssueError, revoke};
 use crate::node::Node as _;
 
 /// Rows that are forgotten at a time.
@@ -20,8 +21,14 @@ pub enum LapsedError {
 }
 
 impl App {
-    /// Forgets shares and memberships that have lapsed.
+    /// Forgets shares, memberships and links that have lapsed.
     pub async fn forget_lapsed(&self) -> Result<(), LapsedError> {
+        for link in self.directory.lapsed_links(self.now(), MOST).await? {
+            // One that cannot be forgotten keeps no other from it.
+            if let Err(error) = self.forget_link(&link).await {
+                tracing::warn!(link = %link.grant, %error, "a lapsed link was not forgotten");
+            }
+        }
         // As of before the lock: what is renewed meanwhile ends later than this.
         let now = self.now();
         let _alone = self.sharing.lock().await;
@@ -40,5 +47,18 @@ impl App {
             self.directory.remove_membership(one).await?;
         }
         Ok(())
+    }
+
+    /// Takes back a grant to a link: its record, its row and what policy has of it go.
+    async fn forget_link(&self, link: &LinkRow) -> Result<(), IssueError> {
+        let records = self.grants(link.space).await?;
+        match records.iter().find(|record| record.grant.id == link.grant) {
+            Some(record) => {
+                let grant = &record.grant;
+                let act = Act::new(Actor::Node);
+                revoke(self, (grant.grantor, grant.space, grant.holder, grant.id), &act).await
+            }
+            None => Ok(self.directory.end_grant(link.grant).await?),
+        }
     }
 }

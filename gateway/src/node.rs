@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use policy_core::{GrantId, SpaceId, TenantId, Timestamp, UserId};
+use policy_core::{Context, GrantId, SpaceId, TenantId, Timestamp, UserId};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
@@ -58,10 +58,11 @@ pub trait Node: Send + Sync + 'static {
     async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError>;
     async fn schema(&self, space: SpaceId) -> Result<Arc<Schema>, NodeError>;
 
-    /// Stores a grant, then enforces it. Durable when this returns. The grantor must manage the space.
-    async fn put_grant(&self, record: GrantRecord) -> Result<(), NodeError>;
-    /// Stops enforcing a grant, then stores that. No request after this returns is served under it.
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId) -> Result<(), NodeError>;
+    /// Stores a grant, then enforces it. Durable when this returns. The grantor must manage the space. `by` is what the
+    /// audit of policy says of who does it.
+    async fn put_grant(&self, record: GrantRecord, by: Context) -> Result<(), NodeError>;
+    /// Stops enforcing a grant, then stores that. No request after this returns is served under it. `by` is as there.
+    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, by: Context) -> Result<(), NodeError>;
     /// The grants of a space that are not revoked.
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError>;
 }

@@ -165,21 +165,22 @@ impl Embedded {
     }
 
     /// Brings a grant: its relationships are stored, its terms kept in memory. Again is no change; other
-    /// entries under the same id take the place of the first.
+    /// entries under the same id take the place of the first. `by` is as in [`Embedded::write_by`].
     ///
     /// # Errors
     /// [`PolicyError::Revoked`] if it was ever revoked; [`PolicyError::Conflict`] if the id belongs to
     /// another person, app or space; or if it cannot be stored.
-    pub async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
-        self.run(|inner| async move { inner.put_grant(grant).await }).await
+    pub async fn put_grant(&self, grant: Arc<Grant>, by: Context) -> Result<(), PolicyError> {
+        self.run(|inner| async move { inner.put_grant(grant, by).await }).await
     }
 
-    /// Takes a grant away for good: when this returns, no permit rests on it. Whether it was there.
+    /// Takes a grant away for good: when this returns, no permit rests on it. Whether it was there. `by` is as in
+    /// [`Embedded::write_by`].
     ///
     /// # Errors
     /// If it cannot be stored; then it is not revoked.
-    pub async fn revoke_grant(&self, id: GrantId) -> Result<bool, PolicyError> {
-        self.run(move |inner| async move { inner.revoke_grant(id).await }).await
+    pub async fn revoke_grant(&self, id: GrantId, by: Context) -> Result<bool, PolicyError> {
+        self.run(move |inner| async move { inner.revoke_grant(id, by).await }).await
     }
 
     /// Whether the grant was ever revoked here.
@@ -464,7 +465,7 @@ impl Inner {
         self.clock.advance();
     }
 
-    async fn put_grant(&self, grant: Arc<Grant>) -> Result<(), PolicyError> {
+    async fn put_grant(&self, grant: Arc<Grant>, by: Context) -> Result<(), PolicyError> {
         let mut writer = self.writer().await?;
         let id = grant.id;
         let snapshot = self.snapshot.load_full();
@@ -482,8 +483,14 @@ impl Inner {
         let put = facts::grant(&grant);
         let stale: Vec<Tuple> =
             writer.of_grant.get(&id).into_iter().flatten().filter(|old| !put.contains(old)).cloned().collect();
-        let change =
-            Change { action: "put_grant", put: put.clone(), remove: stale, source: Some(id), ..Change::default() };
+        let change = Change {
+            action: "put_grant",
+            put: put.clone(),
+            remove: stale,
+            source: Some(id),
+            metadata: by,
+            ..Change::default()
+        };
         let terms = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).insert(id, grant);
         };
@@ -492,7 +499,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn revoke_grant(&self, id: GrantId) -> Result<bool, PolicyError> {
+    async fn revoke_grant(&self, id: GrantId, by: Context) -> Result<bool, PolicyError> {
         let mut writer = self.writer().await?;
         let snapshot = self.snapshot.load_full();
         if snapshot.revoked.contains(&id) {
@@ -500,8 +507,14 @@ impl Inner {
         }
         let rows = writer.of_grant.get(&id).cloned().unwrap_or_default();
         let there = !rows.is_empty() || snapshot.grants.contains_key(&id);
-        let change =
-            Change { action: "revoke_grant", remove: rows, source: Some(id), revoke: true, ..Change::default() };
+        let change = Change {
+            action: "revoke_grant",
+            remove: rows,
+            source: Some(id),
+            revoke: true,
+            metadata: by,
+            ..Change::default()
+        };
         let gone = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).remove(&id);
             Arc::make_mut(&mut snapshot.revoked).insert(id);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::{Embedded, PolicyError};
 use policy_core::{
-    AppCaller, Caller, Check, ClientId, CollectionId, CollectionResource, DeviceId, Engine, FieldId, Gate, Grant,
-    GrantEntry, GrantId, GrantScope, GroupId, Holder, Object, Predicate, Refusal, Resources, SchemaVersion,
+    AppCaller, Caller, Check, ClientId, CollectionId, CollectionResource, Context, DeviceId, Engine, FieldId, Gate,
+    Grant, GrantEntry, GrantId, GrantScope, GroupId, Holder, Object, Predicate, Refusal, Resources, SchemaVersion,
     SealRefusal, SpaceId, Subject, TenantId, Timestamp, Tuple, UserId, Verb,
 };
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -192,7 +192,7 @@ async fn a_grant_gives_what_it_says_until_it_ends() {
         let gate = gate(&engine);
         assert_eq!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
         let until = Timestamp(NOW.0 + 500);
-        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], Some(until))).await.unwrap();
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], Some(until)), Context::new()).await.unwrap();
         let permits = gate.read(&app(2, 1), &resources(7), NOW).await.unwrap();
         let mask = permits.mask(books()).unwrap();
         assert!(mask.shows(field(1), Verb::Read) && mask.shows(field(1), Verb::Create));
@@ -207,11 +207,11 @@ async fn a_grant_gives_what_it_says_until_it_ends() {
 async fn a_grant_is_put_once_and_other_entries_replace_the_first() {
     for backend in Backend::all().await {
         let engine = household(&backend).await;
-        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None)).await.unwrap();
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None), Context::new()).await.unwrap();
         let (rows, epoch) = (engine.audit(0, 100).await.unwrap().len(), engine.clock().now());
-        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None)).await.unwrap();
+        engine.put_grant(grant(1, &[Verb::Read, Verb::Create], None), Context::new()).await.unwrap();
         assert_eq!((engine.audit(0, 100).await.unwrap().len(), engine.clock().now()), (rows, epoch));
-        engine.put_grant(grant(1, &[Verb::Search], None)).await.unwrap();
+        engine.put_grant(grant(1, &[Verb::Search], None), Context::new()).await.unwrap();
         let creates = check(&format!("grant:{}/0", grant_id(1)), "create", Subject::object("client", client()));
         assert!(!engine.check_one(&creates, NOW).0.allowed());
         // After a restart the terms come again, and with them nothing is stored anew.
@@ -220,12 +220,12 @@ async fn a_grant_is_put_once_and_other_entries_replace_the_first() {
         let gate = gate(&engine);
         assert_eq!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap_err(), Refusal::Denied);
         let rows = engine.audit(0, 100).await.unwrap().len();
-        engine.put_grant(grant(1, &[Verb::Search], None)).await.unwrap();
+        engine.put_grant(grant(1, &[Verb::Search], None), Context::new()).await.unwrap();
         assert_eq!(engine.audit(0, 100).await.unwrap().len(), rows);
         assert!(gate.read(&app(2, 1), &resources(7), NOW).await.unwrap().mask(books()).unwrap().gives(Verb::Search));
         let mut stolen = Grant::clone(&grant(1, &Verb::ALL, None));
         stolen.grantor = user(3);
-        assert!(matches!(engine.put_grant(Arc::new(stolen)).await, Err(PolicyError::Conflict(_))));
+        assert!(matches!(engine.put_grant(Arc::new(stolen), Context::new()).await, Err(PolicyError::Conflict(_))));
     }
 }
 
@@ -234,20 +234,23 @@ async fn a_revoked_grant_is_gone_for_good() {
     for backend in Backend::all().await {
         let engine = household(&backend).await;
         let gate_now = gate(&engine);
-        engine.put_grant(grant(1, &Verb::ALL, None)).await.unwrap();
-        engine.put_grant(grant(2, &Verb::ALL, None)).await.unwrap();
+        engine.put_grant(grant(1, &Verb::ALL, None), Context::new()).await.unwrap();
+        engine.put_grant(grant(2, &Verb::ALL, None), Context::new()).await.unwrap();
         let permits = gate_now.read(&app(2, 1), &resources(7), NOW).await.unwrap();
         assert_eq!(gate_now.seal().admits(&permits, NOW), Ok(()));
-        assert!(engine.revoke_grant(grant_id(1)).await.unwrap());
+        assert!(engine.revoke_grant(grant_id(1), Context::new()).await.unwrap());
         assert_eq!(gate_now.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
-        assert!(!engine.revoke_grant(grant_id(1)).await.unwrap());
-        assert!(!engine.revoke_grant(grant_id(3)).await.unwrap(), "revoked before it was put");
+        assert!(!engine.revoke_grant(grant_id(1), Context::new()).await.unwrap());
+        assert!(!engine.revoke_grant(grant_id(3), Context::new()).await.unwrap(), "revoked before it was put");
         for engine in [Arc::clone(&engine), backend.open().await] {
             engine.declare_collections(space(7), &collections());
-            engine.put_grant(grant(2, &Verb::ALL, None)).await.unwrap();
+            engine.put_grant(grant(2, &Verb::ALL, None), Context::new()).await.unwrap();
             for n in [1, 3] {
                 assert!(engine.is_revoked(grant_id(n)));
-                assert!(matches!(engine.put_grant(grant(n, &Verb::ALL, None)).await, Err(PolicyError::Revoked(_))));
+                assert!(matches!(
+                    engine.put_grant(grant(n, &Verb::ALL, None), Context::new()).await,
+                    Err(PolicyError::Revoked(_))
+                ));
                 let refused = gate(&engine).read(&app(2, n), &resources(7), NOW).await;
                 assert_eq!(refused.unwrap_err(), Refusal::Denied);
             }
@@ -397,7 +400,7 @@ async fn an_operator_adds_definitions_and_the_platform_stays() {
                         buyer: user with at_most\n  permission buy = buyer\n}";
     for backend in Backend::all().await {
         let engine = household(&backend).await;
-        let by = policy_core::Context::from_iter([("actor".to_owned(), "operator".into())]);
+        let by = Context::from_iter([("actor".to_owned(), "operator".into())]);
         let whole = format!("{}\n{SHOP}", engine.schema());
         assert!(engine.write_schema(&whole, by.clone()).await.unwrap());
         assert!(!engine.write_schema(&whole, by.clone()).await.unwrap(), "again is no change");

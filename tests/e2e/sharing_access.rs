@@ -202,12 +202,20 @@ async fn every_act_is_in_the_chained_audit_with_who_did_it() {
     for path in [format!("/api/v1/groups/{firm}/members/users/carol"), format!("/api/v1/groups/{firm}")] {
         assert_eq!(alice.delete(&path).await.unwrap().status, 204, "{path}");
     }
+    let link = alice.post("/api/v1/links", &json!({"collection": "Contact", "fields": ["name"]})).await.unwrap();
+    let link = link.json["link"].as_str().unwrap_or_else(|| panic!("{}", link.text)).to_owned();
+    assert_eq!(alice.delete(&format!("/api/v1/links/{link}")).await.unwrap().status, 204);
+    let access = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read"],
+        "fields": {"allow": ["name"]}});
+    let (_, grant) = people.home.app(&access, &access);
+    assert_eq!(alice.delete(&format!("/api/v1/grants/{grant}")).await.unwrap().status, 200);
     let rows = people.home.node.cli_ok(&["policy", "audit"]).unwrap();
     let users = people.home.node.cli_ok(&["user", "list"]).unwrap();
     let id = |name: &str| {
         let user = users.as_array().unwrap().iter().find(|user| user["name"] == name).unwrap();
         format!("user:{}", user["user"].as_str().unwrap())
     };
+    let actor = |name: &str| if name == "operator" { name.to_owned() } else { id(name) };
     for (action, who) in [
         ("group.created", "alice"),
         ("group.member_added", "alice"),
@@ -221,11 +229,15 @@ async fn every_act_is_in_the_chained_audit_with_who_did_it() {
         ("share.ended", "alice"),
         ("group.member_removed", "alice"),
         ("group.removed", "alice"),
+        ("link.created", "alice"),
+        ("link.removed", "alice"),
+        ("grant.created", "operator"),
+        ("grant.revoked", "alice"),
     ] {
         let row = rows.as_array().unwrap().iter().find(|row| row["detail"]["by"]["action"] == action);
         let row = row.unwrap_or_else(|| panic!("{action} in {rows}"));
         let said = &row["detail"]["by"];
-        assert_eq!(said["actor"], json!(id(who)), "{row}");
+        assert_eq!(said["actor"], json!(actor(who)), "{row}");
         let changed = |key: &str| row["detail"][key].as_array().map_or(0, Vec::len);
         assert!(changed("put") + changed("remove") > 0, "{row}");
         // The same request is in the slice of who did it.

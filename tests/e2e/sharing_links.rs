@@ -171,6 +171,21 @@ async fn a_link_ends_when_it_is_removed_or_lapses_and_never_outlives_what_its_ma
     }
     assert_eq!(page(&short.url).await, gone);
     assert_eq!(alice.get("/api/v1/links").await.unwrap().json.as_array().unwrap().len(), 1);
+    // The node forgets it by itself: its record, its row, what policy has of it.
+    let forgotten = |rows: &Value| {
+        rows.as_array().unwrap().iter().any(|row| {
+            let (by, gone) = (&row["detail"]["by"], row["detail"]["remove"].as_array());
+            row["detail"]["grant"] == short.id.as_str()
+                && (&by["action"], &by["actor"]) == (&json!("link.removed"), &json!("node"))
+                && gone.is_some_and(|gone| !gone.is_empty())
+        })
+    };
+    let begun = Instant::now();
+    while !forgotten(&people.home.node.cli_ok(&["policy", "audit"]).unwrap()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not forgotten");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    other.client.graphql(names).await.expect("control: the one that has not lapsed is there");
     // It survives a start.
     let People { home, .. } = people;
     let (allod, root) = (home.node.allod.clone(), home.root);
@@ -219,5 +234,36 @@ async fn links_are_made_by_who_manages_the_space_and_of_what_there_is() {
     node.cli_ok(&["link", "remove", made["link"].as_str().unwrap()]).unwrap();
     assert_eq!(ask(&by_link, "{ Contact { name } }").await.status, 401);
     node.cli(&["link", "remove", made["link"].as_str().unwrap()]).unwrap().refused(4).unwrap();
+    unhurt(&people.home).await;
+}
+
+/// Apps are nobody here, and the address of a link is for its own token.
+#[tokio::test]
+async fn tokens_of_apps_and_people_are_no_links_and_apps_ask_nothing_of_sharing() {
+    let people = People::new().await;
+    let alice = &people.home.alice;
+    let made = link(alice, family()).await;
+    let access = json!({"type": "allod_doc", "datatypes": ["Contact"],
+        "actions": ["create", "read", "update", "delete", "search", "history"], "fields": {"allow": ["name"]}});
+    let (app, _) = people.home.app(&access, &access);
+    app.graphql("{ Contact { name } }").await.expect("control: it is good where it counts");
+    let client_id = people.home.node.cli_ok(&["grant", "list"]).unwrap()[0]["client_id"].clone();
+    let sees = format!("/api/v1/access/apps/{}", client_id.as_str().unwrap());
+    for path in ["/api/v1/links", "/api/v1/access?collection=Contact&field=name", &sees] {
+        assert_eq!(alice.get(path).await.unwrap().status, 200, "control, {path}");
+        for client in [&app, &made.client] {
+            let refused = client.get(path).await.unwrap();
+            assert_eq!((refused.status, code(&refused)), (403, "not_for_apps"), "{path}: {}", refused.text);
+        }
+    }
+    assert_eq!(app.post("/api/v1/links", &family()).await.unwrap().status, 403);
+    assert_eq!(app.delete(&format!("/api/v1/links/{}", made.id)).await.unwrap().status, 403);
+    assert_eq!(page(&made.url).await.0, 200, "control: it is there still");
+    let at = |token: &str| format!("{}/l/{token}", people.home.node.url);
+    let never = page(&at("nothing")).await;
+    for client in [alice, &app] {
+        assert_eq!(page(&at(client.token.as_deref().unwrap())).await, never);
+    }
+    assert_eq!(page(&at(made.client.token.as_deref().unwrap())).await.0, 200, "control");
     unhurt(&people.home).await;
 }

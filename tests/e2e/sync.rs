@@ -26,6 +26,11 @@ async fn a_second_device_joins_by_a_code_used_once_and_converges() {
     there.graphql(r#"mutation { add_Note(input: {text: "from the laptop"}) { _docID } }"#).await.unwrap();
     laptop.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
     assert_eq!(home.alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 2);
+    // A link works where its maker has an account, and so is made there.
+    let link = ["link", "add", "Note", "--fields", "text"];
+    assert_eq!(laptop.cli(&link).unwrap().refused(1).unwrap(), "account_elsewhere");
+    assert_eq!(laptop.cli_ok(&["link", "list"]).unwrap(), serde_json::json!([]), "nothing was made");
+    home.node.cli_ok(&link).expect("control");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who did what, and when: each person can read the slice that concerns them.
 
-use policy_core::{ClientId, Timestamp, UserId};
+use policy_core::{ClientId, Context, Timestamp, UserId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ pub enum Actor {
     Operator,
     Person(UserId),
     App(ClientId),
+    /// The node, where something ends by itself.
+    Node,
 }
 
 impl std::fmt::Display for Actor {
@@ -23,11 +25,36 @@ impl std::fmt::Display for Actor {
             Actor::Operator => f.write_str("operator"),
             Actor::Person(user) => write!(f, "user:{user}"),
             Actor::App(client) => write!(f, "app:{client}"),
+            Actor::Node => f.write_str("node"),
         }
     }
 }
 
-/// One act.
+/// Who acts, and a name for the one request by which the audits of the node and of policy can be matched.
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub actor: Actor,
+    pub request: String,
+}
+
+impl Act {
+    pub fn new(actor: Actor) -> Act {
+        Act { actor, request: data_encoding::HEXLOWER.encode(&random::<8>()) }
+    }
+
+    /// What the audit of policy says of a change beside the change itself; `user`: for whom it is made.
+    pub fn metadata(&self, user: UserId, action: &str) -> Context {
+        let said = [
+            ("action", action.to_owned()),
+            ("actor", self.actor.to_string()),
+            ("user", user.to_string()),
+            ("request", self.request.clone()),
+        ];
+        said.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    }
+}
+
+/// One act that was noted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditRow {
     pub at: Timestamp,

@@ -30,7 +30,7 @@ use sea_orm_migration::MigratorTrait;
 
 pub use apps::App;
 pub use assignments::Assignment;
-pub use audit::{Actor, AuditRow};
+pub use audit::{Act, Actor, AuditRow};
 pub use codes::{NewCode, Taken};
 pub use folders::Folder;
 pub use grants::GrantRow;

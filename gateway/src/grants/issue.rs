@@ -5,7 +5,7 @@ use serde_json::json;
 use vault_core::control::{AppDescription, GrantRecord};
 
 use super::{Access, AccessError, Order, Terms, compile, ends};
-use crate::directory::{Actor, App, Directory, DirectoryError, GrantRow};
+use crate::directory::{Act, Actor, App, Directory, DirectoryError, GrantRow};
 use crate::node::{Node, NodeError};
 
 /// Why a grant was not given or taken back.
@@ -68,29 +68,31 @@ pub async fn issue(node: &dyn Node, request: GrantRequest<'_>) -> Result<Issued,
         redirect_uris: manifest.redirect_uris.clone(),
     };
     let record = GrantRecord { grant, app, created: now };
-    node.put_grant(record).await?;
+    let act = Act::new(request.actor);
+    node.put_grant(record, act.metadata(request.grantor, "grant.created")).await?;
     node.directory().note_grant(&row).await?;
-    let detail = json!({ "grant": row.id, "client_id": client });
+    let detail = json!({ "grant": row.id, "client_id": client, "request": act.request });
     node.directory().audit(request.grantor, request.actor, "grant.created", detail, now).await?;
     Ok(Issued { row })
 }
 
-/// Takes a grant back: enforcement first, then the record, then the tokens.
+/// Takes a grant back, or removes a link: enforcement first, then the record, then the tokens.
 pub async fn revoke(
     node: &dyn Node,
     (grantor, space, holder, id): (UserId, SpaceId, Holder, GrantId),
-    actor: Actor,
+    act: &Act,
 ) -> Result<(), IssueError> {
-    let stopped = node.revoke_grant(grantor, space, id).await;
+    let (action, mut detail) = match holder {
+        Holder::Client(client) => ("grant.revoked", json!({ "grant": id, "client_id": client })),
+        Holder::Link(_) => ("link.removed", json!({ "link": id })),
+    };
+    detail["request"] = json!(act.request);
+    let stopped = node.revoke_grant(grantor, space, id, act.metadata(grantor, action)).await;
     // Tokens end whatever became of the record: without tokens the grant is of no use to anyone.
     let ended = node.directory().end_grant(id).await;
     node.advance_epoch();
     stopped?;
     ended?;
-    let (action, detail) = match holder {
-        Holder::Client(client) => ("grant.revoked", json!({ "grant": id, "client_id": client })),
-        Holder::Link(_) => ("link.removed", json!({ "link": id })),
-    };
-    node.directory().audit(grantor, actor, action, detail, node.now()).await?;
+    node.directory().audit(grantor, act.actor, action, detail, node.now()).await?;
     Ok(())
 }

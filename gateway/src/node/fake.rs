@@ -10,7 +10,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App as HttpApp, web};
 use cid::Cid;
 use parking_lot::Mutex;
-use policy_core::{CollectionId, FieldId, SchemaVersion};
+use policy_core::{CollectionId, Context, FieldId, SchemaVersion};
 use serde_json::{Value, json};
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
 
@@ -181,11 +181,11 @@ impl Node for Fake {
         };
         Ok(Arc::new(Schema { version: SchemaVersion(1), collections: vec![contact] }))
     }
-    async fn put_grant(&self, record: GrantRecord) -> Result<(), NodeError> {
+    async fn put_grant(&self, record: GrantRecord, _: Context) -> Result<(), NodeError> {
         self.records.lock().push(record);
         Ok(())
     }
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
+    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, _: Context) -> Result<(), NodeError> {
         let mut records = self.records.lock();
         let before = records.len();
         records.retain(|record| {

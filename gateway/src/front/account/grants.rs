@@ -13,7 +13,7 @@ use vault_core::control::GrantRecord;
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator, person};
 use crate::authn::Principal;
-use crate::directory::{Actor, GrantRow};
+use crate::directory::{Act, Actor, GrantRow};
 use crate::front::oauth::token_answer;
 use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
@@ -72,7 +72,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
     let record = find(&**node, &principal, &id).await?.record;
     let grant = &record.grant;
     let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
-    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.holder, grant.id), actor).await?;
+    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.holder, grant.id), &Act::new(actor)).await?;
     Ok(HttpResponse::Ok().json(json!({ "grant": grant.id, "revoked": true })))
 }
 

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::form::Fields;
-use crate::directory::{Actor, App, Pair, Rotation, Taken};
+use crate::directory::{Act, Actor, App, Pair, Rotation, Taken};
 use crate::front::account::grants::enforced;
 use crate::grants::revoke;
 use crate::node::{Node, NodeError};
@@ -87,7 +87,7 @@ async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str
     let Some(row) = node.directory().grant_row(grant).await? else { return Ok(()) };
     let detail = json!({ "grant": grant, "client_id": app.client });
     node.directory().audit(user, Actor::App(app.client), why, detail, node.now()).await?;
-    Ok(revoke(node, (user, row.space, Holder::Client(row.client), grant), Actor::App(app.client)).await?)
+    Ok(revoke(node, (user, row.space, Holder::Client(row.client), grant), &Act::new(Actor::App(app.client))).await?)
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
-use policy_core::{Caller, GrantId, Holder, SealRefusal, Verb};
+use policy_core::{Caller, GrantId, Holder, SealRefusal, Timestamp, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vault::ReadError;
@@ -16,7 +16,7 @@ use vault_core::schema::{Collection, FieldType};
 use super::place::{Place, Said};
 use super::{ApiError, Sharer, end_of, note};
 use crate::app::App;
-use crate::authn;
+use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, Secret};
 use crate::front::account::body;
 use crate::front::oauth::{escape, notice, page};
@@ -51,16 +51,22 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let by = Sharer::of(&req, &app).await?;
     let new: NewLink = body::json(&req, &bytes)?;
     let said = Said { space: new.space.as_deref(), collection: Some(&new.collection), ..Said::default() };
+    // A link is opened where its maker has an account; a device that joined has none for them.
+    if app.directory.user(by.user()).await?.is_none() {
+        let message = "Your account is not on this node, and a link works where it is; make it there.";
+        return Err(super::conflict("account_elsewhere", message));
+    }
     let _alone = app.sharing.lock().await;
     let place = Place::find(&app, &by, &req, said).await?;
     // What is recorded in a space is recorded by who manages it.
     if !app.may(by.user(), Thing::Space(place.space), "manage").await? {
         return Err(super::forbidden("Only who manages the space may make links into it."));
     }
-    if records(&app, place.space).await?.len() >= MOST {
+    let now = app.now();
+    if records(&app, place.space).await?.iter().filter(|record| lives(record, now)).count() >= MOST {
         return Err(super::conflict("too_many_links", "A space has at most 1,000 links; remove some."));
     }
-    let (now, secret) = (app.now(), Secret::draw());
+    let secret = Secret::draw();
     let until = end_of(new.until.as_deref(), now)?;
     let access = parse_value(&json!({ "type": "allod_doc", "datatypes": [new.collection],
         "actions": ["read", "search"], "fields": { "allow": new.fields }, "where": new.rows }))?;
@@ -77,7 +83,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     let name = AppDescription { name: "Link".to_owned(), uri: None, redirect_uris: Vec::new() };
     let record = GrantRecord { grant, app: name, created: now };
-    app.put_grant(record.clone()).await?;
+    app.put_grant(record.clone(), by.metadata("link.created")).await?;
     let row = LinkRow { grant: terms.id, user: by.user(), space: place.space, created: now, last_used: None };
     app.directory.open_link(&secret, &row, until).await?;
     note(&app, &by, &[], "link.created", json!({ "link": terms.id, "space": place.space })).await?;
@@ -92,6 +98,10 @@ async fn records(app: &App, space: policy_core::SpaceId) -> Result<Vec<GrantReco
     let mut records = app.grants(space).await?;
     records.retain(|record| record.grant.holder.client().is_none());
     Ok(records)
+}
+
+fn lives(record: &GrantRecord, now: Timestamp) -> bool {
+    record.grant.entries.iter().any(|entry| entry.until.is_none_or(|until| until > now))
 }
 
 async fn shown(app: &App, record: &GrantRecord) -> Result<Value, ApiError> {
@@ -119,7 +129,7 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
         list.extend(records(&app, space).await?);
     }
     let now = app.now();
-    list.retain(|record| record.grant.entries.iter().any(|entry| entry.until.is_none_or(|until| until > now)));
+    list.retain(|record| lives(record, now));
     list.sort_by_key(|record| (record.created, record.grant.id));
     let mut answer = Vec::new();
     for record in &list {
@@ -135,7 +145,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     for space in app.vault.space_ids(by.user()) {
         let found = records(&app, space).await?.into_iter().find(|record| record.grant.id == id);
         if let Some(GrantRecord { grant, .. }) = found {
-            crate::grants::revoke(&**app, (grant.grantor, space, grant.holder, id), by.actor()).await?;
+            crate::grants::revoke(&**app, (grant.grantor, space, grant.holder, id), &by.act).await?;
             return Ok(HttpResponse::NoContent().finish());
         }
     }
@@ -177,7 +187,11 @@ async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
 async fn rows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value>), ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let Kind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
-    let caller: Caller = authn::of_token(app, &token).await?.caller;
+    let caller: Caller = match authn::of_token(app, &token).await {
+        // Its maker has no account here any more.
+        Err(AuthError::Invalid) => return Err(ApiError::not_found()),
+        found => found?.caller,
+    };
     let space = app.grant_space(grant).await?;
     for _ in 0..5 {
         let (catalogue, permits) = app.read_permits(&caller, space).await?;

@@ -18,7 +18,6 @@ use actix_web::web::ServiceConfig;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
 use policy_core::{Context, GroupId, Timestamp, UserId};
-use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -28,7 +27,7 @@ use super::account::person;
 use super::error::ApiError;
 use crate::app::App;
 use crate::authn::Principal;
-use crate::directory::{Actor, Group};
+use crate::directory::{Act, Actor, Group};
 use crate::grants::Span;
 use crate::node::Node as _;
 
@@ -45,36 +44,27 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Relationships of one change.
 const CHANGES: usize = 5_000;
 
-/// The person who asks, and a name for what they ask by which both audits can be matched.
+/// The person who asks, and how the audits name what they do.
 struct Sharer {
     principal: Principal,
-    request: String,
+    act: Act,
 }
 
 impl Sharer {
     /// Nothing here is for apps.
     async fn of(req: &HttpRequest, app: &App) -> Result<Sharer, ApiError> {
-        let request = format!("{:016x}", rand::rng().random::<u64>());
-        Ok(Sharer { principal: person(req, app).await?, request })
+        let principal = person(req, app).await?;
+        let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
+        Ok(Sharer { principal, act: Act::new(actor) })
     }
 
     fn user(&self) -> UserId {
         self.principal.caller.user
     }
 
-    fn actor(&self) -> Actor {
-        if self.principal.operator { Actor::Operator } else { Actor::Person(self.user()) }
-    }
-
     /// What the audit of policy says of a change beside the change itself.
     fn metadata(&self, action: &str) -> Context {
-        let said = [
-            ("action", action.to_owned()),
-            ("actor", self.actor().to_string()),
-            ("user", self.user().to_string()),
-            ("request", self.request.clone()),
-        ];
-        said.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+        self.act.metadata(self.user(), action)
     }
 }
 
@@ -164,13 +154,13 @@ fn end_of(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiE
 
 /// Writes an act into the audit of who does it and of everyone else whom it concerns, once each.
 async fn note(app: &App, by: &Sharer, concerned: &[UserId], action: &str, mut detail: Value) -> Result<(), ApiError> {
-    detail["request"] = json!(by.request);
+    detail["request"] = json!(by.act.request);
     let mut users = vec![by.user()];
     users.extend(concerned);
     users.sort_unstable();
     users.dedup();
     for user in users {
-        app.directory.audit(user, by.actor(), action, detail.clone(), app.now()).await?;
+        app.directory.audit(user, by.act.actor, action, detail.clone(), app.now()).await?;
     }
     Ok(())
 }
