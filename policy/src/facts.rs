@@ -2,8 +2,8 @@
 
 use crate::catalogue::field_edge;
 use policy_core::{
-    CollectionId, DocId, EVERYONE, FieldId, FolderId, Grant, GroupId, Object, SpaceId, Subject, TenantId, Timestamp,
-    Tuple, UserId, Verb, document_object, field_object, grant_object,
+    CollectionId, DocId, EVERYONE, FieldId, FolderId, Grant, GroupId, Holder, Object, SpaceId, Subject, TenantId,
+    Timestamp, Tuple, UserId, Verb, document_object, field_object, grant_object,
 };
 
 /// Whom a right is given to, or taken from.
@@ -130,7 +130,12 @@ pub(crate) fn grant(grant: &Grant) -> Vec<Tuple> {
         let object = grant_object(grant.id, n);
         let subject = Subject { object: object.clone(), relation: None };
         tuples.push(Tuple::new(object.clone(), "grantor", user(grant.grantor)));
-        for verb in entry.verbs.iter() {
+        // A link reads and searches; of an entry that says more, only that counts.
+        let given = |verb: &Verb| match grant.holder {
+            Holder::Client(_) => true,
+            Holder::Link(_) => matches!(verb, Verb::Read | Verb::Search),
+        };
+        for verb in entry.verbs.iter().filter(given) {
             let holder = grant.holder.subject();
             tuples.push(until(Tuple::new(object.clone(), verb_relation(verb), holder), entry.until));
         }

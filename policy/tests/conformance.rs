@@ -708,3 +708,26 @@ async fn nobody_is_told_that_a_sealed_field_is_open() {
         assert!(!told.contains(&open.to_string()), "{told:?}");
     }
 }
+
+/// A control entry comes from a device that may be newer or hostile: what it says beyond a link's verbs gives nothing,
+/// and stops nothing.
+#[tokio::test]
+async fn a_link_reads_and_searches_whatever_its_entry_says() {
+    use policy_core::LinkId;
+    for backend in Backend::all().await {
+        let engine = household(&backend).await;
+        let holder = Holder::Link(LinkId::from_bytes([6; 16]));
+        let wide = Grant { holder, ..Grant::clone(&grant(1, &Verb::ALL, None)) };
+        let by = Context::from_iter([("actor".to_owned(), "somebody".into())]);
+        engine.put_grant(Arc::new(wide), by.clone()).await.unwrap();
+        let mut caller = app(2, 1);
+        caller.app = Some(AppCaller { holder, grant: grant_id(1) });
+        let permits = gate(&engine).read(&caller, &resources(7), NOW).await.unwrap();
+        let given: Vec<Verb> = permits.mask(books()).unwrap().entries[0].verbs.iter().collect();
+        assert_eq!(given, [Verb::Read, Verb::Search]);
+        assert!(engine.revoke_grant(grant_id(1), by).await.unwrap());
+        for row in engine.audit(0, 100).await.unwrap().iter().rev().take(2) {
+            assert!(row.detail.contains("\"by\":{\"actor\":\"somebody\"}"), "{}", row.detail);
+        }
+    }
+}
