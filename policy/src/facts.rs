@@ -46,12 +46,6 @@ impl Thing {
         }
     }
 
-    /// The collection and the document that a policy object names, if it is a document.
-    pub fn document_of(object: &Object) -> Option<(CollectionId, DocId)> {
-        let (collection, document) = object.id.split_once('|').filter(|_| object.kind == "document")?;
-        Some((collection.parse().ok()?, document.parse().ok()?))
-    }
-
     /// The relationship that keeps a field from everybody but its readers and who manages its collection.
     pub fn sealed(collection: CollectionId, field: FieldId) -> Tuple {
         Tuple::new(field_object(collection, field), "sealed", Subject::object("collection", collection))

@@ -366,7 +366,7 @@ impl Vault {
         let schema = space.schema();
         let _place = self.0.reading.acquire().await.map_err(|_| ReadError::Unsupported("the node is closing"))?;
         if settled && is_bounded(&schema, &query) {
-            let limits = Limits { time: INLINE, ..Limits::default() };
+            let limits = Limits { time: INLINE, ..Limits::of(permits.caller()) };
             let admits = || self.0.seal.admits(&permits, (self.0.clock)());
             match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, admits))? {
                 Err(ReadError::Time(_)) => {}
@@ -376,7 +376,8 @@ impl Vault {
         let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
         let run = move || {
             space.with_reader(|reader| {
-                reader.read(&permits, &schema, &query, &Limits::default(), || seal.admits(&permits, clock()))
+                let limits = Limits::of(permits.caller());
+                reader.read(&permits, &schema, &query, &limits, || seal.admits(&permits, clock()))
             })
         };
         tokio::task::spawn_blocking(run).await.map_err(|_| ReadError::Unsupported("the read was cut off"))??

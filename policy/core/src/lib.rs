@@ -36,8 +36,8 @@ pub use id::{
 pub use members::{Membership, ObjectMember};
 pub use permit::{
     AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MOST_DOCUMENTS, Mask, PeerKey, Permits,
-    Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, field_object,
-    grant_object,
+    Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, document_of,
+    field_object, grant_object,
 };
 pub use predicate::{Comparison, Condition, Predicate, Scalar, Timestamp};
 pub use relationship::{

@@ -20,7 +20,7 @@ use crate::{
 pub use documents::{Documents, MOST_DOCUMENTS};
 pub use gate::Gate;
 pub(crate) use masks::earliest;
-pub use masks::{document_object, field_object, grant_object};
+pub use masks::{document_object, document_of, field_object, grant_object};
 
 /// Who asks: a person, perhaps through an app or a link that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

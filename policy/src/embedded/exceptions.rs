@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use policy_core::{CollectionId, DocId, Filter, SubjectFilter, SubjectRelation, Timestamp, Tuple, Tuples};
+use policy_core::{CollectionId, DocId, Filter, SubjectFilter, SubjectRelation, Timestamp, Tuple, Tuples, document_of};
 
 use crate::facts::Thing;
 
 fn documents(tuples: &[Tuple]) -> BTreeSet<(CollectionId, DocId)> {
-    tuples.iter().filter_map(|tuple| Thing::document_of(&tuple.resource)).collect()
+    tuples.iter().filter_map(|tuple| document_of(&tuple.resource)).collect()
 }
 
 /// What has to be put with these relationships, because they are of documents.

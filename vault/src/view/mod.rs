@@ -29,7 +29,7 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy_core::{CollectionId, Mask, SealRefusal};
+use policy_core::{AppCaller, Caller, CollectionId, Holder, Mask, SealRefusal};
 
 pub use apply::View;
 pub use lookup::LoadedDocument;
@@ -115,6 +115,16 @@ pub struct Limits {
     pub time: Duration,
     /// Rows of every level together.
     pub rows: u64,
+}
+
+impl Limits {
+    /// What one read of this caller may cost. A link is anybody's.
+    pub fn of(caller: &Caller) -> Limits {
+        match caller.app {
+            Some(AppCaller { holder: Holder::Link(_), .. }) => Limits { rows: 10_000, ..Limits::default() },
+            _ => Limits::default(),
+        }
+    }
 }
 
 impl Default for Limits {

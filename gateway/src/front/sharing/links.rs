@@ -5,15 +5,15 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
-use policy_core::{Caller, GrantId, Holder, SealRefusal, Timestamp, Verb};
+use policy_core::{Caller, GrantId, Holder, Timestamp, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vault::ReadError;
 use vault_core::control::{AppDescription, GrantRecord};
-use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
-use vault_core::schema::{Collection, FieldType};
+use vault_core::query::{Item, ItemKind, Select, SelectArgs};
+use vault_core::schema::{Field, FieldType};
 
 use super::place::{Place, Said};
+use super::rows::rows;
 use super::{ApiError, Sharer, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
@@ -25,6 +25,8 @@ use crate::node::Node;
 
 /// Documents that the page of a link shows at most.
 const SHOWN: usize = 200;
+/// Characters of a value that it shows at most.
+const LONGEST: usize = 1_000;
 /// Links on one space.
 const MOST: usize = 1_000;
 
@@ -154,17 +156,12 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
 
 /// The page of a link, for a browser: without scripts, and for whoever has the address.
 async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
-    match rows(&app, &token).await {
+    match shows(&app, &token).await {
         Ok((collection, names, rows)) => {
             let more = if rows.len() > SHOWN { "<p class=\"soft\">There is more.</p>" } else { "" };
             let head: String = names.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
-            let cell = |row: &Value, name: &String| match &row[name] {
-                Value::Null => "<td></td>".to_owned(),
-                Value::String(text) => format!("<td>{}</td>", escape(text)),
-                other => format!("<td>{}</td>", escape(&other.to_string())),
-            };
             let line = |row: &Value| {
-                let cells: String = names.iter().map(|name| cell(row, name)).collect();
+                let cells: String = names.iter().map(|name| cell(&row[name])).collect();
                 format!("<tr>{cells}</tr>\n")
             };
             let lines: String = rows.iter().take(SHOWN).map(line).collect();
@@ -184,7 +181,7 @@ async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
 }
 
 /// What a link shows: the name of the collection, the fields in the order of the definition, the documents.
-async fn rows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value>), ApiError> {
+async fn shows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value>), ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let Kind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
     let caller: Caller = match authn::of_token(app, &token).await {
@@ -193,35 +190,52 @@ async fn rows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value>
         found => found?.caller,
     };
     let space = app.grant_space(grant).await?;
-    for _ in 0..5 {
-        let (catalogue, permits) = app.read_permits(&caller, space).await?;
+    let (rows, (collection, names)) = rows(app, &caller, space, |catalogue, permits| {
         let collection = catalogue.schema.collections.iter().find(|one| permits.mask(one.id).is_some());
-        let collection: &Collection = collection.ok_or_else(ApiError::not_found)?;
+        let collection = collection.ok_or_else(ApiError::not_found)?;
         let mask = permits.mask(collection.id).ok_or_else(ApiError::not_found)?;
         let plain = |kind: &FieldType| matches!(kind, FieldType::Scalar { .. } | FieldType::List { .. });
         let fields = collection.fields.iter().filter(|field| plain(&field.kind) && mask.shows(field.id, Verb::Read));
         let fields: Vec<_> = fields.collect();
         let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-        let item =
-            |field: &&vault_core::schema::Field| Item { response: field.name.clone(), kind: ItemKind::Field(field.id) };
+        let item = |field: &&Field| Item { response: field.name.clone(), kind: ItemKind::Field(field.id) };
         let select = Select {
             collection: collection.id,
             args: SelectArgs { limit: Some(SHOWN as u64 + 1), ..SelectArgs::default() },
             items: fields.iter().map(item).collect(),
         };
-        let root = Root { response: "rows".into(), kind: RootKind::Select(select) };
-        match app.vault.read(permits, Query { roots: vec![root] }).await {
-            Err(ReadError::Seal(SealRefusal::Moved)) => {}
-            Err(error) => {
-                tracing::error!(%error, "a link could not be shown");
-                return Err(crate::front::data::unavailable("The node cannot show this now."));
-            }
-            Ok(answer) => {
-                let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-                let rows = answer["rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
-                return Ok((collection.name.clone(), names, rows));
-            }
-        }
+        Ok((select, (collection.name.clone(), names)))
+    })
+    .await?;
+    Ok((collection, names, rows.unwrap_or_default()))
+}
+
+/// A value as a cell shows it: at most [`LONGEST`] characters of it.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "<td></td>".to_owned(),
+        Value::String(text) => text.as_str().into(),
+        other => std::borrow::Cow::from(other.to_string()),
+    };
+    match text.char_indices().nth(LONGEST) {
+        None => format!("<td>{}</td>", escape(&text)),
+        Some((end, _)) => format!("<td>{}…</td>", escape(&text[..end])),
     }
-    Err(crate::front::data::unavailable("Policy is moving; try again."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_shows_so_much_of_a_value_and_no_markup() {
+        assert_eq!(cell(&json!(null)), "<td></td>");
+        assert_eq!(cell(&json!(7)), "<td>7</td>");
+        assert_eq!(cell(&json!(["<b>"])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
+        let fits = "é".repeat(LONGEST);
+        assert_eq!(cell(&json!(fits)), format!("<td>{fits}</td>"));
+        assert_eq!(cell(&json!(format!("{fits}<"))), format!("<td>{fits}…</td>"));
+        let long = json!(vec!["x"; LONGEST]);
+        assert!(cell(&long).chars().count() < LONGEST * 7 && cell(&long).ends_with("…</td>"));
+    }
 }

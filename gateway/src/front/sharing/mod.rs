@@ -10,6 +10,7 @@ mod folders;
 mod groups;
 mod links;
 mod place;
+mod rows;
 mod shares;
 
 use actix_web::HttpRequest;

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use policy::facts::{Party, Thing};
-use policy_core::{CollectionId, DocId, FolderId, SealRefusal, SpaceId, UserId};
+use policy_core::{CollectionId, DocId, FolderId, SpaceId, UserId};
 use serde_json::{Value, json};
-use vault::ReadError;
-use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
+use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Schema;
 
+use super::rows::rows;
 use super::{ApiError, Sharer, forbidden, invalid, shown_party};
 use crate::app::App;
 use crate::directory::Folder;
-use crate::front::data::{space_of, unavailable};
+use crate::front::data::space_of;
 
 /// The names in a request; what is left out is `None`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -117,29 +117,13 @@ pub(super) async fn seen(
     collection: CollectionId,
     documents: &[DocId],
 ) -> Result<Vec<DocId>, ApiError> {
-    for _ in 0..5 {
-        let (_, permits) = app.read_permits(&by.principal.caller, space).await?;
-        let select = Select {
-            collection,
-            args: SelectArgs { doc_ids: Some(documents.to_vec()), ..SelectArgs::default() },
-            items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
-        };
-        let root = Root { response: "seen".into(), kind: RootKind::Select(select) };
-        match app.vault.read(permits, Query { roots: vec![root] }).await {
-            Err(ReadError::Seal(SealRefusal::Moved)) => {}
-            Err(ReadError::Hidden) => return Ok(Vec::new()),
-            Err(error) => {
-                tracing::error!(%error, "documents could not be looked up");
-                return Err(unavailable("The documents cannot be looked up; the node's log says why."));
-            }
-            Ok(answer) => {
-                let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-                let rows = answer["seen"].as_array().map(Vec::as_slice).unwrap_or_default();
-                return Ok(rows.iter().filter_map(|row| row["id"].as_str()?.parse().ok()).collect());
-            }
-        }
-    }
-    Err(unavailable("Policy is moving; try again."))
+    let select = Select {
+        collection,
+        args: SelectArgs { doc_ids: Some(documents.to_vec()), ..SelectArgs::default() },
+        items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
+    };
+    let (rows, ()) = rows(app, &by.principal.caller, space, |_, _| Ok((select.clone(), ()))).await?;
+    Ok(rows.unwrap_or_default().iter().filter_map(|row| row["id"].as_str()?.parse().ok()).collect())
 }
 
 /// Names of ids, looked up once a request.

@@ -26,6 +26,17 @@ pub fn document_object(collection: CollectionId, document: DocId) -> Object {
     Object::new("document", format_args!("{collection}|{:032x}", u128::from_be_bytes(*document.as_bytes())))
 }
 
+/// The collection and the document that a policy object is of, if it is one of a document.
+pub fn document_of(object: &Object) -> Option<(CollectionId, DocId)> {
+    if object.kind == "document" { document_parts(&object.id) } else { None }
+}
+
+/// The same of the id of such an object.
+pub(super) fn document_parts(id: &str) -> Option<(CollectionId, DocId)> {
+    let (collection, document) = id.split_once('|')?;
+    Some((collection.parse().ok()?, document.parse().ok()?))
+}
+
 /// Every check of one request, to be answered by one call of the engine from one snapshot.
 pub(super) struct Questions<'a> {
     caller: &'a Caller,

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::masks::earliest;
+use super::masks::{document_parts, earliest};
 use super::{Documents, MOST_DOCUMENTS, Refusal};
 use crate::{
     CollectionId, Context, DocId, Engine, Lookup, LookupResources, Permissionship, Subject, Timestamp, UserId,
@@ -35,12 +35,6 @@ pub(super) struct Singled {
     pub(super) valid_until: Option<Timestamp>,
     /// The collections of which there are more than [`MOST_DOCUMENTS`]; nothing further was asked for then.
     pub(super) too_many: HashSet<CollectionId>,
-}
-
-/// The collection and the document that a policy object's id names (see [`super::document_object`]).
-fn parts(id: &str) -> Option<(CollectionId, DocId)> {
-    let (collection, document) = id.split_once('|')?;
-    Some((collection.parse().ok()?, document.parse().ok()?))
 }
 
 impl Singled {
@@ -83,7 +77,7 @@ impl Singled {
         self.valid_until = earliest(self.valid_until, valid_until);
         let mut documents = ByCollection::new();
         for one in found {
-            let (collection, document) = parts(&one.id)
+            let (collection, document) = document_parts(&one.id)
                 .ok_or_else(|| Refusal::Unavailable("the engine names a document that is none".to_owned()))?;
             // What others share with the person elsewhere counts for nothing here, and to no limit.
             let here = wanted.collections.contains(&collection);

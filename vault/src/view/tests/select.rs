@@ -1,3 +1,4 @@
+use policy_core::{AppCaller, Caller, ClientId, GrantId, Holder, LinkId, UserId};
 use serde_json::json;
 use vault_core::query::{CommitItem, CommitItemKind, CommitSelect, ConflictItem, LinkItem};
 
@@ -245,6 +246,12 @@ fn a_read_is_bounded_in_rows_and_time() {
     };
     assert!(matches!(read(Limits { rows: 4, ..Limits::default() }), Err(ReadError::Rows(4))));
     assert!(read(Limits { rows: 5, ..Limits::default() }).is_ok());
+    let by = |holder| {
+        let app = AppCaller { holder, grant: GrantId::from_bytes([1; 16]) };
+        Limits::of(&Caller { user: UserId::from_bytes([1; 16]), app: Some(app), device: None }).rows
+    };
+    assert_eq!(by(Holder::Client(ClientId::from_bytes([1; 16]))), Limits::default().rows);
+    assert_eq!(by(Holder::Link(LinkId::from_bytes([1; 16]))), 10_000, "a link is anybody's");
     let many: Vec<Filter> = (0..3_000).map(|n| is(PAGES, Operator::Eq(int(n)))).collect();
     assert_eq!(fixture.titles(&masks, filtered(Filter::Or(many))).len(), 4);
     let mut crowd = Fixture::empty();

@@ -1,0 +1,40 @@
+//! Rows of a collection, read as somebody sees them.
+
+use policy_core::{Caller, Permits, Read, SealRefusal, SpaceId};
+use serde_json::Value;
+use vault::ReadError;
+use vault_core::query::{Query, Root, RootKind, Select};
+
+use super::ApiError;
+use crate::access::Catalogue;
+use crate::app::App;
+use crate::front::data::unavailable;
+
+/// What `select` selects, by the permits of that moment, and what else it says; again if policy moves meanwhile. `None`:
+/// it names what the caller does not see.
+pub(super) async fn rows<T>(
+    app: &App,
+    caller: &Caller,
+    space: SpaceId,
+    select: impl Fn(&Catalogue, &Permits<Read>) -> Result<(Select, T), ApiError>,
+) -> Result<(Option<Vec<Value>>, T), ApiError> {
+    for _ in 0..5 {
+        let (catalogue, permits) = app.read_permits(caller, space).await?;
+        let (select, said) = select(&catalogue, &permits)?;
+        let root = Root { response: "rows".into(), kind: RootKind::Select(select) };
+        match app.vault.read(permits, Query { roots: vec![root] }).await {
+            Err(ReadError::Seal(SealRefusal::Moved)) => {}
+            Err(ReadError::Hidden) => return Ok((None, said)),
+            Err(error) => {
+                tracing::error!(%error, "documents could not be looked up");
+                return Err(unavailable("The documents cannot be looked up; the node's log says why."));
+            }
+            Ok(answer) => {
+                let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                let rows = answer["rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
+                return Ok((Some(rows), said));
+            }
+        }
+    }
+    Err(unavailable("Policy is moving; try again."))
+}
