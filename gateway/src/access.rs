@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use policy::facts::Thing;
 use policy_core::{
-    Caller, Check, CollectionResource, Engine as _, MOST_DOCUMENTS, Permits, Read, Refusal, Resources, SpaceId,
-    Subject, UserId, Write,
+    Caller, Check, CollectionId, CollectionResource, Engine as _, MOST_DOCUMENTS, Permits, Read, Refusal, Resources,
+    SpaceId, Subject, UserId, Write,
 };
 use vault_core::schema::Schema;
 
@@ -78,6 +78,21 @@ impl App {
     ) -> Result<(Catalogue, Permits<Read>), AccessError> {
         let catalogue = self.catalogue(space).await?;
         let permits = self.gate.read(caller, &catalogue.resources, self.now()).await?;
+        Ok((catalogue, permits))
+    }
+
+    /// As [`App::read_permits`], to these collections alone.
+    pub async fn read_permits_to(
+        &self,
+        caller: &Caller,
+        space: SpaceId,
+        collections: &[CollectionId],
+    ) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        let catalogue = self.catalogue(space).await?;
+        let all = &catalogue.resources;
+        let collections = all.collections.iter().filter(|one| collections.contains(&one.id)).cloned().collect();
+        let resources = Resources { space, schema: all.schema, collections };
+        let permits = self.gate.read(caller, &resources, self.now()).await?;
         Ok((catalogue, permits))
     }
 

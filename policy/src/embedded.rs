@@ -1,6 +1,7 @@
 //! The engine.
 
 mod exceptions;
+mod named;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::store::{self, Change, Tip};
 use crate::timeline::Timeline;
 use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, lookup, schema};
 
+pub use named::Named;
 pub use service::EmbeddedService;
 
 /// The policy engine of a node that needs no other: one process, one database.

@@ -28,7 +28,7 @@ pub mod validation;
 
 pub use audit::AuditRow;
 pub use clock::wall_clock;
-pub use embedded::{Embedded, EmbeddedService};
+pub use embedded::{Embedded, EmbeddedService, Named};
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::Memory;
 pub use migrate::{MigrateError, MigrateOptions, MigrateProgress, Migrated, migrate};

@@ -22,6 +22,7 @@ mod sharing_entries;
 mod sharing_fields;
 mod sharing_groups;
 mod sharing_links;
+mod sharing_told;
 mod sync;
 mod tidy;
 mod usage;

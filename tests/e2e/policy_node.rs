@@ -16,7 +16,7 @@ use tonic::{Code, Request};
 const SHOP: &str = "\ncaveat at_most(limit int, amount int) {\n  amount <= limit\n}\n\ndefinition shop {\n  relation \
                     buyer: user with at_most\n  permission buy = buyer\n}\n";
 
-fn serve(allod: &Allod, dir: &Path, more: &[&str]) -> Node {
+pub fn serve(allod: &Allod, dir: &Path, more: &[&str]) -> Node {
     let mut args = vec!["serve", "--listen", "127.0.0.1:0"];
     args.extend(more);
     Node::serve_by(allod.clone(), dir, allod.command(dir, &args)).unwrap()
@@ -74,7 +74,7 @@ fn an_operator_adds_to_the_schema_asks_why_and_reads_the_audit() {
     });
 }
 
-fn bearing<T>(message: T, key: &str) -> Request<T> {
+pub fn bearing<T>(message: T, key: &str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
     request

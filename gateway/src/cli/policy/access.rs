@@ -1,6 +1,7 @@
 //! Who can see a field of the running node, and what an app can see.
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::Common;
 use crate::cli::output::{Exit, Failure, lines, print};
@@ -19,7 +20,7 @@ pub struct Who {
     /// Answers after this: `next` of the page before
     #[arg(long)]
     after: Option<String>,
-    /// Answers of one page, at most 1,000
+    /// Answers of one page, at most 1,000; where there are more, stderr says after which
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
@@ -28,6 +29,20 @@ pub struct Who {
 pub struct Sees {
     /// The app
     client_id: String,
+    /// Answers after this: `next` of the page before
+    #[arg(long)]
+    after: Option<String>,
+    /// Answers of one page, at most 1,000; where there are more, stderr says after which
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+/// Prints a page; whoever reads text is told that there is another.
+fn show(common: &Common, page: &Value) {
+    print(common.json, page, |page| lines(&page["entries"]));
+    if let (false, Some(next)) = (common.json, page["next"].as_str()) {
+        eprintln!("there are more: --after {next}");
+    }
 }
 
 impl Who {
@@ -43,15 +58,20 @@ impl Who {
             }
         }
         let value = Remote::of(&common.dir()?)?.get(&format!("/api/v1/access?{}", query.finish())).await?;
-        print(common.json, &value, |value| lines(&value["entries"]));
+        show(common, &value);
         Ok(Exit::Done)
     }
 }
 
 impl Sees {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let path = format!("/api/v1/access/apps/{}", segment(&self.client_id));
-        print(common.json, &Remote::of(&common.dir()?)?.get(&path).await?, lines);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &self.limit.to_string());
+        if let Some(after) = &self.after {
+            query.append_pair("after", after);
+        }
+        let path = format!("/api/v1/access/apps/{}?{}", segment(&self.client_id), query.finish());
+        show(common, &Remote::of(&common.dir()?)?.get(&path).await?);
         Ok(Exit::Done)
     }
 }

@@ -5,15 +5,16 @@
 mod holders;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use actix_web::web::{self, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
-use policy::{Consistency, EmbeddedService, RelationshipService};
 use policy_core::{
-    Caller, Check, ClientId, Context, DocId, Documents, EVERYONE, Entry, GroupId, LookupSubjects, Mask, Subject,
-    UserId, Verb,
+    Caller, Check, ClientId, CollectionId, Context, DocId, Documents, Engine as _, Entry, GrantId, GroupId, Holder,
+    LookupResources, Mask, Object, Permissionship, SpaceId, Subject, UserId, Verb, document_of,
 };
+use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vault_core::schema::{Collection, Field};
@@ -92,10 +93,7 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
     let field = collection.field_named(&question.field).ok_or_else(ApiError::not_found)?;
     let document = if let Thing::Document(_, document) = place.thing { Some(document) } else { None };
     let asked = Asked { place: &place, collection, field, document };
-    let limit = question.limit.unwrap_or(PAGE);
-    if limit == 0 || limit > MOST {
-        return Err(invalid(format!("`limit` lies between 1 and {MOST}.")));
-    }
+    let limit = within(question.limit)?;
     let records = app.grants(place.space).await?;
     let mut names = Names::default();
     let (mut entries, mut next) = (Vec::new(), None);
@@ -133,61 +131,18 @@ async fn candidates(
     asked: &Asked<'_>,
     records: &[vault_core::control::GrantRecord],
 ) -> Result<Vec<Candidate>, ApiError> {
-    let mut found = BTreeSet::new();
-    let mut look = vec![(Thing::Collection(asked.collection.id), "view")];
-    if let Some(document) = asked.document {
-        look.push((Thing::Document(asked.collection.id, document), "view"));
-    }
-    let assigned = app.directory.assignments_in(asked.place.space, None).await?;
-    let about = |thing: Thing| match thing {
-        Thing::Space(_) => true,
-        Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => {
-            id == asked.collection.id
-        }
-        Thing::Group(_) => false,
-    };
-    for one in assigned.iter().filter(|one| about(one.thing)) {
-        let Some(party) = one.party else { continue };
-        let new = found.insert(match party {
-            Party::User(id) => Candidate::User(id),
-            Party::Group(id) => Candidate::Group(id),
-        });
-        if let (true, Party::Group(id)) = (new, party) {
-            look.push((Thing::Group(id), "member"));
-        }
-    }
-    for (thing, permission) in look {
-        for id in subjects(app, thing, permission).await? {
-            if id == EVERYONE {
-                found.insert(Candidate::Everyone);
-            } else if let Ok(id) = id.parse() {
-                found.insert(Candidate::User(id));
-            }
-        }
-    }
+    let named = app.policy.named(asked.collection.id, asked.document, app.now()).await.map_err(|error| {
+        tracing::warn!(%error, "whom relationships name could not be found");
+        unavailable("Policy cannot tell this now; try again.")
+    })?;
+    let mut found: Vec<Candidate> = named.everyone.then_some(Candidate::Everyone).into_iter().collect();
+    found.extend(named.groups.into_iter().map(Candidate::Group));
     let of =
         |(at, record): (usize, &vault_core::control::GrantRecord)| Candidate::Holder(at, record.grant.id.to_string());
     found.extend(records.iter().enumerate().map(of));
-    let mut found: Vec<Candidate> = found.into_iter().collect();
+    found.extend(named.users.into_iter().map(Candidate::User));
     found.sort_by_key(Candidate::cursor);
     Ok(found)
-}
-
-/// The people who have a permission on a thing, everyone (`*`) included.
-async fn subjects(app: &App, thing: Thing, permission: &str) -> Result<Vec<String>, ApiError> {
-    let lookup = LookupSubjects {
-        resource: thing.object(),
-        permission: permission.to_owned(),
-        kind: "user".to_owned(),
-        relation: None,
-        context: Context::new(),
-    };
-    let service = EmbeddedService::new(std::sync::Arc::clone(&app.policy), "node");
-    let page = service.lookup_subjects(&lookup, &Consistency::Full).await.map_err(|error| {
-        tracing::warn!(%error, "who has a permission could not be found");
-        unavailable("Policy cannot tell this now; try again.")
-    })?;
-    Ok(page.items.into_iter().map(|(subject, _)| subject.found.id).collect())
 }
 
 /// Whether a check is allowed, and the relationships by which it is.
@@ -222,11 +177,11 @@ fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Thing> {
     asked.document.or(first).map(|document| Thing::Document(asked.collection.id, document))
 }
 
-/// What the gate gives a caller in the collection; `None`: nothing.
-async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<std::sync::Arc<Mask>>, ApiError> {
-    match app.read_permits(caller, asked.place.space).await {
+/// What the gate gives a caller in the collection; `None`: nothing, as to who has too many single documents there.
+async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
+    match app.read_permits_to(caller, asked.place.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
-        Err(AccessError::NotFound) => Ok(None),
+        Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -240,27 +195,32 @@ fn told(documents: &Documents) -> Value {
     }
 }
 
-async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+/// What a person sees of it by the gate, and by which relationships; `None`: nothing.
+async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<Value>, ApiError> {
     let caller = Caller { user: id, app: None, device: None };
     let Some(mask) = mask(app, asked, &caller).await? else { return Ok(None) };
     let sees = |entry: &&Entry| {
         entry.holds(asked.field.id) && asked.document.is_none_or(|document| entry.documents.has(document))
     };
     let Some(entry) = mask.entries_with(Verb::Read).find(sees) else { return Ok(None) };
-    let path = why(app, asked, &Subject::object("user", id), part(asked, entry));
-    let mut shown = json!({ "user": names.user(app, id).await?, "path": path });
+    let mut shown = json!({ "path": why(app, asked, &Subject::object("user", id), part(asked, entry)) });
     if asked.document.is_none() {
         shown["documents"] = told(&entry.documents);
     }
     Ok(Some(shown))
 }
 
-/// Whether everyone sees it, by the relationships alone: there is nobody whom the gate could be asked about.
+async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+    let Some(mut shown) = person(app, asked, id).await? else { return Ok(None) };
+    shown["user"] = names.user(app, id).await?;
+    Ok(Some(shown))
+}
+
+/// Everyone sees what somebody sees whom no relationship names.
 async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<Value>, ApiError> {
-    let field = Thing::Field(asked.collection.id, asked.field.id);
-    let of_field = subjects(app, field, "view").await?;
-    let told = json!({ "everyone": true, "path": [format!("{}#viewer@user:*", Thing::Collection(asked.collection.id).object())] });
-    Ok(of_field.iter().any(|id| id == EVERYONE).then_some(told))
+    let Some(mut shown) = person(app, asked, UserId::from_bytes(rand::rng().random())).await? else { return Ok(None) };
+    shown["everyone"] = json!(true);
+    Ok(Some(shown))
 }
 
 /// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
@@ -271,13 +231,8 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
     let whole = has(Thing::Collection(collection), "view");
     let single = match asked.document {
         Some(document) => Some(Thing::Document(collection, document)).filter(|thing| has(*thing, "view")),
-        None => {
-            let given = app.directory.assignments_to(&[Party::Group(id)]).await?;
-            given.iter().map(|one| one.thing).find(|thing| match *thing {
-                Thing::Document(of, _) | Thing::Folder(of, _) => of == collection && has(*thing, "view"),
-                _ => false,
-            })
-        }
+        None if whole => None,
+        None => single(app, collection, &subject).await?,
     };
     let open = Check::new(field.object(), "collection", Subject::object("collection", collection));
     let open = app.policy.check_one(&open, app.now()).0.allowed() && !has(field, "hidden");
@@ -294,8 +249,37 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
     Ok(Some(shown))
 }
 
-/// What an app can see in the spaces of the person; for the operator, in those of everyone.
-async fn app_sees(req: HttpRequest, app: web::Data<App>, client: Path<String>) -> Result<HttpResponse, ApiError> {
+/// A document of the collection that a group views.
+async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<Option<Thing>, ApiError> {
+    let lookup = LookupResources {
+        kind: "document".to_owned(),
+        permission: "view".to_owned(),
+        subject: group.clone(),
+        context: Context::new(),
+    };
+    let found = app.policy.lookup_resources(&lookup, app.now()).await.map_err(|error| {
+        tracing::warn!(%error, "what a group views could not be found");
+        unavailable("Policy cannot tell this now; try again.")
+    })?;
+    let sure = found.found.into_iter().filter(|one| one.permissionship == Permissionship::Yes);
+    let mut documents = sure.filter_map(|one| document_of(&Object::new("document", one.id)));
+    Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Thing::Document(of, document)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    after: Option<GrantId>,
+    limit: Option<usize>,
+}
+
+/// What an app can see in the spaces of the person; for the operator, in those of everyone: a page of the whole list.
+async fn app_sees(
+    req: HttpRequest,
+    app: web::Data<App>,
+    client: Path<String>,
+    part: Query<Part>,
+) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let unknown =
         || ApiError::new(actix_web::http::StatusCode::NOT_FOUND, "unknown_app", "There is no app of this id.");
@@ -303,17 +287,36 @@ async fn app_sees(req: HttpRequest, app: web::Data<App>, client: Path<String>) -
     if app.directory.app(client).await?.is_none() {
         return Err(unknown());
     }
+    let limit = within(part.limit)?;
     let mut users = vec![by.user()];
     if by.principal.operator {
         users.extend(app.directory.users().await?.into_iter().map(|user| user.id));
     }
-    users.sort_unstable();
-    users.dedup();
-    let mut list = Vec::new();
-    for user in users {
-        for space in app.vault.space_ids(user) {
-            list.extend(holders::app_in(&app, space, client).await?);
-        }
+    let spaces: BTreeSet<SpaceId> = users.into_iter().flat_map(|user| app.vault.space_ids(user)).collect();
+    let mut records = Vec::new();
+    for space in spaces {
+        let of_space = app.grants(space).await?;
+        records.extend(of_space.into_iter().filter(|record| record.grant.holder == Holder::Client(client)));
     }
-    Ok(HttpResponse::Ok().json(list))
+    records.retain(|record| part.after.is_none_or(|after| record.grant.id > after));
+    records.sort_by_key(|record| record.grant.id);
+    let mut entries: Vec<(String, Value)> = Vec::new();
+    let mut next = None;
+    for record in &records {
+        let Some(shown) = holders::app_in(&app, record).await? else { continue };
+        if entries.len() == limit {
+            next = Some(last(&entries));
+            break;
+        }
+        entries.push((record.grant.id.to_string(), shown));
+    }
+    let entries: Vec<Value> = entries.into_iter().map(|(_, shown)| shown).collect();
+    Ok(HttpResponse::Ok().json(json!({ "entries": entries, "next": next })))
+}
+
+fn within(limit: Option<usize>) -> Result<usize, ApiError> {
+    match limit.unwrap_or(PAGE) {
+        limit if (1..=MOST).contains(&limit) => Ok(limit),
+        _ => Err(invalid(format!("`limit` lies between 1 and {MOST}."))),
+    }
 }

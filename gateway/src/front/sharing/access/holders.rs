@@ -1,21 +1,21 @@
 //! What apps and links see: the gate's answer for each grant, entry by entry.
 
 use policy_core::{
-    AppCaller, Caller, ClientId, Comparison, DocId, Entry, Holder, Object, Predicate, SpaceId, Verb, grant_object,
+    AppCaller, Caller, CollectionId, Comparison, DocId, Entry, GrantEntry, Holder, Object, Predicate, Verb,
+    grant_object,
 };
 use serde_json::{Value, json};
-use vault::ReadError;
 use vault_core::control::GrantRecord;
-use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, Root, RootKind, Select, SelectArgs};
+use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Select, SelectArgs};
 use vault_core::schema::{Collection, FieldType};
 use vault_core::value::Value as Stored;
 
 use super::super::place::Names;
+use super::super::rows::rows;
 use super::super::{ApiError, Sharer};
 use super::{Asked, mask, part, told, why};
 use crate::access::AccessError;
 use crate::app::App;
-use crate::front::data::unavailable;
 use crate::grants::{rfc3339, where_json};
 use crate::node::Node as _;
 
@@ -33,20 +33,24 @@ pub(super) async fn holder(
     names: &mut Names,
 ) -> Result<Option<Value>, ApiError> {
     let Some(mask) = mask(app, asked, &caller(record)).await? else { return Ok(None) };
-    let mut covering = None;
+    let (mut covering, mut perhaps) = (None, None);
     for entry in mask.entries_with(Verb::Read).filter(|entry| entry.holds(asked.field.id)) {
         let covered = match asked.document {
-            None => true,
+            None => Some(true),
             Some(document) => covers(app, by, asked, entry, document).await?,
         };
-        if covered {
-            covering = Some(entry);
-            break;
+        match covered {
+            Some(true) => {
+                covering = Some(entry);
+                break;
+            }
+            Some(false) => {}
+            None => perhaps = perhaps.or(Some(entry)),
         }
     }
-    let Some(entry) = covering else { return Ok(None) };
+    let Some(entry) = covering.or(perhaps) else { return Ok(None) };
     let grant = &record.grant;
-    let mut path = granted(app, record);
+    let mut path = granted(app, record, Some((asked, entry)));
     path.extend(why(app, asked, &policy_core::Subject::object("user", grant.grantor), part(asked, entry)));
     let mut shown = match grant.holder {
         Holder::Client(client) => json!({ "client_id": client, "app": record.app.name, "grant": grant.id }),
@@ -57,51 +61,57 @@ pub(super) async fn holder(
     if asked.document.is_none() {
         shown["documents"] = told(&entry.documents);
         shown["where"] = where_json(&entry.predicate, asked.collection);
+    } else if covering.is_none() {
+        shown["document"] = json!("unknown");
     }
     Ok(Some(shown))
 }
 
-/// The relationships that let the holder of a grant read by it.
-fn granted(app: &App, record: &GrantRecord) -> Vec<String> {
+/// The relationships that let the holder of a grant read by it: by the entry of it that a mask's entry comes from.
+fn granted(app: &App, record: &GrantRecord, by: Option<(&Asked<'_>, &Entry)>) -> Vec<String> {
     let (grant, now) = (&record.grant, app.now());
     let read = |object: Object| {
         let check = policy_core::Check::new(object, "read", grant.holder.subject());
         let (decision, path) = app.policy.check_one(&check, now);
         decision.allowed().then_some(path)
     };
-    (0..grant.entries.len()).find_map(|n| read(grant_object(grant.id, n))).unwrap_or_default()
+    let behind = |one: &GrantEntry| {
+        by.is_none_or(|(asked, entry)| {
+            one.scopes.iter().any(|scope| {
+                scope.collection == asked.collection.id
+                    && scope.fields.contains(&asked.field.id)
+                    && scope.predicate == entry.predicate
+            })
+        })
+    };
+    let numbered = grant.entries.iter().enumerate().filter(|(_, one)| behind(one));
+    numbered.filter_map(|(n, _)| read(grant_object(grant.id, n))).next().unwrap_or_default()
 }
 
-/// Whether an entry covers a document that the one who asks sees: looked up as they see it.
-async fn covers(app: &App, by: &Sharer, asked: &Asked<'_>, entry: &Entry, document: DocId) -> Result<bool, ApiError> {
+/// Whether an entry covers a document that the one who asks sees: looked up as they see it. `None`: they do not see
+/// what the predicate compares, and so cannot be told either.
+async fn covers(
+    app: &App,
+    by: &Sharer,
+    asked: &Asked<'_>,
+    entry: &Entry,
+    document: DocId,
+) -> Result<Option<bool>, ApiError> {
     if !entry.documents.has(document) {
-        return Ok(false);
+        return Ok(Some(false));
     }
     if entry.predicate.is_everything() {
-        return Ok(true);
+        return Ok(Some(true));
     }
-    for _ in 0..5 {
-        let (_, permits) = app.read_permits(&by.principal.caller, asked.place.space).await?;
-        let args = SelectArgs {
-            doc_ids: Some(vec![document]),
-            filter: Some(filter(&entry.predicate, asked.collection)),
-            ..SelectArgs::default()
-        };
-        let items = vec![Item { response: "id".into(), kind: ItemKind::DocId }];
-        let select = Select { collection: asked.collection.id, args, items };
-        let root = Root { response: "found".into(), kind: RootKind::Select(select) };
-        match app.vault.read(permits, Query { roots: vec![root] }).await {
-            Err(ReadError::Seal(_)) => {}
-            // Who asks does not see what the predicate compares: then they cannot be told either.
-            Err(ReadError::Hidden) => return Ok(false),
-            Err(error) => {
-                tracing::error!(%error, "a document could not be looked up");
-                return Err(unavailable("The document cannot be looked up; the node's log says why."));
-            }
-            Ok(answer) => return Ok(answer != b"{\"found\":[]}"),
-        }
-    }
-    Err(unavailable("Policy is moving; try again."))
+    let args = SelectArgs {
+        doc_ids: Some(vec![document]),
+        filter: Some(filter(&entry.predicate, asked.collection)),
+        ..SelectArgs::default()
+    };
+    let items = vec![Item { response: "id".into(), kind: ItemKind::DocId }];
+    let select = Select { collection: asked.collection.id, args, items };
+    let (rows, ()) = rows(app, &by.principal.caller, asked.place.space, |_, _| Ok((select.clone(), ()))).await?;
+    Ok(rows.map(|rows| !rows.is_empty()))
 }
 
 /// A predicate as a filter: the same documents.
@@ -126,26 +136,25 @@ fn filter(predicate: &Predicate, collection: &Collection) -> Filter {
     Filter::And(predicate.conditions.iter().map(one).collect())
 }
 
-/// What an app sees in a space by each of its grants that gives it anything.
-pub(super) async fn app_in(app: &App, space: SpaceId, client: ClientId) -> Result<Vec<Value>, ApiError> {
-    let mut list = Vec::new();
-    for record in app.grants(space).await?.iter().filter(|record| record.grant.holder == Holder::Client(client)) {
-        let (catalogue, permits) = match app.read_permits(&caller(record), space).await {
-            Ok(permitted) => permitted,
-            Err(AccessError::NotFound) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let mut collections = Vec::new();
-        for (id, mask) in permits.collections() {
-            let Some(collection) = catalogue.schema.collection(id) else { continue };
-            let entries: Vec<Value> = mask.entries.iter().map(|entry| shown(entry, collection)).collect();
-            collections.push(json!({ "collection": collection.name, "entries": entries }));
-        }
-        let user = app.directory.user(record.grant.grantor).await?.map(|user| user.name);
-        list.push(json!({ "grant": record.grant.id, "user": user, "space": space, "collections": collections,
-            "until": permits.valid_until().map(rfc3339), "path": granted(app, record) }));
+/// What an app sees by a grant, if that gives it anything.
+pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Value>, ApiError> {
+    let grant = &record.grant;
+    let named = grant.entries.iter().flat_map(|entry| &entry.scopes).map(|scope| scope.collection);
+    let named: Vec<CollectionId> = named.collect();
+    let (catalogue, permits) = match app.read_permits_to(&caller(record), grant.space, &named).await {
+        Ok(permitted) => permitted,
+        Err(AccessError::NotFound | AccessError::TooManyDocuments) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut collections = Vec::new();
+    for (id, mask) in permits.collections() {
+        let Some(collection) = catalogue.schema.collection(id) else { continue };
+        let entries: Vec<Value> = mask.entries.iter().map(|entry| shown(entry, collection)).collect();
+        collections.push(json!({ "collection": collection.name, "entries": entries }));
     }
-    Ok(list)
+    let user = app.directory.user(grant.grantor).await?.map(|user| user.name);
+    Ok(Some(json!({ "grant": grant.id, "user": user, "space": grant.space, "collections": collections,
+        "until": permits.valid_until().map(rfc3339), "path": granted(app, record, None) })))
 }
 
 fn shown(entry: &Entry, collection: &Collection) -> Value {

@@ -1,0 +1,93 @@
+//! Whom relationships name in connection with a collection.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use policy_core::{
+    CollectionId, DocId, EVERYONE, EngineUnavailable, Filter, GroupId, Object, SubjectFilter, SubjectRelation,
+    Timestamp, Tuples, UserId,
+};
+
+use super::Embedded;
+use crate::facts::Thing;
+
+/// Who is named, by themselves or as members of a group. Each may have something or not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    pub everyone: bool,
+    pub users: BTreeSet<UserId>,
+    pub groups: BTreeSet<GroupId>,
+}
+
+/// What has of a collection, and what a collection, folder or document has things of.
+const PLACES: [&str; 5] = ["space", "collection", "folder", "document", "field"];
+
+impl Embedded {
+    /// Everybody who can have anything of a collection (of one document of it, if it is named): whom a live
+    /// relationship of it, of its space, its fields, folders or documents names. Nobody else has anything.
+    ///
+    /// # Errors
+    /// If the node is closing.
+    pub async fn named(
+        &self,
+        collection: CollectionId,
+        document: Option<DocId>,
+        now: Timestamp,
+    ) -> Result<Named, EngineUnavailable> {
+        let cut_off = || EngineUnavailable { reason: "lookup_cut_off".to_owned() };
+        let place = Arc::clone(&self.inner.lookups).acquire_owned().await.map_err(|_| cut_off())?;
+        let tuples = self.inner.snapshot.load().tuples.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            named(&tuples, collection, document, now)
+        });
+        found.await.map_err(|_| cut_off())
+    }
+}
+
+fn named(tuples: &Tuples, collection: CollectionId, document: Option<DocId>, now: Timestamp) -> Named {
+    let own = Thing::Collection(collection).object();
+    let one = document.map(|document| Thing::Document(collection, document).object());
+    let within = Filter {
+        subject: Some(SubjectFilter {
+            kind: own.kind.clone(),
+            id: Some(own.id.clone()),
+            relation: SubjectRelation::None,
+        }),
+        ..Filter::default()
+    };
+    // What lies in the collection; of documents, if one is asked about, that one.
+    let inside = tuples.select(&within, now).map(|tuple| tuple.resource);
+    let inside = inside.filter(|object| is_place(object) && (one.is_none() || object.kind != "document"));
+    let mut queue: Vec<Object> = inside.chain(one.clone()).chain([own]).collect();
+    let mut seen: HashSet<Object> = HashSet::new();
+    let mut found = Named::default();
+    while let Some(object) = queue.pop() {
+        if !seen.insert(object.clone()) {
+            continue;
+        }
+        let relation = (object.kind == "group").then(|| "member".to_owned());
+        let of =
+            Filter { resource_kind: Some(object.kind), resource_id: Some(object.id), relation, ..Filter::default() };
+        for tuple in tuples.select(&of, now) {
+            let subject = tuple.subject;
+            match (subject.object.kind.as_str(), subject.relation.as_deref()) {
+                // The mark of single documents is no right.
+                ("user", None) if tuple.relation == "exceptional" => {}
+                ("user", None) if subject.object.id == EVERYONE => found.everyone = true,
+                ("user", None) => found.users.extend(subject.object.id.parse::<UserId>()),
+                ("group", Some("member")) => {
+                    found.groups.extend(subject.object.id.parse::<GroupId>());
+                    queue.push(subject.object);
+                }
+                (_, None) if is_place(&subject.object) => queue.push(subject.object),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn is_place(object: &Object) -> bool {
+    PLACES.contains(&object.kind.as_str())
+}
