@@ -109,7 +109,7 @@ async fn whom_clients_of_spicedb_name_is_told_too() {
         let named = by(&entries, "user");
         assert!(everyone(&entries).is_some() || named == expected, "{question}: {entries:?}");
         assert!(named.is_subset(&expected), "{question}: {entries:?}");
-        assert_eq!(by(&entries, "group").contains(group.as_str()), matches!(at, None) || at == Some(&id[2]));
+        assert_eq!(by(&entries, "group").contains(group.as_str()), at.is_none_or(|at| at == id[2]));
         for one in &entries {
             assert!(!one["path"].as_array().unwrap().is_empty(), "why? {one}");
         }
