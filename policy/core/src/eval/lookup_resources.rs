@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::reach::{Onward, Reach};
 use super::{CheckError, MAX_DEPTH, Place, Run, find_definition, find_member};
 use crate::schema::MemberId;
-use crate::tuples::{Back, Node, Tuples};
+use crate::tuples::{Node, Row, Tuples};
 use crate::{Found, LookupResources, Permissionship, Timestamp};
 
 impl Tuples {
@@ -86,8 +86,8 @@ impl Search<'_> {
         }
         let everyone = run.tuples.objects_of(who.definition);
         let rows = run.tuples.of_subject(run.of(), who.node);
-        for back in rows.chain(run.tuples.of_subject(everyone, Node::everyone(who.definition))) {
-            self.through(run, back, true, 1, back.relation);
+        for row in rows.chain(run.tuples.of_subject(everyone, Node::everyone(who.definition))) {
+            self.through(run, row, true, 1, row.0.relation);
         }
     }
 
@@ -106,20 +106,19 @@ impl Search<'_> {
     }
 
     /// Along one relationship, to a member of its resource.
-    fn through(&mut self, run: &Run<'_>, back: Back, sure: bool, steps: u8, to: MemberId) {
-        let Some(terms) = run.tuples.terms(&back.edge()) else { return };
+    fn through(&mut self, run: &Run<'_>, (edge, terms): Row<'_>, sure: bool, steps: u8, to: MemberId) {
         match run.row(terms) {
             // A row that does not count leads nowhere.
             None | Some(Answer::No(_)) => {}
-            Some(row) => self.arrive((to, back.resource), sure && row.is_yes(), steps),
+            Some(row) => self.arrive((to, edge.resource), sure && row.is_yes(), steps),
         }
     }
 
     fn follow(&mut self, run: &Run<'_>, (member, node): Place, steps: u8) {
         let sure = self.certain.get(&(member, node)).copied().unwrap_or(false);
         let tuples = run.tuples;
-        for back in tuples.of_subject(tuples.members_of(member), node) {
-            self.through(run, back, sure, steps, back.relation);
+        for row in tuples.of_subject(tuples.members_of(member), node) {
+            self.through(run, row, sure, steps, row.0.relation);
         }
         let definition = run.schema().member(member).definition;
         let reach = self.reach;
@@ -132,8 +131,8 @@ impl Search<'_> {
                     }
                     // Whatever relation of the object the row names, it is the object that is walked.
                     for of in tuples.types_of(definition) {
-                        for back in tuples.of_subject_in(of, node, over) {
-                            self.through(run, back, sure && enough, steps, to);
+                        for row in tuples.of_subject_in(of, node, over) {
+                            self.through(run, row, sure && enough, steps, to);
                         }
                     }
                 }

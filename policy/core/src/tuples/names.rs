@@ -1,7 +1,7 @@
 //! Objects by number. Numbers are handed out once and never again, so snapshots of any age agree on them.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::hash::BuildHasher;
 
 use crate::Schema;
@@ -14,7 +14,6 @@ pub(crate) struct Node(u32);
 
 impl Node {
     pub(crate) const FIRST: Node = Node(0);
-    pub(crate) const LAST: Node = Node(u32::MAX);
     /// A subject that no relationship names: whoever it is, it is like all others of whom nothing is known.
     pub(crate) const NOBODY: Node = Node(u32::MAX);
     /// A resource that no relationship names.
@@ -22,6 +21,10 @@ impl Node {
 
     pub(crate) fn number(self) -> u32 {
         self.0
+    }
+    /// Of a number that [`Node::number`] told.
+    pub(super) fn of_number(number: u32) -> Node {
+        Node(number)
     }
 
     /// Everyone of a definition.
@@ -94,13 +97,25 @@ impl Names {
         if let Some(node) = self.0.read().find(definition, id) {
             return Some(node);
         }
-        let mut table = self.0.write();
-        table.find(definition, id).or_else(|| table.add(definition, id))
+        self.write().intern(definition, id)
+    }
+
+    /// To give many objects their numbers in a row. Nobody reads meanwhile.
+    pub(crate) fn write(&self) -> Writing<'_> {
+        Writing(self.0.write())
     }
 
     /// For several look-ups in a row. Not to be held across [`Names::intern`].
     pub(crate) fn read(&self) -> Reading<'_> {
         Reading(self.0.read())
+    }
+}
+
+pub(crate) struct Writing<'a>(RwLockWriteGuard<'a, Table>);
+
+impl Writing<'_> {
+    pub(crate) fn intern(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
+        self.0.find(definition, id).or_else(|| self.0.add(definition, id))
     }
 }
 
