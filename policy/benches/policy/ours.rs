@@ -75,7 +75,7 @@ pub fn lookup(tuples: &Tuples, expected: usize) -> f64 {
     let (start, mut times) = (Instant::now(), 0);
     while start.elapsed() < SLICE {
         let found = tuples.lookup_resources(&lookup, NOW).expect("an answer");
-        assert_eq!(found.len(), expected);
+        assert_eq!(found.found.len(), expected);
         times += 1;
     }
     start.elapsed().as_secs_f64() * 1e3 / f64::from(times)

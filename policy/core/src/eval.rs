@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
-use crate::tuples::{Edge, Node, Of, Terms, Tuples};
+use crate::tuples::{Edge, Node, Of, Reading, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Subject, Timestamp};
 
 use answer::{Answer, Failure};
@@ -111,8 +111,9 @@ impl Tuples {
 
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
-        let (member, node) = self.place(&check.resource, &check.permission)?;
-        let who = self.who(&check.subject)?;
+        let names = self.names().read();
+        let (member, node) = self.place_by(&names, &check.resource, &check.permission)?;
+        let who = self.who_by(&names, &check.subject)?;
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
@@ -121,6 +122,10 @@ impl Tuples {
 
     /// Whom a check is about.
     fn who(&self, subject: &Subject) -> Result<Who, CheckError> {
+        self.who_by(&self.names().read(), subject)
+    }
+
+    fn who_by(&self, names: &Reading<'_>, subject: &Subject) -> Result<Who, CheckError> {
         let definition = find_definition(self.schema(), &subject.object.kind)?;
         let member = match subject.relation.as_deref() {
             None => None,
@@ -130,24 +135,28 @@ impl Tuples {
         if id == EVERYONE {
             return Err(CheckError::Everyone);
         }
-        let node = self.node(definition, id)?.unwrap_or(Node::NOBODY);
+        let node = node(names, definition, id)?.unwrap_or(Node::NOBODY);
         Ok(Who { definition, node, member })
     }
 
     /// What a check is about.
     fn place(&self, object: &Object, member: &str) -> Result<Place, CheckError> {
-        let definition = find_definition(self.schema(), &object.kind)?;
-        let member = find_member(self.schema(), definition, member)?;
-        Ok((member, self.node(definition, &object.id)?.unwrap_or(Node::NOWHERE)))
+        self.place_by(&self.names().read(), object, member)
     }
 
-    fn node(&self, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
-        let known = self.names().read().find(definition, id).filter(|_| id != EVERYONE);
-        if known.is_none() && !is_object_id(id) {
-            return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
-        }
-        Ok(known)
+    fn place_by(&self, names: &Reading<'_>, object: &Object, member: &str) -> Result<Place, CheckError> {
+        let definition = find_definition(self.schema(), &object.kind)?;
+        let member = find_member(self.schema(), definition, member)?;
+        Ok((member, node(names, definition, &object.id)?.unwrap_or(Node::NOWHERE)))
     }
+}
+
+fn node(names: &Reading<'_>, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
+    let known = names.find(definition, id).filter(|_| id != EVERYONE);
+    if known.is_none() && !is_object_id(id) {
+        return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
+    }
+    Ok(known)
 }
 
 fn find_definition(schema: &Schema, kind: &str) -> Result<DefinitionId, CheckError> {

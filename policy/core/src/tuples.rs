@@ -23,7 +23,7 @@ use crate::{Context, Object, Schema, Subject, Timestamp};
 pub use change::{ApplyError, SchemaInUse};
 pub use circle::Nesting;
 use index::{Index, Key};
-pub(crate) use names::{Names, Node};
+pub(crate) use names::{Names, Node, Reading};
 
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

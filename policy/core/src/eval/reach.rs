@@ -1,7 +1,5 @@
 //! Which members rest on which, read backwards: the ways on which a look-up goes from a subject to resources.
 
-use std::collections::HashSet;
-
 use crate::schema::{Body, Form, MemberId, Rule, Schema};
 
 /// One way on from "the subject has `member` of an object".
@@ -73,11 +71,11 @@ impl Reach {
         &self.itself
     }
 
-    /// Everything that a member rests on, itself included.
-    pub(crate) fn under(&self, member: MemberId) -> HashSet<MemberId> {
-        let (mut open, mut seen) = (vec![member], HashSet::new());
+    /// Of each member, by its number, whether the given one rests on it; itself included.
+    pub(crate) fn under(&self, member: MemberId) -> Vec<bool> {
+        let (mut open, mut seen) = (vec![member], vec![false; self.rests_on.len()]);
         while let Some(next) = open.pop() {
-            if seen.insert(next) {
+            if !std::mem::replace(&mut seen[next.0 as usize], true) {
                 open.extend(&self.rests_on[next.0 as usize]);
             }
         }
