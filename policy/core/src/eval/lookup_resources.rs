@@ -53,7 +53,7 @@ impl Tuples {
                     }
                     // It may come to be allowed by what lapses.
                     Answer::No(until) => until,
-                    Answer::Failed(failure) => return Err(failure.into()),
+                    Answer::Failed(failure) => return Err((*failure).into()),
                 },
             };
             valid_until = earliest(valid_until, until);
