@@ -160,11 +160,13 @@ impl Search<'_> {
     fn follow(&mut self, run: &Run<'_>, (member, node): Place, steps: u8) {
         let Some(&way) = self.ways.get(&(member, node)) else { return };
         let tuples = run.tuples;
-        for row in tuples.of_subject(tuples.members_of(member), node) {
-            self.through(run, row, way, steps, row.0.relation);
+        let reach = self.reach;
+        if reach.stands_for(member) {
+            for row in tuples.of_subject(tuples.members_of(member), node) {
+                self.through(run, row, way, steps, row.0.relation);
+            }
         }
         let definition = run.schema().member(member).definition;
-        let reach = self.reach;
         for onward in reach.onward(member) {
             match *onward {
                 Onward::Permission { to, sure } => self.arrive((to, node), way.onward(sure), steps),

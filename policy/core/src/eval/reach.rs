@@ -17,6 +17,8 @@ pub(crate) struct Reach {
     onward: Vec<Vec<Onward>>,
     /// Permissions that every object of the definition has of itself, by the `self` in them.
     itself: Vec<(MemberId, bool)>,
+    /// Of each member, whether a relation allows those who have it as a subject.
+    stands_for: Vec<bool>,
     /// What each member rests on, for [`Reach::under`].
     rests_on: Vec<Vec<MemberId>>,
 }
@@ -24,16 +26,21 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) fn of(schema: &Schema) -> Reach {
         let count = schema.member_count();
-        let mut reach =
-            Reach { onward: vec![Vec::new(); count], itself: Vec::new(), rests_on: vec![Vec::new(); count] };
+        let mut reach = Reach {
+            onward: vec![Vec::new(); count],
+            itself: Vec::new(),
+            stands_for: vec![false; count],
+            rests_on: vec![Vec::new(); count],
+        };
         for id in (0u32..).map(MemberId).take(count) {
             match &schema.member(id).body {
                 Body::Relation(allowed) => {
-                    let sets = allowed.iter().filter_map(|one| match one.form {
-                        Form::Members(member) => Some(member),
-                        Form::Object | Form::Everyone => None,
-                    });
-                    reach.rests_on[id.0 as usize].extend(sets);
+                    for one in allowed {
+                        if let Form::Members(member) = one.form {
+                            reach.rests_on[id.0 as usize].push(member);
+                            reach.stands_for[member.0 as usize] = true;
+                        }
+                    }
                 }
                 Body::Permission(rule) => reach.rule(id, rule, true),
             }
@@ -65,6 +72,11 @@ impl Reach {
 
     pub(crate) fn onward(&self, member: MemberId) -> &[Onward] {
         &self.onward[member.0 as usize]
+    }
+
+    /// Whether relationships may name those who have the member.
+    pub(crate) fn stands_for(&self, member: MemberId) -> bool {
+        self.stands_for[member.0 as usize]
     }
 
     pub(crate) fn itself(&self) -> &[(MemberId, bool)] {
