@@ -1,3 +1,4 @@
+mod lookups;
 mod naive;
 
 use std::sync::Arc;
