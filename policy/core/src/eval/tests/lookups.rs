@@ -47,7 +47,7 @@ fn resources(tuples: &Tuples, kind: &str, permission: &str, who: &str) -> Result
     let subject = ask(&format!("room:any#enter@{who}")).subject;
     let (kind, permission, context) = (kind.to_owned(), permission.to_owned(), Default::default());
     let found = tuples.lookup_resources(&LookupResources { kind, permission, subject, context }, NOW)?;
-    Ok(found.into_iter().map(|found| found.id).collect())
+    Ok(found.found.into_iter().map(|found| found.id).collect())
 }
 
 fn plain(found: Found) -> FoundSubject {
