@@ -67,11 +67,11 @@ async fn run(world: &World, label: &str, report: &mut Report) {
         if !report.wants(&name(cell)) {
             continue;
         }
-        let checks = world.checks(cell, 20_000);
+        let checks = world.checks(cell, 5_000);
         let expected = cell != "denied";
         let mut samples = (Vec::new(), Vec::new());
         for _ in 0..3 {
-            samples.0.push(ours::check(&tuples, &checks, expected));
+            samples.0.push(ours::check(&tuples, world, cell, expected));
             if let Some(spicedb) = &spicedb {
                 samples.1.push(spicedb.check(&checks, expected).await);
             }

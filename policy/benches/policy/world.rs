@@ -112,12 +112,14 @@ impl World {
         World { schema, tuples, documents: n.saturating_sub(1), users, groups, folders, read: read.min(n - 1) }
     }
 
-    /// `count` checks of one kind, spread over the whole world.
+    /// `count` checks of one kind.
     pub fn checks(&self, kind: &str, count: usize) -> Vec<Check> {
-        (0..count).map(|i| self.check(kind, i.wrapping_mul(7_919))).collect()
+        (0..count).map(|i| self.check(kind, i)).collect()
     }
 
-    fn check(&self, kind: &str, i: usize) -> Check {
+    /// One of a row of checks that goes all over the world.
+    pub fn check(&self, kind: &str, i: usize) -> Check {
+        let i = i.wrapping_mul(7_919);
         let n = i % self.documents;
         match kind {
             "direct" => Check::new(document(n), "owner", user(n % self.users)),

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
-use crate::tuples::{Edge, Node, Of, Terms, Tuples};
+use crate::tuples::{Edge, Node, Of, Reading, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Subject, Timestamp};
 
 use answer::{Answer, Failure};
@@ -111,8 +111,9 @@ impl Tuples {
 
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
-        let (member, node) = self.place(&check.resource, &check.permission)?;
-        let who = self.who(&check.subject)?;
+        let names = self.names().read();
+        let (member, node) = self.place_by(&names, &check.resource, &check.permission)?;
+        let who = self.who_by(&names, &check.subject)?;
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
@@ -121,6 +122,10 @@ impl Tuples {
 
     /// Whom a check is about.
     fn who(&self, subject: &Subject) -> Result<Who, CheckError> {
+        self.who_by(&self.names().read(), subject)
+    }
+
+    fn who_by(&self, names: &Reading<'_>, subject: &Subject) -> Result<Who, CheckError> {
         let definition = find_definition(self.schema(), &subject.object.kind)?;
         let member = match subject.relation.as_deref() {
             None => None,
@@ -130,24 +135,28 @@ impl Tuples {
         if id == EVERYONE {
             return Err(CheckError::Everyone);
         }
-        let node = self.node(definition, id)?.unwrap_or(Node::NOBODY);
+        let node = node(names, definition, id)?.unwrap_or(Node::NOBODY);
         Ok(Who { definition, node, member })
     }
 
     /// What a check is about.
     fn place(&self, object: &Object, member: &str) -> Result<Place, CheckError> {
-        let definition = find_definition(self.schema(), &object.kind)?;
-        let member = find_member(self.schema(), definition, member)?;
-        Ok((member, self.node(definition, &object.id)?.unwrap_or(Node::NOWHERE)))
+        self.place_by(&self.names().read(), object, member)
     }
 
-    fn node(&self, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
-        let known = self.names().read().find(definition, id).filter(|_| id != EVERYONE);
-        if known.is_none() && !is_object_id(id) {
-            return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
-        }
-        Ok(known)
+    fn place_by(&self, names: &Reading<'_>, object: &Object, member: &str) -> Result<Place, CheckError> {
+        let definition = find_definition(self.schema(), &object.kind)?;
+        let member = find_member(self.schema(), definition, member)?;
+        Ok((member, node(names, definition, &object.id)?.unwrap_or(Node::NOWHERE)))
     }
+}
+
+fn node(names: &Reading<'_>, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
+    let known = names.find(definition, id).filter(|_| id != EVERYONE);
+    if known.is_none() && !is_object_id(id) {
+        return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
+    }
+    Ok(known)
 }
 
 fn find_definition(schema: &Schema, kind: &str) -> Result<DefinitionId, CheckError> {
@@ -178,7 +187,7 @@ struct Who {
 #[derive(Default)]
 struct Visited {
     answer: Option<(u8, Answer)>,
-    failure: Option<(u8, Failure)>,
+    failure: Option<(u8, Box<Failure>)>,
 }
 
 /// One subject's way through the relationships, in one context, at one instant.
@@ -209,7 +218,7 @@ impl<'a> Run<'a> {
     /// Whether the subject has a member of an object, in at most `depth` steps.
     fn dispatch(&mut self, place: Place, depth: u8) -> Answer {
         if depth == 0 {
-            return Answer::Failed(Failure::Depth);
+            return Answer::Failed(Box::new(Failure::Depth));
         }
         let place = self.meant(place);
         let (member, node) = place;
@@ -217,11 +226,14 @@ impl<'a> Run<'a> {
             return Answer::YES;
         }
         let body = &self.schema().member(member).body;
-        if let Body::Relation(allowed) = body
-            && let Some(answer) = self.leaf(member, node, allowed)
-        {
-            // The usual end of the way: nothing to remember.
-            return answer;
+        let mut direct = Answer::NO;
+        if let Body::Relation(allowed) = body {
+            let onward;
+            (direct, onward) = self.direct(member, node, allowed);
+            if !onward || direct.is_yes_for_ever() {
+                // The usual end of the way: nothing to remember.
+                return direct;
+            }
         }
         if let Some(visited) = self.visited.get(&place) {
             match (&visited.answer, &visited.failure) {
@@ -231,9 +243,13 @@ impl<'a> Run<'a> {
             }
         }
         let answer = on_enough_stack(|| match body {
-            Body::Relation(allowed) => self.relation(member, node, allowed, depth),
+            Body::Relation(_) => self.through_sets(direct, member, node, depth),
             Body::Permission(rule) => self.rule(rule, place, depth),
         });
+        if self.visited.is_empty() {
+            // Once, instead of step by step: who goes on from here goes on often.
+            self.visited.reserve(28);
+        }
         let visited = self.visited.entry(place).or_default();
         match &answer {
             Answer::Failed(failure) => visited.failure = Some((depth, failure.clone())),
@@ -264,30 +280,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A relation whose rows lead no further; `None` if some do, or may.
-    fn leaf(&self, relation: MemberId, resource: Node, allowed: &[Allowed]) -> Option<Answer> {
-        let ways = self.ways(allowed);
+    /// What the subject itself, or everyone of its type, has by the rows of a relation; and whether some of them stand
+    /// for others.
+    fn direct(&self, relation: MemberId, resource: Node, allowed: &[Allowed]) -> (Answer, bool) {
         let [own, everyone] = self.edges(relation, resource);
-        let mut answer = Answer::NO;
+        let (mut answer, mut onward) = (Answer::NO, false);
         // Most relations of most objects have no row or few, so one search finds all there is to know.
         for (seen, (edge, terms)) in self.tuples.rows(relation, resource).enumerate() {
             if seen == FEW {
-                let direct = self.direct(relation, resource, &ways);
-                let ends = !ways.sets || direct == Answer::YES || self.tuples.sets(relation, resource).next().is_none();
-                return ends.then_some(direct);
+                let ways = self.ways(allowed);
+                let direct = self.among_many(relation, resource, &ways);
+                return (direct, ways.sets && self.tuples.sets(relation, resource).next().is_some());
             }
             if (edge == own || edge == everyone)
                 && let Some(row) = self.row(terms)
             {
                 answer = answer.or(row);
-                if answer == Answer::YES {
-                    break;
-                }
-            } else if self.tuples.member_in(edge.of).is_some() {
-                return None;
+            } else {
+                onward |= self.tuples.member_in(edge.of).is_some();
             }
         }
-        Some(answer)
+        (answer, onward)
     }
 
     fn ways(&self, allowed: &[Allowed]) -> Ways {
@@ -322,8 +335,8 @@ impl<'a> Run<'a> {
         ]
     }
 
-    /// The subject itself, or everyone of its type, among the rows.
-    fn direct(&self, relation: MemberId, resource: Node, ways: &Ways) -> Answer {
+    /// As [`Run::direct`], by search.
+    fn among_many(&self, relation: MemberId, resource: Node, ways: &Ways) -> Answer {
         let [own, everyone] = self.edges(relation, resource);
         let mut answer = Answer::NO;
         for (edge, possible) in [(own, ways.itself), (everyone, ways.everyone)] {
@@ -332,7 +345,7 @@ impl<'a> Run<'a> {
                 && let Some(row) = self.row(terms)
             {
                 answer = answer.or(row);
-                if answer == Answer::YES {
+                if answer.is_yes_for_ever() {
                     break;
                 }
             }
@@ -352,16 +365,16 @@ impl<'a> Run<'a> {
             // Lapsed, it is as little as now.
             Outcome::False => Answer::NO,
             Outcome::Missing(names) => Answer::Maybe(Arc::new(names), terms.until),
-            Outcome::Failed(error) => Answer::Failed(Failure::Caveat {
+            Outcome::Failed(error) => Answer::Failed(Box::new(Failure::Caveat {
                 caveat: self.schema().caveat(caveat.id).name().into(),
                 parameter: error.parameter().map(Into::into),
                 message: error.to_string().into(),
-            }),
+            })),
         })
     }
 
-    fn relation(&mut self, member: MemberId, node: Node, allowed: &[Allowed], depth: u8) -> Answer {
-        let mut answer = self.direct(member, node, &self.ways(allowed));
+    /// What the rows that stand for others add.
+    fn through_sets(&mut self, mut answer: Answer, member: MemberId, node: Node, depth: u8) -> Answer {
         let tuples = self.tuples;
         for (edge, terms) in tuples.sets(member, node) {
             let (Some(row), Some(of)) = (self.row(terms), tuples.member_in(edge.of)) else { continue };
@@ -369,7 +382,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             answer = answer.or(row.and(self.dispatch((of, edge.subject), depth - 1)));
-            if answer == Answer::YES {
+            if answer.is_yes_for_ever() {
                 break;
             }
         }
@@ -392,7 +405,7 @@ impl<'a> Run<'a> {
                 let mut answer = Answer::YES;
                 for rule in rules {
                     answer = answer.and(self.rule(rule, own, depth));
-                    if answer == Answer::NO {
+                    if answer.is_no_for_ever() {
                         break;
                     }
                 }
@@ -400,7 +413,7 @@ impl<'a> Run<'a> {
             }
             Rule::Exclusion(first, without) => {
                 let first = self.rule(first, own, depth);
-                if first == Answer::NO { first } else { first.and(self.any(without, own, depth).not()) }
+                if first.is_no_for_ever() { first } else { first.and(self.any(without, own, depth).not()) }
             }
         }
     }
@@ -409,7 +422,7 @@ impl<'a> Run<'a> {
         let mut answer = Answer::NO;
         for rule in rules {
             answer = answer.or(self.rule(rule, own, depth));
-            if answer == Answer::YES {
+            if answer.is_yes_for_ever() {
                 break;
             }
         }
@@ -424,7 +437,7 @@ impl<'a> Run<'a> {
             let Some(target) = target(to, tuples.definition_in(edge.of)) else { continue };
             let Some(row) = self.row(terms).filter(|row| !row.is_no()) else { continue };
             answer = answer.or(row.and(self.computed((target, edge.subject), depth - 1)));
-            if answer == Answer::YES {
+            if answer.is_yes_for_ever() {
                 break;
             }
         }
@@ -445,7 +458,7 @@ impl<'a> Run<'a> {
             let found = found.before(terms.and_then(|terms| terms.until));
             let so_far = answer.take().unwrap_or(Answer::YES);
             let both = Answer::and(so_far, found);
-            if both == Answer::NO {
+            if both.is_no_for_ever() {
                 return both;
             }
             answer = Some(both);

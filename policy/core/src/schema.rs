@@ -24,9 +24,11 @@ mod source;
 mod tests;
 mod tree;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::caveat::Caveat;
 use caveats::Declared;

@@ -1,19 +1,17 @@
 //! Relationships in memory: immutable once shared, cheap to copy and change.
 //!
-//! A relationship is an edge of four numbers, kept in two ordered persistent maps: by resource, with caveat and
-//! expiry, and by subject. A clone shares everything with its original, a change copies one path of each tree.
+//! A relationship is an edge of four numbers, kept in two indexes: by resource and by subject. A clone shares everything
+//! with its original.
 
 mod change;
 mod circle;
+mod index;
 mod names;
 mod select;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
-
-use imbl::{OrdMap, OrdSet};
 
 use crate::caveat::{CaveatError, Prepared};
 use crate::cel::Outcome;
@@ -24,7 +22,8 @@ use crate::{Context, Object, Schema, Subject, Timestamp};
 
 pub use change::{ApplyError, SchemaInUse};
 pub use circle::Nesting;
-pub(crate) use names::{Names, Node};
+use index::{Index, Key};
+pub(crate) use names::{Names, Node, Reading};
 
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +40,8 @@ pub enum TupleError {
     Subject { subject: String, relation: String, allowed: String },
     #[error("{0}")]
     CaveatContext(#[from] CaveatError),
-    /// Four thousand million distinct objects.
-    #[error("no more objects can be named")]
+    /// Four thousand million distinct objects, or relationships.
+    #[error("there is no room for more objects and relationships")]
     Full,
 }
 
@@ -50,71 +49,29 @@ pub enum TupleError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Of(u32);
 
-/// A relationship, in the order in which the subjects of a resource are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A relationship. The order is that of a resource's subjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Edge {
-    pub(crate) relation: MemberId,
     pub(crate) resource: Node,
+    pub(crate) relation: MemberId,
     pub(crate) of: Of,
     pub(crate) subject: Node,
 }
 
-/// The same, in the order in which the resources of a subject are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Back {
-    pub(crate) of: Of,
-    pub(crate) subject: Node,
-    pub(crate) relation: MemberId,
-    pub(crate) resource: Node,
-}
-
-// Compared as one number: field by field costs a branch each, on the hottest path there is.
-fn key(parts: [u32; 4]) -> u128 {
-    parts.into_iter().fold(0, |key, part| key << 32 | u128::from(part))
-}
-
 impl Edge {
-    fn key(&self) -> u128 {
-        key([self.relation.0, self.resource.number(), self.of.0, self.subject.number()])
+    /// Its place among those of its resource.
+    fn ahead(&self) -> Key {
+        Key { first: self.relation.0, second: self.of.0, other: self.subject }
     }
-}
-
-impl Back {
-    fn key(&self) -> u128 {
-        key([self.of.0, self.subject.number(), self.relation.0, self.resource.number()])
+    /// Its place among those of its subject.
+    fn behind(&self) -> Key {
+        Key { first: self.of.0, second: self.relation.0, other: self.resource }
     }
-}
-
-impl Ord for Edge {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+    fn from_resource(resource: Node, key: Key) -> Edge {
+        Edge { resource, relation: MemberId(key.first), of: Of(key.second), subject: key.other }
     }
-}
-impl PartialOrd for Edge {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Back {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-impl PartialOrd for Back {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Edge {
-    fn back(self) -> Back {
-        Back { of: self.of, subject: self.subject, relation: self.relation, resource: self.resource }
-    }
-}
-
-impl Back {
-    pub(crate) fn edge(self) -> Edge {
-        Edge { relation: self.relation, resource: self.resource, of: self.of, subject: self.subject }
+    fn from_subject(subject: Node, key: Key) -> Edge {
+        Edge { resource: key.other, relation: MemberId(key.second), of: Of(key.first), subject }
     }
 }
 
@@ -145,6 +102,9 @@ impl UnderCaveat {
     }
 }
 
+/// As many relationships as their places can be numbered.
+const MOST: usize = u32::MAX as usize - 1;
+
 pub(crate) type Row<'a> = (Edge, Option<&'a Terms>);
 
 /// What the names of a relationship stand for.
@@ -163,15 +123,15 @@ pub struct Tuples {
     schema: Arc<Schema>,
     names: Arc<Names>,
     reach: Arc<Reach>,
-    forward: OrdMap<Edge, Option<Arc<Terms>>>,
-    backward: OrdSet<Back>,
+    by_resource: Index,
+    by_subject: Index,
 }
 
 impl Tuples {
     /// No relationships.
     pub fn new(schema: Arc<Schema>) -> Self {
         let (names, reach) = (Arc::new(Names::new(&schema)), Arc::new(Reach::of(&schema)));
-        Tuples { schema, names, reach, forward: OrdMap::new(), backward: OrdSet::new() }
+        Tuples { schema, names, reach, by_resource: Index::default(), by_subject: Index::default() }
     }
 
     /// The schema that these relationships fit.
@@ -180,10 +140,10 @@ impl Tuples {
     }
     /// How many there are, lapsed ones included.
     pub fn len(&self) -> usize {
-        self.forward.len()
+        self.by_resource.len()
     }
     pub fn is_empty(&self) -> bool {
-        self.forward.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -222,35 +182,41 @@ impl Tuples {
 
     /// The relationship, alive or lapsed. The outer option: whether it is there.
     pub(crate) fn terms(&self, edge: &Edge) -> Option<Option<&Terms>> {
-        self.forward.get(edge).map(Option::as_deref)
+        self.by_resource.get(edge.resource, edge.ahead())
     }
 
     /// Every subject of a relation of an object, alive or lapsed; objects first.
     pub(crate) fn rows(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
-        self.range(relation, resource, Of(0))
+        self.rows_from(relation, resource, Of(0))
     }
     /// Only the subjects that stand for others.
     pub(crate) fn sets(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
-        self.range(relation, resource, Of(self.first_member_type()))
+        self.rows_from(relation, resource, Of(self.first_member_type()))
     }
-    fn range(&self, relation: MemberId, resource: Node, from: Of) -> impl Iterator<Item = Row<'_>> {
-        let first = Edge { relation, resource, of: from, subject: Node::FIRST };
-        // Without an end, since the tree is searched for each of the two.
-        let rows = self.forward.range(first..);
-        rows.take_while(move |(edge, _)| (edge.relation, edge.resource) == (relation, resource))
-            .map(|(edge, terms)| (*edge, terms.as_deref()))
+    fn rows_from(&self, relation: MemberId, resource: Node, from: Of) -> impl Iterator<Item = Row<'_>> {
+        let first = Key { first: relation.0, second: from.0, other: Node::FIRST };
+        let lines = self.by_resource.lines(resource, first).take_while(move |(key, _)| key.first == relation.0);
+        lines.map(move |(key, terms)| (Edge::from_resource(resource, key), terms))
     }
 
-    /// Every relationship that a subject of one type is in.
-    pub(crate) fn of_subject(&self, of: Of, subject: Node) -> impl Iterator<Item = Back> {
-        let first = Back { of, subject, relation: MemberId(0), resource: Node::FIRST };
-        self.backward.range(first..).take_while(move |back| (back.of, back.subject) == (of, subject)).copied()
+    /// Every relationship that a subject of one type is in, alive or lapsed.
+    pub(crate) fn of_subject(&self, of: Of, subject: Node) -> impl Iterator<Item = Row<'_>> {
+        self.of_subject_from(Key { first: of.0, ..Key::FIRST }, subject)
     }
-    /// Every relationship of one relation that a subject of one type is in.
-    pub(crate) fn of_subject_in(&self, of: Of, subject: Node, relation: MemberId) -> impl Iterator<Item = Back> {
-        let first = Back { of, subject, relation, resource: Node::FIRST };
-        let same = move |back: &&Back| (back.of, back.subject, back.relation) == (of, subject, relation);
-        self.backward.range(first..).take_while(same).copied()
+    /// Every relationship of one relation that a subject of one type is in, alive or lapsed.
+    pub(crate) fn of_subject_in(&self, of: Of, subject: Node, relation: MemberId) -> impl Iterator<Item = Row<'_>> {
+        let first = Key { first: of.0, second: relation.0, other: Node::FIRST };
+        self.of_subject_from(first, subject).take_while(move |(edge, _)| edge.relation == relation)
+    }
+    fn of_subject_from(&self, from: Key, subject: Node) -> impl Iterator<Item = Row<'_>> {
+        let lines = self.by_subject.lines(subject, from).take_while(move |(key, _)| key.first == from.first);
+        lines.map(move |(key, terms)| (Edge::from_subject(subject, key), terms))
+    }
+
+    /// Everything, by resource.
+    fn all(&self) -> impl Iterator<Item = Row<'_>> {
+        let all = self.by_resource.all(Node::FIRST, Key::FIRST);
+        all.map(|(resource, (key, terms))| (Edge::from_resource(resource, key), terms))
     }
 
     /// Adds a relationship, or gives one that is there another caveat and expiry. Whether anything changed.
@@ -258,12 +224,15 @@ impl Tuples {
     /// # Errors
     /// If the schema does not allow it.
     pub fn put(&mut self, tuple: &Tuple) -> Result<bool, TupleError> {
-        let (edge, terms) = self.fit(tuple)?;
-        if self.forward.get(&edge).is_some_and(|there| same(there.as_deref(), terms.as_ref())) {
-            return Ok(false);
+        let (edge, terms) = self.fit(tuple, |definition, id| self.names.intern(definition, id))?;
+        match self.terms(&edge) {
+            Some(there) if same(there, terms.as_ref()) => return Ok(false),
+            None if self.len() >= MOST => return Err(TupleError::Full),
+            _ => {}
         }
-        self.forward.insert(edge, terms.map(Arc::new));
-        self.backward.insert(edge.back());
+        let terms = terms.map(Arc::new);
+        self.by_resource.put(edge.resource, edge.ahead(), terms.clone());
+        self.by_subject.put(edge.subject, edge.behind(), terms);
         Ok(true)
     }
 
@@ -277,28 +246,36 @@ impl Tuples {
         tuples: impl IntoIterator<Item = Tuple>,
     ) -> Result<Tuples, (Box<Tuple>, TupleError)> {
         let mut loaded = Tuples::new(schema);
-        let mut rows = Vec::new();
+        let mut rows: Vec<(Edge, Option<Arc<Terms>>)> = Vec::new();
+        let mut names = loaded.names.write();
         for tuple in tuples {
-            match loaded.fit(&tuple) {
-                Ok((edge, terms)) => rows.push((edge, terms.map(Arc::new))),
+            match loaded.fit(&tuple, |definition, id| names.intern(definition, id)) {
+                Ok((edge, terms)) if rows.len() < MOST => rows.push((edge, terms.map(Arc::new))),
+                Ok(_) => return Err((Box::new(tuple), TupleError::Full)),
                 Err(error) => return Err((Box::new(tuple), error)),
             }
         }
-        // Stable, so that the later of two stays behind the earlier and takes its place. What comes in order fills
-        // the nodes of the trees.
+        drop(names);
+        // Stable, so that the later of two stays behind the earlier.
         rows.sort_by_key(|(edge, _)| *edge);
-        let mut back: Vec<Back> = rows.iter().map(|(edge, _)| edge.back()).collect();
-        back.sort_unstable();
-        loaded.forward = rows.into_iter().collect();
-        loaded.backward = back.into_iter().collect();
+        rows.dedup_by(|later, earlier| {
+            let twice = later.0 == earlier.0;
+            if twice {
+                std::mem::swap(later, earlier);
+            }
+            twice
+        });
+        loaded.by_resource = Index::of(rows.iter().map(|(edge, terms)| (edge.resource, edge.ahead(), terms.as_ref())));
+        rows.sort_unstable_by_key(|(edge, _)| (edge.subject, edge.behind()));
+        loaded.by_subject = Index::of(rows.iter().map(|(edge, terms)| (edge.subject, edge.behind(), terms.as_ref())));
         Ok(loaded)
     }
 
     /// Removes a relationship, whatever its caveat and expiry. Whether it was there.
     pub fn remove(&mut self, tuple: &Tuple) -> bool {
         let Some(edge) = self.edge(tuple) else { return false };
-        self.backward.remove(&edge.back());
-        self.forward.remove(&edge).is_some()
+        self.by_subject.remove(edge.subject, edge.behind());
+        self.by_resource.remove(edge.resource, edge.ahead())
     }
 
     /// The relationship as it is stored, alive or lapsed, with its caveat and expiry.
@@ -373,8 +350,12 @@ impl Tuples {
         Ok(())
     }
 
-    /// Checks the relationship against the schema.
-    fn fit(&self, tuple: &Tuple) -> Result<(Edge, Option<Terms>), TupleError> {
+    /// Checks the relationship against the schema, and gives its objects their numbers.
+    fn fit(
+        &self,
+        tuple: &Tuple,
+        mut intern: impl FnMut(DefinitionId, &str) -> Option<Node>,
+    ) -> Result<(Edge, Option<Terms>), TupleError> {
         let Typed { relation, definition, of, kind, caveat } = self.typed(tuple, true)?;
         let caveat = match (caveat, &tuple.caveat) {
             (Some(id), Some(used)) => {
@@ -385,8 +366,8 @@ impl Tuples {
             }
             _ => None,
         };
-        let resource = self.names.intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
-        let subject = self.names.intern(kind, &tuple.subject.object.id).ok_or(TupleError::Full)?;
+        let resource = intern(definition, &tuple.resource.id).ok_or(TupleError::Full)?;
+        let subject = intern(kind, &tuple.subject.object.id).ok_or(TupleError::Full)?;
         let terms = (caveat.is_some() || tuple.until.is_some()).then_some(Terms { caveat, until: tuple.until });
         Ok((Edge { relation, resource, of, subject }, terms))
     }

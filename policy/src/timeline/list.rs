@@ -65,7 +65,8 @@ impl Timeline {
             CheckError::Everyone => refusal::everyone("cannot perform lookup resources on wildcard", "subject_id"),
             error => error.into(),
         })?;
-        let rest = found.into_iter().skip_while(|found| position.as_ref().is_some_and(|after| found.id <= *after));
+        let rest =
+            found.found.into_iter().skip_while(|found| position.as_ref().is_some_and(|after| found.id <= *after));
         Ok(self.page(&snapshot, request, rest.take(most(window)), |found| found.id.clone()))
     }
 }

@@ -236,10 +236,20 @@ impl Comparison<'_> {
     async fn misfit(&mut self, ours: &mut Ours, tuple: Tuple) {
         let theirs = self.store.write(std::slice::from_ref(&tuple)).await;
         let own = ours.tuples.put(&tuple);
-        let verdict = if theirs.is_ok() == own.is_ok() { Verdict::Equal } else { Verdict::Mismatch };
+        let verdict = match (&theirs, &own) {
+            (Ok(()), Ok(_)) | (Err(_), Err(_)) => Verdict::Equal,
+            (Ok(()), Err(_)) if self.world.takes_end_for_caveat(&tuple) => Verdict::SelfContradiction,
+            _ => Verdict::Mismatch,
+        };
         self.tally.note(format!("odd relationships: {}", if theirs.is_ok() { "accepted" } else { "refused" }));
         self.tally.add(Of::Relationship, verdict);
-        if verdict == Verdict::Mismatch {
+        if verdict == Verdict::SelfContradiction {
+            self.tally.note("SpiceDB takes an end for the caveat `expiration`");
+            // Only one side has it now; what comes after is about what both have.
+            if let Err(status) = self.store.remove(&tuple).await {
+                self.mismatch(Question::Relationship(tuple), status, "it can be removed");
+            }
+        } else if verdict == Verdict::Mismatch {
             let said = |error: Option<String>| error.unwrap_or_else(|| "accepted".to_owned());
             let theirs = said(theirs.err().map(|status| status.to_string()));
             self.mismatch(Question::Relationship(tuple), theirs, said(own.err().map(|error| error.to_string())));

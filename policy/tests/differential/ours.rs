@@ -24,7 +24,7 @@ impl Ours {
         self.tuples.check_all(checks, self.now).into_iter().map(answer).collect()
     }
     pub fn lookup_resources(&self, lookup: &LookupResources) -> Entries {
-        let found = self.tuples.lookup_resources(lookup, self.now).map_err(fault)?;
+        let found = self.tuples.lookup_resources(lookup, self.now).map_err(fault)?.found;
         Ok(found.into_iter().map(entry).collect())
     }
     pub fn lookup_subjects(&self, lookup: &LookupSubjects) -> Entries {

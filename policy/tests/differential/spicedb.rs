@@ -65,10 +65,18 @@ impl Store {
 
     /// All or none, if there are at most a thousand.
     pub async fn write(&self, tuples: &[Tuple]) -> Result<(), Status> {
+        self.update(tuples, v1::relationship_update::Operation::Touch).await
+    }
+
+    pub async fn remove(&self, tuple: &Tuple) -> Result<(), Status> {
+        self.update(std::slice::from_ref(tuple), v1::relationship_update::Operation::Delete).await
+    }
+
+    async fn update(&self, tuples: &[Tuple], operation: v1::relationship_update::Operation) -> Result<(), Status> {
         let updates = tuples
             .iter()
             .map(|tuple| v1::RelationshipUpdate {
-                operation: v1::relationship_update::Operation::Touch as i32,
+                operation: operation as i32,
                 relationship: Some(wire::relationship(tuple)),
             })
             .collect();

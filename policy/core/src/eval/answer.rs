@@ -16,7 +16,8 @@ pub(super) enum Answer {
     /// It depends on these parameters of caveats.
     Maybe(Arc<BTreeSet<String>>, Until),
     Yes(Until),
-    Failed(Failure),
+    /// Apart, since it is large and rare.
+    Failed(Box<Failure>),
 }
 
 /// Why a part has no answer. Of two the lesser is reported, so that the order of parts does not matter.
@@ -29,6 +30,15 @@ pub(super) enum Failure {
 impl Answer {
     pub(super) const NO: Answer = Answer::No(None);
     pub(super) const YES: Answer = Answer::Yes(None);
+
+    /// Nothing that follows in a union can change it.
+    pub(super) fn is_yes_for_ever(&self) -> bool {
+        matches!(self, Answer::Yes(None))
+    }
+    /// Nothing that follows in an intersection can change it.
+    pub(super) fn is_no_for_ever(&self) -> bool {
+        matches!(self, Answer::No(None))
+    }
 
     pub(super) fn is_no(&self) -> bool {
         matches!(self, Answer::No(_))
@@ -88,7 +98,7 @@ impl Answer {
             Answer::No(until) => (Permissionship::No, Vec::new(), until),
             Answer::Yes(until) => (Permissionship::Yes, Vec::new(), until),
             Answer::Maybe(names, until) => (Permissionship::Conditional, names.iter().cloned().collect(), until),
-            Answer::Failed(failure) => return Err(failure.into()),
+            Answer::Failed(failure) => return Err((*failure).into()),
         };
         Ok(Decision { permissionship, missing, valid_until })
     }

@@ -1,50 +1,62 @@
 //! Which resources of a definition a subject has a permission on: from the subject backwards, then each that is not
 //! certain by the way there is checked.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use super::answer::Answer;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::answer::{Answer, Until};
 use super::reach::{Onward, Reach};
 use super::{CheckError, MAX_DEPTH, Place, Run, find_definition, find_member};
+use crate::permit::earliest;
 use crate::schema::MemberId;
-use crate::tuples::{Back, Node, Tuples};
-use crate::{Found, LookupResources, Permissionship, Timestamp};
+use crate::tuples::{Node, Row, Tuples};
+use crate::{Found, Lookup, LookupResources, Permissionship, Timestamp};
 
 impl Tuples {
     /// Every resource of a kind on which the subject has the permission, surely or on conditions. Sorted by id, each
-    /// once, none left out.
+    /// once, none left out. The list stays as it is until `valid_until` at least.
     ///
     /// # Errors
     /// As [`Tuples::check`], of which this is the sum over all resources.
-    pub fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Vec<Found>, CheckError> {
+    pub fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, CheckError> {
         let kind = find_definition(self.schema(), &lookup.kind)?;
         let target = find_member(self.schema(), kind, &lookup.permission)?;
         let who = self.who(&lookup.subject)?;
         let reach = self.reach();
         let mut run = Run::new(self, who, &lookup.context, now);
-        let mut search =
-            Search { relevant: reach.under(target), reach, certain: HashMap::new(), open: VecDeque::new() };
+        let mut search = Search { relevant: reach.under(target), reach, ways: HashMap::new(), open: VecDeque::new() };
         search.start(&run);
         while let Some((place, steps)) = search.open.pop_front() {
             search.follow(&run, place, steps);
         }
         let mut found: Vec<(Node, Permissionship, Vec<String>)> = Vec::new();
-        for (&(member, node), &certain) in &search.certain {
+        let mut valid_until = None;
+        for (&(member, node), &way) in &search.ways {
             if member != target {
                 continue;
             }
-            if certain {
-                found.push((node, Permissionship::Yes, Vec::new()));
-                continue;
-            }
-            match run.dispatch((target, node), MAX_DEPTH) {
-                Answer::Yes(_) => found.push((node, Permissionship::Yes, Vec::new())),
-                Answer::Maybe(names, _) => {
-                    found.push((node, Permissionship::Conditional, names.iter().cloned().collect()));
+            let until = match way {
+                Way::Certain(until) => {
+                    found.push((node, Permissionship::Yes, Vec::new()));
+                    until
                 }
-                Answer::No(_) => {}
-                Answer::Failed(failure) => return Err(failure.into()),
-            }
+                Way::Possible => match run.dispatch((target, node), MAX_DEPTH) {
+                    Answer::Yes(until) => {
+                        found.push((node, Permissionship::Yes, Vec::new()));
+                        until
+                    }
+                    Answer::Maybe(names, until) => {
+                        found.push((node, Permissionship::Conditional, names.iter().cloned().collect()));
+                        until
+                    }
+                    // It may come to be allowed by what lapses.
+                    Answer::No(until) => until,
+                    Answer::Failed(failure) => return Err((*failure).into()),
+                },
+            };
+            valid_until = earliest(valid_until, until);
         }
         let names = self.names().read();
         let name = |node: Node| match node {
@@ -57,7 +69,23 @@ impl Tuples {
             .map(|(node, permissionship, missing)| Found { id: name(node), permissionship, missing })
             .collect();
         found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Ok(found)
+        Ok(Lookup { found, valid_until })
+    }
+}
+
+/// What the way to a place says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The subject is there, until then at least.
+    Certain(Until),
+    /// A check has to say.
+    Possible,
+}
+
+impl Way {
+    /// Further on by a step that is enough, or is not.
+    fn onward(self, enough: bool) -> Way {
+        if enough { self } else { Way::Possible }
     }
 }
 
@@ -65,75 +93,91 @@ impl Tuples {
 struct Search<'a> {
     reach: &'a Reach,
     /// What the sought permission rests on; the rest is not followed.
-    relevant: HashSet<MemberId>,
-    /// Each place, and whether the way there is enough.
-    certain: HashMap<Place, bool>,
+    relevant: Vec<bool>,
+    ways: HashMap<Place, Way>,
     open: VecDeque<(Place, u8)>,
 }
 
 impl Search<'_> {
     fn start(&mut self, run: &Run<'_>) {
         let who = run.who;
+        let here = Way::Certain(None);
         if let Some(member) = who.member {
-            self.arrive((member, who.node), true, 1);
+            self.arrive((member, who.node), here, 1);
         } else {
             let reach = self.reach;
             for &(permission, sure) in reach.itself() {
                 if run.schema().member(permission).definition == who.definition {
-                    self.arrive((permission, who.node), sure, 1);
+                    self.arrive((permission, who.node), here.onward(sure), 1);
                 }
             }
         }
         let everyone = run.tuples.objects_of(who.definition);
         let rows = run.tuples.of_subject(run.of(), who.node);
-        for back in rows.chain(run.tuples.of_subject(everyone, Node::everyone(who.definition))) {
-            self.through(run, back, true, 1, back.relation);
+        for row in rows.chain(run.tuples.of_subject(everyone, Node::everyone(who.definition))) {
+            self.through(run, row, here, 1, row.0.relation);
         }
+    }
+
+    fn relevant(&self, member: MemberId) -> bool {
+        self.relevant.get(member.0 as usize).copied().unwrap_or_default()
     }
 
     /// A place is reached by `steps` dispatches.
-    fn arrive(&mut self, place: Place, sure: bool, steps: u8) {
-        if !self.relevant.contains(&place.0) {
+    fn arrive(&mut self, place: Place, way: Way, steps: u8) {
+        if !self.relevant(place.0) {
             return;
         }
         // A way that is longer than a check may go is no certainty: the check says so.
-        let sure = sure && steps <= MAX_DEPTH;
-        let known = self.certain.get(&place).copied();
-        if known.is_none() || (sure && known == Some(false)) {
-            self.certain.insert(place, sure);
-            self.open.push_back((place, steps.saturating_add(1)));
+        let way = way.onward(steps <= MAX_DEPTH);
+        match self.ways.entry(place) {
+            Entry::Vacant(place) => drop(place.insert(way)),
+            Entry::Occupied(mut known) if *known.get() == Way::Possible && way != Way::Possible => {
+                known.insert(way);
+            }
+            Entry::Occupied(_) => return,
         }
+        self.open.push_back((place, steps.saturating_add(1)));
     }
 
     /// Along one relationship, to a member of its resource.
-    fn through(&mut self, run: &Run<'_>, back: Back, sure: bool, steps: u8, to: MemberId) {
-        let Some(terms) = run.tuples.terms(&back.edge()) else { return };
-        match run.row(terms) {
-            // A row that does not count leads nowhere.
-            None | Some(Answer::No(_)) => {}
-            Some(row) => self.arrive((to, back.resource), sure && row.is_yes(), steps),
+    fn through(&mut self, run: &Run<'_>, (edge, terms): Row<'_>, way: Way, steps: u8, to: MemberId) {
+        if !self.relevant(to) {
+            return;
         }
+        let way = match run.row(terms) {
+            // A row that does not count leads nowhere.
+            None | Some(Answer::No(_)) => return,
+            Some(Answer::Yes(until)) => match way {
+                Way::Certain(before) => Way::Certain(earliest(before, until)),
+                Way::Possible => Way::Possible,
+            },
+            Some(_) => Way::Possible,
+        };
+        self.arrive((to, edge.resource), way, steps);
     }
 
     fn follow(&mut self, run: &Run<'_>, (member, node): Place, steps: u8) {
-        let sure = self.certain.get(&(member, node)).copied().unwrap_or(false);
+        let Some(&way) = self.ways.get(&(member, node)) else { return };
         let tuples = run.tuples;
-        for back in tuples.of_subject(tuples.members_of(member), node) {
-            self.through(run, back, sure, steps, back.relation);
+        let reach = self.reach;
+        if reach.stands_for(member) {
+            for row in tuples.of_subject(tuples.members_of(member), node) {
+                self.through(run, row, way, steps, row.0.relation);
+            }
         }
         let definition = run.schema().member(member).definition;
-        let reach = self.reach;
         for onward in reach.onward(member) {
             match *onward {
-                Onward::Permission { to, sure: enough } => self.arrive((to, node), sure && enough, steps),
-                Onward::Arrow { over, to, sure: enough } => {
-                    if !self.relevant.contains(&to) {
+                Onward::Permission { to, sure } => self.arrive((to, node), way.onward(sure), steps),
+                Onward::Arrow { over, to, sure } => {
+                    if !self.relevant(to) {
                         continue;
                     }
                     // Whatever relation of the object the row names, it is the object that is walked.
                     for of in tuples.types_of(definition) {
-                        for back in tuples.of_subject_in(of, node, over) {
-                            self.through(run, back, sure && enough, steps, to);
+                        for row in tuples.of_subject_in(of, node, over) {
+                            self.through(run, row, way.onward(sure), steps, to);
                         }
                     }
                 }

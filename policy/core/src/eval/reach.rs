@@ -1,7 +1,5 @@
 //! Which members rest on which, read backwards: the ways on which a look-up goes from a subject to resources.
 
-use std::collections::HashSet;
-
 use crate::schema::{Body, Form, MemberId, Rule, Schema};
 
 /// One way on from "the subject has `member` of an object".
@@ -19,6 +17,8 @@ pub(crate) struct Reach {
     onward: Vec<Vec<Onward>>,
     /// Permissions that every object of the definition has of itself, by the `self` in them.
     itself: Vec<(MemberId, bool)>,
+    /// Of each member, whether a relation allows those who have it as a subject.
+    stands_for: Vec<bool>,
     /// What each member rests on, for [`Reach::under`].
     rests_on: Vec<Vec<MemberId>>,
 }
@@ -26,16 +26,21 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) fn of(schema: &Schema) -> Reach {
         let count = schema.member_count();
-        let mut reach =
-            Reach { onward: vec![Vec::new(); count], itself: Vec::new(), rests_on: vec![Vec::new(); count] };
+        let mut reach = Reach {
+            onward: vec![Vec::new(); count],
+            itself: Vec::new(),
+            stands_for: vec![false; count],
+            rests_on: vec![Vec::new(); count],
+        };
         for id in (0u32..).map(MemberId).take(count) {
             match &schema.member(id).body {
                 Body::Relation(allowed) => {
-                    let sets = allowed.iter().filter_map(|one| match one.form {
-                        Form::Members(member) => Some(member),
-                        Form::Object | Form::Everyone => None,
-                    });
-                    reach.rests_on[id.0 as usize].extend(sets);
+                    for one in allowed {
+                        if let Form::Members(member) = one.form {
+                            reach.rests_on[id.0 as usize].push(member);
+                            reach.stands_for[member.0 as usize] = true;
+                        }
+                    }
                 }
                 Body::Permission(rule) => reach.rule(id, rule, true),
             }
@@ -69,15 +74,20 @@ impl Reach {
         &self.onward[member.0 as usize]
     }
 
+    /// Whether relationships may name those who have the member.
+    pub(crate) fn stands_for(&self, member: MemberId) -> bool {
+        self.stands_for[member.0 as usize]
+    }
+
     pub(crate) fn itself(&self) -> &[(MemberId, bool)] {
         &self.itself
     }
 
-    /// Everything that a member rests on, itself included.
-    pub(crate) fn under(&self, member: MemberId) -> HashSet<MemberId> {
-        let (mut open, mut seen) = (vec![member], HashSet::new());
+    /// Of each member, by its number, whether the given one rests on it; itself included.
+    pub(crate) fn under(&self, member: MemberId) -> Vec<bool> {
+        let (mut open, mut seen) = (vec![member], vec![false; self.rests_on.len()]);
         while let Some(next) = open.pop() {
-            if seen.insert(next) {
+            if !std::mem::replace(&mut seen[next.0 as usize], true) {
                 open.extend(&self.rests_on[next.0 as usize]);
             }
         }

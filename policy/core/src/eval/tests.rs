@@ -1,3 +1,4 @@
+mod lookups;
 mod naive;
 
 use std::sync::Arc;
@@ -385,7 +386,7 @@ fn the_deepest_walk_fits_on_the_stack_of_a_thread() {
             },
             NOW,
         );
-        assert_eq!(found.unwrap().len(), 21);
+        assert_eq!(found.unwrap().found.len(), 21);
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(walk).unwrap().join().unwrap();
 }

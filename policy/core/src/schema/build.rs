@@ -1,7 +1,9 @@
 //! A checked tree with every name resolved.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::compile::Compiled;
 use super::error::Text;

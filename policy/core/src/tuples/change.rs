@@ -52,6 +52,19 @@ pub enum SchemaInUse {
     ParameterType { caveat: String, parameter: String },
 }
 
+impl SchemaInUse {
+    /// The lesser takes more away.
+    fn rank(&self) -> u8 {
+        match self {
+            SchemaInUse::Definition { .. } => 0,
+            SchemaInUse::Relation { .. } => 1,
+            SchemaInUse::SubjectRelation { .. } => 2,
+            SchemaInUse::AllowedType { .. } => 3,
+            SchemaInUse::Parameter { .. } | SchemaInUse::ParameterType { .. } => 4,
+        }
+    }
+}
+
 impl Tuples {
     /// Makes a change, all of it or nothing. Answers what it really changed: what is put as `Touch`, what is gone as
     /// `Delete`; what was so before is not there.
@@ -111,9 +124,7 @@ impl Tuples {
 
     /// What leads from these relationships to others under the same schema, lapsed ones included.
     pub fn changes_to(&self, other: &Tuples) -> Vec<Update> {
-        let whole = |tuples: &Tuples| -> Vec<Tuple> {
-            tuples.forward.iter().map(|(edge, terms)| tuples.tuple((*edge, terms.as_deref()))).collect()
-        };
+        let whole = |tuples: &Tuples| -> Vec<Tuple> { tuples.all().map(|row| tuples.tuple(row)).collect() };
         let gone = whole(self).into_iter().filter(|tuple| other.get(tuple).is_none()).map(Update::Delete);
         let put = whole(other).into_iter().filter(|tuple| !self.holds(tuple)).map(Update::Touch);
         gone.chain(put).collect()
@@ -126,16 +137,21 @@ impl Tuples {
     pub fn with_schema(&self, schema: Arc<Schema>, now: Timestamp) -> Result<Tuples, SchemaInUse> {
         self.caveats_fit(&schema)?;
         let mut next = Tuples::new(schema);
-        for (edge, terms) in &self.forward {
-            if terms.as_ref().is_some_and(|terms| !terms.live(now)) {
+        let mut in_use: Option<SchemaInUse> = None;
+        for row in self.all() {
+            if row.1.is_some_and(|terms| !terms.live(now)) {
                 continue;
             }
-            let tuple = self.tuple((*edge, terms.as_deref()));
+            let tuple = self.tuple(row);
             if next.put(&tuple).is_err() {
-                return Err(self.in_use(&next, &tuple));
+                // Of several the one that says most, whatever the order of the relationships.
+                let error = self.in_use(&next, &tuple);
+                if in_use.as_ref().is_none_or(|known| error.rank() < known.rank()) {
+                    in_use = Some(error);
+                }
             }
         }
-        Ok(next)
+        in_use.map_or(Ok(next), Err)
     }
 
     fn in_use(&self, next: &Tuples, tuple: &Tuple) -> SchemaInUse {

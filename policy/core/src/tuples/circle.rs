@@ -98,7 +98,7 @@ impl Tuples {
         });
         let sets = through.flat_map(|member| self.of_subject(self.members_of(member), node));
         let objects = self.of_subject_in(self.objects_of(own), node, relation);
-        sets.chain(objects).map(|back| (back.relation, back.resource)).collect()
+        sets.chain(objects).map(|(edge, _)| (edge.relation, edge.resource)).collect()
     }
 
     /// The longest chain from a place, at most `farthest`.

@@ -1,7 +1,7 @@
 //! Objects by number. Numbers are handed out once and never again, so snapshots of any age agree on them.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::hash::BuildHasher;
 
 use crate::Schema;
@@ -14,7 +14,6 @@ pub(crate) struct Node(u32);
 
 impl Node {
     pub(crate) const FIRST: Node = Node(0);
-    pub(crate) const LAST: Node = Node(u32::MAX);
     /// A subject that no relationship names: whoever it is, it is like all others of whom nothing is known.
     pub(crate) const NOBODY: Node = Node(u32::MAX);
     /// A resource that no relationship names.
@@ -22,6 +21,10 @@ impl Node {
 
     pub(crate) fn number(self) -> u32 {
         self.0
+    }
+    /// Of a number that [`Node::number`] told.
+    pub(super) fn of_number(number: u32) -> Node {
+        Node(number)
     }
 
     /// Everyone of a definition.
@@ -36,46 +39,63 @@ pub(crate) struct Names(RwLock<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    index: HashTable<u32>,
-    entries: Vec<Entry>,
-    /// Every id, one behind the other: an allocation each would cost more than most ids.
-    text: String,
+    index: HashTable<Slot>,
+    /// Where the entry of each node lies, in words.
+    places: Vec<u32>,
+    /// Every entry, one behind the other, each from a whole word on: its definition, the length of its id, the id. An
+    /// allocation each would cost more than most ids, and apart from each other they would be waited for twice.
+    entries: Vec<u8>,
     hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    definition: DefinitionId,
-    /// Ids are at most 1,024 bytes.
-    length: u16,
-    start: usize,
+struct Slot {
+    node: Node,
+    place: u32,
 }
 
-fn id(text: &str, entry: Entry) -> &str {
-    text.get(entry.start..entry.start + usize::from(entry.length)).unwrap_or_default()
+const WORD: usize = 8;
+
+/// The definition and the id in the entry at a place.
+fn entry(entries: &[u8], place: u32) -> (DefinitionId, &[u8]) {
+    let parts = || {
+        let (definition, rest) = entries.get(place as usize * WORD..)?.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let id = rest.get(..usize::from(u16::from_le_bytes(*length)))?;
+        Some((DefinitionId(u32::from_le_bytes(*definition)), id))
+    };
+    parts().unwrap_or((DefinitionId(u32::MAX), &[]))
 }
 
 impl Table {
-    fn find(&self, definition: DefinitionId, name: &str) -> Option<Node> {
-        let same = |&at: &u32| {
-            self.entries
-                .get(at as usize)
-                .is_some_and(|entry| entry.definition == definition && id(&self.text, *entry) == name)
-        };
-        self.index.find(self.hasher.hash_one((definition.0, name)), same).copied().map(Node)
+    fn hash(&self, definition: DefinitionId, id: &[u8]) -> u64 {
+        self.hasher.hash_one((definition.0, id))
     }
 
-    fn add(&mut self, definition: DefinitionId, name: &str) -> Option<Node> {
-        let at = u32::try_from(self.entries.len()).ok().filter(|at| *at < Node::NOWHERE.0)?;
-        let length = u16::try_from(name.len()).ok()?;
-        let Table { index, entries, text, hasher } = self;
-        entries.push(Entry { definition, length, start: text.len() });
-        text.push_str(name);
-        let rehash = |at: &u32| {
-            entries.get(*at as usize).map_or(0, |entry| hasher.hash_one((entry.definition.0, id(text, *entry))))
+    fn find(&self, definition: DefinitionId, id: &str) -> Option<Node> {
+        let sought = (definition, id.as_bytes());
+        let same = |slot: &Slot| entry(&self.entries, slot.place) == sought;
+        self.index.find(self.hash(definition, id.as_bytes()), same).map(|slot| slot.node)
+    }
+
+    fn add(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
+        let node = u32::try_from(self.places.len()).ok().map(Node).filter(|node| *node < Node::NOWHERE)?;
+        // Ids are at most 1,024 bytes.
+        let length = u16::try_from(id.len()).ok()?;
+        let place = u32::try_from(self.entries.len() / WORD).ok()?;
+        self.entries.extend_from_slice(&definition.0.to_le_bytes());
+        self.entries.extend_from_slice(&length.to_le_bytes());
+        self.entries.extend_from_slice(id.as_bytes());
+        self.entries.resize(self.entries.len().next_multiple_of(WORD), 0);
+        self.places.push(place);
+        let hash = self.hash(definition, id.as_bytes());
+        let Table { index, entries, hasher, .. } = self;
+        let rehash = |slot: &Slot| {
+            let (definition, id) = entry(entries, slot.place);
+            hasher.hash_one((definition.0, id))
         };
-        index.insert_unique(hasher.hash_one((definition.0, name)), at, rehash);
-        Some(Node(at))
+        index.insert_unique(hash, Slot { node, place }, rehash);
+        Some(node)
     }
 }
 
@@ -94,13 +114,25 @@ impl Names {
         if let Some(node) = self.0.read().find(definition, id) {
             return Some(node);
         }
-        let mut table = self.0.write();
-        table.find(definition, id).or_else(|| table.add(definition, id))
+        self.write().intern(definition, id)
+    }
+
+    /// To give many objects their numbers in a row. Nobody reads meanwhile.
+    pub(crate) fn write(&self) -> Writing<'_> {
+        Writing(self.0.write())
     }
 
     /// For several look-ups in a row. Not to be held across [`Names::intern`].
     pub(crate) fn read(&self) -> Reading<'_> {
         Reading(self.0.read())
+    }
+}
+
+pub(crate) struct Writing<'a>(RwLockWriteGuard<'a, Table>);
+
+impl Writing<'_> {
+    pub(crate) fn intern(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
+        self.0.find(definition, id).or_else(|| self.0.add(definition, id))
     }
 }
 
@@ -112,6 +144,7 @@ impl Reading<'_> {
     }
     /// The id of an object; empty for one that has no number.
     pub(crate) fn id(&self, node: Node) -> &str {
-        self.0.entries.get(node.0 as usize).map_or("", |entry| id(&self.0.text, *entry))
+        let place = self.0.places.get(node.0 as usize);
+        place.and_then(|place| str::from_utf8(entry(&self.0.entries, *place).1).ok()).unwrap_or_default()
     }
 }

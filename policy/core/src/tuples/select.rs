@@ -1,6 +1,6 @@
 //! Relationships by filter.
 
-use super::{Back, Edge, Node, Of, Row, Tuples};
+use super::{Edge, Key, Node, Of, Row, Tuples};
 use crate::relationship::{Filter, SubjectFilter, SubjectRelation};
 use crate::schema::{Body, MemberId};
 use crate::{Timestamp, Tuple};
@@ -22,9 +22,9 @@ impl Tuples {
         let after = after.and_then(|tuple| self.edge(tuple));
         let rows: Box<dyn Iterator<Item = Row<'a>> + 'a> = match self.subjects_of(filter.subject.as_ref()) {
             Some((types, subject)) if filter.resource_id.is_none() => {
-                Box::new(self.backward_rows(types, subject, after))
+                Box::new(self.rows_of_subject(types, subject, after))
             }
-            _ => Box::new(self.forward_rows(filter, after)),
+            _ => Box::new(self.rows_of_resources(filter, after)),
         };
         rows.filter(move |(_, terms)| terms.is_none_or(|terms| terms.live(now)))
             .map(|row| self.tuple(row))
@@ -51,45 +51,42 @@ impl Tuples {
         (0u32..).map(MemberId).take(self.schema.member_count())
     }
 
-    fn backward_rows(&self, types: Vec<Of>, subject: Node, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
-        let after = after.map(Edge::back);
-        types.into_iter().flat_map(move |of| {
-            let first = Back { of, subject, relation: MemberId(0), resource: Node::FIRST };
-            let last = Back { of, subject, relation: MemberId(u32::MAX), resource: Node::LAST };
+    fn rows_of_subject(&self, types: Vec<Of>, subject: Node, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
+        let after = after.map(|edge| edge.behind());
+        types.into_iter().filter(move |of| after.is_none_or(|after| after.first <= of.0)).flat_map(move |of| {
+            let first = Key { first: of.0, ..Key::FIRST };
             let from = after.map_or(first, |after| after.max(first));
-            let rows = (from <= last).then(|| self.backward.range(from..=last));
-            rows.into_iter()
-                .flatten()
-                .filter(move |back| after.is_none_or(|after| **back > after))
-                .filter_map(|back| self.terms(&back.edge()).map(|terms| (back.edge(), terms)))
+            self.of_subject_from(from, subject).filter(move |(edge, _)| after.is_none_or(|after| edge.behind() > after))
         })
     }
 
-    fn forward_rows(&self, filter: &Filter, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
+    fn rows_of_resources(&self, filter: &Filter, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
         let kind = filter.resource_kind.as_deref().map(|kind| self.schema.definition(kind));
         let resource = match (&filter.resource_id, kind) {
             (Some(id), Some(Some(kind))) => Some(self.names.read().find(kind, id).unwrap_or(Node::NOWHERE)),
             _ => None,
         };
-        let relations: Vec<MemberId> = self
+        let sought: Vec<bool> = self
             .members()
-            .filter(|&id| {
+            .map(|id| {
                 let member = self.schema.member(id);
                 matches!(member.body, Body::Relation(_))
                     && kind.is_none_or(|kind| kind == Some(member.definition))
                     && filter.relation.as_deref().is_none_or(|relation| relation == member.name)
             })
             .collect();
-        relations.into_iter().flat_map(move |relation| {
-            let first = Edge { relation, resource: resource.unwrap_or(Node::FIRST), of: Of(0), subject: Node::FIRST };
-            let last =
-                Edge { relation, resource: resource.unwrap_or(Node::LAST), of: Of(u32::MAX), subject: Node::LAST };
-            let from = after.map_or(first, |after| after.max(first));
-            let rows = (from <= last).then(|| self.forward.range(from..=last));
-            rows.into_iter()
-                .flatten()
-                .filter(move |(edge, _)| after.is_none_or(|after| **edge > after))
-                .map(|(edge, terms)| (*edge, terms.as_deref()))
-        })
+        let from = match (after, resource) {
+            (Some(after), _) => after,
+            (None, Some(resource)) => Edge::from_resource(resource, Key::FIRST),
+            (None, None) => Edge::from_resource(Node::FIRST, Key::FIRST),
+        };
+        let one = resource.map(|node| self.by_resource.lines(node, from.ahead()).map(move |line| (node, line)));
+        let every = resource.is_none().then(|| self.by_resource.all(from.resource, from.ahead()));
+        one.into_iter()
+            .flatten()
+            .chain(every.into_iter().flatten())
+            .map(|(resource, (key, terms))| (Edge::from_resource(resource, key), terms))
+            .filter(move |(edge, _)| after.is_none_or(|after| *edge > after))
+            .filter(move |(edge, _)| sought.get(edge.relation.0 as usize).copied().unwrap_or_default())
     }
 }

@@ -151,29 +151,42 @@ proptest! {
     ) {
         let (grown, now) = (grown(&plan), now * 1_000);
         let table = solve(&grown, &plan, who, &context, now);
+        let later = ENDS.map(|end| (end, solve(&grown, &plan, who, &context, end)));
         for (kind, permission) in grow::members() {
             let lookup = LookupResources {
                 kind: kind.to_owned(), permission: permission.to_owned(), subject: subject(who), context: context.clone(),
             };
             let found = grown.tuples.lookup_resources(&lookup, Timestamp(now));
-            let expected: Vec<(&str, &Truth)> = table.iter()
-                .filter(|((of, member), truth)| member == permission && object(of).kind == kind && **truth != Truth::No)
-                .map(|((of, _), truth)| (&of[kind.len() + 1..], truth))
-                .collect();
+            let of_table = |table: &Table| -> Vec<(String, Truth)> {
+                table.iter()
+                    .filter(|((of, member), truth)| member == permission && object(of).kind == kind && **truth != Truth::No)
+                    .map(|((of, _), truth)| (of[kind.len() + 1..].to_owned(), truth.clone()))
+                    .collect()
+            };
+            let expected = of_table(&table);
             let Ok(found) = found else {
-                prop_assert!(expected.iter().any(|(_, truth)| **truth == Truth::Deep), "{:?} in {}", lookup, grown.text);
+                prop_assert!(expected.iter().any(|(_, truth)| *truth == Truth::Deep), "{:?} in {}", lookup, grown.text);
                 continue;
             };
-            let found: Vec<(&str, Truth)> = found.iter().map(|found| {
-                let missing: BTreeSet<String> = found.missing.iter().cloned().collect();
+            let until = found.valid_until.map(|Timestamp(at)| at);
+            prop_assert!(until.is_none_or(|at| at > now && ENDS.contains(&at)), "{:?}", until);
+            let found: Vec<(String, Truth)> = found.found.into_iter().map(|found| {
+                let missing: BTreeSet<String> = found.missing.into_iter().collect();
                 let sure = found.permissionship == Permissionship::Yes;
-                (found.id.as_str(), if sure { Truth::Yes } else { Truth::Maybe(missing) })
+                (found.id, if sure { Truth::Yes } else { Truth::Maybe(missing) })
             }).collect();
-            let expected: Vec<(&str, Truth)> = expected.into_iter()
-                .filter(|(_, truth)| **truth != Truth::Deep)
-                .map(|(id, truth)| (id, truth.clone()))
-                .collect();
-            prop_assert_eq!(found, expected, "{:?} in {}", lookup, grown.text);
+            let plain = |mut list: Vec<(String, Truth)>| {
+                list.retain(|(_, truth)| *truth != Truth::Deep);
+                list
+            };
+            prop_assert_eq!(&found, &plain(expected), "{:?} in {}", lookup, grown.text);
+            // Until then it stays as it is: what was too deep to be told may then be told.
+            let whole = |table: &Table| table.iter().all(|(_, truth)| *truth != Truth::Deep);
+            for (end, then) in later.iter().filter(|(end, _)| *end > now && until.is_none_or(|at| *end < at)) {
+                if whole(&table) && whole(then) {
+                    prop_assert_eq!(&found, &of_table(then), "{:?} at {} in {}", lookup, end, grown.text);
+                }
+            }
         }
     }
 
