@@ -139,6 +139,28 @@ impl World {
         };
         tuple.until.is_some() && tuple.caveat.is_none() && forms.any(|forms| forms.iter().any(reads_so))
     }
+
+    /// A relation of users under a caveat that has the name of the trait, and of everyone without.
+    pub fn with_a_caveat_called_expiration() -> World {
+        let form = |shape: Shape, caveat: Option<&str>| Form {
+            kind: "user".to_owned(),
+            shape,
+            caveat: caveat.map(str::to_owned),
+            expires: false,
+        };
+        let forms = vec![form(Shape::Ellipsis, Some("expiration")), form(Shape::Everyone, None)];
+        let members = vec![Member { name: "viewer".to_owned(), body: Body::Relation(forms) }];
+        let definitions = vec![Definition { name: "doc".to_owned(), members, spliced: Vec::new() }];
+        let user = Definition { name: "user".to_owned(), members: Vec::new(), spliced: Vec::new() };
+        let caveat = CaveatModel {
+            name: "expiration".to_owned(),
+            parameters: vec![("at".to_owned(), "int".to_owned())],
+            expression: "at < 5".to_owned(),
+        };
+        let definitions = [vec![user], definitions].concat();
+        let schema = SchemaModel { caveats: vec![caveat], definitions, ..SchemaModel::default() };
+        World { schema, ..World::default() }
+    }
 }
 
 impl Looks {
@@ -294,16 +316,7 @@ impl CaveatModel {
 
 #[test]
 fn only_an_end_that_reads_as_the_caveat_is_taken_for_it() {
-    let form = |shape: Shape, caveat: Option<&str>| Form {
-        kind: "user".to_owned(),
-        shape,
-        caveat: caveat.map(str::to_owned),
-        expires: false,
-    };
-    let forms = vec![form(Shape::Ellipsis, Some("expiration")), form(Shape::Everyone, None)];
-    let members = vec![Member { name: "viewer".to_owned(), body: Body::Relation(forms) }];
-    let definitions = vec![Definition { name: "doc".to_owned(), members, spliced: Vec::new() }];
-    let world = World { schema: SchemaModel { definitions, ..SchemaModel::default() }, ..World::default() };
+    let world = World::with_a_caveat_called_expiration();
     let taken = |line: &str| world.takes_end_for_caveat(&line.parse().unwrap());
     assert!(taken("doc:1#viewer@user:a[expiration:2030-01-01T00:00:00Z]"));
     for line in [
