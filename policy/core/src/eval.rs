@@ -112,8 +112,10 @@ impl Tuples {
     /// The names of a check as numbers.
     fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
         let names = self.names().read();
-        let (member, node) = self.place_by(&names, &check.resource, &check.permission)?;
+        // All names come before ids: some callers take an object of no possible id for one that has nothing.
+        let (definition, member) = self.named(&check.resource, &check.permission)?;
         let who = self.who_by(&names, &check.subject)?;
+        let node = node(&names, definition, &check.resource.id)?.unwrap_or(Node::NOWHERE);
         // What nothing names has no number of its own, but may still be the subject itself.
         let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
         let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
@@ -141,13 +143,14 @@ impl Tuples {
 
     /// What a check is about.
     fn place(&self, object: &Object, member: &str) -> Result<Place, CheckError> {
-        self.place_by(&self.names().read(), object, member)
+        let (definition, member) = self.named(object, member)?;
+        Ok((member, node(&self.names().read(), definition, &object.id)?.unwrap_or(Node::NOWHERE)))
     }
 
-    fn place_by(&self, names: &Reading<'_>, object: &Object, member: &str) -> Result<Place, CheckError> {
+    /// The definition of an object and a member of it.
+    fn named(&self, object: &Object, member: &str) -> Result<(DefinitionId, MemberId), CheckError> {
         let definition = find_definition(self.schema(), &object.kind)?;
-        let member = find_member(self.schema(), definition, member)?;
-        Ok((member, node(names, definition, &object.id)?.unwrap_or(Node::NOWHERE)))
+        Ok((definition, find_member(self.schema(), definition, member)?))
     }
 }
 

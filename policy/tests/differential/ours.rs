@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use policy_core::{
-    Check, CheckError, Decision, Found, LookupResources, LookupSubjects, Permissionship, Schema, Timestamp, Tuples,
+    Check, CheckError, Decision, Filter, Found, LookupResources, LookupSubjects, Permissionship, Schema, SchemaInUse,
+    Timestamp, Tuples,
 };
 
 use crate::answer::{Answer, Entries, Entry, Fault, Truth};
@@ -16,6 +17,13 @@ pub struct Ours {
 impl Ours {
     pub fn new(schema: Schema, now: i64) -> Ours {
         Ours { tuples: Tuples::new(Arc::new(schema)), now: Timestamp(now) }
+    }
+    /// Whether it is a relation that cannot go, and every relationship of it is under a caveat.
+    pub fn hold_only_under_caveats(&self, in_use: &SchemaInUse) -> bool {
+        let SchemaInUse::Relation { definition, relation, .. } = in_use else { return false };
+        let (resource_kind, relation) = (Some(definition.clone()), Some(relation.clone()));
+        let filter = Filter { resource_kind, relation, ..Filter::default() };
+        self.tuples.select(&filter, self.now).all(|tuple| tuple.caveat.is_some())
     }
     pub fn check(&self, check: &Check) -> Answer {
         answer(self.tuples.check(check, self.now))

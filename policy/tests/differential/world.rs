@@ -139,6 +139,28 @@ impl World {
         };
         tuple.until.is_some() && tuple.caveat.is_none() && forms.any(|forms| forms.iter().any(reads_so))
     }
+
+    /// A relation of users under a caveat that has the name of the trait, and of everyone without.
+    pub fn with_a_caveat_called_expiration() -> World {
+        let form = |shape: Shape, caveat: Option<&str>| Form {
+            kind: "user".to_owned(),
+            shape,
+            caveat: caveat.map(str::to_owned),
+            expires: false,
+        };
+        let forms = vec![form(Shape::Ellipsis, Some("expiration")), form(Shape::Everyone, None)];
+        let members = vec![Member { name: "viewer".to_owned(), body: Body::Relation(forms) }];
+        let definitions = vec![Definition { name: "doc".to_owned(), members, spliced: Vec::new() }];
+        let user = Definition { name: "user".to_owned(), members: Vec::new(), spliced: Vec::new() };
+        let caveat = CaveatModel {
+            name: "expiration".to_owned(),
+            parameters: vec![("at".to_owned(), "int".to_owned())],
+            expression: "at < 5".to_owned(),
+        };
+        let definitions = [vec![user], definitions].concat();
+        let schema = SchemaModel { caveats: vec![caveat], definitions, ..SchemaModel::default() };
+        World { schema, ..World::default() }
+    }
 }
 
 impl Looks {
@@ -211,7 +233,20 @@ impl Form {
     }
 }
 
+impl Chain {
+    fn takes_away(&self) -> bool {
+        let group = |operand: &Operand| matches!(operand, Operand::Group(inner) if inner.takes_away());
+        group(&self.first) || self.rest.iter().any(|(operator, operand)| *operator != '+' || group(operand))
+    }
+}
+
 impl SchemaModel {
+    /// Whether an operand of some permission can turn a yes of another into a no.
+    pub fn takes_away(&self) -> bool {
+        let members = self.definitions.iter().flat_map(|definition| &definition.members);
+        members.into_iter().any(|member| matches!(&member.body, Body::Permission { chain, .. } if chain.takes_away()))
+    }
+
     pub fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name == name)
     }
@@ -294,16 +329,7 @@ impl CaveatModel {
 
 #[test]
 fn only_an_end_that_reads_as_the_caveat_is_taken_for_it() {
-    let form = |shape: Shape, caveat: Option<&str>| Form {
-        kind: "user".to_owned(),
-        shape,
-        caveat: caveat.map(str::to_owned),
-        expires: false,
-    };
-    let forms = vec![form(Shape::Ellipsis, Some("expiration")), form(Shape::Everyone, None)];
-    let members = vec![Member { name: "viewer".to_owned(), body: Body::Relation(forms) }];
-    let definitions = vec![Definition { name: "doc".to_owned(), members, spliced: Vec::new() }];
-    let world = World { schema: SchemaModel { definitions, ..SchemaModel::default() }, ..World::default() };
+    let world = World::with_a_caveat_called_expiration();
     let taken = |line: &str| world.takes_end_for_caveat(&line.parse().unwrap());
     assert!(taken("doc:1#viewer@user:a[expiration:2030-01-01T00:00:00Z]"));
     for line in [

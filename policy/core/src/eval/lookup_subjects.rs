@@ -17,12 +17,15 @@ impl Tuples {
     /// # Errors
     /// As [`Tuples::check`], of which this is the sum over all subjects.
     pub fn lookup_subjects(&self, lookup: &LookupSubjects, now: Timestamp) -> Result<Vec<FoundSubject>, CheckError> {
-        let place = self.place(&lookup.resource, &lookup.permission)?;
+        let (definition, permission) = self.named(&lookup.resource, &lookup.permission)?;
         let kind = find_definition(self.schema(), &lookup.kind)?;
         let member = match lookup.relation.as_deref() {
             None => None,
             Some(name) => Some(find_member(self.schema(), kind, name)?),
         };
+        // Last, as in a check.
+        let place =
+            (permission, super::node(&self.names().read(), definition, &lookup.resource.id)?.unwrap_or(Node::NOWHERE));
         let of = member.map_or(self.objects_of(kind), |member| self.members_of(member));
         let mut named = Named {
             tuples: self,

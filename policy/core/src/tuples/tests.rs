@@ -184,6 +184,21 @@ fn another_schema_takes_over_what_fits_it() {
     }
 }
 
+/// SpiceDB v1.54 lets the first go, and keeps the second for the sake of everyone.
+#[test]
+fn what_is_under_a_caveat_is_in_the_way_of_another_schema_where_it_does_not_fit_it() {
+    let with = |forms: &str| {
+        schema(&format!("caveat c(n int) {{ n < 5 }}\ndefinition user {{}}\ndefinition doc {{\n{forms}\n}}"))
+    };
+    let mut all = Tuples::new(with("relation viewer: user with c | user:* with c"));
+    all.put(&t("doc:1#viewer@user:*[c]")).unwrap();
+    let gone = all.with_schema(with("relation owner: user"), NOW).unwrap_err().to_string();
+    assert!(gone.contains("cannot delete relation `viewer`"), "{gone}");
+    assert_eq!(all.with_schema(with("relation viewer: user:* with c"), NOW).unwrap().len(), 1);
+    let narrowed = all.with_schema(with("relation viewer: user with c"), NOW).unwrap_err().to_string();
+    assert!(narrowed.contains("cannot remove allowed type `user:* with c`"), "{narrowed}");
+}
+
 #[test]
 fn nesting_is_measured_both_ways() {
     let mut all = tuples(&[]);

@@ -167,7 +167,12 @@ fn spoil(dice: &mut Dice, world: &World, tuple: &mut Tuple, now: i64) {
         definition.into_iter().flat_map(|of| world.schema.members_of(of)).map(|member| member.name.as_str()).collect();
     match dice.below(16) {
         0 => tuple.until = tuple.until.xor(Some(Timestamp(now / 1_000_000 * 1_000_000 + 5 * HOUR))),
-        1 => tuple.caveat = None,
+        1 => {
+            // An end in place of the caveat `expiration` reads the same.
+            if tuple.caveat.take().is_some_and(|caveat| caveat.name == "expiration") {
+                tuple.until = Some(Timestamp(now / 1_000_000 * 1_000_000 + 5 * HOUR));
+            }
+        }
         2 => {
             let name = world.schema.caveats.first().map_or("is_open", |caveat| &caveat.name);
             tuple.caveat = Some(CaveatUse { name: name.to_owned(), context: Default::default() });

@@ -116,3 +116,25 @@ fn a_part_that_goes_round_does_not_hide_the_answer_of_another() {
     }
     assert_eq!(t.check(&ask("room:1#beyond@user:ben"), NOW), Err(CheckError::Depth));
 }
+
+#[test]
+fn names_that_the_schema_has_not_are_told_before_an_id_that_nothing_can_have() {
+    let t = rooms(&[]);
+    let unknown = |name: &str| Err(CheckError::UnknownDefinition { definition: name.to_owned() });
+    let id = || CheckError::ObjectId { id: "*".to_owned() };
+    assert_eq!(t.check(&ask("room:*#enter@user:tom"), NOW), Err(id()));
+    assert_eq!(t.check(&ask("room:*#enter@nobody:tom"), NOW), unknown("nobody"));
+    assert_eq!(t.check(&ask("nothing:*#enter@nobody:tom"), NOW), unknown("nothing"));
+    let missing = t.check(&ask("room:*#enter@group:a#owner"), NOW);
+    assert!(matches!(missing, Err(CheckError::UnknownMember { member, .. }) if member == "owner"));
+    assert_eq!(t.check(&ask("room:*#enter@user:*"), NOW), Err(CheckError::Everyone));
+    let look_up = |kind: &str| {
+        let (kind, permission, context) = (kind.to_owned(), "enter".to_owned(), Default::default());
+        t.lookup_subjects(
+            &LookupSubjects { resource: object("room:*"), permission, kind, relation: None, context },
+            NOW,
+        )
+    };
+    assert_eq!(look_up("user"), Err(id()));
+    assert_eq!(look_up("nobody").map(|_| ()), unknown("nobody").map(|_: Decision| ()));
+}
