@@ -1,7 +1,8 @@
 //! The policy engine beside the real SpiceDB: `make bench` runs it and joins its rows with the others.
 //!
 //! Ours is measured in this process, SpiceDB over its API on the same machine, so the ratios compare what a caller
-//! waits for, not instructions. Each cell: ours and SpiceDB's in turn, three times, the median.
+//! waits for, not instructions. Each cell: ours and SpiceDB's in turn, three times, the median; who has not answered in
+//! time is not asked again.
 #![forbid(unsafe_code)]
 
 mod ours;
@@ -70,10 +71,10 @@ async fn run(world: &World, label: &str, report: &mut Report) {
         let checks = world.checks(cell, 5_000);
         let expected = cell != "denied";
         let mut samples = (Vec::new(), Vec::new());
-        for _ in 0..3 {
+        for round in 0..3 {
             samples.0.push(ours::check(&tuples, world, cell, expected));
-            if let Some(spicedb) = &spicedb {
-                samples.1.push(spicedb.check(&checks, expected).await);
+            if let Some(spicedb) = spicedb.as_ref().filter(|_| samples.1.len() == round) {
+                samples.1.extend(spicedb.check(&checks, expected).await);
             }
         }
         report.latency(&name(cell), samples, "us", "one check");
@@ -81,20 +82,20 @@ async fn run(world: &World, label: &str, report: &mut Report) {
     if report.wants(&name("bulk")) {
         let checks: Vec<_> = CHECKS.iter().flat_map(|cell| world.checks(cell, 160)).collect();
         let mut samples = (Vec::new(), Vec::new());
-        for _ in 0..3 {
+        for round in 0..3 {
             samples.0.push(ours::bulk(&tuples, &checks));
-            if let Some(spicedb) = &spicedb {
-                samples.1.push(spicedb.bulk(&checks).await);
+            if let Some(spicedb) = spicedb.as_ref().filter(|_| samples.1.len() == round) {
+                samples.1.extend(spicedb.bulk(&checks).await);
             }
         }
         report.rate(&name("bulk"), samples, "checks/s", "960 mixed checks a call");
     }
     if report.wants(&name("lookup resources")) {
         let mut samples = (Vec::new(), Vec::new());
-        for _ in 0..3 {
+        for round in 0..3 {
             samples.0.push(ours::lookup(&tuples, world.read));
-            if let Some(spicedb) = &spicedb {
-                samples.1.push(spicedb.lookup(world.read).await);
+            if let Some(spicedb) = spicedb.as_ref().filter(|_| samples.1.len() == round) {
+                samples.1.extend(spicedb.lookup(world.read).await);
             }
         }
         report.latency(&name("lookup resources"), samples, "ms", &format!("{} documents of one reader", world.read));

@@ -50,7 +50,7 @@ impl Report {
 
     fn push(&mut self, name: &str, value: f64, unit: &str, baseline: Option<f64>, ratio: Option<f64>, note: &str) {
         let shown = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.2}"));
-        let of = if baseline.is_some() { "SpiceDB over its API" } else { "" };
+        let of = if baseline.is_some() { "SpiceDB, in memory" } else { "" };
         println!("{name:<36} {value:>12.2} {unit:<9} {:>12} {of:<22} {:>9}  {note}", shown(baseline), shown(ratio));
         let baseline = baseline.map(|value| json!({ "name": of, "value": value }));
         self.rows.push(json!({
