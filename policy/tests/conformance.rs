@@ -659,6 +659,17 @@ async fn marks_of_single_documents_come_and_go_with_them() {
         let delete = async |filter: Filter, limit: Option<u32>| {
             service.delete(Delete { filter, limit, partial: limit.is_some(), ..Delete::default() }).await
         };
+        // Spelled in another way it would be of no document: a block of it that counts only by half.
+        let canonical = to(3, "blocked");
+        let spelled = |document: &str| format!("{}|{document}", books());
+        let hyphens = spelled("03030303-0303-0303-0303-030303030303");
+        for id in [hyphens, spelled(&"AB".repeat(16)), spelled("3"), "3".to_owned()] {
+            let mut other = canonical.clone();
+            other.resource.id = id;
+            let write = Write { updates: vec![Update::Touch(other)], ..Write::default() };
+            assert_eq!(service.write(write).await.unwrap_err().reason, Reason::InvalidArgument);
+        }
+        assert_eq!(marks().await, Vec::<String>::new());
         let exceptional = Thing::exceptional(books()).to_string();
         let updates = [to(1, "viewer"), to(1, "editor"), to(2, "viewer")].map(Update::Create).to_vec();
         service.write(Write { updates, ..Write::default() }).await.unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use policy_core::{
     Check, Context, Expanded, Filter, Found, FoundSubject, LookupResources, LookupSubjects, Object, Timestamp, Traced,
-    Tuple, Tuples, Update,
+    Tuple, Tuples, Update, document_of,
 };
 
 use super::exceptions::is_edge;
@@ -73,6 +73,9 @@ impl EmbeddedService {
                 }
                 match update {
                     Update::Create(tuple) | Update::Touch(tuple) => {
+                        if let Some(error) = no_document(&tuple) {
+                            return Ok(Err(error));
+                        }
                         if let Err(PolicyError::Conflict(message)) = no_circle(&next, &tuple) {
                             return Ok(Err(ServiceError::new(Reason::InvalidArgument, message)));
                         }
@@ -109,6 +112,16 @@ fn kept(tuple: &Tuple) -> Option<ServiceError> {
     kept.then(|| {
         let message = format!("`{kind}#{relation}` is kept by the node itself; use its own commands to change it");
         ServiceError::new(Reason::ReadOnly, message)
+    })
+}
+
+/// Why a relationship of a document can be of none.
+fn no_document(tuple: &Tuple) -> Option<ServiceError> {
+    let wrong = tuple.resource.kind == "document" && document_of(&tuple.resource).is_none();
+    wrong.then(|| {
+        let message = "a document is named by the ids of its collection and of itself, 32 digits each from 0-9 and a-f, \
+                       as COLLECTION|DOCUMENT";
+        ServiceError::new(Reason::InvalidArgument, message)
     })
 }
 

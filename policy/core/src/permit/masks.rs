@@ -31,10 +31,12 @@ pub fn document_of(object: &Object) -> Option<(CollectionId, DocId)> {
     if object.kind == "document" { document_parts(&object.id) } else { None }
 }
 
-/// The same of the id of such an object.
+/// The same of the id of such an object. In another spelling it is another object, and of no document: what is said of
+/// it must not be taken for something said of the document, here and not there.
 pub(super) fn document_parts(id: &str) -> Option<(CollectionId, DocId)> {
     let (collection, document) = id.split_once('|')?;
-    Some((collection.parse().ok()?, document.parse().ok()?))
+    let (collection, document) = (collection.parse().ok()?, document.parse().ok()?);
+    (document_object(collection, document).id == id).then_some((collection, document))
 }
 
 /// Every check of one request, to be answered by one call of the engine from one snapshot.
