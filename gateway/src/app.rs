@@ -268,6 +268,25 @@ impl App {
     }
 }
 
+/// Who gives a grant, until it is given or whoever asked has gone away.
+struct Giving<'a> {
+    all: &'a Mutex<HashMap<GrantId, Context>>,
+    id: GrantId,
+}
+
+impl<'a> Giving<'a> {
+    fn begin(all: &'a Mutex<HashMap<GrantId, Context>>, id: GrantId, by: Context) -> Self {
+        all.lock().insert(id, by);
+        Giving { all, id }
+    }
+}
+
+impl Drop for Giving<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
+
 /// What the audit of policy says of what a space says by itself: the entry in the space tells who wrote it.
 fn arrived(action: &str) -> Context {
     [("action", action), ("actor", "space")].map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect()
@@ -338,14 +357,9 @@ impl Node for App {
     async fn put_grant(&self, record: GrantRecord, by: Context) -> Result<(), NodeError> {
         let grant = Arc::new(record.grant.clone());
         let id = grant.id;
-        self.giving.lock().insert(id, by.clone());
-        let given = async {
-            self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
-            self.policy.put_grant(grant, by).await.map_err(|error| NodeError::Failed(error.to_string()))
-        };
-        let given = given.await;
-        self.giving.lock().remove(&id);
-        given
+        let _giving = Giving::begin(&self.giving, id, by.clone());
+        self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
+        self.policy.put_grant(grant, by).await.map_err(|error| NodeError::Failed(error.to_string()))
     }
 
     async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, by: Context) -> Result<(), NodeError> {
