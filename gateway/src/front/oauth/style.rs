@@ -17,7 +17,7 @@ const SHEET: &str = "\
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eeea; --soft: #a3b0a8; --paper: #131816; --card: #1c2320; --line: #37423c; --act: #63c79a; --on: #0c1510; --bad: #ff9d92 } }
 * { box-sizing: border-box }
 body { margin: 0; padding: 2rem 1rem 4rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif }
-main { max-width: 34rem; margin: 0 auto; padding: 1.75rem; background: var(--card); border: 1px solid var(--line); border-radius: .9rem }
+main { max-width: 34rem; margin: 0 auto; padding: 1.75rem; background: var(--card); border: 1px solid var(--line); border-radius: .9rem; overflow-x: auto }
 h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25 }
 h2 { margin: 0 0 .5rem; font-size: 1.05rem }
 p { margin: 0 0 .9rem }
@@ -25,7 +25,8 @@ p { margin: 0 0 .9rem }
 .soft { color: var(--soft) }
 .alert { padding: .7rem .9rem; border: 1px solid var(--bad); border-radius: .5rem; color: var(--bad) }
 table { width: 100%; border-collapse: collapse; font-size: .95rem }
-th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
+th, td { padding: .4rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; min-width: 5.5rem }
+th { overflow-wrap: normal }
 label { display: block; margin: 0 0 .3rem; font-weight: 600 }
 input[type=text], input[type=password], select { width: 100%; margin: 0 0 1rem; padding: .6rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .5rem }
 fieldset { margin: 0 0 1.1rem; padding: 1rem; border: 1px solid var(--line); border-radius: .6rem }
