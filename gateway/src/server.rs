@@ -53,6 +53,8 @@ fn address(listen: &str) -> Result<SocketAddr, Failure> {
 pub struct Options {
     pub listen: String,
     pub p2p_listen: Vec<String>,
+    /// What may be dialled for people, beside public addresses.
+    pub dial_allow: Vec<sync::IpNet>,
     /// Print what happens as JSON.
     pub json: bool,
     /// SpiceDB answers policy; else the embedded engine.
@@ -113,7 +115,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let url = format!("http://{reachable}");
     let _ = app.url.set(url.clone());
     write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
-    let p2p = start_sync(&app, &options.p2p_listen).await?;
+    let p2p = start_sync(&app, &options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
     let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
     NodeFile { url: url.clone(), pid: std::process::id(), p2p: p2p.clone() }.write(dir).map_err(failed)?;
@@ -191,9 +193,10 @@ impl Stores for Keyed {
     }
 }
 
-async fn start_sync(app: &Arc<App>, p2p_listen: &[String]) -> Result<Vec<String>, Failure> {
+async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Failure> {
     let options = sync::Options {
-        listen: p2p_listen.to_vec(),
+        listen: served.p2p_listen.clone(),
+        reach: sync::Reach::new(served.dial_allow.clone()),
         identity: Identity::from_seed(app.vault.accounts().transport_seed()),
         database: app.database.clone(),
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),

@@ -89,8 +89,8 @@ impl PeerAddr {
         if peers.next().is_some() || !matches!(addr.iter().last(), Some(Protocol::P2p(_))) {
             return Err(refuse("it must end with one /p2p/PEER"));
         }
-        if !addr.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
-            return Err(refuse("only TCP addresses are dialled"));
+        if crate::reach::place(&addr).is_none() {
+            return Err(refuse("it must name an IP address and a TCP port, as in /ip4/192.0.2.1/tcp/4001/p2p/PEER"));
         }
         let key = key_of(&peer).ok_or_else(|| refuse("its peer key is not Ed25519"))?;
         Ok(PeerAddr { peer, key, addr })

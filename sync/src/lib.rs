@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blind;
+mod dials;
 mod driver;
 mod error;
 mod framing;
@@ -16,14 +17,21 @@ mod live;
 mod member;
 mod node;
 pub mod pairing;
+mod reach;
+mod replicas;
 mod store;
 mod swarm;
 mod trace;
 mod vault_member;
+mod waiting;
 
 pub use error::{AddReplicaError, StartError};
 pub use identity::{Identity, PeerAddr, peer_id};
+pub use ipnet::IpNet;
 pub use member::Member;
-pub use node::{Node, Options, PeerLag, ReplicaAdded, ReplicaStatus, Waited};
+pub use node::{Node, Options};
+pub use reach::Reach;
+pub use replicas::{NamedBy, ReplicaAdded, ReplicaStatus};
 pub use store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
 pub use vault_member::VaultMember;
+pub use waiting::{PeerLag, Waited};

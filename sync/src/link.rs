@@ -1,18 +1,23 @@
 //! Keeps sessions going: dials for ever, with back-off, and takes what comes in.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::{Multiaddr, StreamProtocol};
+use parking_lot::Mutex;
 use policy_core::PeerKey;
+use rand::RngExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::dials::Dials;
 use crate::driver::{self, Context, End};
 use crate::identity::{key_of, libp2p_id, peer_id};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Peer};
 use crate::live::Lives;
+use crate::reach::Reach;
 use crate::store::Remote;
 use crate::swarm::SwarmHandle;
 
@@ -21,6 +26,8 @@ pub(crate) const SYNC: StreamProtocol = StreamProtocol::new("/allod/sync/1");
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MOST: Duration = Duration::from_secs(15);
+/// As long as nobody but a person with an account has named the address.
+const BACKOFF_OTHERS: Duration = Duration::from_secs(300);
 /// A session that lasted this long starts the back-off anew.
 const GOOD: Duration = Duration::from_secs(5);
 
@@ -67,8 +74,52 @@ pub(crate) async fn accept(hub: Arc<Hub>) {
     }
 }
 
-/// Dials a peer for ever.
-pub(crate) async fn keep_dialling(hub: Arc<Hub>, ledger: Arc<Ledger>, nudge: Arc<Notify>, key: PeerKey) {
+/// When and where peers are dialled.
+pub(crate) struct Dialling {
+    /// Whoever waits for peers: they are tried at once.
+    pub(crate) nudge: Notify,
+    pub(crate) reach: Reach,
+    pub(crate) dials: Dials,
+}
+
+impl Dialling {
+    /// The addresses of a peer that may be dialled now, and whether the operator named one of them.
+    fn addresses(&self, known: &[Peer]) -> Result<(Vec<Multiaddr>, bool), String> {
+        let mut vouched = false;
+        let mut addrs = Vec::new();
+        let mut refused = None;
+        for peer in known {
+            for addr in peer.addrs.iter().filter_map(|addr| addr.parse::<Multiaddr>().ok()) {
+                // Asked again at each dial: what the operator allows may have changed, and so may the
+                // addresses of this machine.
+                match self.reach.refuses(&addr) {
+                    Some(reason) if !peer.vouched => refused = Some(reason),
+                    _ => addrs.push(addr),
+                }
+            }
+            vouched |= peer.vouched;
+        }
+        if addrs.is_empty()
+            && let Some(reason) = refused
+        {
+            return Err(format!("its address is not dialled: {reason}"));
+        }
+        let now = Instant::now();
+        if !vouched && !known.iter().any(|peer| self.dials.take(peer.user, now)) {
+            return Err("too many addresses were dialled for its owner in the last minute".to_owned());
+        }
+        Ok((addrs, vouched))
+    }
+}
+
+/// Dials a peer for as long as somebody has named it.
+pub(crate) async fn keep_dialling(
+    hub: Arc<Hub>,
+    ledger: Arc<Ledger>,
+    dialling: Arc<Dialling>,
+    links: Arc<Mutex<HashSet<PeerKey>>>,
+    key: PeerKey,
+) {
     let (Some(id), Some(name)) = (libp2p_id(key), peer_id(key)) else { return };
     let mut stopped = hub.stopped.clone();
     let mut changes = hub.lives.changes();
@@ -77,6 +128,16 @@ pub(crate) async fn keep_dialling(hub: Arc<Hub>, ledger: Arc<Ledger>, nudge: Arc
         if *stopped.borrow() {
             return;
         }
+        let known = {
+            // Under the lock: whoever names the peer again finds this link gone, or this finds the name.
+            let mut links = links.lock();
+            let known: Vec<Peer> = ledger.peers_with(key).into_iter().filter(|peer| !peer.addrs.is_empty()).collect();
+            if known.is_empty() {
+                links.remove(&key);
+                return;
+            }
+            known
+        };
         if hub.lives.get(key).is_some() {
             // The peer dialled us.
             tokio::select! {
@@ -84,10 +145,13 @@ pub(crate) async fn keep_dialling(hub: Arc<Hub>, ledger: Arc<Ledger>, nudge: Arc
                 _ = changes.changed() => continue,
             }
         }
-        let peers = ledger.peers().into_iter().filter(|peer| peer.key == key);
-        let addrs: Vec<Multiaddr> = peers.flat_map(|peer| peer.addrs).filter_map(|addr| addr.parse().ok()).collect();
         let began = Instant::now();
+        let mut most = BACKOFF_MOST;
         let ended = async {
+            let (addrs, vouched) = dialling.addresses(&known)?;
+            if !vouched {
+                most = BACKOFF_OTHERS;
+            }
             hub.swarm.connect(id, addrs).await?;
             let stream = hub.swarm.control().open_stream(id, SYNC).await.map_err(|error| error.to_string())?;
             let Some(seat) = hub.lives.sit(key, true) else { return Ok(None) };
@@ -108,10 +172,12 @@ pub(crate) async fn keep_dialling(hub: Arc<Hub>, ledger: Arc<Ledger>, nudge: Arc
         if began.elapsed() >= GOOD {
             wait = BACKOFF_FIRST;
         }
+        // Between half and all of the time: peers that went away together do not come back together.
+        let some = wait.mul_f64(rand::rng().random_range(0.5..=1.0));
         tokio::select! {
             _ = stopped.changed() => return,
-            () = nudge.notified() => wait = BACKOFF_FIRST,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(BACKOFF_MOST),
+            () = dialling.nudge.notified() => wait = BACKOFF_FIRST,
+            () = tokio::time::sleep(some) => wait = (wait * 2).min(most),
         }
     }
 }

@@ -99,7 +99,8 @@ impl Store for MemberStore {
     async fn shared_with(&self, remote: Remote) -> Result<Vec<Owned>, StoreError> {
         let mut all = Vec::new();
         for user in self.accounts_of(remote.key).await? {
-            let device = Peer { key: remote.key, user, kind: Kind::Device, addrs: Vec::new(), spaces: None };
+            let device =
+                Peer { key: remote.key, user, kind: Kind::Device, addrs: Vec::new(), spaces: None, vouched: true };
             all.extend(self.scopes_of(&device).await?);
         }
         for replica in self.replica_of(remote.key).await? {

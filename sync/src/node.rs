@@ -1,30 +1,29 @@
 //! A node that holds keys: it syncs with the devices of its accounts and with blind replicas.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 use parking_lot::Mutex;
-use policy_core::{PeerKey, SpaceId, Timestamp, UserId};
+use policy_core::{PeerKey, Timestamp, UserId};
 use sea_orm::DatabaseConnection;
-use serde::Serialize;
-use sync_core::{Limits, Scope, Tips};
+use sync_core::{Limits, Scope};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 
+use crate::dials::Dials;
 use crate::driver::Context;
-use crate::identity::{PeerAddr, peer_id};
-use crate::ledger::{Kind, Ledger, PEERS_PER_USER, Peer};
-use crate::link::{self, Hub};
+use crate::ledger::{Kind, Ledger, Peer};
+use crate::link::{self, Dialling, Hub};
 use crate::live::Lives;
 use crate::member::{Member, MemberStore};
 use crate::pairing::{self, Code, Invites};
+use crate::reach::Reach;
 use crate::store::{Moved, StoreError};
 use crate::swarm::SwarmHandle;
 use crate::trace::Trace;
-use crate::{AddReplicaError, Identity, StartError};
+use crate::{Identity, StartError};
 
 /// How a node meets its peers.
 #[derive(Debug, Clone)]
@@ -34,70 +33,29 @@ pub struct Options {
     pub identity: Identity,
     /// The node database: sync keeps its peers and what it owes them there.
     pub database: DatabaseConnection,
+    /// What may be dialled for people who are not the operator.
+    pub reach: Reach,
     /// Record every decoded message here, for tests that search them (`ALLOD_SYNC_TRACE`).
     pub trace: Option<PathBuf>,
-}
-
-/// A peer, and how far behind it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PeerLag {
-    pub peer: String,
-    pub reachable: bool,
-    /// Commits that this node holds and the peer has not acknowledged.
-    pub lag_commits: u64,
-    /// For how long it has lacked the first of them, in seconds; 0 if it lacks none.
-    pub lag_s: u64,
-}
-
-/// What `replica add` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReplicaAdded {
-    /// Its peer id.
-    pub replica: String,
-    pub spaces: Vec<SpaceId>,
-}
-
-/// One line of `replica list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReplicaStatus {
-    pub replica: String,
-    pub addr: String,
-    pub user: UserId,
-    pub spaces: Vec<SpaceId>,
-    pub reachable: bool,
-    pub lag_commits: u64,
-    pub lag_s: u64,
-    /// What went wrong last, if anything has since the last success.
-    pub error: Option<String>,
-}
-
-/// What `sync wait` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Waited {
-    pub peers: Vec<PeerLag>,
-    /// At least one configured peer is reachable, and every reachable one has acknowledged an
-    /// fsync of all that this node holds (and this node holds all that it offers).
-    #[serde(skip)]
-    pub settled: bool,
 }
 
 /// The running peer-to-peer side of a node. Cheap to clone; [`Node::shutdown`], or dropping the last
 /// clone, stops it.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    identity: Identity,
-    store: Arc<MemberStore>,
-    ledger: Arc<Ledger>,
-    lives: Arc<Lives>,
-    hub: Arc<Hub>,
-    nudge: Arc<Notify>,
+pub(crate) struct Inner {
+    pub(crate) identity: Identity,
+    pub(crate) store: Arc<MemberStore>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) lives: Arc<Lives>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) dialling: Arc<Dialling>,
     addrs: Vec<String>,
     stop: watch::Sender<bool>,
-    links: Mutex<HashSet<PeerKey>>,
+    links: Arc<Mutex<HashSet<PeerKey>>>,
     invites: Arc<Invites>,
 }
 
@@ -143,6 +101,7 @@ impl Node {
         let hub = Arc::new(Hub { swarm, context, lives: Arc::clone(&lives), stopped: stopped.clone() });
         tokio::spawn(link::accept(Arc::clone(&hub)));
         tokio::spawn(keep(Arc::clone(&store), Arc::clone(&ledger), stopped));
+        let invites = Invites::open(Arc::clone(&ledger)).await.map_err(store_failed)?;
         let node = Node {
             inner: Arc::new(Inner {
                 identity: options.identity,
@@ -150,11 +109,11 @@ impl Node {
                 ledger,
                 lives,
                 hub,
-                nudge: Arc::new(Notify::new()),
+                dialling: Arc::new(Dialling { nudge: Notify::new(), reach: options.reach, dials: Dials::default() }),
                 addrs,
                 stop,
-                links: Mutex::default(),
-                invites: Arc::default(),
+                links: Arc::default(),
+                invites: Arc::new(invites),
             }),
         };
         node.dial_peers();
@@ -168,8 +127,8 @@ impl Node {
     }
 
     /// A one-time code for a new device of `user`; `None`: too many codes wait.
-    pub fn invite(&self, user: UserId) -> Option<Code> {
-        self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone())
+    pub async fn invite(&self, user: UserId) -> Result<Option<Code>, StoreError> {
+        self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone()).await
     }
 
     /// Remembers another device of `user`, to be dialled at these addresses.
@@ -180,7 +139,7 @@ impl Node {
         addrs: Vec<String>,
     ) -> Result<(), StoreError> {
         let ledger = Ledger::open(database).await?;
-        ledger.add_peer(Peer { key, user, kind: Kind::Device, addrs, spaces: None }).await
+        ledger.add_peer(Peer { key, user, kind: Kind::Device, addrs, spaces: None, vouched: true }).await
     }
 
     /// Our peer id.
@@ -191,110 +150,6 @@ impl Node {
     /// The addresses we listen on, each ending in `/p2p/PEER`.
     pub fn addrs(&self) -> Vec<String> {
         self.inner.addrs.clone()
-    }
-
-    /// Remembers a blind replica of one space of `user`, or of all, future ones too.
-    pub async fn add_replica(
-        &self,
-        user: UserId,
-        addr: &str,
-        space: Option<SpaceId>,
-    ) -> Result<ReplicaAdded, AddReplicaError> {
-        let inner = &self.inner;
-        let store_failed = |error: StoreError| AddReplicaError::Store(error.0);
-        let parsed = PeerAddr::parse(addr)?;
-        let refuse = |reason| AddReplicaError::Address { addr: addr.to_owned(), reason };
-        if parsed.key == inner.identity.peer() {
-            return Err(refuse("it is this node"));
-        }
-        let spaces = inner.store.vault.spaces(user).await.map_err(store_failed)?;
-        if space.is_some_and(|space| !spaces.contains(&space)) {
-            return Err(AddReplicaError::NotFound);
-        }
-        let known = inner.ledger.peers();
-        if known.iter().filter(|peer| peer.user == user && peer.key != parsed.key).count() >= PEERS_PER_USER {
-            return Err(refuse("there are too many replicas"));
-        }
-        let spaces_given = space.map(|space| vec![space]);
-        let peer =
-            Peer { key: parsed.key, user, kind: Kind::Replica, addrs: vec![parsed.to_string()], spaces: spaces_given };
-        inner.ledger.add_peer(peer).await.map_err(store_failed)?;
-        self.dial_peers();
-        if let Some(live) = inner.lives.get(parsed.key) {
-            // It begins again, and then offers what it did not before.
-            live.stop();
-        }
-        inner.nudge.notify_waiters();
-        Ok(ReplicaAdded { replica: parsed.peer.to_string(), spaces: space.map_or(spaces, |space| vec![space]) })
-    }
-
-    /// The replicas of `user`, with their lag.
-    pub async fn replicas(&self, user: UserId) -> Vec<ReplicaStatus> {
-        let mut all = Vec::new();
-        for peer in self.inner.ledger.peers() {
-            if peer.user != user || peer.kind != Kind::Replica {
-                continue;
-            }
-            let lag = self.lag(&peer, None).await;
-            let owned = self.inner.store.scopes_of(&peer).await.unwrap_or_default();
-            let spaces = owned.into_iter().filter_map(|owned| match owned.scope {
-                Scope::Space(space) => Some(space),
-                Scope::Account(_) => None,
-            });
-            all.push(ReplicaStatus {
-                replica: lag.peer,
-                addr: peer.addrs.first().cloned().unwrap_or_default(),
-                user,
-                spaces: spaces.collect(),
-                reachable: lag.reachable,
-                lag_commits: lag.lag_commits,
-                lag_s: lag.lag_s,
-                error: self.inner.ledger.error(peer.key),
-            });
-        }
-        all
-    }
-
-    /// Waits until every reachable peer of `user` holds, on disk, all of `space` (or of all spaces)
-    /// that this node held when it was called.
-    pub async fn wait(&self, user: UserId, space: Option<SpaceId>, timeout: Duration) -> Waited {
-        let inner = &self.inner;
-        let deadline = Instant::now() + timeout;
-        let mut changes = inner.lives.changes();
-        let mut targets: HashMap<Scope, Arc<Tips>> = HashMap::new();
-        inner.nudge.notify_waiters();
-        loop {
-            changes.mark_unchanged();
-            let peers: Vec<Peer> = inner.ledger.peers().into_iter().filter(|peer| peer.user == user).collect();
-            let mut reachable = 0;
-            let mut settled = true;
-            let mut lags = Vec::new();
-            for peer in &peers {
-                lags.push(self.lag(peer, space).await);
-                let Some(live) = inner.lives.get(peer.key) else { continue };
-                reachable += 1;
-                settled &= live.quiet.load(std::sync::atomic::Ordering::SeqCst);
-                for owned in inner.store.scopes_of(peer).await.unwrap_or_default() {
-                    if !counts(owned.scope, space) {
-                        continue;
-                    }
-                    let Ok(tips) = inner.store.vault.tips(owned.scope).await else {
-                        settled = false;
-                        continue;
-                    };
-                    let target = targets.entry(owned.scope).or_insert(tips);
-                    let confirmed = live.confirmed.lock();
-                    settled &= confirmed.get(&owned.scope).is_some_and(|held| target.within(held));
-                }
-            }
-            let settled = settled && reachable > 0;
-            if settled || Instant::now() >= deadline {
-                return Waited { peers: lags, settled };
-            }
-            // Also looks again now and then: a lag in seconds grows by itself.
-            let next = deadline.min(Instant::now() + Duration::from_millis(500));
-            let _ = tokio::time::timeout_at(next, changes.changed()).await;
-        }
     }
 
     /// Stops listening, closes every connection and writes down what peers hold.
@@ -311,40 +166,15 @@ impl Node {
         }
     }
 
-    fn dial_peers(&self) {
+    /// Keeps dialling every peer that has an address and is not being dialled.
+    pub(crate) fn dial_peers(&self) {
         for peer in self.inner.ledger.peers() {
             if !peer.addrs.is_empty() && self.inner.links.lock().insert(peer.key) {
-                let hub = Arc::clone(&self.inner.hub);
-                let (ledger, nudge) = (Arc::clone(&self.inner.ledger), Arc::clone(&self.inner.nudge));
-                tokio::spawn(link::keep_dialling(hub, ledger, nudge, peer.key));
+                let (hub, ledger) = (Arc::clone(&self.inner.hub), Arc::clone(&self.inner.ledger));
+                let (dialling, links) = (Arc::clone(&self.inner.dialling), Arc::clone(&self.inner.links));
+                tokio::spawn(link::keep_dialling(hub, ledger, dialling, links, peer.key));
             }
         }
-    }
-
-    async fn lag(&self, peer: &Peer, space: Option<SpaceId>) -> PeerLag {
-        let inner = &self.inner;
-        let now = wall_clock();
-        let mut commits = 0u64;
-        let mut since: Option<Timestamp> = None;
-        for owned in inner.store.scopes_of(peer).await.unwrap_or_default() {
-            if counts(owned.scope, space)
-                && let Ok(ours) = inner.store.vault.tips(owned.scope).await
-            {
-                let (behind, first) = inner.ledger.lag(peer.key, owned.scope, &ours, now);
-                commits = commits.saturating_add(behind);
-                since = since.into_iter().chain(first).min();
-            }
-        }
-        let lag_s = since.map_or(0, |since| (now.seconds() - since.seconds()).max(0).unsigned_abs());
-        let reachable = inner.lives.get(peer.key).is_some();
-        PeerLag { peer: peer_id(peer.key).unwrap_or_default(), reachable, lag_commits: commits, lag_s }
-    }
-}
-
-fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
-    match (scope, space) {
-        (Scope::Space(id), Some(space)) => id == space,
-        _ => true,
     }
 }
 
@@ -401,6 +231,9 @@ async fn keep(store: Arc<MemberStore>, ledger: Arc<Ledger>, mut stopped: watch::
         let now = wall_clock();
         for scope in moved.drain() {
             let Ok(tips) = store.vault.tips(scope).await else { continue };
+            for key in ledger.holders(scope) {
+                ledger.lag(key, scope, &tips, now);
+            }
             for peer in ledger.peers() {
                 let shared = store.scopes_of(&peer).await.unwrap_or_default();
                 if shared.iter().any(|owned| owned.scope == scope) {

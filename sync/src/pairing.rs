@@ -33,8 +33,10 @@ use zeroize::Zeroizing;
 
 use crate::framing;
 use crate::identity::{key_of, libp2p_id};
+use crate::ledger::Ledger;
 use crate::link::Hub;
 use crate::node::wall_clock;
+use crate::store::StoreError;
 use crate::swarm::SwarmHandle;
 use crate::{Identity, StartError};
 
@@ -93,6 +95,10 @@ impl From<framing::FramingError> for PairingError {
 impl Code {
     /// base32 (RFC 4648, without padding) of positional CBOR.
     pub fn encode(&self) -> String {
+        data_encoding::BASE32_NOPAD.encode(&self.write())
+    }
+
+    fn write(&self) -> Vec<u8> {
         let mut w = Writer::new();
         w.array(6).uint(VERSION).bytes(&*self.secret).bytes(self.user.as_bytes()).bytes(&self.inviter.0);
         w.array(self.addrs.len());
@@ -100,7 +106,7 @@ impl Code {
             w.text(addr);
         }
         w.int(self.expires.seconds());
-        data_encoding::BASE32_NOPAD.encode(w.as_bytes())
+        w.into_bytes()
     }
 
     /// Parses what a person typed or scanned: blanks, hyphens and small letters are fine.
@@ -153,17 +159,45 @@ fn write_keys(w: &mut Writer, keys: &DeviceKeys) {
     w.bytes(keys.id.as_bytes()).bytes(&keys.sign).bytes(&keys.kem).bytes(&keys.transport.0);
 }
 
-/// The codes that wait for a device.
-#[derive(Default)]
-pub(crate) struct Invites(Mutex<HashMap<[u8; 32], (Code, u8)>>);
+/// The codes that wait for a device. They are kept in the ledger too: a restart does not end them.
+pub(crate) struct Invites {
+    ledger: Arc<Ledger>,
+    waiting: Mutex<HashMap<[u8; 32], (Code, u8)>>,
+}
 
 impl Invites {
-    pub(crate) fn add(&self, user: UserId, inviter: PeerKey, addrs: Vec<String>) -> Option<Code> {
+    /// The codes that still wait from before.
+    pub(crate) async fn open(ledger: Arc<Ledger>) -> Result<Self, StoreError> {
         let now = wall_clock();
-        let mut waiting = self.0.lock();
-        waiting.retain(|_, (code, _)| code.expires > now);
-        if waiting.len() >= INVITES {
-            return None;
+        let mut waiting = HashMap::new();
+        for (id, code, tries) in ledger.invites().await? {
+            let kept = <[u8; 32]>::try_from(id).ok().zip(Code::read(&code).ok());
+            let Some((id, code)) = kept else { return Err(StoreError("a row of sync_invite is damaged".to_owned())) };
+            if code.expires > now {
+                waiting.insert(id, (code, u8::try_from(tries).unwrap_or(TRIES)));
+            } else {
+                ledger.drop_invite(&id).await?;
+            }
+        }
+        Ok(Invites { ledger, waiting: Mutex::new(waiting) })
+    }
+
+    /// A new code, on disk when this returns; `None`: too many wait.
+    pub(crate) async fn add(
+        &self,
+        user: UserId,
+        inviter: PeerKey,
+        addrs: Vec<String>,
+    ) -> Result<Option<Code>, StoreError> {
+        let now = wall_clock();
+        let lapsed: Vec<[u8; 32]> = {
+            let mut waiting = self.waiting.lock();
+            let lapsed = waiting.iter().filter(|(_, (code, _))| code.expires <= now).map(|(id, _)| *id).collect();
+            waiting.retain(|_, (code, _)| code.expires > now);
+            lapsed
+        };
+        for id in lapsed {
+            self.ledger.drop_invite(&id).await?;
         }
         let code = Code {
             secret: Zeroizing::new(rand::rng().random()),
@@ -172,27 +206,53 @@ impl Invites {
             addrs: addrs.into_iter().take(4).collect(),
             expires: Timestamp::from_seconds(now.seconds() + LIFETIME_S),
         };
-        waiting.insert(code.id(), (code.clone(), 0));
-        Some(code)
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.len() >= INVITES {
+                return Ok(None);
+            }
+            waiting.insert(code.id(), (code.clone(), 0));
+        }
+        let kept = self.ledger.keep_invite(&code.id(), code.write(), 0).await;
+        kept.inspect_err(|_| drop(self.waiting.lock().remove(&code.id())))?;
+        Ok(Some(code))
     }
 
     fn find(&self, id: &[u8; 32]) -> Option<Code> {
-        self.0.lock().get(id).map(|(code, _)| code.clone()).filter(|code| code.expires > wall_clock())
+        self.waiting.lock().get(id).map(|(code, _)| code.clone()).filter(|code| code.expires > wall_clock())
     }
 
-    fn wrong(&self, id: &[u8; 32]) {
-        let mut waiting = self.0.lock();
-        if let Some((_, tries)) = waiting.get_mut(id) {
+    /// Counts a wrong proof before the next one is looked at, here and on disk.
+    async fn wrong(&self, id: &[u8; 32]) {
+        let tries = {
+            let mut waiting = self.waiting.lock();
+            let Some((code, tries)) = waiting.get_mut(id) else { return };
             *tries += 1;
-            if *tries >= TRIES {
+            let counted = (code.write(), *tries);
+            if counted.1 >= TRIES {
                 waiting.remove(id);
             }
+            counted
+        };
+        let kept = match tries {
+            (_, TRIES..) => self.ledger.drop_invite(id).await,
+            (code, tries) => self.ledger.keep_invite(id, code, i32::from(tries)).await,
+        };
+        if let Err(error) = kept {
+            // It must not be good for more tries after a restart.
+            self.waiting.lock().remove(id);
+            tracing::warn!(%error, "a wrong try at a code was not written down; the code is void until a restart");
         }
     }
 
-    /// Takes the code away; false if somebody was faster.
-    fn consume(&self, id: &[u8; 32]) -> bool {
-        self.0.lock().remove(id).is_some()
+    /// Takes the code away; false if somebody was faster. What remains of it on disk opens nothing: the
+    /// account's lane takes a code once.
+    async fn consume(&self, id: &[u8; 32]) -> bool {
+        let there = self.waiting.lock().remove(id).is_some();
+        if there && let Err(error) = self.ledger.drop_invite(id).await {
+            tracing::warn!(%error, "a used code is still written down");
+        }
+        there
     }
 }
 
@@ -241,8 +301,14 @@ async fn invite(
     framing::write(&mut stream, w.as_bytes()).await?;
     let proof = framing::read(&mut stream, MESSAGE).await?.ok_or(PairingError::Refused)?;
     let info = info(joiner, own, (&theirs, &ours));
-    let (keys, reply) = open_proof(&code, &private, &info, &proof, joiner).inspect_err(|_| invites.wrong(&id))?;
-    if !invites.consume(&id) {
+    let (keys, reply) = match open_proof(&code, &private, &info, &proof, joiner) {
+        Ok(opened) => opened,
+        Err(error) => {
+            invites.wrong(&id).await;
+            return Err(error);
+        }
+    };
+    if !invites.consume(&id).await {
         return Err(PairingError::Refused);
     }
     vault.enrol(code.user, keys, code.hash()).await.map_err(|error| PairingError::Failed(error.to_string()))?;
@@ -412,11 +478,19 @@ async fn prove(
 mod tests {
     use super::*;
 
-    #[test]
-    fn codes_are_read_as_they_are_shown_and_die_after_three_wrong_tries() {
-        let invites = Invites::default();
+    async fn invites(dir: &tempfile::TempDir) -> Invites {
+        let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
+        let database = sea_orm::Database::connect(url).await.unwrap();
+        Invites::open(Ledger::open(database).await.unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn codes_are_read_as_they_are_shown_and_die_after_three_wrong_tries() {
+        let dir = tempfile::tempdir().unwrap();
+        let waiting = invites(&dir).await;
         let user = UserId::from_bytes([1; 16]);
-        let code = invites.add(user, PeerKey([2; 32]), vec!["/ip4/127.0.0.1/tcp/1".into()]).unwrap();
+        let inviter = PeerKey([2; 32]);
+        let code = waiting.add(user, inviter, vec!["/ip4/127.0.0.1/tcp/1".into()]).await.unwrap().unwrap();
         let shown = code.encode();
         let typed = format!(" {}-{}\n", &shown[..10].to_lowercase(), &shown[10..]);
         let read = Code::parse(&typed).unwrap();
@@ -424,12 +498,16 @@ mod tests {
         for bad in ["", "x", "!!!!", &shown[1..], &shown[..shown.len() - 2]] {
             assert!(Code::parse(bad).is_err(), "{bad}");
         }
-        for _ in 0..TRIES {
-            assert!(invites.find(&code.id()).is_some());
-            invites.wrong(&code.id());
+        for _ in 0..TRIES - 1 {
+            waiting.wrong(&code.id()).await;
         }
-        assert!(invites.find(&code.id()).is_none());
-        let again = invites.add(user, PeerKey([2; 32]), vec![]).unwrap();
-        assert!(invites.consume(&again.id()) && !invites.consume(&again.id()));
+        // A restart neither ends a code nor gives it more tries.
+        let waiting = invites(&dir).await;
+        assert!(waiting.find(&code.id()).is_some());
+        waiting.wrong(&code.id()).await;
+        assert!(waiting.find(&code.id()).is_none() && invites(&dir).await.find(&code.id()).is_none());
+        let again = waiting.add(user, inviter, vec![]).await.unwrap().unwrap();
+        assert!(waiting.consume(&again.id()).await && !waiting.consume(&again.id()).await);
+        assert!(!invites(&dir).await.consume(&again.id()).await, "a used code stays used");
     }
 }

@@ -9,7 +9,7 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::swarm::{ConnectionId, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
 use libp2p_stream::Control;
 use parking_lot::Mutex;
@@ -34,6 +34,7 @@ struct Behaviour {
 
 enum Command {
     Connect { peer: PeerId, addrs: Vec<Multiaddr>, done: oneshot::Sender<Result<(), String>> },
+    Try { peer: PeerId, addr: Multiaddr, done: oneshot::Sender<Result<(), String>> },
     Disconnect(PeerId),
 }
 
@@ -124,6 +125,14 @@ impl SwarmHandle {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Connects to a peer at this address, also if it is connected otherwise.
+    pub(crate) async fn connect_at(&self, peer: PeerId, addr: Multiaddr) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        let stopped = || "stopped".to_owned();
+        self.commands.send(Command::Try { peer, addr, done }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
     pub(crate) async fn disconnect(&self, peer: PeerId) {
         // A swarm that has stopped has closed its connections.
         let _ = self.commands.send(Command::Disconnect(peer)).await;
@@ -153,6 +162,7 @@ fn is_loopback(endpoint: &ConnectedPoint) -> bool {
 
 async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command>, connected: Connected) {
     let mut waiting: HashMap<PeerId, Vec<oneshot::Sender<Result<(), String>>>> = HashMap::new();
+    let mut tried: HashMap<ConnectionId, oneshot::Sender<Result<(), String>>> = HashMap::new();
     loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -177,9 +187,21 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                         }
                     }
                 }
+                Some(Command::Try { peer, addr, done }) => {
+                    let options =
+                        DialOpts::peer_id(peer).addresses(vec![addr]).condition(PeerCondition::Always).build();
+                    let id = options.connection_id();
+                    match swarm.dial(options) {
+                        Ok(()) => drop(tried.insert(id, done)),
+                        Err(error) => drop(done.send(Err(error.to_string()))),
+                    }
+                }
             },
             event = swarm.select_next_some() => match event {
-                SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                    if let Some(done) = tried.remove(&connection_id) {
+                        let _ = done.send(Ok(()));
+                    }
                     let foreign = usize::from(!is_loopback(&endpoint));
                     let mut connected = connected.lock();
                     let entry = connected.entry(peer_id).or_default();
@@ -197,6 +219,11 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                     } else if let Some(entry) = connected.get_mut(&peer_id) {
                         entry.0 = entry.0.saturating_sub(1);
                         entry.1 = entry.1.saturating_sub(foreign);
+                    }
+                }
+                SwarmEvent::OutgoingConnectionError { connection_id, error, .. } if tried.contains_key(&connection_id) => {
+                    if let Some(done) = tried.remove(&connection_id) {
+                        let _ = done.send(Err(error.to_string()));
                     }
                 }
                 SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {

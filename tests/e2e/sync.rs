@@ -31,6 +31,81 @@ async fn a_second_device_joins_by_a_code_used_once_and_converges() {
     assert_eq!(laptop.cli(&link).unwrap().refused(1).unwrap(), "account_elsewhere");
     assert_eq!(laptop.cli_ok(&["link", "list"]).unwrap(), serde_json::json!([]), "nothing was made");
     home.node.cli_ok(&link).expect("control");
+    // So are people and tenants.
+    let file = home.file("bob.password", "the long password of bob");
+    let bob = ["user", "add", "bob", "--password-file", &file];
+    assert_eq!(laptop.cli(&bob).unwrap().refused(1).unwrap(), "not_home");
+    assert_eq!(laptop.cli(&["tenant", "add", "firm"]).unwrap().refused(1).unwrap(), "not_home");
+    home.node.cli_ok(&bob).expect("control");
+    // A device that is away is waited for, and said; when it is left out, there is nobody else.
+    let devices = home.node.cli_ok(&["device", "list"]).unwrap();
+    let away = devices.as_array().unwrap().iter().find(|device| device["this"] == false).unwrap().clone();
+    laptop.stop().unwrap();
+    home.alice.graphql(r#"mutation { add_Note(input: {text: "later"}) { _docID } }"#).await.unwrap();
+    let waited = home.node.cli(&["--json", "sync", "wait", "--timeout", "1s"]).unwrap();
+    assert_eq!(waited.code, 1, "{}", waited.stdout);
+    let said: serde_json::Value = serde_json::from_str(&waited.stdout).unwrap();
+    let said = &said["peers"][0];
+    let expected = (&away["peer"], &serde_json::json!("device"), &serde_json::json!(false), &serde_json::json!(1));
+    assert_eq!((&said["peer"], &said["kind"], &said["reachable"], &said["lag_commits"]), expected);
+    let listed = home.node.cli_ok(&["device", "list"]).unwrap();
+    let listed = listed.as_array().unwrap().iter().find(|device| device["this"] == false).unwrap();
+    assert_eq!((&listed["reachable"], &listed["lag_commits"]), (&serde_json::json!(false), &serde_json::json!(1)));
+    home.node.cli_ok(&["sync", "wait", "--timeout", "1s", "--except", away["peer"].as_str().unwrap()]).unwrap();
+    let _laptop = Node::serve(&home.node.allod, &dir).unwrap();
+    home.node.cli_ok(&["sync", "wait", "--timeout", "60s"]).expect("control: it has come back");
+}
+
+#[tokio::test]
+async fn a_code_survives_a_restart_of_the_inviter() {
+    let mut home = Home::new().await;
+    let code = home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+    let allod = home.node.allod.clone();
+    let dir = home.node.stop().unwrap();
+    home.node = Node::serve(&allod, &dir).unwrap();
+    allod.ok(&home.root.path().join("laptop"), &["device", "join", &code]).unwrap();
+    let twice = allod.run(&home.root.path().join("thief"), &["device", "join", &code]).unwrap();
+    assert_ne!(twice.code, 0, "a code works once");
+}
+
+#[tokio::test]
+async fn a_replica_is_added_when_it_answers_and_people_name_public_addresses_only() {
+    let home = Home::new().await;
+    let dir = home.root.path().join("centre");
+    Replica::init(&home.node.allod, &dir).unwrap();
+    let replica = Replica::serve(&home.node.allod, &dir, None).unwrap();
+    let (_, peer) = replica.addr.rsplit_once("/p2p/").unwrap();
+    let bob = home.user("bob", None).await;
+    let named = |addr: &str| serde_json::json!({ "addr": addr });
+    for private in [
+        replica.addr.clone(),
+        format!("/ip4/10.0.0.1/tcp/4001/p2p/{peer}"),
+        format!("/ip6/::ffff:127.0.0.1/tcp/4001/p2p/{peer}"),
+        format!("/ip6/fd00::1/tcp/4001/p2p/{peer}"),
+        format!("/ip4/1.1.1.1/tcp/25/p2p/{peer}"),
+    ] {
+        let refused = bob.post("/api/v1/replicas", &named(&private)).await.unwrap();
+        assert_eq!(
+            (refused.status, refused.json["error"]["code"].as_str()),
+            (403, Some("address_not_allowed")),
+            "{private}"
+        );
+    }
+    let name = bob.post("/api/v1/replicas", &named(&format!("/dns4/localhost/tcp/4001/p2p/{peer}"))).await.unwrap();
+    assert_eq!(name.status, 400, "names are not looked up");
+    assert_eq!(bob.get("/api/v1/replicas").await.unwrap().json, serde_json::json!([]));
+    // A wrong port is told, and nothing is kept.
+    let wrong = format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}");
+    assert_eq!(home.node.cli(&["replica", "add", &wrong]).unwrap().refused(1).unwrap(), "replica_unreachable");
+    assert_eq!(home.node.cli_ok(&["replica", "list"]).unwrap(), serde_json::json!([]));
+    // The operator's, also unseen; and it can be removed again.
+    home.node.cli_ok(&["replica", "add", "--unseen", &wrong]).unwrap();
+    assert_eq!(home.node.cli(&["sync", "wait", "--timeout", "1s"]).unwrap().code, 1);
+    home.node.cli_ok(&["replica", "remove", peer]).unwrap();
+    assert_eq!(home.node.cli(&["replica", "remove", peer]).unwrap().refused(4).unwrap(), "not_found");
+    home.node.cli_ok(&["sync", "wait", "--timeout", "5s"]).unwrap();
+    home.node.cli_ok(&["replica", "add", &replica.addr]).unwrap();
+    home.node.cli_ok(&["sync", "wait", "--timeout", "60s"]).expect("control");
 }
 
 #[tokio::test]
@@ -64,8 +139,31 @@ async fn a_blind_replica_holds_everything_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn sync_wait_without_a_reachable_peer_fails() {
+async fn people_name_addresses_in_the_ranges_that_the_operator_allows() {
+    let mut home = Home::new().await;
+    let dir = home.root.path().join("centre");
+    Replica::init(&home.node.allod, &dir).unwrap();
+    let replica = Replica::serve(&home.node.allod, &dir, None).unwrap();
+    home.user("bob", None).await;
+    let allod = home.node.allod.clone();
+    let node = home.node.stop().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--dial-allow", "10.0.0.0/8,127.0.0.0/8"];
+    home.node = Node::serve_by(allod.clone(), &node, allod.command(&node, &serve)).unwrap();
+    let bob = home.node.sign_in("bob", "the long password of bob").await.unwrap();
+    // What a dial met with is not told, only that nothing answered.
+    let peer = replica.addr.rsplit_once("/p2p/").unwrap().1.to_owned();
+    let wrong = serde_json::json!({ "addr": format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}") });
+    let refused = bob.post("/api/v1/replicas", &wrong).await.unwrap();
+    assert_eq!((refused.status, refused.json["error"]["code"].as_str()), (409, Some("replica_unreachable")));
+    assert!(!refused.text.to_lowercase().contains("refused") && !refused.text.contains("os error"), "{}", refused.text);
+    let added = bob.post("/api/v1/replicas", &serde_json::json!({ "addr": replica.addr })).await.unwrap();
+    assert_eq!(added.status, 201, "control: {}", added.text);
+    replica.kill().unwrap();
+    assert_eq!(bob.get("/api/v1/replicas").await.unwrap().json[0]["error"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn sync_wait_of_a_node_that_is_alone_is_done_at_once() {
     let home = Home::new().await;
-    let waited = home.node.cli(&["sync", "wait", "--timeout", "1s"]).unwrap();
-    assert_eq!(waited.code, 1, "{}", waited.stdout);
+    assert_eq!(home.node.cli_ok(&["sync", "wait", "--timeout", "1s"]).unwrap(), serde_json::json!({ "peers": [] }));
 }

@@ -22,12 +22,15 @@ pub enum Device {
 
 #[derive(Debug, Subcommand)]
 pub enum Sync {
-    /// Wait until every reachable peer has on disk all that this node holds
+    /// Wait until every device and replica of the account has on disk all that this node holds
     Wait {
         #[arg(long)]
         space: Option<String>,
         #[arg(long, default_value = "30s", value_parser = seconds)]
         timeout: u64,
+        /// A device or replica that is not waited for, by its peer id
+        #[arg(long, value_name = "PEER")]
+        except: Vec<String>,
     },
 }
 
@@ -63,9 +66,9 @@ impl Device {
 
 impl Sync {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let Sync::Wait { space, timeout } = self;
+        let Sync::Wait { space, timeout, except } = self;
         let node = Remote::of(&common.dir()?)?;
-        let body = json!({ "space": space, "timeout_s": timeout });
+        let body = json!({ "space": space, "timeout_s": timeout, "except": except });
         let value = tokio::time::timeout(Duration::from_secs(timeout + 30), node.post("/api/v1/sync/wait", &body))
             .await
             .map_err(|_| Failure::failed("timeout", "the node did not answer"))??;

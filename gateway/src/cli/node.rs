@@ -36,6 +36,9 @@ pub struct Serve {
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
     #[arg(long, value_name = "MULTIADDR")]
     p2p_listen: Vec<String>,
+    /// Addresses that people's replicas may have beside public ones; the operator may name any
+    #[arg(long, value_name = "CIDR", env = "ALLOD_P2P_DIAL_ALLOW", value_delimiter = ',')]
+    dial_allow: Vec<sync::IpNet>,
     #[command(flatten)]
     spicedb: SpiceDbArgs,
     /// Serve SpiceDB's API (authzed.api.v1 over gRPC) of this node here; for reading, unless --policy-write
@@ -98,6 +101,7 @@ impl Serve {
         let options = Options {
             listen: self.listen,
             p2p_listen: self.p2p_listen,
+            dial_allow: self.dial_allow,
             json: common.json,
             spicedb: self.spicedb.config()?,
             policy,

@@ -1,11 +1,12 @@
 //! Blind replicas: one's own, and those that hold one's data.
 
 use clap::Subcommand;
+use reqwest::Method;
 use serde_json::json;
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
-use super::remote::Remote;
+use super::remote::{Remote, segment};
 
 #[derive(Debug, Subcommand)]
 pub enum Replica {
@@ -23,6 +24,14 @@ pub enum Replica {
         /// One space [default: all, future ones too]
         #[arg(long)]
         space: Option<String>,
+        /// Keep the address also if no replica answers there yet
+        #[arg(long)]
+        unseen: bool,
+    },
+    /// Give a replica nothing more and forget it; what it holds it keeps
+    Remove {
+        /// Its peer id, as `replica list` shows it
+        replica: String,
     },
     /// The replicas that hold this account's spaces, and how far they are behind
     List,
@@ -39,8 +48,12 @@ impl Replica {
                 print(common.json, &value, lines);
             }
             Replica::Serve { listen } => crate::blind::serve(&dir, &listen, common.json).await?,
-            Replica::Add { addr, space } => {
-                let body = json!({ "addr": addr, "space": space });
+            Replica::Remove { replica } => {
+                let path = format!("/api/v1/replicas/{}", segment(&replica));
+                print(common.json, &Remote::of(&dir)?.call(Method::DELETE, &path, None).await?, lines);
+            }
+            Replica::Add { addr, space, unseen } => {
+                let body = json!({ "addr": addr, "space": space, "unseen": unseen });
                 print(common.json, &Remote::of(&dir)?.post("/api/v1/replicas", &body).await?, lines);
             }
             Replica::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/replicas").await?, lines),

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy_core::{DeviceId, PeerKey, SpaceId, Timestamp, UserId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseConnection, EntityTrait, Set};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
 use sea_orm_migration::MigratorTrait;
 use sync_core::{CommitId, Lane, Report, Scope, Tip, Tips};
 
 use crate::store::StoreError;
-use table::{held, peer, setting};
+use table::{held, invite, peer, setting};
 
 /// Peers that one user may have; `replica add` refuses more.
 pub(crate) const PEERS_PER_USER: usize = 64;
@@ -38,6 +38,8 @@ pub(crate) struct Peer {
     pub(crate) addrs: Vec<String>,
     /// `None`: all spaces of the user, future ones too.
     pub(crate) spaces: Option<Vec<SpaceId>>,
+    /// The operator of this machine named the addresses: they are dialled wherever they lie.
+    pub(crate) vouched: bool,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,21 @@ impl Ledger {
         self.memory.lock().peers.clone()
     }
 
+    /// The peers of a user.
+    pub(crate) fn peers_of(&self, user: UserId) -> Vec<Peer> {
+        self.memory.lock().peers.iter().filter(|peer| peer.user == user).cloned().collect()
+    }
+
+    /// Whom a key is a peer to.
+    pub(crate) fn peers_with(&self, key: PeerKey) -> Vec<Peer> {
+        self.memory.lock().peers.iter().filter(|peer| peer.key == key).cloned().collect()
+    }
+
+    /// The peers that are known to hold something of a scope.
+    pub(crate) fn holders(&self, scope: Scope) -> Vec<PeerKey> {
+        self.memory.lock().held.keys().filter(|(_, held)| *held == scope).map(|(key, _)| *key).collect()
+    }
+
     /// Adds a peer of a user, or widens what it is given. On disk when this returns.
     pub(crate) async fn add_peer(&self, mut added: Peer) -> Result<(), StoreError> {
         let known = self.peers().into_iter().find(|known| known.key == added.key && known.user == added.user);
@@ -95,6 +112,7 @@ impl Ledger {
             };
             if added.addrs.is_empty() {
                 added.addrs = known.addrs;
+                added.vouched = known.vouched;
             }
         }
         let columns = [peer::Column::Kind, peer::Column::Addrs, peer::Column::Spaces];
@@ -103,6 +121,44 @@ impl Ledger {
         let mut memory = self.memory.lock();
         memory.peers.retain(|known| (known.key, known.user) != (added.key, added.user));
         memory.peers.push(added);
+        Ok(())
+    }
+
+    /// Forgets a peer of a user; false: there was none. On disk when this returns.
+    pub(crate) async fn remove_peer(&self, key: PeerKey, user: UserId) -> Result<bool, StoreError> {
+        let row = (key.0.to_vec(), user.as_bytes().to_vec());
+        let gone = peer::Entity::delete_by_id(row).exec(&self.database).await?;
+        let left = {
+            let mut memory = self.memory.lock();
+            memory.peers.retain(|known| (known.key, known.user) != (key, user));
+            memory.errors.remove(&key);
+            memory.peers.iter().any(|known| known.key == key)
+        };
+        if !left {
+            held::Entity::delete_many().filter(held::Column::Peer.eq(key.0.to_vec())).exec(&self.database).await?;
+            let mut memory = self.memory.lock();
+            memory.held.retain(|(known, _), _| *known != key);
+            memory.unsaved.retain(|(known, _)| *known != key);
+        }
+        Ok(gone.rows_affected > 0)
+    }
+
+    /// The one-time codes that wait, sealed by the database as a whole: id, code, wrong tries so far.
+    pub(crate) async fn invites(&self) -> Result<Vec<(Vec<u8>, Vec<u8>, i32)>, StoreError> {
+        let rows = invite::Entity::find().all(&self.database).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.code, row.tries)).collect())
+    }
+
+    /// Keeps a code, or the number of wrong tries at it.
+    pub(crate) async fn keep_invite(&self, id: &[u8; 32], code: Vec<u8>, tries: i32) -> Result<(), StoreError> {
+        let row = invite::ActiveModel { id: Set(id.to_vec()), code: Set(code), tries: Set(tries) };
+        let clash = OnConflict::column(invite::Column::Id).update_column(invite::Column::Tries).to_owned();
+        invite::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.database).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn drop_invite(&self, id: &[u8; 32]) -> Result<(), StoreError> {
+        invite::Entity::delete_by_id(id.to_vec()).exec(&self.database).await?;
         Ok(())
     }
 
@@ -228,7 +284,8 @@ mod tests {
         let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
         let (key, user) = (PeerKey([9; 32]), UserId::from_bytes([8; 16]));
         let scope = Scope::Space(SpaceId::from_bytes([7; 16]));
-        let added = Peer { key, user, kind: Kind::Replica, addrs: vec!["/ip4/1.2.3.4".into()], spaces: None };
+        let added =
+            Peer { key, user, kind: Kind::Replica, addrs: vec!["/ip4/1.2.3.4".into()], spaces: None, vouched: true };
         {
             let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
             ledger.add_peer(added.clone()).await.unwrap();
@@ -239,7 +296,7 @@ mod tests {
             ledger.set("listen", "y").await.unwrap();
         }
         let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
-        assert_eq!(ledger.peers(), [added]);
+        assert_eq!(ledger.peers(), [added.clone()]);
         assert_eq!(ledger.held(key, scope), Some(tips(5)));
         assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(9_000)), (2, Some(Timestamp(1_000))));
         assert_eq!(ledger.lag(key, scope, &tips(5), Timestamp(9_000)), (0, None));
@@ -248,5 +305,9 @@ mod tests {
         ledger.forget_held().await.unwrap();
         let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
         assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(9_000)).0, 7);
+        // A peer that is removed is forgotten on disk, and only once.
+        assert!(ledger.remove_peer(key, user).await.unwrap() && !ledger.remove_peer(key, user).await.unwrap());
+        let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
+        assert!(ledger.peers().is_empty() && ledger.held(key, scope).is_none());
     }
 }

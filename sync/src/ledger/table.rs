@@ -9,7 +9,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(CreateTables)]
+        vec![Box::new(CreateTables), Box::new(KeepInvites)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -60,6 +60,29 @@ impl MigrationTrait for CreateTables {
     }
 }
 
+struct KeepInvites;
+
+impl MigrationName for KeepInvites {
+    fn name(&self) -> &str {
+        "keep_invites"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for KeepInvites {
+    #[expect(elided_lifetimes_in_paths, reason = "the trait's own signature has this form")]
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let invites = Table::create()
+            .table(invite::Entity)
+            .if_not_exists()
+            .col(ColumnDef::new(invite::Column::Id).binary().not_null().primary_key())
+            .col(ColumnDef::new(invite::Column::Code).binary().not_null())
+            .col(ColumnDef::new(invite::Column::Tries).integer().not_null())
+            .to_owned();
+        manager.create_table(invites).await
+    }
+}
+
 pub(super) mod peer {
     use super::super::{Kind, Peer};
     use crate::store::StoreError;
@@ -74,6 +97,7 @@ pub(super) mod peer {
         pub peer: Vec<u8>,
         #[sea_orm(primary_key, auto_increment = false)]
         pub account: Vec<u8>,
+        /// 0: a device, 1: a replica, 2: a replica whose address the operator named.
         pub kind: i32,
         /// One a line.
         pub addrs: String,
@@ -98,6 +122,7 @@ pub(super) mod peer {
                 kind: if row.kind == 0 { Kind::Device } else { Kind::Replica },
                 addrs: row.addrs.lines().map(str::to_owned).collect(),
                 spaces: spaces.transpose().map_err(|_| damaged())?,
+                vouched: row.kind != 1,
             })
         }
     }
@@ -108,9 +133,10 @@ pub(super) mod peer {
             ActiveModel {
                 peer: Set(peer.key.0.to_vec()),
                 account: Set(peer.user.as_bytes().to_vec()),
-                kind: Set(match peer.kind {
-                    Kind::Device => 0,
-                    Kind::Replica => 1,
+                kind: Set(match (peer.kind, peer.vouched) {
+                    (Kind::Device, _) => 0,
+                    (Kind::Replica, false) => 1,
+                    (Kind::Replica, true) => 2,
                 }),
                 addrs: Set(peer.addrs.join("\n")),
                 spaces: Set(peer.spaces.as_ref().map(lines)),
@@ -174,6 +200,25 @@ pub(super) mod held {
             behind_since: Set(since.map(|at| at.0)),
         }
     }
+}
+
+pub(super) mod invite {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_invite")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub code: Vec<u8>,
+        /// Wrong proofs so far.
+        pub tries: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
 }
 
 pub(super) mod setting {

@@ -84,6 +84,6 @@ async fn hostile_frames_end_their_session_and_nothing_else() {
     // And the node still syncs.
     let laptop = filled(&[1, 2], 0, 2);
     let second = start(&laptop, 2, database(&dir, "2").await).await;
-    second.add_replica(crate::ALICE, &node.addrs()[0], None).await.unwrap();
-    assert!(second.wait(crate::ALICE, None, LONG).await.settled);
+    second.add_replica(crate::ALICE, &node.addrs()[0], None, crate::OPERATOR).await.unwrap();
+    assert!(second.wait(crate::ALICE, None, LONG, &[]).await.settled);
 }

@@ -16,9 +16,19 @@ struct NewTenant {
     name: String,
 }
 
+/// People and tenants are kept where they sign in: at home. A device that joined is one person's.
+fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
+    if node.directory().owner().is_some() {
+        return Ok(());
+    }
+    let message = "This node is one person's device: people and tenants are made at home.";
+    Err(ApiError::new(StatusCode::CONFLICT, "not_home", message).hint("Run the command on the node that was set up."))
+}
+
 /// `POST /api/v1/tenants {"name"}`.
 pub(super) async fn add_tenant(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
+    at_home(&**node)?;
     let NewTenant { name } = body::json(&req, &bytes)?;
     let tenant = node.directory().add_tenant(&name, node.now()).await?;
     node.declare_tenant(tenant.id, None).await?;
@@ -49,6 +59,7 @@ struct NewUser {
 /// `POST /api/v1/users {"name","password","tenant"?}`: without a tenant, the owner's.
 pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
+    at_home(&**node)?;
     let NewUser { name, password, tenant } = body::json(&req, &bytes)?;
     let password = Zeroizing::new(password);
     let directory = node.directory();

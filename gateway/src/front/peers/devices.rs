@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use policy_core::SpaceId;
 use serde::Deserialize;
 use serde_json::json;
-use sync::AddReplicaError;
+use sync::{AddReplicaError, NamedBy};
 
 use crate::app::App;
 use crate::authn::{self, Principal};
@@ -23,6 +23,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/api/v1/devices/invite", web::post().to(invite))
         .route("/api/v1/replicas", web::get().to(replicas))
         .route("/api/v1/replicas", web::post().to(add_replica))
+        .route("/api/v1/replicas/{replica}", web::delete().to(remove_replica))
         .route("/api/v1/sync/wait", web::post().to(wait))
         .route("/api/v1/stop", web::post().to(stop));
 }
@@ -47,12 +48,23 @@ fn sync(app: &App) -> Result<&sync::Node, ApiError> {
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let here = app.vault.transport();
+    let lags = match app.sync.get() {
+        Some(sync) => sync.devices(principal.caller.user).await,
+        None => Vec::new(),
+    };
     let devices: Vec<_> = app
         .vault
         .devices(principal.caller.user)
         .iter()
         .map(|device| {
-            json!({ "device": device.id, "peer": sync::peer_id(device.transport), "this": device.transport == here })
+            let (peer, this) = (sync::peer_id(device.transport), device.transport == here);
+            let lag = lags.iter().find(|lag| !this && Some(&lag.peer) == peer.as_ref());
+            json!({
+                "device": device.id, "peer": peer, "this": this,
+                "reachable": lag.map(|lag| lag.reachable),
+                "lag_commits": lag.map(|lag| lag.lag_commits),
+                "lag_s": lag.map(|lag| lag.lag_s),
+            })
         })
         .collect();
     Ok(HttpResponse::Ok().json(devices))
@@ -60,7 +72,8 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 
 async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
-    let code = sync(&app)?.invite(principal.caller.user).ok_or_else(|| {
+    let code = sync(&app)?.invite(principal.caller.user).await.map_err(|error| unavailable(error.to_string()))?;
+    let code = code.ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
     Ok(HttpResponse::Ok().json(json!({ "code": code.encode(), "expires": rfc3339(code.expires) })))
@@ -71,14 +84,30 @@ async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
 struct NewReplica {
     addr: String,
     space: Option<SpaceId>,
+    /// Kept also if nothing answers there yet; the operator's.
+    #[serde(default)]
+    unseen: bool,
 }
 
 async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let new: NewReplica = body::json(&request, &bytes)?;
-    let added = sync(&app)?.add_replica(principal.caller.user, &new.addr, new.space).await;
+    let by = match (principal.operator, new.unseen) {
+        (true, unseen) => NamedBy::Operator { unseen },
+        (false, false) => NamedBy::Person,
+        (false, true) => {
+            return Err(forbidden("Only the operator of the machine may add a replica that does not answer."));
+        }
+    };
+    let added = sync(&app)?.add_replica(principal.caller.user, &new.addr, new.space, by).await;
     let added = added.map_err(|error| match &error {
         AddReplicaError::Address { .. } => ApiError::new(StatusCode::BAD_REQUEST, "invalid_address", error.to_string()),
+        AddReplicaError::OutOfReach { .. } => {
+            ApiError::new(StatusCode::FORBIDDEN, "address_not_allowed", error.to_string())
+        }
+        AddReplicaError::Unreachable => ApiError::new(StatusCode::CONFLICT, "replica_unreachable", error.to_string())
+            .hint("Start it, and compare the address with the one that it prints."),
+        AddReplicaError::TooOften => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_dials", error.to_string()),
         AddReplicaError::NotFound => ApiError::not_found(),
         AddReplicaError::Store(_) => unavailable(error.to_string()),
     })?;
@@ -87,7 +116,25 @@ async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
 
 async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
-    Ok(HttpResponse::Ok().json(sync(&app)?.replicas(principal.caller.user).await))
+    let mut replicas = sync(&app)?.replicas(principal.caller.user).await;
+    if !principal.operator {
+        // What a dial met with tells of the network in which this node stands.
+        replicas.iter_mut().for_each(|replica| replica.error = None);
+    }
+    Ok(HttpResponse::Ok().json(replicas))
+}
+
+async fn remove_replica(
+    request: HttpRequest,
+    app: web::Data<App>,
+    replica: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let principal = person(&request, &app).await?;
+    let removed = sync(&app)?.remove_replica(principal.caller.user, &replica).await;
+    if !removed.map_err(|error| unavailable(error.to_string()))? {
+        return Err(ApiError::not_found());
+    }
+    Ok(HttpResponse::Ok().json(json!({ "replica": *replica, "removed": true })))
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,13 +142,16 @@ async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespo
 struct Wait {
     space: Option<SpaceId>,
     timeout_s: u64,
+    /// Peer ids that are not waited for.
+    #[serde(default)]
+    except: Vec<String>,
 }
 
 async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let wait: Wait = body::json(&request, &bytes)?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
-    let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout).await;
+    let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
     Ok(HttpResponse::Ok().json(json!({ "peers": waited.peers, "done": waited.settled })))
 }
 

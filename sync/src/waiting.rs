@@ -1,0 +1,149 @@
+//! How far peers are behind, and waiting until they are not.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use policy_core::{SpaceId, Timestamp, UserId};
+use serde::Serialize;
+use sync_core::{Scope, Tips};
+use tokio::time::Instant;
+
+use crate::identity::peer_id;
+use crate::ledger::{Kind, Peer};
+use crate::node::{Node, wall_clock};
+
+/// A peer, and how far behind it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerLag {
+    pub peer: String,
+    /// `device` or `replica`.
+    pub kind: &'static str,
+    pub reachable: bool,
+    /// Commits that this node holds and the peer has not acknowledged.
+    pub lag_commits: u64,
+    /// For how long it has lacked the first of them, in seconds; 0 if it lacks none.
+    pub lag_s: u64,
+}
+
+/// What `sync wait` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waited {
+    /// Every peer that ought to have the data, but for those that were left out.
+    pub peers: Vec<PeerLag>,
+    /// Each of them is reachable and has acknowledged an fsync of all that this node holds (and this
+    /// node holds all that it offers).
+    #[serde(skip)]
+    pub settled: bool,
+}
+
+impl Node {
+    /// Every peer that ought to have `user`'s data (of `space`): the other devices of the account,
+    /// whether they dial us or we them, and the replicas that were named.
+    async fn peers_of(&self, user: UserId, space: Option<SpaceId>) -> Vec<Peer> {
+        let inner = &self.inner;
+        let known = inner.ledger.peers_of(user);
+        let enrolled = inner.store.vault.transports(user).await.unwrap_or_default();
+        let mut peers: Vec<Peer> = known.iter().filter(|peer| peer.kind == Kind::Replica).cloned().collect();
+        let gives = |peer: &Peer| space.is_none_or(|id| peer.spaces.as_ref().is_none_or(|some| some.contains(&id)));
+        peers.retain(gives);
+        for key in enrolled {
+            if key == inner.identity.peer() || peers.iter().any(|peer| peer.key == key) {
+                continue;
+            }
+            let addrs = known.iter().find(|peer| peer.key == key).map(|peer| peer.addrs.clone()).unwrap_or_default();
+            peers.push(Peer { key, user, kind: Kind::Device, addrs, spaces: None, vouched: true });
+        }
+        peers
+    }
+
+    /// The other devices of `user`, and how far they are behind.
+    pub async fn devices(&self, user: UserId) -> Vec<PeerLag> {
+        let mut all = Vec::new();
+        for peer in self.peers_of(user, None).await {
+            if peer.kind == Kind::Device {
+                all.push(self.lag(&peer, None).await);
+            }
+        }
+        all
+    }
+
+    /// Waits until every peer of `user` that ought to have it holds, on disk, all of `space` (or of all
+    /// spaces) that this node held when it was called. `except`: peers that are not waited for.
+    pub async fn wait(&self, user: UserId, space: Option<SpaceId>, timeout: Duration, except: &[String]) -> Waited {
+        let inner = &self.inner;
+        let deadline = Instant::now() + timeout;
+        let mut changes = inner.lives.changes();
+        let mut targets: HashMap<Scope, Arc<Tips>> = HashMap::new();
+        inner.dialling.nudge.notify_waiters();
+        loop {
+            changes.mark_unchanged();
+            let mut settled = true;
+            let mut lags = Vec::new();
+            for peer in self.peers_of(user, space).await {
+                let lag = self.lag(&peer, space).await;
+                if except.contains(&lag.peer) {
+                    continue;
+                }
+                lags.push(lag);
+                let Some(live) = inner.lives.get(peer.key) else {
+                    settled = false;
+                    continue;
+                };
+                settled &= live.quiet.load(Ordering::SeqCst);
+                for owned in inner.store.scopes_of(&peer).await.unwrap_or_default() {
+                    if !counts(owned.scope, space) {
+                        continue;
+                    }
+                    let Ok(tips) = inner.store.vault.tips(owned.scope).await else {
+                        settled = false;
+                        continue;
+                    };
+                    let target = targets.entry(owned.scope).or_insert(tips);
+                    let confirmed = live.confirmed.lock();
+                    settled &= confirmed.get(&owned.scope).is_some_and(|held| target.within(held));
+                }
+            }
+            if settled || Instant::now() >= deadline {
+                return Waited { peers: lags, settled };
+            }
+            // Also looks again now and then: a lag in seconds grows by itself.
+            let next = deadline.min(Instant::now() + Duration::from_millis(500));
+            let _ = tokio::time::timeout_at(next, changes.changed()).await;
+        }
+    }
+
+    pub(crate) async fn lag(&self, peer: &Peer, space: Option<SpaceId>) -> PeerLag {
+        let inner = &self.inner;
+        let now = wall_clock();
+        let mut commits = 0u64;
+        let mut since: Option<Timestamp> = None;
+        for owned in inner.store.scopes_of(peer).await.unwrap_or_default() {
+            if counts(owned.scope, space)
+                && let Ok(ours) = inner.store.vault.tips(owned.scope).await
+            {
+                let (behind, first) = inner.ledger.lag(peer.key, owned.scope, &ours, now);
+                commits = commits.saturating_add(behind);
+                since = since.into_iter().chain(first).min();
+            }
+        }
+        PeerLag {
+            peer: peer_id(peer.key).unwrap_or_default(),
+            kind: match peer.kind {
+                Kind::Device => "device",
+                Kind::Replica => "replica",
+            },
+            reachable: inner.lives.get(peer.key).is_some(),
+            lag_commits: commits,
+            lag_s: since.map_or(0, |since| (now.seconds() - since.seconds()).max(0).unsigned_abs()),
+        }
+    }
+}
+
+fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
+    match (scope, space) {
+        (Scope::Space(id), Some(space)) => id == space,
+        _ => true,
+    }
+}
