@@ -1,12 +1,13 @@
 //! The web console: files that were built before the binary, and the state that its page shows.
 
 use actix_web::http::header;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 use serde_json::json;
 
 use crate::app::App;
+use crate::front::Routes;
 use crate::node::Node as _;
 
 #[derive(RustEmbed)]
@@ -15,13 +16,13 @@ struct Console;
 
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/", web::get().to(root))
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/admin", web::get().to(root))
-        .route("/admin/{path:.*}", web::get().to(file));
+pub fn routes(routes: &mut Routes) {
+    routes
+        .get("/", root)
+        .get("/healthz", healthz)
+        .get("/readyz", readyz)
+        .get("/admin", root)
+        .get("/admin/{path:.*}", file);
 }
 
 async fn root() -> HttpResponse {

@@ -7,26 +7,34 @@ pub mod data;
 mod deadline;
 pub mod error;
 pub mod graphql;
+mod media;
 pub mod oauth;
 mod peers;
 mod policy;
+pub mod route;
 mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
 pub use deadline::Deadline;
+pub use route::Routes;
 
 use crate::server::MAX_BODY;
 
+/// Every path of a node with its methods.
+pub(crate) fn table() -> Routes {
+    Routes::default()
+        .with(account::routes)
+        .with(oauth::routes)
+        .with(data::routes)
+        .with(peers::routes)
+        .with(policy::routes)
+        .with(sharing::routes)
+        .with(console::routes)
+}
+
 /// Every route of a node.
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .app_data(web::PayloadConfig::new(MAX_BODY))
-        .configure(account::routes)
-        .configure(oauth::routes)
-        .configure(data::routes)
-        .configure(peers::routes)
-        .configure(policy::routes)
-        .configure(sharing::routes)
-        .configure(console::routes)
-        .default_service(web::to(error::no_route));
+    config.app_data(web::PayloadConfig::new(MAX_BODY));
+    table().install(config);
+    config.default_service(web::to(error::no_route));
 }

@@ -82,10 +82,10 @@ impl Fake {
 
     pub(crate) async fn call(self: &Arc<Fake>, request: TestRequest) -> Answer {
         let node: Arc<dyn Node> = Arc::clone(self) as Arc<dyn Node>;
-        let app = HttpApp::new()
-            .app_data(web::Data::from(node))
-            .configure(crate::front::account::routes)
-            .configure(crate::front::oauth::routes);
+        let app = HttpApp::new().app_data(web::Data::from(node)).configure(|config| {
+            let routes = crate::front::Routes::default();
+            routes.with(crate::front::account::routes).with(crate::front::oauth::routes).install(config);
+        });
         let service = init_service(app).await;
         let request: Request = request.insert_header(("Host", "127.0.0.1:8420")).to_request();
         let response: ServiceResponse = call_service(&service, request).await;

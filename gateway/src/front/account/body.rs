@@ -1,23 +1,19 @@
 //! Bodies of requests and shapes of answers that several routes share.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use policy_core::Timestamp;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::ApiError;
+use crate::front::media;
 use crate::grants::reads_once;
 
 /// A JSON body. Only the media type that makes a browser ask first is taken: a form of another site
 /// cannot send it.
 pub(crate) fn json<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
-    use actix_web::HttpMessage as _;
-    if req.content_type() != "application/json" {
-        let text = "The body must be application/json.";
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", text));
-    }
+    media::sent(req, &[media::JSON], "The body must be application/json.")?;
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("The body is not UTF-8."))?;
     if !reads_once(text) {
         return Err(ApiError::bad_request("The body is not JSON, or a key occurs twice in one object."));

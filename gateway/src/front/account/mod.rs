@@ -11,7 +11,7 @@ mod tests;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web;
 
 #[cfg(test)]
 pub use setup::SetUp;
@@ -19,29 +19,30 @@ pub use setup::setup;
 
 use super::error::ApiError;
 use crate::authn::{Principal, authenticate};
+use crate::front::Routes;
 use crate::node::Node;
 
 /// What handlers get of the node.
 pub type Data = web::Data<dyn Node>;
 
 /// Adds the routes. The app data must hold a [`Data`].
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/api/v1/session", web::post().to(session::sign_in))
-        .route("/api/v1/session", web::delete().to(session::sign_out))
-        .route("/api/v1/sessions", web::delete().to(session::sign_out_everywhere))
-        .route("/api/v1/tenants", web::post().to(people::add_tenant))
-        .route("/api/v1/tenants", web::get().to(people::tenants))
-        .route("/api/v1/users", web::post().to(people::add_user))
-        .route("/api/v1/users", web::get().to(people::users))
-        .route("/api/v1/users/{name}/token", web::post().to(people::token))
-        .route("/api/v1/audit", web::get().to(people::audit))
-        .route("/api/v1/apps", web::post().to(apps::add))
-        .route("/api/v1/apps", web::get().to(apps::list))
-        .route("/api/v1/grants", web::post().to(grants::add))
-        .route("/api/v1/grants", web::get().to(grants::list))
-        .route("/api/v1/grants/{id}", web::get().to(grants::one))
-        .route("/api/v1/grants/{id}", web::delete().to(grants::revoke));
+pub fn routes(routes: &mut Routes) {
+    routes
+        .post("/api/v1/session", session::sign_in)
+        .delete("/api/v1/session", session::sign_out)
+        .delete("/api/v1/sessions", session::sign_out_everywhere)
+        .post("/api/v1/tenants", people::add_tenant)
+        .get("/api/v1/tenants", people::tenants)
+        .post("/api/v1/users", people::add_user)
+        .get("/api/v1/users", people::users)
+        .post("/api/v1/users/{name}/token", people::token)
+        .get("/api/v1/audit", people::audit)
+        .post("/api/v1/apps", apps::add)
+        .get("/api/v1/apps", apps::list)
+        .post("/api/v1/grants", grants::add)
+        .get("/api/v1/grants", grants::list)
+        .get("/api/v1/grants/{id}", grants::one)
+        .delete("/api/v1/grants/{id}", grants::revoke);
 }
 
 /// The person (or operator) who sent `req`: accounts are not for apps.

@@ -1,7 +1,7 @@
 //! `/api/v1/collections`, `/api/v0/schema`: definitions.
 
-use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::SealRefusal;
 use serde::Deserialize;
@@ -12,16 +12,18 @@ use vault::define::DefinitionError;
 use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
+use crate::front::Routes;
 use crate::front::error::ApiError;
 use crate::front::graphql::{SdlError, sdl};
+use crate::front::media;
 
 /// The largest definition text.
 const MAX_SDL: usize = 1 << 20;
+/// What a definition comes as: JSON, or text by whatever of these names; `curl -d` sends the last.
+const SDL_TYPES: [&str; 4] = [media::JSON, "text/plain", "application/graphql", media::FORM];
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/collections").route(web::post().to(define)).route(web::get().to(list)))
-        .service(web::resource("/api/v0/schema").route(web::post().to(define)));
+pub fn routes(routes: &mut Routes) {
+    routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define);
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,10 +39,10 @@ fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, ApiError> {
     if body.len() > MAX_SDL {
         return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", "A definition has at most 1 MiB."));
     }
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = media::of_body(request, &SDL_TYPES, "Send the definition as text/plain or application/json.")?;
     let text = std::str::from_utf8(body)
         .map_err(|_| refused(StatusCode::BAD_REQUEST, "invalid_input", "The definition is not UTF-8."))?;
-    if kind.starts_with("application/json") {
+    if kind == Some(media::JSON) {
         let wrapped: Wrapped = serde_json::from_str(text).map_err(|error| {
             refused(StatusCode::BAD_REQUEST, "invalid_input", format!("The body is not {{\"sdl\": …}}: {error}"))
         })?;

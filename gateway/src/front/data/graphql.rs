@@ -1,32 +1,38 @@
 //! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::http::header;
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{CollectionId, Mask, SealRefusal};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use vault::view::ViewError;
 use vault::{ReadError, WriteError};
 
+use super::response::Shape;
 use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn::{self, Principal};
+use crate::front::Routes;
 use crate::front::error::ApiError;
 use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
+use crate::front::media;
 use crate::grants::reads_once;
 
+/// A body that is the operation itself.
+const TEXT: &str = "application/graphql";
 /// How often a request is begun again because policy moved meanwhile.
 const TRIES: usize = 8;
 
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(routes: &mut Routes) {
     for (path, spelling) in
         [("/api/v1/graphql", Spelling::V1), ("/api/graphql", Spelling::V1), ("/api/v0/graphql", Spelling::V0)]
     {
         let post = move |request: HttpRequest, app: web::Data<App>, body: Bytes| post(request, app, body, spelling);
         let get = move |request: HttpRequest, app: web::Data<App>| get(request, app, spelling);
-        config.service(web::resource(path).route(web::post().to(post)).route(web::get().to(get)));
+        routes.post(path, post).get(path, get);
     }
 }
 
@@ -38,6 +44,9 @@ struct Wire {
     operation_name: Option<String>,
     #[serde(default)]
     variables: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Of no meaning here; an object where it is given.
+    #[serde(default, rename = "extensions")]
+    _extensions: Option<HashMap<String, IgnoredAny>>,
 }
 
 impl From<Wire> for Request {
@@ -50,43 +59,30 @@ impl From<Wire> for Request {
     }
 }
 
-fn json(body: Vec<u8>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header((header::CACHE_CONTROL, "no-store")).body(body)
-}
-
-/// 400: the body is no GraphQL request at all.
-fn unparsable(message: impl Into<String>) -> HttpResponse {
-    let body = GraphQlError::answer(&[GraphQlError::new("invalid_input", message)]);
-    HttpResponse::BadRequest().content_type("application/json").body(body)
-}
-
 async fn post(
     request: HttpRequest,
     app: web::Data<App>,
     body: Bytes,
     spelling: Spelling,
 ) -> Result<HttpResponse, ApiError> {
+    let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
     let principal = authn::authenticate(&request, &**app).await?;
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let wire = if kind.starts_with("application/graphql") && !kind.starts_with("application/graphql-response") {
+    let kind = media::sent(&request, &[media::JSON, TEXT], "Send application/json or application/graphql.")?;
+    let wire = if kind == TEXT {
         match String::from_utf8(body.to_vec()) {
             Ok(text) => Request::text(text),
-            Err(_) => return Ok(unparsable("The operation is not UTF-8.")),
-        }
-    } else if kind.is_empty() || kind.starts_with("application/json") {
-        match serde_json::from_slice::<Wire>(&body) {
-            Ok(wire) if wire.variables.is_some() && !std::str::from_utf8(&body).is_ok_and(reads_once) => {
-                return Ok(unparsable("A key occurs twice in one object of the body."));
-            }
-            Ok(wire) => wire.into(),
-            Err(error) => return Ok(unparsable(format!("The body is not a GraphQL request: {error}"))),
+            Err(_) => return Ok(shape.malformed("The operation is not UTF-8.")),
         }
     } else {
-        return Ok(HttpResponse::UnsupportedMediaType().content_type("application/json").body(GraphQlError::answer(
-            &[GraphQlError::new("invalid_input", "Send application/json or application/graphql.")],
-        )));
+        match serde_json::from_slice::<Wire>(&body) {
+            Ok(wire) if wire.variables.is_some() && !std::str::from_utf8(&body).is_ok_and(reads_once) => {
+                return Ok(shape.malformed("A key occurs twice in one object of the body."));
+            }
+            Ok(wire) => wire.into(),
+            Err(error) => return Ok(shape.malformed(format!("The body is not a GraphQL request: {error}"))),
+        }
     };
-    answer(&app, &principal, &request, &wire, spelling, true).await
+    answer(&app, &principal, &request, &wire, spelling, shape, true).await
 }
 
 /// GET runs queries only.
@@ -97,21 +93,28 @@ async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> R
         #[serde(rename = "operationName")]
         operation_name: Option<String>,
         variables: Option<String>,
+        extensions: Option<String>,
     }
+    let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
     let principal = authn::authenticate(&request, &**app).await?;
     let parameters = match web::Query::<Parameters>::from_query(request.query_string()) {
         Ok(parameters) => parameters.into_inner(),
-        Err(error) => return Ok(unparsable(format!("The address has no `query`: {error}"))),
+        Err(error) => return Ok(shape.malformed(format!("The address has no `query`: {error}"))),
     };
-    let variables = match parameters.variables.as_deref().map(serde_json::from_str).transpose() {
-        Ok(variables) => variables,
-        Err(error) => return Ok(unparsable(format!("`variables` is not a JSON object: {error}"))),
+    let variables = match parameters.variables.as_deref().map(serde_json::from_str::<Option<_>>).transpose() {
+        Ok(variables) => variables.flatten(),
+        Err(error) => return Ok(shape.malformed(format!("`variables` is not a JSON object: {error}"))),
     };
     if parameters.variables.as_deref().is_some_and(|text| !reads_once(text)) {
-        return Ok(unparsable("A key occurs twice in one object of `variables`."));
+        return Ok(shape.malformed("A key occurs twice in one object of `variables`."));
     }
-    let wire = Wire { query: parameters.query, operation_name: parameters.operation_name, variables };
-    answer(&app, &principal, &request, &wire.into(), spelling, false).await
+    let extensions = match parameters.extensions.as_deref().map(serde_json::from_str::<Option<_>>).transpose() {
+        Ok(extensions) => extensions.flatten(),
+        Err(error) => return Ok(shape.malformed(format!("`extensions` is not a JSON object: {error}"))),
+    };
+    let (query, operation_name) = (parameters.query, parameters.operation_name);
+    let wire = Wire { query, operation_name, variables, _extensions: extensions };
+    answer(&app, &principal, &request, &wire.into(), spelling, shape, false).await
 }
 
 /// Credentials -> permits -> plan -> vault.
@@ -121,6 +124,7 @@ async fn answer(
     http: &HttpRequest,
     request: &Request,
     spelling: Spelling,
+    shape: Shape,
     allow_mutation: bool,
 ) -> Result<HttpResponse, ApiError> {
     let space = space_of(app, principal, http).await?;
@@ -138,17 +142,13 @@ async fn answer(
         let planned = match plan(request, &context) {
             Ok(planned) => planned,
             Err(errors) if !allow_mutation && errors.iter().any(|error| error.code == "method_not_allowed") => {
-                let body = GraphQlError::answer(&errors);
-                return Ok(HttpResponse::MethodNotAllowed()
-                    .insert_header((header::ALLOW, "POST"))
-                    .content_type("application/json")
-                    .body(body));
+                return Ok(shape.needs_post(&errors));
             }
-            Err(errors) => return Ok(json(GraphQlError::answer(&errors))),
+            Err(errors) => return Ok(shape.refused(&errors)),
         };
-        let roots = planned.roots();
+        let only = planned.only_root().map(str::to_owned);
         let data = match planned {
-            Plan::Answer { data, .. } => Ok(data.to_vec()),
+            Plan::Answer(data) => Ok(data.to_vec()),
             Plan::Query(query) => match app.vault.read(permits, query).await {
                 Err(ReadError::Seal(SealRefusal::Moved)) => continue,
                 other => other.map_err(|error| read_error(&error)),
@@ -162,19 +162,20 @@ async fn answer(
             }
         };
         return Ok(match data {
-            Ok(data) => json(wrap(data, spelling, roots)),
-            Err(error) => json(GraphQlError::answer(&[error])),
+            Ok(data) => shape.done(wrap(&data, spelling == Spelling::V0 && only.is_some())),
+            Err(mut error) => {
+                error.path.extend(only);
+                shape.refused(&[error])
+            }
         });
     }
     Err(unavailable("Policy is moving; try again."))
 }
 
-/// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself.
-fn wrap(data: Vec<u8>, spelling: Spelling, roots: usize) -> Vec<u8> {
-    let inner = match spelling {
-        Spelling::V0 if roots == 1 => only_value(&data).unwrap_or(&data),
-        _ => &data,
-    };
+/// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself (`bare`); what introspection
+/// answers is not, as its clients look for `__schema`.
+fn wrap(data: &[u8], bare: bool) -> Vec<u8> {
+    let inner = if bare { only_value(data).unwrap_or(data) } else { data };
     let mut body = Vec::with_capacity(inner.len() + 9);
     body.extend_from_slice(b"{\"data\":");
     body.extend_from_slice(inner);
@@ -231,11 +232,9 @@ mod tests {
 
     #[test]
     fn the_spelling_of_2023_unwraps_a_single_root() {
-        let data = b"{\"Book\":[{\"a\":1}]}".to_vec();
-        assert_eq!(wrap(data.clone(), Spelling::V0, 1), b"{\"data\":[{\"a\":1}]}");
-        assert_eq!(wrap(data, Spelling::V1, 1), b"{\"data\":{\"Book\":[{\"a\":1}]}}");
-        let two = b"{\"a\":1,\"b\":2}".to_vec();
-        assert_eq!(wrap(two.clone(), Spelling::V0, 2), b"{\"data\":{\"a\":1,\"b\":2}}");
+        let data = b"{\"Book\":[{\"a\":1}]}";
+        assert_eq!(wrap(data, true), b"{\"data\":[{\"a\":1}]}");
+        assert_eq!(wrap(data, false), b"{\"data\":{\"Book\":[{\"a\":1}]}}");
         assert_eq!(only_value(b"[]"), None);
     }
 }

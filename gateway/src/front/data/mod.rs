@@ -2,20 +2,21 @@
 
 mod collections;
 mod graphql;
+mod response;
 mod spaces;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
-use actix_web::web::ServiceConfig;
 use policy_core::SpaceId;
 
 use crate::app::App;
 use crate::authn::{Principal, only};
+use crate::front::Routes;
 use crate::front::error::ApiError;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config.configure(spaces::routes).configure(collections::routes).configure(graphql::routes);
+pub fn routes(routes: &mut Routes) {
+    routes.part(spaces::routes).part(collections::routes).part(graphql::routes);
 }
 
 /// The space that a request is about: the one of its `Allod-Space` header; else, for an app, the space

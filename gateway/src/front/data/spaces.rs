@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use policy::facts::Thing;
 use policy_core::{Caller, SpaceId, Verb};
@@ -13,14 +13,15 @@ use super::{space_of, unavailable};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::authn;
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::error::ApiError;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource("/api/v1/spaces").route(web::get().to(list)).route(web::post().to(create)));
+pub fn routes(routes: &mut Routes) {
+    routes.get("/api/v1/spaces", list).post("/api/v1/spaces", create);
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::Value;
+use apollo_compiler::ast::{Argument, Value};
 use apollo_compiler::executable::{DirectiveList, Field, Selection, SelectionSet};
+use apollo_compiler::parser::SourceSpan;
 
 use super::document::Prepared;
-use super::error::GraphQlError;
+use super::error::{GraphQlError, Step};
 use super::input::{Input, Variables};
 
 /// The fields behind one response name; all have the same name and arguments.
@@ -52,9 +53,8 @@ impl<'a> Walk<'a> {
     pub fn placed(&self, mut error: GraphQlError, merged: &Merged<'a>) -> GraphQlError {
         if error.path.is_empty() {
             error.path = self.path.to_vec();
-            error.locations.extend(self.prepared.location(merged.field()));
         }
-        error
+        self.prepared.placed(error.at(merged.field().location()))
     }
 
     /// The fields of an operation, by response name in the order of the request.
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
                         Some(&at) => {
                             if !same(out[at].field(), field) {
                                 let message = format!("`{response}` is asked for twice with different arguments.");
-                                return Err(GraphQlError::invalid(message));
+                                return Err(GraphQlError::invalid(message).at(field.location()));
                             }
                             out[at].fields.push(field);
                         }
@@ -137,10 +137,11 @@ impl<'a> Walk<'a> {
             let Some(directive) = directives.get(name) else { continue };
             let Some(condition) = directive.specified_argument_by_name("if") else { continue };
             let wanted = apollo_compiler::ty!(Boolean!);
-            match self.variables.conform(&wanted, Input::from_literal(condition), "if")? {
+            let at = |error: GraphQlError| error.at(directive.location());
+            match self.variables.conform(&wanted, Input::from_literal(condition), "if").map_err(at)? {
                 Some(Input::Bool(value)) if value == kept => {}
                 Some(Input::Bool(_)) => return Ok(false),
-                _ => return Err(GraphQlError::invalid(format!("`@{name}` has no condition."))),
+                _ => return Err(at(GraphQlError::invalid(format!("`@{name}` has no condition.")))),
             }
         }
         Ok(true)
@@ -153,13 +154,39 @@ impl<'a> Walk<'a> {
         for argument in &field.arguments {
             let Some(definition) = field.definition.argument_by_name(&argument.name) else { continue };
             let raw = Input::from_literal(&argument.value);
-            match self.variables.conform(&definition.ty, raw, &argument.name)? {
+            let pointed = |error: GraphQlError| {
+                let span = key_of(argument, error.within());
+                error.at(span)
+            };
+            match self.variables.conform(&definition.ty, raw, &argument.name).map_err(pointed)? {
                 Some(value) => given.push((argument.name.as_str(), value)),
                 None => unset.push(argument.name.as_str()),
             }
         }
         Ok(Arguments { given, unset })
     }
+}
+
+/// Where the argument's name stands, or that of the key in its value which `within` (deepest step first) leads to.
+fn key_of(argument: &Node<Argument>, within: &[Step]) -> Option<SourceSpan> {
+    let (mut name, mut value) = (&argument.name, &argument.value);
+    for step in within.iter().rev() {
+        match (step, &**value) {
+            (Step::Key(key), Value::Object(fields)) => {
+                // Of a key that is given twice it is the second.
+                let Some((own, inner)) = fields.iter().rfind(|(own, _)| own == key.as_str()) else { break };
+                (name, value) = (own, inner);
+            }
+            (Step::Item(at), Value::List(items)) => {
+                let Some(item) = items.get(*at) else { break };
+                value = item;
+            }
+            // A single value where a list is taken.
+            (Step::Item(_), _) => {}
+            _ => break,
+        }
+    }
+    name.location()
 }
 
 /// Same name, same arguments in any order.

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use apollo_compiler::ast::{Definition, Document, Selection};
-use apollo_compiler::diagnostic::Diagnostic;
+use apollo_compiler::ast::{Argument, Definition, DirectiveList, Document, Selection, Value};
+use apollo_compiler::diagnostic::{Diagnostic, ToCliReport as _};
 use apollo_compiler::executable::Operation;
-use apollo_compiler::parser::Parser;
+use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Node};
+use apollo_compiler::{ExecutableDocument, Name, Node};
 
 use super::Limits;
 use super::error::GraphQlError;
@@ -55,7 +55,7 @@ impl Prepared {
         if parser.recursion_reached() > NESTING_MAX {
             return Err(vec![GraphQlError::new("limit_depth", "The request is nested too deeply.")]);
         }
-        let ast = parsed.map_err(|failed| errors_of(&failed.errors))?;
+        let ast = parsed.map_err(|failed| errors_of(&failed.errors, None))?;
         // Said before anything else of the text: by GET a mutation is refused as such.
         let mutates = |definition: &Definition| match definition {
             Definition::OperationDefinition(operation) => {
@@ -68,7 +68,7 @@ impl Prepared {
             return Err(vec![no_mutation()]);
         }
         let size = measure(&ast, operation_name, limits).map_err(|error| vec![error])?;
-        let document = ast.to_executable(&entry.schema).map_err(|failed| errors_of(&failed.errors))?;
+        let document = ast.to_executable(&entry.schema).map_err(|failed| errors_of(&failed.errors, Some(&ast)))?;
         let document = match document.validate(&entry.schema) {
             Ok(document) => document,
             // A variable for a list may be a single value; `input::Variables` does this check for
@@ -76,7 +76,7 @@ impl Prepared {
             Err(failed) if failed.errors.iter().all(|error| kind(&error) == Some("DisallowedVariableUsage")) => {
                 Valid::assume_valid(failed.partial)
             }
-            Err(failed) => return Err(errors_of(&failed.errors)),
+            Err(failed) => return Err(errors_of(&failed.errors, Some(&ast))),
         };
         let operation = match document.operations.get(operation_name) {
             Ok(operation) => operation.clone(),
@@ -91,18 +91,27 @@ impl Prepared {
         Ok(Prepared { document, operation, size })
     }
 
-    /// Line and column of a node.
-    pub fn location<T>(&self, node: &Node<T>) -> Option<(u32, u32)> {
-        let at = node.line_column_range(&self.document.sources)?.start;
-        Some((u32::try_from(at.line).ok()?, u32::try_from(at.column).ok()?))
+    /// The error with its place as line and column, if it has none yet.
+    pub fn placed(&self, mut error: GraphQlError) -> GraphQlError {
+        if error.locations.is_empty() {
+            error.locations.extend(error.span().and_then(|span| line_column(span, &self.document.sources)));
+        }
+        error
     }
+}
+
+fn line_column(span: SourceSpan, sources: &SourceMap) -> Option<(u32, u32)> {
+    let at = span.line_column(sources)?;
+    Some((u32::try_from(at.line).ok()?, u32::try_from(at.column).ok()?))
 }
 
 fn kind(error: &Diagnostic<'_, apollo_compiler::validation::DiagnosticData>) -> Option<&'static str> {
     error.error.unstable_error_name()
 }
 
-fn errors_of(list: &DiagnosticList) -> Vec<GraphQlError> {
+/// The errors as an answer shows them. Where the library points at a value, they point at its key.
+fn errors_of(list: &DiagnosticList, ast: Option<&Document>) -> Vec<GraphQlError> {
+    let keyed = ast.map(Keyed::of).unwrap_or_default();
     list.iter()
         .filter(|error| kind(error) != Some("DisallowedVariableUsage"))
         .take(ERRORS_MAX)
@@ -122,11 +131,98 @@ fn errors_of(list: &DiagnosticList) -> Vec<GraphQlError> {
             };
             let shown = error.to_json();
             let mut out = GraphQlError::new(code, shown.message);
-            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            out.locations = shown.locations.iter().map(|at| (number(at.line), number(at.column))).collect();
+            let span = error.error.location().map(|span| keyed.key_of(span));
+            out.locations.extend(span.and_then(|span| line_column(span, error.sources)));
             out
         })
         .collect()
+}
+
+/// The values of a document with the names of the arguments and keys that they stand behind.
+#[derive(Default)]
+struct Keyed(Vec<(SourceSpan, SourceSpan)>);
+
+impl Keyed {
+    fn of(ast: &Document) -> Keyed {
+        let mut keyed = Keyed::default();
+        for definition in &ast.definitions {
+            match definition {
+                Definition::OperationDefinition(operation) => {
+                    for variable in &operation.variables {
+                        if let Some(default) = &variable.default_value {
+                            keyed.value(&variable.name, default);
+                        }
+                    }
+                    keyed.directives(&operation.directives);
+                    keyed.selections(&operation.selection_set);
+                }
+                Definition::FragmentDefinition(fragment) => {
+                    keyed.directives(&fragment.directives);
+                    keyed.selections(&fragment.selection_set);
+                }
+                _ => {}
+            }
+        }
+        keyed
+    }
+
+    fn selections(&mut self, selections: &[Selection]) {
+        for selection in selections {
+            match selection {
+                Selection::Field(field) => {
+                    self.arguments(&field.arguments);
+                    self.directives(&field.directives);
+                    self.selections(&field.selection_set);
+                }
+                Selection::FragmentSpread(spread) => self.directives(&spread.directives),
+                Selection::InlineFragment(fragment) => {
+                    self.directives(&fragment.directives);
+                    self.selections(&fragment.selection_set);
+                }
+            }
+        }
+    }
+
+    fn directives(&mut self, directives: &DirectiveList) {
+        for directive in directives.iter() {
+            self.arguments(&directive.arguments);
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Node<Argument>]) {
+        for argument in arguments {
+            self.value(&argument.name, &argument.value);
+        }
+    }
+
+    fn value(&mut self, name: &Name, value: &Node<Value>) {
+        if let (Some(of), Some(key)) = (value.location(), name.location()) {
+            self.0.push((of, key));
+        }
+        match &**value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| self.value(name, value)),
+            Value::List(items) => items.iter().for_each(|item| self.item(item)),
+            _ => {}
+        }
+    }
+
+    /// An item of a list stands behind the list's key.
+    fn item(&mut self, value: &Node<Value>) {
+        match &**value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| self.value(name, value)),
+            Value::List(items) => items.iter().for_each(|item| self.item(item)),
+            _ => {}
+        }
+    }
+
+    /// The name that what stands at `span` is the value of, or in the value of; else `span` itself.
+    fn key_of(&self, span: SourceSpan) -> SourceSpan {
+        let holds = |value: &SourceSpan| {
+            value.file_id() == span.file_id() && value.offset() <= span.offset() && span.offset() < value.end_offset()
+        };
+        let inmost = self.0.iter().filter(|(value, _)| holds(value)).min_by_key(|(value, _)| value.node_len());
+        inmost.map_or(span, |(_, key)| *key)
+    }
 }
 
 /// Measures every operation with its fragments written out, without writing them out.

@@ -1,5 +1,6 @@
 //! Errors as a GraphQL answer shows them.
 
+use apollo_compiler::parser::SourceSpan;
 use serde_json::{Value, json};
 
 /// One element of `errors`. Messages are sentences without values of documents.
@@ -11,8 +12,24 @@ pub struct GraphQlError {
     pub code: &'static str,
     /// By response names; empty if the request as a whole is at fault.
     pub path: Vec<String>,
-    /// Line and column in the request's text, both from 1.
+    /// Line and column in the request's text, both from 1: of the field, argument or key at fault, not of its value.
     pub locations: Vec<(u32, u32)>,
+    place: Option<Box<Place>>,
+}
+
+/// Where an error is, before that is line and column.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Place {
+    span: Option<SourceSpan>,
+    /// The way down from an argument's value to the key at fault, the deepest step first.
+    within: Vec<Step>,
+}
+
+/// A step into a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Item(usize),
 }
 
 impl GraphQlError {
@@ -24,11 +41,43 @@ impl GraphQlError {
             message.truncate(at);
             message.push('…');
         }
-        GraphQlError { message, code, path: Vec::new(), locations: Vec::new() }
+        GraphQlError { message, code, path: Vec::new(), locations: Vec::new(), place: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new("invalid_input", message)
+    }
+
+    fn place_mut(&mut self) -> &mut Place {
+        self.place.get_or_insert_default()
+    }
+
+    /// The error, beneath this key of a value.
+    pub(super) fn beneath(mut self, key: &str) -> Self {
+        self.place_mut().within.push(Step::Key(key.to_owned()));
+        self
+    }
+
+    /// The error, in this item of a list.
+    pub(super) fn in_item(mut self, at: usize) -> Self {
+        self.place_mut().within.push(Step::Item(at));
+        self
+    }
+
+    /// The error, of what stands at `span`, unless it is known to be elsewhere.
+    pub(super) fn at(mut self, span: Option<SourceSpan>) -> Self {
+        let place = self.place_mut();
+        place.span = place.span.or(span);
+        self
+    }
+
+    /// The way down from an argument's value, the deepest step first.
+    pub(super) fn within(&self) -> &[Step] {
+        self.place.as_ref().map(|place| place.within.as_slice()).unwrap_or_default()
+    }
+
+    pub(super) fn span(&self) -> Option<SourceSpan> {
+        self.place.as_ref().and_then(|place| place.span)
     }
 
     /// The element of `errors`.

@@ -114,12 +114,13 @@ impl<'a> Variables<'a> {
                 (Some(value), _) => Some(Input::from_json(value)),
                 (None, Some(default)) => Some(Input::from_literal(default)),
                 (None, None) if ty.is_non_null() => {
-                    return Err(GraphQlError::invalid(format!("The variable `${name}` has no value.")));
+                    let message = format!("The variable `${name}` has no value.");
+                    return Err(GraphQlError::invalid(message).at(definition.name.location()));
                 }
                 (None, None) => None,
             };
             let value = match raw {
-                Some(raw) => variables.conform(ty, raw, name)?,
+                Some(raw) => variables.conform(ty, raw, name).map_err(|error| error.at(definition.name.location()))?,
                 None => None,
             };
             let has_default = default.is_some_and(|value| !value.is_null());
@@ -168,8 +169,8 @@ impl<'a> Variables<'a> {
                     single => vec![single],
                 };
                 let mut out = Vec::with_capacity(items.len());
-                for value in items {
-                    match self.conform_within(item, value, at, depth + 1)? {
+                for (n, value) in items.into_iter().enumerate() {
+                    match self.conform_within(item, value, at, depth + 1).map_err(|error| error.in_item(n))? {
                         Some(value) => out.push(value),
                         None => out.push(Input::Null),
                     }
@@ -187,12 +188,13 @@ impl<'a> Variables<'a> {
                 for (key, value) in fields {
                     let Some(field) = definition.fields.get(key) else {
                         let message = format!("field `{key}` does not exist on `{name}`");
-                        return Err(GraphQlError::new("unknown_field", message));
+                        return Err(GraphQlError::new("unknown_field", message).beneath(key));
                     };
+                    let beneath = |error: GraphQlError| error.beneath(key);
                     if !seen.insert(key) {
-                        return Err(GraphQlError::invalid(format!("The key `{key}` is given twice.")));
+                        return Err(beneath(GraphQlError::invalid(format!("The key `{key}` is given twice."))));
                     }
-                    if let Some(value) = self.conform_within(&field.ty, value, key, depth + 1)? {
+                    if let Some(value) = self.conform_within(&field.ty, value, key, depth + 1).map_err(beneath)? {
                         out.push((key, value));
                     }
                 }
@@ -238,17 +240,19 @@ impl<'a> Variables<'a> {
         }
         Ok(match input {
             Input::Var(name) => self.variable(name)?.value.clone().unwrap_or(Input::Null),
-            Input::List(items) => Input::List(
-                items.into_iter().map(|item| self.substituted(item, at, depth + 1)).collect::<Result<_, _>>()?,
-            ),
+            Input::List(items) => {
+                let item = |(n, item)| self.substituted(item, at, depth + 1).map_err(|error| error.in_item(n));
+                Input::List(items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?)
+            }
             Input::Object(fields) => {
                 let mut out: Vec<(&'a str, Input<'a>)> = Vec::with_capacity(fields.len());
                 let mut seen = std::collections::HashSet::with_capacity(fields.len());
                 for (key, value) in fields {
+                    let beneath = |error: GraphQlError| error.beneath(key);
                     if !seen.insert(key) {
-                        return Err(GraphQlError::invalid(format!("The key `{key}` is given twice.")));
+                        return Err(beneath(GraphQlError::invalid(format!("The key `{key}` is given twice."))));
                     }
-                    out.push((key, self.substituted(value, at, depth + 1)?));
+                    out.push((key, self.substituted(value, at, depth + 1).map_err(beneath)?));
                 }
                 Input::Object(out)
             }

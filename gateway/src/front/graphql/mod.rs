@@ -10,6 +10,7 @@ mod cache;
 mod collect;
 mod commits;
 mod document;
+mod edition;
 pub mod error;
 mod filter;
 mod input;

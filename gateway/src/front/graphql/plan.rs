@@ -71,19 +71,22 @@ pub enum Plan {
     Query(Query),
     Change(ChangeRequest),
     /// The value of `data`, ready: introspection, or `__typename` alone.
-    Answer {
-        data: Bytes,
-        roots: usize,
-    },
+    Answer(Bytes),
 }
 
 impl Plan {
-    /// How many root fields the answer has.
-    pub fn roots(&self) -> usize {
+    /// The response name of the only root field; `None` where there are several, and for a ready answer.
+    pub fn only_root(&self) -> Option<&str> {
         match self {
-            Plan::Query(query) => query.roots.len(),
-            Plan::Change(request) => request.changes.len(),
-            Plan::Answer { roots, .. } => *roots,
+            Plan::Query(query) => match query.roots.as_slice() {
+                [only] => Some(&only.response),
+                _ => None,
+            },
+            Plan::Change(request) => match request.changes.as_slice() {
+                [only] => Some(&only.response),
+                _ => None,
+            },
+            Plan::Answer(_) => None,
         }
     }
 }
@@ -97,17 +100,17 @@ pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQ
     if mutates && !context.allow_mutation {
         return Err(vec![no_mutation()]);
     }
-    let variables = Variables::new(&entry.schema, &prepared.operation.variables, &request.variables).map_err(one)?;
+    let placed = |error| vec![prepared.placed(error)];
+    let variables = Variables::new(&entry.schema, &prepared.operation.variables, &request.variables).map_err(placed)?;
     let mut planner =
         Planner { entry: &entry, walk: Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2)) };
-    let roots = planner.walk.roots().map_err(one)?;
+    let roots = planner.walk.roots().map_err(placed)?;
     let is_meta = |root: &Merged<'_>| matches!(root.name(), "__schema" | "__type" | "__typename");
     if roots.iter().all(is_meta) {
-        let count = roots.len();
-        return introspect::answer(&entry, &prepared, request, &roots).map(|data| Plan::Answer { data, roots: count });
+        return introspect::answer(&mut planner, request, &roots).map(Plan::Answer).map_err(placed);
     }
     if mutates { planner.mutation(&roots).map(Plan::Change) } else { planner.query(&roots).map(Plan::Query) }
-        .map_err(one)
+        .map_err(placed)
 }
 
 pub(crate) fn no_mutation() -> GraphQlError {

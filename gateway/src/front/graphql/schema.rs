@@ -3,10 +3,9 @@
 use std::num::NonZeroUsize;
 
 use apollo_compiler::ast::{EnumValueDefinition, FieldDefinition, InputValueDefinition, Type};
-use apollo_compiler::collections::HashMap;
 use apollo_compiler::schema::{
-    Component, ComponentName, EnumType, ExtendedType, Implementers, InputObjectType, Name, ObjectType, ScalarType,
-    Schema, SchemaDefinition,
+    Component, ComponentName, EnumType, ExtendedType, InputObjectType, Name, ObjectType, ScalarType, Schema,
+    SchemaDefinition,
 };
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Node, name};
@@ -18,6 +17,7 @@ use vault_core::query::Function;
 use vault_core::schema::{FieldType, ScalarType as Of};
 
 use super::Spelling;
+use super::edition;
 use super::error::GraphQlError;
 use super::names::{FUNCTIONS, Op};
 use super::visible::{Shape, Visible, VisibleCollection, VisibleField, is_numeric};
@@ -33,7 +33,6 @@ pub struct SchemaEntry {
     pub spelling: Spelling,
     pub visible: Visible,
     pub schema: Valid<Schema>,
-    pub(crate) implementers: HashMap<Name, Implementers>,
     /// Answers to introspection by text.
     pub(crate) introspected: Mutex<LruCache<String, Bytes>>,
 }
@@ -58,15 +57,7 @@ impl SchemaEntry {
         let schema = schema
             .validate()
             .map_err(|_| GraphQlError::new("internal", "The definitions of this space do not make a schema."))?;
-        let implementers = schema.implementers_map();
-        Ok(SchemaEntry {
-            shape,
-            spelling,
-            visible,
-            schema,
-            implementers,
-            introspected: Mutex::new(LruCache::new(ANSWERS)),
-        })
+        Ok(SchemaEntry { shape, spelling, visible, schema, introspected: Mutex::new(LruCache::new(ANSWERS)) })
     }
 }
 
@@ -223,15 +214,18 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, name: &str) {
+        let specified = match name {
+            "DateTime" => Some("https://www.rfc-editor.org/rfc/rfc3339"),
+            "JSON" => Some("https://www.rfc-editor.org/rfc/rfc8259"),
+            _ => None,
+        };
+        let directives = specified.map(edition::specified_by).into_iter().collect();
         let name = self.name(name);
-        self.add(ExtendedType::Scalar(Node::new(ScalarType {
-            description: None,
-            name,
-            directives: Default::default(),
-        })));
+        self.add(ExtendedType::Scalar(Node::new(ScalarType { description: None, name, directives })));
     }
 
     fn everything(&mut self) {
+        edition::complete(&mut self.schema);
         // An `Int` of our own by the same name: the built-in one is checked for 32 bits.
         for name in ["Int", "Float32", "DateTime", "JSON", "Blob"] {
             self.scalar(name);

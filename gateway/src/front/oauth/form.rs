@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use url::Url;
 
 use super::page::notice;
 use crate::authn::only;
+use crate::front::media;
 use crate::node::Node;
 
 /// The fields of a query string or form, in order.
@@ -28,8 +29,8 @@ impl Fields {
 
     /// The fields of a form that was posted; `None` if the body is of another type.
     pub(super) fn of_body(req: &HttpRequest, body: &[u8]) -> Option<Fields> {
-        let form = req.content_type() == "application/x-www-form-urlencoded";
-        Some(Fields::read(std::str::from_utf8(body).ok().filter(|_| form)?))
+        media::sent(req, &[media::FORM], "").ok()?;
+        Some(Fields::read(std::str::from_utf8(body).ok()?))
     }
 
     /// The value of a field that occurs once; `None` if it is absent or occurs twice.

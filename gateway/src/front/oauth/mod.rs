@@ -18,23 +18,22 @@ mod style;
 mod tests;
 mod token;
 
-use actix_web::web::{self, ServiceConfig};
-
 pub(crate) use page::{escape, notice, page};
 pub(crate) use token::token_answer;
 
 use super::account::Data;
+use crate::front::Routes;
 
 /// Adds the routes. The app data must hold a [`Data`].
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/setup", web::get().to(setup::show))
-        .route("/setup", web::post().to(setup::submit))
-        .route("/oauth/authorize", web::get().to(authorize::show))
-        .route("/oauth/authorize", web::post().to(authorize::submit))
-        .route("/oauth/token", web::post().to(token::token))
-        .route("/oauth/introspect", web::post().to(introspect::introspect))
-        .route("/oauth/revoke", web::post().to(introspect::revoke))
-        .route("/oauth/style.css", web::get().to(style::sheet))
-        .route("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
+pub fn routes(routes: &mut Routes) {
+    routes
+        .get("/setup", setup::show)
+        .post("/setup", setup::submit)
+        .get("/oauth/authorize", authorize::show)
+        .post("/oauth/authorize", authorize::submit)
+        .post("/oauth/token", token::token)
+        .post("/oauth/introspect", introspect::introspect)
+        .post("/oauth/revoke", introspect::revoke)
+        .get("/oauth/style.css", style::sheet)
+        .get("/.well-known/oauth-authorization-server", metadata::metadata);
 }

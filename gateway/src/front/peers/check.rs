@@ -1,7 +1,7 @@
 //! `/api/v1/check`: may this person, through this app, do that?
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{
     AppCaller, Caller, Check, ClientId, DocId, Holder, Mask, Object, SpaceId, Subject, Verb, document_object,
@@ -13,13 +13,14 @@ use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArg
 
 use crate::app::App;
 use crate::authn;
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::node::Node as _;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config.route("/api/v1/check", web::post().to(check));
+pub fn routes(routes: &mut Routes) {
+    routes.post("/api/v1/check", check);
 }
 
 #[derive(Debug, Deserialize)]

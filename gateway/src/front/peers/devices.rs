@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::SpaceId;
 use serde::Deserialize;
@@ -12,20 +12,21 @@ use sync::{AddReplicaError, NamedBy};
 
 use crate::app::App;
 use crate::authn::{self, Principal};
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::grants::rfc3339;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/api/v1/devices", web::get().to(list))
-        .route("/api/v1/devices/invite", web::post().to(invite))
-        .route("/api/v1/replicas", web::get().to(replicas))
-        .route("/api/v1/replicas", web::post().to(add_replica))
-        .route("/api/v1/replicas/{replica}", web::delete().to(remove_replica))
-        .route("/api/v1/sync/wait", web::post().to(wait))
-        .route("/api/v1/stop", web::post().to(stop));
+pub fn routes(routes: &mut Routes) {
+    routes
+        .get("/api/v1/devices", list)
+        .post("/api/v1/devices/invite", invite)
+        .get("/api/v1/replicas", replicas)
+        .post("/api/v1/replicas", add_replica)
+        .delete("/api/v1/replicas/{replica}", remove_replica)
+        .post("/api/v1/sync/wait", wait)
+        .post("/api/v1/stop", stop);
 }
 
 fn forbidden(message: &str) -> ApiError {

@@ -2,9 +2,8 @@
 
 mod check;
 mod devices;
+use crate::front::Routes;
 
-use actix_web::web::ServiceConfig;
-
-pub fn routes(config: &mut ServiceConfig) {
-    config.configure(devices::routes).configure(check::routes);
+pub fn routes(routes: &mut Routes) {
+    routes.part(devices::routes).part(check::routes);
 }

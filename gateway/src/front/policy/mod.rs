@@ -7,20 +7,20 @@ mod schema;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ServiceConfig};
 use policy::{Reason, ServiceError};
 
 use super::error::ApiError;
 use crate::app::App;
 use crate::authn;
+use crate::front::Routes;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/api/v1/policy/schema", web::get().to(schema::read))
-        .route("/api/v1/policy/schema", web::put().to(schema::write))
-        .route("/api/v1/policy/explain", web::post().to(explain::explain))
-        .route("/api/v1/policy/audit", web::get().to(audit::rows))
-        .route("/api/v1/policy/migrate", web::post().to(migrate::migrate));
+pub fn routes(routes: &mut Routes) {
+    routes
+        .get("/api/v1/policy/schema", schema::read)
+        .put("/api/v1/policy/schema", schema::write)
+        .post("/api/v1/policy/explain", explain::explain)
+        .get("/api/v1/policy/audit", audit::rows)
+        .post("/api/v1/policy/migrate", migrate::migrate);
 }
 
 /// Only whoever holds the machine may look at, or change, what everybody's rights rest on.

@@ -7,7 +7,7 @@ mod holders;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actix_web::web::{self, Path, Query, ServiceConfig};
+use actix_web::web::{self, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
 use policy_core::{
@@ -23,6 +23,7 @@ use super::place::{Names, Place, Said};
 use super::{ApiError, Sharer, forbidden, invalid};
 use crate::access::AccessError;
 use crate::app::App;
+use crate::front::Routes;
 use crate::front::data::unavailable;
 use crate::node::Node as _;
 
@@ -30,8 +31,8 @@ use crate::node::Node as _;
 const PAGE: usize = 100;
 const MOST: usize = 1_000;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.route("/api/v1/access", web::get().to(who)).route("/api/v1/access/apps/{client}", web::get().to(app_sees));
+pub(super) fn routes(routes: &mut Routes) {
+    routes.get("/api/v1/access", who).get("/api/v1/access/apps/{client}", app_sees);
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 //! `hidden`: from whom it is kept. `sealed`: nobody sees it but its readers and who manages the collection.
 //! `reader`: who sees it though it is sealed, as far as they see the collection.
 
-use actix_web::web::{self, Bytes, Path, Query, ServiceConfig};
+use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
 use policy_core::AssignmentId;
@@ -15,13 +15,12 @@ use super::place::{Names, Place, Said, manages};
 use super::{ApiError, Named, Sharer, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::grants::rfc3339;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/field-rules").route(web::post().to(add)).route(web::get().to(list)))
-        .route("/api/v1/field-rules/{id}", web::delete().to(remove));
+pub(super) fn routes(routes: &mut Routes) {
+    routes.post("/api/v1/field-rules", add).get("/api/v1/field-rules", list).delete("/api/v1/field-rules/{id}", remove);
 }
 
 const RULES: [&str; 3] = ["hidden", "sealed", "reader"];

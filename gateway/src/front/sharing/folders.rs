@@ -1,7 +1,7 @@
 //! `/api/v1/folders`: documents of a collection that are shared together. A right on a folder is one on what lies
 //! in it, folders in it included; a document may lie in several.
 
-use actix_web::web::{self, Bytes, Path, Query, ServiceConfig};
+use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
 use policy_core::{Check, DocId, Engine as _, Subject, Tuple};
@@ -12,6 +12,7 @@ use super::place::{Names, Place, Said, known_folder, manages, seen};
 use super::{ApiError, CHANGES, Sharer, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MOST_NESTED};
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::node::Node as _;
@@ -19,14 +20,14 @@ use crate::node::Node as _;
 /// Documents of one request, and of one page.
 const PAGE: usize = 1_000;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/folders").route(web::post().to(add)).route(web::get().to(list)))
-        .route("/api/v1/folders/{id}", web::delete().to(remove))
-        .service(
-            web::resource("/api/v1/folders/{id}/documents").route(web::post().to(file)).route(web::get().to(documents)),
-        )
-        .route("/api/v1/folders/{id}/documents/{document}", web::delete().to(unfile));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .post("/api/v1/folders", add)
+        .get("/api/v1/folders", list)
+        .delete("/api/v1/folders/{id}", remove)
+        .post("/api/v1/folders/{id}/documents", file)
+        .get("/api/v1/folders/{id}/documents", documents)
+        .delete("/api/v1/folders/{id}/documents/{document}", unfile);
 }
 
 #[derive(Debug, Deserialize)]

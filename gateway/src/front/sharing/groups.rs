@@ -1,6 +1,6 @@
 //! `/api/v1/groups`: groups of people. Who makes one manages it; who manages it says who is in it.
 
-use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
 use policy_core::Tuple;
@@ -13,18 +13,21 @@ use super::{
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/groups").route(web::post().to(add)).route(web::get().to(list)))
-        .service(web::resource("/api/v1/groups/{id}").route(web::get().to(show)).route(web::delete().to(remove)))
-        .route("/api/v1/groups/{id}/members", web::post().to(put_member))
-        .route("/api/v1/groups/{id}/members/users/{name}", web::delete().to(remove_user))
-        .route("/api/v1/groups/{id}/members/groups/{inner}", web::delete().to(remove_inner))
-        .route("/api/v1/groups/{id}/managers/{name}", web::delete().to(remove_manager));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .post("/api/v1/groups", add)
+        .get("/api/v1/groups", list)
+        .get("/api/v1/groups/{id}", show)
+        .delete("/api/v1/groups/{id}", remove)
+        .post("/api/v1/groups/{id}/members", put_member)
+        .delete("/api/v1/groups/{id}/members/users/{name}", remove_user)
+        .delete("/api/v1/groups/{id}/members/groups/{inner}", remove_inner)
+        .delete("/api/v1/groups/{id}/managers/{name}", remove_manager);
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@
 //! reads and searches what its grant names, as far as the person who made it does.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
 use policy_core::{Caller, GrantId, Holder, Timestamp, Verb};
@@ -18,6 +18,7 @@ use super::{ApiError, Sharer, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, Secret};
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::oauth::{escape, notice, page};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
@@ -30,11 +31,12 @@ const LONGEST: usize = 1_000;
 /// Links on one space.
 const MOST: usize = 1_000;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/links").route(web::post().to(add)).route(web::get().to(list)))
-        .route("/api/v1/links/{id}", web::delete().to(remove))
-        .route("/l/{token}", web::get().to(open));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .post("/api/v1/links", add)
+        .get("/api/v1/links", list)
+        .delete("/api/v1/links/{id}", remove)
+        .get("/l/{token}", open);
 }
 
 #[derive(Debug, Deserialize)]

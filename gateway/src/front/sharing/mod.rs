@@ -15,7 +15,6 @@ mod shares;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::web::ServiceConfig;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
 use policy_core::{Context, GroupId, Timestamp, UserId};
@@ -29,17 +28,18 @@ use super::error::ApiError;
 use crate::app::App;
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, Group};
+use crate::front::Routes;
 use crate::grants::Span;
 use crate::node::Node as _;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .configure(groups::routes)
-        .configure(shares::routes)
-        .configure(field_rules::routes)
-        .configure(folders::routes)
-        .configure(links::routes)
-        .configure(access::routes);
+pub fn routes(routes: &mut Routes) {
+    routes
+        .part(groups::routes)
+        .part(shares::routes)
+        .part(field_rules::routes)
+        .part(folders::routes)
+        .part(links::routes)
+        .part(access::routes);
 }
 
 /// Relationships of one change.

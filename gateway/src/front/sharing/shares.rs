@@ -1,6 +1,6 @@
 //! `/api/v1/shares`: rights that one person gives another, or a group.
 
-use actix_web::web::{self, Bytes, Path, ServiceConfig};
+use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, UserId};
@@ -12,14 +12,17 @@ use super::place::{Names, Place, Said, manages};
 use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
+use crate::front::Routes;
 use crate::front::account::body;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/v1/shares").route(web::post().to(add)).route(web::get().to(list)))
-        .service(web::resource("/api/v1/shares/{id}").route(web::get().to(one)).route(web::delete().to(remove)));
+pub(super) fn routes(routes: &mut Routes) {
+    routes
+        .post("/api/v1/shares", add)
+        .get("/api/v1/shares", list)
+        .get("/api/v1/shares/{id}", one)
+        .delete("/api/v1/shares/{id}", remove);
 }
 
 /// The roles that a share can give on a thing: the relations of the relationship schema.

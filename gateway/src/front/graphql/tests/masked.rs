@@ -7,7 +7,7 @@ use super::*;
 /// The bytes that a caller gets for a request that is refused or answered here.
 fn bytes(fixture: &Fixture, masks: &Masking, spelling: Spelling, request: &Request) -> String {
     match fixture.plan_with(masks, spelling, request) {
-        Ok(Plan::Answer { data, .. }) => String::from_utf8(data.to_vec()).unwrap(),
+        Ok(Plan::Answer(data)) => String::from_utf8(data.to_vec()).unwrap(),
         Ok(other) => format!("{other:?}"),
         Err(errors) => String::from_utf8(GraphQlError::answer(&errors)).unwrap(),
     }

@@ -199,7 +199,7 @@ pub fn change(plan: Plan) -> vault_core::change::ChangeRequest {
 
 pub fn answer(plan: Plan) -> serde_json::Value {
     match plan {
-        Plan::Answer { data, .. } => serde_json::from_slice(&data).unwrap(),
+        Plan::Answer(data) => serde_json::from_slice(&data).unwrap(),
         other => panic!("not an answer: {other:?}"),
     }
 }

@@ -1,0 +1,212 @@
+//! The table of routes: paths with the handlers of their methods. The router follows from it, and with it
+//! what holds on every path alike (RFC 9110, 9.3): `HEAD` wherever `GET` is, `OPTIONS`, and the `Allow` of a 405.
+
+use actix_web::dev::Handler;
+use actix_web::guard::{self, Guard};
+use actix_web::http::header::ALLOW;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, HttpResponse, Responder, ResponseError, Route};
+
+use super::error::ApiError;
+
+/// Paths in the order in which they are tried, each with its methods.
+#[derive(Default)]
+pub struct Routes(Vec<Place>);
+
+struct Place {
+    path: &'static str,
+    methods: Vec<(Method, Route)>,
+}
+
+impl Routes {
+    /// What `part` adds; `part` is the `routes` of a front or of a resource.
+    #[must_use]
+    pub fn with(mut self, part: fn(&mut Routes)) -> Routes {
+        part(&mut self);
+        self
+    }
+
+    /// [`Routes::with`], for a front that is made of parts itself.
+    pub fn part(&mut self, part: fn(&mut Routes)) -> &mut Routes {
+        part(self);
+        self
+    }
+
+    /// Answers `GET`, and `HEAD` with it: the same work, status and headers, without the body.
+    pub fn get<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Routes
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(path, Method::GET, handler)
+    }
+
+    pub fn post<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Routes
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(path, Method::POST, handler)
+    }
+
+    pub fn put<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Routes
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(path, Method::PUT, handler)
+    }
+
+    pub fn delete<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Routes
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.add(path, Method::DELETE, handler)
+    }
+
+    fn add<F, Args>(&mut self, path: &'static str, method: Method, handler: F) -> &mut Routes
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = Route::new().guard(answers(&method)).to(handler);
+        match self.0.iter_mut().find(|place| place.path == path) {
+            Some(place) => place.methods.push((method, route)),
+            None => self.0.push(Place { path, methods: vec![(method, route)] }),
+        }
+        self
+    }
+
+    #[cfg(test)]
+    /// Each path with the methods that its `Allow` names.
+    pub fn table(&self) -> impl Iterator<Item = (&'static str, Vec<Method>)> {
+        self.0.iter().map(|place| (place.path, place.allowed()))
+    }
+
+    /// Puts the table into a server.
+    pub fn install(self, config: &mut ServiceConfig) {
+        for place in self.0 {
+            let allow = place.allowed().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            let mut resource = web::resource(place.path);
+            for (_, route) in place.methods {
+                resource = resource.route(route);
+            }
+            let other = move |method: Method| {
+                let answer = without_handler(&method, &allow);
+                async move { answer }
+            };
+            config.service(resource.default_service(web::to(other)));
+        }
+    }
+}
+
+impl Place {
+    fn allowed(&self) -> Vec<Method> {
+        let mut out: Vec<Method> = Vec::new();
+        for (method, _) in &self.methods {
+            out.push(method.clone());
+            if method == Method::GET {
+                out.push(Method::HEAD);
+            }
+        }
+        out.push(Method::OPTIONS);
+        out
+    }
+}
+
+/// Which requests a handler for `method` takes.
+fn answers(method: &Method) -> impl Guard + 'static {
+    let own = guard::Method(method.clone());
+    let head = *method == Method::GET;
+    guard::fn_guard(move |context| own.check(context) || head && context.head().method == Method::HEAD)
+}
+
+/// The answer on a known path to a method that has no handler there.
+fn without_handler(method: &Method, allow: &str) -> HttpResponse {
+    if *method == Method::OPTIONS {
+        return HttpResponse::NoContent().insert_header((ALLOW, allow)).finish();
+    }
+    let text = format!("This route does not take this method; it takes {allow}.");
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+    let mut answer = error.error_response();
+    if let Ok(allow) = allow.parse() {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+
+    use super::*;
+
+    /// A path that the pattern matches: each placeholder is a word.
+    fn example(pattern: &str) -> String {
+        let steps = pattern.split('/').map(|step| if step.starts_with('{') { "word" } else { step });
+        steps.collect::<Vec<_>>().join("/")
+    }
+
+    #[actix_web::test]
+    async fn every_path_says_what_it_takes_and_refuses_all_else() {
+        let app = init_service(App::new().configure(crate::front::routes)).await;
+        let table: Vec<_> = crate::front::table().table().collect();
+        assert!(table.len() > 40, "control: the table holds the routes: {}", table.len());
+        let paths: BTreeSet<&str> = table.iter().map(|(path, _)| *path).collect();
+        assert_eq!(paths.len(), table.len(), "each path stands once");
+        let odd = Method::from_bytes(b"FROB").unwrap();
+        let every = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+        for (pattern, allowed) in table {
+            let wanted: BTreeSet<&str> = allowed.iter().map(Method::as_str).collect();
+            assert_eq!(wanted.contains("GET"), wanted.contains("HEAD"), "{pattern}");
+            for method in every.iter().chain([&Method::OPTIONS, &Method::TRACE, &odd]) {
+                if allowed.contains(method) && method != Method::OPTIONS {
+                    continue;
+                }
+                let request = TestRequest::with_uri(&example(pattern)).method(method.clone()).to_request();
+                let answer = call_service(&app, request).await;
+                let status = if method == Method::OPTIONS { 204 } else { 405 };
+                assert_eq!(answer.status().as_u16(), status, "{method} {pattern}");
+                let allow = answer.headers().get(ALLOW).expect("Allow").to_str().unwrap().to_owned();
+                assert_eq!(allow.split(", ").collect::<BTreeSet<_>>(), wanted, "{method} {pattern}");
+                if status == 405 {
+                    let body: serde_json::Value = serde_json::from_slice(&read_body(answer).await).unwrap();
+                    assert_eq!(body["error"]["code"], "method_not_allowed", "{method} {pattern}");
+                }
+            }
+        }
+        for unknown in ["/nowhere", "/api/v1/nowhere", "/api/v1/session/", "/API/v1/session", "/healthz/x"] {
+            for method in [Method::GET, Method::POST, Method::OPTIONS, odd.clone()] {
+                let request = TestRequest::with_uri(unknown).method(method.clone()).to_request();
+                assert_eq!(call_service(&app, request).await.status(), 404, "{method} {unknown}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn head_is_the_work_of_get() {
+        fn part(routes: &mut Routes) {
+            routes.get("/x/{name}", |name: web::Path<String>| async move { name.into_inner() });
+            routes.post("/x/{name}", || async { "made" });
+        }
+        let app = init_service(App::new().configure(|config| Routes::default().with(part).install(config))).await;
+        for method in [Method::GET, Method::HEAD] {
+            let answer = call_service(&app, TestRequest::with_uri("/x/abc").method(method).to_request()).await;
+            assert_eq!(answer.status(), 200);
+            // The server leaves the body out when it writes the answer to HEAD.
+            assert_eq!(read_body(answer).await, "abc");
+        }
+        let made = call_service(&app, TestRequest::post().uri("/x/abc").to_request()).await;
+        assert_eq!(read_body(made).await, "made");
+    }
+}
