@@ -5,7 +5,7 @@ set -euo pipefail
 
 case "${1:?build or test}" in
   build) packages=(gcc libssl-dev pkg-config make) ;;
-  test) packages=(gcc libssl-dev pkg-config make postgresql strace) ;;
+  test) packages=(gcc libssl-dev pkg-config make postgresql strace chromium) ;;
   *) echo "usage: $0 build|test" >&2; exit 2 ;;
 esac
 
@@ -28,5 +28,5 @@ if command -v dpkg-query >/dev/null; then
     fi
   fi
 else
-  echo "not Debian: make sure you have a C compiler, OpenSSL's headers and pkg-config${1:+ (for tests: PostgreSQL and strace)}" >&2
+  echo "not Debian: make sure you have a C compiler, OpenSSL's headers and pkg-config${1:+ (for tests: PostgreSQL, strace and Chromium)}" >&2
 fi

@@ -6,3 +6,10 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --locked --workspace --all-targets
 export ALLOD_BIN="$target/debug/allod"
 cargo test --locked --workspace
+
+# The pages in a browser. Chromium is Debian's package, or what CHROMIUM names.
+if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
+  (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && node run.mjs)
+else
+  echo "browser tests are skipped: there is no ${CHROMIUM:-/usr/bin/chromium}"
+fi

@@ -100,6 +100,9 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
             .app_data(data.clone())
             .app_data(node.clone())
             .wrap(from_fn(crate::front::error::shaped))
+            .wrap(from_fn(crate::front::pages::at_their_name))
+            // Outermost: every answer passes here.
+            .wrap(from_fn(crate::front::headers::guarded))
             .configure(crate::front::routes)
     })
     .workers(workers)

@@ -3,6 +3,7 @@
 
 mod contract;
 mod damage;
+mod doors;
 mod durability;
 mod grants;
 mod graphql_http;

@@ -80,7 +80,10 @@ async fn requests_for_a_consent_are_checked_before_anything_is_sent_anywhere() {
         ("redirect_uri", Some("http://127.0.0.1:9/cb/")),
         ("redirect_uri", Some("http://127.0.0.1:9/cb?x=1")),
         ("redirect_uri", Some("http://127.0.0.1:9/cb#x")),
-        ("redirect_uri", Some("http://127.0.0.1:10/cb")),
+        ("redirect_uri", Some("http://127.0.0.1:10/cb/")),
+        ("redirect_uri", Some("http://127.0.0.2:9/cb")),
+        ("redirect_uri", Some("http://localhost:9/cb")),
+        ("redirect_uri", Some("https://app.example:8443/cb")),
         ("redirect_uri", Some("http://127.0.0.1:9@evil.example/cb")),
         ("redirect_uri", Some("https://app.example/cb/../../x")),
         ("redirect_uri", Some("HTTPS://app.example/cb")),
@@ -210,13 +213,107 @@ async fn a_refresh_token_used_twice_ends_all_that_came_of_the_consent() {
     assert_eq!(status, 200, "control: {second}");
     let fresh = home.alice.with_token(second["access_token"].as_str().unwrap());
     fresh.graphql("{ Contact { name } }").await.expect("control: the new token works");
+    let next = [pairs[0], pairs[1], ("refresh_token", second["refresh_token"].as_str().unwrap())];
+    let (status, third) = token(&home, &next).await;
+    assert_eq!(status, 200, "control: the successor is good: {third}");
     assert_eq!(token(&home, &pairs).await.1["error"], "invalid_grant");
-    for access in [first.access_token.as_str(), second["access_token"].as_str().unwrap()] {
+    for access in
+        [&first.access_token, second["access_token"].as_str().unwrap(), third["access_token"].as_str().unwrap()]
+    {
         let answer = home.alice.with_token(access).try_graphql("{ Contact { name } }", Value::Null).await.unwrap();
         assert_eq!(answer.status, 401, "{}", answer.text);
     }
-    let next = [pairs[0], pairs[1], ("refresh_token", second["refresh_token"].as_str().unwrap())];
-    assert_eq!(token(&home, &next).await.1["error"], "invalid_grant");
+    let last = [pairs[0], pairs[1], ("refresh_token", third["refresh_token"].as_str().unwrap())];
+    assert_eq!(token(&home, &last).await.1["error"], "invalid_grant");
+    unhurt(&home).await;
+}
+
+#[tokio::test]
+async fn refreshes_at_once_leave_the_app_with_tokens_that_work() {
+    let (home, client) = app().await;
+    let (code, verifier) = authorize(&home.node.url, &client, BACK, &access(), OWNER, |_| {}).await.unwrap();
+    let mut refresh = exchange(&home.node.url, &client, BACK, &code, &verifier).await.unwrap().refresh_token.unwrap();
+    for _ in 0..3 {
+        let pairs = [("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", refresh.as_str())];
+        let answers = futures::future::join_all((0..4).map(|_| token(&home, &pairs))).await;
+        for (status, answer) in &answers {
+            assert_eq!(*status, 200, "{answer}");
+            let app = home.alice.with_token(answer["access_token"].as_str().unwrap());
+            app.graphql("{ Contact { name } }").await.expect("each answer works");
+        }
+        let next: Vec<&str> = answers.iter().map(|(_, answer)| answer["refresh_token"].as_str().unwrap()).collect();
+        assert!(next.iter().all(|text| *text == next[0]), "one successor, whoever asked first");
+        refresh = next[0].to_owned();
+    }
+    unhurt(&home).await;
+}
+
+#[tokio::test]
+async fn an_app_on_this_machine_is_answered_at_whichever_port_it_listens() {
+    let (home, client) = app().await;
+    for back in ["http://127.0.0.1:51004/cb", "http://127.0.0.1/cb", BACK] {
+        let (code, verifier) = authorize(&home.node.url, &client, back, &access(), OWNER, |_| {}).await.unwrap();
+        let mut pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client.as_str()),
+            ("redirect_uri", back),
+            ("code", code.as_str()),
+            ("code_verifier", verifier.as_str()),
+        ];
+        let (status, answer) = token(&home, &pairs).await;
+        assert_eq!(status, 200, "{back}: {answer}");
+        // The code is bound to the very address, port and all.
+        let (code, verifier) = authorize(&home.node.url, &client, back, &access(), OWNER, |_| {}).await.unwrap();
+        (pairs[2].1, pairs[3].1, pairs[4].1) = ("http://127.0.0.1:51005/cb", &code, &verifier);
+        assert_eq!(token(&home, &pairs).await.1["error"], "invalid_grant", "{back}");
+    }
+    unhurt(&home).await;
+}
+
+#[tokio::test]
+async fn parameters_without_a_value_count_as_left_out() {
+    let (home, client) = app().await;
+    let good = [
+        ("response_type", "code"),
+        ("client_id", client.as_str()),
+        ("redirect_uri", BACK),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    for empty in ["authorization_details", "request", "request_uri", "state", "scope"] {
+        let mut pairs = good.to_vec();
+        pairs.push((empty, ""));
+        let (status, to, page) = ask(&home, &pairs).await;
+        assert!(status == 200 && page.contains("<form"), "{empty}: {status} {to:?}");
+    }
+    let (code, verifier) = authorize(&home.node.url, &client, BACK, &access(), OWNER, |_| {}).await.unwrap();
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("client_id", &client),
+        ("client_secret", ""),
+        ("refresh_token", ""),
+        ("scope", ""),
+        ("redirect_uri", BACK),
+        ("code", &code),
+        ("code_verifier", &verifier),
+    ];
+    let (status, answer) = token(&home, &pairs).await;
+    assert_eq!(status, 200, "{answer}");
+    let text = answer["access_token"].as_str().unwrap();
+    for (route, pairs, status) in [
+        ("/oauth/token", &[("grant_type", ""), ("client_id", &client)][..], 400),
+        ("/oauth/token", &[("grant_type", "authorization_code"), ("client_id", "")], 401),
+        ("/oauth/revoke", &[("client_id", &client), ("token", "")], 400),
+        (
+            "/oauth/revoke",
+            &[("client_id", &client), ("token", text), ("token_type_hint", ""), ("client_secret", "")],
+            200,
+        ),
+    ] {
+        let answer = browser().post(format!("{}{route}", home.node.url)).form(pairs).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{route} {pairs:?}");
+    }
+    assert_eq!(home.alice.with_token(text).try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status, 401);
     unhurt(&home).await;
 }
 

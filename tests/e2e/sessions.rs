@@ -169,43 +169,14 @@ async fn an_app_reaches_no_route_of_accounts_devices_replicas_and_definitions() 
     let nobody = Client::new(&home.node.url, None).unwrap();
     for token in [app.token.as_deref().unwrap(), "x", ""] {
         let request = nobody.request(Method::GET, "/api/v1/grants");
-        let request = request.header("cookie", format!("allod={token}")).header("sec-fetch-site", "same-origin");
+        let name = format!("allod-{}", &home.made["node"].as_str().unwrap()[..8]);
+        let request = request.header("cookie", format!("{name}={token}")).header("allod-page-key", token);
         assert_eq!(nobody.send(request).await.unwrap().status, 401);
     }
     assert_eq!(home.node.cli_ok(&["grant", "list"]).unwrap().as_array().unwrap().len(), 1, "nothing was revoked");
     assert_eq!(status(&app).await, 200, "control: the app reaches its data");
     assert_eq!(home.alice.get("/api/v1/grants").await.unwrap().status, 200, "control: the person");
     unhurt(&home).await;
-}
-
-#[tokio::test]
-async fn the_session_cookie_counts_for_our_own_pages_only() {
-    let home = Home::new().await;
-    let nobody = Client::new(&home.node.url, None).unwrap();
-    let cookie = format!("allod={}", home.alice.token.as_deref().unwrap());
-    let with = |headers: &[(&'static str, &'static str)]| {
-        let mut request = nobody.request(Method::POST, "/api/v1/graphql").header("cookie", cookie.as_str());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        nobody.send(request.json(&json!({ "query": ASK })))
-    };
-    for headers in [
-        &[][..],
-        &[("sec-fetch-site", "cross-site")],
-        &[("sec-fetch-site", "same-site")],
-        &[("sec-fetch-site", "none")],
-        &[("sec-fetch-site", "cross-site"), ("allod-csrf", "1")],
-        &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
-        &[("allod-csrf", "")],
-        &[("origin", "https://evil.example")],
-    ] {
-        let answer = with(headers).await.unwrap();
-        assert_eq!(answer.status, 401, "{headers:?}: {}", answer.text);
-    }
-    for headers in [&[("sec-fetch-site", "same-origin")][..], &[("allod-csrf", "1")]] {
-        assert_eq!(with(headers).await.unwrap().status, 200, "control: {headers:?}");
-    }
 }
 
 #[tokio::test]
@@ -283,15 +254,15 @@ async fn wrong_passwords_and_unknown_names_are_refused_alike() {
         let (answer, _) = try_in(user.into(), password.into()).await;
         assert_eq!((answer.status, &answer.text), (401, &first.text), "{} {}", shown(user), shown(password));
     }
-    // An unknown name costs what a known one does: the medians are within a factor of two.
+    // An unknown name costs what a known one does: the least that each took, which a busy machine changes least, are
+    // within a factor of two.
     let mut took = [Vec::new(), Vec::new()];
     for _ in 0..7 {
         for (user, list) in ["alice", "nobody"].into_iter().zip(&mut took) {
             list.push(try_in(user.into(), "not her password".into()).await.1);
         }
     }
-    took.iter_mut().for_each(|list| list.sort());
-    let (known, unknown) = (took[0][3].as_secs_f64(), took[1][3].as_secs_f64());
+    let [known, unknown] = took.map(|list| list.iter().min().expect("seven").as_secs_f64());
     assert!(known < unknown * 2.0 && unknown < known * 2.0, "{known} s and {unknown} s");
     assert_eq!(try_in(OWNER.0.into(), OWNER.1.into()).await.0.status, 200, "control");
     unhurt(&home).await;

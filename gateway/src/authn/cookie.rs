@@ -1,64 +1,89 @@
-//! The session cookie: for the node's own pages, and for nobody else's.
+//! The session of a page: a cookie and a key, which count together or not at all.
+//!
+//! Cookies know no ports. Whoever listens on another port of the pages' host receives them and can set them, so a
+//! cookie proves nothing by itself. The key lies in the storage of the pages' origin (scheme, host and port), which
+//! nobody else reads, and scripts of the pages send it in a header, which no form and no link of another page can.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{COOKIE, HeaderName};
 
-use super::only;
-use crate::directory::{DirectoryError, Kind, Secret, Token};
+use super::{AuthError, only};
+use crate::directory::{PageSecrets, Token};
 use crate::node::Node;
 
 /// How long a session lasts, in seconds.
 pub const SESSION_SECONDS: i64 = 7 * 86_400;
-/// Any value of this header shows that a script of our own origin sent the request: a page elsewhere
-/// cannot set it without being asked about first, and nobody answers that question.
-pub const CSRF_HEADER: &str = "allod-csrf";
+/// Where a page's script sends the key of its session.
+const PAGE_KEY: HeaderName = HeaderName::from_static("allod-page-key");
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Cookies of one name that are looked at: another port may have set some beside ours.
+const MOST: usize = 8;
 
-/// Under TLS the name itself binds the cookie to this host and to secure connections.
-fn name(node: &dyn Node) -> &'static str {
-    if secure(node) { "__Host-allod" } else { "allod" }
+/// The name tells the nodes of one host apart. Under TLS it binds the cookie to this host and to secure connections.
+fn name(node: &dyn Node) -> String {
+    let own = node.directory().node().get(..8).unwrap_or_default();
+    if secure(node) { format!("__Host-allod-{own}") } else { format!("allod-{own}") }
 }
 
 fn secure(node: &dyn Node) -> bool {
     node.url().starts_with("https://")
 }
 
-/// A cookie that no script reads and no other site sends.
-pub(crate) fn strict<'a>(node: &dyn Node, name: &'a str, value: String) -> Cookie<'a> {
-    Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::Strict).secure(secure(node)).finish()
+fn cookie(node: &dyn Node, value: String) -> Cookie<'static> {
+    let cookie = Cookie::build(name(node), value).path("/").http_only(true).same_site(SameSite::Strict);
+    cookie.secure(secure(node)).finish()
 }
 
-/// The cookie of a session that begins.
-pub fn session_cookie(node: &dyn Node, secret: &Secret) -> Cookie<'static> {
-    let mut cookie = strict(node, name(node), secret.text().to_owned());
+/// The cookie of a page's session that begins.
+pub fn session_cookie(node: &dyn Node, secrets: &PageSecrets) -> Cookie<'static> {
+    let mut cookie = cookie(node, secrets.cookie.text().to_owned());
     cookie.set_max_age(Duration::seconds(SESSION_SECONDS));
     cookie
 }
 
-/// The cookie that ends one.
-pub fn clear_cookie(node: &dyn Node) -> Cookie<'static> {
-    let mut cookie = strict(node, name(node), String::new());
+/// The cookie that ends one, for a browser that has one.
+pub fn clear_cookie(req: &HttpRequest, node: &dyn Node) -> Option<Cookie<'static>> {
+    held(req, &name(node)).next()?;
+    let mut cookie = cookie(node, String::new());
     cookie.make_removal();
-    cookie
+    Some(cookie)
 }
 
-pub(super) fn session_text(req: &HttpRequest, node: &dyn Node) -> Option<String> {
-    req.cookie(name(node)).map(|cookie| cookie.value().to_owned()).filter(|text| !text.is_empty())
+/// The values that a request carries under a cookie's name.
+fn held<'a>(req: &'a HttpRequest, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = req.headers().get_all(COOKIE).filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value)
 }
 
-/// Where the browser says who asks, it decides; else the header of our own scripts does.
-pub(super) fn from_own_page(req: &HttpRequest) -> bool {
-    match only(req, &HeaderName::from_static("sec-fetch-site")) {
-        Ok(Some(site)) => site == "same-origin",
-        Ok(None) => req.headers().get(CSRF_HEADER).is_some_and(|value| !value.is_empty()),
-        Err(()) => false,
+/// Whether a sign-in is from a page of this node. Where the browser does not say so (it does at secure addresses and on
+/// this machine), the header does, with whatever value: no other site's page can send it unasked.
+pub fn is_page(req: &HttpRequest) -> bool {
+    match only(req, &SITE) {
+        Ok(None) => req.headers().contains_key(PAGE_KEY),
+        site => site == Ok(Some("same-origin")),
     }
 }
 
-/// The session of a person who opens one of our pages. What a page does is guarded by its forms.
-pub async fn page_session(req: &HttpRequest, node: &dyn Node) -> Result<Option<Token>, DirectoryError> {
-    let Some(text) = session_text(req, node) else { return Ok(None) };
-    let token = node.directory().token(&text, node.now()).await?;
-    Ok(token.filter(|token| token.kind == Kind::Session))
+/// The session of the page that sent `req`. Of several cookies of the name the one that fits the key counts.
+pub(super) async fn page_session(req: &HttpRequest, node: &dyn Node) -> Result<Token, AuthError> {
+    let name = name(node);
+    let mut cookies = held(req, &name).take(MOST).peekable();
+    if cookies.peek().is_none() {
+        return Err(AuthError::Missing);
+    }
+    // A browser that says who asks must say that our own page does; one that does not cannot send the key for others.
+    if !matches!(only(req, &SITE), Ok(None | Some("same-origin"))) {
+        return Err(AuthError::CrossSite);
+    }
+    let key = only(req, &PAGE_KEY).map_err(|()| AuthError::CrossSite)?;
+    let key = key.filter(|key| !key.is_empty()).ok_or(AuthError::CrossSite)?;
+    for cookie in cookies {
+        if let Some(token) = node.directory().page_session(cookie, key, node.now()).await? {
+            return Ok(token);
+        }
+    }
+    Err(AuthError::Invalid)
 }

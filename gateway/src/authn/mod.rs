@@ -1,17 +1,16 @@
 //! Credentials become a [`Principal`]: who asks, through which app, under which grant.
 //!
-//! Three credentials count: a bearer token, the session cookie (on data routes only with proof that
-//! our own page sent it), and the local token of whoever holds the machine.
+//! Three credentials count: a bearer token, the session of a page (a cookie and a key that lies in the page's own
+//! storage, never one of them alone), and the local token of whoever holds the machine.
 
 mod cookie;
 mod local;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
-use policy_core::{AppCaller, Caller, Holder, TenantId};
+use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp};
 
-pub(crate) use cookie::strict;
-pub use cookie::{SESSION_SECONDS, clear_cookie, page_session, session_cookie};
+pub use cookie::{SESSION_SECONDS, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
 
 use crate::directory::{DirectoryError, Kind, SecretHash, Token};
@@ -29,6 +28,20 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The session, if it is a person's: what signing out ends.
     pub session: Option<SecretHash>,
+    /// When the person last gave their password in this session.
+    confirmed: Option<Timestamp>,
+}
+
+/// How long a password that was given is good for dangerous acts, in seconds.
+pub const CONFIRMED_SECONDS: i64 = 300;
+
+impl Principal {
+    /// Refuses an act that outlives the session or widens who reads, unless the person gave their password within the
+    /// last five minutes (RFC 9470). Whoever holds the machine is not asked.
+    pub fn confirmed(&self, now: Timestamp) -> Result<(), AuthError> {
+        let recent = |at: Timestamp| at <= now && now.0 - at.0 < CONFIRMED_SECONDS * 1_000_000;
+        if self.operator || self.confirmed.is_some_and(recent) { Ok(()) } else { Err(AuthError::NotConfirmed) }
+    }
 }
 
 /// Why a request is from nobody.
@@ -38,8 +51,10 @@ pub enum AuthError {
     Missing,
     #[error("The token is unknown, revoked or has lapsed; sign in again.")]
     Invalid,
-    #[error("The session cookie counts only for requests of the node's own pages.")]
+    #[error("The session cookie counts only for requests of the node's own pages, which send their key beside it.")]
     CrossSite,
+    #[error("This needs your password again: send it to `POST /api/v1/session/confirm`, and ask once more.")]
+    NotConfirmed,
     #[error("This node is not set up yet: open the setup link that it printed when it started.")]
     NotSetUp,
     #[error(transparent)]
@@ -51,13 +66,7 @@ pub async fn authenticate(req: &HttpRequest, node: &dyn Node) -> Result<Principa
     let directory = node.directory();
     let owner = node.owner().ok_or(AuthError::NotSetUp)?;
     let Some(text) = bearer(req)? else {
-        let text = cookie::session_text(req, node).ok_or(AuthError::Missing)?;
-        if !cookie::from_own_page(req) {
-            return Err(AuthError::CrossSite);
-        }
-        let token = directory.token(&text, node.now()).await?.ok_or(AuthError::Invalid)?;
-        // An app's token in a cookie is not a session of anyone.
-        return if token.kind == Kind::Session { of_token(node, &token).await } else { Err(AuthError::Invalid) };
+        return of_token(node, &cookie::page_session(req, node).await?).await;
     };
     if SecretHash::of(text).matches(&node.local_token()) {
         if !is_local(req) {
@@ -65,7 +74,7 @@ pub async fn authenticate(req: &HttpRequest, node: &dyn Node) -> Result<Principa
         }
         let tenant = directory.tenant_of(owner).await?.unwrap_or(ELSEWHERE);
         let caller = Caller { user: owner, app: None, device: None };
-        return Ok(Principal { caller, operator: true, tenant, session: None });
+        return Ok(Principal { caller, operator: true, tenant, session: None, confirmed: None });
     }
     let token = directory.token(text, node.now()).await?.ok_or(AuthError::Invalid)?;
     of_token(node, &token).await
@@ -85,7 +94,8 @@ pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal
         }
     };
     let session = (token.kind == Kind::Session).then_some(token.hash);
-    Ok(Principal { caller: Caller { user: token.user, app, device: None }, operator: false, tenant, session })
+    let caller = Caller { user: token.user, app, device: None };
+    Ok(Principal { caller, operator: false, tenant, session, confirmed: token.confirmed })
 }
 
 /// Whether the request carries the local token from this machine: true also of a node that nobody owns

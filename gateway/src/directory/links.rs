@@ -94,7 +94,7 @@ mod tests {
             for (n, until) in [(1, None), (2, Some(at(200))), (3, Some(at(300)))] {
                 directory.open_link(&Secret::draw(), &row(n), until).await.unwrap();
             }
-            directory.open_session(row(1).user, at(100), 1).await.unwrap();
+            directory.open_session(row(1).user, at(100), 1, None).await.unwrap();
             assert_eq!(directory.lapsed_links(at(150), 10).await.unwrap(), []);
             assert_eq!(directory.lapsed_links(at(200), 10).await.unwrap(), [row(2)]);
             directory.tend(at(400)).await.unwrap();

@@ -1,5 +1,6 @@
 //! Makes the tables.
 
+use sea_orm::ColumnTrait as _;
 use sea_orm_migration::prelude::*;
 
 use super::tables::{
@@ -11,7 +12,14 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Groups), Box::new(Assignments), Box::new(Folders), Box::new(Links)]
+        vec![
+            Box::new(First),
+            Box::new(Groups),
+            Box::new(Assignments),
+            Box::new(Folders),
+            Box::new(Links),
+            Box::new(Confirmed),
+        ]
     }
     fn migration_table_name() -> DynIden {
         // Several parts of a node share one database, each with its own list.
@@ -328,5 +336,28 @@ impl MigrationTrait for Links {
             instant_or_null(link::Column::LastUsed),
         ];
         manager.create_table(table(link::Entity, columns)).await
+    }
+}
+
+/// Sessions know when their person last gave the password. Those from before end: their cookies were bearers.
+struct Confirmed;
+
+impl MigrationName for Confirmed {
+    fn name(&self) -> &str {
+        "dir_0006_confirmed"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Confirmed {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sessions = Query::delete().from_table(token::Entity).and_where(token::Column::GrantId.is_null()).take();
+        manager.exec_stmt(sessions).await?;
+        if manager.has_column("dir_token", "confirmed").await? {
+            return Ok(());
+        }
+        let mut table = Table::alter().table(token::Entity).take();
+        manager.alter_table(table.add_column(instant_or_null(token::Column::Confirmed)).take()).await
     }
 }

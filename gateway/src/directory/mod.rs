@@ -16,10 +16,12 @@ mod migration;
 mod passwords;
 mod people;
 mod refresh;
+mod refusals;
 mod secret;
 mod settings;
 mod tables;
 mod tokens;
+mod turns;
 
 use std::collections::HashMap;
 
@@ -40,7 +42,7 @@ pub use passwords::MIN_PASSWORD;
 pub use people::{Tenant, User};
 pub use refresh::{Pair, Rotation};
 pub use secret::{Secret, SecretHash};
-pub use tokens::{Family, Kind, Token};
+pub use tokens::{Family, Kind, PageSecrets, Token};
 
 /// Why the directory did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,7 @@ pub struct Directory {
     db: DatabaseConnection,
     tokens: tokens::Cache,
     passwords: passwords::Passwords,
+    refusals: refusals::Refusals,
     /// When each grant was last used, not yet written.
     used: Mutex<HashMap<GrantId, Timestamp>>,
     owner: RwLock<Option<UserId>>,
@@ -70,6 +73,8 @@ pub struct Directory {
     /// Held while the node is set up, so that it is set up once.
     setup: tokio::sync::Mutex<()>,
     form_key: [u8; 32],
+    /// Derives the successors of refresh tokens.
+    refresh_key: [u8; 32],
     node: String,
 }
 
@@ -78,6 +83,7 @@ impl Directory {
     pub async fn open(db: DatabaseConnection) -> Result<Directory, DirectoryError> {
         migration::Migrator::up(&db, None).await?;
         let form_key = settings::key(&db, "form_key").await?;
+        let refresh_key = settings::key(&db, "refresh_key").await?;
         let node = data_encoding::HEXLOWER.encode(&settings::key(&db, "node").await?[..16]);
         let owner = match settings::get(&db, "owner").await? {
             Some(text) => Some(text.parse().map_err(|_| DirectoryError::Damaged("dir_setting"))?),
@@ -87,11 +93,13 @@ impl Directory {
             db,
             tokens: tokens::Cache::default(),
             passwords: passwords::Passwords::default(),
+            refusals: refusals::Refusals::default(),
             used: Mutex::default(),
             owner: RwLock::new(owner),
             tenant_of: RwLock::default(),
             setup: tokio::sync::Mutex::default(),
             form_key,
+            refresh_key,
             node,
         })
     }
@@ -114,6 +122,7 @@ impl Directory {
     /// Writes what is buffered and drops what has lapsed. Called now and then, and before the end.
     pub async fn tend(&self, now: Timestamp) -> Result<(), DirectoryError> {
         self.write_last_used().await?;
+        self.tell_refusals(now).await?;
         self.drop_lapsed(now).await
     }
 }

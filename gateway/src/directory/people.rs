@@ -28,7 +28,7 @@ const NAME: &str =
     "A name has 1 to 64 characters: letters a to z, digits, and . _ - between them; it begins with a letter or digit.";
 
 /// Names are compared without case, and stored small.
-fn name_of(text: &str) -> Result<String, DirectoryError> {
+pub(super) fn name_of(text: &str) -> Result<String, DirectoryError> {
     let name = text.trim().to_ascii_lowercase();
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -146,15 +146,7 @@ impl Directory {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// The user of this name if the password is theirs. Takes as long for a name that nobody has.
-    pub async fn verify_password(&self, name: &str, password: &str) -> Result<Option<User>, DirectoryError> {
-        let row = self.user_row(name).await?;
-        let stored = row.as_ref().map(|row| row.password.clone());
-        let right = self.passwords.matches(password, stored).await?;
-        row.filter(|_| right).map(User::try_from).transpose()
-    }
-
-    async fn user_row(&self, name: &str) -> Result<Option<user::Model>, DirectoryError> {
+    pub(super) async fn user_row(&self, name: &str) -> Result<Option<user::Model>, DirectoryError> {
         let Ok(name) = name_of(name) else { return Ok(None) };
         Ok(user::Entity::find().filter(user::Column::Name.eq(name)).one(&self.db).await?)
     }
@@ -182,9 +174,18 @@ mod tests {
             let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
             let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
             assert!(matches!(again, Err(DirectoryError::Taken(_))));
-            assert_eq!(directory.verify_password("alice", "a long password").await.unwrap(), Some(alice));
-            assert_eq!(directory.verify_password("alice", "a wrong password").await.unwrap(), None);
-            assert_eq!(directory.verify_password("nobody", "a long password").await.unwrap(), None);
+            let ip = Some([192, 0, 2, 1].into());
+            let sign_in = async |name: &str, password: &str| directory.sign_in(name, password, ip, now).await.unwrap();
+            assert_eq!(sign_in("alice", "a long password").await.as_ref(), Some(&alice));
+            assert_eq!(sign_in("alice", "a wrong password").await, None);
+            assert_eq!(sign_in("nobody", "a long password").await, None);
+            assert!(directory.is_password(&alice, "a long password", ip, now).await.unwrap());
+            assert!(!directory.is_password(&alice, "a wrong password", ip, now).await.unwrap());
+            let told = directory.audit_of(alice.id, 9).await.unwrap();
+            assert_eq!((told.len(), told[0].action.as_str()), (1, "sign_in.refused"), "{told:?}");
+            assert_eq!(told[0].detail, serde_json::json!({"failures": 1, "from": "192.0.2.1"}));
+            directory.tend(Timestamp(now.0 + 60_000_000)).await.unwrap();
+            assert_eq!(directory.audit_of(alice.id, 9).await.unwrap()[0].detail["failures"], 1, "the other one");
         }
     }
 }

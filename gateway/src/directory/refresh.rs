@@ -1,9 +1,15 @@
 //! Pairs of access and refresh token, and their rotation (OAuth 2.1, section 4.3.1): a refresh token
 //! is good once, and its second use ends the whole family.
+//!
+//! An app that refreshes twice at once is no thief: for [`REUSE`] seconds, and until the successor is used, the token
+//! that was just exchanged answers with the same successor again. The chain stays one, so a copy that is used later,
+//! by whomever, still shows.
 
+use hmac::{Hmac, KeyInit, Mac};
 use policy_core::{ClientId, GrantId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, TransactionTrait};
+use sha2::Sha256;
 
 use super::tables::{grant, refresh, token};
 use super::tokens::row;
@@ -13,6 +19,9 @@ use super::{Directory, DirectoryError, Family, GrantRow, Kind, Secret, SecretHas
 const ACCESS: i64 = 3_600;
 /// A refresh token lasts ninety days unless it is used, in seconds.
 const REFRESH: i64 = 90 * 86_400;
+
+/// How long the same exchange may be asked for again, in seconds.
+const REUSE: i64 = 10;
 
 /// What an app gets.
 #[derive(Debug)]
@@ -49,7 +58,7 @@ impl Directory {
     pub async fn first_pair(&self, grant: &GrantRow, now: Timestamp) -> Result<Option<Pair>, DirectoryError> {
         let holder = Holder { user: grant.user, client: grant.client, grant: grant.id, family: Family::draw() };
         let txn = self.db.begin().await?;
-        let pair = pair(&txn, &holder, now).await?;
+        let pair = pair(&txn, &holder, Secret::draw(), now).await?;
         txn.commit().await?;
         Ok(pair)
     }
@@ -76,16 +85,58 @@ impl Directory {
             .exec(&txn)
             .await?;
         if marked.rows_affected == 1 {
-            let pair = pair(&txn, &holder, now).await?;
+            let pair = pair(&txn, &holder, self.successor(text), now).await?;
             txn.commit().await?;
             return Ok(pair.map_or(Rotation::Refused, Rotation::Rotated));
         }
         txn.rollback().await?;
+        if let Some(pair) = self.rotate_again(text, &holder, now).await? {
+            return Ok(Rotation::Rotated(pair));
+        }
         if refresh::Entity::find_by_id(hash).one(&self.db).await?.is_none() {
             return Ok(Rotation::Refused);
         }
         self.end_family(holder.family).await?;
         Ok(Rotation::Reused { user: holder.user, grant: holder.grant })
+    }
+
+    /// A second exchange of a token that was just exchanged: the same successor, and an access token of its own.
+    /// `None` if the first is too long ago, the successor was used, or either is gone.
+    async fn rotate_again(&self, text: &str, holder: &Holder, now: Timestamp) -> Result<Option<Pair>, DirectoryError> {
+        let window = REUSE * 1_000_000;
+        let next = self.successor(text);
+        let txn = self.db.begin().await?;
+        // Touching the rows orders this against the end of the family, which deletes them.
+        let touched = refresh::Entity::update_many()
+            .col_expr(refresh::Column::Used, Expr::col(refresh::Column::Used))
+            .filter(refresh::Column::Hash.eq(SecretHash::of(text).0.to_vec()))
+            .filter(refresh::Column::Used.between(now.0 - window, now.0 + window))
+            .exec(&txn)
+            .await?;
+        let live = refresh::Entity::update_many()
+            .col_expr(refresh::Column::Expires, Expr::col(refresh::Column::Expires))
+            .filter(refresh::Column::Hash.eq(next.hash().0.to_vec()))
+            .filter(refresh::Column::Used.is_null())
+            .exec(&txn)
+            .await?;
+        if touched.rows_affected != 1 || live.rows_affected != 1 {
+            txn.rollback().await?;
+            return Ok(None);
+        }
+        let Some((grant, end)) = live_grant(&txn, holder.grant, now).await? else {
+            txn.rollback().await?;
+            return Ok(None);
+        };
+        let (access, expires) = access_token(&txn, holder, end, now).await?;
+        txn.commit().await?;
+        Ok(Some(Pair { access, refresh: next, expires, grant }))
+    }
+
+    /// The refresh token that follows on one: whoever presents that one gets it again, and nobody else can tell it.
+    fn successor(&self, text: &str) -> Secret {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.refresh_key).expect("HMAC takes any key");
+        mac.update(text.as_bytes());
+        Secret::of(mac.finalize().into_bytes().into())
     }
 
     /// The family and holder of a refresh token of this app, used or not.
@@ -96,35 +147,59 @@ impl Directory {
     }
 }
 
-async fn pair(db: &impl ConnectionTrait, holder: &Holder, now: Timestamp) -> Result<Option<Pair>, DirectoryError> {
-    // Touching the grant's row orders this against a revocation, which deletes the row first.
+/// The grant and its end, if it lives. Touching its row orders this against a revocation, which deletes the row first.
+async fn live_grant(
+    db: &impl ConnectionTrait,
+    grant: GrantId,
+    now: Timestamp,
+) -> Result<Option<(GrantRow, Timestamp)>, DirectoryError> {
     let touched = grant::Entity::update_many()
         .col_expr(grant::Column::Created, Expr::col(grant::Column::Created))
-        .filter(grant::Column::Id.eq(holder.grant.as_bytes().to_vec()))
+        .filter(grant::Column::Id.eq(grant.as_bytes().to_vec()))
         .exec(db)
         .await?;
     if touched.rows_affected != 1 {
         return Ok(None);
     }
-    let found = grant::Entity::find_by_id(holder.grant.as_bytes().to_vec()).one(db).await?;
+    let found = grant::Entity::find_by_id(grant.as_bytes().to_vec()).one(db).await?;
     let Some(found) = found else { return Ok(None) };
     let grant = GrantRow::try_from(found)?;
     let end = grant.expires.unwrap_or(Timestamp(i64::MAX));
-    if end <= now {
-        return Ok(None);
-    }
-    let after = |seconds: i64| Timestamp(now.0 + seconds * 1_000_000).min(end);
-    let (access, next, expires) = (Secret::draw(), Secret::draw(), after(ACCESS));
+    Ok((end > now).then_some((grant, end)))
+}
+
+fn until(now: Timestamp, seconds: i64, end: Timestamp) -> Timestamp {
+    Timestamp(now.0 + seconds * 1_000_000).min(end)
+}
+
+async fn access_token(
+    db: &impl ConnectionTrait,
+    holder: &Holder,
+    end: Timestamp,
+    now: Timestamp,
+) -> Result<(Secret, Timestamp), DirectoryError> {
+    let (access, expires) = (Secret::draw(), until(now, ACCESS, end));
     let kind = Kind::Access { client: holder.client, grant: holder.grant, family: holder.family };
-    let token = Token { hash: access.hash(), user: holder.user, kind, created: now, expires };
+    let token = Token { hash: access.hash(), user: holder.user, kind, created: now, expires, confirmed: None };
     token::Entity::insert(row(&token)).exec_without_returning(db).await?;
+    Ok((access, expires))
+}
+
+async fn pair(
+    db: &impl ConnectionTrait,
+    holder: &Holder,
+    next: Secret,
+    now: Timestamp,
+) -> Result<Option<Pair>, DirectoryError> {
+    let Some((grant, end)) = live_grant(db, holder.grant, now).await? else { return Ok(None) };
+    let (access, expires) = access_token(db, holder, end, now).await?;
     let row = refresh::ActiveModel {
         hash: Set(next.hash().0.to_vec()),
         user: Set(holder.user.as_bytes().to_vec()),
         client: Set(holder.client.as_bytes().to_vec()),
         grant_id: Set(holder.grant.as_bytes().to_vec()),
         family: Set(holder.family.0.to_vec()),
-        expires: Set(after(REFRESH).0),
+        expires: Set(until(now, REFRESH, end).0),
         used: Set(None),
     };
     refresh::Entity::insert(row).exec_without_returning(db).await?;
@@ -168,7 +243,8 @@ pub(super) mod tests {
             for pair in [&first, &second] {
                 assert!(directory.token(pair.access.text(), now).await.unwrap().is_some());
             }
-            let again = directory.rotate(first.refresh.text(), grant.client, now).await.unwrap();
+            let late = Timestamp::from_seconds(100 + REUSE + 1);
+            let again = directory.rotate(first.refresh.text(), grant.client, late).await.unwrap();
             assert!(matches!(again, Rotation::Reused { .. }), "{again:?}");
             for pair in [&first, &second] {
                 assert_eq!(directory.token(pair.access.text(), now).await.unwrap(), None);
@@ -183,6 +259,41 @@ pub(super) mod tests {
             let gone = directory.rotate(bystander.refresh.text(), grant.client, now).await.unwrap();
             assert!(matches!(gone, Rotation::Refused));
             assert!(directory.first_pair(&grant, now).await.unwrap().is_none(), "no tokens for a grant that is gone");
+        }
+    }
+
+    #[tokio::test]
+    async fn two_refreshes_at_once_get_one_successor_and_a_later_one_ends_the_family() {
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(100);
+            let grant = noted(&directory, None).await;
+            let first = directory.first_pair(&grant, now).await.unwrap().unwrap();
+            let rotate = async |text: &str, at: i64| {
+                directory.rotate(text, grant.client, Timestamp::from_seconds(at)).await.unwrap()
+            };
+            let text = first.refresh.text();
+            let (one, two) = tokio::join!(rotate(text, 100), rotate(text, 100));
+            let (Rotation::Rotated(one), Rotation::Rotated(two)) = (one, two) else { panic!("both are answered") };
+            let Rotation::Rotated(three) = rotate(text, 100 + REUSE).await else { panic!("within the window") };
+            assert_ne!(one.access.text(), two.access.text());
+            for other in [&two, &three] {
+                assert_eq!(one.refresh.text(), other.refresh.text(), "the chain stays one");
+            }
+            for pair in [&one, &two, &three] {
+                assert!(directory.token(pair.access.text(), now).await.unwrap().is_some());
+            }
+            let stranger = directory.rotate(text, ClientId::from_bytes([9; 16]), now).await.unwrap();
+            assert!(matches!(stranger, Rotation::Refused));
+            let Rotation::Rotated(next) = rotate(one.refresh.text(), 105).await else {
+                panic!("the successor is good")
+            };
+            // Who still has the first, now that its successor is used, has a copy.
+            assert!(matches!(rotate(text, 106).await, Rotation::Reused { .. }));
+            for pair in [&one, &two, &next] {
+                assert_eq!(directory.token(pair.access.text(), now).await.unwrap(), None);
+            }
+            assert!(matches!(rotate(next.refresh.text(), 107).await, Rotation::Refused));
+            assert!(matches!(rotate(text, 108).await, Rotation::Refused), "nothing comes back to life");
         }
     }
 

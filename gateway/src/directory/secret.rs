@@ -16,7 +16,12 @@ impl Secret {
     /// # Panics
     /// If the system has no randomness: nothing can be issued safely then.
     pub fn draw() -> Secret {
-        Secret(data_encoding::BASE64URL_NOPAD.encode(&random::<32>()))
+        Secret::of(random())
+    }
+
+    /// The secret of these bytes, which nobody can guess.
+    pub(super) fn of(bytes: [u8; 32]) -> Secret {
+        Secret(data_encoding::BASE64URL_NOPAD.encode(&bytes))
     }
 
     /// The text to hand over.

@@ -70,6 +70,8 @@ pub mod token {
         pub family: Option<Vec<u8>>,
         pub created: i64,
         pub expires: i64,
+        /// When the person of a session last gave their password.
+        pub confirmed: Option<i64>,
     }
     lone!();
 }

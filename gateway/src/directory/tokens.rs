@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use parking_lot::Mutex;
 use policy_core::{ClientId, GrantId, Timestamp, UserId};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set, TransactionTrait};
 
 use super::secret::random;
@@ -47,6 +48,22 @@ pub struct Token {
     pub kind: Kind,
     pub created: Timestamp,
     pub expires: Timestamp,
+    /// When the person last gave their password in this session; never for other kinds.
+    pub confirmed: Option<Timestamp>,
+}
+
+/// The two halves of a page's session: neither opens anything alone.
+#[derive(Debug)]
+pub struct PageSecrets {
+    /// Goes into a cookie, which other ports of the host see.
+    pub cookie: Secret,
+    /// Goes into the storage of the page's origin.
+    pub key: Secret,
+}
+
+/// The hash under which a page's session is kept. No text of a header holds a NUL, so none is a bearer of it.
+fn page_hash(cookie: &str, key: &str) -> SecretHash {
+    SecretHash::of(&format!("\0page\0{cookie}\0{key}"))
 }
 
 /// The tokens seen last. A revocation empties it, and a lookup that began before the revocation does
@@ -97,6 +114,7 @@ impl TryFrom<token::Model> for Token {
             kind,
             created: Timestamp(row.created),
             expires: Timestamp(row.expires),
+            confirmed: row.confirmed.map(Timestamp),
         })
     }
 }
@@ -117,22 +135,62 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
         family: Set(family),
         created: Set(token.created.0),
         expires: Set(token.expires.0),
+        confirmed: Set(token.confirmed.map(|at| at.0)),
     }
 }
 
 impl Directory {
-    /// Opens a session of a person, for `seconds` from now.
+    /// Opens a session of a person, for `seconds` from now, whose token is a bearer. `confirmed`: when they gave their
+    /// password for it, if they did.
     pub async fn open_session(
         &self,
         user: UserId,
         now: Timestamp,
         seconds: i64,
+        confirmed: Option<Timestamp>,
     ) -> Result<(Secret, Token), DirectoryError> {
         let secret = Secret::draw();
-        let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
-        let token = Token { hash: secret.hash(), user, kind: Kind::Session, created: now, expires };
-        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
+        let token = self.begin_session(secret.hash(), user, now, seconds, confirmed).await?;
         Ok((secret, token))
+    }
+
+    /// Opens a session of a person who gave their password on a page, for `seconds` from now.
+    pub async fn open_page_session(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        seconds: i64,
+    ) -> Result<(PageSecrets, Token), DirectoryError> {
+        let secrets = PageSecrets { cookie: Secret::draw(), key: Secret::draw() };
+        let hash = page_hash(secrets.cookie.text(), secrets.key.text());
+        let token = self.begin_session(hash, user, now, seconds, Some(now)).await?;
+        Ok((secrets, token))
+    }
+
+    async fn begin_session(
+        &self,
+        hash: SecretHash,
+        user: UserId,
+        now: Timestamp,
+        seconds: i64,
+        confirmed: Option<Timestamp>,
+    ) -> Result<Token, DirectoryError> {
+        let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
+        let token = Token { hash, user, kind: Kind::Session, created: now, expires, confirmed };
+        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
+        Ok(token)
+    }
+
+    /// Notes that the person of a session gave their password again.
+    pub async fn confirm_session(&self, session: SecretHash, now: Timestamp) -> Result<(), DirectoryError> {
+        let done = token::Entity::update_many()
+            .col_expr(token::Column::Confirmed, Expr::value(now.0))
+            .filter(token::Column::Hash.eq(session.0.to_vec()))
+            .exec(&self.db)
+            .await;
+        self.tokens.forget();
+        done?;
+        Ok(())
     }
 
     /// Notes the token of a link, which lasts as long as its grant.
@@ -144,7 +202,8 @@ impl Directory {
     ) -> Result<(), DirectoryError> {
         let expires = until.unwrap_or(Timestamp(i64::MAX));
         let kind = Kind::Link { grant: link.grant };
-        let token = Token { hash: secret.hash(), user: link.user, kind, created: link.created, expires };
+        let token =
+            Token { hash: secret.hash(), user: link.user, kind, created: link.created, expires, confirmed: None };
         let txn = self.db.begin().await?;
         super::links::insert(&txn, link).await?;
         token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
@@ -153,7 +212,15 @@ impl Directory {
 
     /// What `text` stands for, if the node issued it, it is not revoked and has not lapsed.
     pub async fn token(&self, text: &str, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
-        let hash = SecretHash::of(text);
+        self.token_of(SecretHash::of(text), now).await
+    }
+
+    /// The session of a page by both its halves.
+    pub async fn page_session(&self, cookie: &str, key: &str, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
+        self.token_of(page_hash(cookie, key), now).await
+    }
+
+    async fn token_of(&self, hash: SecretHash, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
         let revocations = {
             let mut cached = self.tokens.0.lock();
             if let Some(token) = cached.known.get(&hash.0) {
@@ -245,9 +312,9 @@ mod tests {
         for directory in on_each_backend().await {
             let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
             let now = Timestamp::from_seconds(100);
-            let (first, token) = directory.open_session(alice, now, 60).await.unwrap();
-            let (second, _) = directory.open_session(alice, now, 60).await.unwrap();
-            let (other, _) = directory.open_session(bob, now, 60).await.unwrap();
+            let (first, token) = directory.open_session(alice, now, 60, None).await.unwrap();
+            let (second, _) = directory.open_session(alice, now, 60, None).await.unwrap();
+            let (other, _) = directory.open_session(bob, now, 60, None).await.unwrap();
             for _ in 0..2 {
                 assert_eq!(directory.token(first.text(), now).await.unwrap().unwrap(), token);
             }
@@ -259,6 +326,18 @@ mod tests {
             assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
             assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
             assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
+            let (page, token) = directory.open_page_session(bob, now, 60).await.unwrap();
+            let (cookie, key) = (page.cookie.text(), page.key.text());
+            assert_eq!(directory.page_session(cookie, key, now).await.unwrap().as_ref(), Some(&token), "control");
+            for (cookie, key) in [(cookie, ""), ("", key), (key, cookie), (cookie, cookie), (cookie, other.text())] {
+                assert_eq!(directory.page_session(cookie, key, now).await.unwrap(), None);
+            }
+            for text in [cookie, key, &format!("{cookie}{key}"), &format!("{cookie}\0{key}")] {
+                assert_eq!(directory.token(text, now).await.unwrap(), None, "neither half is a bearer");
+            }
+            assert_eq!(directory.token(other.text(), now).await.unwrap().unwrap().confirmed, None);
+            directory.confirm_session(other.hash(), now).await.unwrap();
+            assert_eq!(directory.token(other.text(), now).await.unwrap().unwrap().confirmed, Some(now));
             directory.tend(Timestamp::from_seconds(1_000)).await.unwrap();
             assert_eq!(token::Entity::find().all(&directory.db).await.unwrap().len(), 0);
         }

@@ -1,8 +1,8 @@
 //! The web console: files that were built before the binary, and the state that its page shows.
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web;
-use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 use serde_json::json;
 
@@ -41,7 +41,7 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
     if set_up && writing { HttpResponse::Ok().json(state) } else { HttpResponse::ServiceUnavailable().json(state) }
 }
 
-async fn file(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+async fn file(path: web::Path<String>) -> HttpResponse {
     let path = if path.is_empty() { "index.html".to_owned() } else { path.into_inner() };
     // A page of the console that is not a file is the console itself, which routes within.
     let Some(file) = Console::get(&path).or_else(|| Console::get("index.html")) else {
@@ -49,14 +49,9 @@ async fn file(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
             .content_type("text/plain; charset=utf-8")
             .body("The console was not built into this binary; `make build` builds it.");
     };
-    let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&file.metadata.sha256_hash()[..16]));
-    let cached = request.headers().get(header::IF_NONE_MATCH).is_some_and(|held| held.as_bytes() == tag.as_bytes());
-    let mut response = if cached { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response
+    HttpResponse::Ok()
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::ETAG, tag))
-        .insert_header((header::CACHE_CONTROL, "no-cache"));
-    if cached { response.finish() } else { response.content_type(file.metadata.mimetype()).body(file.data) }
+        .content_type(file.metadata.mimetype())
+        .body(file.data)
 }

@@ -3,11 +3,12 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
+use super::headers::guard;
 use crate::authn::AuthError;
 use crate::directory::DirectoryError;
 use crate::grants::{AccessError, IssueError};
@@ -23,13 +24,13 @@ pub struct ApiError {
     pub message: String,
     /// What to do about it; may be empty.
     pub hint: &'static str,
-    /// Whether a token was sent that does not count (RFC 6750).
-    bad_token: bool,
+    /// What `WWW-Authenticate` says of a 401 (RFC 6750, RFC 9470).
+    challenge: &'static str,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        ApiError { status, code, message: message.into(), hint: "", bad_token: false }
+        ApiError { status, code, message: message.into(), hint: "", challenge: "Bearer" }
     }
 
     #[must_use]
@@ -60,12 +61,16 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
-        answer.insert_header((CACHE_CONTROL, "no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = if self.bad_token { r#"Bearer error="invalid_token""# } else { "Bearer" };
-            answer.insert_header((WWW_AUTHENTICATE, challenge));
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            answer.insert_header((RETRY_AFTER, "5"));
         }
-        answer.json(json!({ "error": { "code": self.code, "message": self.message, "hint": self.hint } }))
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, self.challenge));
+        }
+        let body = json!({ "error": { "code": self.code, "message": self.message, "hint": self.hint } });
+        let mut answer = answer.json(body);
+        guard(answer.headers_mut());
+        answer
     }
 }
 
@@ -107,7 +112,13 @@ impl From<AuthError> for ApiError {
         let unauthorized = |code| ApiError::new(StatusCode::UNAUTHORIZED, code, error.to_string());
         match error {
             AuthError::Missing => unauthorized("unauthenticated"),
-            AuthError::Invalid => ApiError { bad_token: true, ..unauthorized("invalid_token") },
+            AuthError::Invalid => {
+                ApiError { challenge: r#"Bearer error="invalid_token""#, ..unauthorized("invalid_token") }
+            }
+            AuthError::NotConfirmed => {
+                let challenge = r#"Bearer error="insufficient_user_authentication", max_age=300"#;
+                ApiError { challenge, ..unauthorized("insufficient_user_authentication") }
+            }
             AuthError::CrossSite => unauthorized("cross_site"),
             AuthError::NotSetUp => unauthorized("not_set_up"),
             AuthError::Directory(error) => error.into(),

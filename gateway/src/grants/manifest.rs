@@ -10,7 +10,7 @@ use super::{AccessError, Asked};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub name: String,
-    /// Compared byte for byte with what a request names.
+    /// What a request names is compared with these by [`Manifest::may_return_to`].
     pub redirect_uris: Vec<String>,
     pub access: Vec<Access>,
     /// Whether the app can keep a secret.
@@ -64,6 +64,14 @@ impl Manifest {
             }
         }
         out
+    }
+
+    /// Whether codes may be sent to `uri`: one that is registered, byte for byte, but for the port of an address of
+    /// this machine by number, which an app may only know when it runs (RFC 8252, section 7.3).
+    pub fn may_return_to(&self, uri: &str) -> bool {
+        self.redirect_uris.iter().any(|known| {
+            known == uri || without_port(known).is_some_and(|registered| without_port(uri) == Some(registered))
+        })
     }
 
     /// What is asked, held within this manifest: each element lies in one element of `access`, holds
@@ -130,6 +138,23 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
         purpose: asked.purpose.clone().or_else(|| stated.purpose.clone()),
         duration,
     })
+}
+
+/// An `http` address of this machine by number, as its host and what follows the port; `None` for any other.
+fn without_port(uri: &str) -> Option<(&str, &str)> {
+    let host = ["http://127.0.0.1", "http://[::1]"].into_iter().find(|host| uri.starts_with(host))?;
+    let rest = &uri[host.len()..];
+    let rest = match rest.strip_prefix(':') {
+        None => rest,
+        Some(rest) => {
+            let path = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..path].parse::<u16>().ok().filter(|port| *port != 0)?;
+            &rest[path..]
+        }
+    };
+    // Anything else here would belong to another host, or to a user's name.
+    let ends = rest.is_empty() || rest.starts_with('/') || rest.starts_with('?');
+    ends.then_some((host, rest))
 }
 
 /// Web addresses need TLS but on this machine; an app of a phone or desktop may own a scheme, which
@@ -206,6 +231,50 @@ mod tests {
         }
         let odd = json!({"name": "App", "redirect_uris": ["https://a.example/"], "access": [access(json!({}))], "scope": "*"});
         assert_eq!(Manifest::parse(&odd).unwrap_err().code(), "grant_key_unsupported");
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_address_by_number_may_differ() {
+        let uris = ["https://app.example/cb", "http://127.0.0.1:9/cb?a=1", "http://[::1]/cb", "http://localhost:9/cb"];
+        let value = json!({"name": "App", "redirect_uris": uris, "access": [access(json!({}))]});
+        let manifest = Manifest::parse(&value).unwrap();
+        for good in [
+            "https://app.example/cb",
+            "http://127.0.0.1:9/cb?a=1",
+            "http://127.0.0.1:51004/cb?a=1",
+            "http://127.0.0.1/cb?a=1",
+            "http://[::1]:1/cb",
+            "http://[::1]/cb",
+            "http://localhost:9/cb",
+        ] {
+            assert!(manifest.may_return_to(good), "{good}");
+        }
+        for bad in [
+            "https://app.example:8443/cb",
+            "http://localhost:10/cb",
+            "http://127.0.0.1:10/cb",
+            "http://127.0.0.1:10/cb?a=2",
+            "http://127.0.0.1:10/cb?a=1&b=2",
+            "http://127.0.0.1:10/cb?a=1#x",
+            "http://127.0.0.1:10/CB?a=1",
+            "http://127.0.0.1:10/x/../cb?a=1",
+            "http://127.0.0.1:0/cb?a=1",
+            "http://127.0.0.1:65536/cb?a=1",
+            "http://127.0.0.1:/cb?a=1",
+            "http://127.0.0.1:+9/cb?a=1",
+            "http://127.0.0.1:9@evil.example/cb?a=1",
+            "http://127.0.0.1.evil.example/cb?a=1",
+            "http://127.0.0.11:9/cb?a=1",
+            "http://127.0.0.2:9/cb?a=1",
+            "http://127.1:9/cb?a=1",
+            "http://[::1]:10/cb?a=1",
+            "http://[0:0:0:0:0:0:0:1]:10/cb",
+            "https://127.0.0.1:10/cb?a=1",
+            "HTTP://127.0.0.1:10/cb?a=1",
+            "",
+        ] {
+            assert!(!manifest.may_return_to(bad), "{bad}");
+        }
     }
 
     #[test]

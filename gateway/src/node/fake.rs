@@ -6,6 +6,7 @@ use actix_http::Request;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
+use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App as HttpApp, web};
 use cid::Cid;
@@ -82,10 +83,13 @@ impl Fake {
 
     pub(crate) async fn call(self: &Arc<Fake>, request: TestRequest) -> Answer {
         let node: Arc<dyn Node> = Arc::clone(self) as Arc<dyn Node>;
-        let app = HttpApp::new().app_data(web::Data::from(node)).configure(|config| {
-            let routes = crate::front::Routes::default();
-            routes.with(crate::front::account::routes).with(crate::front::oauth::routes).install(config);
-        });
+        let app = HttpApp::new()
+            .wrap(from_fn(crate::front::headers::guarded))
+            .app_data(web::Data::from(node))
+            .configure(|config| {
+                let routes = crate::front::Routes::default();
+                routes.with(crate::front::account::routes).with(crate::front::oauth::routes).install(config);
+            });
         let service = init_service(app).await;
         let request: Request = request.insert_header(("Host", "127.0.0.1:8420")).to_request();
         let response: ServiceResponse = call_service(&service, request).await;
@@ -107,6 +111,13 @@ impl Fake {
     pub(crate) async fn sign_in(self: &Arc<Fake>, user: &str, password: &str) -> Answer {
         let body = json!({ "user": user, "password": password });
         self.call(TestRequest::post().uri("/api/v1/session").set_json(body)).await
+    }
+
+    /// As a script of the node's own page does.
+    pub(crate) async fn page_sign_in(self: &Arc<Fake>, user: &str, password: &str) -> Answer {
+        let body = json!({ "user": user, "password": password });
+        let request = TestRequest::post().uri("/api/v1/session").insert_header(("sec-fetch-site", "same-origin"));
+        self.call(request.set_json(body)).await
     }
 
     pub(crate) async fn app(self: &Arc<Fake>, access: Value, confidential: bool) -> Value {

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { type Health, health } from "../../api/health";
+import { Session } from "../session/Session";
 
 interface State {
   live: Health;
@@ -9,7 +10,8 @@ interface State {
 
 const REFRESH_MS = 5_000;
 
-/** The one page of the console so far: whether this node lives and can serve, asked anew every five seconds. */
+/** The one page of the console so far: whether this node lives and can serve, asked anew every five seconds, and who is
+ *  signed in. */
 export function NodeState() {
   const [state, setState] = useState<State | null>(null);
 
@@ -47,6 +49,7 @@ export function NodeState() {
           </dl>
         )}
       </section>
+      <Session />
     </main>
   );
 }

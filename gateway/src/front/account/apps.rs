@@ -1,17 +1,24 @@
 //! Registering apps.
 
+use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::{ApiError, Data, body, operator};
 use crate::directory::{Actor, App};
+use crate::front::pages::is_at_pages;
 use crate::grants::Manifest;
 
 /// `POST /api/v1/apps` with a manifest.
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
     let manifest = Manifest::parse(&body::json::<Value>(&req, &bytes)?)?;
+    if let Some(uri) = manifest.redirect_uris.iter().find(|uri| is_at_pages(&req, &**node, uri)) {
+        let text = format!("`{uri}` lies on a name under which this node shows its pages.");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "redirect_to_pages", text)
+            .hint("Cookies know no ports: answer at 127.0.0.1, [::1] or a name of the app's own."));
+    }
     let (client, secret) = node.directory().add_app(&manifest, node.now()).await?;
     let detail = json!({ "client_id": client });
     node.directory().audit(principal.caller.user, Actor::Operator, "app.registered", detail, node.now()).await?;

@@ -30,6 +30,7 @@ pub fn routes(routes: &mut Routes) {
     routes
         .post("/api/v1/session", session::sign_in)
         .delete("/api/v1/session", session::sign_out)
+        .post("/api/v1/session/confirm", session::confirm)
         .delete("/api/v1/sessions", session::sign_out_everywhere)
         .post("/api/v1/tenants", people::add_tenant)
         .get("/api/v1/tenants", people::tenants)

@@ -116,7 +116,7 @@ pub(super) async fn token(
     }
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
-    let (secret, token) = directory.open_session(user.id, node.now(), ttl_s).await?;
+    let (secret, token) = directory.open_session(user.id, node.now(), ttl_s, None).await?;
     let detail = json!({ "expires": body::instant(token.expires) });
     directory.audit(user.id, Actor::Operator, "session.created", detail, node.now()).await?;
     let answer = json!({ "access_token": secret.text(), "expires": body::instant(token.expires) });

@@ -1,15 +1,19 @@
 //! Signing in and out.
 
+use std::net::IpAddr;
+
+use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use policy_core::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, person};
-use crate::authn::{SESSION_SECONDS, clear_cookie, session_cookie};
+use crate::authn::{CONFIRMED_SECONDS, SESSION_SECONDS, clear_cookie, is_page, session_cookie};
 use crate::directory::Actor;
 
 #[derive(Deserialize)]
@@ -19,7 +23,8 @@ struct SignIn {
     password: String,
 }
 
-/// `POST /api/v1/session {"user","password"}`.
+/// `POST /api/v1/session {"user","password"}`: a bearer token; for a page of the node a cookie and a key, which count
+/// together only.
 pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let site = req.headers().get(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
@@ -29,17 +34,62 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let SignIn { user, password } = body::json(&req, &bytes)?;
     let password = Zeroizing::new(password);
     let directory = node.directory();
-    let Some(user) = directory.verify_password(&user, &password).await? else {
+    let Some(user) = directory.sign_in(&user, &password, from(&req), node.now()).await? else {
         let text = "The name or the password is wrong.";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", text));
     };
-    let (secret, token) = directory.open_session(user.id, node.now(), SESSION_SECONDS).await?;
-    directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), node.now()).await?;
-    let answer = json!({ "access_token": secret.text(), "expires": body::instant(token.expires) });
-    Ok(HttpResponse::Ok()
-        .insert_header(("cache-control", "no-store"))
-        .cookie(session_cookie(&**node, &secret))
-        .json(answer))
+    let now = node.now();
+    let (answer, cookie) = if is_page(&req) {
+        // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
+        let (secrets, token) = directory.open_page_session(user.id, now, SESSION_SECONDS).await?;
+        let answer = json!({ "page_key": secrets.key.text(), "expires": body::instant(token.expires) });
+        (answer, Some(session_cookie(&**node, &secrets)))
+    } else {
+        let (secret, token) = directory.open_session(user.id, now, SESSION_SECONDS, Some(now)).await?;
+        (json!({ "access_token": secret.text(), "expires": body::instant(token.expires) }), None)
+    };
+    directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), now).await?;
+    Ok(with_cookie(HttpResponse::Ok().json(answer), cookie))
+}
+
+/// The address that a request comes from.
+fn from(req: &HttpRequest) -> Option<IpAddr> {
+    req.peer_addr().map(|peer| peer.ip())
+}
+
+fn with_cookie(mut answer: HttpResponse, cookie: Option<Cookie<'_>>) -> HttpResponse {
+    if let Some(cookie) = cookie {
+        // A cookie that we built is always a valid header.
+        let _ = answer.add_cookie(&cookie);
+    }
+    answer
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirm {
+    password: String,
+}
+
+/// `POST /api/v1/session/confirm {"password"}`: for the next five minutes the session may do dangerous acts.
+pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let Confirm { password } = body::json(&req, &bytes)?;
+    let password = Zeroizing::new(password);
+    let directory = node.directory();
+    let Some(session) = principal.session else {
+        let text = "Whoever holds the machine is not asked for a password.";
+        return Err(ApiError::bad_request(text));
+    };
+    let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
+    if !directory.is_password(&user, &password, from(&req), node.now()).await? {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The password is wrong."));
+    }
+    let now = node.now();
+    directory.confirm_session(session, now).await?;
+    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", json!({}), now).await?;
+    let until = Timestamp(now.0 + CONFIRMED_SECONDS * 1_000_000);
+    Ok(HttpResponse::Ok().json(json!({ "expires": body::instant(until) })))
 }
 
 /// `DELETE /api/v1/session`: ends the session that asks.
@@ -49,7 +99,7 @@ pub(super) async fn sign_out(node: Data, req: HttpRequest) -> Result<HttpRespons
         node.directory().end_token(session).await?;
         node.advance_epoch();
     }
-    Ok(HttpResponse::NoContent().cookie(clear_cookie(&**node)).finish())
+    Ok(with_cookie(HttpResponse::NoContent().finish(), clear_cookie(&req, &**node)))
 }
 
 /// `DELETE /api/v1/sessions`: ends every session of the person. What they granted to apps stays.
@@ -59,5 +109,5 @@ pub(super) async fn sign_out_everywhere(node: Data, req: HttpRequest) -> Result<
     node.advance_epoch();
     let detail = json!({ "sessions": ended });
     node.directory().audit(user, Actor::Person(user), "session.ended_everywhere", detail, node.now()).await?;
-    Ok(HttpResponse::Ok().cookie(clear_cookie(&**node)).json(json!({ "ended": ended })))
+    Ok(with_cookie(HttpResponse::Ok().json(json!({ "ended": ended })), clear_cookie(&req, &**node)))
 }

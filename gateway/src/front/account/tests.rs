@@ -37,8 +37,7 @@ async fn sessions_begin_by_password_and_end_when_asked() {
     let answer = node.sign_in("alice", PASSWORD).await;
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
     assert!(text(&answer.json(), "expires").ends_with('Z'));
-    let cookie = answer.header("set-cookie").to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Path=/"), "{cookie}");
+    assert!(answer.cookies().is_empty(), "a bearer is never a cookie");
     let first = text(&answer.json(), "access_token");
     let second = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
     let third = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
@@ -84,28 +83,90 @@ async fn another_site_cannot_sign_anyone_in() {
 }
 
 #[actix_web::test]
-async fn the_cookie_counts_for_our_own_pages_only() {
+async fn a_cookie_and_a_page_key_count_together_and_neither_alone() {
     let (node, _) = Fake::set_up().await;
-    let answer = node.sign_in("alice", PASSWORD).await;
-    let cookie = answer.cookies().remove(0);
-    let with = |name: &str, value: &str| {
-        get("/api/v1/audit").insert_header(("cookie", cookie.clone())).insert_header((name, value))
+    let answer = node.page_sign_in("alice", PASSWORD).await;
+    let set = answer.header("set-cookie").to_owned();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && set.contains("Path=/"), "{set}");
+    assert_eq!(answer.json()["access_token"], Value::Null, "a page gets no bearer");
+    let (cookie, key) = (answer.cookies().remove(0), text(&answer.json(), "page_key"));
+    let (name, half) = cookie.split_once('=').unwrap();
+    assert!(name.ends_with(&node.directory().node()[..8]), "nodes of one host do not overwrite each other's: {name}");
+    let ask = async |cookies: &str, key: Option<&str>, site: Option<&str>| {
+        let mut request = get("/api/v1/audit").insert_header(("cookie", cookies.to_owned()));
+        for (header, value) in [("allod-page-key", key), ("sec-fetch-site", site)] {
+            if let Some(value) = value {
+                request = request.insert_header((header, value.to_owned()));
+            }
+        }
+        node.call(request).await
     };
-    assert_eq!(node.call(with("sec-fetch-site", "same-origin")).await.status, StatusCode::OK);
-    assert_eq!(node.call(with("allod-csrf", "1")).await.status, StatusCode::OK);
-    for site in ["cross-site", "same-site", "none", ""] {
-        assert_eq!(node.call(with("sec-fetch-site", site)).await.code(), "cross_site", "{site}");
-        let both = with("sec-fetch-site", site).insert_header(("allod-csrf", "1"));
-        assert_eq!(node.call(both).await.code(), "cross_site", "{site}");
+    let own = Some("same-origin");
+    assert_eq!(ask(&cookie, Some(&key), own).await.status, StatusCode::OK, "control");
+    assert_eq!(ask(&cookie, Some(&key), None).await.status, StatusCode::OK, "a browser that does not say who asks");
+    for wrong in [None, Some(""), Some("guess"), Some(half)] {
+        assert_eq!(ask(&cookie, wrong, own).await.status, StatusCode::UNAUTHORIZED, "{wrong:?}");
     }
-    assert_eq!(node.call(with("accept", "*/*")).await.code(), "cross_site");
-    let session = cookie.split_once('=').unwrap().1.to_owned();
-    assert_eq!(node.call(bearer(get("/api/v1/audit"), &session)).await.status, StatusCode::OK, "control");
+    for site in ["cross-site", "same-site", "none", ""] {
+        assert_eq!(ask(&cookie, Some(&key), Some(site)).await.code(), "cross_site", "{site}");
+    }
+    for bearer_text in [half, &key, &format!("{half}{key}")] {
+        assert_eq!(node.call(bearer(get("/api/v1/audit"), bearer_text)).await.code(), "invalid_token");
+    }
+    // Another port of the host sets cookies of the same name, before ours and after: they neither count nor hinder.
+    let theirs = node.page_sign_in("alice", PASSWORD).await.cookies().remove(0);
+    assert_eq!(ask(&theirs, Some(&key), own).await.code(), "invalid_token", "another session's cookie");
+    for cookies in
+        [format!("{theirs}; {cookie}"), format!("{cookie}; {theirs}"), format!("{name}=; {name}=x; {cookie}")]
+    {
+        assert_eq!(ask(&cookies, Some(&key), own).await.status, StatusCode::OK, "{cookies}");
+    }
+    let flood = format!("{theirs}; ").repeat(500) + &cookie;
+    assert_eq!(ask(&flood, Some(&key), own).await.code(), "invalid_token", "so many are not looked at");
     let basic = get("/api/v1/audit")
         .insert_header(("cookie", cookie.clone()))
-        .insert_header(("sec-fetch-site", "same-origin"))
+        .insert_header(("allod-page-key", key.clone()))
         .insert_header(("authorization", "Basic YTpi"));
     assert_eq!(node.call(basic).await.code(), "invalid_token", "a credential of another kind is not passed over");
+    let out = TestRequest::delete().uri("/api/v1/session").insert_header(("cookie", cookie.clone()));
+    let refused = node.call(out).await;
+    assert!(refused.status == StatusCode::UNAUTHORIZED && refused.cookies().is_empty());
+    let out = TestRequest::delete().uri("/api/v1/session").insert_header(("cookie", cookie.clone()));
+    let gone = node.call(out.insert_header(("allod-page-key", key.clone()))).await;
+    assert!(gone.status == StatusCode::NO_CONTENT && gone.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(ask(&cookie, Some(&key), own).await.code(), "invalid_token");
+}
+
+#[actix_web::test]
+async fn a_password_is_confirmed_for_five_minutes_of_one_session() {
+    let (node, _) = Fake::set_up().await;
+    let post = |token: &str, password: &str| {
+        bearer(TestRequest::post().uri("/api/v1/session/confirm"), token).set_json(json!({ "password": password }))
+    };
+    let confirmed = async |token: &str| {
+        let token = node.directory().token(token, node.now()).await.unwrap().unwrap();
+        crate::authn::of_token(&*node, &token).await.unwrap().confirmed(node.now()).is_ok()
+    };
+    let fresh = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    let minted = node.operator_post("/api/v1/users/alice/token", json!({"ttl_s": 3_600})).await;
+    let minted = text(&minted.json(), "access_token");
+    assert!(confirmed(&fresh).await && !confirmed(&minted).await);
+    node.pass(300);
+    assert!(!confirmed(&fresh).await, "five minutes are over");
+    for wrong in ["", "wrong password", &fresh] {
+        assert_eq!(node.call(post(&fresh, wrong)).await.code(), "wrong_password");
+    }
+    assert!(!confirmed(&fresh).await);
+    let answer = node.call(post(&fresh, PASSWORD)).await;
+    assert!(answer.status == StatusCode::OK && text(&answer.json(), "expires").ends_with('Z'), "{}", answer.text);
+    assert!(confirmed(&fresh).await && !confirmed(&minted).await, "this session and no other");
+    node.pass(299);
+    assert!(confirmed(&fresh).await);
+    node.pass(1);
+    assert!(!confirmed(&fresh).await);
+    assert_eq!(node.call(post("nobody's", PASSWORD)).await.code(), "invalid_token");
+    node.operator_post("/api/v1/users", json!({"name": "bob", "password": "another long password"})).await;
+    assert_eq!(node.call(post(&fresh, "another long password")).await.code(), "wrong_password", "another's password");
 }
 
 #[actix_web::test]

@@ -9,10 +9,11 @@ use url::Url;
 
 use super::form::{Fields, foreign, stale};
 use super::page::notice;
+use super::sign_in::Signed;
 use super::{Data, consent, sign_in};
-use crate::authn::page_session;
 use crate::directory::App;
 use crate::front::error::ApiError;
+use crate::front::pages::is_at_pages;
 use crate::grants::{Access, parse};
 use crate::node::Node;
 
@@ -32,17 +33,11 @@ pub(super) struct Wish {
 /// The longest query string: sent back and forth in forms.
 const LONGEST: usize = 32 * 1_024;
 
-/// `GET /oauth/authorize`.
+/// `GET /oauth/authorize`: asks who it is. A cookie would not tell, and nothing of anybody is shown before a password.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
-    let node = &**node;
-    let wish = match read(node, req.query_string()).await {
-        Ok(wish) => wish,
-        Err(answer) => return answer,
-    };
-    match page_session(&req, node).await {
-        Ok(Some(session)) => consent::show(node, &wish, &session, None).await,
-        Ok(None) => sign_in::show(&req, node, &wish, None),
-        Err(error) => failed(&error.into()),
+    match read(&req, &**node, req.query_string()).await {
+        Ok(wish) => sign_in::show(&wish, None, None),
+        Err(answer) => answer,
     }
 }
 
@@ -54,16 +49,16 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
     }
     let Some(fields) = Fields::of_body(&req, &body) else { return stale() };
     let Some(raw) = fields.get("request") else { return stale() };
-    let wish = match read(node, raw).await {
+    let wish = match read(&req, node, raw).await {
         Ok(wish) => wish,
         Err(answer) => return answer,
     };
     if sign_in::is_step(&fields) {
         return sign_in::submit(&req, node, &wish, &fields).await;
     }
-    match page_session(&req, node).await {
-        Ok(Some(session)) => consent::submit(node, &wish, &session, &fields).await,
-        Ok(None) => sign_in::show(&req, node, &wish, Some("Your session has ended. Sign in again.")),
+    match Signed::of(node, &wish, &fields).await {
+        Ok(Some(signed)) => consent::submit(node, &wish, &signed, &fields).await,
+        Ok(None) => stale(),
         Err(error) => failed(&error.into()),
     }
 }
@@ -75,7 +70,7 @@ pub(super) fn failed(error: &ApiError) -> HttpResponse {
 
 /// Reads and checks a request. Before app and redirect address are known to belong together, what is
 /// wrong is told to the person; after that, to the app.
-async fn read(node: &dyn Node, raw: &str) -> Result<Wish, HttpResponse> {
+async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Result<Wish, HttpResponse> {
     let bad = |text: &str| notice(StatusCode::BAD_REQUEST, "This link does not work", text);
     if node.owner().is_none() {
         let text = "This node is not set up yet. Open the setup link that it printed when it started.";
@@ -91,8 +86,11 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Wish, HttpResponse> {
     };
     let app = app.ok_or_else(|| bad("The app that sent you here is not known to this node."))?;
     let redirect_uri = fields.get("redirect_uri").unwrap_or_default();
-    if !app.manifest.redirect_uris.iter().any(|known| known == redirect_uri) {
+    if !app.manifest.may_return_to(redirect_uri) {
         return Err(bad("The app wants its answer at an address that it has not registered."));
+    }
+    if is_at_pages(req, node, redirect_uri) {
+        return Err(bad("The app wants its answer at the name of this node's own pages."));
     }
     let state = fields.get("state").map(str::to_owned);
     let refuse = |error: &str, text: &str| {

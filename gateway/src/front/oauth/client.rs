@@ -74,7 +74,8 @@ pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) 
             if fields.get("client_secret").is_some() || fields.get("client_id").is_some_and(|named| named != id) {
                 return Err(OAuthError::new("invalid_request", "The app must prove itself in one way only."));
             }
-            (id, Some(secret))
+            // A public app may send itself as a name with an empty secret (RFC 6749, section 2.3.1).
+            (id, Some(secret).filter(|secret| !secret.is_empty()))
         }
         None => {
             let id = fields.get("client_id").ok_or_else(unknown)?;

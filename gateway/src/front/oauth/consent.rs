@@ -10,10 +10,10 @@ use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType, Schema};
 
 use super::authorize::{Wish, back, failed};
-use super::form::{Fields, is_tag, stale, tag};
+use super::form::{Fields, stale};
 use super::page::{alert, escape, hidden, notice, page};
-use crate::authn::clear_cookie;
-use crate::directory::{Actor, Directory, NewCode, Token};
+use super::sign_in::{self, Signed};
+use crate::directory::{Actor, Directory, NewCode};
 use crate::front::error::ApiError;
 use crate::grants::{
     Access, AccessError, Asked, GrantRequest, IssueError, Operator, Order, Span, Terms, compile, date, issue,
@@ -43,33 +43,38 @@ const FILTERS: [(Operator, &str); 6] = [
 struct Preview {
     space: SpaceId,
     space_name: String,
-    user: String,
     grant: Grant,
     schema: std::sync::Arc<Schema>,
 }
 
-async fn preview(node: &dyn Node, wish: &Wish, session: &Token) -> Result<Preview, IssueError> {
-    let space = space_of(node, session.user, &wish.access).await?;
-    let spaces = node.spaces(session.user).await?;
+async fn preview(node: &dyn Node, wish: &Wish, signed: &Signed) -> Result<Preview, IssueError> {
+    let space = space_of(node, signed.user.id, &wish.access).await?;
+    let spaces = node.spaces(signed.user.id).await?;
     let named = spaces.into_iter().find(|own| own.id == space).ok_or(NodeError::NotFound)?;
     let space_name =
         if named.personal { "your personal space".to_owned() } else { format!("your space “{}”", named.name) };
     let schema = node.schema(space).await?;
     let terms = Terms {
         id: Directory::new_grant_id(),
-        grantor: session.user,
+        grantor: signed.user.id,
         holder: Holder::Client(wish.app.client),
         space,
         now: node.now(),
     };
     let grant = compile(&limited(&wish.access, &initial(&wish.access), node.now()), terms, &schema)?;
-    let user = node.directory().user(session.user).await?.map(|user| user.name).unwrap_or_default();
-    Ok(Preview { space, space_name, user, grant, schema })
+    Ok(Preview { space, space_name, grant, schema })
+}
+
+/// What a person chose, and why it cannot be done so.
+pub(super) struct Wrong<'a> {
+    text: &'a str,
+    /// The form as it was sent: what was ticked, filled in and selected stays so.
+    sent: &'a Fields,
 }
 
 /// The page.
-pub(super) async fn show(node: &dyn Node, wish: &Wish, session: &Token, wrong: Option<&str>) -> HttpResponse {
-    let preview = match preview(node, wish, session).await {
+pub(super) async fn show(node: &dyn Node, wish: &Wish, signed: &Signed, wrong: Option<Wrong<'_>>) -> HttpResponse {
+    let preview = match preview(node, wish, signed).await {
         Ok(preview) => preview,
         Err(IssueError::Access(error @ AccessError::Schema(_))) => {
             let text = format!("{} asks for something that is not here. {error}", wish.app.manifest.name);
@@ -80,15 +85,16 @@ pub(super) async fn show(node: &dyn Node, wish: &Wish, session: &Token, wrong: O
         }
         Err(error) => return failed(&error.into()),
     };
-    let html = body(node, wish, session, &preview, wrong);
+    let html = body(node, wish, signed, &preview, wrong.as_ref());
     let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     page(status, &format!("{} asks for access", wish.app.manifest.name), &html, Some(&wish.redirect_uri))
 }
 
-fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong: Option<&str>) -> String {
+fn body(node: &dyn Node, wish: &Wish, signed: &Signed, preview: &Preview, wrong: Option<&Wrong<'_>>) -> String {
+    let sent = wrong.map(|wrong| wrong.sent);
     let manifest = &wish.app.manifest;
     let order = Order::of(&wish.access, &preview.grant, &preview.schema);
-    let mut html = alert(wrong);
+    let mut html = alert(wrong.map(|wrong| wrong.text));
     let place = url::Url::parse(&wish.redirect_uri).ok();
     let place = place.and_then(|uri| uri.host_str().map(str::to_owned)).unwrap_or_else(|| "this device".to_owned());
     let _ = write!(
@@ -96,12 +102,12 @@ fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong:
         "<p>You are signed in as <strong>{}</strong>. The app is answered at <strong>{}</strong>; \
          it names itself, and nobody has reviewed it. It asks for data in {}.</p>\n\
          <form method=\"post\" action=\"/oauth/authorize\">\n{}{}{}",
-        escape(&preview.user),
+        escape(&signed.user.name),
         escape(&place),
         escape(&preview.space_name),
         hidden("step", STEP),
         hidden("request", &wish.raw),
-        hidden("csrf", &tag(node, STEP, &session.hash.0, &wish.raw)),
+        signed.fields(node, wish),
     );
     for (at, (access, entry)) in wish.access.iter().zip(&preview.grant.entries).enumerate() {
         let alone = Grant { entries: vec![entry.clone()], ..preview.grant.clone() };
@@ -115,6 +121,8 @@ fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong:
         for name in &access.allow {
             let required = access.required.contains(name);
             let shown = escape(name);
+            let ticked = sent.is_none_or(|sent| sent.all(&format!("field-{at}")).any(|one| one == name));
+            let ticked = if ticked { " checked" } else { "" };
             // A box that cannot be unticked sends nothing by itself: the hidden field does.
             let _ = match required {
                 true => write!(
@@ -124,14 +132,14 @@ fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong:
                 ),
                 false => writeln!(
                     html,
-                    "<label class=\"tick\"><input type=\"checkbox\" name=\"field-{at}\" value=\"{shown}\" checked> {shown}</label>"
+                    "<label class=\"tick\"><input type=\"checkbox\" name=\"field-{at}\" value=\"{shown}\"{ticked}> {shown}</label>"
                 ),
             };
         }
-        row_filter(&mut html, at);
+        row_filter(&mut html, at, sent);
         html.push_str("</fieldset>\n");
     }
-    durations(&mut html, &wish.access, node.now());
+    durations(&mut html, &wish.access, node.now(), sent);
     let _ = write!(
         html,
         "<div class=\"choice\">\n<button type=\"submit\" name=\"decision\" value=\"deny\" class=\"plain\">Deny</button>\n\
@@ -145,31 +153,44 @@ fn body(node: &dyn Node, wish: &Wish, session: &Token, preview: &Preview, wrong:
     html
 }
 
-fn row_filter(html: &mut String, at: usize) {
+fn row_filter(html: &mut String, at: usize, sent: Option<&Fields>) {
+    let kept = |part: &str| sent.and_then(|sent| sent.get(&format!("where-{part}-{at}"))).unwrap_or_default();
+    let (field, test, value) = (kept("field"), kept("test"), kept("value"));
+    let open = if field.is_empty() && value.is_empty() { "" } else { " open" };
     let _ = write!(
         html,
-        "<details>\n<summary>Only some of them</summary>\n<div class=\"row\">\n\
-         <span><label for=\"where-field-{at}\">Field</label><input id=\"where-field-{at}\" name=\"where-field-{at}\" type=\"text\" autocapitalize=\"none\"></span>\n\
-         <span><label for=\"where-test-{at}\">Test</label><select id=\"where-test-{at}\" name=\"where-test-{at}\">"
+        "<details{open}>\n<summary>Only some of them</summary>\n<div class=\"row\">\n\
+         <span><label for=\"where-field-{at}\">Field</label><input id=\"where-field-{at}\" name=\"where-field-{at}\" type=\"text\" value=\"{}\" autocapitalize=\"none\"></span>\n\
+         <span><label for=\"where-test-{at}\">Test</label><select id=\"where-test-{at}\" name=\"where-test-{at}\">",
+        escape(field),
     );
     for (operator, words) in FILTERS {
-        let _ = write!(html, "<option value=\"{}\">{words}</option>", operator.word());
+        let selected = if operator.word() == test { " selected" } else { "" };
+        let _ = write!(html, "<option value=\"{}\"{selected}>{words}</option>", operator.word());
     }
     let _ = write!(
         html,
         "</select></span>\n<span><label for=\"where-value-{at}\">Value</label>\
-         <input id=\"where-value-{at}\" name=\"where-value-{at}\" type=\"text\"></span>\n</div>\n</details>\n"
+         <input id=\"where-value-{at}\" name=\"where-value-{at}\" type=\"text\" value=\"{}\"></span>\n</div>\n</details>\n",
+        escape(value),
     );
 }
 
-fn durations(html: &mut String, access: &[Access], now: Timestamp) {
+fn durations(html: &mut String, access: &[Access], now: Timestamp, sent: Option<&Fields>) {
     html.push_str("<label for=\"duration\">How long?</label>\n<select id=\"duration\" name=\"duration\">\n");
-    let chosen = initial(access);
-    for (value, words) in offered(access, now) {
+    let initial = initial(access);
+    let offered = offered(access, now);
+    let kept = sent.and_then(|sent| sent.get("duration")).filter(|kept| offered.iter().any(|(value, _)| value == kept));
+    let chosen = kept.unwrap_or(&initial);
+    for (value, words) in &offered {
         let selected = if value == chosen { " selected" } else { "" };
-        let _ = writeln!(html, "<option value=\"{}\"{selected}>{}</option>", escape(&value), escape(&words));
+        let _ = writeln!(html, "<option value=\"{}\"{selected}>{}</option>", escape(value), escape(words));
     }
     html.push_str("</select>\n");
+    if let Some(most) = longest(access) {
+        // Beside the choice: a long option would be cut on a small screen.
+        let _ = writeln!(html, "<p class=\"soft\">The app asks for it until {}.</p>", date(most.after(now)));
+    }
 }
 
 /// The longest that any entry asks for; `None`: one asks for no end.
@@ -186,7 +207,7 @@ fn offered(access: &[Access], now: Timestamp) -> Vec<(String, String)> {
     let shorter = days.filter(|(span, _)| most.is_none_or(|most| span.after(now) < most.after(now)));
     let mut out: Vec<_> = shorter.map(|(span, words)| (span.to_string(), words.to_owned())).collect();
     out.push(match most {
-        Some(most) => (most.to_string(), format!("as the app asks: until {}", date(most.after(now)))),
+        Some(most) => (most.to_string(), "as the app asks".to_owned()),
         None => (FOREVER.to_owned(), "until I revoke it".to_owned()),
     });
     out
@@ -259,22 +280,19 @@ fn row_condition(fields: &Fields, at: usize, access: &Access, schema: &Schema) -
 }
 
 /// The decision.
-pub(super) async fn submit(node: &dyn Node, wish: &Wish, session: &Token, fields: &Fields) -> HttpResponse {
-    if !is_tag(node, STEP, &session.hash.0, &wish.raw, fields.get("csrf")) {
-        return stale();
-    }
+pub(super) async fn submit(node: &dyn Node, wish: &Wish, signed: &Signed, fields: &Fields) -> HttpResponse {
     let state = wish.state.as_deref();
     match fields.get("decision") {
-        Some("allow") => match allow(node, wish, session, fields).await {
+        Some("allow") => match allow(node, wish, signed, fields).await {
             Ok(Ok(code)) => back(node, &wish.redirect_uri, state, &[("code", &code)]),
-            Ok(Err(wrong)) => show(node, wish, session, Some(&wrong)).await,
+            Ok(Err(text)) => show(node, wish, signed, Some(Wrong { text: &text, sent: fields })).await,
             Err(error) => failed(&error),
         },
         Some("deny") => {
             let denied = [("error", "access_denied"), ("error_description", "The person denied the access.")];
             back(node, &wish.redirect_uri, state, &denied)
         }
-        Some("switch") => switch(node, wish, session).await,
+        Some("switch") => sign_in::show(wish, None, None),
         _ => stale(),
     }
 }
@@ -283,43 +301,29 @@ pub(super) async fn submit(node: &dyn Node, wish: &Wish, session: &Token, fields
 async fn allow(
     node: &dyn Node,
     wish: &Wish,
-    session: &Token,
+    signed: &Signed,
     fields: &Fields,
 ) -> Result<Result<String, String>, ApiError> {
-    let preview = preview(node, wish, session).await?;
+    let preview = preview(node, wish, signed).await?;
     let mut access = match chosen(wish, fields, &preview.schema, node.now()) {
         Ok(access) => access,
         Err(wrong) => return Ok(Err(wrong)),
     };
     // The space that was shown is the one that is given, whatever becomes personal meanwhile.
     access.iter_mut().for_each(|one| one.space = Some(preview.space));
-    let actor = Actor::Person(session.user);
-    let request = GrantRequest { grantor: session.user, app: &wish.app, access: &access, actor };
+    let actor = Actor::Person(signed.user.id);
+    let request = GrantRequest { grantor: signed.user.id, app: &wish.app, access: &access, actor };
     let issued = match issue(node, request).await {
         Ok(issued) => issued,
         Err(IssueError::Access(error)) => return Ok(Err(error.to_string())),
         Err(error) => return Err(error.into()),
     };
     let code = NewCode {
-        user: session.user,
+        user: signed.user.id,
         client: wish.app.client,
         grant: issued.row.id,
         redirect_uri: wish.redirect_uri.clone(),
         challenge: wish.challenge.clone(),
     };
     Ok(Ok(node.directory().issue_code(code, node.now()).await?.text().to_owned()))
-}
-
-/// Ends the session and begins again.
-async fn switch(node: &dyn Node, wish: &Wish, session: &Token) -> HttpResponse {
-    let ended = node.directory().end_token(session.hash).await;
-    node.advance_epoch();
-    if let Err(error) = ended {
-        return failed(&error.into());
-    }
-    HttpResponse::SeeOther()
-        .insert_header(("location", format!("/oauth/authorize?{}", wish.raw)))
-        .insert_header(("cache-control", "no-store"))
-        .cookie(clear_cookie(node))
-        .finish()
 }

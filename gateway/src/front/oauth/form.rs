@@ -22,9 +22,11 @@ pub(super) struct Fields(Vec<(String, String)>);
 const MOST: usize = 20_000;
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded` text.
+    /// Reads `application/x-www-form-urlencoded` text. A parameter without a value counts as one that was left
+    /// out (RFC 6749, section 3.1).
     pub(super) fn read(text: &str) -> Fields {
-        Fields(url::form_urlencoded::parse(text.as_bytes()).into_owned().take(MOST).collect())
+        let sent = url::form_urlencoded::parse(text.as_bytes()).take(MOST);
+        Fields(sent.filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
     }
 
     /// The fields of a form that was posted; `None` if the body is of another type.
@@ -52,8 +54,8 @@ impl Fields {
     }
 }
 
-/// Authenticates a form: only a page that we made for this browser (`binding`: its cookie), this step
-/// and these fixed fields carries it.
+/// Authenticates a form: only a page that we made for whom `binding` names, for this step and these fixed fields,
+/// carries it.
 pub(super) fn tag(node: &dyn Node, step: &str, binding: &[u8], fixed: &str) -> String {
     data_encoding::BASE64URL_NOPAD.encode(&mac(node, step, binding, fixed).finalize().into_bytes())
 }

@@ -18,7 +18,7 @@ mod style;
 mod tests;
 mod token;
 
-pub(crate) use page::{escape, notice, page};
+pub(crate) use page::{escape, notice, wide_page};
 pub(crate) use token::token_answer;
 
 use super::account::Data;

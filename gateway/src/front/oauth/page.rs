@@ -28,6 +28,15 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// A page. `body` is HTML; `sends_to` is the app's redirect address, if a form on the page may end there.
 pub(crate) fn page(status: StatusCode, title: &str, body: &str, sends_to: Option<&str>) -> HttpResponse {
+    built(status, title, body, sends_to, "")
+}
+
+/// A page that is as broad as the window lets it: for tables.
+pub(crate) fn wide_page(status: StatusCode, title: &str, body: &str) -> HttpResponse {
+    built(status, title, body, None, " class=\"wide\"")
+}
+
+fn built(status: StatusCode, title: &str, body: &str, sends_to: Option<&str>, class: &str) -> HttpResponse {
     let mut form_action = "'self'".to_owned();
     if let Some(source) = sends_to.and_then(source_of) {
         form_action.push(' ');
@@ -40,7 +49,7 @@ pub(crate) fn page(status: StatusCode, title: &str, body: &str, sends_to: Option
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} · Allod</title>\n\
-         <link rel=\"stylesheet\" href=\"/oauth/style.css\">\n</head>\n<body>\n<p class=\"mark\">Allod</p>\n\
+         <link rel=\"stylesheet\" href=\"/oauth/style.css\">\n</head>\n<body{class}>\n<p class=\"mark\">Allod</p>\n\
          <main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     );
     HttpResponse::build(status)
@@ -71,7 +80,8 @@ pub(crate) fn notice(status: StatusCode, title: &str, text: &str) -> HttpRespons
 
 /// What went wrong with a form, above it.
 pub(super) fn alert(text: Option<&str>) -> String {
-    text.map(|text| format!("<p class=\"alert\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default()
+    text.map(|text| format!("<p class=\"alert\" id=\"wrong\" role=\"alert\">{}</p>\n", escape(text)))
+        .unwrap_or_default()
 }
 
 /// A field that the person does not see.

@@ -8,11 +8,8 @@ use super::Data;
 use super::authorize::failed;
 use super::form::{Fields, foreign};
 use super::page::{alert, escape, hidden, notice, page};
-use crate::authn::{SESSION_SECONDS, session_cookie};
 use crate::directory::MIN_PASSWORD;
 use crate::front::account::setup;
-use crate::front::error::ApiError;
-use crate::node::Node;
 
 /// `GET /setup?token=…`. Looking does not use the link up.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
@@ -44,10 +41,7 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
         return form(token, &fields, Some("The two passwords differ."));
     }
     match setup(node, user, tenant, password).await {
-        Ok(made) => match welcome(node, made.user).await {
-            Ok(answer) => answer,
-            Err(error) => failed(&error),
-        },
+        Ok(_) => welcome(),
         Err(error) if error.status == StatusCode::BAD_REQUEST || error.code == "name_taken" => {
             form(token, &fields, Some(&error.message))
         }
@@ -56,14 +50,10 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
     }
 }
 
-async fn welcome(node: &dyn Node, user: policy_core::UserId) -> Result<HttpResponse, ApiError> {
-    let (secret, _) = node.directory().open_session(user, node.now(), SESSION_SECONDS).await?;
-    let text = "<p>Your node is ready, and you are signed in. The setup link no longer works.</p>\n\
-                <p><a href=\"/\">Open your node</a></p>";
-    let mut answer = page(StatusCode::OK, "Welcome home", text, None);
-    // A cookie that we built is always a valid header.
-    let _ = answer.add_cookie(&session_cookie(node, &secret));
-    Ok(answer)
+fn welcome() -> HttpResponse {
+    let text = "<p>Your node is ready. The setup link no longer works.</p>\n\
+                <p><a href=\"/\">Open your node</a>, and sign in.</p>";
+    page(StatusCode::OK, "Welcome home", text, None)
 }
 
 fn spent() -> HttpResponse {

@@ -1,49 +1,79 @@
-//! The sign-in page, on the way to a consent.
+//! The sign-in page, on the way to a consent. It begins no session: who signed in, and for which request, stands in the
+//! consent form that the password opens, authenticated. The form is shown to who gave the password and to nobody else
+//! (another port of the host is another origin, which does not read it), so no cookie has a part in it.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{Timestamp, UserId};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::authorize::Wish;
-use super::form::{Fields, is_tag, stale, tag};
+use super::authorize::{Wish, failed};
+use super::consent;
+use super::form::{Fields, is_tag, tag};
 use super::page::{alert, escape, hidden, page};
-use crate::authn::{SESSION_SECONDS, session_cookie, strict};
-use crate::directory::{Actor, DirectoryError, Secret};
+use crate::directory::{Actor, DirectoryError, User};
 use crate::front::error::ApiError;
 use crate::node::Node;
 
 const STEP: &str = "sign-in";
-/// Binds the sign-in form to the browser that was shown it, so that no other site can sign a person
-/// in under a name of its choice.
-const FORM_COOKIE: &str = "allod-form";
+/// How long a password is good for the consent that it opened, in seconds.
+const LASTS: i64 = 900;
 
-/// The page. A browser that has no form cookie gets one.
-pub(super) fn show(req: &HttpRequest, node: &dyn Node, wish: &Wish, wrong: Option<&str>) -> HttpResponse {
-    let known = req.cookie(FORM_COOKIE).map(|cookie| cookie.value().to_owned()).filter(|text| text.len() == 43);
-    let binding = known.clone().unwrap_or_else(|| Secret::draw().text().to_owned());
+/// Who signed in for one request.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub(super) user: User,
+    at: Timestamp,
+}
+
+impl Signed {
+    /// The hidden fields by which the next form proves it.
+    pub(super) fn fields(&self, node: &dyn Node, wish: &Wish) -> String {
+        let proof = tag(node, "signed", &binding(self.user.id, self.at), &wish.raw);
+        let fields =
+            [("signed-user", self.user.id.to_string()), ("signed-at", self.at.0.to_string()), ("proof", proof)];
+        fields.iter().map(|(name, value)| hidden(name, value)).collect()
+    }
+
+    /// Who signed in for `wish`, as the form's fields prove; `None` if they do not, or not any more.
+    pub(super) async fn of(node: &dyn Node, wish: &Wish, fields: &Fields) -> Result<Option<Signed>, DirectoryError> {
+        let user = fields.get("signed-user").and_then(|id| id.parse::<UserId>().ok());
+        let at = fields.get("signed-at").and_then(|at| at.parse().ok()).map(Timestamp);
+        let (Some(user), Some(at)) = (user, at) else { return Ok(None) };
+        let proven = is_tag(node, "signed", &binding(user, at), &wish.raw, fields.get("proof"));
+        if !proven || node.now().0.abs_diff(at.0) > (LASTS * 1_000_000).unsigned_abs() {
+            return Ok(None);
+        }
+        Ok(node.directory().user(user).await?.map(|user| Signed { user, at }))
+    }
+}
+
+fn binding(user: UserId, at: Timestamp) -> Vec<u8> {
+    [user.as_bytes().as_slice(), &at.0.to_be_bytes()].concat()
+}
+
+/// The page; `user` is what was typed as a name before.
+pub(super) fn show(wish: &Wish, user: Option<&str>, wrong: Option<(StatusCode, &str)>) -> HttpResponse {
+    // Whoever mistyped goes on where the mistake most likely is.
+    let (at_user, at_password) = if user.is_some() { ("", " autofocus") } else { (" autofocus", "") };
+    let told = if wrong.is_some() { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
     let body = format!(
         "{}<p>to continue to <strong>{}</strong>. The app does not see your password.</p>\n\
-         <form method=\"post\" action=\"/oauth/authorize\">\n{}{}{}\
+         <form method=\"post\" action=\"/oauth/authorize\">\n{}{}\
          <label for=\"user\">Name</label>\n\
-         <input id=\"user\" name=\"user\" type=\"text\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n\
+         <input id=\"user\" name=\"user\" type=\"text\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" required{at_user}>\n\
          <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{at_password}{told}>\n\
          <button type=\"submit\">Sign in</button>\n</form>",
-        alert(wrong),
+        alert(wrong.map(|(_, text)| text)),
         escape(&wish.app.manifest.name),
         hidden("step", STEP),
         hidden("request", &wish.raw),
-        hidden("csrf", &tag(node, STEP, binding.as_bytes(), &wish.raw)),
+        escape(user.unwrap_or_default()),
     );
-    let status = if wrong.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    let mut answer = page(status, "Sign in", &body, Some(&wish.redirect_uri));
-    if known.is_none() {
-        let cookie = strict(node, FORM_COOKIE, binding);
-        // A cookie that we built is always a valid header.
-        let _ = answer.add_cookie(&cookie);
-    }
-    answer
+    let status = wrong.map_or(StatusCode::OK, |(status, _)| status);
+    page(status, "Sign in", &body, Some(&wish.redirect_uri))
 }
 
 /// Whether a posted form is the sign-in form.
@@ -51,31 +81,24 @@ pub(super) fn is_step(fields: &Fields) -> bool {
     fields.get("step") == Some(STEP)
 }
 
-/// Signs in, and goes on to the consent.
+/// Checks the password, and shows the consent.
 pub(super) async fn submit(req: &HttpRequest, node: &dyn Node, wish: &Wish, fields: &Fields) -> HttpResponse {
-    let binding = req.cookie(FORM_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    if binding.is_empty() || !is_tag(node, STEP, binding.as_bytes(), &wish.raw, fields.get("csrf")) {
-        return stale();
-    }
-    let (user, password) = (fields.get("user").unwrap_or_default(), fields.get("password").unwrap_or_default());
-    match begin(node, user, password).await {
-        Ok(Some(secret)) => {
-            let mut answer = HttpResponse::SeeOther();
-            answer.insert_header((LOCATION, format!("/oauth/authorize?{}", wish.raw)));
-            answer.insert_header(("cache-control", "no-store"));
-            answer.cookie(session_cookie(node, &secret)).finish()
+    let name = fields.get("user").unwrap_or_default();
+    let password = Zeroizing::new(fields.get("password").unwrap_or_default().to_owned());
+    let refused = |status, text| show(wish, Some(name).filter(|name| name.len() <= 64), Some((status, text)));
+    match node.directory().sign_in(name, &password, req.peer_addr().map(|peer| peer.ip()), node.now()).await {
+        Ok(Some(user)) => {
+            let signed = Signed { user, at: node.now() };
+            let (id, detail) = (signed.user.id, json!({ "client_id": wish.app.client }));
+            match node.directory().audit(id, Actor::Person(id), "consent.opened", detail, signed.at).await {
+                Ok(()) => consent::show(node, wish, &signed, None).await,
+                Err(error) => failed(&error.into()),
+            }
         }
-        Ok(None) => show(req, node, wish, Some("The name or the password is wrong.")),
-        Err(DirectoryError::Busy) => show(req, node, wish, Some("Many people are signing in just now. Try again.")),
-        Err(error) => super::authorize::failed(&ApiError::from(error)),
+        Ok(None) => refused(StatusCode::UNAUTHORIZED, "The name or the password is wrong."),
+        Err(DirectoryError::Busy) => {
+            refused(StatusCode::TOO_MANY_REQUESTS, "Many people are signing in just now. Try again in a few seconds.")
+        }
+        Err(error) => failed(&ApiError::from(error)),
     }
-}
-
-async fn begin(node: &dyn Node, user: &str, password: &str) -> Result<Option<Secret>, DirectoryError> {
-    let directory = node.directory();
-    let Some(user) = directory.verify_password(user, password).await? else { return Ok(None) };
-    // A fresh session, whatever the browser held before.
-    let (secret, _) = directory.open_session(user.id, node.now(), SESSION_SECONDS).await?;
-    directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), node.now()).await?;
-    Ok(Some(secret))
 }

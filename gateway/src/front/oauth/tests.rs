@@ -46,14 +46,17 @@ fn form(html: &str) -> Pairs {
         let rest = tag.split_once(&format!(" {name}=\""))?.1;
         Some(plain(rest.split_once('"')?.0))
     };
-    let mut out = Vec::new();
+    let (mut out, mut select) = (Vec::new(), String::new());
     for tag in html.split('<').filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
         let counts = tag.starts_with("input") && (!tag.contains("checkbox") || tag.contains("checked"));
         if let Some(name) = attribute(tag, "name").filter(|_| counts && !tag.contains("disabled")) {
             out.push((name, attribute(tag, "value").unwrap_or_default()));
         }
+        if tag.starts_with("select") {
+            select = attribute(tag, "name").unwrap_or_default();
+        }
         if tag.starts_with("option") && tag.contains(" selected") {
-            out.push(("duration".to_owned(), attribute(tag, "value").unwrap_or_default()));
+            out.push((select.clone(), attribute(tag, "value").unwrap_or_default()));
         }
     }
     out
@@ -72,54 +75,43 @@ fn request(client: &str) -> Pairs {
     ])
 }
 
-/// A person's browser.
+/// A person's browser: it takes no cookie from these pages, for they set none.
 struct Browser {
     node: Arc<Fake>,
-    cookies: Vec<String>,
 }
 
 impl Browser {
     fn of(node: &Arc<Fake>) -> Browser {
-        Browser { node: Arc::clone(node), cookies: Vec::new() }
+        Browser { node: Arc::clone(node) }
     }
 
-    async fn send(&mut self, mut request: TestRequest) -> Answer {
-        if !self.cookies.is_empty() {
-            request = request.insert_header(("cookie", self.cookies.join("; ")));
-        }
+    async fn send(&self, request: TestRequest) -> Answer {
         let answer = self.node.call(request).await;
-        for cookie in answer.cookies() {
-            let name = cookie.split_once('=').unwrap().0.to_owned();
-            self.cookies.retain(|known| !known.starts_with(&format!("{name}=")));
-            self.cookies.push(cookie);
-        }
+        assert!(answer.cookies().is_empty(), "{:?}", answer.cookies());
         answer
     }
 
-    async fn get(&mut self, pairs: &Pairs) -> Answer {
+    async fn get(&self, pairs: &Pairs) -> Answer {
         self.send(TestRequest::get().uri(&format!("/oauth/authorize?{}", encode(pairs)))).await
     }
 
-    async fn post(&mut self, pairs: &Pairs) -> Answer {
+    async fn post(&self, pairs: &Pairs) -> Answer {
         self.send(posted("/oauth/authorize", pairs)).await
     }
 
     /// Signs in; the consent page.
-    async fn consent(&mut self, request: &Pairs) -> Answer {
+    async fn consent(&self, request: &Pairs) -> Answer {
         let page = self.get(request).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         let mut fields = form(&page.text);
         set(&mut fields, "user", "alice");
         set(&mut fields, "password", PASSWORD);
-        let answer = self.post(&fields).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
-        let to = answer.header("location").to_owned();
-        let page = self.send(TestRequest::get().uri(&to)).await;
+        let page = self.post(&fields).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         page
     }
 
-    async fn code(&mut self, client: &str) -> String {
+    async fn code(&self, client: &str) -> String {
         let page = self.consent(&request(client)).await;
         let mut fields = form(&page.text);
         set(&mut fields, "decision", "allow");
@@ -166,7 +158,7 @@ async fn alive(node: &Arc<Fake>, access_token: &Value) -> bool {
 #[actix_web::test]
 async fn a_person_consents_and_the_app_gets_what_was_shown() {
     let (node, client) = public_app().await;
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     let page = browser.consent(&request(&client)).await;
     assert!(page.text.contains("An &lt;App&gt;") && !page.text.contains("<App>") && !page.text.contains("<script"));
     assert!(page.text.contains("Read and search by phone and name"), "{}", page.text);
@@ -186,15 +178,16 @@ async fn a_person_consents_and_the_app_gets_what_was_shown() {
     assert_eq!(tokens["authorization_details"][0]["fields"]["allow"], json!(["phone", "name"]));
     assert_eq!(tokens["authorization_details"][0]["duration"], "P30D");
     assert!(alive(&node, &tokens["access_token"]).await);
-    // Signed in already, the person is asked again, and sees no password field.
+    // Each consent asks for the password: nothing else in the browser stands for the person.
     let again = browser.get(&request(&client)).await;
-    assert!(again.text.contains("name=\"decision\"") && !again.text.contains("type=\"password\""));
+    assert!(!again.text.contains("name=\"decision\"") && again.text.contains("type=\"password\""));
+    assert!(!again.text.contains("personal space") && !again.text.contains("alice"), "{}", again.text);
 }
 
 #[actix_web::test]
 async fn the_person_takes_away_what_they_like_but_not_what_is_needed() {
     let (node, client) = public_app().await;
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     let page = browser.consent(&request(&client)).await;
     let mut fields = form(&page.text);
     set(&mut fields, "decision", "allow");
@@ -225,23 +218,62 @@ async fn the_person_takes_away_what_they_like_but_not_what_is_needed() {
 #[actix_web::test]
 async fn a_denial_goes_back_to_the_app_and_gives_nothing() {
     let (node, client) = public_app().await;
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     let page = browser.consent(&request(&client)).await;
     let mut fields = form(&page.text);
     set(&mut fields, "decision", "deny");
     assert_eq!(redirected(&browser.post(&fields).await, "error").unwrap(), "access_denied");
     assert!(node.records.lock().is_empty());
     set(&mut fields, "decision", "switch");
-    let epoch = node.epoch();
-    assert_eq!(browser.post(&fields).await.status, StatusCode::SEE_OTHER);
-    assert!(node.epoch() > epoch);
-    assert!(browser.get(&request(&client)).await.text.contains("type=\"password\""), "signed out");
+    let other = browser.post(&fields).await;
+    assert!(other.status == StatusCode::OK && other.text.contains("type=\"password\""), "{}", other.text);
+}
+
+#[actix_web::test]
+async fn what_was_typed_stays_when_a_form_comes_back() {
+    let (node, client) = public_app().await;
+    let browser = Browser::of(&node);
+    let page = browser.get(&request(&client)).await;
+    assert!(page.text.contains("required autofocus>\n<label for=\"password\""), "the name first: {}", page.text);
+    let mut sign_in = form(&page.text);
+    set(&mut sign_in, "user", "al\"ice");
+    set(&mut sign_in, "password", "not her password");
+    let wrong = browser.post(&sign_in).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.text.contains("value=\"al&quot;ice\"") && !wrong.text.contains("not her password"), "{}", wrong.text);
+    assert!(wrong.text.contains("autofocus aria-invalid=\"true\" aria-describedby=\"wrong\""), "{}", wrong.text);
+    let page = browser.consent(&request(&client)).await;
+    let mut fields: Pairs = form(&page.text).into_iter().filter(|(_, value)| value != "phone").collect();
+    for (name, value) in [
+        ("where-field-0", "tag"),
+        ("where-test-0", "_geq"),
+        ("where-value-0", "<x>"),
+        ("duration", "P1D"),
+        ("decision", "allow"),
+    ] {
+        set(&mut fields, name, value);
+    }
+    fields.retain(|(name, _)| name != "field-0");
+    let back = browser.post(&fields).await;
+    assert_eq!(back.status, StatusCode::BAD_REQUEST, "{}", back.text);
+    assert!(back.text.contains("<details open>") && back.text.contains("value=\"&lt;x&gt;\""), "{}", back.text);
+    for kept in ["value=\"tag\"", "<option value=\"_geq\" selected>", "<option value=\"P1D\" selected>"] {
+        assert!(back.text.contains(kept), "{kept}: {}", back.text);
+    }
+    assert_eq!(back.text.matches(" selected>").count(), 2);
+    assert!(back.text.contains("value=\"phone\"> phone"), "stays unticked: {}", back.text);
+    let mut again = form(&back.text);
+    set(&mut again, "where-test-0", "_eq");
+    set(&mut again, "decision", "allow");
+    let code = redirected(&browser.post(&again).await, "code").expect("the form that came back works");
+    let given = token(&node, &[("client_id", &client), ("code", &code)]).await.json();
+    assert_eq!(given["authorization_details"][0]["fields"]["allow"], json!(["name"]));
 }
 
 #[actix_web::test]
 async fn requests_that_do_not_fit_their_app_never_reach_a_redirect() {
     let (node, client) = public_app().await;
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     for uri in
         ["http://127.0.0.1:9/cb/", "http://127.0.0.1:9/cb?x", "http://127.0.0.1:9/CB", "https://evil.example/", ""]
     {
@@ -276,7 +308,7 @@ async fn requests_that_do_not_fit_their_app_never_reach_a_redirect() {
 async fn a_code_needs_its_app_its_address_and_its_verifier_and_is_good_once() {
     let (node, client) = public_app().await;
     let other = node.app(access(), false).await["client_id"].as_str().unwrap().to_owned();
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     for (name, value) in [
         ("code_verifier", "another-verifier-that-is-long-enough-0123456789"),
         ("code_verifier", "short"),
@@ -284,7 +316,6 @@ async fn a_code_needs_its_app_its_address_and_its_verifier_and_is_good_once() {
         ("client_id", other.as_str()),
         ("code", "no such code"),
     ] {
-        browser.cookies.clear();
         let code = browser.code(&client).await;
         let mut changes = vec![("client_id", client.as_str()), ("code", code.as_str())];
         changes.retain(|(known, _)| *known != name);
@@ -296,11 +327,9 @@ async fn a_code_needs_its_app_its_address_and_its_verifier_and_is_good_once() {
             "{name}"
         );
     }
-    browser.cookies.clear();
     let late = browser.code(&client).await;
     node.pass(61);
     assert_eq!(token(&node, &[("client_id", &client), ("code", &late)]).await.json()["error"], "invalid_grant");
-    browser.cookies.clear();
     let code = browser.code(&client).await;
     let given = token(&node, &[("client_id", &client), ("code", &code)]).await.json();
     assert!(alive(&node, &given["access_token"]).await);
@@ -322,6 +351,10 @@ async fn a_refresh_token_used_twice_ends_the_family() {
     };
     let second = refresh(&first).await;
     assert!(alive(&node, &second["access_token"]).await, "{second}");
+    let again = refresh(&first).await;
+    assert_eq!(again["refresh_token"], second["refresh_token"], "asked for twice at once");
+    assert!(alive(&node, &again["access_token"]).await && alive(&node, &second["access_token"]).await);
+    node.pass(11);
     let epoch = node.epoch();
     assert_eq!(refresh(&first).await["error"], "invalid_grant");
     assert!(node.epoch() > epoch);
@@ -332,30 +365,43 @@ async fn a_refresh_token_used_twice_ends_the_family() {
 #[actix_web::test]
 async fn forms_of_other_pages_sessions_and_sites_are_refused() {
     let (node, client) = public_app().await;
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     let page = browser.get(&request(&client)).await;
     let mut sign_in = form(&page.text);
     set(&mut sign_in, "user", "alice");
     set(&mut sign_in, "password", PASSWORD);
-    let sign_in_tag = sign_in.iter().find(|(name, _)| name == "csrf").unwrap().1.clone();
-    let mut stranger = Browser::of(&node);
-    assert_eq!(stranger.post(&sign_in).await.status, StatusCode::FORBIDDEN, "another browser's form");
+    for (header, value) in [("origin", "http://127.0.0.1:19999"), ("sec-fetch-site", "same-site")] {
+        let foreign = posted("/oauth/authorize", &sign_in).insert_header((header, value));
+        assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN, "nobody signs others in: {header}");
+    }
     let page = browser.consent(&request(&client)).await;
     let mut fields = form(&page.text);
     set(&mut fields, "decision", "allow");
-    for tag in ["", "AAAA", &sign_in_tag] {
+    node.operator_post("/api/v1/users", json!({"name": "bob", "password": "another long password"})).await;
+    let bob = node.directory().user_named("bob").await.unwrap().unwrap().id.to_string();
+    for (name, value) in [
+        ("proof", ""),
+        ("proof", "AAAA"),
+        ("signed-user", &bob),
+        ("signed-user", ""),
+        ("signed-at", "0"),
+        ("signed-at", "9223372036854775807"),
+        ("signed-at", "-9223372036854775808"),
+    ] {
         let mut odd = fields.clone();
-        set(&mut odd, "csrf", tag);
-        assert_eq!(browser.post(&odd).await.status, StatusCode::FORBIDDEN, "{tag}");
+        set(&mut odd, name, value);
+        assert_eq!(browser.post(&odd).await.status, StatusCode::FORBIDDEN, "{name} {value}");
     }
     let mut other = fields.clone();
     let mut wider = request(&client);
     set(&mut wider, "state", "another");
     set(&mut other, "request", &encode(&wider));
-    assert_eq!(browser.post(&other).await.status, StatusCode::FORBIDDEN, "the tag is for the request that was shown");
-    let mut second = Browser::of(&node);
-    second.consent(&request(&client)).await;
-    assert_eq!(second.post(&fields).await.status, StatusCode::FORBIDDEN, "another session's form");
+    assert_eq!(browser.post(&other).await.status, StatusCode::FORBIDDEN, "the proof is for the request that was shown");
+    let mut cookie = fields.clone();
+    cookie.retain(|(name, _)| !matches!(name.as_str(), "proof" | "signed-user" | "signed-at"));
+    let session = node.page_sign_in("alice", PASSWORD).await;
+    let by_cookie = posted("/oauth/authorize", &cookie).insert_header(("cookie", session.cookies().remove(0)));
+    assert_eq!(browser.send(by_cookie).await.status, StatusCode::FORBIDDEN, "a cookie consents to nothing");
     for (header, value) in [
         ("origin", "https://evil.example"),
         ("origin", "null"),
@@ -369,6 +415,8 @@ async fn forms_of_other_pages_sessions_and_sites_are_refused() {
     assert!(node.records.lock().is_empty());
     let own = posted("/oauth/authorize", &fields).insert_header(("origin", "http://127.0.0.1:8420"));
     assert!(redirected(&browser.send(own).await, "code").is_some(), "control");
+    node.pass(901);
+    assert_eq!(browser.post(&fields).await.status, StatusCode::FORBIDDEN, "a password is not good for ever");
 }
 
 #[actix_web::test]
@@ -376,7 +424,7 @@ async fn a_confidential_app_proves_itself_and_may_ask_about_its_own_tokens() {
     let (node, public) = public_app().await;
     let app = node.app(access(), true).await;
     let (client, secret) = (app["client_id"].as_str().unwrap(), app["client_secret"].as_str().unwrap());
-    let mut browser = Browser::of(&node);
+    let browser = Browser::of(&node);
     let code = browser.code(client).await;
     for changes in [vec![], vec![("client_secret", "wrong")]] {
         let mut changes = changes;
@@ -395,7 +443,6 @@ async fn a_confidential_app_proves_itself_and_may_ask_about_its_own_tokens() {
     let about = ask("/oauth/introspect", text).await.json();
     assert_eq!((&about["active"], &about["client_id"]), (&json!(true), &json!(client)), "{about}");
     assert_eq!(about["authorization_details"], given["authorization_details"]);
-    browser.cookies.clear();
     let code = browser.code(&public).await;
     let foreign = token(&node, &[("client_id", &public), ("code", &code)]).await.json();
     let session = node.sign_in("alice", PASSWORD).await.json();
@@ -439,7 +486,7 @@ async fn the_setup_page_works_once_and_for_its_link_only() {
     assert_eq!(node.call(foreign).await.status, StatusCode::FORBIDDEN);
     assert_eq!(node.directory().owner(), None);
     let done = post(&fields).await;
-    assert!(done.status == StatusCode::OK && !done.cookies().is_empty(), "{}", done.text);
+    assert!(done.status == StatusCode::OK && done.cookies().is_empty(), "{}", done.text);
     assert!(node.directory().owner().is_some());
     assert_eq!(post(&fields).await.status, StatusCode::NOT_FOUND);
     assert_eq!(show(newer.text()).await.status, StatusCode::NOT_FOUND);
@@ -461,4 +508,22 @@ async fn metadata_names_what_is_there() {
     }
     let sheet = node.call(TestRequest::get().uri("/oauth/style.css")).await;
     assert!(sheet.header("content-type").starts_with("text/css") && sheet.text.contains("main"));
+}
+
+#[actix_web::test]
+async fn no_app_is_answered_at_the_name_of_the_pages() {
+    let (node, _) = Fake::set_up().await;
+    for uri in ["https://allod.localhost:19999/cb", "https://ALLOD.localhost./cb", "https://x.allod.localhost/cb"] {
+        let manifest = json!({ "name": "Near", "redirect_uris": [REDIRECT, uri], "access": access() });
+        let refused = node.operator_post("/api/v1/apps", manifest.clone()).await;
+        assert_eq!((refused.status, refused.code().as_str()), (StatusCode::BAD_REQUEST, "redirect_to_pages"), "{uri}");
+        // One that was registered when that was taken is refused where it asks.
+        let manifest = crate::grants::Manifest::parse(&manifest).unwrap();
+        let (client, _) = node.directory().add_app(&manifest, node.now()).await.unwrap();
+        let mut asked = request(&client.to_string());
+        assert_eq!(Browser::of(&node).get(&asked).await.status, StatusCode::OK, "control");
+        set(&mut asked, "redirect_uri", uri);
+        let page = Browser::of(&node).get(&asked).await;
+        assert_eq!((page.status, page.header("location")), (StatusCode::BAD_REQUEST, ""), "{uri}");
+    }
 }

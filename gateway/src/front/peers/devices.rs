@@ -17,6 +17,7 @@ use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::grants::rfc3339;
+use crate::node::Node as _;
 
 pub fn routes(routes: &mut Routes) {
     routes
@@ -73,6 +74,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 
 async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
+    principal.confirmed(app.now())?;
     let code = sync(&app)?.invite(principal.caller.user).await.map_err(|error| unavailable(error.to_string()))?;
     let code = code.ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
@@ -92,6 +94,7 @@ struct NewReplica {
 
 async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
+    principal.confirmed(app.now())?;
     let new: NewReplica = body::json(&request, &bytes)?;
     let by = match (principal.operator, new.unseen) {
         (true, unseen) => NamedBy::Operator { unseen },
@@ -131,6 +134,7 @@ async fn remove_replica(
     replica: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
+    principal.confirmed(app.now())?;
     let removed = sync(&app)?.remove_replica(principal.caller.user, &replica).await;
     if !removed.map_err(|error| unavailable(error.to_string()))? {
         return Err(ApiError::not_found());

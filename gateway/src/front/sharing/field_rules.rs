@@ -44,6 +44,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if (new.rule == "sealed") == new.who.is_some() {
         return Err(invalid("`hidden` and `reader` name who is meant in `who`; `sealed` names nobody."));
     }
+    if new.rule == "reader" {
+        by.confirmed(&app)?;
+    }
     let _alone = app.sharing.lock().await;
     let place = Place::find(&app, &by, &req, said(new.space.as_deref(), Some(&new.collection))).await?;
     place.managed(&app, &by).await?;

@@ -130,6 +130,8 @@ async fn put_member(
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
+    // Whoever joins gets all that the group was given, whole collections too.
+    by.confirmed(&app)?;
     let _alone = app.sharing.lock().await;
     let group = managed(&app, &by, &id).await?;
     let party = Named { user, group: inner }.party(&app, &by).await?;

@@ -8,9 +8,11 @@ use policy::facts::Thing;
 use policy_core::{Caller, GrantId, Holder, Timestamp, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use vault_core::control::{AppDescription, GrantRecord};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
-use vault_core::schema::{Field, FieldType};
+use vault_core::schema::{FieldType, ScalarType};
 
 use super::place::{Place, Said};
 use super::rows::rows;
@@ -20,7 +22,7 @@ use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, Secret};
 use crate::front::Routes;
 use crate::front::account::body;
-use crate::front::oauth::{escape, notice, page};
+use crate::front::oauth::{escape, notice, wide_page};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
 use crate::node::Node;
 
@@ -54,6 +56,8 @@ struct NewLink {
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewLink = body::json(&req, &bytes)?;
+    // A filter may let every row pass: no link is made without a password.
+    by.confirmed(&app)?;
     let said = Said { space: new.space.as_deref(), collection: Some(&new.collection), ..Said::default() };
     // A link is opened where its maker has an account; a device that joined has none for them.
     if app.directory.user(by.user()).await?.is_none() {
@@ -159,17 +163,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
 /// The page of a link, for a browser: without scripts, and for whoever has the address.
 async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
     match shows(&app, &token).await {
-        Ok((collection, names, rows)) => {
-            let more = if rows.len() > SHOWN { "<p class=\"soft\">There is more.</p>" } else { "" };
-            let head: String = names.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
-            let line = |row: &Value| {
-                let cells: String = names.iter().map(|name| cell(&row[name])).collect();
-                format!("<tr>{cells}</tr>\n")
-            };
-            let lines: String = rows.iter().take(SHOWN).map(line).collect();
-            let table = format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n{more}");
-            page(StatusCode::OK, &collection, &table, None)
-        }
+        Ok(shown) => wide_page(StatusCode::OK, &shown.collection, &table(&shown)),
         Err(error) => {
             // Unknown, removed and lapsed answer alike.
             let text = if error.status == StatusCode::NOT_FOUND {
@@ -182,8 +176,53 @@ async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
     }
 }
 
-/// What a link shows: the name of the collection, the fields in the order of the definition, the documents.
-async fn shows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value>), ApiError> {
+/// How the values of a column are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    Value,
+    Instant,
+    /// The id of another document.
+    Relation,
+}
+
+/// What the page of a link shows.
+struct Shown {
+    collection: String,
+    /// The fields in the order of the definition.
+    columns: Vec<(String, Shows)>,
+    /// Fields that are granted and cannot be shown: they lead to documents that the link does not reach.
+    left_out: Vec<String>,
+    rows: Vec<Value>,
+}
+
+fn table(shown: &Shown) -> String {
+    let head = |(name, _): &(String, Shows)| format!("<th scope=\"col\">{}</th>", escape(name));
+    let head: String = shown.columns.iter().map(head).collect();
+    let line = |row: &Value| {
+        let cells: String = shown.columns.iter().map(|(name, shows)| cell(&row[name], *shows)).collect();
+        format!("<tr>{cells}</tr>\n")
+    };
+    let lines: String = shown.rows.iter().take(SHOWN).map(line).collect();
+    let mut html = format!(
+        "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">\n\
+         <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n",
+        escape(&shown.collection),
+    );
+    if shown.rows.len() > SHOWN {
+        html.push_str("<p class=\"soft\">There is more.</p>\n");
+    }
+    if shown.columns.iter().any(|(_, shows)| *shows == Shows::Relation) {
+        html.push_str("<p class=\"soft\">Related documents are told by their ids.</p>\n");
+    }
+    for name in &shown.left_out {
+        let text = "leads to other documents, which this link does not show.";
+        html.push_str(&format!("<p class=\"soft\"><strong>{}</strong> {text}</p>\n", escape(name)));
+    }
+    html
+}
+
+/// What a link shows.
+async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let Kind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
     let caller: Caller = match authn::of_token(app, &token).await {
@@ -192,37 +231,62 @@ async fn shows(app: &App, token: &str) -> Result<(String, Vec<String>, Vec<Value
         found => found?.caller,
     };
     let space = app.grant_space(grant).await?;
-    let (rows, (collection, names)) = rows(app, &caller, space, |catalogue, permits| {
+    let (rows, shown) = rows(app, &caller, space, |catalogue, permits| {
         let collection = catalogue.schema.collections.iter().find(|one| permits.mask(one.id).is_some());
         let collection = collection.ok_or_else(ApiError::not_found)?;
         let mask = permits.mask(collection.id).ok_or_else(ApiError::not_found)?;
-        let plain = |kind: &FieldType| matches!(kind, FieldType::Scalar { .. } | FieldType::List { .. });
-        let fields = collection.fields.iter().filter(|field| plain(&field.kind) && mask.shows(field.id, Verb::Read));
-        let fields: Vec<_> = fields.collect();
-        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-        let item = |field: &&Field| Item { response: field.name.clone(), kind: ItemKind::Field(field.id) };
+        let (mut columns, mut items, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        for field in collection.fields.iter().filter(|field| mask.shows(field.id, Verb::Read)) {
+            let (shows, kind) = match field.kind {
+                FieldType::Scalar { of: ScalarType::DateTime, .. } => (Shows::Instant, ItemKind::Field(field.id)),
+                FieldType::Scalar { .. } | FieldType::List { .. } => (Shows::Value, ItemKind::Field(field.id)),
+                // An id shows only to who sees the collection that it is of.
+                FieldType::ToOne { target, .. } if permits.mask(target).is_some() => {
+                    (Shows::Relation, ItemKind::RelationId(field.id))
+                }
+                FieldType::ToOne { .. } | FieldType::Inverse { .. } => {
+                    left_out.push(field.name.clone());
+                    continue;
+                }
+            };
+            items.push(Item { response: field.name.clone(), kind });
+            columns.push((field.name.clone(), shows));
+        }
         let select = Select {
             collection: collection.id,
             args: SelectArgs { limit: Some(SHOWN as u64 + 1), ..SelectArgs::default() },
-            items: fields.iter().map(item).collect(),
+            items,
         };
-        Ok((select, (collection.name.clone(), names)))
+        Ok((select, Shown { collection: collection.name.clone(), columns, left_out, rows: Vec::new() }))
     })
     .await?;
-    Ok((collection, names, rows.unwrap_or_default()))
+    Ok(Shown { rows: rows.unwrap_or_default(), ..shown })
 }
 
 /// A value as a cell shows it: at most [`LONGEST`] characters of it.
-fn cell(value: &Value) -> String {
+fn cell(value: &Value, shows: Shows) -> String {
     let text = match value {
         Value::Null => return "<td></td>".to_owned(),
         Value::String(text) => text.as_str().into(),
         other => std::borrow::Cow::from(other.to_string()),
     };
+    if let (Shows::Instant, Ok(at)) = (shows, OffsetDateTime::parse(&text, &Rfc3339)) {
+        return format!("<td><time datetime=\"{}\">{}</time></td>", escape(&text), instant(at));
+    }
     match text.char_indices().nth(LONGEST) {
+        None if shows == Shows::Relation => format!("<td><code>{}</code></td>", escape(&text)),
         None => format!("<td>{}</td>", escape(&text)),
         Some((end, _)) => format!("<td>{}…</td>", escape(&text[..end])),
     }
+}
+
+/// An instant for a reader, in UTC: `28 Nov 2026, 14:35 UTC`.
+fn instant(at: OffsetDateTime) -> String {
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
+    let month = at.month().to_string();
+    let month = month.get(..3).unwrap_or_default();
+    let seconds = if at.second() == 0 { String::new() } else { format!(":{:02}", at.second()) };
+    format!("{} {month} {}, {:02}:{:02}{seconds} UTC", at.day(), at.year(), at.hour(), at.minute())
 }
 
 #[cfg(test)]
@@ -231,6 +295,7 @@ mod tests {
 
     #[test]
     fn a_cell_shows_so_much_of_a_value_and_no_markup() {
+        let cell = |value: &Value| cell(value, Shows::Value);
         assert_eq!(cell(&json!(null)), "<td></td>");
         assert_eq!(cell(&json!(7)), "<td>7</td>");
         assert_eq!(cell(&json!(["<b>"])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
@@ -239,5 +304,34 @@ mod tests {
         assert_eq!(cell(&json!(format!("{fits}<"))), format!("<td>{fits}…</td>"));
         let long = json!(vec!["x"; LONGEST]);
         assert!(cell(&long).chars().count() < LONGEST * 7 && cell(&long).ends_with("…</td>"));
+    }
+
+    #[test]
+    fn a_table_tells_instants_to_readers_relations_by_id_and_what_it_leaves_out() {
+        let at = |text: &str| cell(&json!(text), Shows::Instant);
+        assert_eq!(
+            at("2026-11-28T14:35:00Z"),
+            "<td><time datetime=\"2026-11-28T14:35:00Z\">28 Nov 2026, 14:35 UTC</time></td>"
+        );
+        assert!(at("1969-01-02T00:00:07.000001+02:00").ends_with(">1 Jan 1969, 22:00:07 UTC</time></td>"));
+        assert!(at("9999-12-31T23:59:59-23:59").starts_with("<td>"), "beyond what UTC can be written with");
+        assert_eq!(at("<soon>"), "<td>&lt;soon&gt;</td>");
+        let shown = Shown {
+            collection: "Book<".into(),
+            columns: vec![("title".into(), Shows::Value), ("author".into(), Shows::Relation)],
+            left_out: vec!["loans".into()],
+            rows: vec![json!({"title": "Emma", "author": "bae1"}), json!({"title": "Anon", "author": null})],
+        };
+        let html = table(&shown);
+        for part in [
+            "<tr><td>Emma</td><td><code>bae1</code></td></tr>",
+            "<tr><td>Anon</td><td></td></tr>",
+            "are told by their ids",
+            "<strong>loans</strong> leads to other documents",
+            "aria-label=\"Book&lt;\"",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(!html.contains("There is more"));
     }
 }

@@ -59,6 +59,12 @@ impl Sharer {
         Ok(Sharer { principal, act: Act::new(actor) })
     }
 
+    /// Refuses, unless the person gave their password within the last five minutes: for what opens a whole collection
+    /// or more to others.
+    fn confirmed(&self, app: &App) -> Result<(), ApiError> {
+        Ok(self.principal.confirmed(app.now())?)
+    }
+
     fn user(&self) -> UserId {
         self.principal.caller.user
     }

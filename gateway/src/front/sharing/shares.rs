@@ -63,6 +63,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if !["viewer", "editor", "owner", "blocked"].contains(&new.role.as_str()) {
         return Err(invalid("`role` is viewer, editor, owner or blocked."));
     }
+    if new.document.is_none() {
+        by.confirmed(&app)?;
+    }
     let _alone = app.sharing.lock().await;
     let said = Said {
         space: new.space.as_deref(),

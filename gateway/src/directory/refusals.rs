@@ -1,0 +1,165 @@
+//! Sign-ins that fail are told: to the person whose name was given, in their audit, and to the operator, in the log.
+//! Both at a bounded rate, whoever tries how often.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use policy_core::{Timestamp, UserId};
+use serde_json::json;
+
+use super::people::name_of;
+use super::turns::{Asker, Network};
+use super::{Actor, Directory, DirectoryError, User};
+
+/// A row in a person's audit at most so often, in microseconds.
+const ROW: i64 = 60_000_000;
+/// A line in the log at most so often, in microseconds.
+const LINE: i64 = 10_000_000;
+/// People whose failures are counted at once.
+const PEOPLE: NonZeroUsize = NonZeroUsize::new(1_024).expect("more than none");
+
+/// What has not been told yet.
+#[derive(Debug)]
+pub(super) struct Refusals(Mutex<Untold>);
+
+#[derive(Debug)]
+struct Untold {
+    people: LruCache<UserId, Count>,
+    all: Count,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    /// When it was last told.
+    told: Option<Timestamp>,
+    /// Failures since.
+    failures: u64,
+}
+
+impl Count {
+    /// How many failures to tell now, if it is time.
+    fn due(&mut self, every: i64, now: Timestamp) -> Option<u64> {
+        let due = self.failures > 0 && self.told.is_none_or(|told| now.0.abs_diff(told.0) >= every.unsigned_abs());
+        due.then(|| {
+            self.told = Some(now);
+            std::mem::take(&mut self.failures)
+        })
+    }
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Refusals(Mutex::new(Untold { people: LruCache::new(PEOPLE), all: Count::default() }))
+    }
+}
+
+impl Refusals {
+    /// Counts a failure; what is to be told now of the person, if they are known here.
+    fn count(&self, user: Option<UserId>, now: Timestamp) -> Option<u64> {
+        let mut untold = self.0.lock();
+        untold.all.failures += 1;
+        let of_user = user.and_then(|user| {
+            let count = untold.people.get_or_insert_mut(user, Count::default);
+            count.failures += 1;
+            count.due(ROW, now)
+        });
+        tell(untold.all.due(LINE, now));
+        of_user
+    }
+
+    /// What has waited long enough to be told.
+    fn due(&self, now: Timestamp) -> Vec<(UserId, u64)> {
+        let mut untold = self.0.lock();
+        tell(untold.all.due(LINE, now));
+        let due = |(user, count): (&UserId, &mut Count)| count.due(ROW, now).map(|failures| (*user, failures));
+        untold.people.iter_mut().filter_map(due).collect()
+    }
+}
+
+/// No name: what is typed as a name may be a password.
+fn tell(failures: Option<u64>) {
+    if let Some(failures) = failures {
+        tracing::warn!(failures, "sign-ins were refused: a wrong name or password; people's audits name the addresses");
+    }
+}
+
+impl Directory {
+    /// The user of this name, who asks from this address, if the password is theirs. Takes as long, and waits as long,
+    /// for a name that nobody has.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, DirectoryError> {
+        let row = self.user_row(name).await?;
+        // What can be nobody's name counts as one name.
+        let name = name_of(name).unwrap_or_default();
+        let asker = Asker::SignIn { from: from.map(Network::of), name };
+        let right = self.passwords.matches(asker, password, row.as_ref().map(|row| row.password.clone())).await?;
+        let user = row.map(User::try_from).transpose()?;
+        if right {
+            return Ok(user);
+        }
+        self.refused(user.map(|user| user.id), from, now).await?;
+        Ok(None)
+    }
+
+    /// Whether the password is the one of a person who has a session.
+    pub async fn is_password(
+        &self,
+        user: &User,
+        password: &str,
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
+        let stored = self.user_row(&user.name).await?.map(|row| row.password);
+        let right = self.passwords.matches(Asker::Session(user.id), password, stored).await?;
+        if !right {
+            self.refused(Some(user.id), from, now).await?;
+        }
+        Ok(right)
+    }
+
+    async fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, now: Timestamp) -> Result<(), DirectoryError> {
+        let due = self.refusals.count(user, now);
+        if let (Some(user), Some(failures)) = (user, due) {
+            let detail = json!({ "failures": failures, "from": from.map(|ip| ip.to_canonical().to_string()) });
+            self.audit(user, Actor::Node, "sign_in.refused", detail, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the failures that no later one has told.
+    pub(super) async fn tell_refusals(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        for (user, failures) in self.refusals.due(now) {
+            self.audit(user, Actor::Node, "sign_in.refused", json!({ "failures": failures }), now).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_told_and_none_too_often() {
+        let refusals = Refusals::default();
+        let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let at = Timestamp::from_seconds;
+        assert_eq!(refusals.count(Some(alice), at(100)), Some(1), "the first at once");
+        for _ in 0..500 {
+            assert_eq!(refusals.count(Some(alice), at(101)), None);
+        }
+        assert_eq!(refusals.count(Some(bob), at(101)), Some(1), "control: another person");
+        assert_eq!(refusals.due(at(150)), []);
+        assert_eq!(refusals.due(at(160)), [(alice, 500)]);
+        assert_eq!(refusals.due(at(1_000)), [], "once");
+        assert_eq!(refusals.count(Some(alice), at(1_000)), Some(1));
+        assert_eq!(refusals.count(None, at(1_000)), None, "a name that nobody has is nobody's");
+    }
+}

@@ -1,0 +1,23 @@
+//! What every answer says to browsers and caches, whichever route gives it.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+
+/// No answer is kept by a cache, and none is taken for another type than it names.
+pub fn guard(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// [`guard`] for all routes. An answer that no route gave (a cut request) is an [`super::error::ApiError`], which is
+/// guarded by itself.
+pub async fn guarded<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let mut answer = next.call(request).await?;
+    guard(answer.headers_mut());
+    Ok(answer)
+}
