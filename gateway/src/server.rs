@@ -99,6 +99,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
             .wrap(Deadline(DEADLINE))
             .app_data(data.clone())
             .app_data(node.clone())
+            .wrap(from_fn(crate::front::uncoded))
             .wrap(from_fn(crate::front::error::shaped))
             .wrap(from_fn(crate::front::pages::at_their_name))
             // Outermost: every answer passes here.

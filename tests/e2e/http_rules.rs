@@ -98,6 +98,30 @@ async fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_refused_before_it_is_read() {
+    let home = Home::new().await;
+    let body = json!({ "query": "{ __typename }" }).to_string();
+    for (coding, status) in [
+        ("identity", 200),
+        ("Identity", 200),
+        ("gzip", 415),
+        ("GZIP", 415),
+        ("br", 415),
+        ("identity, gzip", 415),
+        ("x", 415),
+    ] {
+        for client in [&home.alice, &harness::Client::new(&home.node.url, None).unwrap()] {
+            let request = client.request(Method::POST, "/api/v1/graphql").header("content-encoding", coding);
+            let answer = request.header("content-type", "application/json").body(body.clone()).send().await.unwrap();
+            let wanted = if status == 200 && client.token.is_none() { 401 } else { status };
+            assert_eq!(answer.status(), wanted, "{coding}");
+            let takes = answer.headers().get("accept-encoding").map(|takes| takes.to_str().unwrap());
+            assert_eq!(takes, (wanted == 415).then_some("identity"), "{coding}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn media_types_have_no_case() {
     let home = Home::new().await;
     let send = async |path: &str, kind: &str, text: &str| {

@@ -1,9 +1,12 @@
 //! Media types (RFC 9110, 8.3 and 12.5.1): what a body is sent as, and what answer is wanted. Types and the names
 //! of parameters have no case.
 
-use actix_web::HttpRequest;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, ResponseError as _};
 
 use super::error::ApiError;
 use crate::authn::only;
@@ -103,6 +106,22 @@ pub(crate) fn of_body<'t>(request: &HttpRequest, taken: &[&'t str], wanted: &str
         return Err(unsupported("The text of a body is UTF-8."));
     }
     taken.iter().find(|kind| **kind == sent.essence).map(|kind| Some(*kind)).ok_or_else(|| unsupported(wanted))
+}
+
+/// Refuses a body that is compressed (RFC 9110, 8.4): 200 kB can become 200 MB, and nobody knows before it is decoded.
+pub(crate) async fn uncoded<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if request.headers().get_all(CONTENT_ENCODING).all(is_plain) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let mut answer = unsupported("Send the body as it is, without `Content-Encoding`.").error_response();
+    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // The body is not read: nothing else can follow it on this connection.
+    answer.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    Ok(request.into_response(answer).map_into_right_body())
 }
 
 fn unsupported(text: &str) -> ApiError {

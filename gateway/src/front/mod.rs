@@ -18,6 +18,7 @@ mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
 pub use deadline::Deadline;
+pub(crate) use media::uncoded;
 pub use route::Routes;
 
 use crate::server::MAX_BODY;

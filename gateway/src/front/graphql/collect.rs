@@ -158,7 +158,16 @@ impl<'a> Walk<'a> {
                 let span = key_of(argument, error.within());
                 error.at(span)
             };
-            match self.variables.conform(&definition.ty, raw, &argument.name).map_err(pointed)? {
+            // Where the argument has a default, a variable that may be null may stand (All Variable Usages Are
+            // Allowed), and only a null that is given then is wrong.
+            let defaults = definition.ty.is_non_null() && definition.default_value.is_some();
+            let ty = if defaults { definition.ty.as_ref().clone().nullable() } else { definition.ty.as_ref().clone() };
+            match self.variables.conform(&ty, raw, &argument.name).map_err(pointed)? {
+                Some(Input::Null) if defaults => {
+                    let message =
+                        format!("The value of `{}` is null, but `{}` is wanted.", argument.name, definition.ty);
+                    return Err(pointed(GraphQlError::invalid(message)));
+                }
                 Some(value) => given.push((argument.name.as_str(), value)),
                 None => unset.push(argument.name.as_str()),
             }

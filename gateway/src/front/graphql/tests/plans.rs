@@ -337,6 +337,33 @@ fn errors_say_where() {
 }
 
 #[test]
+fn introspection_is_that_of_the_edition_of_2025() {
+    let library = library();
+    let text = "query($d: Boolean) { __type(name: \"Book\") { isOneOf fields(includeDeprecated: $d) { name } } }";
+    for (variables, fields) in [(json!({}), true), (json!({"d": true}), true), (json!({"d": null}), false)] {
+        let planned = library.plan_vars(text, variables.clone());
+        assert_eq!(planned.is_ok(), fields, "{variables}: a variable that may be null stands where a default does");
+    }
+    let text = "{ __schema { d: directives(includeDeprecated: true) { name isRepeatable isDeprecated deprecationReason \
+        args { name type { kind ofType { name } } defaultValue } } } \
+        filter: __type(name: \"BookFilterArg\") { kind isOneOf inputFields(includeDeprecated: true) { name isDeprecated } } \
+        none: __type(name: \"Nope\") { name } root: __typename }";
+    let shown = answer(library.plan(text).unwrap());
+    let one_of = shown["__schema"]["d"].as_array().unwrap().iter().find(|one| one["name"] == "oneOf").unwrap();
+    let wanted =
+        json!({"name": "oneOf", "isRepeatable": false, "isDeprecated": false, "deprecationReason": null, "args": []});
+    assert_eq!(one_of, &wanted);
+    assert_eq!(
+        (&shown["filter"]["isOneOf"], &shown["none"], &shown["root"]),
+        (&json!(false), &json!(null), &json!("Query"))
+    );
+    let deprecated = shown["__schema"]["d"].as_array().unwrap().iter().find(|one| one["name"] == "deprecated").unwrap();
+    let reason = json!([{"name": "reason", "defaultValue": "\"No longer supported\"",
+        "type": {"kind": "NON_NULL", "ofType": {"name": "String"}}}]);
+    assert_eq!(deprecated["args"], reason);
+}
+
+#[test]
 fn verbs_shape_what_exists() {
     let library = library();
     let code = |verbs: &[Verb], text: &str| {
