@@ -11,7 +11,7 @@ ROUNDS ?= 2600
 SEED   ?= 1
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test differential demo bench lint fmt need-build need-test need-lint clean-data
+.PHONY: help build serve test differential demo bench attack lint fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
@@ -50,6 +50,10 @@ bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some ro
 	mkdir -p $(CURDIR)/target/bench
 	deploy/with-spicedb.sh cargo bench --locked -p policy --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+
+attack: build ## what one caller can do to others: the table and target/attack/attack.json; ROWS=pattern runs some rows
+	cargo build --release --locked -p tests --bin attack
+	ALLOD_BIN=$(ALLOD) $(TARGET)/release/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
 
 lint: need-lint $(UI) ## formatting, clippy and the console's types
 	cargo fmt --all --check

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use vault::feed::Moved;
 use vault::keyring::{DirectoryLock, NodeKey};
+use vault::shares::Pool;
 use vault::{Vault, VaultError};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
@@ -36,6 +37,10 @@ pub struct App {
     pub gate: Gate,
     pub directory: Directory,
     pub caches: Caches,
+    /// The memory for bodies of requests.
+    pub(crate) bodies: Pool,
+    /// Where large operations are read and planned.
+    pub(crate) planning: Pool,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
@@ -86,6 +91,8 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         gate,
         directory,
         caches: Caches::new(SCHEMAS, OPERATIONS),
+        bodies: crate::front::intake::bodies(),
+        planning: crate::front::data::planning(),
         sync: OnceLock::new(),
         stop: Notify::new(),
         sharing: tokio::sync::Mutex::default(),

@@ -9,6 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
 use policy::{EmbeddedService, RelationshipService, SpiceDbConfig};
 use serde_json::json;
+use socket2::SockRef;
 use sync::{Identity, VaultMember};
 use vault::keyring::DirectoryLock;
 use zeroize::Zeroizing;
@@ -25,6 +26,8 @@ use crate::node_file::{NodeFile, write_private};
 const IDLE_S: u64 = 60;
 /// A request that has not been answered by then is cut: reads have 30 s of their own.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// A connection whose peer takes nothing for so long ends.
+const NOT_TAKEN: Duration = Duration::from_secs(60);
 /// The largest body of a request.
 pub const MAX_BODY: usize = 16 << 20;
 
@@ -96,6 +99,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let server = HttpServer::new(move || {
         HttpApp::new()
+            .wrap(from_fn(crate::front::intake::admitted))
             .wrap(Deadline(DEADLINE))
             .app_data(data.clone())
             .app_data(node.clone())
@@ -105,6 +109,12 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
             // Outermost: every answer passes here.
             .wrap(from_fn(crate::front::headers::guarded))
             .configure(crate::front::routes)
+    })
+    // The kernel gives up what a peer does not take.
+    .on_connect(|io, _| {
+        if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
+            let _ = SockRef::from(stream).set_tcp_user_timeout(Some(NOT_TAKEN));
+        }
     })
     .workers(workers)
     .max_connections(4_096)

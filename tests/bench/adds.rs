@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::load::{post, rate};
 use crate::process::Subject;
-use crate::report::{Report, median};
 use crate::{DOCUMENTS_MAX, SLICE};
+use harness::report::{Report, median};
 
 pub const SDL: &str = "type Item { name: String @index email: String city: String note: String age: Int @index score: Float active: Boolean born: DateTime }";
 

@@ -7,7 +7,7 @@ mod bare;
 mod load;
 mod process;
 mod reads;
-mod report;
+
 mod syncs;
 
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use report::Report;
+use harness::report::Report;
 
 /// One of the three measurements of a cell, of subject or baseline: six of them fill ten seconds.
 pub const SLICE: Duration = Duration::from_millis(1_600);

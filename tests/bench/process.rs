@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use harness::{Allod, Client, Node};
 
-use crate::report::{Report, median};
+use harness::report::{Report, median};
 
 /// A node in a temporary directory, with its owner signed in.
 pub struct Subject {

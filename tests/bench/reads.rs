@@ -12,8 +12,8 @@ use crate::adds::{self, SDL, document};
 use crate::bare::Bare;
 use crate::load::{Connection as Http, post, rate};
 use crate::process::Subject;
-use crate::report::{Report, median};
 use crate::{DOCUMENTS_MAX, SLICE};
+use harness::report::{Report, median};
 
 const CLIENTS: usize = 16;
 const ALL: &str = "_docID name email city note age score active born";

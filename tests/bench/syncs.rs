@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use harness::{Node, Replica};
 
 use crate::process::Subject;
-use crate::report::Report;
 use crate::{DOCUMENTS_MAX, reads};
+use harness::report::Report;
 
 pub async fn run(report: &mut Report) -> Result<()> {
     let (blind, member) = (report.wants("sync cold blind"), report.wants("sync cold member"));

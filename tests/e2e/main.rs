@@ -12,6 +12,7 @@ mod hostile;
 mod http_rules;
 mod isolation;
 mod masks;
+mod neighbours;
 mod oauth;
 mod policy;
 mod policy_node;

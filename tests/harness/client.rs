@@ -44,6 +44,11 @@ impl Client {
         Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same client without a token.
+    pub fn nobody(&self) -> Client {
+        Client { token: None, ..self.clone() }
+    }
+
     /// The same client, looking at one space.
     pub fn in_space(&self, space: &str) -> Client {
         Client { space: Some(space.to_owned()), ..self.clone() }

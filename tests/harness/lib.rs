@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod node;
 mod oauth;
+pub mod report;
 
 pub use client::{Answer, Client};
 pub use command::{Allod, Outcome};

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use policy_core::{
@@ -17,7 +16,7 @@ use vault_core::control::{GrantRecord, Heads, PolicyEntry};
 use vault_core::document::Hlc;
 use vault_core::frame::{Frame, FrameError};
 use vault_core::identity::{DeviceKeys, DeviceSecret, Signer};
-use vault_core::query::{Filter, Operand, Operator, Query, RootKind};
+use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKind};
 use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
@@ -28,9 +27,11 @@ use crate::define::{self, DefinitionError};
 use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
 use crate::log::{Log, Scope};
+use crate::reading::{self, Reading, Stage};
 use crate::replicate::Taken;
-use crate::space::{Policy, READERS, Space, SpaceError};
-use crate::view::{Limits, ReadError, ViewError};
+use crate::shares::Payer;
+use crate::space::{Policy, Space, SpaceError};
+use crate::view::{Answer, CHANGED_MAX, Limits, ReadError, ViewError};
 use crate::writer::{Clock, Parts, WriteError, Writer};
 
 /// What a vault is opened with.
@@ -122,18 +123,17 @@ struct Inner {
     clock: Clock,
     turn: Arc<tokio::sync::Mutex<()>>,
     writer: Writer,
-    /// Bounds the reads that run at a time, and so the read connections.
-    reading: tokio::sync::Semaphore,
+    reading: Reading,
     feed: broadcast::Sender<Moved>,
     boot: String,
 }
 
 /// How far a device's clock may be ahead of ours, in microseconds: ten minutes.
 const CLOCK_AHEAD_US: i64 = 600_000_000;
-/// How long a read may hold the thread of its caller.
-const INLINE: Duration = Duration::from_millis(2);
 /// At most so many spaces are open.
 const OPEN_SPACES: usize = 64;
+/// A read of more items is compiled off the caller's thread.
+const ITEMS: usize = 100;
 
 impl Vault {
     /// Opens the log, verifies its control lanes, and starts the writer.
@@ -165,7 +165,7 @@ impl Vault {
             clock: options.clock,
             turn,
             writer,
-            reading: tokio::sync::Semaphore::new(READERS),
+            reading: Reading::new(),
             feed,
             boot,
         }));
@@ -358,29 +358,48 @@ impl Vault {
 
     /// Answers a query: the bytes of a JSON object by response name.
     ///
-    /// A query that an index bounds is answered on the caller's thread, in 2 ms at most; any other goes
-    /// to a bounded pool.
-    pub async fn read(&self, permits: Permits<Read>, query: Query) -> Result<Vec<u8>, ReadError> {
+    /// A query that an index bounds is answered on the caller's thread, in 2 ms at most; any other goes to a bounded
+    /// pool, where it has a moment among short reads and then goes on among long ones, each by the caller's share.
+    pub async fn read(&self, permits: Permits<Read>, query: Query) -> Result<Answer, ReadError> {
+        let payer = Payer::from(permits.caller());
         let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
         let settled = self.settled(&space).await?;
         let schema = space.schema();
-        let _place = self.0.reading.acquire().await.map_err(|_| ReadError::Unsupported("the node is closing"))?;
-        if settled && is_bounded(&schema, &query) {
-            let limits = Limits { time: INLINE, ..Limits::of(permits.caller()) };
+        let all = Limits::of(permits.caller());
+        let mut answer = Answer::new(Vec::with_capacity(1_024), self.0.reading.room(payer, all.bytes).await?);
+        if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
+            let limits = Limits { time: reading::INLINE, ..all };
             let admits = || self.0.seal.admits(&permits, (self.0.clock)());
-            match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, admits))? {
+            match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits))? {
                 Err(ReadError::Time(_)) => {}
-                answered => return answered,
+                done => return done.map(|()| answer),
             }
         }
-        let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
-        let run = move || {
-            space.with_reader(|reader| {
-                let limits = Limits::of(permits.caller());
-                reader.read(&permits, &schema, &query, &limits, || seal.admits(&permits, clock()))
-            })
-        };
-        tokio::task::spawn_blocking(run).await.map_err(|_| ReadError::Unsupported("the read was cut off"))??
+        let asked = Arc::new((permits, query));
+        for (stage, time) in [(Stage::Short, reading::SHORT), (Stage::Long, all.time)] {
+            let place = self.0.reading.place(stage, payer).await?;
+            answer.bytes.clear();
+            let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
+            let (space, schema, asked) = (Arc::clone(&space), Arc::clone(&schema), Arc::clone(&asked));
+            let run = move || {
+                // Held by the thread and not by who waits for it: who goes away leaves the work running.
+                let _place = place;
+                let (permits, query) = &*asked;
+                let limits = Limits { time: time.min(all.time), ..all };
+                let admits = || seal.admits(permits, clock());
+                let done =
+                    space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
+                (done, answer)
+            };
+            let cut_off = |_| ReadError::Unsupported("the read was cut off");
+            let (done, rest) = tokio::task::spawn_blocking(run).await.map_err(cut_off)?;
+            answer = rest;
+            match done? {
+                Err(ReadError::Time(_)) if stage == Stage::Short => {}
+                done => return done.map(|()| answer),
+            }
+        }
+        Err(ReadError::Time(all.time))
     }
 
     /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged
@@ -399,7 +418,9 @@ impl Vault {
     }
 
     /// Makes a change: durable when this answers. The answer is a JSON object by response name.
-    pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Vec<u8>, WriteError> {
+    pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Answer, WriteError> {
+        let most = if request.changes.iter().all(|change| names_ids_alone(&change.items)) { 0 } else { CHANGED_MAX };
+        let room = self.0.reading.whole(Payer::from(permits.caller()), most).await?;
         let space = self.space(permits.space()).await.map_err(|error| {
             tracing::error!(%error, "a space could not be opened");
             WriteError::Stopped
@@ -407,7 +428,7 @@ impl Vault {
         if space.is_behind() {
             self.settled(&space).await?;
         }
-        self.0.writer.write(space, permits, request).await
+        self.0.writer.write(space, permits, request).await.map(|bytes| Answer::new(bytes, room))
     }
 
     /// Whether the node writes: false once the log has failed, and while a view cannot follow it.
@@ -702,11 +723,26 @@ fn is_bounded(schema: &Schema, query: &Query) -> bool {
                 Some(Filter::Is(Operand::Field(field), Operator::Eq(_))) => indexed(*field),
                 _ => false,
             };
-            few || by_index
+            (few || by_index) && items_of(&select.items) <= ITEMS
         }
         _ => false,
     };
     query.roots.len() <= 4 && query.roots.iter().all(|root| bounded(&root.kind))
+}
+
+/// Whether nothing is asked of the changed documents but their ids: the answer is then no larger than the request.
+fn names_ids_alone(items: &[Item]) -> bool {
+    items.len() <= 2 && items.iter().all(|item| matches!(item.kind, ItemKind::DocId | ItemKind::TypeName(_)))
+}
+
+/// What is asked of each document, relations within relations.
+fn items_of(items: &[Item]) -> usize {
+    let inner = |item: &Item| match &item.kind {
+        ItemKind::Relation { select, .. } | ItemKind::Group(select) => items_of(&select.items),
+        ItemKind::Aggregate(_) | ItemKind::Version(_) | ItemKind::Conflicts(_) => ITEMS / 4,
+        _ => 0,
+    };
+    items.iter().map(|item| 1 + inner(item)).sum()
 }
 
 /// A space that cannot be opened answers no reads; the log of the node says why.

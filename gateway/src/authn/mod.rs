@@ -6,9 +6,10 @@
 mod cookie;
 mod local;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
+use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp};
+use vault::shares::Payer;
 
 pub use cookie::{SESSION_SECONDS, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
@@ -63,6 +64,13 @@ pub enum AuthError {
 
 /// Who sent `req`, on a data route.
 pub async fn authenticate(req: &HttpRequest, node: &dyn Node) -> Result<Principal, AuthError> {
+    let principal = credentials(req, node).await?;
+    // Whom the answer is charged to.
+    req.extensions_mut().insert(Payer::from(&principal.caller));
+    Ok(principal)
+}
+
+async fn credentials(req: &HttpRequest, node: &dyn Node) -> Result<Principal, AuthError> {
     let directory = node.directory();
     let owner = node.owner().ok_or(AuthError::NotSetUp)?;
     let Some(text) = bearer(req)? else {

@@ -95,7 +95,7 @@ pub async fn shaped<B: MessageBody + 'static>(
     let (code, message) = match status {
         StatusCode::NOT_FOUND => ("not_found", "There is no such route."),
         StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This route does not take this method."),
-        StatusCode::PAYLOAD_TOO_LARGE => ("limit_body", "The body of a request has at most 16 MiB."),
+        StatusCode::PAYLOAD_TOO_LARGE => ("limit_body", "The body is too large for this route."),
         _ => ("bad_request", "The request is malformed."),
     };
     let allow = answer.headers().get(ALLOW).cloned();

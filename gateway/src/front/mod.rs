@@ -8,6 +8,7 @@ mod deadline;
 pub mod error;
 pub mod graphql;
 pub mod headers;
+pub(crate) mod intake;
 mod media;
 pub mod oauth;
 pub mod pages;

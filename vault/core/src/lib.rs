@@ -12,6 +12,7 @@ pub mod commit;
 pub mod control;
 pub mod crdt;
 pub mod document;
+pub mod fair;
 pub mod frame;
 mod hlc;
 pub mod identity;

@@ -7,7 +7,10 @@ use vault_core::schema::Schema;
 
 use super::compile::{Compiler, Frame, Link};
 use super::run::Run;
-use super::{Limits, Masks, View, ViewError, json};
+use super::{CHANGING, Limits, Masks, Room, View, ViewError, json};
+
+/// The most bytes that a mutation answers of the documents of one of its roots.
+pub const CHANGED_MAX: usize = 4 << 20;
 
 impl View {
     /// A JSON list with one object for each of `docs`, in their order, as the open transaction has
@@ -42,7 +45,11 @@ impl View {
         self.database.set_called(compiler.called);
         let arguments: Vec<Sql> = docs.iter().map(|doc| Sql::Blob(doc.as_bytes().to_vec())).collect();
         let mut out = vec![b'['];
-        Run::new(self.connection(), schema, masks, Limits::default()).each(&plan, &arguments, &mut out)?;
+        let mut room = Room::free(CHANGED_MAX);
+        let limits = Limits { time: CHANGING, ..Limits::default() };
+        self.database.within(CHANGING, || {
+            Run::new(self.connection(), schema, masks, limits, &mut room).each(&plan, &arguments, &mut out)
+        })?;
         out.push(b']');
         Ok(out)
     }

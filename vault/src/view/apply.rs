@@ -10,8 +10,9 @@ use policy_core::{CollectionId, DocId, FieldId};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 use vault_core::crdt::{DocumentState, decode_commit, encode_commit};
-use vault_core::document::{DocumentCommit, Status};
+use vault_core::document::{Delta, DocumentCommit, Status};
 use vault_core::schema::Schema;
+use vault_core::value::Value;
 
 use super::column::{column_name, to_sql};
 use super::database::Database;
@@ -304,14 +305,45 @@ pub(super) fn history_of(
     collection: CollectionId,
     doc: DocId,
 ) -> Result<Vec<DocumentCommit>, ViewError> {
+    history_keeping(connection, collection, doc, |_| true)
+}
+
+/// As [`history_of`], but with null for the values of registers that are not kept: what a document once held may be
+/// far more than what it holds.
+pub(super) fn history_keeping(
+    connection: &Connection,
+    collection: CollectionId,
+    doc: DocId,
+    keeps: impl Fn(FieldId) -> bool,
+) -> Result<Vec<DocumentCommit>, ViewError> {
     let sql = "SELECT cid, body FROM history WHERE doc = ? AND collection = ? ORDER BY n";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([doc.as_bytes(), collection.as_bytes()])?;
     let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
-        commits.push(decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?)?);
+        let mut commit = decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?)?;
+        for delta in commit.deltas.iter_mut().filter(|delta| !keeps(delta.field)) {
+            if let Delta::Set(value) = &mut delta.delta {
+                *value = Value::NULL;
+            }
+        }
+        commits.push(commit);
     }
     Ok(commits)
+}
+
+/// One commit of a document.
+pub(super) fn commit_of(
+    connection: &Connection,
+    collection: CollectionId,
+    doc: DocId,
+    cid: &Cid,
+) -> Result<Option<DocumentCommit>, ViewError> {
+    let sql = "SELECT cid, body FROM history WHERE doc = ? AND collection = ? AND cid = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![doc.as_bytes(), collection.as_bytes(), cid.to_bytes()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?).map(Some)
 }
 
 pub(super) fn decode_row(

@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::functions::{self, Called};
+use super::{ReadError, ViewError};
 
 /// The most memory that SQLite takes in this process, in bytes: a sort never spills to disk.
 const HEAP: i64 = 1 << 30;
@@ -56,8 +57,8 @@ impl Database {
         connection.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let called = Arc::default();
-        functions::register(&connection, &called)?;
         let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
+        functions::register(&connection, &called, &deadline)?;
         let watched = Arc::clone(&deadline);
         connection.progress_handler(
             CLOCK_EVERY,
@@ -72,12 +73,31 @@ impl Database {
     }
 
     /// Statements that still run then are interrupted.
-    pub(super) fn set_deadline(&self, deadline: Option<Instant>) {
+    fn set_deadline(&self, deadline: Option<Instant>) {
         *self.deadline.lock() = deadline;
     }
 }
 
+impl Database {
+    /// Does what may be interrupted after `time`, which is then its error.
+    pub(super) fn within<T>(
+        &self,
+        time: Duration,
+        work: impl FnOnce() -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let deadline = Instant::now().checked_add(time);
+        self.set_deadline(deadline);
+        let done = work();
+        self.set_deadline(None);
+        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        done.map_err(|error| match error {
+            ReadError::View(ViewError::Sql(sql)) if interrupted(&sql) || late() => ReadError::Time(time),
+            error => error,
+        })
+    }
+}
+
 /// Whether a statement was interrupted by its deadline.
-pub(super) fn interrupted(error: &rusqlite::Error) -> bool {
+fn interrupted(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted)
 }

@@ -2,6 +2,8 @@
 //! patterns, sets of documents, and sums that do not overflow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use policy_core::DocId;
@@ -10,6 +12,9 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Sql, ValueRef};
 
 use super::matching::Test;
+
+/// How many bytes are looked through between two looks at the clock.
+const CLOCK_EVERY: usize = 1 << 20;
 
 /// What the running query calls back for, by number: its text stays the same whatever this holds.
 #[derive(Default)]
@@ -21,14 +26,27 @@ pub(super) struct Called {
 
 /// `allod_test(value, n)`: whether the value passes test `n` of the running query. `allod_among(doc, n)`: whether
 /// the document is in set `n` of it.
-pub(super) fn register(connection: &Connection, called: &Arc<Mutex<Called>>) -> rusqlite::Result<()> {
+pub(super) fn register(
+    connection: &Connection,
+    called: &Arc<Mutex<Called>>,
+    deadline: &Arc<Mutex<Option<Instant>>>,
+) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
-    let tests = Arc::clone(called);
+    let (tests, deadline) = (Arc::clone(called), Arc::clone(deadline));
+    let looked_through = AtomicUsize::new(0);
     connection.create_scalar_function("allod_test", 2, flags, move |context| {
         let number: i64 = context.get(1)?;
         let called = tests.lock();
-        let test = usize::try_from(number).ok().and_then(|n| called.tests.get(n));
-        Ok(test.is_some_and(|test| test.passes(context.get_raw(0))))
+        let Some(test) = usize::try_from(number).ok().and_then(|n| called.tests.get(n)) else { return Ok(false) };
+        let value = context.get_raw(0);
+        // SQLite looks at the clock between its own steps: one of ours may take as long as many of them.
+        if looked_through.fetch_add(test.cost(value), Ordering::Relaxed) > CLOCK_EVERY {
+            looked_through.store(0, Ordering::Relaxed);
+            if deadline.lock().is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(rusqlite::Error::UserFunctionError("the time is up".into()));
+            }
+        }
+        Ok(test.passes(value))
     })?;
     let documents = Arc::clone(called);
     connection.create_scalar_function("allod_among", 2, flags, move |context| {

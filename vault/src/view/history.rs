@@ -5,6 +5,7 @@
 //! it, so that an edit of a field that does not show leaves no trace.
 
 mod rows;
+mod scan;
 
 use cid::Cid;
 use hashbrown::{HashMap, HashSet};
@@ -16,7 +17,7 @@ use vault_core::query::ConflictItem;
 use vault_core::schema::Collection;
 use vault_core::value::Value;
 
-use super::apply::history_of;
+use super::apply::{history_keeping, history_of};
 use super::column::{as_stored, shape, to_sql};
 use super::compile::PastRow;
 use super::lookup::row_of;
@@ -25,9 +26,13 @@ use super::run::{Run, doc_in};
 use super::tables::Table;
 use super::{Masks, ReadError, View, ViewError, json};
 
-pub(super) use rows::{commits, version};
+pub(super) use rows::version;
+pub(super) use scan::commits;
 
-/// The commits of one document that show.
+/// The most bytes of a document's history that are folded into the document as it once was.
+const FOLDED_MAX: usize = 64 << 20;
+
+/// The commits of one document that show. Values are there only where a condition of the mask looks at them.
 struct Visible<'a> {
     collection: &'a Collection,
     doc: DocId,
@@ -85,7 +90,11 @@ fn visible<'a>(
     if entries.is_empty() {
         return Ok(None);
     }
-    let mut commits = history_of(connection, collection.id, doc)?;
+    let looks = |field: FieldId| {
+        let mut conditions = entries.iter().flat_map(|&i| &mask.entries[i].predicate.conditions);
+        conditions.any(|condition| condition.field == field)
+    };
+    let mut commits = history_keeping(connection, collection.id, doc, looks)?;
     commits.sort_by_key(|commit| (commit.height, commit.cid));
     let always = entries.iter().all(|&i| mask.entries[i].predicate.is_everything());
     let then = |commit: &DocumentCommit| -> Vec<usize> {
@@ -175,6 +184,7 @@ pub(super) fn past(
                 continue;
             }
             let Some((_, now)) = row_of(run.connection, &Table::of(collection), doc)? else { continue };
+            bounded(run.connection, collection.id, doc)?;
             let state = state_at(&history_of(run.connection, collection.id, doc)?, cid);
             let then = values_at(collection, &state);
             let entries = |verb| -> Vec<&Entry> {
@@ -196,6 +206,14 @@ pub(super) fn past(
     }
     rows.sort_by(|a, b| (a.doc, &a.cid).cmp(&(b.doc, &b.cid)));
     Ok(rows)
+}
+
+/// Refuses to fold a history that is too large to be held.
+fn bounded(connection: &Connection, collection: CollectionId, doc: DocId) -> Result<(), ReadError> {
+    let sql = "SELECT ifnull(sum(length(body)), 0) FROM history WHERE doc = ? AND collection = ?";
+    let bytes: i64 =
+        connection.prepare_cached(sql)?.query_row([doc.as_bytes(), collection.as_bytes()], |row| row.get(0))?;
+    if bytes as u64 > FOLDED_MAX as u64 { Err(ReadError::Bytes(FOLDED_MAX)) } else { Ok(()) }
 }
 
 /// The documents that have a commit of this CID.
@@ -311,43 +329,4 @@ impl View {
         let masks = |id| permits.mask(id).cloned();
         Ok(visible_heads(self.connection(), &masks, &self.schema, collection, doc)?)
     }
-}
-
-/// The documents whose commits are asked for, with their collections.
-fn documents(
-    connection: &Connection,
-    collections: &[CollectionId],
-    doc_ids: Option<&[DocId]>,
-    cid: Option<&Cid>,
-) -> Result<Vec<(CollectionId, DocId)>, ReadError> {
-    let mut found = Vec::new();
-    if let Some(cid) = cid {
-        found = documents_with(connection, cid)?;
-        found.retain(|(_, doc)| doc_ids.is_none_or(|docs| docs.contains(doc)));
-    } else {
-        for collection in collections {
-            let table = super::column::table_name(*collection);
-            match doc_ids {
-                Some(docs) => {
-                    let mut statement = connection.prepare_cached(&format!("SELECT 1 FROM {table} WHERE doc = ?"))?;
-                    for doc in docs {
-                        if statement.exists([doc.as_bytes()])? {
-                            found.push((*collection, *doc));
-                        }
-                    }
-                }
-                None => {
-                    let mut statement = connection.prepare_cached(&format!("SELECT doc FROM {table}"))?;
-                    let mut rows = statement.query([])?;
-                    while let Some(row) = rows.next()? {
-                        found.push((*collection, doc_in(row.get_ref(0)?)?));
-                    }
-                }
-            }
-        }
-    }
-    found.retain(|(collection, _)| collections.contains(collection));
-    found.sort_unstable_by_key(|(collection, doc)| (*doc, *collection));
-    found.dedup();
-    Ok(found)
 }

@@ -20,6 +20,15 @@ pub(super) struct Test {
     pub(super) operators: Vec<Operator>,
 }
 
+fn cost(operator: &Operator) -> usize {
+    match operator {
+        Operator::In(all) | Operator::Nin(all) => all.len() * 16,
+        Operator::Like { pattern, .. } => pattern.len(),
+        Operator::Any(all) | Operator::All(all) | Operator::None(all) => all.iter().map(cost).sum(),
+        _ => 8,
+    }
+}
+
 /// What a condition looks at.
 enum Subject<'a> {
     Scalar(Scalar),
@@ -29,6 +38,15 @@ enum Subject<'a> {
 }
 
 impl Test {
+    /// About how many bytes are looked through for this value.
+    pub(super) fn cost(&self, value: ValueRef<'_>) -> usize {
+        let length = match value {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+            _ => 8,
+        };
+        length + self.operators.iter().map(cost).sum::<usize>()
+    }
+
     pub(super) fn passes(&self, value: ValueRef<'_>) -> bool {
         match (self.shape, value) {
             (_, ValueRef::Null) => self.all(&Subject::Scalar(Scalar::Null)),

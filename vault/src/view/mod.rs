@@ -20,6 +20,7 @@ mod matching;
 mod parameters;
 mod predicate;
 mod read;
+mod room;
 mod run;
 mod tables;
 #[cfg(test)]
@@ -31,10 +32,12 @@ use std::time::Duration;
 
 use policy_core::{AppCaller, Caller, CollectionId, Holder, Mask, SealRefusal};
 
+pub use answer::CHANGED_MAX;
 pub use apply::View;
 pub use lookup::LoadedDocument;
 pub use predicate::covers;
 pub use read::Reader;
+pub use room::{Answer, Room};
 
 /// The mask of a collection, as a permit has it; `None`: for this caller there is no such collection.
 type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;
@@ -75,6 +78,11 @@ pub enum ReadError {
     Time(Duration),
     #[error("the answer has more than {0} rows")]
     Rows(u64),
+    #[error("the answer has more than {} MiB: ask for fewer documents or fields at a time", .0 >> 20)]
+    Bytes(usize),
+    /// The caller has no place or no memory left of their share.
+    #[error("you read too much at a time: wait until some of it is answered and read, then try again")]
+    Busy,
     #[error(transparent)]
     View(ViewError),
 }
@@ -109,19 +117,27 @@ impl From<vault_core::cbor::CborError> for ReadError {
     }
 }
 
+/// How long a mutation may look for the documents that it changes, and then for what it answers of them: meanwhile
+/// nobody writes.
+const CHANGING: Duration = Duration::from_secs(1);
+
 /// What one read may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub time: Duration,
     /// Rows of every level together.
     pub rows: u64,
+    /// Bytes of the answer.
+    pub bytes: usize,
 }
 
 impl Limits {
     /// What one read of this caller may cost. A link is anybody's.
     pub fn of(caller: &Caller) -> Limits {
         match caller.app {
-            Some(AppCaller { holder: Holder::Link(_), .. }) => Limits { rows: 10_000, ..Limits::default() },
+            Some(AppCaller { holder: Holder::Link(_), .. }) => {
+                Limits { rows: 10_000, bytes: 8 << 20, time: Duration::from_secs(10) }
+            }
             _ => Limits::default(),
         }
     }
@@ -129,6 +145,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { time: Duration::from_secs(30), rows: 1_000_000 }
+        Limits { time: Duration::from_secs(30), rows: 1_000_000, bytes: 32 << 20 }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use policy_core::{Permits, Right, SealRefusal};
 use rusqlite::{Connection, OptionalExtension};
@@ -11,10 +10,10 @@ use vault_core::query::{Query, Root, RootKind};
 use vault_core::schema::Schema;
 
 use super::compile::{Compiler, Frame, Link, root_aggregate};
-use super::database::{Database, interrupted};
+use super::database::Database;
 use super::functions::Called;
 use super::run::Run;
-use super::{Limits, Masks, ReadError, ViewError, history, json};
+use super::{Answer, Limits, Masks, ReadError, ViewError, history, json};
 
 /// A read-only connection of one view. It blocks; each thread has its own.
 pub struct Reader {
@@ -48,8 +47,8 @@ impl Reader {
         position(&self.database.connection)
     }
 
-    /// Answers a query from one snapshot: the JSON object of its roots, in order. `schema` is what the
-    /// permits were minted for. `admits` is called once the read transaction has begun and before
+    /// Answers a query from one snapshot: the JSON object of its roots, in order, behind what `answer` holds. `schema`
+    /// is what the permits were minted for. `admits` is called once the read transaction has begun and before
     /// anything is read under the permits (architecture, invariant 8).
     pub fn read<R: Right>(
         &self,
@@ -57,9 +56,10 @@ impl Reader {
         schema: &Schema,
         query: &Query,
         limits: &Limits,
+        answer: &mut Answer,
         admits: impl Fn() -> Result<(), SealRefusal>,
-    ) -> Result<Vec<u8>, ReadError> {
-        self.read_masked(&|id| permits.mask(id).cloned(), schema, query, limits, admits)
+    ) -> Result<(), ReadError> {
+        self.read_masked(&|id| permits.mask(id).cloned(), schema, query, limits, answer, admits)
     }
 
     pub(super) fn read_masked(
@@ -68,40 +68,44 @@ impl Reader {
         schema: &Schema,
         query: &Query,
         limits: &Limits,
+        answer: &mut Answer,
         admits: impl Fn() -> Result<(), SealRefusal>,
-    ) -> Result<Vec<u8>, ReadError> {
+    ) -> Result<(), ReadError> {
         let connection = &self.database.connection;
-        self.database.set_deadline(Instant::now().checked_add(limits.time));
         connection.prepare_cached("BEGIN")?.execute([])?;
-        // The first read pins the snapshot.
-        let answer = position(connection).map_err(ReadError::from).and_then(|_| {
+        let done = self.database.within(limits.time, || {
+            // The first read pins the snapshot.
+            position(connection)?;
             admits()?;
-            self.roots(masks, schema, query, limits)
+            self.roots(masks, schema, query, limits, answer)
         });
-        self.database.set_deadline(None);
         self.database.set_called(Called::default());
         if !connection.is_autocommit() {
             connection.prepare_cached("COMMIT")?.execute([])?;
         }
-        answer.map_err(|error| match error {
-            ReadError::View(ViewError::Sql(sql)) if interrupted(&sql) => ReadError::Time(limits.time),
-            error => error,
-        })
+        done
     }
 
-    fn roots(&self, masks: Masks<'_>, schema: &Schema, query: &Query, limits: &Limits) -> Result<Vec<u8>, ReadError> {
-        let mut run = Run::new(&self.database.connection, schema, masks, *limits);
-        let mut out = Vec::with_capacity(1_024);
+    fn roots(
+        &self,
+        masks: Masks<'_>,
+        schema: &Schema,
+        query: &Query,
+        limits: &Limits,
+        answer: &mut Answer,
+    ) -> Result<(), ReadError> {
+        let Answer { bytes: out, room } = answer;
+        let mut run = Run::new(&self.database.connection, schema, masks, *limits, room);
         out.push(b'{');
         for (i, root) in query.roots.iter().enumerate() {
             if i > 0 {
                 out.push(b',');
             }
-            json::key(&mut out, &root.response);
-            self.root(&mut run, root, &mut out)?;
+            json::key(out, &root.response);
+            self.root(&mut run, root, out)?;
         }
         out.push(b'}');
-        Ok(out)
+        run.holds(out)
     }
 
     fn root(&self, run: &mut Run<'_>, root: &Root, out: &mut Vec<u8>) -> Result<(), ReadError> {

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection};
 use vault_core::schema::Schema;
 
 use super::compile::{ColumnKind, Plan};
-use super::{Limits, Masks, ReadError, history, json};
+use super::{Limits, Masks, ReadError, Room, history, json};
 
 /// How many rows or documents there are between two looks at the clock.
 const CLOCK_EVERY: u64 = 64;
@@ -19,6 +19,7 @@ pub(super) struct Run<'a> {
     pub(super) schema: &'a Schema,
     pub(super) masks: Masks<'a>,
     limits: Limits,
+    room: &'a mut Room,
     rows: u64,
     steps: u64,
     until: Option<Instant>,
@@ -46,8 +47,20 @@ impl<'c, 'p> Prepared<'c, 'p> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(connection: &'a Connection, schema: &'a Schema, masks: Masks<'a>, limits: Limits) -> Self {
-        Run { connection, schema, masks, limits, rows: 0, steps: 0, until: Instant::now().checked_add(limits.time) }
+    pub(super) fn new(
+        connection: &'a Connection,
+        schema: &'a Schema,
+        masks: Masks<'a>,
+        limits: Limits,
+        room: &'a mut Room,
+    ) -> Self {
+        let until = Instant::now().checked_add(limits.time);
+        Run { connection, schema, masks, limits, room, rows: 0, steps: 0, until }
+    }
+
+    /// Refuses an answer that has grown too large. Asked after each value: one is a few MiB at most.
+    pub(super) fn holds(&mut self, out: &[u8]) -> Result<(), ReadError> {
+        self.room.holds(out.len())
     }
 
     /// Looks at the clock now and then: a read of many short statements is never interrupted in one.
@@ -121,6 +134,7 @@ impl<'a> Run<'a> {
             first = false;
             out.push(b'{');
             for (i, column) in plan.columns.iter().enumerate() {
+                self.holds(out)?;
                 if i > 0 {
                     out.push(b',');
                 }

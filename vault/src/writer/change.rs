@@ -18,7 +18,7 @@ use vault_core::value::Value;
 use super::WriteError;
 use super::scope::{entry_for, sees_all, set, unique_sets, value_of};
 use crate::space::{Core, Space};
-use crate::view::LoadedDocument;
+use crate::view::{CHANGED_MAX, LoadedDocument, ReadError, ViewError};
 
 /// The answer (a JSON object by response name), the frames to store, and how many commits they hold.
 pub fn run(
@@ -101,6 +101,9 @@ impl Work<'_> {
             serde_json::to_writer(&mut json, &change.response).map_err(|_| WriteError::TooManyRows)?;
             json.push(b':');
             let list = self.core.view.answer(self.permits, self.schema, collection.id, &touched, &change.items)?;
+            if json.len() + list.len() > CHANGED_MAX {
+                return Err(ViewError::from(ReadError::Bytes(CHANGED_MAX)).into());
+            }
             json.extend_from_slice(&list);
         }
         json.push(b'}');

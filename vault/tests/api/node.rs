@@ -131,7 +131,7 @@ impl Node {
             items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
-        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.bytes)
     }
 
     /// Sets the text of every note.
@@ -150,14 +150,14 @@ impl Node {
             items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
-        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.bytes)
     }
 
     /// All notes as `{"n":[{"t":…}…]}`.
     pub async fn texts(&self, user: UserId, space: SpaceId) -> String {
         let permits = self.read_permits(user, space).await;
         let query = self.query(space).await;
-        String::from_utf8(self.vault.read(permits, query).await.unwrap()).unwrap()
+        String::from_utf8(self.vault.read(permits, query).await.unwrap().bytes).unwrap()
     }
 
     pub async fn query(&self, space: SpaceId) -> Query {

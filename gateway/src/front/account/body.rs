@@ -7,14 +7,22 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::ApiError;
+use crate::front::graphql::weight;
 use crate::front::media;
 use crate::grants::reads_once;
+
+/// The most values in a body: more of them take far more memory than their text.
+const VALUES_MAX: usize = 20_000;
 
 /// A JSON body. Only the media type that makes a browser ask first is taken: a form of another site
 /// cannot send it.
 pub(crate) fn json<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
     media::sent(req, &[media::JSON], "The body must be application/json.")?;
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("The body is not UTF-8."))?;
+    if weight::values(body) > VALUES_MAX {
+        let text = format!("The body has more than {VALUES_MAX} values.");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", text));
+    }
     if !reads_once(text) {
         return Err(ApiError::bad_request("The body is not JSON, or a key occurs twice in one object."));
     }

@@ -1,16 +1,14 @@
 //! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{CollectionId, Mask, SealRefusal};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use vault::view::ViewError;
+use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
 
+use super::incoming::{self, LIGHT, apart};
 use super::response::Shape;
 use super::{space_of, unavailable};
 use crate::app::App;
@@ -18,8 +16,8 @@ use crate::authn::{self, Principal};
 use crate::front::Routes;
 use crate::front::error::ApiError;
 use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
+use crate::front::intake::charged;
 use crate::front::media;
-use crate::grants::reads_once;
 
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";
@@ -36,29 +34,6 @@ pub fn routes(routes: &mut Routes) {
     }
 }
 
-/// The body of a request over HTTP.
-#[derive(Debug, Deserialize)]
-struct Wire {
-    query: String,
-    #[serde(rename = "operationName")]
-    operation_name: Option<String>,
-    #[serde(default)]
-    variables: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Of no meaning here; an object where it is given.
-    #[serde(default, rename = "extensions")]
-    _extensions: Option<HashMap<String, IgnoredAny>>,
-}
-
-impl From<Wire> for Request {
-    fn from(wire: Wire) -> Self {
-        Request {
-            text: wire.query,
-            operation_name: wire.operation_name.filter(|name| !name.is_empty()),
-            variables: wire.variables.unwrap_or_default(),
-        }
-    }
-}
-
 async fn post(
     request: HttpRequest,
     app: web::Data<App>,
@@ -68,78 +43,56 @@ async fn post(
     let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
     let principal = authn::authenticate(&request, &**app).await?;
     let kind = media::sent(&request, &[media::JSON, TEXT], "Send application/json or application/graphql.")?;
-    let wire = if kind == TEXT {
-        match String::from_utf8(body.to_vec()) {
-            Ok(text) => Request::text(text),
-            Err(_) => return Ok(shape.malformed("The operation is not UTF-8.")),
-        }
-    } else {
-        match serde_json::from_slice::<Wire>(&body) {
-            Ok(wire) if wire.variables.is_some() && !std::str::from_utf8(&body).is_ok_and(reads_once) => {
-                return Ok(shape.malformed("A key occurs twice in one object of the body."));
-            }
-            Ok(wire) => wire.into(),
-            Err(error) => return Ok(shape.malformed(format!("The body is not a GraphQL request: {error}"))),
-        }
-    };
-    answer(&app, &principal, &request, &wire, spelling, shape, true).await
+    let (text, bytes) = (kind == TEXT, body.len());
+    let read = move || if text { incoming::of_text(&body) } else { incoming::of_json(&body) };
+    let read = if bytes <= LIGHT { read() } else { apart(&app, &principal, read).await? };
+    match read {
+        Ok(asked) => answer(&app, &principal, &request, (asked, bytes), spelling, shape, true).await,
+        Err(error) => Ok(shape.malformed(&error)),
+    }
 }
 
 /// GET runs queries only.
 async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> Result<HttpResponse, ApiError> {
-    #[derive(Deserialize)]
-    struct Parameters {
-        query: String,
-        #[serde(rename = "operationName")]
-        operation_name: Option<String>,
-        variables: Option<String>,
-        extensions: Option<String>,
-    }
     let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
     let principal = authn::authenticate(&request, &**app).await?;
-    let parameters = match web::Query::<Parameters>::from_query(request.query_string()) {
-        Ok(parameters) => parameters.into_inner(),
-        Err(error) => return Ok(shape.malformed(format!("The address has no `query`: {error}"))),
-    };
-    let variables = match parameters.variables.as_deref().map(serde_json::from_str::<Option<_>>).transpose() {
-        Ok(variables) => variables.flatten(),
-        Err(error) => return Ok(shape.malformed(format!("`variables` is not a JSON object: {error}"))),
-    };
-    if parameters.variables.as_deref().is_some_and(|text| !reads_once(text)) {
-        return Ok(shape.malformed("A key occurs twice in one object of `variables`."));
+    let bytes = request.query_string().len();
+    match incoming::of_address(request.query_string()) {
+        Ok(asked) => answer(&app, &principal, &request, (asked, bytes), spelling, shape, false).await,
+        Err(error) => Ok(shape.malformed(&error)),
     }
-    let extensions = match parameters.extensions.as_deref().map(serde_json::from_str::<Option<_>>).transpose() {
-        Ok(extensions) => extensions.flatten(),
-        Err(error) => return Ok(shape.malformed(format!("`extensions` is not a JSON object: {error}"))),
-    };
-    let (query, operation_name) = (parameters.query, parameters.operation_name);
-    let wire = Wire { query, operation_name, variables, _extensions: extensions };
-    answer(&app, &principal, &request, &wire.into(), spelling, shape, false).await
 }
 
 /// Credentials -> permits -> plan -> vault.
 async fn answer(
-    app: &App,
+    app: &web::Data<App>,
     principal: &Principal,
     http: &HttpRequest,
-    request: &Request,
+    (request, bytes): (Request, usize),
     spelling: Spelling,
     shape: Shape,
     allow_mutation: bool,
 ) -> Result<HttpResponse, ApiError> {
     let space = space_of(app, principal, http).await?;
+    let request = Arc::new(request);
     for _ in 0..TRIES {
         let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
-        let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
-        let context = Context {
-            schema: &catalogue.schema,
-            masks: &masks,
-            spelling,
-            allow_mutation,
-            limits: Limits::default(),
-            caches: &app.caches,
+        let light = bytes <= LIGHT && incoming::is_light(&request.text, &catalogue.schema);
+        let (node, asked) = (app.clone().into_inner(), Arc::clone(&request));
+        let plan = move || {
+            let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
+            let context = Context {
+                schema: &catalogue.schema,
+                masks: &masks,
+                spelling,
+                allow_mutation,
+                limits: Limits::default(),
+                caches: &node.caches,
+            };
+            (plan(&asked, &context), permits)
         };
-        let planned = match plan(request, &context) {
+        let (planned, permits) = if light { plan() } else { apart(app, principal, plan).await? };
+        let planned = match planned {
             Ok(planned) => planned,
             Err(errors) if !allow_mutation && errors.iter().any(|error| error.code == "method_not_allowed") => {
                 return Ok(shape.needs_post(&errors));
@@ -148,21 +101,21 @@ async fn answer(
         };
         let only = planned.only_root().map(str::to_owned);
         let data = match planned {
-            Plan::Answer(data) => Ok(data.to_vec()),
+            Plan::Answer(data) => Ok((data.to_vec(), None)),
             Plan::Query(query) => match app.vault.read(permits, query).await {
                 Err(ReadError::Seal(SealRefusal::Moved)) => continue,
-                other => other.map_err(|error| read_error(&error)),
+                other => other.map(Answer::into_parts).map_err(|error| read_error(&error)),
             },
             Plan::Change(change) => {
                 let (_, permits) = app.write_permits(&principal.caller, space).await?;
                 match app.vault.write(permits, change).await {
                     Err(WriteError::Permit(SealRefusal::Moved)) => continue,
-                    other => other.map_err(|error| write_error(&error)),
+                    other => other.map(Answer::into_parts).map_err(|error| write_error(&error)),
                 }
             }
         };
         return Ok(match data {
-            Ok(data) => shape.done(wrap(&data, spelling == Spelling::V0 && only.is_some())),
+            Ok((data, charge)) => charged(shape.done(wrap(data, spelling == Spelling::V0 && only.is_some())), charge),
             Err(mut error) => {
                 error.path.extend(only);
                 shape.refused(&[error])
@@ -174,20 +127,22 @@ async fn answer(
 
 /// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself (`bare`); what introspection
 /// answers is not, as its clients look for `__schema`.
-fn wrap(data: &[u8], bare: bool) -> Vec<u8> {
-    let inner = if bare { only_value(data).unwrap_or(data) } else { data };
-    let mut body = Vec::with_capacity(inner.len() + 9);
-    body.extend_from_slice(b"{\"data\":");
-    body.extend_from_slice(inner);
-    body.push(b'}');
-    body
+fn wrap(mut data: Vec<u8>, bare: bool) -> Vec<u8> {
+    let skipped = if bare { before_only_value(&data).unwrap_or(0) } else { 0 };
+    // Where it is: an answer may be large. The brace that is left out comes again.
+    data.splice(..skipped, *b"{\"data\":");
+    if skipped == 0 {
+        data.push(b'}');
+    }
+    data
 }
 
-/// The value of an object with one member. Response names are GraphQL names: nothing in them is escaped.
-fn only_value(object: &[u8]) -> Option<&[u8]> {
-    let rest = object.strip_prefix(b"{\"")?.strip_suffix(b"}")?;
+/// How much stands before the value of an object with one member. Response names are GraphQL names: nothing in them is
+/// escaped.
+fn before_only_value(object: &[u8]) -> Option<usize> {
+    let rest = object.strip_prefix(b"{\"")?;
     let end = rest.iter().position(|&byte| byte == b'"')?;
-    rest[end + 1..].strip_prefix(b":")
+    (rest.get(end + 1) == Some(&b':')).then_some(end + 4)
 }
 
 fn read_error(error: &ReadError) -> GraphQlError {
@@ -196,6 +151,8 @@ fn read_error(error: &ReadError) -> GraphQlError {
         ReadError::Unsupported(what) => ("invalid_input", (*what).to_owned()),
         ReadError::Time(_) => ("limit_time", error.to_string()),
         ReadError::Rows(_) => ("limit_rows", error.to_string()),
+        ReadError::Bytes(_) => ("limit_bytes", error.to_string()),
+        ReadError::Busy => ("unavailable", error.to_string()),
         ReadError::View(ViewError::Behind) => {
             ("unavailable", "The node cannot show everything that it has acknowledged; try again.".into())
         }
@@ -209,6 +166,8 @@ fn read_error(error: &ReadError) -> GraphQlError {
 
 fn write_error(error: &WriteError) -> GraphQlError {
     let code = match error {
+        // Of looking for the documents, or of what was to be answered of them.
+        WriteError::View(ViewError::Refused(error)) => return read_error(error),
         WriteError::Permit(_) => "unauthenticated",
         WriteError::Forbidden => "forbidden",
         WriteError::NotNull { .. } => "not_null",
@@ -232,9 +191,10 @@ mod tests {
 
     #[test]
     fn the_spelling_of_2023_unwraps_a_single_root() {
-        let data = b"{\"Book\":[{\"a\":1}]}";
-        assert_eq!(wrap(data, true), b"{\"data\":[{\"a\":1}]}");
+        let data = b"{\"Book\":[{\"a\":1}]}".to_vec();
+        assert_eq!(wrap(data.clone(), true), b"{\"data\":[{\"a\":1}]}");
         assert_eq!(wrap(data, false), b"{\"data\":{\"Book\":[{\"a\":1}]}}");
-        assert_eq!(only_value(b"[]"), None);
+        assert_eq!(wrap(b"{\"a\":1,\"b\":2}".to_vec(), false), b"{\"data\":{\"a\":1,\"b\":2}}");
+        assert_eq!(before_only_value(b"[]"), None);
     }
 }

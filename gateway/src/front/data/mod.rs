@@ -2,12 +2,14 @@
 
 mod collections;
 mod graphql;
+mod incoming;
 mod response;
 mod spaces;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
+pub(crate) use incoming::planning;
 use policy_core::SpaceId;
 
 use crate::app::App;

@@ -61,8 +61,8 @@ impl Shape {
     }
 
     /// A body or an address that is no GraphQL request at all.
-    pub(super) fn malformed(self, message: impl Into<String>) -> HttpResponse {
-        self.with(StatusCode::BAD_REQUEST, GraphQlError::answer(&[GraphQlError::new("invalid_input", message)]))
+    pub(super) fn malformed(self, error: &GraphQlError) -> HttpResponse {
+        self.with(StatusCode::BAD_REQUEST, GraphQlError::answer(std::slice::from_ref(error)))
     }
 
     /// A mutation that was asked for by `GET`.

@@ -1,5 +1,6 @@
 //! The fields of a selection by response name: fragments expanded, conditions applied, like fields merged.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::Node;
@@ -10,6 +11,9 @@ use apollo_compiler::parser::SourceSpan;
 use super::document::Prepared;
 use super::error::{GraphQlError, Step};
 use super::input::{Input, Variables};
+
+/// The most that the arguments of one operation may weigh, in bytes.
+const WEIGHT_MAX: usize = 64 << 20;
 
 /// The fields behind one response name; all have the same name and arguments.
 pub struct Merged<'a> {
@@ -32,12 +36,14 @@ pub struct Walk<'a> {
     pub variables: Variables<'a>,
     /// Nodes that may still be visited.
     budget: usize,
+    /// What all arguments so far weigh, in bytes.
+    weight: Cell<usize>,
     path: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(prepared: &'a Prepared, variables: Variables<'a>, budget: usize) -> Walk<'a> {
-        Walk { prepared, variables, budget, path: Vec::new() }
+        Walk { prepared, variables, budget, weight: Cell::new(0), path: Vec::new() }
     }
 
     /// One step deeper in the answer.
@@ -147,6 +153,17 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
+    /// Counts what is copied out of an argument into the plan. A variable and a fragment are written once and may stand
+    /// in many places.
+    pub fn weigh(&self, bytes: usize) -> Result<(), GraphQlError> {
+        self.weight.set(self.weight.get().saturating_add(bytes));
+        if self.weight.get() > WEIGHT_MAX {
+            let message = "The arguments are too large with variables and fragments written out.";
+            return Err(GraphQlError::new("limit_tokens", message));
+        }
+        Ok(())
+    }
+
     /// The arguments of a field as the schema takes them; an absent one is not in the list.
     pub fn arguments(&self, field: &'a Node<Field>) -> Result<Arguments<'a>, GraphQlError> {
         let mut given = Vec::with_capacity(field.arguments.len());
@@ -168,7 +185,10 @@ impl<'a> Walk<'a> {
                         format!("The value of `{}` is null, but `{}` is wanted.", argument.name, definition.ty);
                     return Err(pointed(GraphQlError::invalid(message)));
                 }
-                Some(value) => given.push((argument.name.as_str(), value)),
+                Some(value) => {
+                    self.weigh(value.weight())?;
+                    given.push((argument.name.as_str(), value));
+                }
                 None => unset.push(argument.name.as_str()),
             }
         }

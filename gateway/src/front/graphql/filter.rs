@@ -67,6 +67,7 @@ impl Planner<'_> {
             return Err(GraphQlError::new("limit_depth", message));
         }
         let Input::Object(fields) = input else { return Err(GraphQlError::invalid("A filter is not an object.")) };
+        let counted = self.counted();
         let list = |input: &Input<'_>| -> Result<Vec<Filter>, GraphQlError> {
             input.items().iter().map(|item| self.filter_within(collection, item, aliases, depth + 1)).collect()
         };
@@ -117,6 +118,10 @@ impl Planner<'_> {
                 }
             }
         }
+        if self.counted() == counted {
+            // One without any is evaluated too.
+            self.condition()?;
+        }
         Ok(if all.len() == 1 { all.swap_remove(0) } else { Filter::And(all) })
     }
 
@@ -140,6 +145,7 @@ impl Planner<'_> {
         let Input::Object(ops) = block else { return Err(empty()) };
         let mut out = Vec::with_capacity(ops.len());
         for (name, value) in ops {
+            self.condition()?;
             let op = self
                 .spelling()
                 .op_named(name)

@@ -62,6 +62,19 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// About what a copy takes, in bytes.
+    pub fn weight(&self) -> usize {
+        VALUE_WEIGHT
+            + match self {
+                Input::Null | Input::Bool(_) => 0,
+                Input::Int(text) | Input::Float(text) | Input::Str(text) | Input::Enum(text) | Input::Var(text) => {
+                    text.len()
+                }
+                Input::List(items) => items.iter().map(Input::weight).sum(),
+                Input::Object(fields) => fields.iter().map(|(_, value)| value.weight()).sum(),
+            }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Input::Null)
     }
@@ -98,6 +111,8 @@ pub struct Variables<'a> {
 }
 
 const DEPTH_MAX: usize = 128;
+/// What a value takes beside its text, in bytes.
+pub(super) const VALUE_WEIGHT: usize = 64;
 
 impl<'a> Variables<'a> {
     /// Takes the declared variables out of `given`; what is given and not declared is ignored.

@@ -25,6 +25,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 pub mod visible;
+pub mod weight;
 
 pub use cache::Caches;
 pub use error::GraphQlError;

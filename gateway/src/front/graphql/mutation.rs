@@ -10,11 +10,12 @@ use super::Spelling;
 use super::collect::{Arguments, Merged};
 use super::error::GraphQlError;
 use super::filter::Aliases;
-use super::input::Input;
+use super::input::{Input, VALUE_WEIGHT};
 use super::plan::Planner;
 use super::scalar;
 use super::select::{cid_of, doc_ids, unknown};
 use super::visible::VisibleCollection;
+use super::weight;
 
 impl<'a> Planner<'a> {
     pub(crate) fn mutation(&mut self, roots: &[Merged<'a>]) -> Result<ChangeRequest, GraphQlError> {
@@ -79,7 +80,7 @@ impl<'a> Planner<'a> {
 
     fn added(&self, collection: &VisibleCollection, args: &Arguments<'_>) -> Result<Vec<NewDocument>, GraphQlError> {
         if let Some(text) = self.data(args)? {
-            let json = parsed(text)?;
+            let json = self.parsed(text)?;
             let objects = match &json {
                 serde_json::Value::Array(items) => items.as_slice(),
                 single => std::slice::from_ref(single),
@@ -96,7 +97,7 @@ impl<'a> Planner<'a> {
         args: &Arguments<'_>,
     ) -> Result<Vec<(FieldId, Value)>, GraphQlError> {
         if let Some(text) = self.data(args)? {
-            let json = parsed(text)?;
+            let json = self.parsed(text)?;
             return self.fields(collection, &self.read(collection, &json)?, Verb::Update);
         }
         let input = args.get("input").ok_or_else(|| GraphQlError::invalid("There is nothing to update with."))?;
@@ -110,6 +111,11 @@ impl<'a> Planner<'a> {
             (Some(Input::Str(text)), None) if self.spelling() == Spelling::V0 => Ok(Some(text)),
             _ => Ok(None),
         }
+    }
+
+    fn parsed(&self, text: &str) -> Result<serde_json::Value, GraphQlError> {
+        self.walk.weigh(weight::values(text.as_bytes()).saturating_mul(4 * VALUE_WEIGHT))?;
+        serde_json::from_str(text).map_err(|_| GraphQlError::invalid("`data` is not JSON."))
     }
 
     /// A document of JSON as if it had been written as `input`.
@@ -182,8 +188,4 @@ fn step(merge: Merge, value: &Value, field: &str) -> Result<(), GraphQlError> {
         return Err(GraphQlError::invalid(format!("`{field}` is a counter that only grows.")));
     }
     Ok(())
-}
-
-fn parsed(text: &str) -> Result<serde_json::Value, GraphQlError> {
-    serde_json::from_str(text).map_err(|_| GraphQlError::invalid("`data` is not JSON."))
 }

@@ -1,5 +1,6 @@
 //! From a request to a [`Query`], a [`ChangeRequest`] or a ready answer.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use apollo_compiler::executable::OperationType;
@@ -43,11 +44,24 @@ pub struct Limits {
     pub roots: usize,
     /// Fields and fragments of an operation, fragments written out.
     pub nodes: usize,
+    /// Values of the variables.
+    pub values: usize,
+    /// Conditions of all filters of an operation.
+    pub conditions: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { tokens: 250_000, operations: 20, depth: 24, aliases: 256, roots: 64, nodes: 5_000 }
+        Limits {
+            tokens: 250_000,
+            operations: 20,
+            depth: 24,
+            aliases: 256,
+            roots: 64,
+            nodes: 5_000,
+            values: 250_000,
+            conditions: 1_000,
+        }
     }
 }
 
@@ -102,8 +116,12 @@ pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQ
     }
     let placed = |error| vec![prepared.placed(error)];
     let variables = Variables::new(&entry.schema, &prepared.operation.variables, &request.variables).map_err(placed)?;
-    let mut planner =
-        Planner { entry: &entry, walk: Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2)) };
+    let mut planner = Planner {
+        entry: &entry,
+        walk: Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2)),
+        conditions: Cell::new(0),
+        most_conditions: context.limits.conditions,
+    };
     let roots = planner.walk.roots().map_err(placed)?;
     let is_meta = |root: &Merged<'_>| matches!(root.name(), "__schema" | "__type" | "__typename");
     if roots.iter().all(is_meta) {
@@ -120,11 +138,30 @@ pub(crate) fn no_mutation() -> GraphQlError {
 pub(crate) struct Planner<'a> {
     pub entry: &'a SchemaEntry,
     pub walk: Walk<'a>,
+    /// Conditions so far.
+    conditions: Cell<usize>,
+    most_conditions: usize,
 }
 
 impl<'a> Planner<'a> {
     pub fn spelling(&self) -> Spelling {
         self.entry.spelling
+    }
+
+    /// How many conditions there are so far.
+    pub fn counted(&self) -> usize {
+        self.conditions.get()
+    }
+
+    /// Counts a condition: each is asked of each row, so that many of them are a cost, however little is written.
+    pub fn condition(&self) -> Result<(), GraphQlError> {
+        self.conditions.set(self.conditions.get() + 1);
+        if self.conditions.get() > self.most_conditions {
+            let most = self.most_conditions;
+            let message = format!("An operation has more than {most} conditions; `_in` takes many values of a field.");
+            return Err(GraphQlError::new("limit_conditions", message));
+        }
+        Ok(())
     }
 
     fn query(&mut self, roots: &[Merged<'a>]) -> Result<Query, GraphQlError> {

@@ -104,7 +104,7 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
             };
             let root = Root { response: "found".into(), kind: RootKind::Select(select) };
             let found = app.vault.read(permits, Query { roots: vec![root] }).await;
-            if found.map_or(true, |answer| answer == b"{\"found\":[]}") {
+            if found.map_or(true, |answer| answer.bytes == b"{\"found\":[]}") {
                 reason = "the document is not there, or not in the scope of an entry".to_owned();
                 continue;
             }

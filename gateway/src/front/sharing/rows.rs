@@ -9,6 +9,7 @@ use super::ApiError;
 use crate::access::Catalogue;
 use crate::app::App;
 use crate::front::data::unavailable;
+use crate::front::intake::busy;
 
 /// What `select` selects, by the permits of that moment, and what else it says; again if policy moves meanwhile. `None`:
 /// it names what the caller does not see.
@@ -25,12 +26,13 @@ pub(super) async fn rows<T>(
         match app.vault.read(permits, Query { roots: vec![root] }).await {
             Err(ReadError::Seal(SealRefusal::Moved)) => {}
             Err(ReadError::Hidden) => return Ok((None, said)),
+            Err(ReadError::Busy) => return Err(busy()),
             Err(error) => {
                 tracing::error!(%error, "documents could not be looked up");
                 return Err(unavailable("The documents cannot be looked up; the node's log says why."));
             }
             Ok(answer) => {
-                let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                let mut answer: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
                 let rows = answer["rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
                 return Ok((Some(rows), said));
             }

@@ -4,14 +4,16 @@ use cid::Cid;
 use cid::multihash::Multihash;
 use hashbrown::{HashMap, HashSet};
 use policy_core::{CollectionId, DocId, FieldId, Scalar};
+use rusqlite::Connection;
 use vault_core::document::{Delta, FieldDelta};
-use vault_core::query::{CommitItem, CommitItemKind, CommitOrder, CommitSelect, LinkItem, SignatureItem};
+use vault_core::query::{CommitItem, CommitItemKind, CommitSelect, LinkItem, SignatureItem};
 use vault_core::value::Value;
 
-use super::{Visible, documents, visible};
+use super::{Visible, visible};
+use crate::view::apply::commit_of;
 use crate::view::column::shape;
 use crate::view::run::Run;
-use crate::view::{ReadError, json};
+use crate::view::{ReadError, ViewError, json};
 
 /// The `fieldName` of a composite row.
 const COMPOSITE: &str = "_C";
@@ -19,12 +21,12 @@ const RAW: u64 = 0x55;
 const SHA2_256: u64 = 0x12;
 
 /// A row, by the places of its commit and part.
-struct Row {
-    at: usize,
+pub(super) struct Row {
+    pub(super) at: usize,
     /// `None`: the composite.
-    part: Option<usize>,
-    cid: Cid,
-    height: u64,
+    pub(super) part: Option<usize>,
+    pub(super) cid: Cid,
+    pub(super) height: u64,
     /// The rows before it: of the commits before, or of the parts of the same field.
     heads: Vec<Cid>,
 }
@@ -36,7 +38,7 @@ fn part_cid(delta: &FieldDelta) -> Result<Cid, ReadError> {
 }
 
 /// All rows of a document, parents before children, a composite before its parts.
-fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
+pub(super) fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
     let mut rows = Vec::new();
     // By field: for each commit, the parts that a child's part of this field follows.
     let mut before: HashMap<FieldId, HashMap<usize, Vec<(Cid, u64)>>> = HashMap::new();
@@ -75,43 +77,8 @@ fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
     Ok(rows)
 }
 
-/// `_commits` and `latestCommits`.
-pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &mut Vec<u8>) -> Result<(), ReadError> {
-    let collections: Vec<CollectionId> =
-        run.schema.collections.iter().map(|c| c.id).filter(|id| (run.masks)(*id).is_some()).collect();
-    let asked = documents(run.connection, &collections, select.doc_ids.as_deref(), select.cid.as_ref())?;
-    let mut graphs = Vec::new();
-    let mut found: Vec<(usize, Row)> = Vec::new();
-    for (collection, doc) in asked {
-        run.step()?;
-        let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
-        let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
-        let Some(graph) = visible(run.connection, collection, &mask, doc)? else { continue };
-        let reached = reach(&graph, select);
-        for row in rows_of(&graph)? {
-            if reached.contains(&row.at) && wanted(&graph, &row, select) {
-                run.count()?;
-                found.push((graphs.len(), row));
-            }
-        }
-        graphs.push(graph);
-    }
-    sort(&graphs, &mut found, &select.order);
-    let offset = usize::try_from(select.offset).unwrap_or(usize::MAX);
-    let limit = select.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    out.push(b'[');
-    for (i, (graph, row)) in found.iter().skip(offset).take(limit).enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_row(&graphs[*graph], row, &select.items, out)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
 /// The commits that `cid`, `heads_only` and `depth` leave.
-fn reach(graph: &Visible<'_>, select: &CommitSelect) -> HashSet<usize> {
+pub(super) fn reach(graph: &Visible<'_>, select: &CommitSelect) -> HashSet<usize> {
     let mut level: Vec<usize> = match select.cid {
         Some(cid) => (0..graph.commits.len()).filter(|&i| graph.commits[i].commit.cid == cid).collect(),
         None => graph.heads(),
@@ -127,36 +94,17 @@ fn reach(graph: &Visible<'_>, select: &CommitSelect) -> HashSet<usize> {
     reached
 }
 
-fn wanted(graph: &Visible<'_>, row: &Row, select: &CommitSelect) -> bool {
+pub(super) fn wanted(graph: &Visible<'_>, row: &Row, select: &CommitSelect) -> bool {
     // The heads are composites; those of a field are asked for by its name.
     (row.part.is_none() || !select.heads_only || select.field.is_some())
         && select.height.is_none_or(|height| height == row.height)
         && select.field.as_deref().is_none_or(|field| field == field_name(graph, row))
 }
 
-fn field_name<'a>(graph: &'a Visible<'_>, row: &Row) -> &'a str {
+pub(super) fn field_name<'a>(graph: &Visible<'a>, row: &Row) -> &'a str {
     let Some(part) = row.part else { return COMPOSITE };
     let field = graph.commits[row.at].commit.deltas[part].field;
     graph.collection.field(field).map_or("", |field| &field.name)
-}
-
-/// By the keys, and then (as without any) by document, newest first, the composite before its parts.
-fn sort(graphs: &[Visible<'_>], rows: &mut [(usize, Row)], order: &[(CommitOrder, bool)]) {
-    rows.sort_by(|(a_graph, a), (b_graph, b)| {
-        for (key, descending) in order {
-            let by = match key {
-                CommitOrder::Height => a.height.cmp(&b.height),
-                CommitOrder::Cid => a.cid.to_string().cmp(&b.cid.to_string()),
-                CommitOrder::DocId => graphs[*a_graph].doc.cmp(&graphs[*b_graph].doc),
-                CommitOrder::FieldName => field_name(&graphs[*a_graph], a).cmp(field_name(&graphs[*b_graph], b)),
-            };
-            let by = if *descending { by.reverse() } else { by };
-            if by.is_ne() {
-                return by;
-            }
-        }
-        (a_graph, std::cmp::Reverse(a.at), a.part).cmp(&(b_graph, std::cmp::Reverse(b.at), b.part))
-    });
 }
 
 /// `_version`: the composite rows of the heads, or the one at a commit.
@@ -183,7 +131,7 @@ pub(in crate::view) fn version(
                 out.push(b',');
             }
             first = false;
-            write_row(&graph, row, items, out)?;
+            write_row(run.connection, &graph, row, items, out)?;
         }
     }
     out.push(b']');
@@ -225,7 +173,13 @@ fn list<T>(
     Ok(())
 }
 
-fn write_row(graph: &Visible<'_>, row: &Row, items: &[CommitItem], out: &mut Vec<u8>) -> Result<(), ReadError> {
+pub(super) fn write_row(
+    connection: &Connection,
+    graph: &Visible<'_>,
+    row: &Row,
+    items: &[CommitItem],
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
     let shown = &graph.commits[row.at];
     object(
         out,
@@ -239,7 +193,10 @@ fn write_row(graph: &Visible<'_>, row: &Row, items: &[CommitItem], out: &mut Vec
                 CommitItemKind::FieldName => json::string(out, field_name(graph, row)),
                 CommitItemKind::CollectionVersionId => json::string(out, &graph.collection.version.to_string()),
                 CommitItemKind::TypeName(name) => json::string(out, name),
-                CommitItemKind::Delta => json::string(out, &data_encoding::BASE64.encode(&delta(graph, row))),
+                CommitItemKind::Delta => {
+                    let delta = delta(connection, graph, row)?;
+                    json::string(out, &data_encoding::BASE64.encode(&delta));
+                }
                 CommitItemKind::Links(members) => {
                     let parts: &[usize] = if row.part.is_none() { &shown.deltas } else { &[] };
                     list(out, parts, |out, &part| {
@@ -292,21 +249,24 @@ fn write_link(out: &mut Vec<u8>, members: &[(String, LinkItem)], cid: &Cid, name
 }
 
 /// CBOR of the visible changed fields by name, or of the value of one part.
-fn delta(graph: &Visible<'_>, row: &Row) -> Vec<u8> {
+fn delta(connection: &Connection, graph: &Visible<'_>, row: &Row) -> Result<Vec<u8>, ReadError> {
     let shown = &graph.commits[row.at];
+    // The graph was read without the values.
+    let whole = commit_of(connection, graph.collection.id, graph.doc, &shown.commit.cid)?;
+    let whole = whole.ok_or(ReadError::View(ViewError::Unreadable("commit")))?;
     let mut out = Vec::new();
     match row.part {
-        Some(part) => cbor_delta(&mut out, graph, &shown.commit.deltas[part]),
+        Some(part) => cbor_delta(&mut out, graph, &whole.deltas[part]),
         None => {
             head(&mut out, 5, shown.deltas.len());
             for &part in &shown.deltas {
-                let delta = &shown.commit.deltas[part];
+                let delta = &whole.deltas[part];
                 text(&mut out, graph.collection.field(delta.field).map_or("", |field| &field.name));
                 cbor_delta(&mut out, graph, delta);
             }
         }
     }
-    out
+    Ok(out)
 }
 
 fn cbor_delta(out: &mut Vec<u8>, graph: &Visible<'_>, delta: &FieldDelta) {

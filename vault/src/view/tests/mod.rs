@@ -22,7 +22,7 @@ use vault_core::query::{
 use vault_core::schema::{Collection, Field, FieldType, Index, IndexKey, Merge, ScalarType, Schema};
 use vault_core::value::Value;
 
-use super::{Limits, ReadError, Reader, View};
+use super::{Answer, Limits, ReadError, Reader, Room, View};
 
 pub const AUTHOR: CollectionId = CollectionId::from_bytes([1; 16]);
 pub const BOOK: CollectionId = CollectionId::from_bytes([2; 16]);
@@ -210,12 +210,23 @@ impl Fixture {
 
     pub fn read(&self, masks: &Masked, root: RootKind) -> Result<serde_json::Value, ReadError> {
         let query = Query { roots: vec![Root { response: "r".into(), kind: root }] };
-        let bytes =
-            self.reader
-                .read_masked(&|id| masks.get(&id).cloned(), &self.schema, &query, &Limits::default(), || Ok(()))?;
+        let bytes = self.answer(masks, &query, &Limits::default(), || Ok(()))?;
         let mut value: serde_json::Value =
             serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
         Ok(value["r"].take())
+    }
+
+    /// The bytes of an answer, as a reader writes them.
+    pub fn answer(
+        &self,
+        masks: &Masked,
+        query: &Query,
+        limits: &Limits,
+        admits: impl Fn() -> Result<(), policy_core::SealRefusal>,
+    ) -> Result<Vec<u8>, ReadError> {
+        let mut answer = Answer::new(Vec::new(), Room::free(limits.bytes));
+        self.reader.read_masked(&|id| masks.get(&id).cloned(), &self.schema, query, limits, &mut answer, admits)?;
+        Ok(answer.bytes)
     }
 
     pub fn titles(&self, masks: &Masked, args: SelectArgs) -> Vec<String> {

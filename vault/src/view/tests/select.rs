@@ -242,10 +242,14 @@ fn a_read_is_bounded_in_rows_and_time() {
     let masks = owner();
     let read = |limits: Limits| {
         let all = query(select(BOOK, SelectArgs::default(), vec![item("i", ItemKind::DocId)]));
-        fixture.reader.read_masked(&|id| masks.get(&id).cloned(), &fixture.schema, &all, &limits, || Ok(()))
+        fixture.answer(&masks, &all, &limits, || Ok(()))
     };
     assert!(matches!(read(Limits { rows: 4, ..Limits::default() }), Err(ReadError::Rows(4))));
     assert!(read(Limits { rows: 5, ..Limits::default() }).is_ok());
+    let length = read(Limits::default()).unwrap().len();
+    assert!(read(Limits { bytes: length, ..Limits::default() }).is_ok());
+    let few = Limits { bytes: length - 1, ..Limits::default() };
+    assert!(matches!(read(few), Err(ReadError::Bytes(most)) if most == length - 1));
     let by = |holder| {
         let app = AppCaller { holder, grant: GrantId::from_bytes([1; 16]) };
         Limits::of(&Caller { user: UserId::from_bytes([1; 16]), app: Some(app), device: None }).rows
@@ -263,16 +267,11 @@ fn a_read_is_bounded_in_rows_and_time() {
     let count = |time| {
         let root = RootKind::Aggregate(aggregate(Function::Sum, Over::Collection(BOOK), Some(PAGES)));
         let limits = Limits { time, ..Limits::default() };
-        crowd.reader.read_masked(&|id| masks.get(&id).cloned(), &crowd.schema, &query(root), &limits, || Ok(()))
+        crowd.answer(&masks, &query(root), &limits, || Ok(()))
     };
     assert!(matches!(count(std::time::Duration::ZERO), Err(ReadError::Time(_))));
     assert_eq!(count(Limits::default().time).unwrap(), br#"{"r":4498500}"#);
-    let refused = fixture.reader.read_masked(
-        &|id| masks.get(&id).cloned(),
-        &fixture.schema,
-        &query(RootKind::TypeName("Query".into())),
-        &Limits::default(),
-        || Err(policy_core::SealRefusal::Moved),
-    );
+    let of_a_type = query(RootKind::TypeName("Query".into()));
+    let refused = fixture.answer(&masks, &of_a_type, &Limits::default(), || Err(policy_core::SealRefusal::Moved));
     assert!(matches!(refused, Err(ReadError::Seal(policy_core::SealRefusal::Moved))));
 }

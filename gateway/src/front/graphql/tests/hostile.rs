@@ -55,6 +55,16 @@ fn deep_wide_and_exploding_requests_have_codes() {
             "invalid_input",
         ),
         ("chain", format!("{{ ...f0 }} {chain} fragment f3000 on Query {{ Book {{ title }} }}"), "limit_depth"),
+        (
+            "conditions",
+            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{title: {_like: \"a\"}} ".repeat(1_001)),
+            "limit_conditions",
+        ),
+        (
+            "empty conditions",
+            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{} ".repeat(1_001)),
+            "limit_conditions",
+        ),
         ("garbage", "{{{{{{ \u{0}".into(), "invalid_input"),
         ("nothing", String::new(), "invalid_input"),
         (

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+/// One figure.
 #[derive(Debug, Serialize)]
 pub struct Row {
     name: String,
@@ -16,18 +17,21 @@ pub struct Row {
     note: String,
 }
 
+/// What a figure is held against.
 #[derive(Debug, Serialize)]
 pub struct Baseline {
     name: &'static str,
     value: f64,
 }
 
+/// The rows so far, printed as they come.
 pub struct Report {
     pattern: String,
     rows: Vec<Row>,
 }
 
 impl Report {
+    /// The rows whose names hold `pattern`.
     pub fn new(pattern: &str) -> Self {
         println!("{:<28} {:>12} {:<8} {:>12} {:<22} {:>7}  note", "row", "allod", "unit", "baseline", "of", "ratio");
         Report { pattern: pattern.to_owned(), rows: Vec::new() }
@@ -49,6 +53,13 @@ impl Report {
             ratio,
             note,
         });
+    }
+
+    /// A time beside its baseline's: less is better.
+    pub fn time(&mut self, name: &str, value: f64, unit: &'static str, baseline: (&'static str, f64), note: String) {
+        let ratio = Some(baseline.1 / value);
+        let baseline = Some(Baseline { name: baseline.0, value: baseline.1 });
+        self.push(Row { name: name.into(), value, unit, baseline, ratio, note });
     }
 
     /// A figure without a baseline.

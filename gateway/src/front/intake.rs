@@ -1,0 +1,284 @@
+//! What is read of a request, and kept of its answer: nothing but a small head before it is known who asks, and never
+//! more than the share of whoever does.
+//!
+//! Bodies are charged to their sender from before the first byte of them is read until the request is answered;
+//! answers, to whoever asked, from when they are made until they are sent. An answer that is not read is dropped.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::middleware::Next;
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _};
+use futures::Stream;
+use vault::shares::{Lease, Payer, Pool, Shares};
+
+use super::error::ApiError;
+use crate::app::App;
+use crate::authn;
+use crate::server::MAX_BODY;
+
+/// The largest body of a request that changes no documents and defines nothing.
+const SMALL_BODY: usize = 1 << 20;
+/// The largest body of forms, and of whoever has not said who they are.
+const LEAST_BODY: usize = 64 << 10;
+/// Bodies of so little are not charged: all connections together hold little of them, and whoever signs in waits for no
+/// stranger's.
+const FREE_BODY: usize = 4 << 10;
+/// What a byte of a body costs: it is there as it came, as what was read of it, and as what is to be stored.
+const COST: u64 = 3;
+/// The memory of all bodies together.
+const BODIES: u64 = 128 << 20;
+/// How long a request waits until there is memory for its body.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Requests of one person whose bodies wait.
+const WAITING: usize = 256;
+
+/// Answers of less are handed over as they are.
+const WHOLE: u64 = 16 << 10;
+/// How much of an answer is handed over at a time.
+const CHUNK: usize = 64 << 10;
+/// Whoever takes less than so much of an answer within so long is not reading it.
+const LEAST_READ: usize = 256 << 10;
+const READ_WITHIN: Duration = Duration::from_secs(15);
+
+/// The memory for bodies.
+pub fn bodies() -> Pool {
+    Pool::new(Shares { total: BODIES, person: BODIES * 3 / 8, part: BODIES / 4, waiting: WAITING })
+}
+
+/// The largest body that a route takes of somebody who is known.
+fn largest(path: &str) -> usize {
+    let data = ["/graphql", "/collections", "/schema"].iter().any(|end| path.ends_with(end));
+    match path.strip_prefix("/api/") {
+        Some(route) if data || route.starts_with("v1/policy/") => MAX_BODY,
+        Some(_) => SMALL_BODY,
+        None => LEAST_BODY,
+    }
+}
+
+/// How long the body is: `None`, there is none; `Some(None)`, it comes in chunks.
+fn announced(request: &ServiceRequest) -> Option<Option<usize>> {
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return Some(None);
+    }
+    let length = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?;
+    // A length that is no number never gets here: the request is malformed.
+    let length = length.parse().unwrap_or(usize::MAX);
+    (length > 0).then_some(Some(length))
+}
+
+/// The request is answered before its body is read: the connection ends with it.
+fn unread(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
+    let mut response = error.error_response();
+    response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    request.into_response(response)
+}
+
+/// A caller asks for too much at a time.
+pub fn busy() -> ApiError {
+    let text = "You send or ask for too much at a time: wait until some of it is answered, then try again.";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+}
+
+/// Reads no body before it is known whose it is, and keeps what is read and answered within their share.
+pub async fn admitted<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(length) = announced(&request) else { return next.call(request).await.map(metered) };
+    let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
+        return next.call(request).await.map(metered);
+    };
+    let known = authn::authenticate(request.request(), &**app).await;
+    let path = request.path();
+    let (payer, most) = match &known {
+        Ok(principal) => (Payer::from(&principal.caller), largest(path)),
+        Err(_) => (Payer::Nobody, LEAST_BODY.min(largest(path))),
+    };
+    if length.is_some_and(|length| length > most) {
+        let refused = match known {
+            Err(error) if largest(path) > most => ApiError::from(error),
+            _ => too_large(),
+        };
+        return Ok(unread(request, &refused));
+    }
+    if length.is_some_and(|length| length <= FREE_BODY) {
+        return next.call(request).await.map(metered);
+    }
+    let cost = length.unwrap_or(most) as u64 * COST;
+    let Ok(lease) = app.bodies.take(payer, cost, PATIENCE).await else {
+        let mut answer = unread(request, &busy());
+        answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
+        return Ok(answer);
+    };
+    let lease = Rc::new(RefCell::new(lease));
+    if length.is_none() {
+        let counted = Counted { body: request.take_payload(), read: 0, most, lease: Rc::clone(&lease) };
+        request.set_payload(Payload::Stream { payload: Box::pin(counted) });
+    }
+    let answer = next.call(request).await;
+    drop(lease);
+    answer.map(metered)
+}
+
+pub(super) fn too_large() -> ApiError {
+    let text = "The body is too large: documents and definitions have 16 MiB, other requests 1 MiB, and forms and \
+                requests without a sign-in 64 KiB.";
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", text)
+}
+
+/// A body of unknown length, read as far as it may be.
+struct Counted {
+    body: Payload,
+    read: usize,
+    most: usize,
+    /// For the largest body; for what has come, when it has.
+    lease: Rc<RefCell<Lease>>,
+}
+
+impl Stream for Counted {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(Pin::new(&mut self.body).poll_next(cx));
+        match &next {
+            Some(Ok(bytes)) => {
+                self.read = self.read.saturating_add(bytes.len());
+                if self.read > self.most {
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
+            }
+            Some(Err(_)) => {}
+            None => self.lease.borrow_mut().shrink(self.read as u64 * COST),
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// What is charged for an answer that has been made: to be kept until it is sent.
+struct Charged(Option<Lease>);
+
+/// Answers `body`, charged with `charged` until it is sent.
+pub fn charged(mut answer: HttpResponse, charge: Option<Lease>) -> HttpResponse {
+    answer.extensions_mut().insert(Charged(charge));
+    answer
+}
+
+/// Hands a large answer over bit by bit, and drops it when nobody reads it.
+fn metered<B: MessageBody + 'static>(mut answer: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
+    let charge = answer.response_mut().extensions_mut().remove::<Charged>().and_then(|charge| charge.0);
+    let sized = matches!(answer.response().body().size(), BodySize::Sized(size) if size > WHOLE);
+    answer.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) if sized => BoxBody::new(Metered::new(bytes, charge)),
+        Ok(bytes) => BoxBody::new(bytes),
+        Err(body) => BoxBody::new(body),
+    })
+}
+
+/// What is left of an answer.
+struct Rest {
+    bytes: RefCell<Option<(Bytes, Option<Lease>)>>,
+    taken: Cell<usize>,
+}
+
+struct Metered {
+    length: u64,
+    rest: Rc<Rest>,
+}
+
+impl Metered {
+    fn new(bytes: Bytes, charge: Option<Lease>) -> Metered {
+        let length = bytes.len() as u64;
+        let rest = Rc::new(Rest { bytes: RefCell::new(Some((bytes, charge))), taken: Cell::new(0) });
+        actix_web::rt::spawn(watch(Rc::downgrade(&rest), READ_WITHIN));
+        Metered { length, rest }
+    }
+}
+
+/// Drops what is left of an answer when its reader has stopped.
+async fn watch(rest: Weak<Rest>, within: Duration) {
+    let mut before = 0;
+    loop {
+        actix_web::rt::time::sleep(within).await;
+        let Some(rest) = rest.upgrade() else { return };
+        if rest.taken.get() < before + LEAST_READ {
+            rest.bytes.borrow_mut().take();
+            return;
+        }
+        before = rest.taken.get();
+    }
+}
+
+/// The reader took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was not read in time")]
+struct NotRead;
+
+impl MessageBody for Metered {
+    type Error = NotRead;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, NotRead>>> {
+        let mut rest = self.rest.bytes.borrow_mut();
+        let Some((bytes, _)) = rest.as_mut() else { return Poll::Ready(Some(Err(NotRead))) };
+        if bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        let chunk = bytes.split_to(bytes.len().min(CHUNK));
+        self.rest.taken.set(self.rest.taken.get() + chunk.len());
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_documents_and_definitions_are_large() {
+        for (path, most) in [
+            ("/api/v1/graphql", MAX_BODY),
+            ("/api/v0/schema", MAX_BODY),
+            ("/api/v1/collections", MAX_BODY),
+            ("/api/v1/policy/schema", MAX_BODY),
+            ("/api/v1/session", SMALL_BODY),
+            ("/oauth/token", LEAST_BODY),
+            ("/graphql", LEAST_BODY),
+        ] {
+            assert_eq!(largest(path), most, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_answer_that_nobody_reads_is_dropped_and_one_that_is_read_is_whole() {
+        let pool = bodies();
+        let text: Bytes = (0..300_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
+        let take = || pool.take(Payer::Nobody, 1_000, Duration::ZERO);
+        let mut read = Metered::new(text.clone(), Some(take().await.unwrap()));
+        let mut all = Vec::new();
+        while let Some(chunk) = std::future::poll_fn(|cx| Pin::new(&mut read).poll_next(cx)).await {
+            all.extend_from_slice(&chunk.unwrap());
+        }
+        assert!(all == text);
+
+        let rest =
+            Rc::new(Rest { bytes: RefCell::new(Some((text, Some(take().await.unwrap())))), taken: Cell::new(0) });
+        let mut stalled = Metered { length: 1_200_000, rest: Rc::clone(&rest) };
+        watch(Rc::downgrade(&rest), Duration::from_millis(1)).await;
+        let next = std::future::poll_fn(|cx| Pin::new(&mut stalled).poll_next(cx)).await;
+        assert!(matches!(next, Some(Err(NotRead))));
+        assert!(rest.bytes.borrow().is_none(), "with its charge");
+    }
+}

@@ -1,0 +1,358 @@
+//! Fair shares of what all callers use together: places to run in, bytes of memory.
+//!
+//! Two levels: a part (one app, one link) has a share of its own and counts into that of its person, so that
+//! whoever makes many links does not have many shares. Who waits is served by turns: of those whose shares have
+//! room, the person who was served longest ago, of that person the part that was, of that part the first come.
+//! What is asked for first and does not fit yet is waited for; nothing smaller overtakes it for ever.
+//!
+//! Pure: what happens when somebody's turn comes is for the caller to do.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use policy_core::{Caller, GrantId, UserId};
+
+/// Who is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Payer {
+    /// Whoever has not said yet who they are: all of them together are one part.
+    Nobody,
+    Person(UserId),
+    /// An app or a link, for the person who gave it its grant.
+    Part(UserId, GrantId),
+}
+
+impl From<&Caller> for Payer {
+    fn from(caller: &Caller) -> Payer {
+        match caller.app {
+            Some(app) => Payer::Part(caller.user, app.grant),
+            None => Payer::Person(caller.user),
+        }
+    }
+}
+
+impl Payer {
+    fn person(self) -> Option<UserId> {
+        match self {
+            Payer::Nobody => None,
+            Payer::Person(user) | Payer::Part(user, _) => Some(user),
+        }
+    }
+}
+
+/// What there is, and how much of it one caller may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    pub total: u64,
+    /// A person with all their apps and links.
+    pub person: u64,
+    /// One app or one link, or everybody unknown together.
+    pub part: u64,
+    /// How many of one person's requests may wait; of a part's, a quarter.
+    pub waiting: usize,
+}
+
+impl Shares {
+    /// Of `total`, half at most for a person and a quarter for a part, and never nothing.
+    pub fn of(total: u64, waiting: usize) -> Shares {
+        Shares { total: total.max(1), person: (total / 2).max(1), part: (total / 4).max(1), waiting }
+    }
+
+    /// The most that this payer can hold: who asks for more is given so much, alone.
+    pub fn most(&self, payer: Payer) -> u64 {
+        match payer {
+            Payer::Person(_) => self.person.min(self.total),
+            Payer::Part(..) | Payer::Nobody => self.part.min(self.person).min(self.total),
+        }
+    }
+}
+
+/// What an asking brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// So much is the caller's until it is given back.
+    Given(u64),
+    /// The turn of this number comes, with so much.
+    Waits(u64, u64),
+    /// Too many of this caller's requests wait already.
+    Busy,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    held: u64,
+    waiting: usize,
+    /// When it was last served, by the count of servings.
+    served: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Fair {
+    shares: Shares,
+    free: u64,
+    persons: HashMap<Option<UserId>, Account>,
+    parts: HashMap<Payer, Account>,
+    waiting: BTreeMap<u64, (Payer, u64)>,
+    numbers: u64,
+    servings: u64,
+}
+
+impl Fair {
+    pub fn new(shares: Shares) -> Fair {
+        Fair {
+            shares,
+            free: shares.total,
+            persons: HashMap::new(),
+            parts: HashMap::new(),
+            waiting: BTreeMap::new(),
+            numbers: 0,
+            servings: 0,
+        }
+    }
+
+    pub fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// Whether any request of this payer waits.
+    pub fn waits(&self, payer: Payer) -> bool {
+        self.parts.get(&payer).is_some_and(|account| account.waiting > 0)
+    }
+
+    /// Asks for `amount`, or for all that this payer may have if that is less.
+    pub fn ask(&mut self, payer: Payer, amount: u64) -> Asked {
+        let amount = amount.min(self.shares.most(payer));
+        let most_waiting = match payer {
+            Payer::Person(_) => self.shares.waiting,
+            Payer::Part(..) | Payer::Nobody => (self.shares.waiting / 4).max(1),
+        };
+        // Who comes anew has had no turn yet and takes none before those who wait.
+        let served = self.servings;
+        let new = || Account { served, ..Account::default() };
+        let person = self.persons.entry(payer.person()).or_insert_with(new);
+        let part = self.parts.entry(payer).or_insert_with(new);
+        if person.waiting >= self.shares.waiting || part.waiting >= most_waiting {
+            self.tidy(payer);
+            return Asked::Busy;
+        }
+        person.waiting += 1;
+        part.waiting += 1;
+        let number = self.numbers;
+        self.numbers += 1;
+        self.waiting.insert(number, (payer, amount));
+        // All others whose turn it was have had it: only this one can be served now.
+        if self.serve().contains(&number) { Asked::Given(amount) } else { Asked::Waits(number, amount) }
+    }
+
+    /// Takes `amount` more for a payer who holds some, without waiting and without overtaking anybody who could
+    /// be served.
+    pub fn more(&mut self, payer: Payer, amount: u64) -> bool {
+        if amount > self.free || !self.has_room(payer, amount) || self.next().is_some() {
+            return false;
+        }
+        self.hold(payer, amount);
+        true
+    }
+
+    /// Gives back. Answers whose turn has come.
+    pub fn give_back(&mut self, payer: Payer, amount: u64) -> Vec<u64> {
+        self.free += amount;
+        for account in [self.persons.get_mut(&payer.person()), self.parts.get_mut(&payer)].into_iter().flatten() {
+            account.held -= amount;
+        }
+        self.tidy(payer);
+        self.serve()
+    }
+
+    /// Forgets somebody who waited; false if their turn has come already. And whose turn has come thereby.
+    pub fn forget(&mut self, number: u64) -> (bool, Vec<u64>) {
+        let Some((payer, _)) = self.waiting.remove(&number) else { return (false, Vec::new()) };
+        self.no_longer_waits(payer);
+        self.tidy(payer);
+        (true, self.serve())
+    }
+
+    fn has_room(&self, payer: Payer, amount: u64) -> bool {
+        let held = |account: Option<&Account>| account.map_or(0, |account| account.held);
+        held(self.persons.get(&payer.person())) + amount <= self.shares.person
+            && held(self.parts.get(&payer)) + amount <= self.shares.most(payer)
+    }
+
+    /// Who is served next, whether or not what they ask for is free.
+    fn next(&self) -> Option<u64> {
+        let served = |account: Option<&Account>| account.map_or(0, |account| account.served);
+        let could = self.waiting.iter().filter(|(_, (payer, amount))| self.has_room(*payer, *amount));
+        let first = could.min_by_key(|(number, (payer, _))| {
+            (served(self.persons.get(&payer.person())), served(self.parts.get(payer)), **number)
+        });
+        first.map(|(number, _)| *number)
+    }
+
+    fn serve(&mut self) -> Vec<u64> {
+        let mut turns = Vec::new();
+        while let Some(number) = self.next() {
+            let Some((payer, amount)) = self.waiting.get(&number).copied() else { break };
+            if amount > self.free {
+                break;
+            }
+            self.waiting.remove(&number);
+            self.no_longer_waits(payer);
+            self.hold(payer, amount);
+            turns.push(number);
+        }
+        turns
+    }
+
+    fn hold(&mut self, payer: Payer, amount: u64) {
+        self.free -= amount;
+        self.servings += 1;
+        for account in [self.persons.get_mut(&payer.person()), self.parts.get_mut(&payer)].into_iter().flatten() {
+            account.held += amount;
+            account.served = self.servings;
+        }
+    }
+
+    fn no_longer_waits(&mut self, payer: Payer) {
+        for account in [self.persons.get_mut(&payer.person()), self.parts.get_mut(&payer)].into_iter().flatten() {
+            account.waiting -= 1;
+        }
+    }
+
+    /// Forgets accounts that hold nothing and wait for nothing: memory is bounded by who is here.
+    fn tidy(&mut self, payer: Payer) {
+        let idle = |account: &Account| account.held == 0 && account.waiting == 0;
+        if self.parts.get(&payer).is_some_and(idle) {
+            self.parts.remove(&payer);
+        }
+        if self.persons.get(&payer.person()).is_some_and(idle) {
+            self.persons.remove(&payer.person());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn person(n: u8) -> Payer {
+        Payer::Person(UserId::from_bytes([n; 16]))
+    }
+    fn part(n: u8, of: u8) -> Payer {
+        Payer::Part(UserId::from_bytes([n; 16]), GrantId::from_bytes([of; 16]))
+    }
+
+    #[test]
+    fn no_one_holds_everything_however_many_links_they_have() {
+        let mut fair = Fair::new(Shares::of(8, 64));
+        let links: Vec<Payer> = (0..16).map(|n| part(1, n)).collect();
+        let given = links.iter().filter(|link| matches!(fair.ask(**link, 1), Asked::Given(1))).count();
+        assert_eq!(given, 4, "a person with all their links has half");
+        let (one, other) = (part(2, 0), person(2));
+        assert_eq!(fair.ask(one, 1), Asked::Given(1));
+        assert_eq!(fair.ask(one, 1), Asked::Given(1));
+        assert!(matches!(fair.ask(one, 1), Asked::Waits(..)), "a link has a quarter");
+        assert_eq!(fair.ask(other, 1), Asked::Given(1), "and its person more");
+    }
+
+    #[test]
+    fn turns_go_round() {
+        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 64 });
+        assert_eq!(fair.ask(person(1), 1), Asked::Given(1));
+        let hog: Vec<Asked> = (0..10).map(|_| fair.ask(person(1), 1)).collect();
+        let Asked::Waits(neighbour, _) = fair.ask(person(2), 1) else { panic!("there is one place") };
+        assert!(hog.iter().all(|asked| matches!(asked, Asked::Waits(..))));
+        assert_eq!(fair.give_back(person(1), 1), [1], "the hog's, who came first and was last served before");
+        assert_eq!(fair.give_back(person(1), 1), [neighbour], "then not the hog's again");
+    }
+
+    #[test]
+    fn what_is_large_is_not_overtaken_for_ever_and_what_is_too_large_is_cut() {
+        let mut fair = Fair::new(Shares { total: 10, person: 10, part: 5, waiting: 8 });
+        assert_eq!(fair.ask(person(1), 6), Asked::Given(6));
+        let Asked::Waits(large, 10) = fair.ask(person(2), 99) else { panic!("cut to what a person may have") };
+        let Asked::Waits(small, 1) = fair.ask(person(3), 1) else { panic!("it does not overtake") };
+        assert!(!fair.more(person(1), 1), "nor does who holds some");
+        assert_eq!(fair.give_back(person(1), 6), [large]);
+        assert_eq!(fair.forget(small), (true, vec![]));
+        assert_eq!(fair.forget(large), (false, vec![]), "its turn has come");
+        assert!(fair.give_back(person(2), 10).is_empty());
+        assert!(fair.persons.is_empty() && fair.parts.is_empty());
+    }
+
+    #[test]
+    fn who_waits_too_often_is_told_so_and_nobody_else() {
+        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
+        assert_eq!(fair.ask(person(9), 1), Asked::Given(1));
+        assert!(matches!(fair.ask(part(1, 1), 1), Asked::Waits(..)));
+        assert_eq!(fair.ask(part(1, 1), 1), Asked::Busy, "a quarter of what a person may have waiting");
+        assert!((2..5).all(|n| matches!(fair.ask(part(1, n), 1), Asked::Waits(..))));
+        assert_eq!(fair.ask(person(1), 1), Asked::Busy, "four of this person wait");
+        assert!(matches!(fair.ask(person(2), 1), Asked::Waits(..)), "and another may");
+    }
+
+    proptest! {
+        /// Whatever is asked, given back and forgotten: shares hold, nothing is lost, and nobody waits while
+        /// there is room for them.
+        #[test]
+        fn shares_hold_and_nothing_is_lost(steps in prop::collection::vec((0u8..4, 0u8..4, 0u8..3, 1u64..12), 1..200)) {
+            let shares = Shares { total: 16, person: 8, part: 4, waiting: 8 };
+            let mut fair = Fair::new(shares);
+            let mut held: Vec<(Payer, u64)> = Vec::new();
+            let mut waits: Vec<(u64, Payer, u64)> = Vec::new();
+            for (act, n, of, amount) in steps {
+                let payer = if of == 0 { person(n) } else { part(n, of) };
+                let turns = match act {
+                    0 | 1 => match fair.ask(payer, amount) {
+                        Asked::Given(amount) => { held.push((payer, amount)); vec![] }
+                        Asked::Waits(number, amount) => { waits.push((number, payer, amount)); vec![] }
+                        Asked::Busy => vec![],
+                    },
+                    2 if !held.is_empty() => {
+                        let (payer, amount) = held.swap_remove(usize::from(n) % held.len());
+                        fair.give_back(payer, amount)
+                    }
+                    3 if !waits.is_empty() => {
+                        let (number, ..) = waits.swap_remove(usize::from(n) % waits.len());
+                        let (forgotten, turns) = fair.forget(number);
+                        prop_assert!(forgotten);
+                        turns
+                    }
+                    _ => vec![],
+                };
+                for number in turns {
+                    let at = waits.iter().position(|(waiting, ..)| *waiting == number).unwrap();
+                    let (_, payer, amount) = waits.swap_remove(at);
+                    held.push((payer, amount));
+                }
+                let sum = |test: &dyn Fn(Payer) -> bool| held.iter().filter(|(p, _)| test(*p)).map(|(_, n)| n).sum::<u64>();
+                prop_assert_eq!(fair.free, shares.total - sum(&|_| true));
+                for (payer, _) in &held {
+                    prop_assert!(sum(&|p| p.person() == payer.person()) <= shares.person);
+                    prop_assert!(sum(&|p| p == *payer) <= shares.most(*payer));
+                }
+                prop_assert_eq!(fair.waiting.len(), waits.len());
+                if let Some(next) = fair.next() {
+                    prop_assert!(fair.waiting[&next].1 > fair.free, "somebody waits for what is free");
+                }
+            }
+            for (payer, amount) in std::mem::take(&mut held) {
+                for number in fair.give_back(payer, amount) {
+                    let at = waits.iter().position(|(waiting, ..)| *waiting == number).unwrap();
+                    let (_, payer, amount) = waits.swap_remove(at);
+                    held.push((payer, amount));
+                }
+            }
+            while let Some((payer, amount)) = held.pop() {
+                for number in fair.give_back(payer, amount) {
+                    let at = waits.iter().position(|(waiting, ..)| *waiting == number).unwrap();
+                    let (_, payer, amount) = waits.swap_remove(at);
+                    held.push((payer, amount));
+                }
+            }
+            prop_assert!(waits.is_empty() && fair.persons.is_empty() && fair.parts.is_empty());
+        }
+    }
+}

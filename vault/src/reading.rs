@@ -1,0 +1,73 @@
+//! Who reads, and how long: places and memory for reads, shared fairly among their callers.
+
+use std::time::Duration;
+
+use crate::shares::{Lease, Payer, Pool, Shares};
+use crate::view::{ReadError, Room, ViewError};
+
+/// How long a read may hold the thread of its caller.
+pub(crate) const INLINE: Duration = Duration::from_millis(2);
+/// How long a read may hold a place of the short ones. One that needs longer begins again among the long ones: what
+/// others wait for is never longer than this.
+pub(crate) const SHORT: Duration = Duration::from_millis(250);
+/// How long a read waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Reads of one person that may wait for a place.
+const WAITING: usize = 128;
+/// The memory of all answers that are being made or have not been sent yet.
+const ANSWERS: u64 = 96 << 20;
+/// What an answer is charged before it grows.
+const FIRST: u64 = 64 << 10;
+
+/// Which places a read is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Short,
+    Long,
+}
+
+pub(crate) struct Reading {
+    short: Pool,
+    long: Pool,
+    answers: Pool,
+}
+
+impl Reading {
+    pub(crate) fn new() -> Reading {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
+        // One person's long reads leave half of the processors to others.
+        let places = |total: u64| Pool::new(Shares::of(total, WAITING));
+        Reading {
+            short: places((2 * cores).clamp(4, 16)),
+            long: places(cores.clamp(2, 8)),
+            answers: Pool::new(Shares { total: ANSWERS, person: ANSWERS / 2, part: ANSWERS / 3, waiting: WAITING }),
+        }
+    }
+
+    /// Whether this caller's reads wait already: then none of them goes ahead of the others.
+    pub(crate) fn is_crowded(&self, payer: Payer) -> bool {
+        self.short.waits(payer)
+    }
+
+    /// A place to read in, when it is this caller's turn.
+    pub(crate) async fn place(&self, stage: Stage, payer: Payer) -> Result<Lease, ReadError> {
+        let pool = match stage {
+            Stage::Short => &self.short,
+            Stage::Long => &self.long,
+        };
+        pool.take(payer, 1, PATIENCE).await.map_err(|_| ReadError::Busy)
+    }
+
+    /// Room for an answer of `most` bytes, charged from the beginning: its maker cannot ask for more.
+    pub(crate) async fn whole(&self, payer: Payer, most: usize) -> Result<Room, ViewError> {
+        let busy = |_| ViewError::from(ReadError::Busy);
+        let lease = self.answers.take(payer, FIRST.max(most as u64), PATIENCE).await.map_err(busy)?;
+        Ok(Room::new(lease, most))
+    }
+
+    /// Room for an answer that grows to `most` bytes at most.
+    pub(crate) async fn room(&self, payer: Payer, most: usize) -> Result<Room, ReadError> {
+        let lease = self.answers.take(payer, FIRST, PATIENCE).await.map_err(|_| ReadError::Busy)?;
+        Ok(Room::new(lease, most))
+    }
+}

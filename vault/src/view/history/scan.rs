@@ -1,0 +1,224 @@
+//! `_commits`: which documents are folded for it, and in which order.
+//!
+//! Without an order, and by `docID`, commits come by document, as documents lie: no more of them are folded than are
+//! asked for. Any other order needs all of them: then only what they are sorted by is kept, no more of it than what
+//! is asked for, and those that are answered are folded once more.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use cid::Cid;
+use hashbrown::HashSet;
+use policy_core::{CollectionId, DocId, Verb};
+use rusqlite::Rows;
+use vault_core::query::{CommitOrder, CommitSelect};
+use vault_core::schema::Collection;
+
+use super::rows::{Row, field_name, reach, rows_of, wanted, write_row};
+use super::{Visible, documents_with, visible};
+use crate::view::column::table_name;
+use crate::view::run::{Run, doc_in};
+use crate::view::{ReadError, ViewError};
+
+/// The most rows that are sorted.
+const SORTED_MAX: usize = 200_000;
+
+/// `_commits` and `latestCommits`.
+pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    out.push(b'[');
+    let rows = Window {
+        offset: usize::try_from(select.offset).unwrap_or(usize::MAX),
+        limit: select.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+    };
+    if rows.limit > 0 {
+        // All commits of a document follow one another, so that no key after `docID` decides between documents; and
+        // those of one document are sorted by it.
+        if select.order.iter().all(|(key, descending)| *key == CommitOrder::DocId && !descending) {
+            by_document(run, select, &rows, out)?;
+        } else {
+            sorted(run, select, &rows, out)?;
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// Which of the rows are asked for.
+struct Window {
+    offset: usize,
+    limit: usize,
+}
+
+fn write(
+    run: &mut Run<'_>,
+    graph: &Visible<'_>,
+    row: &Row,
+    select: &CommitSelect,
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    run.count()?;
+    if out.last() != Some(&b'[') {
+        out.push(b',');
+    }
+    write_row(run.connection, graph, row, &select.items, out)?;
+    run.holds(out)
+}
+
+/// The rows of a document that are asked for: newest first, a composite before its parts.
+fn asked_of(graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, ReadError> {
+    let reached = reach(graph, select);
+    let mut rows = rows_of(graph)?;
+    rows.retain(|row| reached.contains(&row.at) && wanted(graph, row, select));
+    rows.sort_by_key(|row| (Reverse(row.at), row.part));
+    Ok(rows)
+}
+
+fn by_document(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    let (mut skipped, mut written) = (0, 0);
+    each_document(run, select, |run, graph| {
+        for row in asked_of(graph, select)? {
+            if skipped < asked.offset {
+                skipped += 1;
+                continue;
+            }
+            write(run, graph, &row, select, out)?;
+            written += 1;
+            if written == asked.limit {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
+
+/// What a row is sorted by, and where it is found again.
+struct Sorted<'a> {
+    collection: &'a Collection,
+    doc: DocId,
+    /// The place of its document among all.
+    place: usize,
+    at: usize,
+    part: Option<usize>,
+    height: u64,
+    cid: Cid,
+    field: &'a str,
+}
+
+impl Sorted<'_> {
+    /// By the keys, and then as without any.
+    fn compare(&self, other: &Self, order: &[(CommitOrder, bool)]) -> Ordering {
+        for (key, descending) in order {
+            let by = match key {
+                CommitOrder::Height => self.height.cmp(&other.height),
+                CommitOrder::Cid => self.cid.to_string().cmp(&other.cid.to_string()),
+                CommitOrder::DocId => self.doc.cmp(&other.doc),
+                CommitOrder::FieldName => self.field.cmp(other.field),
+            };
+            let by = if *descending { by.reverse() } else { by };
+            if by.is_ne() {
+                return by;
+            }
+        }
+        (self.place, Reverse(self.at), self.part).cmp(&(other.place, Reverse(other.at), other.part))
+    }
+}
+
+fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    let most = asked.offset.saturating_add(asked.limit);
+    let mut kept: Vec<Sorted<'_>> = Vec::new();
+    let mut place = 0;
+    each_document(run, select, |_, graph| {
+        place += 1;
+        for row in asked_of(graph, select)? {
+            let field = field_name(graph, &row);
+            let Row { at, part, height, cid, .. } = row;
+            kept.push(Sorted { collection: graph.collection, doc: graph.doc, place, at, part, height, cid, field });
+        }
+        // What is not among the first of those so far is not among the first of all.
+        if kept.len() > most.saturating_mul(2).saturating_add(1_024) {
+            kept.select_nth_unstable_by(most, |a, b| a.compare(b, &select.order));
+            kept.truncate(most);
+        }
+        if kept.len() > SORTED_MAX { Err(ReadError::Rows(SORTED_MAX as u64)) } else { Ok(true) }
+    })?;
+    kept.sort_unstable_by(|a, b| a.compare(b, &select.order));
+    let mut last: Option<(usize, Visible<'_>, Vec<Row>)> = None;
+    for row in kept.iter().skip(asked.offset).take(asked.limit) {
+        run.step()?;
+        if last.as_ref().is_none_or(|(place, ..)| *place != row.place) {
+            let mask = (run.masks)(row.collection.id).ok_or(ReadError::Hidden)?;
+            let Some(graph) = visible(run.connection, row.collection, &mask, row.doc)? else { continue };
+            let rows = rows_of(&graph)?;
+            last = Some((row.place, graph, rows));
+        }
+        let Some((_, graph, rows)) = &last else { continue };
+        if let Some(found) = rows.iter().find(|found| found.at == row.at && found.part == row.part) {
+            write(run, graph, found, select, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Folds the documents that are asked for, by id, until `take` says false.
+fn each_document<'a>(
+    run: &mut Run<'a>,
+    select: &CommitSelect,
+    mut take: impl FnMut(&mut Run<'a>, &Visible<'a>) -> Result<bool, ReadError>,
+) -> Result<(), ReadError> {
+    let (schema, masks, connection) = (run.schema, run.masks, run.connection);
+    let told = |collection: &&Collection| {
+        masks(collection.id).is_some_and(|mask| mask.entries_with(Verb::History).next().is_some())
+    };
+    let collections: Vec<&Collection> = schema.collections.iter().filter(told).collect();
+    let mut fold = |run: &mut Run<'a>, collection: &'a Collection, doc: DocId| {
+        run.step()?;
+        let mask = masks(collection.id).ok_or(ReadError::Hidden)?;
+        match visible(connection, collection, &mask, doc)? {
+            Some(graph) => take(run, &graph),
+            None => Ok(true),
+        }
+    };
+    let named: Option<Vec<(DocId, CollectionId)>> = match (&select.cid, &select.doc_ids) {
+        (Some(cid), docs) => {
+            let docs: Option<HashSet<&DocId>> = docs.as_ref().map(|docs| docs.iter().collect());
+            let found = documents_with(connection, cid)?.into_iter().map(|(collection, doc)| (doc, collection));
+            Some(found.filter(|(doc, _)| docs.as_ref().is_none_or(|docs| docs.contains(doc))).collect())
+        }
+        (None, Some(docs)) => {
+            Some(docs.iter().flat_map(|doc| collections.iter().map(|collection| (*doc, collection.id))).collect())
+        }
+        (None, None) => None,
+    };
+    if let Some(mut named) = named {
+        named.sort_unstable();
+        named.dedup();
+        for (doc, id) in named {
+            let Some(collection) = collections.iter().find(|collection| collection.id == id) else { continue };
+            if !fold(run, collection, doc)? {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    let mut statements = Vec::with_capacity(collections.len());
+    for collection in &collections {
+        statements.push(connection.prepare(&format!("SELECT doc FROM {} ORDER BY doc", table_name(collection.id)))?);
+    }
+    let mut cursors: Vec<Rows<'_>> = statements.iter_mut().map(rusqlite::Statement::raw_query).collect();
+    let next = |cursor: &mut Rows<'_>| -> Result<Option<DocId>, ReadError> {
+        cursor.next()?.map(|row| doc_in(row.get_ref(0)?)).transpose()
+    };
+    // The next document of each collection, the first of all on top.
+    let mut heap = BinaryHeap::with_capacity(cursors.len());
+    for (i, cursor) in cursors.iter_mut().enumerate() {
+        heap.extend(next(cursor)?.map(|doc| Reverse((doc, collections[i].id, i))));
+    }
+    while let Some(Reverse((doc, _, i))) = heap.pop() {
+        if !fold(run, collections[i], doc)? {
+            break;
+        }
+        let cursor = cursors.get_mut(i).ok_or(ReadError::View(ViewError::Unreadable("cursor")))?;
+        heap.extend(next(cursor)?.map(|doc| Reverse((doc, collections[i].id, i))));
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The memory that an answer may take.
+
+use crate::shares::Lease;
+
+use super::ReadError;
+
+/// By how much an answer's charge grows at a time.
+const STEP: usize = 1 << 20;
+
+/// The bytes of an answer, and the room that they take until they are sent.
+#[derive(Debug)]
+pub struct Answer {
+    pub bytes: Vec<u8>,
+    pub(super) room: Room,
+}
+
+impl Answer {
+    /// An answer that begins with `bytes`.
+    pub fn new(bytes: Vec<u8>, room: Room) -> Answer {
+        Answer { bytes, room }
+    }
+
+    /// The bytes, and what their caller is charged for them: to be dropped when they are sent.
+    pub fn into_parts(self) -> (Vec<u8>, Option<Lease>) {
+        (self.bytes, self.room.lease)
+    }
+}
+
+/// What an answer may still grow by: to a fixed size at most and, where its caller is charged, within their share.
+#[derive(Debug)]
+pub struct Room {
+    lease: Option<Lease>,
+    /// Up to here it is charged.
+    until: usize,
+    most: usize,
+}
+
+impl Room {
+    /// Room for `most` bytes, charged as they come.
+    pub fn new(lease: Lease, most: usize) -> Room {
+        let until = usize::try_from(lease.amount()).unwrap_or(usize::MAX).min(most);
+        Room { lease: Some(lease), until, most }
+    }
+
+    /// Room for `most` bytes that nobody is charged for.
+    pub fn free(most: usize) -> Room {
+        Room { lease: None, until: most, most }
+    }
+
+    /// Refuses an answer that has grown to `bytes` if that is more than it may have.
+    pub(super) fn holds(&mut self, bytes: usize) -> Result<(), ReadError> {
+        if bytes <= self.until {
+            return Ok(());
+        }
+        if bytes > self.most {
+            return Err(ReadError::Bytes(self.most));
+        }
+        let wanted = bytes.saturating_add(STEP).min(self.most);
+        if let Some(lease) = &mut self.lease
+            && !lease.grow(wanted as u64)
+        {
+            return Err(ReadError::Busy);
+        }
+        self.until = wanted;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::shares::{Payer, Pool, Shares};
+
+    #[tokio::test]
+    async fn an_answer_grows_to_its_own_limit_and_to_its_callers_share() {
+        let pool = Pool::new(Shares { total: 8 << 20, person: 8 << 20, part: 4 << 20, waiting: 4 });
+        let take = |amount| pool.take(Payer::Nobody, amount, Duration::ZERO);
+        let mut room = Room::new(take(1_000).await.unwrap(), 3 << 20);
+        assert!(room.holds(1_000).is_ok() && room.holds(2 << 20).is_ok() && room.holds(3 << 20).is_ok());
+        assert!(matches!(room.holds((3 << 20) + 1), Err(ReadError::Bytes(most)) if most == 3 << 20));
+        let mut other = Room::new(take(1_000).await.unwrap(), 3 << 20);
+        assert!(matches!(other.holds(2 << 20), Err(ReadError::Busy)), "the first is not sent yet");
+        drop(room);
+        assert!(other.holds(2 << 20).is_ok());
+        assert!(Room::free(10).holds(10).is_ok() && Room::free(10).holds(11).is_err());
+    }
+}
