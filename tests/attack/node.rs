@@ -49,7 +49,7 @@ impl Scene {
 
     /// A link of Mallory's to `Item`.
     pub async fn link(&self) -> Result<Client> {
-        let made = self.mallory.post("/api/v1/links", &json!({ "collection": "Item" })).await?;
+        let made = self.mallory.post("/api/v1/links", &json!({ "collection": "Item", "fields": ["a"] })).await?;
         ensure!(made.status == 201, "a link: {} {}", made.status, made.text);
         Ok(self.mallory.with_token(made.json["token"].as_str().context("a link without a token")?))
     }

@@ -12,7 +12,7 @@ use crate::home::Home;
 use crate::hostile::{code, shown, unhurt};
 
 async fn link(alice: &Client, collection: &str) -> Client {
-    let made = alice.post("/api/v1/links", &json!({ "collection": collection })).await.unwrap();
+    let made = alice.post("/api/v1/links", &json!({ "collection": collection, "fields": ["a"] })).await.unwrap();
     assert_eq!(made.status, 201, "{}", made.text);
     alice.with_token(made.json["token"].as_str().expect("a token"))
 }

@@ -1,6 +1,7 @@
 //! Bodies of requests and shapes of answers that several routes share.
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use policy_core::Timestamp;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -12,7 +13,7 @@ use crate::front::media;
 use crate::grants::reads_once;
 
 /// The most values in a body: more of them take far more memory than their text.
-const VALUES_MAX: usize = 20_000;
+const VALUES_MAX: usize = 100_000;
 
 /// A JSON body. Only the media type that makes a browser ask first is taken: a form of another site
 /// cannot send it.
