@@ -6,6 +6,10 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --locked --workspace --all-targets
 export ALLOD_BIN="$target/debug/allod"
 cargo test --locked --workspace
+# What people share, once more with SpiceDB as the engine, where there is one (see deploy/with-spicedb.sh).
+if [ -n "${ALLOD_TEST_SPICEDB:-}" ]; then
+  ALLOD_TEST_ENGINE=spicedb cargo test --locked -p tests --test e2e -- sharing told_before
+fi
 
 # The pages in a browser. Chromium is Debian's package, or what CHROMIUM names.
 if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then

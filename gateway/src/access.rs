@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use policy::Reason;
 use policy::facts::Thing;
 use policy_core::{
-    Caller, Check, CollectionId, CollectionResource, Engine as _, MOST_DOCUMENTS, Permits, Read, Refusal, Resources,
-    SpaceId, Subject, UserId, Write,
+    Caller, Check, CollectionId, CollectionResource, Decision, LookupResources, MOST_DOCUMENTS, Object, Permits, Read,
+    Refusal, Resources, SpaceId, Subject, UserId, Write,
 };
 use vault_core::schema::Schema;
 
@@ -40,8 +41,11 @@ pub enum AccessError {
     /// Foreign and unknown spaces answer alike.
     #[error("There is no such space.")]
     NotFound,
-    #[error("The node cannot decide at this moment ({0}); try again.")]
+    #[error("The node cannot do this at this moment ({0}); try again.")]
     Unavailable(String),
+    /// Policy gives no answer, and without one nothing is allowed; the engine's word for why.
+    #[error("Policy cannot decide this now: {}.", crate::engine::sentence(.0).0)]
+    Policy(String),
     #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
     TooManyDocuments,
 }
@@ -53,9 +57,23 @@ impl From<AccessError> for ApiError {
             AccessError::Unavailable(_) => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
+            AccessError::Policy(ref reason) => policy_unavailable(reason),
             AccessError::TooManyDocuments => ApiError::new(StatusCode::FORBIDDEN, "limit_documents", error.to_string())
                 .hint("Ask for the whole collection, or for fewer documents of it."),
         }
+    }
+}
+
+/// What a route answers where policy gives no answer.
+pub fn policy_unavailable(reason: &str) -> ApiError {
+    let error = AccessError::Policy(reason.to_owned());
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "policy_unavailable", error.to_string())
+        .hint(crate::engine::sentence(reason).1)
+}
+
+impl From<policy_core::EngineUnavailable> for AccessError {
+    fn from(error: policy_core::EngineUnavailable) -> Self {
+        AccessError::Policy(error.reason)
     }
 }
 
@@ -64,7 +82,7 @@ impl From<Refusal> for AccessError {
         match refusal {
             Refusal::Denied => AccessError::NotFound,
             Refusal::TooManyDocuments => AccessError::TooManyDocuments,
-            Refusal::Unavailable(reason) => AccessError::Unavailable(reason),
+            Refusal::Unavailable(reason) => AccessError::Policy(reason),
         }
     }
 }
@@ -109,10 +127,46 @@ impl App {
 
     /// Whether a person has a permission on a thing.
     pub async fn may(&self, user: UserId, thing: Thing, permission: &str) -> Result<bool, AccessError> {
-        let check = Check::new(thing.object(), permission, Subject::object("user", user));
-        let answers = self.policy.check(&[check], self.now()).await;
-        let answers = answers.map_err(|error| AccessError::Unavailable(error.reason))?;
-        Ok(answers.first().is_some_and(policy_core::Decision::allowed))
+        Ok(self.allowed(&[Check::new(thing.object(), permission, Subject::object("user", user))]).await? == [true])
+    }
+
+    /// Which of these checks are allowed, in their order.
+    pub async fn allowed(&self, checks: &[Check]) -> Result<Vec<bool>, AccessError> {
+        if checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.engine.check(checks, self.now()).await?;
+        if answers.len() != checks.len() {
+            return Err(AccessError::Policy("unanswered".to_owned()));
+        }
+        Ok(answers.iter().map(Decision::allowed).collect())
+    }
+
+    /// The relationships by which a check is allowed; `None`: it is not, or has no answer.
+    pub async fn path(&self, check: &Check) -> Result<Option<Vec<String>>, AccessError> {
+        let traced = match self.engine.trace(check).await {
+            Ok((traced, _)) => traced,
+            Err(error) => {
+                let down = matches!(error.reason, Reason::Unavailable | Reason::Unauthenticated | Reason::Internal);
+                tracing::warn!(%check, %error, "a check has no answer");
+                return if down { Err(AccessError::Policy(unanswered(&error))) } else { Ok(None) };
+            }
+        };
+        let allowed = traced.permissionship == policy_core::Permissionship::Yes;
+        Ok(allowed.then(|| traced.path().into_iter().map(policy_core::Tuple::to_text).collect()))
+    }
+
+    /// Every object of a kind on which a subject surely has a permission.
+    pub async fn objects(&self, kind: &str, permission: &str, subject: &Subject) -> Result<Vec<Object>, AccessError> {
+        let lookup = LookupResources {
+            kind: kind.to_owned(),
+            permission: permission.to_owned(),
+            subject: subject.clone(),
+            context: policy_core::Context::new(),
+        };
+        let found = self.engine.lookup_resources(&lookup, self.now()).await?.found.into_iter();
+        let sure = found.filter(|one| one.permissionship == policy_core::Permissionship::Yes);
+        Ok(sure.map(|one| Object::new(kind, one.id)).collect())
     }
 
     /// The catalogue of a space, made known to policy.
@@ -138,11 +192,22 @@ impl App {
         let resources = Arc::new(resources(space, &schema));
         self.policy.declare_collections(space, &resources.collections);
         self.policy.settle().await.map_err(|error| {
-            tracing::error!(%error, "a space could not be made known to SpiceDB");
-            AccessError::Unavailable("policy is not ready".into())
+            tracing::warn!(%error, "a space could not be made known to SpiceDB");
+            AccessError::Policy("spicedb_unavailable".into())
         })?;
         let catalogue = Catalogue { schema, resources };
         self.catalogues.write().insert(space, catalogue.clone());
         Ok(catalogue)
     }
+}
+
+/// The word for why an engine gave no answer.
+pub fn unanswered(error: &policy::ServiceError) -> String {
+    match error.reason {
+        _ if error.message == "revocation_pending" => "revocation_pending",
+        Reason::Unavailable => "spicedb_unavailable",
+        Reason::Unauthenticated => "spicedb_refuses_the_key",
+        _ => "unanswered",
+    }
+    .to_owned()
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use policy::{Embedded, SpiceDbConfig};
-use policy_core::{Caller, Context, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
+use policy::{Delivery, Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, Standing};
+use policy_core::{Caller, Context, Engine, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
 use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -33,7 +33,12 @@ const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
 /// Everything a handler works with.
 pub struct App {
     pub vault: Vault,
-    pub policy: Arc<Embedded>,
+    /// What changes relationships; it answers nothing.
+    pub policy: Relationships,
+    /// What answers, with reasons: the engine that the gate asks too.
+    pub engine: Arc<dyn Explainer>,
+    /// SpiceDB's API of this node.
+    pub(crate) policy_api: Arc<dyn RelationshipService>,
     pub gate: Gate,
     pub directory: Directory,
     pub caches: Caches,
@@ -50,6 +55,10 @@ pub struct App {
     granted: RwLock<HashMap<GrantId, SpaceId>>,
     /// Who gives a grant, as long as it is being given: its record arrives here too.
     giving: Mutex<HashMap<GrantId, Context>>,
+    /// Grants that are taken back, and whose spaces do not say so yet: whose they are, and where.
+    unrecorded: Mutex<HashMap<GrantId, (UserId, SpaceId)>>,
+    /// How it stood with policy, and when.
+    standing: tokio::sync::Mutex<Option<(std::time::Instant, Standing)>>,
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
@@ -76,18 +85,20 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         Failure::failed("database_unreadable", &error.to_string()).hint("is the node key the right one?")
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
-    let policy = Embedded::open(database.clone()).await.map_err(failed)?;
-    let engine = crate::engine::start(&policy, &database, spicedb)?;
+    let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
+    let chosen = crate::engine::start(&embedded, &database, spicedb)?;
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
-    let gate = Gate::new(rand::rng().random(), engine);
+    let gate = Gate::new(rand::rng().random(), Arc::clone(&chosen.engine) as Arc<dyn Engine>);
     let options =
         vault::Options { dir: dir.to_owned(), key, node: database.clone(), seal: gate.seal(), clock: Arc::new(now) };
     let vault = Vault::open(options).await.map_err(failed)?;
     let directory = Directory::open(database.clone()).await.map_err(failed)?;
     Ok(App {
         vault,
-        policy,
+        policy: Relationships::new(embedded),
+        engine: chosen.engine,
+        policy_api: chosen.api,
         gate,
         directory,
         caches: Caches::new(SCHEMAS, OPERATIONS),
@@ -100,6 +111,8 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         personal: RwLock::default(),
         granted: RwLock::default(),
         giving: Mutex::default(),
+        unrecorded: Mutex::default(),
+        standing: tokio::sync::Mutex::default(),
         url: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
@@ -204,12 +217,16 @@ impl App {
             if !self.policy.is_revoked(record.grant.id) {
                 let given = self.giving.lock().get(&record.grant.id).cloned();
                 let by = given.unwrap_or_else(|| arrived("grant.arrived"));
-                self.policy.put_grant(Arc::new(record.grant.clone()), by).await.map_err(policy_failed)?;
+                // What is pending is looked at by whoever asks.
+                let _ = self.policy.put_grant(Arc::new(record.grant.clone()), by).await.map_err(policy_failed)?;
+            } else if !terms.revoked.contains(&record.grant.id) {
+                self.unrecorded.lock().insert(record.grant.id, (owner, space));
             }
         }
         for id in &terms.revoked {
             if !self.policy.is_revoked(*id) {
-                self.policy.revoke_grant(*id, arrived("revocation.arrived")).await.map_err(policy_failed)?;
+                let by = arrived("revocation.arrived");
+                let _ = self.policy.revoke_grant(*id, by).await.map_err(policy_failed)?;
             }
         }
         Ok(())
@@ -253,6 +270,34 @@ impl App {
         }
     }
 
+    /// Records in their spaces what was taken back while policy could not answer.
+    pub async fn record_revocations(&self) {
+        let open: Vec<_> = self.unrecorded.lock().iter().map(|(id, of)| (*id, *of)).collect();
+        for (id, (user, space)) in open {
+            match self.record(user, space, PolicyChange::Revoke(id)).await {
+                Ok(()) | Err(NodeError::NotFound) => {
+                    self.unrecorded.lock().remove(&id);
+                }
+                Err(error) => {
+                    tracing::warn!(grant = %id, %error, "a space does not say yet that a grant is taken back")
+                }
+            }
+        }
+    }
+
+    /// How it stands with policy; found out once a second at most.
+    pub async fn policy_standing(&self) -> Standing {
+        let mut known = self.standing.lock().await;
+        match &*known {
+            Some((at, standing)) if at.elapsed() < std::time::Duration::from_secs(1) => standing.clone(),
+            _ => {
+                let standing = self.engine.standing().await;
+                *known = Some((std::time::Instant::now(), standing.clone()));
+                standing
+            }
+        }
+    }
+
     /// Records a change of a space's grants, again if policy moves meanwhile.
     async fn record(&self, user: UserId, space: SpaceId, change: PolicyChange) -> Result<(), NodeError> {
         let caller = Caller { user, app: None, device: None };
@@ -260,6 +305,7 @@ impl App {
             let (_, permits) = self.write_permits(&caller, space).await.map_err(|error| match error {
                 AccessError::NotFound => NodeError::NotFound,
                 AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
+                AccessError::Policy(reason) => NodeError::Policy(reason),
                 AccessError::TooManyDocuments => NodeError::Failed(error.to_string()),
             })?;
             let done = match &change {
@@ -366,12 +412,27 @@ impl Node for App {
         let id = grant.id;
         let _giving = Giving::begin(&self.giving, id, by.clone());
         self.record(grant.grantor, grant.space, PolicyChange::Put(record)).await?;
-        self.policy.put_grant(grant, by).await.map_err(|error| NodeError::Failed(error.to_string()))
+        let put = self.policy.put_grant(grant, by).await;
+        put.map(drop).map_err(|error| NodeError::Failed(error.to_string()))
     }
 
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, by: Context) -> Result<(), NodeError> {
-        self.policy.revoke_grant(id, by).await.map_err(|error| NodeError::Failed(error.to_string()))?;
-        self.record(grantor, space, PolicyChange::Revoke(id)).await
+    async fn revoke_grant(
+        &self,
+        grantor: UserId,
+        space: SpaceId,
+        id: GrantId,
+        by: Context,
+    ) -> Result<Delivery, NodeError> {
+        let revoked = self.policy.revoke_grant(id, by).await;
+        let delivery = revoked.map_err(|error| NodeError::Failed(error.to_string()))?;
+        match self.record(grantor, space, PolicyChange::Revoke(id)).await {
+            Err(NodeError::Policy(reason)) => {
+                // The space says so as soon as policy answers again; nobody is served by the grant meanwhile.
+                self.unrecorded.lock().insert(id, (grantor, space));
+                Ok(delivery.and(Delivery::Pending(reason)))
+            }
+            recorded => recorded.map(|()| delivery),
+        }
     }
 
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {

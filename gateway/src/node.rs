@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use policy::Delivery;
 use policy_core::{Context, GrantId, SpaceId, TenantId, Timestamp, UserId};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
@@ -27,6 +28,9 @@ pub enum NodeError {
     NotFound,
     #[error("The node cannot decide at this moment ({0}); try again.")]
     Unavailable(String),
+    /// Policy gives no answer; the engine's word for why.
+    #[error("Policy cannot decide this now: {}.", crate::engine::sentence(.0).0)]
+    Policy(String),
     #[error("The node failed: {0}")]
     Failed(String),
 }
@@ -61,8 +65,15 @@ pub trait Node: Send + Sync + 'static {
     /// Stores a grant, then enforces it. Durable when this returns. The grantor must manage the space. `by` is what the
     /// audit of policy says of who does it.
     async fn put_grant(&self, record: GrantRecord, by: Context) -> Result<(), NodeError>;
-    /// Stops enforcing a grant, then stores that. No request after this returns is served under it. `by` is as there.
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, by: Context) -> Result<(), NodeError>;
+    /// Stops enforcing a grant, then stores that. No request after this returns is served under it; pending, if that is
+    /// not known everywhere yet. `by` is as there.
+    async fn revoke_grant(
+        &self,
+        grantor: UserId,
+        space: SpaceId,
+        id: GrantId,
+        by: Context,
+    ) -> Result<Delivery, NodeError>;
     /// The grants of a space that are not revoked.
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError>;
 }

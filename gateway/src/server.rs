@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
-use policy::{EmbeddedService, RelationshipService, SpiceDbConfig};
+use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use socket2::SockRef;
 use sync::{Identity, VaultMember};
@@ -181,8 +181,7 @@ async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<(SocketAddr, to
     let fail = |error: std::io::Error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}"));
     let listener = tokio::net::TcpListener::bind(wished).await.map_err(fail)?;
     let listening = listener.local_addr().map_err(fail)?;
-    let store = EmbeddedService::new(Arc::clone(&app.policy), "policy_api");
-    let front = Front::new(Arc::new(Keyed { key: SecretHash::of(&api.key), store: Arc::new(store) }));
+    let front = Front::new(Arc::new(Keyed { key: SecretHash::of(&api.key), store: Arc::clone(&app.policy_api) }));
     let front = if api.writes { front } else { front.read_only() };
     let serving = tokio::spawn(async move {
         if let Err(error) = front.serve(listener, std::future::pending()).await {
@@ -236,6 +235,7 @@ async fn tend(app: Arc<App>) {
         if let Err(error) = app.directory.tend(app.now()).await {
             tracing::warn!(%error, "the directory was not tended");
         }
+        app.record_revocations().await;
         if let Err(error) = app.forget_lapsed().await {
             tracing::warn!(%error, "what has lapsed was not forgotten");
         }

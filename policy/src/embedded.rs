@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use policy_core::{
     Check, CollectionResource, Context, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup,
-    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Tuple, Tuples, Update, UserId,
+    LookupResources, Nesting, Permissionship, Schema, SpaceId, TenantId, Timestamp, Traced, Tuple, Tuples, Update,
+    UserId,
 };
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
@@ -25,10 +26,13 @@ use uuid::Uuid;
 use crate::catalogue::{self, Catalogue};
 use crate::clock::wall_clock;
 use crate::history::{History, Kept};
-use crate::spicedb::{Outbox, OutboxError};
+use crate::spicedb::{Outbox, OutboxError, Put};
 use crate::store::{self, Change, Tip};
 use crate::timeline::Timeline;
-use crate::{AuditRow, MAX_CHANGES, Migrator, PolicyError, facts, lookup, schema};
+use crate::{
+    AuditRow, Consistency, Delivery, Explainer, MAX_CHANGES, Migrator, PolicyError, Reason, ServiceError, Standing,
+    Token, facts, lookup, schema,
+};
 
 pub use named::Named;
 pub use service::EmbeddedService;
@@ -153,7 +157,8 @@ impl Embedded {
     ///
     /// # Errors
     /// If the schema does not allow one of them, if a group or folder would come to contain itself, if
-    /// there are more than [`MAX_CHANGES`], or if it cannot be stored. Then nothing is changed.
+    /// there are more than [`MAX_CHANGES`], or if it cannot be stored. Then nothing is changed; but after
+    /// [`PolicyError::Undelivered`] it is, and pending.
     pub async fn write(&self, put: Vec<Tuple>, remove: Vec<Tuple>) -> Result<(), PolicyError> {
         self.write_by(put, remove, Context::new()).await
     }
@@ -163,7 +168,17 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::write`].
     pub async fn write_by(&self, put: Vec<Tuple>, remove: Vec<Tuple>, by: Context) -> Result<(), PolicyError> {
-        self.change(Change { action: "write", put, remove, metadata: by, ..Change::default() }).await
+        self.written(put, remove, by).await?.or_undelivered()
+    }
+
+    /// As [`Embedded::write_by`], where it is told apart what is made and pending.
+    pub(crate) async fn written(
+        &self,
+        put: Vec<Tuple>,
+        remove: Vec<Tuple>,
+        by: Context,
+    ) -> Result<Delivery, PolicyError> {
+        self.changed(Change { action: "write", put, remove, metadata: by, ..Change::default() }).await
     }
 
     /// Brings a grant: its relationships are stored, its terms kept in memory. Again is no change; other
@@ -173,6 +188,11 @@ impl Embedded {
     /// [`PolicyError::Revoked`] if it was ever revoked; [`PolicyError::Conflict`] if the id belongs to
     /// another person, app or space; or if it cannot be stored.
     pub async fn put_grant(&self, grant: Arc<Grant>, by: Context) -> Result<(), PolicyError> {
+        self.granted(grant, by).await?.or_undelivered()
+    }
+
+    /// As [`Embedded::put_grant`], where it is told apart what is made and pending.
+    pub(crate) async fn granted(&self, grant: Arc<Grant>, by: Context) -> Result<Delivery, PolicyError> {
         self.run(|inner| async move { inner.put_grant(grant, by).await }).await
     }
 
@@ -180,8 +200,14 @@ impl Embedded {
     /// [`Embedded::write_by`].
     ///
     /// # Errors
-    /// If it cannot be stored; then it is not revoked.
+    /// If it cannot be stored; then it is not revoked. After [`PolicyError::Undelivered`] it is, and pending.
     pub async fn revoke_grant(&self, id: GrantId, by: Context) -> Result<bool, PolicyError> {
+        let (there, delivery) = self.revoked(id, by).await?;
+        delivery.or_undelivered().map(|()| there)
+    }
+
+    /// As [`Embedded::revoke_grant`], where it is told apart what is made and pending.
+    pub(crate) async fn revoked(&self, id: GrantId, by: Context) -> Result<(bool, Delivery), PolicyError> {
         self.run(move |inner| async move { inner.revoke_grant(id, by).await }).await
     }
 
@@ -235,7 +261,11 @@ impl Embedded {
             put?;
         }
         drop(writer);
-        outbox.deliver().await.map(drop).map_err(undelivered)
+        match outbox.deliver().await {
+            // What it will not take back is known, and asked about here as well until it does.
+            Ok(_) | Err(OutboxError::Refused(_)) => Ok(()),
+            Err(error) => Err(undelivered(error)),
+        }
     }
 
     /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
@@ -284,10 +314,17 @@ impl Embedded {
         .await
     }
 
+    /// A change that takes nothing away.
     async fn change(&self, change: Change) -> Result<(), PolicyError> {
+        self.changed(change).await?.or_undelivered()
+    }
+
+    async fn changed(&self, change: Change) -> Result<Delivery, PolicyError> {
         self.run(|inner| async move {
             let mut writer = inner.writer().await?;
-            inner.apply(&mut writer, change, |_| {}).await
+            let put = inner.apply(&mut writer, change, |_| {}).await?;
+            drop(writer);
+            Ok(inner.deliver(put).await)
         })
         .await
     }
@@ -377,13 +414,14 @@ impl Inner {
         Ok(true)
     }
 
-    /// Stores what the change really changes, publishes it and what `publish` adds, moves the epoch.
-    async fn apply(
-        &self,
+    /// Stores what the change really changes, publishes it and what `publish` adds, moves the epoch. What is in the
+    /// outbox then is for [`Inner::deliver`], when others can write again.
+    async fn apply<'a>(
+        &'a self,
         writer: &mut Writer,
         mut change: Change,
         publish: impl FnOnce(&mut Snapshot) + Send,
-    ) -> Result<(), PolicyError> {
+    ) -> Result<Option<Put<'a>>, PolicyError> {
         change.put.extend(exceptions::marks(&change.put));
         let now = wall_clock();
         let (put, asked) = {
@@ -437,16 +475,23 @@ impl Inner {
             self.publish(next, updates, change.metadata);
         }
         drop(catalogue);
-        if let Some(delivery) = delivery {
-            delivery.deliver().await.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
-            // What gives may come later, but mostly it is asked for at once.
-            if let Some(outbox) = self.outbox.get()
-                && let Err(error) = outbox.deliver().await
-            {
-                tracing::warn!(%error, "a change is not in SpiceDB yet");
-            }
+        Ok(delivery)
+    }
+
+    /// Waits until the other engine, if there is one, has seen what a change takes away.
+    async fn deliver(&self, put: Option<Put<'_>>) -> Delivery {
+        let Some(put) = put else { return Delivery::Done };
+        if let Err(error) = put.deliver().await {
+            tracing::warn!(%error, "what is taken away is not in SpiceDB yet");
+            return Delivery::Pending(error.to_string());
         }
-        Ok(())
+        // What gives may come later, but mostly it is asked for at once.
+        if let Some(outbox) = self.outbox.get()
+            && let Err(error) = outbox.deliver().await
+        {
+            tracing::warn!(%error, "a change is not in SpiceDB yet");
+        }
+        Delivery::Done
     }
 
     /// Puts the next snapshot before everybody, and tells those who watch. Under `catalogue`.
@@ -467,7 +512,7 @@ impl Inner {
         self.clock.advance();
     }
 
-    async fn put_grant(&self, grant: Arc<Grant>, by: Context) -> Result<(), PolicyError> {
+    async fn put_grant(&self, grant: Arc<Grant>, by: Context) -> Result<Delivery, PolicyError> {
         let mut writer = self.writer().await?;
         let id = grant.id;
         let snapshot = self.snapshot.load_full();
@@ -476,7 +521,7 @@ impl Inner {
         }
         if let Some(known) = snapshot.grants.get(&id) {
             if *known == grant {
-                return Ok(());
+                return Ok(Delivery::Done);
             }
             if (known.grantor, known.holder, known.space) != (grant.grantor, grant.holder, grant.space) {
                 return Err(PolicyError::Conflict(format!("grant {id} is another person's, app's or space's")));
@@ -496,16 +541,18 @@ impl Inner {
         let terms = |snapshot: &mut Snapshot| {
             Arc::make_mut(&mut snapshot.grants).insert(id, grant);
         };
-        self.apply(&mut writer, change, terms).await?;
+        let delivery = self.apply(&mut writer, change, terms).await?;
         writer.of_grant.insert(id, put);
-        Ok(())
+        drop(writer);
+        Ok(self.deliver(delivery).await)
     }
 
-    async fn revoke_grant(&self, id: GrantId, by: Context) -> Result<bool, PolicyError> {
+    async fn revoke_grant(&self, id: GrantId, by: Context) -> Result<(bool, Delivery), PolicyError> {
         let mut writer = self.writer().await?;
         let snapshot = self.snapshot.load_full();
         if snapshot.revoked.contains(&id) {
-            return Ok(false);
+            drop(writer);
+            return Ok((false, self.standing_of_revocations().await));
         }
         let rows = writer.of_grant.get(&id).cloned().unwrap_or_default();
         let there = !rows.is_empty() || snapshot.grants.contains_key(&id);
@@ -521,9 +568,19 @@ impl Inner {
             Arc::make_mut(&mut snapshot.grants).remove(&id);
             Arc::make_mut(&mut snapshot.revoked).insert(id);
         };
-        self.apply(&mut writer, change, gone).await?;
+        let delivery = self.apply(&mut writer, change, gone).await?;
         writer.of_grant.remove(&id);
-        Ok(there)
+        drop(writer);
+        Ok((there, self.deliver(delivery).await))
+    }
+
+    /// Whether the other engine, if there is one, has seen everything that was taken away.
+    async fn standing_of_revocations(&self) -> Delivery {
+        let Some(outbox) = self.outbox.get() else { return Delivery::Done };
+        outbox
+            .deliver_revocations()
+            .await
+            .map_or_else(|error| Delivery::Pending(error.to_string()), |()| Delivery::Done)
     }
 }
 
@@ -589,5 +646,18 @@ impl Engine for Embedded {
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
         Ok(self.inner.snapshot.load().grants.get(&id).cloned())
+    }
+}
+
+#[async_trait]
+impl Explainer for Embedded {
+    async fn trace(&self, check: &Check) -> Result<(Traced, Token), ServiceError> {
+        let (inner, check) = (Arc::clone(&self.inner), check.clone());
+        let traced = tokio::task::spawn_blocking(move || inner.timeline.trace(&check, &Consistency::Full)).await;
+        traced.unwrap_or_else(|error| Err(ServiceError::new(Reason::Internal, error.to_string())))
+    }
+
+    async fn standing(&self) -> Standing {
+        Standing { engine: "embedded", ..Standing::default() }
     }
 }

@@ -9,6 +9,7 @@ mod audit;
 mod catalogue;
 mod clock;
 mod embedded;
+mod explainer;
 pub mod facts;
 mod filter;
 mod history;
@@ -17,6 +18,7 @@ mod lookup;
 mod memory;
 mod migrate;
 mod refusal;
+mod relationships;
 mod schema;
 mod service;
 mod spicedb;
@@ -29,16 +31,18 @@ pub mod validation;
 pub use audit::AuditRow;
 pub use clock::wall_clock;
 pub use embedded::{Embedded, EmbeddedService, Named};
+pub use explainer::{Delivery, Explainer, Standing};
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::Memory;
 pub use migrate::{MigrateError, MigrateOptions, MigrateProgress, Migrated, migrate};
+pub use relationships::Relationships;
 pub use service::{
     Answers, Consistency, Cursor, Delete, Deleted, Event, Events, MAX_UPDATES, Page, Reason, RelationshipService,
     ServiceError, Token, WatchRequest, Window, Write,
 };
 pub use spicedb::{
-    DEFAULT_HORIZON, Effect, Outbox, OutboxError, Parked, PresharedKey, PresharedKeyError, Put, SpiceDb, SpiceDbConfig,
-    SpiceDbConfigError, SpiceDbEngine, Tls,
+    DEFAULT_HORIZON, Effect, Forwarded, Outbox, OutboxError, Parked, PresharedKey, PresharedKeyError, Put, SpiceDb,
+    SpiceDbConfig, SpiceDbConfigError, SpiceDbEngine, Tls,
 };
 pub use table::Migrator;
 pub use timeline::Clock;

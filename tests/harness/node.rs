@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{Allod, Client, Outcome};
 
+const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A served data directory.
@@ -39,9 +40,29 @@ impl Node {
         allod.ok(dir, &["init", "--owner", owner, "--tenant", tenant, "--password-file", path_text(&file)?])
     }
 
-    /// Serves `dir` on a free port.
+    /// Serves `dir` on a free port. Where `ALLOD_TEST_ENGINE` is `spicedb`, the SpiceDB at `ALLOD_TEST_SPICEDB` answers
+    /// policy: so one test is one of either engine.
     pub fn serve(allod: &Allod, dir: &Path) -> Result<Node> {
-        Self::serve_by(allod.clone(), dir, allod.command(dir, &["serve", "--listen", "127.0.0.1:0"]))
+        match (std::env::var("ALLOD_TEST_ENGINE").as_deref(), std::env::var("ALLOD_TEST_SPICEDB")) {
+            (Ok("spicedb"), Ok(address)) => Self::serve_with_spicedb(allod, dir, &address),
+            _ => Self::serve_by(allod.clone(), dir, allod.command(dir, &SERVE)),
+        }
+    }
+
+    /// Serves `dir` on a free port, with policy in a store of its own in the SpiceDB at `address`. What is there is
+    /// moved the first time.
+    pub fn serve_with_spicedb(allod: &Allod, dir: &Path, address: &str) -> Result<Node> {
+        let key = dir.with_extension("spicedb.key");
+        let flags = ["--spicedb", address, "--spicedb-key-file", path_text(&key)?, "--spicedb-tls", "off"];
+        if !key.exists() {
+            // A store is named by its key; the directory is one of this test's alone.
+            let name: String = path_text(dir)?.chars().filter(char::is_ascii_alphanumeric).collect();
+            std::fs::write(&key, format!("{name}{}", std::process::id()))?;
+            let node = Self::serve_by(allod.clone(), dir, allod.command(dir, &SERVE))?;
+            node.cli_ok(&[&["policy", "migrate", "--to", "spicedb"], &flags[..]].concat())?;
+            node.stop()?;
+        }
+        Self::serve_by(allod.clone(), dir, allod.command(dir, &[&SERVE, &flags[..]].concat()))
     }
 
     /// Serves `dir` by a command of the caller's: under strace, with variables, with another listener.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::output::{Exit, Failure, lines, print};
 use super::remote::{Remote, segment};
 use super::{Common, node};
-use crate::grants::reads_once;
+use crate::grants::unreadable;
 
 #[derive(Debug, Subcommand)]
 pub enum Tenant {
@@ -120,7 +120,10 @@ pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
     let not_json = |reason: &str| Failure::usage("file_not_json", &format!("{} {reason}", path.display()));
     let value = serde_json::from_str(&text).map_err(|error| not_json(&format!("is not JSON: {error}")))?;
     // What is sent on is written anew: a doubled key would be gone, and with it what its author meant.
-    if reads_once(&text) { Ok(value) } else { Err(not_json("has a key twice in one object")) }
+    match unreadable(&text) {
+        None => Ok(value),
+        Some(why) => Err(not_json(&format!("has a key twice in one object: {why}"))),
+    }
 }
 
 impl Tenant {

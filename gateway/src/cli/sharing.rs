@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
 use super::remote::{Remote, segment};
-use crate::grants::reads_once;
+use crate::grants::unreadable;
 
 #[derive(Debug, Subcommand)]
 pub enum Group {
@@ -43,9 +43,12 @@ pub enum Member {
         id: String,
         #[command(flatten)]
         party: Party,
-        /// The person manages the group no more
+        /// The person manages the group no more, and is out of it as far as they put themselves in
         #[arg(long, conflicts_with = "group")]
         manager: bool,
+        /// Leave them in
+        #[arg(long, requires = "manager")]
+        keep: bool,
     },
 }
 
@@ -78,8 +81,14 @@ pub enum Share {
     List,
     /// Show one share
     Show { id: String },
-    /// End a share; the next request is refused
-    Remove { id: String },
+    /// End a share; the next request is refused. With a manager goes what they gave themselves and their groups, and
+    /// the answer says what they still reach
+    Remove {
+        id: String,
+        /// Leave them what they gave themselves
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -223,8 +232,8 @@ impl Group {
             Group::List => node.get("/api/v1/groups").await?,
             Group::Show { id } => node.get(&format!("/api/v1/groups/{}", segment(&id))).await?,
             Group::Remove { id } => {
-                node.call(Method::DELETE, &format!("/api/v1/groups/{}", segment(&id)), None).await?;
-                json!({ "group": id, "removed": true })
+                let answer = node.call(Method::DELETE, &format!("/api/v1/groups/{}", segment(&id)), None).await?;
+                removed(json!({ "group": id, "removed": true }), answer)
             }
             Group::Member(Member::Add { id, party, manager, until }) => {
                 let mut body = party.json();
@@ -236,16 +245,15 @@ impl Group {
                 }
                 node.post(&format!("/api/v1/groups/{}/members", segment(&id)), &body).await?
             }
-            Group::Member(Member::Remove { id, party, manager }) => {
+            Group::Member(Member::Remove { id, party, manager, keep }) => {
                 let (part, name) = match (&party.user, &party.group) {
                     (Some(name), _) if manager => ("managers", name),
                     (Some(name), _) => ("members/users", name),
                     (None, Some(inner)) => ("members/groups", inner),
                     (None, None) => return Err(Failure::usage("usage", "name one user or one group")),
                 };
-                let path = format!("/api/v1/groups/{}/{part}/{}", segment(&id), segment(name));
-                node.call(Method::DELETE, &path, None).await?;
-                json!({ "group": id, "removed": name })
+                let path = format!("/api/v1/groups/{}/{part}/{}{}", segment(&id), segment(name), kept(keep));
+                removed(json!({ "group": id, "removed": name }), node.call(Method::DELETE, &path, None).await?)
             }
         };
         print(common.json, &value, lines);
@@ -275,9 +283,9 @@ impl Share {
             }
             Share::List => node.get("/api/v1/shares").await?,
             Share::Show { id } => node.get(&format!("/api/v1/shares/{}", segment(&id))).await?,
-            Share::Remove { id } => {
-                node.call(Method::DELETE, &format!("/api/v1/shares/{}", segment(&id)), None).await?;
-                json!({ "share": id, "removed": true })
+            Share::Remove { id, keep } => {
+                let path = format!("/api/v1/shares/{}{}", segment(&id), kept(keep));
+                removed(json!({ "share": id, "removed": true }), node.call(Method::DELETE, &path, None).await?)
             }
         };
         print(common.json, &value, |value| match (&value["given"], &value["received"]) {
@@ -302,8 +310,8 @@ impl FieldRule {
                 return Ok(Exit::Done);
             }
             FieldRule::Remove { id } => {
-                node.call(Method::DELETE, &format!("/api/v1/field-rules/{}", segment(&id)), None).await?;
-                print(common.json, &json!({ "field_rule": id, "removed": true }), lines);
+                let answer = node.call(Method::DELETE, &format!("/api/v1/field-rules/{}", segment(&id)), None).await?;
+                print(common.json, &removed(json!({ "field_rule": id, "removed": true }), answer), lines);
                 return Ok(Exit::Done);
             }
         };
@@ -319,6 +327,21 @@ impl FieldRule {
         print(common.json, &node.post("/api/v1/field-rules", &body).await?, lines);
         Ok(Exit::Done)
     }
+}
+
+/// The query that leaves a manager what they gave themselves.
+fn kept(keep: bool) -> &'static str {
+    if keep { "?keep=true" } else { "" }
+}
+
+/// What a removal is told as: that it is done, and what the node says beside.
+fn removed(mut told: Value, answer: Value) -> Value {
+    if let Value::Object(said) = answer {
+        for (key, value) in said {
+            told[key] = value;
+        }
+    }
+    told
 }
 
 /// The query of an address, of what is given.
@@ -355,16 +378,15 @@ impl Folder {
             }
             Folder::Unfile { id, document } => {
                 let path = format!("/api/v1/folders/{}/documents/{}", segment(&id), segment(&document));
-                node.call(Method::DELETE, &path, None).await?;
-                json!({ "folder": id, "removed": document })
+                removed(json!({ "folder": id, "removed": document }), node.call(Method::DELETE, &path, None).await?)
             }
             Folder::Documents { id, after } => {
                 let query = query(&[("after", &after)]);
                 node.get(&format!("/api/v1/folders/{}/documents?{query}", segment(&id))).await?
             }
             Folder::Remove { id } => {
-                node.call(Method::DELETE, &format!("/api/v1/folders/{}", segment(&id)), None).await?;
-                json!({ "folder": id, "removed": true })
+                let answer = node.call(Method::DELETE, &format!("/api/v1/folders/{}", segment(&id)), None).await?;
+                removed(json!({ "folder": id, "removed": true }), answer)
             }
         };
         print(common.json, &value, lines);
@@ -379,10 +401,12 @@ impl Link {
             Link::Add { collection, fields, rows, until, space } => {
                 let mut body = json!({ "collection": collection, "fields": fields });
                 if let Some(rows) = rows {
-                    let unfit =
-                        |error: &str| Failure::usage("where_not_json", &format!("--where is not JSON: {error}"));
-                    if !reads_once(&rows) {
-                        return Err(unfit("a key stands twice in one object, or it ends too early"));
+                    let unfit = |error: &str| {
+                        let message = format!("--where is not JSON that can be read in one way only: {error}");
+                        Failure::usage("where_not_json", &message).hint(r#"as in --where '{"tag": {"_eq": "family"}}'"#)
+                    };
+                    if let Some(error) = unreadable(&rows) {
+                        return Err(unfit(&error));
                     }
                     body["where"] = serde_json::from_str(&rows).map_err(|error| unfit(&error.to_string()))?;
                 }
@@ -395,8 +419,8 @@ impl Link {
             }
             Link::List => node.get("/api/v1/links").await?,
             Link::Remove { id } => {
-                node.call(Method::DELETE, &format!("/api/v1/links/{}", segment(&id)), None).await?;
-                json!({ "link": id, "removed": true })
+                let answer = node.call(Method::DELETE, &format!("/api/v1/links/{}", segment(&id)), None).await?;
+                removed(json!({ "link": id, "removed": true }), answer)
             }
         };
         print(common.json, &value, lines);

@@ -56,6 +56,8 @@ pub struct Membership {
     pub party: Party,
     /// `None`: until removed.
     pub until: Option<Timestamp>,
+    /// Who put them in; `None`: that is not known any more.
+    pub giver: Option<UserId>,
 }
 
 /// How a party stands in rows.
@@ -96,6 +98,7 @@ impl TryFrom<membership::Model> for Membership {
             role: Role::of_word(&row.role).ok_or(DirectoryError::Damaged(TABLE))?,
             party: party(&row.kind, &row.party, TABLE)?,
             until: row.until.map(Timestamp),
+            giver: row.giver.map(|giver| id(&giver, UserId::from_bytes, TABLE)).transpose()?,
         })
     }
 }
@@ -142,7 +145,8 @@ impl Directory {
             created: Set(new.created.0),
         };
         group::Entity::insert(row).exec_without_returning(&txn).await?;
-        let first = Membership { group: new.id, role: Role::Manager, party: Party::User(manager), until: None };
+        let party = Party::User(manager);
+        let first = Membership { group: new.id, role: Role::Manager, party, until: None, giver: Some(manager) };
         membership::Entity::insert(row_of(&first, new.created)).exec_without_returning(&txn).await?;
         Ok(txn.commit().await?)
     }
@@ -200,7 +204,7 @@ impl Directory {
             membership::Column::Kind,
             membership::Column::Party,
         ])
-        .update_column(membership::Column::Until)
+        .update_columns([membership::Column::Until, membership::Column::Giver])
         .to_owned();
         let row = row_of(put, now);
         membership::Entity::insert(row).on_conflict(known).exec_without_returning(&self.db).await?;
@@ -283,6 +287,7 @@ fn row_of(one: &Membership, created: Timestamp) -> membership::ActiveModel {
         party: Set(party),
         until: Set(one.until.map(|until| until.0)),
         created: Set(created.0),
+        giver: Set(one.giver.map(|giver| giver.as_bytes().to_vec())),
     }
 }
 
@@ -314,6 +319,7 @@ mod tests {
                 role: Role::Member,
                 party: Party::Group(group_id(inner)),
                 until: None,
+                giver: Some(alice),
             };
             assert_eq!(directory.nested(group_id(1), group_id(1)).await.unwrap(), None);
             for n in 1..deep {

@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(Folders),
             Box::new(Links),
             Box::new(Confirmed),
+            Box::new(Givers),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -359,5 +360,26 @@ impl MigrationTrait for Confirmed {
         }
         let mut table = Table::alter().table(token::Entity).take();
         manager.alter_table(table.add_column(instant_or_null(token::Column::Confirmed)).take()).await
+    }
+}
+
+struct Givers;
+
+impl MigrationName for Givers {
+    fn name(&self) -> &str {
+        "dir_0006_givers"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Givers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // A start that ended in between has added it already.
+        if manager.has_column("dir_membership", "giver").await? {
+            return Ok(());
+        }
+        let mut giver = bytes_or_null(membership::Column::Giver);
+        manager.alter_table(Table::alter().table(membership::Entity).add_column(&mut giver).take()).await
     }
 }

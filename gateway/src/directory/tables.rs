@@ -201,6 +201,8 @@ pub mod membership {
         pub party: Vec<u8>,
         pub until: Option<i64>,
         pub created: i64,
+        /// Who put them in; not known of old rows.
+        pub giver: Option<Vec<u8>>,
     }
     lone!();
 }

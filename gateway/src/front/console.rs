@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web;
+use policy::Standing;
 use rust_embed::RustEmbed;
 use serde_json::json;
 
@@ -34,11 +35,46 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// The node can serve: it is set up, and it writes.
+/// The node can serve: it is set up, it writes, and policy answers.
 async fn readyz(app: web::Data<App>) -> HttpResponse {
     let (set_up, writing) = (app.owner().is_some(), app.vault.is_writing());
-    let state = json!({ "set_up": set_up, "writing": writing });
-    if set_up && writing { HttpResponse::Ok().json(state) } else { HttpResponse::ServiceUnavailable().json(state) }
+    let standing = app.policy_standing().await;
+    let answers = standing.unanswered.is_none();
+    let mut policy = json!({ "engine": standing.engine, "answers": answers, "pending": standing.pending,
+        "revocations_pending": standing.revocations, "refused": standing.refused.len() });
+    if let Some((detail, fix)) = policy_trouble(&standing) {
+        policy["detail"] = json!(detail);
+        policy["fix"] = json!(fix);
+    }
+    let state = json!({ "set_up": set_up, "writing": writing, "policy": policy });
+    if set_up && writing && answers {
+        HttpResponse::Ok().json(state)
+    } else {
+        HttpResponse::ServiceUnavailable().json(state)
+    }
+}
+
+/// What is wrong with policy, in a sentence, and what to do.
+fn policy_trouble(standing: &Standing) -> Option<(String, &'static str)> {
+    if let Some(reason) = &standing.unanswered {
+        let (why, fix) = crate::engine::sentence(reason);
+        let waiting = match standing.revocations {
+            0 => String::new(),
+            n => format!(" {n} changes that take something away wait for it."),
+        };
+        return Some((format!("Policy cannot answer: {why}. Nothing is allowed meanwhile.{waiting}"), fix));
+    }
+    if !standing.refused.is_empty() {
+        let detail = format!("SpiceDB refuses {} changes; whoever they concern is refused.", standing.refused.len());
+        return Some((
+            detail,
+            "Bring its schema and relationships up to date: `allod policy migrate --to spicedb --merge …`.",
+        ));
+    }
+    (standing.revocations > 0).then(|| {
+        let detail = format!("{} changes that take something away are on their way to SpiceDB.", standing.revocations);
+        (detail, "They are delivered by themselves; if this stays so, look whether SpiceDB takes writes.")
+    })
 }
 
 async fn file(path: web::Path<String>) -> HttpResponse {

@@ -150,6 +150,7 @@ impl From<NodeError> for ApiError {
             NodeError::Unavailable(_) => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
+            NodeError::Policy(reason) => crate::access::policy_unavailable(reason),
             NodeError::Failed(_) => internal(&error),
         }
     }

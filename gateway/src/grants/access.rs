@@ -306,7 +306,12 @@ pub(super) fn rows_json(conditions: &[Asked]) -> Value {
 /// Whether `text` is JSON in which no object has a key twice. Two readers may disagree on such an
 /// object, and what one shows is then not what the other enforces.
 pub fn reads_once(text: &str) -> bool {
-    serde_json::from_str::<Once>(text).is_ok()
+    unreadable(text).is_none()
+}
+
+/// Why and where `text` is not such JSON.
+pub fn unreadable(text: &str) -> Option<String> {
+    serde_json::from_str::<Once>(text).err().map(|error| error.to_string())
 }
 
 struct Once;
@@ -350,9 +355,11 @@ impl<'de> Visitor<'de> for OnceVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !seen.insert(key) {
-                return Err(serde::de::Error::custom("a key occurs twice"));
+            if seen.contains(&key) {
+                let key: String = key.chars().take(64).collect();
+                return Err(serde::de::Error::custom(format_args!("the key `{key}` occurs twice in one object")));
             }
+            seen.insert(key);
             map.next_value::<Once>()?;
         }
         Ok(Once)

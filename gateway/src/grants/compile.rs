@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
+use super::show::comparison;
 use super::{Access, AccessError, Asked, Operator};
 
 /// Whose grant it is, to whom, and when it begins.
@@ -50,7 +51,69 @@ fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, Acc
     }
     fields.sort_unstable();
     let conditions = access.conditions.iter().map(|asked| condition(collection, asked)).collect::<Result<_, _>>()?;
+    let conditions = once(conditions);
+    let nothing = conditions.iter().find(|one| matches!(&one.comparison, Comparison::In(values) if values.is_empty()));
+    if let Some(condition) = nothing {
+        let name = collection.field(condition.field).map_or("", |field| field.name.as_str());
+        return Err(AccessError::Schema(format!("`where.{name}`: no document can meet all of its conditions.")));
+    }
     Ok(GrantScope { collection: collection.id, fields, predicate: Predicate { conditions } })
+}
+
+/// The same documents by conditions of which no two compare one field in the same way: so each of them can be shown.
+/// What contradicts itself is a choice from no values.
+pub(super) fn once(conditions: Vec<Condition>) -> Vec<Condition> {
+    let mut kept: Vec<Condition> = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        add(&mut kept, condition);
+    }
+    kept
+}
+
+fn add(kept: &mut Vec<Condition>, new: Condition) {
+    let word = |one: &Condition| comparison(&one.comparison, false).0;
+    let Some(at) = kept.iter().position(|one| one.field == new.field && word(one) == word(&new)) else {
+        return kept.push(new);
+    };
+    let of = |comparison| Condition { field: new.field, comparison };
+    let both = match (&kept[at].comparison, &new.comparison) {
+        (Comparison::Eq(a), Comparison::Eq(b)) if a == b => of(Comparison::Eq(a.clone())),
+        (Comparison::Eq(_), Comparison::Eq(_)) => of(Comparison::In(Vec::new())),
+        (Comparison::Neq(a), Comparison::Neq(b)) if a == b => of(Comparison::Neq(a.clone())),
+        (Comparison::Neq(a), Comparison::Neq(b)) => of(Comparison::Nin(vec![a.clone(), b.clone()])),
+        (Comparison::In(a), Comparison::In(b)) => {
+            of(Comparison::In(a.iter().filter(|value| b.contains(value)).cloned().collect()))
+        }
+        (Comparison::Nin(a), Comparison::Nin(b)) => {
+            let more = b.iter().filter(|value| !a.contains(value));
+            of(Comparison::Nin(a.iter().chain(more).cloned().collect()))
+        }
+        (Comparison::Gt(a), Comparison::Gt(b)) => of(Comparison::Gt(larger(a, b).clone())),
+        (Comparison::Geq(a), Comparison::Geq(b)) => of(Comparison::Geq(larger(a, b).clone())),
+        (Comparison::Lt(a), Comparison::Lt(b)) => of(Comparison::Lt(if larger(a, b) == a { b } else { a }.clone())),
+        (Comparison::Leq(a), Comparison::Leq(b)) => of(Comparison::Leq(if larger(a, b) == a { b } else { a }.clone())),
+        _ => return kept.push(new),
+    };
+    let changed = word(&both) != word(&kept[at]);
+    if changed {
+        // It may meet another of its new kind.
+        kept.remove(at);
+        add(kept, both);
+    } else {
+        kept[at] = both;
+    }
+}
+
+/// The larger of two values of one field.
+fn larger<'a>(a: &'a Scalar, b: &'a Scalar) -> &'a Scalar {
+    let more = match (a, b) {
+        (Scalar::Int(a), Scalar::Int(b)) => a >= b,
+        (Scalar::Float(a), Scalar::Float(b)) => a >= b,
+        (Scalar::String(a), Scalar::String(b)) => a >= b,
+        (Scalar::DateTime(a), Scalar::DateTime(b)) => a >= b,
+        _ => true,
+    };
+    if more { a } else { b }
 }
 
 fn named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Field, AccessError> {
@@ -112,7 +175,10 @@ fn scalar(kind: Option<ScalarType>, value: &Value) -> Option<Scalar> {
         Some(ScalarType::String | ScalarType::Id) => Scalar::String(value.as_str()?.to_owned()),
         Some(ScalarType::DateTime) => {
             let at = OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?;
-            Scalar::DateTime(Timestamp(i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).ok()?))
+            let nanos = at.unix_timestamp_nanos();
+            // What is finer than what is kept would be compared, and shown, as something else.
+            let whole = (nanos % 1_000 == 0).then_some(nanos / 1_000)?;
+            Scalar::DateTime(Timestamp(i64::try_from(whole).ok()?))
         }
         Some(ScalarType::Blob) => {
             let text = value.as_str()?.to_ascii_lowercase();

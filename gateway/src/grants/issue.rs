@@ -1,5 +1,6 @@
 //! Giving and taking back: the order of steps that consent, the operator and revocation share.
 
+use policy::Delivery;
 use policy_core::{GrantId, Holder, SpaceId, UserId};
 use serde_json::json;
 use vault_core::control::{AppDescription, GrantRecord};
@@ -81,7 +82,7 @@ pub async fn revoke(
     node: &dyn Node,
     (grantor, space, holder, id): (UserId, SpaceId, Holder, GrantId),
     act: &Act,
-) -> Result<(), IssueError> {
+) -> Result<Delivery, IssueError> {
     let (action, mut detail) = match holder {
         Holder::Client(client) => ("grant.revoked", json!({ "grant": id, "client_id": client })),
         Holder::Link(_) => ("link.removed", json!({ "link": id })),
@@ -91,8 +92,8 @@ pub async fn revoke(
     // Tokens end whatever became of the record: without tokens the grant is of no use to anyone.
     let ended = node.directory().end_grant(id).await;
     node.advance_epoch();
-    stopped?;
+    let delivery = stopped?;
     ended?;
     node.directory().audit(grantor, act.actor, action, detail, node.now()).await?;
-    Ok(())
+    Ok(delivery)
 }

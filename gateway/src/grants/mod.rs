@@ -6,6 +6,7 @@
 //! the request.
 
 mod access;
+mod attribute;
 mod compile;
 mod issue;
 mod manifest;
@@ -13,7 +14,8 @@ mod show;
 mod span;
 mod words;
 
-pub use access::{Access, Asked, Operator, parse, parse_value, reads_once};
+pub use access::{Access, Asked, Operator, parse, parse_value, reads_once, unreadable};
+pub use attribute::{attributed, filter};
 pub use compile::{Terms, compile};
 pub(crate) use issue::space_of;
 pub use issue::{GrantRequest, IssueError, issue, revoke};

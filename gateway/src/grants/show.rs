@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, FieldType, Schema};
 
 use super::access::rows_json;
+use super::compile::once;
 use super::{Access, Asked, Operator, Span};
 
 /// The fields of a grant in the order in which the app asked for them. It changes only the order in
@@ -101,7 +102,9 @@ fn show_scope(
 }
 
 fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<Asked> {
-    let asked = predicate.conditions.iter().map(|condition| {
+    // What stands twice in a grant of old is shown as it works.
+    let conditions = once(predicate.conditions.clone());
+    let asked = conditions.iter().map(|condition| {
         let field = collection.field(condition.field);
         let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
         let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
@@ -234,6 +237,35 @@ mod tests {
         let shown = show(&less, &schema, &order, terms.now);
         assert_eq!(shown[0].allow.len(), 2);
         assert!(show(&grant, &Schema::default(), &order, terms.now).is_empty());
+    }
+
+    #[test]
+    fn of_two_conditions_on_one_field_both_are_enforced_and_both_are_shown() {
+        let of = |comparison| policy_core::Condition { field: FieldId::from_bytes([0x1d; 16]), comparison };
+        let text = |text: &str| Scalar::String(text.to_owned());
+        let shown = |one: Comparison, two: Comparison| {
+            where_json(&Predicate { conditions: vec![of(one), of(two)] }, &schema().collections[0])["tag"].clone()
+        };
+        let many = |all: &[&str]| all.iter().map(|one| text(one)).collect::<Vec<_>>();
+        assert_eq!(shown(Comparison::Eq(text("a")), Comparison::Eq(text("a"))), json!({"_eq": "a"}));
+        assert_eq!(shown(Comparison::Eq(text("a")), Comparison::Eq(text("b"))), json!({"_in": []}));
+        assert_eq!(shown(Comparison::Neq(text("a")), Comparison::Neq(text("b"))), json!({"_nin": ["a", "b"]}));
+        assert_eq!(shown(Comparison::In(many(&["a", "b"])), Comparison::In(many(&["b", "c"]))), json!({"_in": ["b"]}));
+        assert_eq!(
+            shown(Comparison::Nin(many(&["a"])), Comparison::Nin(many(&["a", "c"]))),
+            json!({"_nin": ["a", "c"]})
+        );
+        assert_eq!(shown(Comparison::Gt(text("a")), Comparison::Gt(text("b"))), json!({"_gt": "b"}));
+        assert_eq!(shown(Comparison::Leq(text("b")), Comparison::Leq(text("a"))), json!({"_leq": "a"}));
+        assert_eq!(shown(Comparison::Gt(text("a")), Comparison::Lt(text("b"))), json!({"_gt": "a", "_lt": "b"}));
+        // A grant is compiled so, and one that gives nothing is none.
+        let mut list = asked(json!({"tag": {"_neq": "family"}}));
+        list[0].conditions.push(Asked { field: "tag".into(), operator: Operator::Neq, value: json!("work") });
+        let grant = compile(&list, terms(), &schema()).unwrap();
+        assert_eq!(grant.entries[0].scopes[0].predicate.conditions.len(), 1);
+        list[0].conditions[0].operator = Operator::Eq;
+        list[0].conditions[1].operator = Operator::Eq;
+        assert_eq!(compile(&list, terms(), &schema()).unwrap_err().code(), "grant_schema_mismatch");
     }
 
     #[test]

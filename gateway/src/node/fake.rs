@@ -196,14 +196,20 @@ impl Node for Fake {
         self.records.lock().push(record);
         Ok(())
     }
-    async fn revoke_grant(&self, grantor: UserId, space: SpaceId, id: GrantId, _: Context) -> Result<(), NodeError> {
+    async fn revoke_grant(
+        &self,
+        grantor: UserId,
+        space: SpaceId,
+        id: GrantId,
+        _: Context,
+    ) -> Result<Delivery, NodeError> {
         let mut records = self.records.lock();
         let before = records.len();
         records.retain(|record| {
             let grant = &record.grant;
             (grant.id, grant.grantor, grant.space) != (id, grantor, space)
         });
-        if records.len() < before { Ok(()) } else { Err(NodeError::NotFound) }
+        if records.len() < before { Ok(Delivery::Done) } else { Err(NodeError::NotFound) }
     }
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
         Ok(self.records.lock().iter().filter(|record| record.grant.space == space).cloned().collect())

@@ -16,8 +16,8 @@ use super::{Embedded, Inner, no_circle};
 use crate::store::Change;
 use crate::timeline::to_delete;
 use crate::{
-    Answers, Consistency, Delete, Deleted, Events, Page, PolicyError, Reason, RelationshipService, ServiceError, Token,
-    WatchRequest, Window, Write, filter, timeline,
+    Answers, Consistency, Delete, Deleted, Delivery, Events, Page, PolicyError, Reason, RelationshipService,
+    ServiceError, Token, WatchRequest, Window, Write, filter, timeline,
 };
 
 /// What follows from the node's own facts, the catalogue or grants; the empty list stands for every relation.
@@ -40,6 +40,11 @@ pub struct EmbeddedService {
 impl EmbeddedService {
     pub fn new(engine: Arc<Embedded>, actor: &str) -> Self {
         EmbeddedService { engine, actor: actor.to_owned() }
+    }
+
+    /// The present point.
+    pub(crate) fn head(&self) -> Result<Token, ServiceError> {
+        self.engine.inner.timeline.read_schema().map(|(_, token)| token)
     }
 
     fn by(&self, metadata: Context) -> Context {
@@ -86,8 +91,13 @@ impl EmbeddedService {
                 }
             }
             let change = Change { action: "write_relationships", put, remove, metadata: by, ..Change::default() };
-            inner.apply(&mut writer, change, |_| {}).await?;
-            Ok(Ok((inner.timeline.head().token, decided)))
+            let put = inner.apply(&mut writer, change, |_| {}).await?;
+            let token = inner.timeline.head().token;
+            drop(writer);
+            match inner.deliver(put).await {
+                Delivery::Done => Ok(Ok((token, decided))),
+                Delivery::Pending(why) => Err(PolicyError::Undelivered(why)),
+            }
         };
         self.engine.run(work).await.map_err(ServiceError::from)?
     }

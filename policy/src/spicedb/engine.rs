@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use policy_core::{
-    Check, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup, LookupResources, Timestamp,
+    Check, Decision, Engine, EngineUnavailable, EpochClock, Grant, GrantId, Lookup, LookupResources, Timestamp, Traced,
 };
 
 use super::SpiceDb;
 use super::follower::Follower;
-use super::outbox::Outbox;
-use crate::{Consistency, Reason, RelationshipService, ServiceError, Window};
+use super::outbox::{Outbox, OutboxError};
+use crate::{Consistency, Explainer, Reason, RelationshipService, ServiceError, Standing, Token, Window};
 
 /// How long a decision of SpiceDB may be relied on without asking again, unless something changes before.
 ///
@@ -35,12 +35,16 @@ impl SpiceDbEngine {
         Arc::new(SpiceDbEngine { service, local, outbox, follower, horizon })
     }
 
-    /// What is revoked here and not yet there must not be answered by what is there.
-    async fn revoked_there(&self) -> Result<(), EngineUnavailable> {
-        self.outbox.deliver_revocations().await.map_err(|error| {
-            tracing::warn!(%error, "a revocation could not be delivered");
-            EngineUnavailable { reason: "revocation_pending".to_owned() }
-        })
+    /// Whether SpiceDB has seen everything that was taken away here. Where it has not, its answers count only as far as
+    /// they are those of this node: who loses something loses it now, and nobody else waits.
+    async fn settled(&self) -> bool {
+        match self.outbox.deliver_revocations_soon().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "a revocation is not delivered");
+                false
+            }
+        }
     }
 
     fn until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -60,13 +64,13 @@ impl Engine for SpiceDbEngine {
     }
 
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
-        self.revoked_there().await?;
+        let settled = self.settled().await;
         let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(|error| {
             if matches!(error.reason, Reason::InvalidToken | Reason::SnapshotExpired) {
                 // The store is another than it was. The next check reads at its head.
                 self.service.freshness.told();
             }
-            unanswered(&error)
+            if settled { unanswered(&error) } else { pending() }
         })?;
         let until = self.until(now);
         let mut decisions = Vec::with_capacity(checks.len());
@@ -77,19 +81,78 @@ impl Engine for SpiceDbEngine {
             })?;
             decisions.push(Decision { valid_until: until, ..decision });
         }
+        if !settled {
+            let own = self.local.check(checks, now).await.map_err(|_| pending())?;
+            for (theirs, own) in decisions.iter_mut().zip(own) {
+                if (theirs.permissionship, &theirs.missing) != (own.permissionship, &own.missing) {
+                    return Err(pending());
+                }
+                theirs.valid_until = own.valid_until.map_or(until, |own| until.map(|until| own.min(until)));
+            }
+        }
         Ok(decisions)
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {
-        self.revoked_there().await?;
+        let settled = self.settled().await;
         let page = self.service.lookup_resources(lookup, &Window::default(), &Consistency::MinimizeLatency).await;
-        let found = page.map_err(|error| unanswered(&error))?.items.into_iter().map(|(found, _)| found).collect();
+        let found: Vec<_> = page
+            .map_err(|error| if settled { unanswered(&error) } else { pending() })?
+            .items
+            .into_iter()
+            .map(|(found, _)| found)
+            .collect();
+        if !settled {
+            let own = self.local.lookup_resources(lookup, now).await.map_err(|_| pending())?;
+            if found != own.found {
+                return Err(pending());
+            }
+        }
         Ok(Lookup { found, valid_until: self.until(now) })
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, EngineUnavailable> {
         self.local.grant(id).await
     }
+}
+
+#[async_trait]
+impl Explainer for SpiceDbEngine {
+    async fn trace(&self, check: &Check) -> Result<(Traced, Token), ServiceError> {
+        let settled = self.settled().await;
+        let (traced, at) = self.service.trace(check, &Consistency::MinimizeLatency).await?;
+        if !settled {
+            let own = self.local.check(std::slice::from_ref(check), crate::wall_clock()).await;
+            let own = own.ok().and_then(|answers| answers.first().map(|answer| answer.permissionship));
+            if own != Some(traced.permissionship) {
+                return Err(ServiceError::new(Reason::Unavailable, REVOCATION_PENDING));
+            }
+        }
+        Ok((traced, at))
+    }
+
+    async fn standing(&self) -> Standing {
+        let unanswered = self.service.probe().await.err().map(|error| unanswered(&error).reason);
+        let unreadable = |error: OutboxError| error.to_string();
+        let (pending, parked) = (self.outbox.waiting().await, self.outbox.parked().await);
+        let revocations = self.outbox.revocations().await;
+        let read = pending.and_then(|pending| Ok((pending, revocations?, parked?)));
+        match read.map_err(unreadable) {
+            Ok((pending, revocations, parked)) => {
+                let refused = parked.into_iter().map(|one| format!("{}: {}", one.update.tuple(), one.why)).collect();
+                Standing { engine: "spicedb", unanswered, pending, revocations, refused }
+            }
+            Err(why) => Standing { engine: "spicedb", unanswered: unanswered.or(Some(why)), ..Standing::default() },
+        }
+    }
+}
+
+/// The word for what waits on a change that takes away.
+const REVOCATION_PENDING: &str = "revocation_pending";
+
+/// The two engines do not say the same, and what is taken away is not everywhere: nobody is allowed anything by that.
+fn pending() -> EngineUnavailable {
+    EngineUnavailable { reason: REVOCATION_PENDING.to_owned() }
 }
 
 fn unanswered(error: &ServiceError) -> EngineUnavailable {

@@ -29,6 +29,8 @@ const ROWS: usize = 500;
 /// How much text one delivery carries, about; SpiceDB takes 4 MiB.
 const DELIVERY_BYTES: usize = 2 << 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Who can go on without a delivery waits for it so long.
+const SOON: Duration = Duration::from_secs(2);
 /// Without anything to do, the table is looked at this often.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -157,6 +159,15 @@ impl Outbox {
         Ok(())
     }
 
+    /// As [`Outbox::deliver_revocations`], for whoever can go on without: waits two seconds at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn deliver_revocations_soon(&self) -> Result<(), OutboxError> {
+        let late = || ServiceError::new(Reason::Unavailable, "SpiceDB did not take it in time");
+        tokio::time::timeout(SOON, self.deliver_revocations()).await.unwrap_or_else(|_| Err(late().into()))
+    }
+
     /// Delivers what takes access away, unless that was done since the last transaction; how much it was.
     async fn take_away(&self) -> Result<usize, OutboxError> {
         let (ended, mut delivered) = (self.ended.load(Ordering::SeqCst), 0);
@@ -183,10 +194,15 @@ impl Outbox {
     /// If something is left.
     pub async fn deliver(&self) -> Result<usize, OutboxError> {
         let _one_at_a_time = self.delivering.lock().await;
-        let mut delivered = self.take_away().await?;
+        let (mut delivered, refused) = match self.take_away().await {
+            Ok(delivered) => (delivered, None),
+            // Others need not wait for somebody to look at it.
+            Err(refused @ OutboxError::Refused(_)) => (0, Some(refused)),
+            Err(error) => return Err(error),
+        };
         loop {
             match self.deliver_some(None).await? {
-                0 => return Ok(delivered),
+                0 => return refused.map_or(Ok(delivered), Err),
                 more => delivered += more,
             }
         }
@@ -227,6 +243,14 @@ impl Outbox {
     /// If the table cannot be read.
     pub async fn waiting(&self) -> Result<u64, OutboxError> {
         Ok(row::Entity::find().filter(row::Column::Parked.is_null()).count(&self.db).await?)
+    }
+
+    /// How many changes that take something away are not there, parked ones counted.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn revocations(&self) -> Result<u64, OutboxError> {
+        Ok(row::Entity::find().filter(row::Column::Takes.eq(true)).count(&self.db).await?)
     }
 
     /// What SpiceDB refused.

@@ -16,7 +16,7 @@ use vault_core::tags::{EpochId, LaneTag};
 use vault_core::value::Value;
 
 use super::WriteError;
-use super::scope::{entry_for, sees_all, set, unique_sets, value_of};
+use super::scope::{entry_for, sees_all, sees_field, set, unique_sets, value_of};
 use crate::space::{Core, Space};
 use crate::view::{CHANGED_MAX, LoadedDocument, ReadError, ViewError};
 
@@ -211,10 +211,9 @@ impl Work<'_> {
             let (entry, after) = entry_for(mask, Verb::Update, &named, Some((*doc, &loaded.values)), |_| {
                 let mut after = loaded.values.clone();
                 for (id, value) in fields {
-                    // A counter's step does not tell its sum; a predicate over counters sees the old one.
-                    if collection.field(*id).is_some_and(|field| field.merge == Merge::Lww) {
-                        set(&mut after, *id, value.clone());
-                    }
+                    // Of a counter what it comes to stand at, not the step that is asked for.
+                    let stands = collection.field(*id).map(|field| stands_at(field, value, &loaded));
+                    set(&mut after, *id, stands.unwrap_or_else(|| value.clone()));
                 }
                 after
             })?;
@@ -224,7 +223,7 @@ impl Work<'_> {
                     return Err(WriteError::NotNull { field: entry.holds(*id).then(|| field.name.clone()) });
                 }
             }
-            self.check_unique(collection, mask, &after, &named, Some(*doc))?;
+            self.check_unique(collection, mask, &after, &named, Some((*doc, &loaded.values)))?;
             let mut deltas = Vec::with_capacity(fields.len());
             for (id, value) in fields {
                 let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
@@ -313,14 +312,25 @@ impl Work<'_> {
         mask: &Mask,
         values: &[(FieldId, Value)],
         named: &[FieldId],
-        except: Option<DocId>,
+        before: Option<(DocId, &[(FieldId, Value)])>,
     ) -> Result<(), WriteError> {
+        let except = before.map(|(doc, _)| doc);
         for fields in unique_sets(collection) {
             if except.is_some() && !fields.iter().any(|field| named.contains(field)) {
                 continue;
             }
             let key: Vec<(FieldId, Value)> =
                 fields.iter().map(|field| (*field, value_of(values, *field).cloned().unwrap_or(Value::NULL))).collect();
+            // What is not given is what the document holds. Whoever does not see that learns nothing of it, not even
+            // whether it is null.
+            let unseen = |field: &FieldId| {
+                let (doc, before) = before?;
+                let shown = sees_field(mask, *field, doc, before);
+                (!named.contains(field) && !shown).then_some(())
+            };
+            if fields.iter().any(|field| unseen(field).is_some()) {
+                return Err(WriteError::Forbidden);
+            }
             if key.iter().any(|(_, value)| value.is_null()) {
                 continue;
             }
@@ -344,6 +354,12 @@ fn name_of(collection: &Collection, id: FieldId) -> String {
 fn mask_is_whole(mask: &Mask) -> bool {
     let whole = |verb| mask.entries_with(verb).any(Entry::is_everything);
     whole(Verb::Create) && whole(Verb::Search)
+}
+
+/// The value that a field has after a write: of a register the value that is set, of a counter the sum with its step.
+fn stands_at(field: &Field, written: &Value, loaded: &LoadedDocument) -> Value {
+    let (Value::Scalar(step), true) = (written, field.merge != Merge::Lww) else { return written.clone() };
+    loaded.state.field(field.id).map_or_else(|| written.clone(), |state| state.after_step(step))
 }
 
 /// The delta of a value: a register is set, a counter moves by the step that is given.

@@ -53,6 +53,11 @@ pub fn sees_all(mask: &Mask, fields: &[FieldId]) -> bool {
     mask.entries_with(Verb::Search).any(|entry| entry.is_everything() && fields.iter().all(|field| entry.holds(*field)))
 }
 
+/// Whether some entry shows the caller this field of a document that holds `values`.
+pub fn sees_field(mask: &Mask, field: FieldId, doc: DocId, values: &[(FieldId, Value)]) -> bool {
+    mask.entries_with(Verb::Read).any(|entry| entry.holds(field) && covers(entry, Some(doc), values))
+}
+
 /// The sets of fields whose values must be unique together: unique indexes, and one-one relations.
 pub fn unique_sets(collection: &Collection) -> Vec<Vec<FieldId>> {
     let indexes = collection.indexes.iter().filter(|index| index.unique);

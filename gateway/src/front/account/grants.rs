@@ -15,6 +15,7 @@ use super::{ApiError, Data, body, operator, person};
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, GrantRow};
 use crate::front::oauth::token_answer;
+use crate::front::sharing::say_pending;
 use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
 
@@ -72,8 +73,11 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
     let record = find(&**node, &principal, &id).await?.record;
     let grant = &record.grant;
     let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
-    crate::grants::revoke(&**node, (grant.grantor, grant.space, grant.holder, grant.id), &Act::new(actor)).await?;
-    Ok(HttpResponse::Ok().json(json!({ "grant": grant.id, "revoked": true })))
+    let of = (grant.grantor, grant.space, grant.holder, grant.id);
+    let delivery = crate::grants::revoke(&**node, of, &Act::new(actor)).await?;
+    let mut answer = json!({ "grant": grant.id, "revoked": true });
+    say_pending(&mut answer, &delivery);
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {

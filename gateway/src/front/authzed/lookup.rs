@@ -2,7 +2,8 @@
 
 use futures::{StreamExt, stream};
 use policy::{MAX_LIMIT, Window};
-use policy_core::{Found, FoundSubject, LookupResources, LookupSubjects};
+use policy_core::{EVERYONE, Found, FoundSubject, LookupResources, LookupSubjects};
+use spicedb_grpc_tonic::v1::lookup_subjects_request::WildcardOption;
 use spicedb_grpc_tonic::v1::{
     LookupResourcesRequest, LookupResourcesResponse, LookupSubjectsRequest, LookupSubjectsResponse, ResolvedSubject,
 };
@@ -59,6 +60,7 @@ pub async fn subjects(
     if request.optional_concrete_limit != 0 {
         return Err(Failed::new(Code::Unimplemented, "concrete limit is not yet supported").into());
     }
+    let everyone = request.wildcard_option() != WildcardOption::ExcludeWildcards;
     let at = convert::consistency(request.consistency);
     let lookup = LookupSubjects {
         resource: convert::object(request.resource),
@@ -69,7 +71,8 @@ pub async fn subjects(
     };
     let page = admitted.store.lookup_subjects(&lookup, &at).await.map_err(Failed::from)?;
     let looked_up_at = convert::token(page.at);
-    let answers = stream::iter(page.items).map(move |(found, cursor)| {
+    let told = page.items.into_iter().filter(move |(one, _)| everyone || one.found.id != EVERYONE);
+    let answers = stream::iter(told).map(move |(found, cursor)| {
         let _ = &admitted.place;
         Ok(subject(found, looked_up_at.clone(), convert::cursor_message(cursor)))
     });

@@ -59,13 +59,17 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         let message = "Only who manages the space may define collections.";
         refused(StatusCode::FORBIDDEN, "forbidden", message)
     };
-    // Before the text is held against what is there: the answer would tell an app of types it may not see.
-    if principal.caller.app.is_some() {
+    // Before anything is read, of the request or of what is there: the answer would tell of types that are not theirs
+    // to see.
+    if principal.caller.app.is_some() || !app.write_permits(&principal.caller, space).await?.1.manages() {
         return Err(forbidden());
     }
     let text = sdl_of(&request, &body)?;
     for _ in 0..5 {
         let (catalogue, permits) = app.write_permits(&principal.caller, space).await?;
+        if !permits.manages() {
+            return Err(forbidden());
+        }
         let new = sdl::compile(&text, &catalogue.schema).map_err(|error| match &error {
             SdlError::Exists { .. } => refused(StatusCode::CONFLICT, "exists", error.to_string()),
             _ => refused(StatusCode::BAD_REQUEST, error.code(), error.to_string()),

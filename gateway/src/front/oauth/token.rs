@@ -87,7 +87,10 @@ async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str
     let Some(row) = node.directory().grant_row(grant).await? else { return Ok(()) };
     let detail = json!({ "grant": grant, "client_id": app.client });
     node.directory().audit(user, Actor::App(app.client), why, detail, node.now()).await?;
-    Ok(revoke(node, (user, row.space, Holder::Client(row.client), grant), &Act::new(Actor::App(app.client))).await?)
+    // Its tokens are gone, whatever is pending.
+    let _ =
+        revoke(node, (user, row.space, Holder::Client(row.client), grant), &Act::new(Actor::App(app.client))).await?;
+    Ok(())
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.

@@ -1,22 +1,30 @@
-//! `/api/v1/check`: may this person, through this app, do that?
+//! `/api/v1/check`: may this person, through this app, do that? And if not, what refuses it?
+
+mod refused;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{
-    AppCaller, Caller, Check, ClientId, DocId, Holder, Mask, Object, SpaceId, Subject, Verb, document_object,
-    grant_object,
+    AppCaller, Caller, Check, ClientId, DocId, Entry, FieldId, GrantId, Holder, Mask, SpaceId, Subject, UserId, Verb,
+    document_object, field_object, grant_object,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use vault_core::control::GrantRecord;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
+use vault_core::schema::Collection;
 
+use crate::access::{AccessError, Catalogue};
 use crate::app::App;
 use crate::authn;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
+use crate::grants::{attributed, filter};
 use crate::node::Node as _;
 
 pub fn routes(routes: &mut Routes) {
@@ -37,7 +45,33 @@ struct Question {
     explain: bool,
 }
 
-fn refused(code: &'static str, message: String) -> ApiError {
+/// What is asked, by ids.
+struct Asked<'a> {
+    user: UserId,
+    space: SpaceId,
+    verb: Verb,
+    collection: &'a Collection,
+    field: Option<FieldId>,
+    doc: Option<DocId>,
+}
+
+impl Asked<'_> {
+    /// The permission of policy that the verb needs.
+    fn permission(&self) -> &'static str {
+        if matches!(self.verb, Verb::Create | Verb::Update | Verb::Delete) { "edit" } else { "view" }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::object("user", self.user)
+    }
+
+    /// Whether an entry gives the verb on the field.
+    fn given(&self, entry: &Entry) -> bool {
+        entry.verbs.has(self.verb) && self.field.is_none_or(|field| self.verb == Verb::Delete || entry.holds(field))
+    }
+}
+
+fn unknown(code: &'static str, message: String) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, code, message)
 }
 
@@ -48,105 +82,205 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
         let message = "Only the operator of the machine may ask about others.";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
-    let asked: Question = body::json(&request, &bytes)?;
-    let verb: Verb = asked.verb.parse().map_err(|()| {
+    let question: Question = body::json(&request, &bytes)?;
+    let verb: Verb = question.verb.parse().map_err(|()| {
         let words: Vec<_> = Verb::ALL.iter().map(|verb| verb.word()).collect();
-        let message = format!("`{}` is not a verb: one of {}.", asked.verb, words.join(", "));
+        let message = format!("`{}` is not a verb: one of {}.", question.verb, words.join(", "));
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message)
     })?;
-    let user = app.directory.user_named(&asked.user).await.map_err(|error| unavailable(error.to_string()))?;
-    let user = user.ok_or_else(|| refused("unknown_user", format!("There is no user `{}`.", asked.user)))?;
-    let space = asked.space.unwrap_or(user.space);
-    let mut callers = vec![Caller { user: user.id, app: None, device: None }];
-    if let Some(client) = asked.app {
-        let grants = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
-        let of_app = grants.iter().filter(|record| record.grant.holder == Holder::Client(client));
-        callers = of_app
-            .map(|record| Caller {
-                user: user.id,
-                app: Some(AppCaller { holder: Holder::Client(client), grant: record.grant.id }),
-                device: None,
-            })
-            .collect();
-    }
-    let unknown = || refused("unknown_type", format!("There is no collection `{}`.", asked.collection));
-    let catalogue = app.catalogue(space).await?;
-    let collection = catalogue.schema.collection_named(&asked.collection).ok_or_else(unknown)?;
-    let field = match &asked.field {
+    let user = app.directory.user_named(&question.user).await?;
+    let user = user.ok_or_else(|| unknown("unknown_user", format!("There is no user `{}`.", question.user)))?;
+    let (space, catalogue) = place(&app, user.id, user.space, &question).await?;
+    let none = || unknown("unknown_type", format!("There is no collection `{}`.", question.collection));
+    let collection = catalogue.schema.collection_named(&question.collection).ok_or_else(none)?;
+    let field = match &question.field {
         None => None,
         Some(name) => {
-            let unknown = || refused("unknown_field", format!("`{}` has no field `{name}`.", asked.collection));
-            Some(collection.field_named(name).ok_or_else(unknown)?.id)
+            let none = || unknown("unknown_field", format!("`{}` has no field `{name}`.", question.collection));
+            Some(collection.field_named(name).ok_or_else(none)?.id)
         }
     };
-    let gives = |mask: &Mask| match field {
-        None => mask.gives(verb),
-        Some(field) => mask.shows(field, verb),
+    let asked = Asked { user: user.id, space, verb, collection, field, doc: question.doc };
+    let mut answer = match question.app {
+        None => of_person(&app, &asked).await?,
+        Some(client) => of_app(&app, &asked, client).await?,
     };
-    let mut by = None;
-    let (mut allowed, mut reason, mut shown) = (false, "no grant of this app is in force".to_owned(), Vec::new());
-    for caller in callers {
-        let permits = match app.read_permits(&caller, space).await {
-            Ok((_, permits)) => permits,
-            Err(_) => continue,
-        };
-        let Some(mask) = permits.mask(collection.id).filter(|mask| gives(mask)).cloned() else {
-            reason = format!("no entry gives `{verb}` here");
-            continue;
-        };
-        let names = collection.fields.iter().filter(|field| mask.shows(field.id, verb));
-        shown = names.map(|field| field.name.clone()).collect();
-        if let Some(doc) = asked.doc {
-            let select = Select {
-                collection: collection.id,
-                args: SelectArgs { doc_ids: Some(vec![doc]), ..SelectArgs::default() },
-                items: vec![Item { response: "_docID".into(), kind: ItemKind::DocId }],
-            };
-            let root = Root { response: "found".into(), kind: RootKind::Select(select) };
-            let found = app.vault.read(permits, Query { roots: vec![root] }).await;
-            if found.map_or(true, |answer| answer.bytes == b"{\"found\":[]}") {
-                reason = "the document is not there, or not in the scope of an entry".to_owned();
-                continue;
+    if !question.explain {
+        answer["path"] = json!([]);
+    }
+    answer["space"] = json!(space);
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// The space that is meant, and what it holds: the one that is named, else the person's own, else the only one shared
+/// with them that shows them such a collection.
+async fn place(app: &App, user: UserId, own: SpaceId, question: &Question) -> Result<(SpaceId, Catalogue), ApiError> {
+    if let Some(space) = question.space {
+        return Ok((space, app.catalogue(space).await?));
+    }
+    let name = &question.collection;
+    let catalogue = app.catalogue(own).await?;
+    if catalogue.schema.collection_named(name).is_some() {
+        return Ok((own, catalogue));
+    }
+    let parties = app.directory.parties_of(user, app.now()).await?;
+    let mut spaces: BTreeSet<SpaceId> = app.vault.space_ids(user).into_iter().collect();
+    spaces.extend(app.directory.assignments_to(&parties).await?.iter().map(|one| one.space));
+    let mut found = Vec::new();
+    for space in spaces.into_iter().filter(|space| *space != own) {
+        match app.catalogue(space).await {
+            Ok(catalogue) if catalogue.schema.collection_named(name).is_some() => found.push((space, catalogue)),
+            Ok(_) | Err(AccessError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match (found.pop(), found.len()) {
+        (Some(only), 0) => Ok(only),
+        (None, _) => {
+            let message = format!(
+                "There is no collection `{name}` in the space of {}, and none in a space that is shared with them.",
+                question.user
+            );
+            Err(unknown("unknown_type", message).hint("Name the space that it lies in: --space ID."))
+        }
+        (Some(last), _) => {
+            let ids: Vec<String> = found.iter().chain([&last]).map(|(space, _)| space.to_string()).collect();
+            let message = format!("Several spaces have a collection `{name}`: {}.", ids.join(", "));
+            let error = ApiError::new(StatusCode::CONFLICT, "space_ambiguous", message);
+            Err(error.hint("Name the space that is meant: --space ID."))
+        }
+    }
+}
+
+/// The mask of a caller in the collection; `None`: nothing.
+async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
+    match app.read_permits_to(caller, asked.space, &[asked.collection.id]).await {
+        Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
+        Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the document that is asked about is there and one that the entry covers. Looked up as the owner of the space
+/// sees it: what is asked is not what the person may read.
+async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<bool, ApiError> {
+    let Some(doc) = asked.doc else { return Ok(true) };
+    if entry.is_some_and(|entry| !entry.documents.has(doc)) {
+        return Ok(false);
+    }
+    let owner = app.vault.owner_of(asked.space).ok_or_else(ApiError::not_found)?;
+    let caller = Caller { user: owner, app: None, device: None };
+    let (_, permits) = app.read_permits_to(&caller, asked.space, &[asked.collection.id]).await?;
+    let only = entry.map(|entry| filter(&entry.predicate, asked.collection));
+    let args = SelectArgs { doc_ids: Some(vec![doc]), filter: only, ..SelectArgs::default() };
+    let items = vec![Item { response: "_docID".into(), kind: ItemKind::DocId }];
+    let select = Select { collection: asked.collection.id, args, items };
+    let root = Root { response: "found".into(), kind: RootKind::Select(select) };
+    let found = app.vault.read(permits, Query { roots: vec![root] }).await;
+    let found = found.map_err(|error| {
+        tracing::warn!(%error, "a document could not be looked up");
+        unavailable("The document cannot be looked up now; try again.")
+    })?;
+    Ok(found.bytes != b"{\"found\":[]}")
+}
+
+/// Names of the fields that a mask shows with the verb.
+fn shown(asked: &Asked<'_>, mask: &Mask) -> Vec<String> {
+    let fields = asked.collection.fields.iter().filter(|field| mask.shows(field.id, asked.verb));
+    fields.map(|field| field.name.clone()).collect()
+}
+
+fn yes(reason: &str, path: Vec<String>, mask: Vec<String>) -> Value {
+    json!({ "allowed": true, "reason": reason, "path": path, "mask": mask })
+}
+
+/// The entry of a person's mask that gives what is asked.
+async fn deciding<'m>(
+    app: &App,
+    asked: &Asked<'_>,
+    entries: impl Iterator<Item = &'m Entry>,
+) -> Result<Option<&'m Entry>, ApiError> {
+    for entry in entries.filter(|entry| asked.given(entry)) {
+        if covers(app, asked, Some(entry)).await? {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Value, ApiError> {
+    let caller = Caller { user: asked.user, app: None, device: None };
+    let mask = mask(app, asked, &caller).await?;
+    if let Some(mask) = &mask
+        && deciding(app, asked, mask.entries.iter()).await?.is_some()
+    {
+        let own = app.vault.owner_of(asked.space) == Some(asked.user);
+        let path = path_of_person(app, asked).await?;
+        return Ok(yes(if own { "own" } else { "shared" }, path, shown(asked, mask)));
+    }
+    refused::person(app, asked, mask.as_deref()).await
+}
+
+/// The relationships by which a person has what they have: of the collection or the document, and of the field.
+async fn path_of_person(app: &App, asked: &Asked<'_>) -> Result<Vec<String>, ApiError> {
+    let (id, permission) = (asked.collection.id, asked.permission());
+    let collection = policy_core::Object::new("collection", id);
+    let mut path = app.path(&Check::new(collection, permission, asked.subject())).await?;
+    if let (None, Some(doc)) = (&path, asked.doc) {
+        path = app.path(&Check::new(document_object(id, doc), permission, asked.subject())).await?;
+    }
+    let mut path = path.unwrap_or_default();
+    let permissions: &[&str] = if permission == "edit" { &["edit"] } else { &["view", "view_sealed"] };
+    for permission in asked.field.iter().flat_map(|_| permissions) {
+        let Some(field) = asked.field else { break };
+        let check = Check::new(field_object(id, field), permission, asked.subject());
+        if let Some(steps) = app.path(&check).await? {
+            path.extend(steps.into_iter().filter(|step| !path.contains(step)).collect::<Vec<_>>());
+            break;
+        }
+    }
+    Ok(path)
+}
+
+/// The grants of an app that a person gave in the space.
+async fn grants(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Vec<GrantRecord>, ApiError> {
+    let mut records = app.grants(asked.space).await?;
+    records.retain(|one| one.grant.holder == Holder::Client(client) && one.grant.grantor == asked.user);
+    Ok(records)
+}
+
+async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Value, ApiError> {
+    let records = grants(app, asked, client).await?;
+    for record in &records {
+        let grant = &record.grant;
+        let by = AppCaller { holder: grant.holder, grant: grant.id };
+        let caller = Caller { user: asked.user, app: Some(by), device: None };
+        let Some(mask) = mask(app, asked, &caller).await? else { continue };
+        for (n, entry) in attributed(&mask, grant, asked.collection.id, app.now()) {
+            if asked.given(entry) && covers(app, asked, Some(entry)).await? {
+                let mut path = path_of_person(app, asked).await?;
+                path.extend(path_of_entry(app, asked, record, n).await?.unwrap_or_default());
+                let mut answer = yes("granted", path, shown(asked, &mask));
+                answer["entry"] = json!(named(grant.id, n));
+                return Ok(answer);
             }
         }
-        by = caller.app;
-        let by_what = match (caller.app, app.vault.owner_of(space) == Some(user.id)) {
-            (Some(_), _) => "granted",
-            (None, true) => "own",
-            (None, false) => "shared",
-        };
-        (allowed, reason) = (true, by_what.to_owned());
-        break;
     }
-    let mut path = Vec::new();
-    if asked.explain {
-        let permission = if matches!(verb, Verb::Create | Verb::Update | Verb::Delete) { "edit" } else { "view" };
-        let resource = match field {
-            None => Object::new("collection", collection.id),
-            Some(field) => Object::new("field", format_args!("{}|{field}", collection.id)),
-        };
-        let question = Check::new(resource, permission, Subject::object("user", user.id));
-        let (decision, steps) = app.policy.check_one(&question, app.now());
-        path = steps;
-        if let (Some(doc), false) = (asked.doc, decision.allowed()) {
-            // Not by the collection: by the document, if at all.
-            let question =
-                Check::new(document_object(collection.id, doc), permission, Subject::object("user", user.id));
-            path = app.policy.check_one(&question, app.now()).1;
-        }
-        if let Some(by) = by {
-            // The other half: the first entry of the grant that gives the verb.
-            let entries = app.grants(space).await.map_err(|error| unavailable(error.to_string()))?;
-            let entries =
-                entries.iter().find(|record| record.grant.id == by.grant).map_or(0, |r| r.grant.entries.len());
-            let granted = (0..entries).find_map(|n| {
-                let resource = grant_object(by.grant, n);
-                let question = Check::new(resource, verb.word(), by.holder.subject());
-                let (decision, steps) = app.policy.check_one(&question, app.now());
-                decision.allowed().then_some(steps)
-            });
-            path.extend(granted.unwrap_or_default());
-        }
-    }
-    Ok(HttpResponse::Ok().json(json!({ "allowed": allowed, "reason": reason, "path": path, "mask": shown })))
+    refused::app(app, asked, &records).await
+}
+
+/// How an entry of a grant is named, here and in policy.
+fn named(grant: GrantId, n: usize) -> String {
+    format!("{grant}/{n}")
+}
+
+/// The relationships by which an entry of a grant gives its holder the verb.
+async fn path_of_entry(
+    app: &App,
+    asked: &Asked<'_>,
+    record: &GrantRecord,
+    n: usize,
+) -> Result<Option<Vec<String>>, ApiError> {
+    let grant = &record.grant;
+    Ok(app.path(&Check::new(grant_object(grant.id, n), asked.verb.word(), grant.holder.subject())).await?)
 }

@@ -2,11 +2,9 @@
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::{Consistency, EmbeddedService, RelationshipService};
 use policy_core::{CaveatOutcome, Check, Context, Followed, Object, Permissionship, Subject, Traced};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 use super::{operator, refused};
 use crate::app::App;
@@ -28,8 +26,7 @@ pub async fn explain(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     let mut check = parse(&asked.check)
         .ok_or_else(|| ApiError::bad_request("A check is written as in `document:1#view@user:tom`."))?;
     check.context = asked.context;
-    let service = EmbeddedService::new(Arc::clone(&app.policy), "operator");
-    let (traced, at) = service.trace(&check, &Consistency::Full).await.map_err(|error| refused(&error))?;
+    let (traced, at) = app.engine.trace(&check).await.map_err(|error| refused(&error))?;
     Ok(HttpResponse::Ok().json(json!({
         "allowed": traced.permissionship == Permissionship::Yes,
         "answer": word(traced.permissionship),

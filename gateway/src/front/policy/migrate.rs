@@ -1,12 +1,11 @@
 //! `/api/v1/policy/migrate`: schema and relationships to SpiceDB, or from it, with proof that nothing was lost.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::{EmbeddedService, MigrateOptions, RelationshipService};
+use policy::{MigrateOptions, RelationshipService};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -46,7 +45,7 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     for space in app.vault.users().into_iter().flat_map(|user| app.vault.space_ids(user)) {
         app.catalogue(space).await?;
     }
-    let own = EmbeddedService::new(Arc::clone(&app.policy), "migration");
+    let own = app.policy.stored("migration");
     let (from, to): (&dyn RelationshipService, &dyn RelationshipService) = match order.to {
         Engine::Spicedb => (&own, &*spicedb),
         Engine::Embedded => (&*spicedb, &own),

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use policy::{Reason, ServiceError};
 
 use super::error::ApiError;
+use crate::access::{policy_unavailable, unanswered};
 use crate::app::App;
 use crate::authn;
 use crate::front::Routes;
@@ -34,8 +35,10 @@ async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
 }
 
 fn refused(error: &ServiceError) -> ApiError {
+    if matches!(error.reason, Reason::Unavailable | Reason::Unauthenticated | Reason::TooSlow) {
+        return policy_unavailable(&unanswered(error));
+    }
     let (status, code) = match error.reason {
-        Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Reason::UnknownDefinition | Reason::UnknownRelationOrPermission => (StatusCode::BAD_REQUEST, "unknown_name"),
         Reason::MaximumDepthExceeded => (StatusCode::CONFLICT, "max_depth"),
         _ => (StatusCode::BAD_REQUEST, "policy_refused"),

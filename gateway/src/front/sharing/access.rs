@@ -11,20 +11,19 @@ use actix_web::web::{self, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
 use policy_core::{
-    Caller, Check, ClientId, CollectionId, Context, DocId, Documents, Engine as _, Entry, GrantId, GroupId, Holder,
-    LookupResources, Mask, Object, Permissionship, SpaceId, Subject, UserId, Verb, document_of,
+    Caller, Check, ClientId, CollectionId, DocId, Documents, Entry, GrantId, GroupId, Holder, Mask, SpaceId, Subject,
+    UserId, Verb, document_of,
 };
 use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vault_core::schema::{Collection, Field};
 
-use super::place::{Names, Place, Said};
+use super::place::{Names, Place, Said, no};
 use super::{ApiError, Sharer, forbidden, invalid};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::front::Routes;
-use crate::front::data::unavailable;
 use crate::node::Node as _;
 
 /// Answers of one page, unless fewer are asked for.
@@ -82,8 +81,8 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
     let said = Said {
         space: question.space.as_deref(),
         collection: Some(&question.collection),
-        folder: None,
         document: question.document.as_deref(),
+        ..Said::default()
     };
     let place = Place::find(&app, &by, &req, said).await?;
     let id = place.collection.ok_or_else(ApiError::not_found)?;
@@ -91,7 +90,7 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
         return Err(forbidden("Only who manages a collection may ask who sees it."));
     }
     let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
-    let field = collection.field_named(&question.field).ok_or_else(ApiError::not_found)?;
+    let field = collection.field_named(&question.field).ok_or_else(|| no("field", &question.field))?;
     let document = if let Thing::Document(_, document) = place.thing { Some(document) } else { None };
     let asked = Asked { place: &place, collection, field, document };
     let limit = within(question.limit)?;
@@ -132,10 +131,7 @@ async fn candidates(
     asked: &Asked<'_>,
     records: &[vault_core::control::GrantRecord],
 ) -> Result<Vec<Candidate>, ApiError> {
-    let named = app.policy.named(asked.collection.id, asked.document, app.now()).await.map_err(|error| {
-        tracing::warn!(%error, "whom relationships name could not be found");
-        unavailable("Policy cannot tell this now; try again.")
-    })?;
+    let named = app.policy.named(asked.collection.id, asked.document, app.now()).await.map_err(AccessError::from)?;
     let mut found: Vec<Candidate> = named.everyone.then_some(Candidate::Everyone).into_iter().collect();
     found.extend(named.groups.into_iter().map(Candidate::Group));
     let of =
@@ -146,27 +142,36 @@ async fn candidates(
     Ok(found)
 }
 
-/// Whether a check is allowed, and the relationships by which it is.
-fn path(app: &App, thing: Thing, permission: &str, subject: &Subject) -> Option<Vec<String>> {
-    let check = Check::new(thing.object(), permission, subject.clone());
-    let (decision, path) = app.policy.check_one(&check, app.now());
-    decision.allowed().then_some(path)
+/// The relationships by which a check is allowed, if it is.
+async fn path(
+    app: &App,
+    thing: Thing,
+    permission: &str,
+    subject: &Subject,
+) -> Result<Option<Vec<String>>, AccessError> {
+    app.path(&Check::new(thing.object(), permission, subject.clone())).await
 }
 
 /// The relationships by which a subject sees the field, given that they do; `part`: a part of the collection that
 /// they see, if they do not see the whole.
-fn why(app: &App, asked: &Asked<'_>, subject: &Subject, part: Option<Thing>) -> Vec<String> {
+async fn why(app: &App, asked: &Asked<'_>, subject: &Subject, part: Option<Thing>) -> Result<Vec<String>, AccessError> {
     let collection = Thing::Collection(asked.collection.id);
     let field = Thing::Field(asked.collection.id, asked.field.id);
-    let whole = path(app, collection, "view", subject);
-    let mut steps = whole.or_else(|| path(app, part?, "view", subject)).unwrap_or_default();
-    let of_field = path(app, field, "view", subject).or_else(|| path(app, field, "view_sealed", subject));
+    let mut steps = path(app, collection, "view", subject).await?;
+    if let (None, Some(part)) = (&steps, part) {
+        steps = path(app, part, "view", subject).await?;
+    }
+    let mut of_field = path(app, field, "view", subject).await?;
+    if of_field.is_none() {
+        of_field = path(app, field, "view_sealed", subject).await?;
+    }
+    let mut steps = steps.unwrap_or_default();
     for step in of_field.unwrap_or_default() {
         if !steps.contains(&step) {
             steps.push(step);
         }
     }
-    steps
+    Ok(steps)
 }
 
 /// A document that an entry covers: the one that is asked about, or the first of a few.
@@ -204,7 +209,7 @@ async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<Value
         entry.holds(asked.field.id) && asked.document.is_none_or(|document| entry.documents.has(document))
     };
     let Some(entry) = mask.entries_with(Verb::Read).find(sees) else { return Ok(None) };
-    let mut shown = json!({ "path": why(app, asked, &Subject::object("user", id), part(asked, entry)) });
+    let mut shown = json!({ "path": why(app, asked, &Subject::object("user", id), part(asked, entry)).await? });
     if asked.document.is_none() {
         shown["documents"] = told(&entry.documents);
     }
@@ -228,22 +233,34 @@ async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<Value>, ApiErro
 async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<Value>, ApiError> {
     let (collection, field) = (asked.collection.id, Thing::Field(asked.collection.id, asked.field.id));
     let subject = Party::Group(id).subject();
-    let has = |thing: Thing, permission: &str| path(app, thing, permission, &subject).is_some();
-    let whole = has(Thing::Collection(collection), "view");
-    let single = match asked.document {
-        Some(document) => Some(Thing::Document(collection, document)).filter(|thing| has(*thing, "view")),
+    let has = |thing: Thing, permission: &str| Check::new(thing.object(), permission, subject.clone());
+    let document = asked.document.map(|document| Thing::Document(collection, document));
+    let one = document.unwrap_or(Thing::Collection(collection));
+    let checks = [
+        has(Thing::Collection(collection), "view"),
+        has(one, "view"),
+        Check::new(field.object(), "collection", Subject::object("collection", collection)),
+        has(field, "hidden"),
+        has(field, "view"),
+        has(field, "view_sealed"),
+        has(one, if document.is_some() { "barred" } else { "view" }),
+    ];
+    let answers: Vec<bool> = app.allowed(&checks).await?;
+    let [whole, one, open, hidden, view, view_sealed, barred] = answers[..] else {
+        return Err(AccessError::Policy("unanswered".to_owned()).into());
+    };
+    let single = match document {
+        Some(document) => Some(document).filter(|_| one),
         None if whole => None,
         None => single(app, collection, &subject).await?,
     };
-    let open = Check::new(field.object(), "collection", Subject::object("collection", collection));
-    let open = app.policy.check_one(&open, app.now()).0.allowed() && !has(field, "hidden");
-    let blocked = asked.document.is_some_and(|document| has(Thing::Document(collection, document), "blocked"));
-    let shows = has(field, "view") || has(field, "view_sealed") || (!whole && single.is_some() && open);
+    let blocked = document.is_some() && barred;
+    let shows = view || view_sealed || (!whole && single.is_some() && open && !hidden);
     if !(whole || single.is_some()) || blocked || !shows {
         return Ok(None);
     }
     let mut shown = names.party(app, Party::Group(id)).await?;
-    shown["path"] = json!(why(app, asked, &subject, single));
+    shown["path"] = json!(why(app, asked, &subject, single).await?);
     if asked.document.is_none() {
         shown["documents"] = json!(if whole { "all" } else { "some" });
     }
@@ -252,18 +269,8 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
 
 /// A document of the collection that a group views.
 async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<Option<Thing>, ApiError> {
-    let lookup = LookupResources {
-        kind: "document".to_owned(),
-        permission: "view".to_owned(),
-        subject: group.clone(),
-        context: Context::new(),
-    };
-    let found = app.policy.lookup_resources(&lookup, app.now()).await.map_err(|error| {
-        tracing::warn!(%error, "what a group views could not be found");
-        unavailable("Policy cannot tell this now; try again.")
-    })?;
-    let sure = found.found.into_iter().filter(|one| one.permissionship == Permissionship::Yes);
-    let mut documents = sure.filter_map(|one| document_of(&Object::new("document", one.id)));
+    let found = app.objects("document", "view", group).await?;
+    let mut documents = found.iter().filter_map(document_of);
     Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Thing::Document(of, document)))
 }
 

@@ -1,5 +1,6 @@
 //! How a right or a rule begins and ends: in the rows, in policy, in the audit.
 
+use policy::Delivery;
 use policy::facts::{Party, Thing};
 use policy_core::{SpaceId, Timestamp};
 use serde_json::json;
@@ -19,13 +20,14 @@ pub(super) struct Right<'a> {
     pub(super) until: Option<Timestamp>,
 }
 
-/// Notes a right and enforces it; one that is there gets this end. Whether it is new.
+/// Notes a right and enforces it; one that is there gets this end. Whether it is new, and whether it is in force: what
+/// keeps something from somebody may be pending.
 pub(super) async fn begin(
     app: &App,
     by: &Sharer,
     action: &str,
     right: Right<'_>,
-) -> Result<(Assignment, bool), ApiError> {
+) -> Result<(Assignment, bool, Delivery), ApiError> {
     let before = app.directory.assignment_of(right.thing, right.relation, right.party).await?;
     let begun = Assignment {
         id: before.as_ref().map_or_else(Directory::new_assignment_id, |before| before.id),
@@ -46,23 +48,27 @@ pub(super) async fn begin(
     if let Some(before) = &before {
         said.insert("before".to_owned(), json!({ "until": before.until.map(rfc3339) }));
     }
-    if let Err(error) = app.policy.write_by(put, remove, said).await {
-        match &before {
-            None => app.directory.remove_assignment(begun.id).await?,
-            Some(before) => app.directory.renew_assignment(before).await?,
+    let delivery = match app.policy.write_by(put, remove, said).await {
+        Ok(delivery) => delivery,
+        Err(error) => {
+            match &before {
+                None => app.directory.remove_assignment(begun.id).await?,
+                Some(before) => app.directory.renew_assignment(before).await?,
+            }
+            return Err(unchanged(error));
         }
-        return Err(unchanged(error));
-    }
+    };
     noted(app, by, action, &begun).await?;
-    Ok((begun, before.is_none()))
+    Ok((begun, before.is_none(), delivery))
 }
 
 /// Ends a right: when this returns, no permit rests on it.
-pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<(), ApiError> {
+pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<Delivery, ApiError> {
     let (put, remove) = right.ended();
-    app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
+    let delivery = app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
     app.directory.remove_assignment(right.id).await?;
-    noted(app, by, action, right).await
+    noted(app, by, action, right).await?;
+    Ok(delivery)
 }
 
 /// Writes into the audit of everyone whom it concerns that a right began or ended.

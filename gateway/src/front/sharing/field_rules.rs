@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::assign::{Right, begin, end};
-use super::place::{Names, Place, Said, manages};
+use super::pending::{removed, say_pending};
+use super::place::{Names, Place, Said, manage_all, may_take, no};
 use super::{ApiError, Named, Sharer, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
@@ -51,15 +52,16 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let place = Place::find(&app, &by, &req, said(new.space.as_deref(), Some(&new.collection))).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
-    let field = collection.field_named(&new.field).ok_or_else(ApiError::not_found)?;
+    let field = collection.field_named(&new.field).ok_or_else(|| no("field", &new.field))?;
     let party = match &new.who {
         Some(who) => Some(who.party(&app, &by).await?),
         None => None,
     };
     let thing = Thing::Field(collection.id, field.id);
     let right = Right { space: place.space, thing, relation: &new.rule, party, until: None };
-    let (rule, made) = begin(&app, &by, "field_rule.set", right).await?;
-    let shown = shown(&app, &rule, &mut Names::default()).await?;
+    let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
+    let mut shown = shown(&app, &rule, &mut Names::default()).await?;
+    say_pending(&mut shown, &delivery);
     Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
 }
 
@@ -76,9 +78,12 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let place = Place::find(&app, &by, &req, said(which.space.as_deref(), which.collection.as_deref())).await?;
     let mut names = Names::default();
     let mut list: Vec<Value> = Vec::new();
-    for rule in app.directory.assignments_in(place.space, place.collection).await? {
-        if matches!(rule.thing, Thing::Field(..)) && manages(&app, by.user(), rule.thing).await? {
-            list.push(shown(&app, &rule, &mut names).await?);
+    let mut rules = app.directory.assignments_in(place.space, place.collection).await?;
+    rules.retain(|rule| matches!(rule.thing, Thing::Field(..)));
+    let things: Vec<Thing> = rules.iter().map(|rule| rule.thing).collect();
+    for (rule, managed) in rules.iter().zip(manage_all(&app, by.user(), &things).await?) {
+        if managed {
+            list.push(shown(&app, rule, &mut names).await?);
         }
     }
     Ok(HttpResponse::Ok().json(list))
@@ -94,11 +99,11 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
     let _alone = app.sharing.lock().await;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
-    if !matches!(rule.thing, Thing::Field(..)) || !manages(&app, by.user(), rule.thing).await? {
+    if !matches!(rule.thing, Thing::Field(..)) || !may_take(&app, by.user(), rule.space, rule.thing).await? {
         return Err(ApiError::not_found());
     }
-    end(&app, &by, "field_rule.removed", &rule).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let delivery = end(&app, &by, "field_rule.removed", &rule).await?;
+    Ok(removed(json!({}), &delivery))
 }
 
 async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<Value, ApiError> {

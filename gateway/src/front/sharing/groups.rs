@@ -1,12 +1,15 @@
 //! `/api/v1/groups`: groups of people. Who makes one manages it; who manages it says who is in it.
 
-use actix_web::web::{self, Bytes, Path};
+use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use policy::Delivery;
 use policy::facts::{Party, Thing};
 use policy_core::Tuple;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::leaving::selves;
+use super::pending::removed;
 use super::{
     ApiError, CHANGES, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, note, shown_party,
     unchanged,
@@ -56,7 +59,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
     let _alone = app.sharing.lock().await;
     app.directory.add_group(&group, user).await?;
-    let manager = Membership { group: group.id, role: Role::Manager, party: Party::User(user), until: None };
+    let party = Party::User(user);
+    let manager = Membership { group: group.id, role: Role::Manager, party, until: None, giver: Some(user) };
     if let Err(error) = app.policy.write_by(vec![tuple(&manager)], Vec::new(), by.metadata("group.created")).await {
         app.directory.remove_group(group.id).await?;
         return Err(unchanged(error));
@@ -157,7 +161,7 @@ async fn put_member(
             Some(_) => {}
         }
     }
-    let put = Membership { group: group.id, role, party, until };
+    let put = Membership { group: group.id, role, party, until, giver: Some(by.user()) };
     let same = |one: &Membership| one.role == role && one.party == party;
     let before = app.directory.memberships(group.id).await?.into_iter().find(same);
     app.directory.put_membership(&put, app.now()).await?;
@@ -176,60 +180,122 @@ async fn put_member(
     Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
 }
 
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removal {
+    /// Whether a manager who is removed stays in by what they gave themselves.
+    #[serde(default)]
+    keep: bool,
+}
+
+/// A group from which the person may take somebody: also by the rows alone, when policy cannot be asked.
+async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiError> {
+    match managed(app, by, id).await {
+        Err(error) if error.code == "policy_unavailable" => {
+            let known = id.parse().map_err(|_| ApiError::not_found())?;
+            let own = app.directory.memberships_of(Party::User(by.user())).await?;
+            match app.directory.group(known).await? {
+                Some(group) if own.iter().any(|one| one.group == known && one.role == Role::Manager) => Ok(group),
+                _ => Err(error),
+            }
+        }
+        answer => answer,
+    }
+}
+
 async fn remove_user(
     req: HttpRequest,
     app: web::Data<App>,
     path: Path<(String, String)>,
+    removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }).await
+    take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }, &removal).await
 }
 
 async fn remove_inner(
     req: HttpRequest,
     app: web::Data<App>,
     path: Path<(String, String)>,
+    removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, inner) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }).await
+    take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }, &removal).await
 }
 
 async fn remove_manager(
     req: HttpRequest,
     app: web::Data<App>,
     path: Path<(String, String)>,
+    removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Manager, Named { user: Some(name), group: None }).await
+    take_out(&req, &app, &id, Role::Manager, Named { user: Some(name), group: None }, &removal).await
 }
 
-/// Acknowledged when no further request is served by what the membership gave.
-async fn take_out(req: &HttpRequest, app: &App, id: &str, role: Role, named: Named) -> Result<HttpResponse, ApiError> {
+/// Acknowledged when no further request is served by what the membership gave. With a manager goes what they gave
+/// themselves by it, unless it is kept.
+async fn take_out(
+    req: &HttpRequest,
+    app: &App,
+    id: &str,
+    role: Role,
+    named: Named,
+    removal: &Removal,
+) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(req, app).await?;
     let _alone = app.sharing.lock().await;
-    let group = managed(app, &by, id).await?;
+    let group = managed_to_take(app, &by, id).await?;
     let all = app.directory.memberships(group.id).await?;
-    // A group that the manager does not see any more can still be taken out of what they manage.
-    let party = match &named.group {
-        Some(inner) => Party::Group(inner.parse().map_err(|_| ApiError::not_found())?),
-        None => named.party(app, &by).await?,
+    // Whoever is not in it answers alike, whether there is somebody of the name or not.
+    let party = match (&named.group, &named.user) {
+        (Some(inner), _) => Party::Group(inner.parse().map_err(|_| ApiError::not_found())?),
+        (None, Some(name)) => Party::User(app.directory.user_named(name).await?.ok_or_else(ApiError::not_found)?.id),
+        (None, None) => return Err(invalid("Name one user or one group.")),
     };
     let gone = all.iter().find(|one| one.role == role && one.party == party).ok_or_else(ApiError::not_found)?;
     if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
     }
-    app.policy.write_by(Vec::new(), vec![tuple(gone)], by.metadata("group.member_removed")).await.map_err(unchanged)?;
+    let mut delivery = out(app, &by, gone).await?;
+    let mut said = json!({});
+    if let (Role::Manager, Party::User(user)) = (role, party) {
+        let (selves, now) = (selves(app, user).await?, app.now());
+        let themselves = |one: &&Membership| {
+            one.role == Role::Member && selves.contains(&one.party) && one.until.is_none_or(|until| until > now)
+        };
+        for one in all.iter().filter(themselves) {
+            let took = one.giver == Some(user) && !removal.keep;
+            if took {
+                delivery = delivery.and(out(app, &by, one).await?);
+            }
+            let key = if took { "taken" } else { "reaches" };
+            let shown = shown_member(app, one).await?;
+            match said[key].as_array_mut() {
+                Some(list) => list.push(shown),
+                None => said[key] = json!([shown]),
+            }
+        }
+    }
+    Ok(removed(said, &delivery))
+}
+
+/// Ends a membership: in policy, in the rows, in the audit.
+async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiError> {
+    let action = "group.member_removed";
+    let taken = app.policy.write_by(Vec::new(), vec![tuple(gone)], by.metadata(action)).await;
+    let delivery = taken.map_err(unchanged)?;
     app.directory.remove_membership(gone).await?;
-    let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word() });
-    note(app, &by, &in_person(party), "group.member_removed", detail).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let detail = json!({ "group": gone.group, "member": gone.party.subject().to_string(), "role": gone.role.word() });
+    note(app, by, &in_person(gone.party), action, detail).await?;
+    Ok(delivery)
 }
 
 /// Removes a group, and with it every right that was given to it.
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.lock().await;
-    let group = managed(&app, &by, &id).await?;
+    let group = managed_to_take(&app, &by, &id).await?;
     let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
     let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;
     if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
@@ -242,13 +308,15 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let (managers, members): (Vec<_>, Vec<_>) = members.iter().partition(|one| one.role == Role::Manager);
     gone.extend(members.into_iter().map(tuple));
     gone.extend(managers.into_iter().map(tuple));
+    let mut delivery = Delivery::Done;
     for some in gone.chunks(CHANGES) {
-        app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await.map_err(unchanged)?;
+        let done = app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await;
+        delivery = delivery.and(done.map_err(unchanged)?);
     }
     for one in &given {
         app.directory.remove_assignment(one.id).await?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(removed(json!({}), &delivery))
 }

@@ -14,6 +14,7 @@ use vault_core::control::{AppDescription, GrantRecord};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::{FieldType, ScalarType};
 
+use super::pending::removed;
 use super::place::{Place, Said};
 use super::rows::rows;
 use super::{ApiError, Sharer, end_of, note};
@@ -153,8 +154,9 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     for space in app.vault.space_ids(by.user()) {
         let found = records(&app, space).await?.into_iter().find(|record| record.grant.id == id);
         if let Some(GrantRecord { grant, .. }) = found {
-            crate::grants::revoke(&**app, (grant.grantor, space, grant.holder, id), &by.act).await?;
-            return Ok(HttpResponse::NoContent().finish());
+            let of = (grant.grantor, space, grant.holder, id);
+            let delivery = crate::grants::revoke(&**app, of, &by.act).await?;
+            return Ok(removed(json!({}), &delivery));
         }
     }
     Err(ApiError::not_found())

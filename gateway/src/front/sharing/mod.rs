@@ -8,13 +8,16 @@ mod assign;
 mod field_rules;
 mod folders;
 mod groups;
+mod leaving;
 mod links;
+mod pending;
 mod place;
 mod rows;
 mod shares;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+pub(crate) use pending::say_pending;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
 use policy_core::{Context, GroupId, Timestamp, UserId};

@@ -5,14 +5,16 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use policy::facts::{Party, Thing};
-use policy_core::{CollectionId, DocId, FolderId, SpaceId, UserId};
+use policy_core::{Check, CollectionId, DocId, FolderId, SpaceId, Subject, UserId};
 use serde_json::{Value, json};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Schema;
 
 use super::rows::rows;
 use super::{ApiError, Sharer, forbidden, invalid, shown_party};
+use crate::access::AccessError;
 use crate::app::App;
 use crate::directory::Folder;
 use crate::front::data::space_of;
@@ -24,6 +26,8 @@ pub(super) struct Said<'a> {
     pub(super) collection: Option<&'a str>,
     pub(super) folder: Option<&'a str>,
     pub(super) document: Option<&'a str>,
+    /// Whether the document may be deleted: it can come back.
+    pub(super) deleted: bool,
 }
 
 /// Something that the person sees: a space, or a part of it.
@@ -49,7 +53,7 @@ impl Place {
             Some(name) => {
                 let found = schema.collection_named(name).map(|collection| collection.id);
                 let seen = found.filter(|id| permits.mask(*id).is_some());
-                Some(seen.ok_or_else(ApiError::not_found)?)
+                Some(seen.ok_or_else(|| no("collection", name))?)
             }
         };
         let thing = match (said.folder, said.document, collection) {
@@ -58,16 +62,17 @@ impl Place {
             (Some(folder), None, _) => {
                 let folder = known_folder(app, by.user(), folder).await?;
                 if folder.space != space || collection.is_some_and(|id| id != folder.collection) {
-                    return Err(ApiError::not_found());
+                    return Err(no_folder());
                 }
                 collection = Some(folder.collection);
                 Thing::Folder(folder.collection, folder.id)
             }
             (None, Some(document), Some(id)) => {
-                let document = document.parse().map_err(|_| ApiError::not_found())?;
-                match seen(app, by, space, id, &[document]).await?[..] {
+                let none = || no("document", document);
+                let document = document.parse().map_err(|_| none())?;
+                match seen(app, by, space, id, (&[document], said.deleted)).await?[..] {
                     [document] => Thing::Document(id, document),
-                    _ => return Err(ApiError::not_found()),
+                    _ => return Err(none()),
                 }
             }
             (None, Some(_), None) => return Err(invalid("Name the collection of the document.")),
@@ -85,41 +90,65 @@ impl Place {
     }
 }
 
+/// What is not there, or not the person's to see: the two answer alike.
+pub(super) fn no(what: &str, name: &str) -> ApiError {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {what} `{name}`."))
+}
+
+fn no_folder() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no folder of this id.")
+}
+
 /// Whether a person manages a thing: by itself, or by the collection that it lies in.
 pub(super) async fn manages(app: &App, user: UserId, thing: Thing) -> Result<bool, ApiError> {
-    // A document without relationships of its own is known by its collection alone.
-    if let Thing::Document(collection, _) | Thing::Field(collection, _) = thing
-        && app.may(user, Thing::Collection(collection), "manage").await?
-    {
-        return Ok(true);
+    Ok(manage_all(app, user, &[thing]).await? == [true])
+}
+
+/// As [`manages`], of many things at once.
+pub(super) async fn manage_all(app: &App, user: UserId, things: &[Thing]) -> Result<Vec<bool>, AccessError> {
+    let subject = Subject::object("user", user);
+    let mut checks = Vec::with_capacity(2 * things.len());
+    for thing in things {
+        // Of a field only the collection is managed; of a document, the collection knows where the document does not.
+        let (own, around) = match *thing {
+            Thing::Field(collection, _) => (Thing::Collection(collection), Thing::Collection(collection)),
+            Thing::Document(collection, _) => (*thing, Thing::Collection(collection)),
+            other => (other, other),
+        };
+        checks.extend([own, around].map(|thing| Check::new(thing.object(), "manage", subject.clone())));
     }
-    match thing {
-        Thing::Field(..) => Ok(false),
-        thing => Ok(app.may(user, thing, "manage").await?),
-    }
+    let answers = app.allowed(&checks).await?;
+    Ok(answers.chunks(2).map(|pair| pair.contains(&true)).collect())
+}
+
+/// Whether a person may take away rights on a thing of a space: who manages it, and who owns the space also when policy
+/// cannot be asked.
+pub(super) async fn may_take(app: &App, user: UserId, space: SpaceId, thing: Thing) -> Result<bool, ApiError> {
+    Ok(app.vault.owner_of(space) == Some(user) || manages(app, user, thing).await?)
 }
 
 /// A folder that the person views. Others answer as unknown.
 pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Folder, ApiError> {
-    let id: FolderId = id.parse().map_err(|_| ApiError::not_found())?;
-    let folder = app.directory.folder(id).await?.ok_or_else(ApiError::not_found)?;
+    let id: FolderId = id.parse().map_err(|_| no_folder())?;
+    let folder = app.directory.folder(id).await?.ok_or_else(no_folder)?;
     // Before policy is asked: what its collection gives, policy knows once the space is known.
     app.catalogue(folder.space).await?;
     let seen = app.may(user, Thing::Folder(folder.collection, id), "view").await?;
-    if seen { Ok(folder) } else { Err(ApiError::not_found()) }
+    if seen { Ok(folder) } else { Err(no_folder()) }
 }
 
-/// Those of the documents that the person sees, ascending.
+/// Those of the documents that the person sees, deleted ones if `deleted`, ascending.
 pub(super) async fn seen(
     app: &App,
     by: &Sharer,
     space: SpaceId,
     collection: CollectionId,
-    documents: &[DocId],
+    (documents, deleted): (&[DocId], bool),
 ) -> Result<Vec<DocId>, ApiError> {
     let select = Select {
         collection,
-        args: SelectArgs { doc_ids: Some(documents.to_vec()), ..SelectArgs::default() },
+        args: SelectArgs { doc_ids: Some(documents.to_vec()), show_deleted: deleted, ..SelectArgs::default() },
         items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
     };
     let (rows, ()) = rows(app, &by.principal.caller, space, |_, _| Ok((select.clone(), ()))).await?;

@@ -1,6 +1,6 @@
 //! `/api/v1/shares`: rights that one person gives another, or a group.
 
-use actix_web::web::{self, Bytes, Path};
+use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, UserId};
@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::assign::{Right, begin, end};
-use super::place::{Names, Place, Said, manages};
+use super::leaving::{leave, manages_by};
+use super::pending::{removed, say_pending};
+use super::place::{Names, Place, Said, manage_all, manages, may_take};
 use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
@@ -72,6 +74,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         collection: new.collection.as_deref(),
         folder: new.folder.as_deref(),
         document: new.document.as_deref(),
+        deleted: new.role == "blocked",
     };
     let place = Place::find(&app, &by, &req, said).await?;
     let thing = place.managed(&app, &by).await?;
@@ -91,8 +94,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         return Err(conflict("own", "Who owns the space has every right in it, and keeps it."));
     }
     let right = Right { space: place.space, thing, relation: &new.role, party: Some(party), until };
-    let (share, made) = begin(&app, &by, "share.given", right).await?;
-    let shown = shown(&app, &share, &mut Names::default()).await?;
+    let (share, made, delivery) = begin(&app, &by, "share.given", right).await?;
+    let mut shown = shown(&app, &share, &mut Names::default()).await?;
+    say_pending(&mut shown, &delivery);
     Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
 }
 
@@ -108,8 +112,10 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     given.sort_by_key(|one| (one.created, one.id));
     given.dedup_by_key(|one| one.id);
     let mut shown_given = Vec::new();
-    for one in given.iter().filter(|one| is_share(one) && one.lives(now)) {
-        if manages(&app, user, one.thing).await? {
+    given.retain(|one| is_share(one) && one.lives(now));
+    let things: Vec<Thing> = given.iter().map(|one| one.thing).collect();
+    for (one, managed) in given.iter().zip(manage_all(&app, user, &things).await?) {
+        if managed {
             shown_given.push(shown(&app, one, &mut names).await?);
         }
     }
@@ -122,11 +128,16 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     Ok(HttpResponse::Ok().json(json!({ "given": shown_given, "received": shown_received })))
 }
 
-/// A live share that the person may know of, and whether they manage what it is on.
-async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
+/// A live share.
+async fn live(app: &App, id: &str) -> Result<Assignment, ApiError> {
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
     let found = app.directory.assignment(id).await?.filter(|one| is_share(one) && one.lives(app.now()));
-    let found = found.ok_or_else(ApiError::not_found)?;
+    found.ok_or_else(ApiError::not_found)
+}
+
+/// A live share that the person may know of, and whether they manage what it is on.
+async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
+    let found = live(app, id).await?;
     if manages(app, user, found.thing).await? {
         return Ok((found, true));
     }
@@ -141,22 +152,45 @@ async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<
     Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
 }
 
-/// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further
-/// request is served by it.
-async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removal {
+    /// Whether a manager who is removed keeps what they gave themselves.
+    #[serde(default)]
+    keep: bool,
+}
+
+/// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further request is
+/// served by it; where policy cannot be asked, what can be known without it is enough to take away.
+async fn remove(
+    req: HttpRequest,
+    app: web::Data<App>,
+    id: Path<String>,
+    removal: Query<Removal>,
+) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let user = by.user();
     let _alone = app.sharing.lock().await;
-    let (share, manages) = known(&app, user, &id).await?;
-    if !manages && share.party != Some(Party::User(user)) {
+    let share = live(&app, &id).await?;
+    let own = is_told(&share) && share.party == Some(Party::User(user));
+    if !own && !may_take(&app, user, share.space, share.thing).await? {
+        known(&app, user, &id).await?;
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
     }
-    end(&app, &by, "share.ended", &share).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let delivery = end(&app, &by, "share.ended", &share).await?;
+    let mut said = json!({});
+    let Some(Party::User(left)) = share.party.filter(|_| manages_by(&share.relation)) else {
+        return Ok(removed(said, &delivery));
+    };
+    let left = leave(&app, &by, left, &share, removal.keep).await?;
+    left.say(&app, &mut said, async |app, right, names| shown(app, right, names).await).await?;
+    Ok(removed(said, &delivery.and(left.delivery)))
 }
 
+/// A share, or a rule that shows somebody a field.
 async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<Value, ApiError> {
-    let mut shown = json!({ "share": share.id, "space": share.space, "role": share.relation,
+    let id = if is_share(share) { "share" } else { "field_rule" };
+    let mut shown = json!({ id: share.id, "space": share.space, "role": share.relation,
         "created": rfc3339(share.created) });
     names.describe(app, share.space, share.thing, &mut shown).await?;
     if let Some(party) = share.party {

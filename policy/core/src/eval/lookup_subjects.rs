@@ -44,8 +44,9 @@ impl Tuples {
         };
         // Nobody is named: whoever is asked about is like all the others.
         let others = if named.everyone { ask(Node::NOBODY)? } else { None };
+        let spelled = self.spelled_beside_everyone(lookup, &named.subjects, others.is_some(), now);
         let (mut found, mut excluded) = (Vec::new(), Vec::new());
-        for (&node, &positive) in &named.subjects {
+        for (&node, &sign) in &named.subjects {
             let id = match node {
                 Node::NOWHERE => lookup.resource.id.clone(),
                 node => self.names().read().id(node).to_owned(),
@@ -53,7 +54,8 @@ impl Tuples {
             let own = if node == Node::NOWHERE { self.ask_itself(lookup, member, place, now)? } else { ask(node)? };
             match own {
                 Some((permissionship, missing)) => {
-                    if positive {
+                    let again = || spelled.as_ref().is_none_or(|spelled| spelled.contains(&id));
+                    if sign == Sign::In || (sign == Sign::Again && again()) {
                         let found_here = Found { id: id.clone(), permissionship, missing: missing.clone() };
                         found.push(FoundSubject { found: found_here, excluded: Vec::new() });
                     }
@@ -72,6 +74,26 @@ impl Tuples {
             found.push(FoundSubject { found: Found { id: EVERYONE.to_owned(), permissionship, missing }, excluded });
         }
         Ok(found)
+    }
+
+    /// Where everyone is found: whom the relationships spell out beside them. Who is only named again, by an exclusion
+    /// within an exclusion, is covered by everyone mostly and not told twice. `None`: whoever is named is told.
+    fn spelled_beside_everyone(
+        &self,
+        lookup: &LookupSubjects,
+        named: &BTreeMap<Node, Sign>,
+        everyone: bool,
+        now: Timestamp,
+    ) -> Option<HashSet<String>> {
+        if !everyone || !named.values().any(|sign| *sign == Sign::Again) {
+            return None;
+        }
+        // A circle has no such spelling.
+        let all = self.memberships(&lookup.resource, &lookup.permission, now).ok()?;
+        let of_kind = all
+            .into_iter()
+            .filter(|one| one.subject.object.kind == lookup.kind && one.subject.relation == lookup.relation);
+        Some(of_kind.map(|one| one.subject.object.id).collect())
     }
 
     /// A resource that nothing names, asked about itself.
@@ -93,6 +115,25 @@ fn verdict(answer: Answer) -> Result<Option<(Permissionship, Vec<String>)>, Chec
     Ok((decision.permissionship != Permissionship::No).then_some((decision.permissionship, decision.missing)))
 }
 
+/// Where a subject is named: where that gives, where it takes away, or where it takes from what takes away. The earlier
+/// outweighs the later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Sign {
+    In,
+    Again,
+    Out,
+}
+
+impl Sign {
+    /// On the right of an exclusion.
+    fn excluded(self) -> Sign {
+        match self {
+            Sign::In | Sign::Again => Sign::Out,
+            Sign::Out => Sign::Again,
+        }
+    }
+}
+
 /// Who is named on the way from a resource, in whatever place.
 struct Named<'a> {
     tuples: &'a Tuples,
@@ -100,36 +141,36 @@ struct Named<'a> {
     member: Option<MemberId>,
     of: Of,
     now: Timestamp,
-    seen: HashSet<(Place, bool)>,
-    /// Whether the subject is named where being named gives, not only where it takes away.
-    subjects: BTreeMap<Node, bool>,
+    seen: HashSet<(Place, Sign)>,
+    subjects: BTreeMap<Node, Sign>,
     everyone: bool,
 }
 
 impl Named<'_> {
     fn collect(&mut self, place: Place) {
-        let mut open = vec![(place, true)];
-        while let Some((place, positive)) = open.pop() {
-            if !self.seen.insert((place, positive)) {
+        let mut open = vec![(place, Sign::In)];
+        while let Some((place, sign)) = open.pop() {
+            if !self.seen.insert((place, sign)) {
                 continue;
             }
             let (member, node) = place;
             // The members of something are members of it.
             if self.member == Some(member) {
-                self.note(node, positive);
+                self.note(node, sign);
             }
             match &self.tuples.schema().member(member).body {
-                Body::Relation(_) => self.relation(place, positive, &mut open),
-                Body::Permission(rule) => self.rule(rule, place, positive, &mut open),
+                Body::Relation(_) => self.relation(place, sign, &mut open),
+                Body::Permission(rule) => self.rule(rule, place, sign, &mut open),
             }
         }
     }
 
-    fn note(&mut self, node: Node, positive: bool) {
-        *self.subjects.entry(node).or_default() |= positive;
+    fn note(&mut self, node: Node, sign: Sign) {
+        let known = self.subjects.entry(node).or_insert(sign);
+        *known = sign.min(*known);
     }
 
-    fn relation(&mut self, (member, node): Place, positive: bool, open: &mut Vec<(Place, bool)>) {
+    fn relation(&mut self, (member, node): Place, sign: Sign, open: &mut Vec<(Place, Sign)>) {
         let tuples = self.tuples;
         for (edge, terms) in tuples.rows(member, node) {
             if terms.is_some_and(|terms| !terms.live(self.now)) {
@@ -138,40 +179,40 @@ impl Named<'_> {
             if edge.of == tuples.objects_of(self.kind) && edge.subject == Node::everyone(self.kind) {
                 self.everyone |= self.member.is_none();
             } else if edge.of == self.of {
-                self.note(edge.subject, positive);
+                self.note(edge.subject, sign);
             }
             if let Some(of) = tuples.member_in(edge.of) {
-                open.push(((of, edge.subject), positive));
+                open.push(((of, edge.subject), sign));
             }
         }
     }
 
-    fn rule(&mut self, rule: &Rule, own: Place, positive: bool, open: &mut Vec<(Place, bool)>) {
+    fn rule(&mut self, rule: &Rule, own: Place, sign: Sign, open: &mut Vec<(Place, Sign)>) {
         let tuples = self.tuples;
         match rule {
             Rule::Nil => {}
             Rule::Itself => {
                 if self.member.is_none() && tuples.schema().member(own.0).definition == self.kind {
-                    self.note(own.1, positive);
+                    self.note(own.1, sign);
                 }
             }
-            Rule::Member(member) => open.push(((*member, own.1), positive)),
+            Rule::Member(member) => open.push(((*member, own.1), sign)),
             Rule::Arrow { over, to, .. } => {
                 for (edge, terms) in tuples.rows(*over, own.1) {
                     if terms.is_some_and(|terms| !terms.live(self.now)) {
                         continue;
                     }
                     if let Some(target) = target(to, tuples.definition_in(edge.of)) {
-                        open.push(((target, edge.subject), positive));
+                        open.push(((target, edge.subject), sign));
                     }
                 }
             }
             Rule::Union(rules) | Rule::Intersection(rules) => {
-                rules.iter().for_each(|rule| self.rule(rule, own, positive, open));
+                rules.iter().for_each(|rule| self.rule(rule, own, sign, open));
             }
             Rule::Exclusion(first, without) => {
-                self.rule(first, own, positive, open);
-                without.iter().for_each(|rule| self.rule(rule, own, !positive, open));
+                self.rule(first, own, sign, open);
+                without.iter().for_each(|rule| self.rule(rule, own, sign.excluded(), open));
             }
         }
     }

@@ -53,7 +53,7 @@ impl Singled {
             singled.edited = singled.list(engine, user, ("edit", false), wanted, now).await?;
         }
         if wanted.blocked && singled.too_many.is_empty() {
-            singled.blocked = singled.list(engine, user, ("blocked", true), wanted, now).await?;
+            singled.blocked = singled.list(engine, user, ("barred", true), wanted, now).await?;
         }
         Ok(singled)
     }

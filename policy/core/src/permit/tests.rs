@@ -538,8 +538,8 @@ fn what_is_kept_from_a_person_is_taken_out_of_the_whole() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1, 2], &[1, 2]);
     engine.member(2, &[1, 2], &[]);
-    engine.singles(1, "blocked", &[5, 3]);
-    engine.singles(2, "blocked", &[3]);
+    engine.singles(1, "barred", &[5, 3]);
+    engine.singles(2, "barred", &[3]);
     engine.singles(2, "edit", &[7]);
     engine.open(&[1, 2]);
     engine.say(format!("{}#hidden@user:{}", field_object(books(), field(2)), user(2)));
@@ -579,7 +579,7 @@ fn single_documents_show_what_of_their_fields_is_neither_sealed_nor_hidden() {
 fn an_app_reaches_the_documents_of_its_person_that_its_entry_covers() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1, 2], &[]);
-    engine.singles(1, "blocked", &[3]);
+    engine.singles(1, "barred", &[3]);
     engine.singles(1, "edit", &[7]);
     engine.open(&[1, 2]);
     engine.grants(

@@ -89,6 +89,27 @@ impl FieldState {
         self.writes.first().map_or(Value::NULL, |write| write.value.clone())
     }
 
+    /// The value of this counter after one more step.
+    pub fn after_step(&self, step: &Scalar) -> Value {
+        match step {
+            Scalar::Int(step) if self.floats.is_empty() => {
+                let sum = self.ints.iter().fold(0i128, |sum, t| sum.saturating_add(t.plus.saturating_sub(t.minus)));
+                let sum = sum.saturating_add((*step).into());
+                Value::Scalar(Scalar::Int(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64))
+            }
+            Scalar::Int(_) | Scalar::Float(_) => {
+                let step = match step {
+                    Scalar::Int(step) => *step as f64,
+                    Scalar::Float(step) => *step,
+                    _ => 0.0,
+                };
+                let sum = self.floats.iter().map(|t| t.total).sum::<f64>() + step;
+                Value::Scalar(Scalar::Float(sum.clamp(f64::MIN, f64::MAX)))
+            }
+            other => Value::Scalar(other.clone()),
+        }
+    }
+
     /// The concurrent writes that lost, largest first.
     pub fn conflicts(&self) -> &[Write] {
         self.writes.get(1..).unwrap_or_default()

@@ -2,6 +2,7 @@
 
 use spicedb_grpc_tonic::v1::check_debug_trace::{Permissionship as Traced, Resolution};
 use spicedb_grpc_tonic::v1::check_permission_response::Permissionship;
+use spicedb_grpc_tonic::v1::lookup_subjects_request::WildcardOption;
 use spicedb_grpc_tonic::v1::permission_relationship_tree::TreeType;
 use spicedb_grpc_tonic::v1::{
     CheckBulkPermissionsRequest, CheckBulkPermissionsRequestItem, CheckPermissionRequest, CheckPermissionResponse,
@@ -245,6 +246,12 @@ async fn subjects_are_looked_up_with_who_is_excepted() {
     assert_eq!(everyone.permissionship(), LookupPermissionship::HasPermission);
     let found = all(request("doc:2", "view")).await;
     assert_eq!(found.iter().map(|answer| answer.subject_object_id.as_str()).collect::<Vec<_>>(), ["ann"]);
+    let without = |option: WildcardOption, resource: &str| LookupSubjectsRequest {
+        wildcard_option: option.into(),
+        ..request(resource, "public")
+    };
+    assert_eq!(all(without(WildcardOption::IncludeWildcards, "doc:1")).await.len(), 1);
+    assert_eq!(all(without(WildcardOption::ExcludeWildcards, "doc:1")).await, []);
     let limited = LookupSubjectsRequest { optional_concrete_limit: 5, ..request("doc:2", "view") };
     assert_eq!(failed(client.permissions().lookup_subjects(limited).await).0, Code::Unimplemented);
 }

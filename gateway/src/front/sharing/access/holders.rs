@@ -1,14 +1,12 @@
 //! What apps and links see: the gate's answer for each grant, entry by entry.
 
-use policy_core::{
-    AppCaller, Caller, CollectionId, Comparison, DocId, Entry, GrantEntry, Holder, Object, Predicate, Verb,
-    grant_object,
-};
+use std::collections::BTreeSet;
+
+use policy_core::{AppCaller, Caller, Check, CollectionId, DocId, Entry, Holder, Verb, grant_object};
 use serde_json::{Value, json};
 use vault_core::control::GrantRecord;
-use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Select, SelectArgs};
-use vault_core::schema::{Collection, FieldType};
-use vault_core::value::Value as Stored;
+use vault_core::query::{Item, ItemKind, Select, SelectArgs};
+use vault_core::schema::Collection;
 
 use super::super::place::Names;
 use super::super::rows::rows;
@@ -16,7 +14,7 @@ use super::super::{ApiError, Sharer};
 use super::{Asked, mask, part, told, why};
 use crate::access::AccessError;
 use crate::app::App;
-use crate::grants::{rfc3339, where_json};
+use crate::grants::{attributed, ends, filter, rfc3339, where_json};
 use crate::node::Node as _;
 
 fn caller(record: &GrantRecord) -> Caller {
@@ -34,29 +32,34 @@ pub(super) async fn holder(
 ) -> Result<Option<Value>, ApiError> {
     let Some(mask) = mask(app, asked, &caller(record)).await? else { return Ok(None) };
     let (mut covering, mut perhaps) = (None, None);
-    for entry in mask.entries_with(Verb::Read).filter(|entry| entry.holds(asked.field.id)) {
+    let attributed = attributed(&mask, &record.grant, asked.collection.id, app.now());
+    let reads = |entry: &&(usize, &Entry)| entry.1.verbs.has(Verb::Read) && entry.1.holds(asked.field.id);
+    for (n, entry) in attributed.iter().filter(reads).copied() {
         let covered = match asked.document {
             None => Some(true),
             Some(document) => covers(app, by, asked, entry, document).await?,
         };
         match covered {
             Some(true) => {
-                covering = Some(entry);
+                covering = Some((n, entry));
                 break;
             }
             Some(false) => {}
-            None => perhaps = perhaps.or(Some(entry)),
+            None => perhaps = perhaps.or(Some((n, entry))),
         }
     }
-    let Some(entry) = covering.or(perhaps) else { return Ok(None) };
+    let Some((n, entry)) = covering.or(perhaps) else { return Ok(None) };
     let grant = &record.grant;
-    let mut path = granted(app, record, Some((asked, entry)));
-    path.extend(why(app, asked, &policy_core::Subject::object("user", grant.grantor), part(asked, entry)));
+    let grantor = policy_core::Subject::object("user", grant.grantor);
+    let mut path = granted(app, record, [n]).await?;
+    path.extend(why(app, asked, &grantor, part(asked, entry)).await?);
     let mut shown = match grant.holder {
         Holder::Client(client) => json!({ "client_id": client, "app": record.app.name, "grant": grant.id }),
         Holder::Link(_) => json!({ "link": grant.id }),
     };
     shown["user"] = names.user(app, grant.grantor).await?;
+    shown["entry"] = json!(format!("{}/{n}", grant.id));
+    shown["until"] = json!(grant.entries.get(n).and_then(|one| one.until).map(rfc3339));
     shown["path"] = json!(path);
     if asked.document.is_none() {
         shown["documents"] = told(&entry.documents);
@@ -67,25 +70,20 @@ pub(super) async fn holder(
     Ok(Some(shown))
 }
 
-/// The relationships that let the holder of a grant read by it: by the entry of it that a mask's entry comes from.
-fn granted(app: &App, record: &GrantRecord, by: Option<(&Asked<'_>, &Entry)>) -> Vec<String> {
-    let (grant, now) = (&record.grant, app.now());
-    let read = |object: Object| {
-        let check = policy_core::Check::new(object, "read", grant.holder.subject());
-        let (decision, path) = app.policy.check_one(&check, now);
-        decision.allowed().then_some(path)
-    };
-    let behind = |one: &GrantEntry| {
-        by.is_none_or(|(asked, entry)| {
-            one.scopes.iter().any(|scope| {
-                scope.collection == asked.collection.id
-                    && scope.fields.contains(&asked.field.id)
-                    && scope.predicate == entry.predicate
-            })
-        })
-    };
-    let numbered = grant.entries.iter().enumerate().filter(|(_, one)| behind(one));
-    numbered.filter_map(|(n, _)| read(grant_object(grant.id, n))).next().unwrap_or_default()
+/// The relationships that let the holder of a grant read by these entries of it: of the first that does.
+async fn granted(
+    app: &App,
+    record: &GrantRecord,
+    entries: impl IntoIterator<Item = usize>,
+) -> Result<Vec<String>, AccessError> {
+    let grant = &record.grant;
+    for n in entries {
+        let check = Check::new(grant_object(grant.id, n), "read", grant.holder.subject());
+        if let Some(path) = app.path(&check).await? {
+            return Ok(path);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Whether an entry covers a document that the one who asks sees: looked up as they see it. `None`: they do not see
@@ -114,28 +112,6 @@ async fn covers(
     Ok(rows.map(|rows| !rows.is_empty()))
 }
 
-/// A predicate as a filter: the same documents.
-fn filter(predicate: &Predicate, collection: &Collection) -> Filter {
-    let one = |condition: &policy_core::Condition| {
-        let field = condition.field;
-        let relation = collection.field(field).is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
-        let operand = if relation { Operand::RelationId(field) } else { Operand::Field(field) };
-        let all = |values: &[policy_core::Scalar]| values.iter().cloned().map(Stored::Scalar).collect();
-        let operator = match &condition.comparison {
-            Comparison::Eq(value) => Operator::Eq(Stored::Scalar(value.clone())),
-            Comparison::Neq(value) => Operator::Neq(Stored::Scalar(value.clone())),
-            Comparison::In(values) => Operator::In(all(values)),
-            Comparison::Nin(values) => Operator::Nin(all(values)),
-            Comparison::Gt(value) => Operator::Gt(value.clone()),
-            Comparison::Geq(value) => Operator::Geq(value.clone()),
-            Comparison::Lt(value) => Operator::Lt(value.clone()),
-            Comparison::Leq(value) => Operator::Leq(value.clone()),
-        };
-        Filter::Is(operand, operator)
-    };
-    Filter::And(predicate.conditions.iter().map(one).collect())
-}
-
 /// What an app sees by a grant, if that gives it anything.
 pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Value>, ApiError> {
     let grant = &record.grant;
@@ -147,20 +123,26 @@ pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Val
         Err(error) => return Err(error.into()),
     };
     let mut collections = Vec::new();
+    let mut counted = BTreeSet::new();
     for (id, mask) in permits.collections() {
         let Some(collection) = catalogue.schema.collection(id) else { continue };
-        let entries: Vec<Value> = mask.entries.iter().map(|entry| shown(entry, collection)).collect();
+        let entries = attributed(mask, grant, id, app.now());
+        counted.extend(entries.iter().map(|(n, _)| *n));
+        let entries: Vec<Value> = entries.iter().map(|(n, entry)| shown(record, *n, entry, collection)).collect();
         collections.push(json!({ "collection": collection.name, "entries": entries }));
     }
     let user = app.directory.user(grant.grantor).await?.map(|user| user.name);
     Ok(Some(json!({ "grant": grant.id, "user": user, "space": grant.space, "collections": collections,
-        "until": permits.valid_until().map(rfc3339), "path": granted(app, record, None) })))
+        "until": ends(grant).map(rfc3339), "path": granted(app, record, counted).await? })))
 }
 
-fn shown(entry: &Entry, collection: &Collection) -> Value {
+/// What an entry of a mask gives, by which entry of the grant, and until when that gives it.
+fn shown(record: &GrantRecord, n: usize, entry: &Entry, collection: &Collection) -> Value {
     let verbs: Vec<&str> = entry.verbs.iter().map(Verb::word).collect();
     let fields = collection.fields.iter().filter(|field| entry.holds(field.id));
     let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
-    json!({ "actions": verbs, "fields": fields, "documents": told(&entry.documents),
-        "where": where_json(&entry.predicate, collection) })
+    let until = record.grant.entries.get(n).and_then(|one| one.until);
+    json!({ "entry": format!("{}/{n}", record.grant.id), "actions": verbs, "fields": fields,
+        "documents": told(&entry.documents), "where": where_json(&entry.predicate, collection),
+        "until": until.map(rfc3339) })
 }

@@ -80,6 +80,35 @@ fn who_is_named_on_a_condition_beside_everyone_has_it_for_sure() {
     assert_eq!(found, [plain(yes_of("ann")), plain(perhaps("tom")), plain(perhaps("*"))]);
 }
 
+/// Who is covered by everyone, and named again where an exclusion takes back another, is not told beside everyone; who is
+/// all that is left, or named to be in, is.
+#[test]
+fn who_is_named_again_by_an_exclusion_of_an_exclusion_is_told_once() {
+    let schema = "definition user {}
+definition doc {
+  relation viewer: user | user:*
+  relation banned: user | user:*
+  relation pardoned: user
+  permission out = banned - pardoned
+  permission see = viewer - out
+  permission see_or = see + pardoned
+}";
+    let of = |lines: &[&str], permission: &str| {
+        let mut tuples = Tuples::new(Arc::new(Schema::parse(schema).unwrap()));
+        lines.iter().for_each(|line| assert!(tuples.put(&line.parse().unwrap()).unwrap(), "{line}"));
+        subjects(&tuples, "doc:1", permission).unwrap()
+    };
+    let banned =
+        ["doc:1#viewer@user:*", "doc:1#banned@user:tom", "doc:1#banned@user:sarah", "doc:1#pardoned@user:sarah"];
+    let all_but_tom = FoundSubject { found: yes_of("*"), excluded: vec![yes_of("tom")] };
+    assert_eq!(of(&banned, "see"), [all_but_tom.clone()]);
+    assert_eq!(of(&banned, "see_or"), [plain(yes_of("sarah")), all_but_tom.clone()]);
+    let named = [&banned[..], &["doc:1#viewer@user:sarah"]].concat();
+    assert_eq!(of(&named, "see"), [plain(yes_of("sarah")), all_but_tom]);
+    let all = ["doc:1#viewer@user:*", "doc:1#banned@user:*", "doc:1#pardoned@user:sarah"];
+    assert_eq!(of(&all, "see"), [plain(yes_of("sarah"))]);
+}
+
 /// SpiceDB fails each look-up that meets a circle on its way, whatever the answer.
 #[test]
 fn look_ups_over_a_circle_answer_where_checks_do() {

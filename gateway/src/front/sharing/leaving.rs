@@ -1,0 +1,112 @@
+//! What is left to somebody who managed something and does so no more.
+//!
+//! Whoever manages a thing can share it with themselves, and with groups that they are in or manage. Such a right rests
+//! on nobody else's word, so it goes with the management that it came from, unless whoever removes them keeps it.
+
+use std::collections::BTreeSet;
+
+use policy::Delivery;
+use policy::facts::{Party, Thing};
+use policy_core::UserId;
+use serde_json::{Value, json};
+
+use super::assign::end;
+use super::place::{Names, manage_all};
+use super::{ApiError, Sharer};
+use crate::access::AccessError;
+use crate::app::App;
+use crate::directory::{Assignment, Role};
+use crate::node::Node as _;
+
+/// What became of it.
+pub(super) struct Left {
+    /// What they had given themselves, and have no more.
+    taken: Vec<Assignment>,
+    /// What they still reach.
+    reaches: Vec<Assignment>,
+    pub(super) delivery: Delivery,
+}
+
+impl Left {
+    /// Says it in an answer; nothing, if there is nothing.
+    pub(super) async fn say(
+        &self,
+        app: &App,
+        answer: &mut Value,
+        show: impl AsyncFn(&App, &Assignment, &mut Names) -> Result<Value, ApiError>,
+    ) -> Result<(), ApiError> {
+        let mut names = Names::default();
+        for (key, rights) in [("taken", &self.taken), ("reaches", &self.reaches)] {
+            let mut shown = Vec::new();
+            for right in rights {
+                shown.push(show(app, right, &mut names).await?);
+            }
+            if !shown.is_empty() {
+                answer[key] = json!(shown);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A person, the groups that they are in, and those that they manage: whom they can mean by themselves.
+pub(super) async fn selves(app: &App, user: UserId) -> Result<BTreeSet<Party>, ApiError> {
+    let mut parties: BTreeSet<Party> = app.directory.parties_of(user, app.now()).await?.into_iter().collect();
+    let own = app.directory.memberships_of(Party::User(user)).await?;
+    parties.extend(own.iter().filter(|one| one.role == Role::Manager).map(|one| Party::Group(one.group)));
+    Ok(parties)
+}
+
+/// Whether a right of this relation lets somebody manage what it is on.
+pub(super) fn manages_by(relation: &str) -> bool {
+    relation == "owner"
+}
+
+fn collection_of(thing: Thing) -> Option<policy_core::CollectionId> {
+    match thing {
+        Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => Some(id),
+        Thing::Space(_) | Thing::Group(_) => None,
+    }
+}
+
+/// After `user` has lost `lost`, by which they managed: takes what they had given themselves by it (unless `keep`), and
+/// finds what they still reach, of what the one who asks manages.
+pub(super) async fn leave(
+    app: &App,
+    by: &Sharer,
+    user: UserId,
+    lost: &Assignment,
+    keep: bool,
+) -> Result<Left, ApiError> {
+    let (selves, now) = (selves(app, user).await?, app.now());
+    let of_space = app.directory.assignments_in(lost.space, None).await?;
+    let theirs: Vec<Assignment> = of_space
+        .into_iter()
+        .filter(|one| one.id != lost.id && one.lives(now) && !matches!(one.relation.as_str(), "blocked" | "hidden"))
+        .filter(|one| one.party.is_some_and(|party| selves.contains(&party)))
+        .collect();
+    let things: Vec<Thing> = theirs.iter().map(|one| one.thing).collect();
+    let owns = app.vault.owner_of(lost.space) == Some(by.user());
+    let mine = if owns { vec![true; things.len()] } else { manage_all(app, by.user(), &things).await? };
+    let still = match manage_all(app, user, &things).await {
+        Ok(still) => still,
+        // Nobody can say what they still manage: nothing, then.
+        Err(AccessError::Policy(_)) => vec![false; things.len()],
+        Err(error) => return Err(error.into()),
+    };
+    let mut left = Left { taken: Vec::new(), reaches: Vec::new(), delivery: Delivery::Done };
+    for ((one, mine), still) in theirs.into_iter().zip(mine).zip(still) {
+        let within = collection_of(lost.thing).is_none() || collection_of(one.thing) == collection_of(lost.thing);
+        if !mine {
+            continue;
+        }
+        if one.giver == user && within && !still && !keep {
+            let delivery = end(app, by, "share.ended", &one).await?;
+            left.delivery = left.delivery.and(delivery);
+            left.taken.push(one);
+        } else {
+            left.reaches.push(one);
+        }
+    }
+    Ok(left)
+}

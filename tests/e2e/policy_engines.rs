@@ -1,0 +1,209 @@
+//! SpiceDB as the engine, and what becomes of every route when it is stopped, slow, and back.
+
+#[path = "../../policy/tests/support/proxy.rs"]
+mod proxy;
+
+use std::time::Duration;
+
+use harness::{Allod, Answer, Client, Node};
+use proxy::{Mode, Proxy};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// A node before whose SpiceDB one can stand; nothing, where no SpiceDB is at hand.
+struct World {
+    proxy: Proxy,
+    node: Node,
+    alice: Client,
+    bob: Client,
+    space: String,
+    _root: tempfile::TempDir,
+}
+
+async fn world() -> Option<World> {
+    let Ok(address) = std::env::var("ALLOD_TEST_SPICEDB") else {
+        eprintln!("note: ALLOD_TEST_SPICEDB is not set; SpiceDB as the engine is not tested");
+        return None;
+    };
+    let proxy = Proxy::before(&address).await;
+    let root = tempfile::tempdir().unwrap();
+    let (allod, dir) = (Allod::find().unwrap(), root.path().join("home"));
+    let made = Node::init(&allod, &dir, "alice", "home", "correct horse battery").unwrap();
+    let at = proxy.address.clone();
+    // Blocking, and the proxy is served by this runtime.
+    let node = tokio::task::spawn_blocking(move || Node::serve_with_spicedb(&allod, &dir, &at)).await.unwrap().unwrap();
+    let file = root.path().join("bob.password");
+    std::fs::write(&file, "the long password of bob").unwrap();
+    let node = cli(node, &["user", "add", "bob", "--password-file", file.to_str().unwrap()]).await;
+    let alice = node.sign_in("alice", "correct horse battery").await.unwrap();
+    alice.define("type Contact { name: String phone: String }").await.unwrap();
+    alice.graphql(r#"mutation { add_Contact(input: {name: "Ann", phone: "1"}) { _docID } }"#).await.unwrap();
+    let space = made["space"].as_str().unwrap().to_owned();
+    let bob = node.sign_in("bob", "the long password of bob").await.unwrap().in_space(&space);
+    Some(World { proxy, node, alice, bob, space, _root: root })
+}
+
+/// A command that must succeed, while this runtime goes on.
+async fn cli(node: Node, args: &[&str]) -> Node {
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let ran = move || {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        node.cli_ok(&args).unwrap();
+        node
+    };
+    tokio::task::spawn_blocking(ran).await.unwrap()
+}
+
+async fn made(client: &Client, path: &str, body: Value, key: &str) -> String {
+    let made = client.post(path, &body).await.unwrap();
+    assert_eq!(made.status, 201, "{path}: {}", made.text);
+    made.json[key].as_str().unwrap().to_owned()
+}
+
+impl World {
+    async fn ready(&self) -> Answer {
+        Client::new(&self.node.url, None).unwrap().get("/readyz").await.unwrap()
+    }
+
+    /// Waits until the node says so of policy.
+    async fn until(&self, answers: bool) -> Answer {
+        for _ in 0..600 {
+            let ready = self.ready().await;
+            if ready.json["policy"]["answers"] == answers {
+                return ready;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("policy is not what it should be: {}", self.ready().await.text)
+    }
+
+    async fn stop(&self) -> Answer {
+        self.proxy.set(Mode::Refuse);
+        self.proxy.cut();
+        self.until(false).await
+    }
+}
+
+async fn names(client: &Client) -> Answer {
+    client.try_graphql("{ Contact { name } }", Value::Null).await.unwrap()
+}
+
+#[tokio::test]
+async fn without_spicedb_every_question_is_refused_and_what_is_taken_away_is_gone() {
+    let Some(world) = world().await else { return };
+    let alice = &world.alice;
+    let share = made(alice, "/api/v1/shares", json!({"with": {"user": "bob"}, "role": "viewer"}), "share").await;
+    let group = made(alice, "/api/v1/groups", json!({"name": "Firm"}), "group").await;
+    made(alice, &format!("/api/v1/groups/{group}/members"), json!({"user": "bob"}), "user").await;
+    let folder = made(alice, "/api/v1/folders", json!({"collection": "Contact", "name": "Work"}), "folder").await;
+    let rule = json!({"collection": "Contact", "field": "phone", "rule": "hidden", "who": {"user": "bob"}});
+    let rule = made(alice, "/api/v1/field-rules", rule, "field_rule").await;
+    let link = alice.post("/api/v1/links", &json!({"collection": "Contact", "fields": ["name"]})).await.unwrap();
+    let token = link.json["token"].as_str().unwrap();
+    assert_eq!(names(&world.bob).await.json["data"]["Contact"], json!([{"name": "Ann"}]), "control");
+    let operator = world.node.operator().unwrap();
+    let check = json!({ "check": format!("space:{}#manage@user:{}", world.space, "0".repeat(32)) });
+    let asks = json!({"user": "bob", "verb": "read", "collection": "Contact", "space": world.space, "explain": true});
+    let ready = world.ready().await;
+    assert_eq!((ready.status, &ready.json["policy"]["engine"]), (200, &json!("spicedb")), "{}", ready.text);
+
+    let stopped = world.stop().await;
+    assert_eq!(stopped.status, 503, "{}", stopped.text);
+    let policy = &stopped.json["policy"];
+    assert!(policy["detail"].as_str().unwrap().contains("SpiceDB") && policy["fix"].is_string(), "{}", stopped.text);
+    let person = json!({"collection": "Contact", "with": {"user": "bob"}, "role": "viewer"});
+    let hide = json!({"collection": "Contact", "field": "name", "rule": "sealed"});
+    let questions = [
+        (alice, Method::POST, "/api/v1/graphql".to_owned(), json!({"query": "{ Contact { name } }"})),
+        (alice, Method::POST, "/api/v1/graphql".to_owned(), json!({"query": "{ __schema { types { name } } }"})),
+        (
+            alice,
+            Method::POST,
+            "/api/v1/graphql".to_owned(),
+            json!({"query": "mutation { add_Contact(input: {name: \"Ben\"}) { name } }"}),
+        ),
+        (&world.bob, Method::POST, "/api/v1/graphql".to_owned(), json!({"query": "{ Contact { name } }"})),
+        (alice, Method::GET, "/api/v1/collections".to_owned(), Value::Null),
+        (alice, Method::POST, "/api/v1/collections".to_owned(), json!({"sdl": "type Fresh { a: String }"})),
+        (alice, Method::POST, "/api/v1/shares".to_owned(), person),
+        (alice, Method::GET, "/api/v1/shares".to_owned(), Value::Null),
+        (alice, Method::GET, format!("/api/v1/shares/{share}"), Value::Null),
+        (alice, Method::GET, format!("/api/v1/groups/{group}"), Value::Null),
+        (alice, Method::POST, format!("/api/v1/groups/{group}/members"), json!({"user": "alice"})),
+        (alice, Method::GET, "/api/v1/folders".to_owned(), Value::Null),
+        (alice, Method::POST, "/api/v1/folders".to_owned(), json!({"collection": "Contact", "name": "More"})),
+        (alice, Method::GET, format!("/api/v1/folders/{folder}/documents"), Value::Null),
+        (alice, Method::POST, "/api/v1/field-rules".to_owned(), hide),
+        (alice, Method::GET, "/api/v1/field-rules".to_owned(), Value::Null),
+        (alice, Method::POST, "/api/v1/links".to_owned(), json!({"collection": "Contact", "fields": ["name"]})),
+        (alice, Method::GET, "/api/v1/access?collection=Contact&field=name".to_owned(), Value::Null),
+        (&world.bob, Method::GET, "/api/v1/spaces".to_owned(), Value::Null),
+        (&operator, Method::POST, "/api/v1/policy/explain".to_owned(), check),
+        (&operator, Method::POST, "/api/v1/check".to_owned(), asks),
+    ];
+    for mode in [Mode::Refuse, Mode::Swallow] {
+        world.proxy.set(mode);
+        world.proxy.cut();
+        for (client, method, path, body) in &questions {
+            let mut request = client.request(method.clone(), path);
+            if !body.is_null() {
+                request = request.json(body);
+            }
+            let refused = client.send(request).await.unwrap();
+            assert_eq!(refused.status, 503, "{mode:?} {method} {path}: {}", refused.text);
+            assert!(refused.text.contains("policy_unavailable"), "{mode:?} {method} {path}: {}", refused.text);
+        }
+        let page = Client::new(&world.node.url, None).unwrap().get(&format!("/l/{token}")).await.unwrap();
+        assert_eq!(page.status, 503, "{}", page.text);
+        assert_eq!(world.until(false).await.status, 503);
+    }
+
+    // What is taken away is pending, and said to be.
+    world.stop().await;
+    for path in [format!("/api/v1/field-rules/{rule}"), format!("/api/v1/groups/{group}/members/users/bob")] {
+        let pending = alice.delete(&path).await.unwrap();
+        assert_eq!((pending.status, &pending.json["pending"]), (202, &json!(true)), "{path}: {}", pending.text);
+    }
+    let pending = alice.delete(&format!("/api/v1/shares/{share}")).await.unwrap();
+    assert_eq!((pending.status, &pending.json["pending"]), (202, &json!(true)), "{}", pending.text);
+    assert!(pending.json["detail"].as_str().unwrap().contains("SpiceDB"), "{}", pending.text);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let waits = world.ready().await;
+    assert!(waits.json["policy"]["revocations_pending"].as_u64().unwrap() >= 2, "{}", waits.text);
+    assert_eq!(names(&world.bob).await.status, 503);
+
+    // Back, it is delivered before anything is decided.
+    world.proxy.set(Mode::Pass);
+    world.until(true).await;
+    let bob = names(&world.bob).await;
+    assert_eq!(bob.status, 404, "{}", bob.text);
+    assert_eq!(names(alice).await.json["data"]["Contact"], json!([{"name": "Ann"}]));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let ready = world.until(true).await;
+    assert_eq!((ready.status, &ready.json["policy"]["revocations_pending"]), (200, &json!(0)), "{}", ready.text);
+    assert_eq!(alice.get("/api/v1/shares").await.unwrap().json["given"], json!([]));
+}
+
+/// A grant that is taken back while policy is away is of no use from then on, and its space says so later.
+#[tokio::test]
+async fn a_grant_is_taken_back_while_spicedb_is_away() {
+    let Some(world) = world().await else { return };
+    let alice = &world.alice;
+    let link = alice.post("/api/v1/links", &json!({"collection": "Contact", "fields": ["name"]})).await.unwrap();
+    let (id, token) = (link.json["link"].as_str().unwrap(), link.json["token"].as_str().unwrap());
+    let nobody = Client::new(&world.node.url, None).unwrap();
+    assert_eq!(nobody.get(&format!("/l/{token}")).await.unwrap().status, 200, "control");
+    world.stop().await;
+    let removed = alice.delete(&format!("/api/v1/links/{id}")).await.unwrap();
+    assert_eq!((removed.status, &removed.json["pending"]), (202, &json!(true)), "{}", removed.text);
+    assert_eq!(nobody.get(&format!("/l/{token}")).await.unwrap().status, 404);
+    world.proxy.set(Mode::Pass);
+    world.until(true).await;
+    for _ in 0..100 {
+        if alice.get("/api/v1/links").await.unwrap().json == json!([]) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    panic!("the space does not say so: {}", alice.get("/api/v1/links").await.unwrap().text);
+}
