@@ -198,6 +198,9 @@ pub(crate) async fn commit(
     Ok(tip)
 }
 
+/// By these permissions of the platform nobody is allowed anything; they say who is refused.
+const REFUSING: [(&str, &str); 2] = [("document", "barred"), ("field", "kept")];
+
 /// As [`commit`], with the change put into the outbox in the same transaction, if there is one.
 pub(crate) async fn commit_with<'a>(
     db: &DatabaseConnection,
@@ -215,7 +218,8 @@ pub(crate) async fn commit_with<'a>(
         let (takes, gives): (Vec<_>, Vec<_>) =
             touched.chain(change.remove.iter().cloned().map(Update::Delete)).partition(|update| {
                 let tuple = update.tuple();
-                matches!(update, Update::Delete(_)) || schema.takes_away(&tuple.resource.kind, &tuple.relation)
+                matches!(update, Update::Delete(_))
+                    || schema.takes_away(&tuple.resource.kind, &tuple.relation, &REFUSING)
             });
         for (effect, updates) in [(Effect::Takes, takes), (Effect::Gives, gives)] {
             put = Some(outbox.put(&transaction, "node", effect, &updates).await.map_err(undelivered)?);
@@ -315,4 +319,32 @@ fn detail(change: &Change) -> String {
         detail["by"] = change.metadata.clone().into();
     }
     detail.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_relation_does_to_what_people_may_do() {
+        let schema = crate::schema::platform().expect("the platform's schema");
+        let takes = |kind: &str, relation: &str| schema.takes_away(kind, relation, &REFUSING);
+        for (kind, relation) in
+            [("document", "blocked"), ("field", "hidden"), ("field", "declined"), ("group", "member")]
+        {
+            assert!(takes(kind, relation), "{kind}#{relation}");
+        }
+        for (kind, relation) in [
+            ("collection", "owner"),
+            ("collection", "space"),
+            ("space", "owner"),
+            ("document", "collection"),
+            ("folder", "owner"),
+            ("document", "viewer"),
+            ("field", "reader"),
+            ("tenant", "member"),
+        ] {
+            assert!(!takes(kind, relation), "{kind}#{relation}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ async fn an_owner_of_a_part_shuts_nobody_out_who_manages_what_contains_it() {
     rule(&bob, json!({"collection": "Contact", "field": "tag", "rule": "hidden", "who": {"user": "alice"}})).await;
     rule(&bob, json!({"collection": "Contact", "field": "notes", "rule": "sealed"})).await;
     rule(&bob, json!({"collection": "Contact", "field": "notes", "rule": "hidden", "who": {"group": outer}})).await;
+    rule(&bob, json!({"collection": "Contact", "field": "age", "rule": "hidden", "who": {"user": "bob"}})).await;
     let read = "{ Contact(order: {name: ASC}) { name phone tag notes } }";
     let seen = alice.graphql(read).await.unwrap();
     assert_eq!(seen["Contact"].as_array().unwrap().len(), 3, "{seen}");
@@ -49,6 +50,9 @@ async fn an_owner_of_a_part_shuts_nobody_out_who_manages_what_contains_it() {
     assert_eq!(names(&dan).await, ["Ben", "Cid"]);
     assert!(!ask(&dan, "{ Contact { phone } }").await.codes().is_empty());
     assert!(!ask(&dan, "{ Contact { notes } }").await.codes().is_empty());
+    // What somebody keeps from themselves is kept from them.
+    assert!(ask(&bob, "{ Contact { tag } }").await.codes().is_empty(), "control");
+    assert!(!ask(&bob, "{ Contact { age } }").await.codes().is_empty());
     unhurt(&people.home).await;
 }
 

@@ -36,12 +36,22 @@ impl Assignment {
     /// What its beginning changes in policy: relationships to put, and to remove.
     pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
         match (self.party, self.thing) {
-            (Some(party), thing) => (vec![thing.to(&self.relation, party, self.until)], Vec::new()),
+            (Some(party), thing) => (vec![thing.to(self.relationship(), party, self.until)], Vec::new()),
             (None, Thing::Field(collection, field)) => {
                 (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])
             }
             (None, _) => (Vec::new(), Vec::new()),
         }
+    }
+
+    /// The relation of policy. What somebody keeps from themselves is another than what others keep from them.
+    fn relationship(&self) -> &str {
+        if self.relation == "hidden" && self.is_of_oneself() { "declined" } else { &self.relation }
+    }
+
+    /// Whether somebody made it so for themselves.
+    pub fn is_of_oneself(&self) -> bool {
+        self.party == Some(Party::User(self.giver))
     }
 
     /// What its end changes in policy.

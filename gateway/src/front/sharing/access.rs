@@ -240,7 +240,7 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
         has(Thing::Collection(collection), "view"),
         has(one, "view"),
         Check::new(field.object(), "collection", Subject::object("collection", collection)),
-        has(field, "hidden"),
+        has(field, "kept"),
         has(field, "view"),
         has(field, "view_sealed"),
         has(one, if document.is_some() { "barred" } else { "view" }),

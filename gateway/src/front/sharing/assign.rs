@@ -36,7 +36,8 @@ pub(super) async fn begin(
         relation: right.relation.to_owned(),
         party: right.party,
         until: right.until,
-        giver: by.user(),
+        // What somebody keeps from themselves stays their own.
+        giver: before.as_ref().filter(|before| before.is_of_oneself()).map_or(by.user(), |before| before.giver),
         created: before.as_ref().map_or(app.now(), |before| before.created),
     };
     match &before {

@@ -85,24 +85,32 @@ pub(super) async fn leave(
         .filter(|one| one.id != lost.id && one.lives(now) && !matches!(one.relation.as_str(), "blocked" | "hidden"))
         .filter(|one| one.party.is_some_and(|party| selves.contains(&party)))
         .collect();
+    let within =
+        |one: &Assignment| collection_of(lost.thing).is_none() || collection_of(one.thing) == collection_of(lost.thing);
     let things: Vec<Thing> = theirs.iter().map(|one| one.thing).collect();
     let owns = app.vault.owner_of(lost.space) == Some(by.user());
     let mine = if owns { vec![true; things.len()] } else { manage_all(app, by.user(), &things).await? };
+    let mut left = Left { taken: Vec::new(), reaches: Vec::new(), delivery: Delivery::Done };
+    let mut open = Vec::new();
+    for (one, _) in theirs.into_iter().zip(mine).filter(|(_, mine)| *mine) {
+        // First what lets them manage by their own word: by that they would seem to manage still.
+        if one.giver == user && within(&one) && manages_by(&one.relation) && !keep {
+            left.delivery = left.delivery.and(end(app, by, "share.ended", &one).await?);
+            left.taken.push(one);
+        } else {
+            open.push(one);
+        }
+    }
+    let things: Vec<Thing> = open.iter().map(|one| one.thing).collect();
     let still = match manage_all(app, user, &things).await {
         Ok(still) => still,
         // Nobody can say what they still manage: nothing, then.
         Err(AccessError::Policy(_)) => vec![false; things.len()],
         Err(error) => return Err(error.into()),
     };
-    let mut left = Left { taken: Vec::new(), reaches: Vec::new(), delivery: Delivery::Done };
-    for ((one, mine), still) in theirs.into_iter().zip(mine).zip(still) {
-        let within = collection_of(lost.thing).is_none() || collection_of(one.thing) == collection_of(lost.thing);
-        if !mine {
-            continue;
-        }
-        if one.giver == user && within && !still && !keep {
-            let delivery = end(app, by, "share.ended", &one).await?;
-            left.delivery = left.delivery.and(delivery);
+    for (one, still) in open.into_iter().zip(still) {
+        if one.giver == user && within(&one) && !still && !keep {
+            left.delivery = left.delivery.and(end(app, by, "share.ended", &one).await?);
             left.taken.push(one);
         } else {
             left.reaches.push(one);

@@ -164,7 +164,7 @@ impl<'a> Questions<'a> {
             for &field in about.collection.fields.iter() {
                 let object = field_object(id, field);
                 checks.push(Check::new(object.clone(), "collection", Subject::object("collection", id)));
-                checks.push(Check::new(object, "hidden", user.clone()));
+                checks.push(Check::new(object, "kept", user.clone()));
             }
         }
         checks

@@ -542,7 +542,7 @@ fn what_is_kept_from_a_person_is_taken_out_of_the_whole() {
     engine.singles(2, "barred", &[3]);
     engine.singles(2, "edit", &[7]);
     engine.open(&[1, 2]);
-    engine.say(format!("{}#hidden@user:{}", field_object(books(), field(2)), user(2)));
+    engine.say(format!("{}#kept@user:{}", field_object(books(), field(2)), user(2)));
     engine.yes.lock().remove(&format!("{}#view@user:{}", field_object(books(), field(2)), user(2)));
     let gate = gate(&engine);
     assert_eq!(reach(&mask_of(&gate, &person(1), &[1, 2]).unwrap()), [(Verbs::ALL, vec![1, 2], except(&[3, 5]))]);
@@ -562,7 +562,7 @@ fn single_documents_show_what_of_their_fields_is_neither_sealed_nor_hidden() {
     // Of another collection, and so of no account here.
     engine.say(format!("{}#view@user:{}", document_object(CollectionId::from_bytes([77; 16]), doc(8)), user(1)));
     engine.open(&[1, 2]);
-    engine.say(format!("{}#hidden@user:{}", field_object(books(), field(2)), user(1)));
+    engine.say(format!("{}#kept@user:{}", field_object(books(), field(2)), user(1)));
     let gate = gate(&engine);
     let permits = block_on(gate.read(&person(1), &resources(&[1, 2, 3]), NOW)).unwrap();
     let update = verbs(&[Verb::Update, Verb::Delete]);

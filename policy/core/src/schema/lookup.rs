@@ -31,28 +31,27 @@ impl Schema {
         })
     }
 
-    /// Whether a relationship of this relation may take a permission away: it stands, by whatever way, on the right
-    /// of some `-`.
-    pub fn takes_away(&self, definition: &str, relation: &str) -> bool {
-        let found = self.definition(definition).and_then(|of| self.member_of(of, relation));
-        let Some(sought) = found else { return false };
-        let (mut open, mut seen) = (Vec::new(), HashSet::new());
-        for id in self.member_ids() {
-            if let Body::Permission(rule) = &self.member(id).body {
-                subtracted(rule, &mut open);
-            }
-        }
-        while let Some(next) = open.pop() {
-            if next == sought {
+    /// Whether a relationship of this relation may take a permission away: it stands, by whatever way, on the right of an
+    /// odd number of `-`. By the permissions `refusing` (definition and name) nobody is allowed anything: they count only
+    /// in what uses them.
+    pub fn takes_away(&self, definition: &str, relation: &str, refusing: &[(&str, &str)]) -> bool {
+        let find = |definition: &str, name: &str| self.member_of(self.definition(definition)?, name);
+        let Some(sought) = find(definition, relation) else { return false };
+        let refusing: HashSet<MemberId> = refusing.iter().filter_map(|(of, name)| find(of, name)).collect();
+        let roots = self.member_ids().filter(|id| !refusing.contains(id));
+        let mut open: Vec<(MemberId, bool)> = roots.map(|id| (id, false)).collect();
+        let mut seen = HashSet::new();
+        while let Some((next, taken)) = open.pop() {
+            if next == sought && taken {
                 return true;
             }
-            if !seen.insert(next) {
+            if !seen.insert((next, taken)) {
                 continue;
             }
             match &self.member(next).body {
-                Body::Permission(rule) => all_named(rule, &mut open),
+                Body::Permission(rule) => named(rule, taken, &mut open),
                 Body::Relation(allowed) => open.extend(allowed.iter().filter_map(|one| match one.form {
-                    Form::Members(member) => Some(member),
+                    Form::Members(member) => Some((member, taken)),
                     Form::Object | Form::Everyone => None,
                 })),
             }
@@ -61,30 +60,19 @@ impl Schema {
     }
 }
 
-/// What stands on the right of an exclusion.
-fn subtracted(rule: &Rule, out: &mut Vec<MemberId>) {
-    match rule {
-        Rule::Nil | Rule::Itself | Rule::Member(_) | Rule::Arrow { .. } => {}
-        Rule::Union(rules) | Rule::Intersection(rules) => rules.iter().for_each(|rule| subtracted(rule, out)),
-        Rule::Exclusion(first, without) => {
-            subtracted(first, out);
-            without.iter().for_each(|rule| all_named(rule, out));
-        }
-    }
-}
-
-fn all_named(rule: &Rule, out: &mut Vec<MemberId>) {
+/// What a rule names, and whether that takes away.
+fn named(rule: &Rule, taken: bool, out: &mut Vec<(MemberId, bool)>) {
     match rule {
         Rule::Nil | Rule::Itself => {}
-        Rule::Member(member) => out.push(*member),
+        Rule::Member(member) => out.push((*member, taken)),
         Rule::Arrow { over, to, .. } => {
-            out.push(*over);
-            out.extend(to.iter().map(|&(_, member)| member));
+            out.push((*over, taken));
+            out.extend(to.iter().map(|&(_, member)| (member, taken)));
         }
-        Rule::Union(rules) | Rule::Intersection(rules) => rules.iter().for_each(|rule| all_named(rule, out)),
+        Rule::Union(rules) | Rule::Intersection(rules) => rules.iter().for_each(|rule| named(rule, taken, out)),
         Rule::Exclusion(first, without) => {
-            all_named(first, out);
-            without.iter().for_each(|rule| all_named(rule, out));
+            named(first, taken, out);
+            without.iter().for_each(|rule| named(rule, !taken, out));
         }
     }
 }

@@ -53,8 +53,9 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
 /// Whether a field is what keeps somebody out who reaches its documents.
 async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Value>, ApiError> {
     let thing = Thing::Field(asked.collection.id, field);
-    if app.may(asked.user, thing, "hidden").await? {
-        let path = of_relation(app, asked, thing, "hidden").await?;
+    if app.may(asked.user, thing, "kept").await? {
+        let mut path = of_relation(app, asked, thing, "hidden").await?;
+        path.extend(of_relation(app, asked, thing, "declined").await?);
         let reason = ruled(app, asked, thing, "hidden", "the field is hidden from them").await?;
         return Ok(Some(no("hidden", reason, path, mask.to_vec())));
     }
