@@ -144,7 +144,8 @@ async fn without_spicedb_every_question_is_refused_and_what_is_taken_away_is_gon
     for mode in [Mode::Refuse, Mode::Swallow] {
         world.proxy.set(mode);
         world.proxy.cut();
-        for (client, method, path, body) in &questions {
+        // At once: where nothing comes back, each waits for its deadline.
+        let asked = questions.iter().map(async |(client, method, path, body)| {
             let mut request = client.request(method.clone(), path);
             if !body.is_null() {
                 request = request.json(body);
@@ -152,7 +153,8 @@ async fn without_spicedb_every_question_is_refused_and_what_is_taken_away_is_gon
             let refused = client.send(request).await.unwrap();
             assert_eq!(refused.status, 503, "{mode:?} {method} {path}: {}", refused.text);
             assert!(refused.text.contains("policy_unavailable"), "{mode:?} {method} {path}: {}", refused.text);
-        }
+        });
+        futures::future::join_all(asked).await;
         let page = Client::new(&world.node.url, None).unwrap().get(&format!("/l/{token}")).await.unwrap();
         assert_eq!(page.status, 503, "{}", page.text);
         assert_eq!(world.until(false).await.status, 503);

@@ -64,6 +64,7 @@ impl Proxy {
     }
 
     /// How many connections were ever made.
+    #[allow(dead_code, reason = "not every test counts them")]
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
     }
