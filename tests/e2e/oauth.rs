@@ -314,6 +314,13 @@ async fn parameters_without_a_value_count_as_left_out() {
         assert_eq!(answer.status(), status, "{route} {pairs:?}");
     }
     assert_eq!(home.alice.with_token(text).try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status, 401);
+    // By HTTP Basic as well: a public app is its name with an empty secret.
+    let (code, verifier) = authorize(&home.node.url, &client, BACK, &access(), OWNER, |_| {}).await.unwrap();
+    let pairs =
+        [("grant_type", "authorization_code"), ("redirect_uri", BACK), ("code", &code), ("code_verifier", &verifier)];
+    let request = || browser().post(format!("{}/oauth/token", home.node.url)).form(&pairs);
+    assert_eq!(request().basic_auth(&client, Some("guess")).send().await.unwrap().status(), 401);
+    assert_eq!(request().basic_auth(&client, Some("")).send().await.unwrap().status(), 200);
     unhurt(&home).await;
 }
 

@@ -117,6 +117,32 @@ async fn a_link_reads_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_link_tells_times_to_readers_and_drops_no_field_in_silence() {
+    let people = People::new().await;
+    let alice = people.home.alice.new_space("books").await.unwrap();
+    alice
+        .define("type Author { name: String books: [Book] } type Book { title: String out: DateTime author: Author }")
+        .await
+        .unwrap();
+    alice
+        .graphql(r#"mutation { add_Book(input: {title: "Emma", out: "1815-12-23T09:00:00+01:00"}) { _docID } }"#)
+        .await
+        .unwrap();
+    let made = link(&alice, json!({"collection": "Book", "fields": ["title", "out", "author"]})).await;
+    let (status, html) = page(&made.url).await;
+    assert_eq!(status, 200);
+    for part in ["<td>Emma</td>", ">23 Dec 1815, 08:00 UTC</time>", "<strong>author</strong> leads to other documents"]
+    {
+        assert!(html.contains(part), "{part} in {html}");
+    }
+    let made = link(&alice, json!({"collection": "Author", "fields": ["name", "books"]})).await;
+    let (status, html) = page(&made.url).await;
+    assert!(status == 200 && html.contains("<strong>books</strong> leads to other documents"), "{html}");
+    let made = link(&alice, json!({"collection": "Book", "fields": ["title"]})).await;
+    assert!(!page(&made.url).await.1.contains("leads to"), "control: of what is not granted nothing is said");
+}
+
+#[tokio::test]
 async fn a_link_ends_when_it_is_removed_or_lapses_and_never_outlives_what_its_maker_sees() {
     let people = People::new().await;
     let alice = &people.home.alice;

@@ -1,7 +1,7 @@
 //! Who did what, and when: each person can read the slice that concerns them.
 
 use policy_core::{ClientId, Context, Timestamp, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
 
 use super::secret::random;
@@ -74,16 +74,7 @@ impl Directory {
         detail: Value,
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
-        let row = audit::ActiveModel {
-            id: Set(random::<16>().to_vec()),
-            user: Set(user.as_bytes().to_vec()),
-            at: Set(now.0),
-            actor: Set(actor.to_string()),
-            action: Set(action.to_owned()),
-            detail: Set(detail.to_string()),
-        };
-        audit::Entity::insert(row).exec_without_returning(&self.db).await?;
-        Ok(())
+        insert(&self.db, user, actor, action, detail, now).await
     }
 
     /// The newest acts that concern `user`, newest first.
@@ -100,4 +91,25 @@ impl Directory {
         };
         rows.into_iter().map(row).collect()
     }
+}
+
+/// [`Directory::audit`], for who writes beside the request that it is about.
+pub(super) async fn insert(
+    db: &DatabaseConnection,
+    user: UserId,
+    actor: Actor,
+    action: &str,
+    detail: Value,
+    now: Timestamp,
+) -> Result<(), DirectoryError> {
+    let row = audit::ActiveModel {
+        id: Set(random::<16>().to_vec()),
+        user: Set(user.as_bytes().to_vec()),
+        at: Set(now.0),
+        actor: Set(actor.to_string()),
+        action: Set(action.to_owned()),
+        detail: Set(detail.to_string()),
+    };
+    audit::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
 }

@@ -209,7 +209,7 @@ mod tests {
         for one in &mut flood {
             assert!(futures::poll!(one).is_pending());
         }
-        let refused = flood.iter_mut().filter_map(|one| futures::FutureExt::now_or_never(one)).collect::<Vec<_>>();
+        let refused = flood.iter_mut().filter_map(futures::FutureExt::now_or_never).collect::<Vec<_>>();
         assert!(refused.len() == 100 - 64 && refused.iter().all(|one| matches!(one, Err(DirectoryError::Busy))));
         let mut honest = Box::pin(passwords.turn(asker("alice")));
         assert!(futures::poll!(&mut honest).is_pending());

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::people::name_of;
 use super::turns::{Asker, Network};
-use super::{Actor, Directory, DirectoryError, User};
+use super::{Actor, Directory, DirectoryError, User, audit};
 
+const ACTION: &str = "sign_in.refused";
 /// A row in a person's audit at most so often, in microseconds.
 const ROW: i64 = 60_000_000;
 /// A line in the log at most so often, in microseconds.
@@ -95,16 +96,19 @@ impl Directory {
         from: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<User>, DirectoryError> {
-        let row = self.user_row(name).await?;
-        // What can be nobody's name counts as one name.
-        let name = name_of(name).unwrap_or_default();
+        // What can be nobody's name costs nothing: anybody can tell it from one that may be somebody's.
+        let Ok(name) = name_of(name) else {
+            self.refused(None, from, now);
+            return Ok(None);
+        };
+        let row = self.user_row(&name).await?;
         let asker = Asker::SignIn { from: from.map(Network::of), name };
         let right = self.passwords.matches(asker, password, row.as_ref().map(|row| row.password.clone())).await?;
         let user = row.map(User::try_from).transpose()?;
         if right {
             return Ok(user);
         }
-        self.refused(user.map(|user| user.id), from, now).await?;
+        self.refused(user.map(|user| user.id), from, now);
         Ok(None)
     }
 
@@ -119,24 +123,30 @@ impl Directory {
         let stored = self.user_row(&user.name).await?.map(|row| row.password);
         let right = self.passwords.matches(Asker::Session(user.id), password, stored).await?;
         if !right {
-            self.refused(Some(user.id), from, now).await?;
+            self.refused(Some(user.id), from, now);
         }
         Ok(right)
     }
 
-    async fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, now: Timestamp) -> Result<(), DirectoryError> {
+    /// Counts a failure, and tells it beside the request: an answer that waited for the audit of a known name would tell
+    /// it from an unknown one.
+    fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, now: Timestamp) {
         let due = self.refusals.count(user, now);
         if let (Some(user), Some(failures)) = (user, due) {
             let detail = json!({ "failures": failures, "from": from.map(|ip| ip.to_canonical().to_string()) });
-            self.audit(user, Actor::Node, "sign_in.refused", detail, now).await?;
+            let db = self.db.clone();
+            tokio::spawn(async move {
+                if let Err(error) = audit::insert(&db, user, Actor::Node, ACTION, detail, now).await {
+                    tracing::error!(%error, "a refused sign-in was not noted");
+                }
+            });
         }
-        Ok(())
     }
 
     /// Tells the failures that no later one has told.
     pub(super) async fn tell_refusals(&self, now: Timestamp) -> Result<(), DirectoryError> {
         for (user, failures) in self.refusals.due(now) {
-            self.audit(user, Actor::Node, "sign_in.refused", json!({ "failures": failures }), now).await?;
+            self.audit(user, Actor::Node, ACTION, json!({ "failures": failures }), now).await?;
         }
         Ok(())
     }

@@ -21,9 +21,10 @@ const ALL: usize = 1_024;
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8_192).expect("more than none");
 /// Failures that slow nothing: of one name from one address, of one name from strangers, of all strangers of an address.
 const FREE: [u32; 3] = [10, 20, 60];
-/// The first delay; each further failure doubles it, up to the longest.
+/// The first delay; each further failure doubles it, up to the longest, which is shorter for what strangers share: they
+/// would else keep out who comes to an address, or with a name, for the first time.
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(8);
+const LONGEST: [Duration; 3] = [Duration::from_secs(8), Duration::from_secs(2), Duration::from_secs(1)];
 /// Half of the failures are forgotten after so long.
 const FORGOTTEN: Duration = Duration::from_secs(300);
 
@@ -79,11 +80,11 @@ enum Counter {
 }
 
 impl Counter {
-    fn free(&self) -> u32 {
+    fn kind(&self) -> usize {
         match self {
-            Counter::Pair(..) | Counter::Session(_) => FREE[0],
-            Counter::Name(_) => FREE[1],
-            Counter::Address(_) => FREE[2],
+            Counter::Pair(..) | Counter::Session(_) => 0,
+            Counter::Name(_) => 1,
+            Counter::Address(_) => 2,
         }
     }
 }
@@ -176,8 +177,8 @@ impl Turns {
     fn ready(&self, asker: &Asker, now: Instant) -> Instant {
         let after = |counter: &Counter| {
             let failures = self.failures.peek(counter)?;
-            let over = failures.at(now).checked_sub(counter.free() + 1)?;
-            Some(failures.last + FIRST.saturating_mul(2u32.saturating_pow(over)).min(LONGEST))
+            let over = failures.at(now).checked_sub(FREE[counter.kind()] + 1)?;
+            Some(failures.last + FIRST.saturating_mul(2u32.saturating_pow(over)).min(LONGEST[counter.kind()]))
         };
         self.counters(asker).iter().filter_map(after).max().unwrap_or(now)
     }
@@ -305,6 +306,12 @@ mod tests {
         Asker::SignIn { from: from(address), name: name.to_owned() }
     }
 
+    fn flood(turns: &mut Turns, attempts: std::ops::Range<u32>, asker: impl Fn(u32) -> Asker) {
+        for n in attempts {
+            turns.ask(asker(n));
+        }
+    }
+
     /// How many turns pass until this one's; each check takes no time and is over at once.
     fn turns_until(turns: &mut Turns, id: u64, now: Instant) -> Option<usize> {
         for passed in 0..5_000 {
@@ -322,28 +329,28 @@ mod tests {
         let now = Instant::now();
         for (address, honest) in [(2, "alice"), (1, "alice")] {
             let mut turns = Turns::new(1);
-            (0..300).for_each(|_| drop(turns.ask(asker(1, "mallory"))));
+            flood(&mut turns, 0..300, |_| asker(1, "mallory"));
             let id = turns.ask(asker(address, honest)).id;
-            (0..300).for_each(|_| drop(turns.ask(asker(1, "mallory"))));
+            flood(&mut turns, 0..300, |_| asker(1, "mallory"));
             assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1, "{address}");
         }
         // Under many names: who signed in from there before has a lane of their own.
         let mut turns = Turns::new(1);
         turns.note(&asker(1, "alice"), true, now);
-        (0..300).for_each(|n| drop(turns.ask(asker(1, &format!("name{n}")))));
+        flood(&mut turns, 0..300, |n| asker(1, &format!("name{n}")));
         let id = turns.ask(asker(1, "alice")).id;
-        (300..600).for_each(|n| drop(turns.ask(asker(1, &format!("name{n}")))));
+        flood(&mut turns, 300..600, |n| asker(1, &format!("name{n}")));
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
         // Somebody who is known too, and floods with the right password, takes every other turn.
         let mut turns = Turns::new(1);
         turns.note(&asker(1, "alice"), true, now);
         turns.note(&asker(1, "mallory"), true, now);
-        (0..300).for_each(|_| drop(turns.ask(asker(1, "mallory"))));
+        flood(&mut turns, 0..300, |_| asker(1, "mallory"));
         let id = turns.ask(asker(1, "alice")).id;
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
         // Many addresses take turns with one another.
         let mut turns = Turns::new(1);
-        (10..20).for_each(|address| (0..50).for_each(|_| drop(turns.ask(asker(address, "alice")))));
+        (10..20).for_each(|address| flood(&mut turns, 0..50, |_| asker(address, "alice")));
         let id = turns.ask(asker(2, "alice")).id;
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 10);
     }
@@ -356,7 +363,7 @@ mod tests {
         assert_eq!(refused.len(), 300 - LANE);
         assert!(refused.windows(2).all(|two| two[0] < two[1]) && !refused.contains(&honest));
         for address in 10..100 {
-            (0..LANE).for_each(|_| drop(turns.ask(asker(address, "mallory"))));
+            flood(&mut turns, 0..64, |_| asker(address, "mallory"));
         }
         let waiting: usize = turns.lanes.iter().map(|(_, waiting)| waiting.len()).sum();
         assert_eq!(waiting, ALL);
@@ -384,9 +391,9 @@ mod tests {
         for _ in 0..1_000 {
             turns.note(&attacker, false, start);
         }
-        assert_eq!(turns.ready(&attacker, start), start + LONGEST, "never longer");
+        assert_eq!(turns.ready(&attacker, start), start + LONGEST[0], "never longer");
         // A stranger elsewhere who gives that name waits as well; who is known at their address does not.
-        assert_eq!(turns.ready(&asker(8, "alice"), start), start + LONGEST);
+        assert_eq!(turns.ready(&asker(8, "alice"), start), start + LONGEST[1]);
         assert_eq!(turns.ready(&asker(1, "alice"), start), start);
         // Nor does another name at that address, until many fail there.
         for n in 0..FREE[2] {
@@ -396,14 +403,18 @@ mod tests {
         turns.note(&asker(7, "one more"), false, start);
         assert_eq!(turns.ready(&asker(7, "bob"), start), start + FIRST);
         assert_eq!(turns.ready(&asker(6, "bob"), start), start, "control: another address");
+        for n in 0..1_000 {
+            turns.note(&asker(7, &format!("more{n}")), false, start);
+        }
+        assert_eq!(turns.ready(&asker(7, "bob"), start), start + LONGEST[2]);
         // Slowed attempts begin when their time has come, and hold no slot till then.
         let id = turns.ask(attacker.clone()).id;
         let other = turns.ask(asker(6, "bob")).id;
         assert_eq!(turns.next(start), Some(other));
         turns.done();
         assert_eq!(turns.next(start), None);
-        assert_eq!(turns.wake(start), Some(start + LONGEST));
-        assert_eq!(turns.next(start + LONGEST), Some(id));
+        assert_eq!(turns.wake(start), Some(start + LONGEST[0]));
+        assert_eq!(turns.next(start + LONGEST[0]), Some(id));
         // It is forgotten by and by, and at once when the password was right.
         assert_eq!(turns.ready(&attacker, start + FORGOTTEN * 12), start + FORGOTTEN * 12);
         turns.note(&attacker, true, start);

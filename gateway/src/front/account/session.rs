@@ -32,6 +32,8 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         return Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text));
     }
     let SignIn { user, password } = body::json(&req, &bytes)?;
+    // Whoever waits for a turn holds a name and a password, not what was sent around them.
+    drop(bytes);
     let password = Zeroizing::new(password);
     let directory = node.directory();
     let Some(user) = directory.sign_in(&user, &password, from(&req), node.now()).await? else {
@@ -75,6 +77,7 @@ struct Confirm {
 pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let Confirm { password } = body::json(&req, &bytes)?;
+    drop(bytes);
     let password = Zeroizing::new(password);
     let directory = node.directory();
     let Some(session) = principal.session else {

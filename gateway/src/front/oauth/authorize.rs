@@ -6,6 +6,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::ClientId;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::form::{Fields, foreign, stale};
 use super::page::notice;
@@ -54,7 +55,10 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
         Err(answer) => return answer,
     };
     if sign_in::is_step(&fields) {
-        return sign_in::submit(&req, node, &wish, &fields).await;
+        let [name, password] = ["user", "password"].map(|name| fields.get(name).unwrap_or_default().to_owned());
+        // Whoever waits for a turn holds a name and a password, not what was sent around them.
+        drop((fields, body));
+        return sign_in::submit(&req, node, &wish, &name, &Zeroizing::new(password)).await;
     }
     match Signed::of(node, &wish, &fields).await {
         Ok(Some(signed)) => consent::submit(node, &wish, &signed, &fields).await,

@@ -6,7 +6,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{Timestamp, UserId};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::authorize::{Wish, failed};
 use super::consent;
@@ -82,11 +81,15 @@ pub(super) fn is_step(fields: &Fields) -> bool {
 }
 
 /// Checks the password, and shows the consent.
-pub(super) async fn submit(req: &HttpRequest, node: &dyn Node, wish: &Wish, fields: &Fields) -> HttpResponse {
-    let name = fields.get("user").unwrap_or_default();
-    let password = Zeroizing::new(fields.get("password").unwrap_or_default().to_owned());
+pub(super) async fn submit(
+    req: &HttpRequest,
+    node: &dyn Node,
+    wish: &Wish,
+    name: &str,
+    password: &str,
+) -> HttpResponse {
     let refused = |status, text| show(wish, Some(name).filter(|name| name.len() <= 64), Some((status, text)));
-    match node.directory().sign_in(name, &password, req.peer_addr().map(|peer| peer.ip()), node.now()).await {
+    match node.directory().sign_in(name, password, req.peer_addr().map(|peer| peer.ip()), node.now()).await {
         Ok(Some(user)) => {
             let signed = Signed { user, at: node.now() };
             let (id, detail) = (signed.user.id, json!({ "client_id": wish.app.client }));
