@@ -3,5 +3,6 @@
 mod accounts;
 mod log;
 mod node;
+mod put_back;
 mod replicas;
 mod writes;
