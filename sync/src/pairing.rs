@@ -329,7 +329,11 @@ async fn invite(
     if !invites.consume(&id).await {
         return Err(PairingError::Refused);
     }
-    vault.enrol(code.user, keys, code.hash()).await.map_err(|error| PairingError::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
+    // A stream that takes too long does not cut it off.
+    let (enrolling, user, hash) = (vault.clone(), code.user, code.hash());
+    let enrolled = tokio::spawn(async move { enrolling.enrol(user, keys, hash).await }).await;
+    enrolled.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let scope = vault::log::Scope::Account(code.user);
     let rows = vault
         .admission()

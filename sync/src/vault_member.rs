@@ -185,7 +185,10 @@ impl Member for VaultMember {
 
     async fn ingest(&self, _from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
         let frames = frames.into_iter().map(Vec::from).collect();
-        Ok(stored(self.vault.ingest(to_vault(scope), frames).await?))
+        // A session that ends does not cut it off: what is on disk and what is known of it go together.
+        let vault = self.vault.clone();
+        let ingested = tokio::spawn(async move { vault.ingest(to_vault(scope), frames).await }).await;
+        Ok(stored(ingested.map_err(|error| StoreError(error.to_string()))??))
     }
 
     fn feed(&self) -> broadcast::Receiver<Moved> {
