@@ -170,6 +170,11 @@ async fn acts_that_outlive_a_session_ask_for_the_password_again() {
         assert_eq!(challenge, r#"Bearer error="insufficient_user_authentication", max_age=300"#);
         assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "insufficient_user_authentication");
     }
+    let removal = alice.delete("/api/v1/replicas/none").await.unwrap();
+    assert_eq!(
+        (removal.status, removal.json["error"]["code"].as_str()),
+        (401, Some("insufficient_user_authentication"))
+    );
     assert_eq!(alice.get("/api/v1/shares").await.unwrap().json["given"], json!([]), "nothing was given");
     assert_eq!(alice.get("/api/v1/spaces").await.unwrap().status, 200, "control: the session is good for the rest");
     let wrong = alice.post("/api/v1/session/confirm", &json!({"password": "not hers"})).await.unwrap();
@@ -182,6 +187,8 @@ async fn acts_that_outlive_a_session_ask_for_the_password_again() {
         assert!((200..300).contains(&answer.status), "control: {path} {body}: {}", answer.text);
     }
     assert_eq!(home.alice.post("/api/v1/shares", &whole).await.unwrap().status, 200, "control: signed in just now");
+    let replica = alice.delete("/api/v1/replicas/none").await.unwrap();
+    assert_eq!(replica.status, 404, "control: confirmed, one may remove a replica: {}", replica.text);
     home.node.cli_ok(&["device", "invite"]).expect("control: the machine's own token is not asked");
 }
 

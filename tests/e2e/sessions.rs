@@ -213,7 +213,9 @@ async fn a_user_of_the_tenant_is_not_its_operator_and_does_not_touch_others() {
     let replica = |space: &str| json!({"space": space, "addr": "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"});
     let foreign = bob.post("/api/v1/replicas", &replica(space)).await.unwrap();
     let nowhere = bob.post("/api/v1/replicas", &replica("000000000000000000000000000000aa")).await.unwrap();
-    assert_eq!((foreign.status, &foreign.text), (404, &nowhere.text), "a foreign space is not given to a replica");
+    assert_eq!((foreign.status, &foreign.text), (nowhere.status, &nowhere.text), "a foreign space is as one unknown");
+    assert!(matches!(foreign.status, 403 | 404), "a foreign space is not given to a replica: {}", foreign.text);
+    assert_eq!(bob.get("/api/v1/replicas").await.unwrap().json, json!([]), "nor is there one");
     assert_eq!(home.alice.get(&format!("/api/v1/grants/{grant}")).await.unwrap().status, 200, "control");
     home.node
         .operator()

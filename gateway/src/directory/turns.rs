@@ -1,6 +1,7 @@
 //! Whose password is checked next. A check costs 64 MiB and a core for a moment, and anybody may ask for one: so every
 //! address, and every name that signed in from there before, waits in a lane of its own, lanes take turns, and within
-//! the lane of strangers names do. Attempts that fail are slowed, by name and by address, and forgotten again; nobody
+//! the lane of strangers names do. Whoever is known, or has a session, goes before strangers, who get every fourth turn
+//! at least. Attempts that fail are slowed, by name and by address, and forgotten again; nobody
 //! is locked out: the longest wait is shorter than a request's patience.
 //!
 //! The rules are pure: time comes in as an argument.
@@ -25,6 +26,8 @@ const FREE: [u32; 3] = [10, 20, 60];
 /// would else keep out who comes to an address, or with a name, for the first time.
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: [Duration; 3] = [Duration::from_secs(8), Duration::from_secs(2), Duration::from_secs(1)];
+/// Turns of people who are known that strangers let pass at most.
+const PASSED: u32 = 3;
 /// Half of the failures are forgotten after so long.
 const FORGOTTEN: Duration = Duration::from_secs(300);
 
@@ -116,6 +119,8 @@ pub struct Turns {
     next_id: u64,
     /// Turns that have begun.
     begun: u64,
+    /// Turns that strangers have given way to, since they had one.
+    passed: u32,
     /// In the order of their turns.
     lanes: VecDeque<(Lane, Vec<Waiting>)>,
     known: LruCache<(Option<Network>, String), ()>,
@@ -140,6 +145,7 @@ impl Turns {
             running: 0,
             next_id: 1,
             begun: 0,
+            passed: 0,
             lanes: VecDeque::new(),
             known: LruCache::new(REMEMBERED),
             failures: LruCache::new(REMEMBERED),
@@ -226,8 +232,14 @@ impl Turns {
         if self.running >= self.slots {
             return None;
         }
-        for at in 0..self.lanes.len() {
+        let stranger = |lane: &Lane| matches!(lane, Lane::Strangers(_));
+        let strangers_first = self.passed >= PASSED;
+        let mut order: Vec<usize> = (0..self.lanes.len()).collect();
+        order.sort_by_key(|at| stranger(&self.lanes[*at].0) != strangers_first);
+        for at in order {
             let Some(place) = self.pick(at, now) else { continue };
+            let waits = self.lanes.iter().any(|(lane, _)| stranger(lane));
+            self.passed = if stranger(&self.lanes[at].0) || !waits { 0 } else { self.passed + 1 };
             let (lane, mut waiting) = self.lanes.remove(at)?;
             let one = waiting.remove(place);
             self.begun += 1;
@@ -353,6 +365,23 @@ mod tests {
         (10..20).for_each(|address| flood(&mut turns, 0..50, |_| asker(address, "alice")));
         let id = turns.ask(asker(2, "alice")).id;
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 10);
+    }
+
+    #[test]
+    fn who_is_known_goes_before_strangers_who_get_every_fourth_turn() {
+        let now = Instant::now();
+        let mut turns = Turns::new(1);
+        turns.note(&asker(1, "alice"), true, now);
+        turns.note(&asker(1, "mallory"), true, now);
+        flood(&mut turns, 0..60, |n| asker(1, &format!("name{n}")));
+        let alice = turns.ask(asker(1, "alice")).id;
+        let confirms = turns.ask(Asker::Session(UserId::from_bytes([1; 16]))).id;
+        assert_eq!(turns_until(&mut turns, alice, now), Some(0));
+        assert_eq!(turns_until(&mut turns, confirms, now), Some(0));
+        // Nor can who is known keep strangers out.
+        flood(&mut turns, 0..60, |_| asker(1, "mallory"));
+        let stranger = turns.ask(asker(2, "carol")).id;
+        assert!(turns_until(&mut turns, stranger, now).expect("a turn") <= 2 * PASSED as usize + 2);
     }
 
     #[test]

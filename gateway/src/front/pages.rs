@@ -65,25 +65,26 @@ fn navigates(req: &HttpRequest) -> bool {
 }
 
 /// Whether a web address lies on a name under which this node shows pages: whoever answers there, on whatever port,
-/// would receive and set the pages' cookies. Loopback by number is no such name.
+/// would receive and set the pages' cookies. Loopback by number is no such name, but the node's own port there is the
+/// node, and no app.
 pub fn is_at_pages(req: &HttpRequest, node: &dyn Node, uri: &str) -> bool {
-    let Some(host) = Url::parse(uri).ok().filter(|uri| matches!(uri.scheme(), "http" | "https")).and_then(host_of)
-    else {
-        return false;
-    };
+    let Some(uri) = Url::parse(uri).ok().filter(|uri| matches!(uri.scheme(), "http" | "https")) else { return false };
+    let Some(host) = host_of(&uri) else { return false };
     if host == LOOPBACK_NAME || host.ends_with(&format!(".{LOOPBACK_NAME}")) {
         return true;
     }
-    if matches!(host.as_str(), "127.0.0.1" | "[::1]") {
-        return false;
-    }
     let served = only(req, &HOST).ok().flatten().map(|host| format!("http://{host}/"));
-    let own = [Some(node.url()), served].into_iter().flatten().filter_map(|url| host_of(Url::parse(&url).ok()?));
-    own.into_iter().any(|own| own == host)
+    let mut own = [Some(node.url()), served].into_iter().flatten().filter_map(|url| Url::parse(&url).ok());
+    let here = |host: &str| matches!(host, "127.0.0.1" | "[::1]" | "localhost" | LOOPBACK_NAME);
+    if here(&host) {
+        let port = uri.port_or_known_default();
+        return own.any(|own| own.port_or_known_default() == port && host_of(&own).is_some_and(|own| here(&own)));
+    }
+    own.any(|own| host_of(&own).is_some_and(|own| own == host))
 }
 
 /// A host as browsers compare it: names small and without the dot of the root, addresses in their one spelling.
-fn host_of(url: Url) -> Option<String> {
+fn host_of(url: &Url) -> Option<String> {
     match url.host()? {
         Host::Domain(name) => Some(name.trim_end_matches('.').to_ascii_lowercase()),
         Host::Ipv4(ip) => Some(ip.to_string()),
@@ -167,5 +168,9 @@ mod tests {
             at("192.168.1.5:8420", "https://0xc0.168.1.5:9/") && at("192.168.1.5", "https://[::ffff:192.168.1.5]/")
         );
         assert!(!at("192.168.1.5", "https://192.168.1.6/"));
+        for host in ["127.0.0.1", "[::1]", "localhost"] {
+            assert!(at("127.0.0.1:8420", &format!("http://{host}:8420/cb")), "the node itself at {host}");
+            assert!(!at("127.0.0.1:8420", &format!("http://{host}:8421/cb")), "control: {host}");
+        }
     }
 }

@@ -13,12 +13,16 @@ use crate::grants::Manifest;
 /// `POST /api/v1/apps` with a manifest.
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
-    let manifest = Manifest::parse(&body::json::<Value>(&req, &bytes)?)?;
-    if let Some(uri) = manifest.redirect_uris.iter().find(|uri| is_at_pages(&req, &**node, uri)) {
-        let text = format!("`{uri}` lies on a name under which this node shows its pages.");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "redirect_to_pages", text)
-            .hint("Cookies know no ports: answer at 127.0.0.1, [::1] or a name of the app's own."));
+    let value = body::json::<Value>(&req, &bytes)?;
+    let uris = value["redirect_uris"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    if let Some(uri) = uris.filter_map(Value::as_str).take(16).find(|uri| is_at_pages(&req, &**node, uri)) {
+        let uri: String = uri.chars().take(200).collect();
+        let text = format!("`{uri}` is an address of this node itself, or of the name under which it shows its pages.");
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "redirect_to_pages", text).hint(
+            "Cookies know no ports: answer at 127.0.0.1, [::1] or a name of the app's own, at a port of its own.",
+        ));
     }
+    let manifest = Manifest::parse(&value)?;
     let (client, secret) = node.directory().add_app(&manifest, node.now()).await?;
     let detail = json!({ "client_id": client });
     node.directory().audit(principal.caller.user, Actor::Operator, "app.registered", detail, node.now()).await?;

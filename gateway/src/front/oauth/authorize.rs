@@ -94,7 +94,7 @@ async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Result<Wish, Htt
         return Err(bad("The app wants its answer at an address that it has not registered."));
     }
     if is_at_pages(req, node, redirect_uri) {
-        return Err(bad("The app wants its answer at the name of this node's own pages."));
+        return Err(bad("The app wants its answer at this node itself, or at the name of its own pages."));
     }
     let state = fields.get("state").map(str::to_owned);
     let refuse = |error: &str, text: &str| {

@@ -513,7 +513,12 @@ async fn metadata_names_what_is_there() {
 #[actix_web::test]
 async fn no_app_is_answered_at_the_name_of_the_pages() {
     let (node, _) = Fake::set_up().await;
-    for uri in ["https://allod.localhost:19999/cb", "https://ALLOD.localhost./cb", "https://x.allod.localhost/cb"] {
+    let manifest = json!({ "name": "Near", "redirect_uris": ["http://allod.localhost:1/cb"], "access": access() });
+    assert_eq!(node.operator_post("/api/v1/apps", manifest).await.code(), "redirect_to_pages", "and not malformed");
+    for uri in ["https://allod.localhost:19999/cb", "https://ALLOD.localhost./cb", "https://x.allod.localhost/cb"]
+        .into_iter()
+        .chain(["http://127.0.0.1:8420/cb", "http://[::1]:8420/oauth/authorize"])
+    {
         let manifest = json!({ "name": "Near", "redirect_uris": [REDIRECT, uri], "access": access() });
         let refused = node.operator_post("/api/v1/apps", manifest.clone()).await;
         assert_eq!((refused.status, refused.code().as_str()), (StatusCode::BAD_REQUEST, "redirect_to_pages"), "{uri}");
