@@ -95,8 +95,17 @@ impl App {
         space: SpaceId,
     ) -> Result<(Catalogue, Permits<Read>), AccessError> {
         let catalogue = self.catalogue(space).await?;
-        let permits = self.gate.read(caller, &catalogue.resources, self.now()).await?;
-        Ok((catalogue, permits))
+        let mut permits = self.gate.read(caller, &catalogue.resources, self.now()).await;
+        if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
+            permits = self.gate.read(caller, &catalogue.resources, self.now()).await;
+        }
+        Ok((catalogue, permits?))
+    }
+
+    /// Whether somebody who sees nothing of a space has been offered something of it, and has it now.
+    async fn comes_for_something(&self, caller: &Caller, space: SpaceId) -> bool {
+        // What is taken up is checked by the permits of whoever offered it: this leads here again, once.
+        caller.app.is_none() && self.take_up(caller.user, space).await
     }
 
     /// As [`App::read_permits`], to these collections alone.
@@ -121,8 +130,11 @@ impl App {
         space: SpaceId,
     ) -> Result<(Catalogue, Permits<Write>), AccessError> {
         let catalogue = self.catalogue(space).await?;
-        let permits = self.gate.write(caller, &catalogue.resources, self.now()).await?;
-        Ok((catalogue, permits))
+        let mut permits = self.gate.write(caller, &catalogue.resources, self.now()).await;
+        if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
+            permits = self.gate.write(caller, &catalogue.resources, self.now()).await;
+        }
+        Ok((catalogue, permits?))
     }
 
     /// Whether a person has a permission on a thing.

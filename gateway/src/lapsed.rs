@@ -29,6 +29,7 @@ impl App {
                 tracing::warn!(link = %link.grant, %error, "a lapsed link was not forgotten");
             }
         }
+        self.directory.forget_offers(self.now()).await?;
         // As of before the lock: what is renewed meanwhile ends later than this.
         let now = self.now();
         let _alone = self.sharing.lock().await;

@@ -7,7 +7,6 @@
 
 pub mod blind;
 mod dials;
-mod doorway;
 mod driver;
 mod error;
 mod framing;

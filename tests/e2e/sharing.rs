@@ -311,7 +311,7 @@ async fn what_cannot_be_shared_is_refused_and_shares_are_listed_shown_and_left()
         (json!({"with": {"user": "bob"}, "role": "viewer", "until": "2001-01-01T00:00:00Z"}), 400),
         (json!({"with": {"user": "bob"}, "role": "viewer", "until": "soon"}), 400),
         (json!({"with": {"user": "bob"}, "role": "viewer", "fields": ["name"]}), 400),
-        (json!({"with": {"user": "nobody"}, "role": "viewer"}), 404),
+        (json!({"with": {"user": "no body"}, "role": "viewer"}), 400),
         (json!({"with": {"group": "000000000000000000000000000000aa"}, "role": "viewer"}), 404),
         (json!({"space": "here", "with": {"user": "bob"}, "role": "viewer"}), 404),
         (json!({"collection": "Nothing", "with": {"user": "bob"}, "role": "viewer"}), 404),

@@ -37,6 +37,11 @@ pub struct Principal {
 pub const CONFIRMED_SECONDS: i64 = 300;
 
 impl Principal {
+    /// A person for whom something is done that they asked for before: without a session, and nothing confirmed.
+    pub fn of_person(caller: Caller, tenant: TenantId) -> Principal {
+        Principal { caller, operator: false, tenant, session: None, confirmed: None }
+    }
+
     /// Refuses an act that outlives the session or widens who reads, unless the person gave their password within the
     /// last five minutes (RFC 9470). Whoever holds the machine is not asked.
     pub fn confirmed(&self, now: Timestamp) -> Result<(), AuthError> {

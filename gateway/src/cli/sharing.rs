@@ -206,7 +206,7 @@ pub enum Folder {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Party {
-    /// A person, by name
+    /// A person, by name; of another tenant, it is theirs once they come for it
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// A group, by id

@@ -4,7 +4,8 @@ use sea_orm::ColumnTrait as _;
 use sea_orm_migration::prelude::*;
 
 use super::tables::{
-    app, assignment, audit, code, filing, folder, grant, group, link, membership, refresh, setting, tenant, token, user,
+    app, assignment, audit, code, filing, folder, grant, group, link, membership, offer, refresh, setting, tenant,
+    token, user,
 };
 
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(Links),
             Box::new(Confirmed),
             Box::new(Givers),
+            Box::new(Offers),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -381,5 +383,33 @@ impl MigrationTrait for Givers {
         }
         let mut giver = bytes_or_null(membership::Column::Giver);
         manager.alter_table(Table::alter().table(membership::Entity).add_column(&mut giver).take()).await
+    }
+}
+
+struct Offers;
+
+impl MigrationName for Offers {
+    fn name(&self) -> &str {
+        "dir_0007_offers"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Offers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            bytes(offer::Column::Id),
+            text(offer::Column::Kind),
+            bytes(offer::Column::Object),
+            text(offer::Column::Body),
+            text(offer::Column::Name),
+            bytes(offer::Column::Giver),
+            instant(offer::Column::Created),
+        ];
+        manager.create_table(table(offer::Entity, columns).if_not_exists().take()).await?;
+        let mut by_name = Index::create();
+        by_name.name("dir_offer_name").table(offer::Entity).if_not_exists();
+        manager.create_index(by_name.col(offer::Column::Name).take()).await
     }
 }

@@ -28,7 +28,7 @@ const NAME: &str =
     "A name has 1 to 64 characters: letters a to z, digits, and . _ - between them; it begins with a letter or digit.";
 
 /// Names are compared without case, and stored small.
-pub(super) fn name_of(text: &str) -> Result<String, DirectoryError> {
+pub(crate) fn name_of(text: &str) -> Result<String, DirectoryError> {
     let name = text.trim().to_ascii_lowercase();
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());

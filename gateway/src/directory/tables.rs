@@ -234,6 +234,28 @@ pub mod assignment {
     lone!();
 }
 
+pub mod offer {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_offer")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        /// `share` or `group`.
+        pub kind: String,
+        /// The space, or the group.
+        pub object: Vec<u8>,
+        /// The request as it was made.
+        pub body: String,
+        /// Whom it is offered.
+        pub name: String,
+        pub giver: Vec<u8>,
+        pub created: i64,
+    }
+    lone!();
+}
+
 pub mod folder {
     use sea_orm::entity::prelude::*;
 

@@ -1,6 +1,5 @@
 //! Nodes on loopback, through the public API.
 
-mod flood;
 mod hostile;
 mod memory;
 

@@ -39,10 +39,6 @@ pub enum Kind {
     Envelope = 5,
     Schema = 6,
     Policy = 7,
-    /// A device that takes the place of another of the same node.
-    Successor = 8,
-    /// Clock readings that are pulled back.
-    Clock = 9,
 }
 
 impl Kind {
@@ -51,7 +47,7 @@ impl Kind {
     }
     pub fn from_number(number: u64) -> Option<Kind> {
         use Kind::*;
-        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
+        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy]
             .into_iter()
             .find(|kind| kind.number() == number)
     }

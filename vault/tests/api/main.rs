@@ -3,6 +3,5 @@
 mod accounts;
 mod log;
 mod node;
-mod put_back;
 mod replicas;
 mod writes;

@@ -2,7 +2,7 @@
 
 use policy::Delivery;
 use policy::facts::{Party, Thing};
-use policy_core::{SpaceId, Timestamp};
+use policy_core::{AssignmentId, SpaceId, Timestamp};
 use serde_json::json;
 
 use super::{ApiError, Sharer, in_person, note, unchanged};
@@ -13,6 +13,8 @@ use crate::node::Node as _;
 
 /// What is to begin.
 pub(super) struct Right<'a> {
+    /// The id that it was promised under.
+    pub(super) id: Option<AssignmentId>,
     pub(super) space: SpaceId,
     pub(super) thing: Thing,
     pub(super) relation: &'a str,
@@ -30,7 +32,7 @@ pub(super) async fn begin(
 ) -> Result<(Assignment, bool, Delivery), ApiError> {
     let before = app.directory.assignment_of(right.thing, right.relation, right.party).await?;
     let begun = Assignment {
-        id: before.as_ref().map_or_else(Directory::new_assignment_id, |before| before.id),
+        id: before.as_ref().map_or_else(|| right.id.unwrap_or_else(Directory::new_assignment_id), |before| before.id),
         space: right.space,
         thing: right.thing,
         relation: right.relation.to_owned(),

@@ -58,7 +58,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         None => None,
     };
     let thing = Thing::Field(collection.id, field.id);
-    let right = Right { space: place.space, thing, relation: &new.rule, party, until: None };
+    let right = Right { id: None, space: place.space, thing, relation: &new.rule, party, until: None };
     let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
     let mut shown = shown(&app, &rule, &mut Names::default()).await?;
     say_pending(&mut shown, &delivery);

@@ -10,6 +10,7 @@ mod folders;
 mod groups;
 mod leaving;
 mod links;
+mod offers;
 mod pending;
 mod place;
 mod rows;
@@ -20,8 +21,8 @@ use actix_web::http::StatusCode;
 pub(crate) use pending::say_pending;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
-use policy_core::{Context, GroupId, Timestamp, UserId};
-use serde::Deserialize;
+use policy_core::{Caller, Context, GroupId, TenantId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -55,6 +56,12 @@ struct Sharer {
 }
 
 impl Sharer {
+    /// Somebody for whom something is done that they asked for before.
+    fn again(user: UserId, tenant: TenantId) -> Sharer {
+        let caller = Caller { user, app: None, device: None };
+        Sharer { principal: Principal::of_person(caller, tenant), act: Act::new(Actor::Person(user)) }
+    }
+
     /// Nothing here is for apps.
     async fn of(req: &HttpRequest, app: &App) -> Result<Sharer, ApiError> {
         let principal = person(req, app).await?;
@@ -102,7 +109,7 @@ fn unchanged(error: PolicyError) -> ApiError {
 }
 
 /// Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
     user: Option<String>,

@@ -46,6 +46,11 @@ impl Place {
             Some(named) => named.trim().parse().map_err(|_| ApiError::not_found())?,
             None => space_of(app, &by.principal, req).await?,
         };
+        Place::within(app, by, space, said).await
+    }
+
+    /// As [`Place::find`], in this space.
+    pub(super) async fn within(app: &App, by: &Sharer, space: SpaceId, said: Said<'_>) -> Result<Place, ApiError> {
         let (catalogue, permits) = app.read_permits(&by.principal.caller, space).await?;
         let schema = catalogue.schema;
         let mut collection = match said.collection {

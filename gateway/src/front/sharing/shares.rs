@@ -2,20 +2,23 @@
 
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use policy::Delivery;
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, UserId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::assign::{Right, begin, end};
 use super::leaving::{leave, manages_by};
+use super::offers;
 use super::pending::{removed, say_pending};
 use super::place::{Names, Place, Said, manage_all, manages, may_take};
 use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
 use crate::app::App;
-use crate::directory::Assignment;
+use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::data::space_of;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -37,9 +40,9 @@ fn roles(thing: Thing) -> &'static [&'static str] {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct NewShare {
+pub(super) struct NewShare {
     space: Option<String>,
     collection: Option<String>,
     folder: Option<String>,
@@ -69,35 +72,80 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         by.confirmed(&app)?;
     }
     let _alone = app.sharing.lock().await;
+    let space = match &new.space {
+        Some(_) => None,
+        None => Some(space_of(&app, &by.principal, &req).await?),
+    };
+    let new = NewShare { space: space.map(|id| id.to_string()).or(new.space), ..new };
+    match give(&app, &by, &new, None).await? {
+        Given::Done(share, made, delivery) => {
+            let mut shown = shown(&app, &share, &mut Names::default()).await?;
+            say_pending(&mut shown, &delivery);
+            Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+        }
+        Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::shown(&app, &offer).await?)),
+    }
+}
+
+/// What became of a request to share.
+pub(super) enum Given {
+    /// The share, and whether it is new.
+    Done(Assignment, bool, Delivery),
+    Offered(Offer),
+}
+
+/// Shares what the request says, if who asks may: with whom it names, or with the person who takes up what was promised
+/// them under an id. `new.space` is there.
+pub(super) async fn give(
+    app: &App,
+    by: &Sharer,
+    new: &NewShare,
+    taken_up: Option<(AssignmentId, UserId)>,
+) -> Result<Given, ApiError> {
     let said = Said {
-        space: new.space.as_deref(),
+        space: None,
         collection: new.collection.as_deref(),
         folder: new.folder.as_deref(),
         document: new.document.as_deref(),
         deleted: new.role == "blocked",
     };
-    let place = Place::find(&app, &by, &req, said).await?;
-    let thing = place.managed(&app, &by).await?;
+    let space = new.space.as_deref().and_then(|space| space.trim().parse().ok()).ok_or_else(ApiError::not_found)?;
+    let place = Place::within(app, by, space, said).await?;
+    let thing = place.managed(app, by).await?;
     if !roles(thing).contains(&new.role.as_str()) {
         return Err(invalid(format!("Here `role` is one of {}.", roles(thing).join(", "))));
     }
-    let party = new.with.party(&app, &by).await?;
+    let elsewhere = match (&new.with.user, taken_up) {
+        // What is kept from somebody must be in force at once, so they must be known.
+        (Some(name), None) if new.role != "blocked" && new.with.group.is_none() => {
+            offers::elsewhere(app, by, name).await?
+        }
+        _ => None,
+    };
+    let party = match (taken_up, &elsewhere) {
+        (Some((_, user)), _) => Some(Party::User(user)),
+        (None, Some(_)) => None,
+        (None, None) => Some(new.with.party(app, by).await?),
+    };
     let until = end_of(new.until.as_deref(), app.now())?;
     let owns = new.role == "owner";
-    if owns && matches!(party, Party::Group(_)) {
+    if owns && matches!(party, Some(Party::Group(_))) {
         return Err(invalid("An owner is one person."));
     }
     if until.is_some() && (owns || new.role == "blocked") {
         return Err(invalid("An owner is one, and who is blocked is so, until that is taken back."));
     }
-    if app.vault.owner_of(place.space).is_some_and(|owner| party == Party::User(owner)) {
+    if app.vault.owner_of(place.space).is_some_and(|owner| party == Some(Party::User(owner))) {
         return Err(conflict("own", "Who owns the space has every right in it, and keeps it."));
     }
-    let right = Right { space: place.space, thing, relation: &new.role, party: Some(party), until };
-    let (share, made, delivery) = begin(&app, &by, "share.given", right).await?;
-    let mut shown = shown(&app, &share, &mut Names::default()).await?;
-    say_pending(&mut shown, &delivery);
-    Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+    if let Some(name) = elsewhere {
+        let body = offers::body(new, until)?;
+        return Ok(Given::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
+    }
+    let id = taken_up.map(|(id, _)| id);
+    let right = Right { id, space: place.space, thing, relation: &new.role, party, until };
+    let (share, made, delivery) = begin(app, by, "share.given", right).await?;
+    Ok(Given::Done(share, made, delivery))
 }
 
 /// What I gave and what I got, oldest first; what lapsed is not there.
@@ -119,7 +167,10 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
             shown_given.push(shown(&app, one, &mut names).await?);
         }
     }
-    let mut shown_received = Vec::new();
+    for offer in app.directory.offers_by(user).await? {
+        shown_given.push(offers::shown(&app, &offer).await?);
+    }
+    let mut shown_received = offers::received(&app, user).await?;
     for one in app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await? {
         if is_told(&one) && one.lives(now) {
             shown_received.push(shown(&app, &one, &mut names).await?);
@@ -148,6 +199,9 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
 
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
+    if let Some(offer) = offers::own(&app, by.user(), &id).await? {
+        return Ok(HttpResponse::Ok().json(offers::shown(&app, &offer).await?));
+    }
     let (share, _) = known(&app, by.user(), &id).await?;
     Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
 }
@@ -171,6 +225,10 @@ async fn remove(
     let by = Sharer::of(&req, &app).await?;
     let user = by.user();
     let _alone = app.sharing.lock().await;
+    if let Some(offer) = offers::own(&app, user, &id).await? {
+        app.directory.remove_offer(offer.id).await?;
+        return Ok(HttpResponse::NoContent().finish());
+    }
     let share = live(&app, &id).await?;
     let own = is_told(&share) && share.party == Some(Party::User(user));
     if !own && !may_take(&app, user, share.space, share.thing).await? {

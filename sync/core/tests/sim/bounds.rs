@@ -1,6 +1,5 @@
 //! Every queue is filled once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,13 +17,7 @@ fn session(limits: Limits) -> Session {
 }
 
 fn shared(scope: Scope) -> Shared {
-    Shared {
-        scope,
-        owner: OWNER,
-        tips: Arc::new(Tips::default()),
-        acked: Arc::new(Tips::default()),
-        own: BTreeSet::new(),
-    }
+    Shared { scope, owner: OWNER, tips: Arc::new(Tips::default()), acked: Arc::new(Tips::default()) }
 }
 
 /// Hands in `message` until it is refused; says how often it was taken.

@@ -1,0 +1,146 @@
+//! Shares for somebody of another tenant, or for nobody: both answer alike, and count from the moment
+//! that the person comes for them, by a request to the space. Until then nothing tells whether there is somebody.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+
+use policy::facts::Party;
+use policy_core::{AssignmentId, SpaceId, Timestamp, UserId};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::shares::{NewShare, give};
+use super::{ApiError, Sharer, invalid};
+use crate::app::App;
+use crate::directory::{Directory, Offer, Offered, Role, name_of};
+use crate::grants::rfc3339;
+use crate::node::Node as _;
+
+pub(super) const PENDING: &str = "Nobody of this name is in your tenant, or known to you. If there is somebody of this \
+                                  name elsewhere on this node, it is theirs as soon as they come for it; else it lapses \
+                                  after 30 days.";
+
+/// The person of a name, if the one who asks may know of them: who is of their tenant, has something of theirs, or is in
+/// a group that they manage.
+pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<UserId>, ApiError> {
+    let Some(user) = app.directory.user_named(name).await? else { return Ok(None) };
+    if user.tenant == by.principal.tenant || user.id == by.user() {
+        return Ok(Some(user.id));
+    }
+    let parties = app.directory.parties_of(user.id, app.now()).await?;
+    let theirs = app.directory.assignments_to(&parties).await?;
+    let mine = |space: SpaceId| app.vault.owner_of(space) == Some(by.user());
+    if theirs.iter().any(|one| one.giver == by.user() || mine(one.space)) {
+        return Ok(Some(user.id));
+    }
+    let managed = app.directory.memberships_of(Party::User(by.user())).await?;
+    let managed = managed.iter().filter(|one| one.role == Role::Manager).map(|one| Party::Group(one.group));
+    let managed: BTreeSet<Party> = managed.collect();
+    let own = app.directory.memberships_of(Party::User(user.id)).await?;
+    let within = own.iter().any(|one| managed.contains(&Party::Group(one.group)));
+    Ok((within || parties.iter().any(|party| managed.contains(party))).then_some(user.id))
+}
+
+/// The name of somebody whom the one who asks does not know.
+pub(super) async fn elsewhere(app: &App, by: &Sharer, name: &str) -> Result<Option<String>, ApiError> {
+    let small = name_of(name)?;
+    Ok(if known(app, by, &small).await?.is_some() { None } else { Some(small) })
+}
+
+/// A request as it is kept: its end is an instant, not counted from when it is taken up.
+pub(super) fn body(request: &impl Serialize, until: Option<Timestamp>) -> Result<String, ApiError> {
+    let mut body = serde_json::to_value(request).map_err(|error| invalid(error.to_string()))?;
+    body["until"] = json!(until.map(rfc3339));
+    Ok(body.to_string())
+}
+
+/// Notes an offer.
+pub(super) async fn offer(app: &App, by: &Sharer, what: Offered, name: String) -> Result<Offer, ApiError> {
+    let id = Directory::new_assignment_id();
+    let mut offer = Offer { id, what, name, giver: by.user(), created: app.now() };
+    offer.id = app.directory.add_offer(&offer).await?.0;
+    Ok(offer)
+}
+
+/// An offer of a share that the person made.
+pub(super) async fn own(app: &App, user: UserId, id: &str) -> Result<Option<Offer>, ApiError> {
+    let Ok(id) = id.parse::<AssignmentId>() else { return Ok(None) };
+    let offer = app.directory.offer(id).await?;
+    Ok(offer.filter(|offer| offer.giver == user))
+}
+
+/// An offer of a share, in the shape of a share.
+pub(super) async fn shown(app: &App, offer: &Offer) -> Result<Value, ApiError> {
+    let mut shown = json!({ "share": offer.id, "created": rfc3339(offer.created), "with": { "user": offer.name },
+        "pending": true, "detail": PENDING });
+    let Offered::Share(space, body) = &offer.what;
+    let said: Value = serde_json::from_str(body).unwrap_or_default();
+    shown["space"] = json!(space);
+    for key in ["role", "collection", "folder", "document", "until"] {
+        if !said[key].is_null() {
+            shown[key] = said[key].clone();
+        }
+    }
+    shown["by"] = json!(app.directory.user(offer.giver).await?.map(|user| user.name));
+    Ok(shown)
+}
+
+/// What a person is offered and has not come for.
+pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<Value>, ApiError> {
+    let Some(user) = app.directory.user(user).await? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for offer in app.directory.offers_to(&user.name).await? {
+        all.push(shown(app, &offer).await?);
+    }
+    Ok(all)
+}
+
+impl App {
+    /// Begins what a person is offered in a space, now that they have come for it. Whether that was anything.
+    pub(crate) fn take_up(&self, user: UserId, space: SpaceId) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            // Whoever changes rights at this moment may be the one who asks: they ask again.
+            let Ok(_alone) = self.sharing.try_lock() else { return false };
+            let taken = self.take_up_alone(user, space).await;
+            taken.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what somebody is offered could not be given");
+                false
+            })
+        })
+    }
+
+    async fn take_up_alone(&self, user: UserId, space: SpaceId) -> Result<bool, ApiError> {
+        let Some(person) = self.directory.user(user).await? else { return Ok(false) };
+        let offers = self.directory.offers_to(&person.name).await?;
+        if offers.is_empty() {
+            return Ok(false);
+        }
+        let mut taken = false;
+        for offer in offers {
+            let done = match &offer.what {
+                Offered::Share(of, body) if *of == space => self.give_offered(&offer, body, user).await,
+                Offered::Share(..) => continue,
+            };
+            match done {
+                Ok(()) => taken = true,
+                // Tried again when policy answers.
+                Err(error) if error.status.is_server_error() => return Err(error),
+                // Who offered it may do so no more.
+                Err(error) => tracing::info!(%error, offer = %offer.id, "an offer does not hold any more"),
+            }
+            self.directory.remove_offer(offer.id).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn offerer(&self, offer: &Offer) -> Result<Sharer, ApiError> {
+        let giver = self.directory.user(offer.giver).await?.ok_or_else(ApiError::not_found)?;
+        Ok(Sharer::again(giver.id, giver.tenant))
+    }
+
+    async fn give_offered(&self, offer: &Offer, body: &str, user: UserId) -> Result<(), ApiError> {
+        let by = self.offerer(offer).await?;
+        let new: NewShare = serde_json::from_str(body).map_err(|_| ApiError::not_found())?;
+        give(self, &by, &new, Some((offer.id, user))).await.map(drop)
+    }
+}
