@@ -178,9 +178,9 @@ fn like(pattern: &str, text: &str, fold: bool) -> bool {
     }
     let Some((head, rest)) = pattern.split_once('%') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(head) else { return false };
-    let mut pieces: Vec<&str> = rest.split('%').collect();
-    let tail = pieces.pop().unwrap_or_default();
-    for piece in pieces {
+    let (middle, tail) = rest.rsplit_once('%').unwrap_or(("", rest));
+    // Piece by piece: a pattern of many is done as soon as the text is.
+    for piece in middle.split('%') {
         match left.find(piece) {
             Some(at) => left = &left[at + piece.len()..],
             None => return false,
@@ -202,6 +202,12 @@ mod tests {
             ("%b%", "abc", true),
             ("a%a", "a", false),
             ("%ab%ab%", "ab", false),
+            ("%ab%ab%", "xabxabx", true),
+            ("a%b%c", "abc", true),
+            ("a%b%c", "acbc", true),
+            ("a%b%c", "acb", false),
+            ("%%", "a", true),
+            ("a%%c", "abc", true),
             ("%", "", true),
             ("a_c", "abc", false),
             ("Ä%", "ärger", false),

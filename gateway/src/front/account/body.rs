@@ -13,7 +13,7 @@ use crate::front::media;
 use crate::grants::reads_once;
 
 /// The most values in a body: more of them take far more memory than their text.
-const VALUES_MAX: usize = 100_000;
+const VALUES_MAX: usize = 150_000;
 
 /// A JSON body. Only the media type that makes a browser ask first is taken: a form of another site
 /// cannot send it.

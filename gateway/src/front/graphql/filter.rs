@@ -14,6 +14,8 @@ use super::schema::is_plain;
 use super::select::unknown;
 use super::visible::VisibleCollection;
 
+/// The longest pattern, in bytes: it is held against each row.
+const PATTERN_MAX: usize = 10_000;
 /// How deep conditions may nest.
 const DEPTH_MAX: usize = 24;
 
@@ -177,8 +179,18 @@ impl Planner<'_> {
             _ => Err(GraphQlError::invalid(format!("`{field}` is compared with a value that has no order."))),
         };
         let like = |fold, negated| match input {
-            Input::Str(text) if text.len() <= scalar::VALUE_MAX => {
-                Ok(Operator::Like { pattern: (*text).to_owned(), fold, negated })
+            Input::Str(text) => {
+                let mut pattern = (*text).to_owned();
+                // Runs of `%` say what one says.
+                pattern.retain({
+                    let mut before = ' ';
+                    move |next| (std::mem::replace(&mut before, next), next) != ('%', '%')
+                });
+                if pattern.len() > PATTERN_MAX {
+                    let message = format!("The pattern for `{field}` is longer than {PATTERN_MAX} bytes.");
+                    return Err(GraphQlError::new("value_too_large", message));
+                }
+                Ok(Operator::Like { pattern, fold, negated })
             }
             _ => Err(GraphQlError::invalid(format!("The pattern for `{field}` is not a string."))),
         };

@@ -29,6 +29,8 @@ use crate::node::Node;
 
 /// Documents that the page of a link shows at most.
 const SHOWN: usize = 200;
+/// Fewer, where they are so large that an answer does not hold them.
+const FEWER: [usize; 4] = [SHOWN, 32, 6, 1];
 /// Characters of a value that it shows at most.
 const LONGEST: usize = 1_000;
 /// Links on one space.
@@ -195,6 +197,8 @@ struct Shown {
     /// Fields that are granted and cannot be shown: they lead to documents that the link does not reach.
     left_out: Vec<String>,
     rows: Vec<Value>,
+    /// How many rows are shown.
+    most: usize,
 }
 
 fn table(shown: &Shown) -> String {
@@ -204,13 +208,13 @@ fn table(shown: &Shown) -> String {
         let cells: String = shown.columns.iter().map(|(name, shows)| cell(&row[name], *shows)).collect();
         format!("<tr>{cells}</tr>\n")
     };
-    let lines: String = shown.rows.iter().take(SHOWN).map(line).collect();
+    let lines: String = shown.rows.iter().take(shown.most).map(line).collect();
     let mut html = format!(
         "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">\n\
          <table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n",
         escape(&shown.collection),
     );
-    if shown.rows.len() > SHOWN {
+    if shown.rows.len() > shown.most {
         html.push_str("<p class=\"soft\">There is more.</p>\n");
     }
     if shown.columns.iter().any(|(_, shows)| *shows == Shows::Relation) {
@@ -225,6 +229,16 @@ fn table(shown: &Shown) -> String {
 
 /// What a link shows.
 async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
+    for most in FEWER {
+        match shows_at_most(app, token, most).await {
+            Err(error) if error.code() == "limit_bytes" => {}
+            shown => return shown,
+        }
+    }
+    Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "limit_bytes", "A document of this link is too large to show."))
+}
+
+async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let Kind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
     let caller: Caller = match authn::of_token(app, &token).await {
@@ -256,10 +270,10 @@ async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
         }
         let select = Select {
             collection: collection.id,
-            args: SelectArgs { limit: Some(SHOWN as u64 + 1), ..SelectArgs::default() },
+            args: SelectArgs { limit: Some(most as u64 + 1), ..SelectArgs::default() },
             items,
         };
-        Ok((select, Shown { collection: collection.name.clone(), columns, left_out, rows: Vec::new() }))
+        Ok((select, Shown { collection: collection.name.clone(), columns, left_out, rows: Vec::new(), most }))
     })
     .await?;
     Ok(Shown { rows: rows.unwrap_or_default(), ..shown })
@@ -322,6 +336,7 @@ mod tests {
             collection: "Book<".into(),
             columns: vec![("title".into(), Shows::Value), ("author".into(), Shows::Relation)],
             left_out: vec!["loans".into()],
+            most: SHOWN,
             rows: vec![json!({"title": "Emma", "author": "bae1"}), json!({"title": "Anon", "author": null})],
         };
         let html = table(&shown);

@@ -1,5 +1,6 @@
 //! Rows of a collection, read as somebody sees them.
 
+use actix_web::http::StatusCode;
 use policy_core::{Caller, Permits, Read, SealRefusal, SpaceId};
 use serde_json::Value;
 use vault::ReadError;
@@ -27,6 +28,9 @@ pub(super) async fn rows<T>(
             Err(ReadError::Seal(SealRefusal::Moved)) => {}
             Err(ReadError::Hidden) => return Ok((None, said)),
             Err(ReadError::Busy) => return Err(busy()),
+            Err(error @ ReadError::Bytes(_)) => {
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "limit_bytes", error.to_string()));
+            }
             Err(error) => {
                 tracing::error!(%error, "documents could not be looked up");
                 return Err(unavailable("The documents cannot be looked up; the node's log says why."));

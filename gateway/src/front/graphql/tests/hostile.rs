@@ -65,6 +65,11 @@ fn deep_wide_and_exploding_requests_have_codes() {
             format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{} ".repeat(1_001)),
             "limit_conditions",
         ),
+        (
+            "pattern",
+            format!("{{ Book(filter: {{title: {{_like: \"{}\"}}}}) {{ title }} }}", "%a".repeat(6_000)),
+            "value_too_large",
+        ),
         ("garbage", "{{{{{{ \u{0}".into(), "invalid_input"),
         ("nothing", String::new(), "invalid_input"),
         (
