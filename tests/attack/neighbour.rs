@@ -130,7 +130,7 @@ async fn one(report: &mut Report, unanswered: &mut Vec<String>, attack: &Attack)
         "reads" | "wide-reads" => {
             scene.fill(20_000, 60).await?;
             link = Some(scene.link().await?);
-            body = likes(if attack.name == "reads" { 900 } else { 5_000 });
+            body = likes(if attack.name == "reads" { 800 } else { 5_000 });
         }
         "adds" => {
             scene.fill(1, 1).await?;

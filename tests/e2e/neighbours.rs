@@ -43,8 +43,8 @@ async fn many_conditions_are_refused_however_they_are_written() {
     let (home, link) = filled(3, 10).await;
     let wide = |n: usize| likes(n);
     for filter in [
-        wide(1_001),
-        json!({ "_and": vec![json!({}); 1_001] }),
+        wide(901),
+        json!({ "_and": vec![json!({}); 901] }),
         json!({ "_not": { "_or": [{ "_or": likes(600)["_or"] }, { "_and": likes(600)["_or"] }] } }),
     ] {
         for client in [&home.alice, &link] {
@@ -56,9 +56,9 @@ async fn many_conditions_are_refused_however_they_are_written() {
     let answer = home.alice.try_graphql(twice, json!({ "f": wide(600) })).await.unwrap();
     assert_eq!(answer.codes(), ["limit_conditions"], "of the operation and not of one filter: {}", shown(&answer.text));
     let update = "mutation($f: ItemFilterArg) { update_Item(filter: $f, input: {a: \"z\"}) { _docID } }";
-    let answer = home.alice.try_graphql(update, json!({ "f": wide(1_001) })).await.unwrap();
+    let answer = home.alice.try_graphql(update, json!({ "f": wide(901) })).await.unwrap();
     assert_eq!(answer.codes(), ["limit_conditions"], "{}", shown(&answer.text));
-    let some = home.alice.graphql_with(COUNT, json!({ "f": wide(900) })).await.expect("control: 900 are taken");
+    let some = home.alice.graphql_with(COUNT, json!({ "f": wide(800) })).await.expect("control: 800 are taken");
     assert_eq!(some["COUNT"], 0);
     let one_of: Vec<String> = (0..5_000).map(|n| format!("{n:06}{}", "x".repeat(10))).collect();
     let some = home.alice.graphql_with(COUNT, json!({ "f": { "a": { "_in": one_of } } })).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_neighbour_is_answered_while_a_link_reads_all_that_it_may() {
     let reads: Vec<_> = (0..12)
         .map(|_| {
             let link = link.clone();
-            tokio::spawn(async move { link.try_graphql(COUNT, json!({ "f": likes(900) })).await })
+            tokio::spawn(async move { link.try_graphql(COUNT, json!({ "f": likes(800) })).await })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(400)).await;

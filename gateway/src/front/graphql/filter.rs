@@ -239,6 +239,7 @@ impl Planner<'_> {
                         true => Operand::Field(id),
                         false => Operand::JsonPath(id, path.clone()),
                     };
+                    self.condition()?;
                     out.push(Filter::Is(operand, self.operator(op, Kind::Json, value, field)?));
                 }
                 None => {
@@ -264,6 +265,8 @@ impl Planner<'_> {
             match item {
                 Input::Object(fields) if fields.is_empty() => {}
                 item => {
+                    // A key is evaluated for each row, as a condition is.
+                    self.condition()?;
                     let (operand, descending) = self.order_key(collection, item, aliases, 0)?;
                     keys.push(OrderKey { operand, descending });
                 }

@@ -46,7 +46,7 @@ pub struct Limits {
     pub nodes: usize,
     /// Values of the variables.
     pub values: usize,
-    /// Conditions of all filters of an operation.
+    /// Conditions of all filters of an operation, and the keys of its orders.
     pub conditions: usize,
 }
 
@@ -60,7 +60,7 @@ impl Default for Limits {
             roots: 64,
             nodes: 5_000,
             values: 250_000,
-            conditions: 1_000,
+            conditions: 900,
         }
     }
 }

@@ -61,6 +61,15 @@ fn deep_wide_and_exploding_requests_have_codes() {
             "limit_conditions",
         ),
         (
+            "conditions on JSON",
+            format!(
+                "{{ Book(filter: {{meta: {{{}}}}}) {{ title }} }}",
+                (0..901).map(|n| format!("k{n}: {{_eq: 1}} ")).collect::<String>()
+            ),
+            "limit_conditions",
+        ),
+        ("orders", format!("{{ Book(order: [{}]) {{ title }} }}", "{title: ASC} ".repeat(901)), "limit_conditions"),
+        (
             "empty conditions",
             format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{} ".repeat(1_001)),
             "limit_conditions",
