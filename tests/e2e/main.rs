@@ -19,6 +19,7 @@ mod policy_engines;
 mod policy_node;
 mod policy_testing;
 mod queries;
+mod rules;
 mod sessions;
 mod sharing;
 mod sharing_access;

@@ -1,13 +1,12 @@
 //! What the writer asks of the view inside its open transaction.
 
 use policy_core::{CollectionId, DocId, FieldId, Permits, Right, Verb};
-use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension};
 use vault_core::crdt::DocumentState;
 use vault_core::query::Filter;
 use vault_core::value::Value;
 
-use super::column::{column_name, from_sql, to_sql};
+use super::column::{column_name, from_sql};
 use super::compile::{Around, Compiler, all_of, among};
 use super::parameters::Parameters;
 use super::run::doc_in;
@@ -88,32 +87,23 @@ impl View {
         Ok(Some(LoadedDocument { state, values, deleted }))
     }
 
-    /// Whether a document that is not deleted, other than `except`, has these values. A null among them
-    /// equals nothing. No permit: the writer says first who may learn this.
-    pub fn find_equal(
-        &self,
-        collection: CollectionId,
-        fields: &[(FieldId, Value)],
-        except: Option<DocId>,
-    ) -> Result<bool, ViewError> {
+    /// Whether another document that is not deleted has the same values in all these fields as this one, if this
+    /// one is not deleted. A null equals nothing. No permit: the writer says first who may learn this.
+    pub fn collides(&self, collection: CollectionId, doc: DocId, fields: &[FieldId]) -> Result<bool, ViewError> {
         let table = self.tables.get(&collection).ok_or(ViewError::UnknownCollection(collection))?;
-        let mut p = Parameters::default();
-        let mut conditions = Vec::with_capacity(fields.len() + 2);
-        for (field, value) in fields {
-            let Some(shape) = table.shape(*field) else { return Ok(false) };
-            match to_sql(shape, value) {
-                Sql::Null => return Ok(false),
-                value => conditions.push(format!("{}={}", column_name(*field), p.bind(value))),
-            }
+        if fields.is_empty() || fields.iter().any(|field| table.shape(*field).is_none()) {
+            return Ok(false);
         }
-        conditions.push("deleted=0".to_owned());
-        if let Some(except) = except {
-            conditions.push(format!("doc<>{}", p.bind(Sql::Blob(except.as_bytes().to_vec()))));
-        }
-        let sql = format!("SELECT 1 FROM {} WHERE {} LIMIT 1", table.name, all_of(&conditions));
-        let mut statement = self.connection().prepare_cached(&sql)?;
-        p.give(&mut statement)?;
-        Ok(statement.raw_query().next()?.is_some())
+        let same: String = fields.iter().map(|field| column_name(*field)).fold(String::new(), |mut sql, column| {
+            sql.push_str(&format!(" AND b.{column}=a.{column}"));
+            sql
+        });
+        let name = &table.name;
+        let sql = format!(
+            "SELECT 1 FROM {name} a CROSS JOIN {name} b \
+             WHERE a.doc=? AND a.deleted=0 AND b.deleted=0 AND b.doc<>a.doc{same} LIMIT 1"
+        );
+        Ok(self.connection().prepare_cached(&sql)?.exists([doc.as_bytes()])?)
     }
 }
 

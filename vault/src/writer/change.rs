@@ -9,7 +9,7 @@ use rand::rngs::ThreadRng;
 use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
 use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
 use vault_core::codec::MAX_VALUE;
-use vault_core::document::{Author, Delta, Status};
+use vault_core::document::{Author, Delta, DocumentCommit, Status};
 use vault_core::query::Filter;
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType, Schema};
 use vault_core::tags::{EpochId, LaneTag};
@@ -91,6 +91,7 @@ impl Work<'_> {
                     self.mark_all(collection, ids, Status::Deleted)?
                 }
                 Action::Restore { target } => {
+                    self.may_set_unique(collection, &mask)?;
                     let ids = self.select(collection.id, target, Verb::Delete, true)?;
                     self.mark_all(collection, ids, Status::Undeleted)?
                 }
@@ -152,7 +153,7 @@ impl Work<'_> {
             }
         }
         self.check_values(collection, &values)?;
-        self.check_unique(collection, mask, &values, &named, None)?;
+        self.may_set(collection, mask, &values, &named, None)?;
         let hlc = self.tick();
         let doc = match new.doc_id {
             None => hlc.document_id(self.rng.random()),
@@ -223,7 +224,7 @@ impl Work<'_> {
                     return Err(WriteError::NotNull { field: entry.holds(*id).then(|| field.name.clone()) });
                 }
             }
-            self.check_unique(collection, mask, &after, &named, Some((*doc, &loaded.values)))?;
+            self.may_set(collection, mask, &after, &named, Some((*doc, &loaded.values)))?;
             let mut deltas = Vec::with_capacity(fields.len());
             for (id, value) in fields {
                 let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
@@ -238,6 +239,9 @@ impl Work<'_> {
     fn mark_all(&mut self, collection: &Collection, ids: Vec<DocId>, status: Status) -> Result<Vec<DocId>, WriteError> {
         for doc in &ids {
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
+            if status == Status::Undeleted {
+                self.check_not_null(collection, &loaded)?;
+            }
             let draft = self.successor(collection.id, *doc, &loaded, Some(status), Vec::new());
             self.push(collection, draft)?;
         }
@@ -274,6 +278,32 @@ impl Work<'_> {
         })?;
         self.core.view.apply(&commit)?;
         self.count += 1;
+        self.check_unique(collection, &commit)
+    }
+
+    /// Every road by which a document comes alive or changes ends here, with the document as the commit has made
+    /// it: counters, defaults and what the other documents of the same request have taken are in it.
+    fn check_unique(&self, collection: &Collection, commit: &DocumentCommit) -> Result<(), WriteError> {
+        let lives_anew = commit.status == Some(Status::Undeleted);
+        for fields in unique_sets(collection) {
+            let touched = lives_anew || commit.deltas.iter().any(|delta| fields.contains(&delta.field));
+            if touched && self.core.view.collides(collection.id, commit.doc, &fields)? {
+                let names: Vec<_> = fields.iter().map(|field| name_of(collection, *field)).collect();
+                return Err(WriteError::NotUnique { field: names.join(", ") });
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes alive again has what its definition demands; a merge may have left it without.
+    fn check_not_null(&self, collection: &Collection, loaded: &LoadedDocument) -> Result<(), WriteError> {
+        for field in collection.fields.iter().filter(|field| field.not_null()) {
+            if value_of(&loaded.values, field.id).is_none() {
+                let mask = self.permits.mask(collection.id).ok_or(WriteError::Forbidden)?;
+                let shown = mask.shows(field.id, Verb::Read);
+                return Err(WriteError::NotNull { field: shown.then(|| field.name.clone()) });
+            }
+        }
         Ok(())
     }
 
@@ -306,7 +336,7 @@ impl Work<'_> {
     }
 
     /// Refuses before any look-up whoever could learn from it what others hold.
-    fn check_unique(
+    fn may_set(
         &self,
         collection: &Collection,
         mask: &Mask,
@@ -316,11 +346,9 @@ impl Work<'_> {
     ) -> Result<(), WriteError> {
         let except = before.map(|(doc, _)| doc);
         for fields in unique_sets(collection) {
-            if except.is_some() && !fields.iter().any(|field| named.contains(field)) {
+            if before.is_some() && !fields.iter().any(|field| named.contains(field)) {
                 continue;
             }
-            let key: Vec<(FieldId, Value)> =
-                fields.iter().map(|field| (*field, value_of(values, *field).cloned().unwrap_or(Value::NULL))).collect();
             // What is not given is what the document holds. Whoever does not see that learns nothing of it, not even
             // whether it is null.
             let unseen = |field: &FieldId| {
@@ -331,18 +359,20 @@ impl Work<'_> {
             if fields.iter().any(|field| unseen(field).is_some()) {
                 return Err(WriteError::Forbidden);
             }
-            if key.iter().any(|(_, value)| value.is_null()) {
+            if fields.iter().any(|field| value_of(values, *field).is_none_or(Value::is_null)) {
                 continue;
             }
             if !sees_all(mask, &fields) {
                 return Err(WriteError::Forbidden);
             }
-            if self.core.view.find_equal(collection.id, &key, except)? {
-                let names: Vec<_> = fields.iter().map(|field| name_of(collection, *field)).collect();
-                return Err(WriteError::NotUnique { field: names.join(", ") });
-            }
         }
         Ok(())
+    }
+
+    /// As [`Work::may_set`], for whoever sets all that a document held before.
+    fn may_set_unique(&self, collection: &Collection, mask: &Mask) -> Result<(), WriteError> {
+        let all = unique_sets(collection).iter().all(|fields| sees_all(mask, fields));
+        if all { Ok(()) } else { Err(WriteError::Forbidden) }
     }
 }
 

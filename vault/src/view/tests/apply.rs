@@ -75,12 +75,19 @@ fn savepoints_undo_one_request_and_rollback_undoes_all() {
 #[test]
 fn unique_look_ups_see_others_and_not_nulls_or_the_deleted() {
     let mut fixture = Fixture::library();
-    let austen = [(NAME, text("Austen"))];
-    assert!(fixture.view.find_equal(AUTHOR, &austen, None).unwrap());
-    assert!(!fixture.view.find_equal(AUTHOR, &austen, Some(doc(1))).unwrap());
-    assert!(!fixture.view.find_equal(AUTHOR, &[(NAME, Value::NULL)], None).unwrap());
+    assert!(!fixture.view.collides(AUTHOR, doc(1), &[NAME]).unwrap());
+    fixture.apply(&[
+        commit(AUTHOR, doc(3), "a3", &[], vec![(NAME, text("Austen")), (BORN, int(1775))]),
+        commit(AUTHOR, doc(4), "a4", &[], vec![(BORN, int(1899))]),
+        commit(AUTHOR, doc(5), "a5", &[], vec![(BORN, int(1899))]),
+    ]);
+    let collides = |fixture: &Fixture, of, fields: &[FieldId]| fixture.view.collides(AUTHOR, doc(of), fields).unwrap();
+    assert!(collides(&fixture, 1, &[NAME]) && collides(&fixture, 3, &[NAME]) && !collides(&fixture, 2, &[NAME]));
+    assert!(collides(&fixture, 1, &[NAME, BORN]) && !collides(&fixture, 2, &[NAME, BORN]));
+    assert!(!collides(&fixture, 4, &[NAME]) && !collides(&fixture, 4, &[BORN, NAME]), "a null equals nothing");
+    assert!(collides(&fixture, 4, &[BORN]), "control");
     fixture.apply(&[with_status(commit(AUTHOR, doc(1), "gone", &["a1"], vec![]), Status::Deleted)]);
-    assert!(!fixture.view.find_equal(AUTHOR, &austen, None).unwrap());
+    assert!(!collides(&fixture, 1, &[NAME]) && !collides(&fixture, 3, &[NAME]));
 }
 
 /// A random history of two documents; commit `n` names some of the same document's before it.
