@@ -36,3 +36,5 @@ mod sync;
 mod tidy;
 mod told_before;
 mod usage;
+mod values;
+mod wide;

@@ -5,12 +5,11 @@ use policy_core::{
     Timestamp, UserId,
 };
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
 use super::show::comparison;
 use super::{Access, AccessError, Asked, Operator};
+use crate::front::graphql::instant::instant;
 
 /// Whose grant it is, to whom, and when it begins.
 #[derive(Debug, Clone, Copy)]
@@ -167,19 +166,16 @@ fn scalar(kind: Option<ScalarType>, value: &Value) -> Option<Scalar> {
         None => Scalar::Blob(value.as_str()?.parse::<DocId>().ok()?.as_bytes().to_vec()),
         Some(ScalarType::Boolean) => Scalar::Bool(value.as_bool()?),
         Some(ScalarType::Int) => Scalar::Int(value.as_i64()?),
-        Some(ScalarType::Float64) => Scalar::Float(value.as_f64().filter(|number| number.is_finite())?),
+        Some(ScalarType::Float64) => {
+            let exact = |number: &f64| value.as_i64().is_none_or(|whole| *number as i128 == i128::from(whole));
+            Scalar::Float(value.as_f64().filter(|number| number.is_finite() && exact(number))? + 0.0)
+        }
         Some(ScalarType::Float32) => {
             let narrow = value.as_f64()? as f32;
             Scalar::Float(f64::from(Some(narrow).filter(|number| number.is_finite())?))
         }
         Some(ScalarType::String | ScalarType::Id) => Scalar::String(value.as_str()?.to_owned()),
-        Some(ScalarType::DateTime) => {
-            let at = OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()?;
-            let nanos = at.unix_timestamp_nanos();
-            // What is finer than what is kept would be compared, and shown, as something else.
-            let whole = (nanos % 1_000 == 0).then_some(nanos / 1_000)?;
-            Scalar::DateTime(Timestamp(i64::try_from(whole).ok()?))
-        }
+        Some(ScalarType::DateTime) => Scalar::DateTime(instant(value.as_str()?).ok()?),
         Some(ScalarType::Blob) => {
             let text = value.as_str()?.to_ascii_lowercase();
             Scalar::Blob(data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?)

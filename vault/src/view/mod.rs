@@ -46,7 +46,7 @@ type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     #[error("the view's database failed: {0}")]
-    Sql(#[from] rusqlite::Error),
+    Sql(rusqlite::Error),
     #[error("the view holds bytes that do not decode: {0}")]
     Damaged(#[from] vault_core::cbor::CborError),
     #[error("the view holds a {0} that does not read")]
@@ -83,13 +83,42 @@ pub enum ReadError {
     /// The caller has no place or no memory left of their share.
     #[error("you read too much at a time: wait until some of it is answered and read, then try again")]
     Busy,
+    /// Too many conditions, values, columns or orders at once.
+    #[error("one operation asks for more at once than the node takes: ask for it in parts")]
+    Wide,
+    /// It needs more memory than one statement gets.
+    #[error("the query needs more memory than the node gives it: ask for it in parts")]
+    Memory,
     #[error(transparent)]
     View(ViewError),
 }
 
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
-        ReadError::View(ViewError::Sql(error))
+        ViewError::from(error).into()
+    }
+}
+
+impl From<rusqlite::Error> for ViewError {
+    /// What an operation asks too much of is the operation's fault and not the view's.
+    fn from(error: rusqlite::Error) -> Self {
+        let refused = match (error.sqlite_error_code(), &error) {
+            (Some(rusqlite::ErrorCode::TooBig), _) => ReadError::Wide,
+            (Some(rusqlite::ErrorCode::OutOfMemory), _) => ReadError::Memory,
+            (_, rusqlite::Error::SqliteFailure(_, Some(text))) if text == functions::TOO_LARGE => {
+                ReadError::Unsupported(functions::TOO_LARGE)
+            }
+            // The compiler stays below SQLite's limits; what it has overlooked is refused by name all the same.
+            (_, rusqlite::Error::SqliteFailure(_, Some(text)))
+                if text.starts_with("too many ")
+                    || text.starts_with("Expression tree is too large")
+                    || text.starts_with("variable number must be between") =>
+            {
+                ReadError::Wide
+            }
+            _ => return ViewError::Sql(error),
+        };
+        ViewError::Refused(Box::new(refused))
     }
 }
 

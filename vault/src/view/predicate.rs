@@ -6,10 +6,13 @@
 use std::cmp::Ordering;
 
 use policy_core::{Comparison, DocId, Entry, FieldId, Predicate, Scalar};
+use vault_core::query::Operator;
 use vault_core::schema::{Collection, ScalarType};
 use vault_core::value::Value;
 
 use super::column::{Shape, column_name, operand, scalar_to_sql, shape};
+use super::compile::MOST_BOUND;
+use super::matching::Test;
 use super::parameters::Parameters;
 
 /// How two scalars compare; `None` if they are of different types or either is null. Integers and
@@ -80,21 +83,40 @@ fn holds(comparison: &Comparison, scalar: Option<&Scalar>) -> bool {
 
 /// The predicate over the raw columns of `alias`. A condition on a field that the collection does not
 /// have covers nothing.
-pub(super) fn predicate_sql(into: &mut Parameters, collection: &Collection, alias: &str, of: &Predicate) -> String {
-    if of.is_everything() {
-        return "1".to_owned();
-    }
+/// One SQL condition each, all of which hold where it does. `test` names what is evaluated in Rust.
+pub(super) fn predicate_sql(
+    into: &mut Parameters,
+    test: &mut dyn FnMut(Test) -> usize,
+    collection: &Collection,
+    alias: &str,
+    of: &Predicate,
+) -> Vec<String> {
     let conditions = of.conditions.iter().map(|condition| match collection.field(condition.field).and_then(shape) {
         None => "0".to_owned(),
         Some(shape) => {
             let column = format!("{alias}.{}", column_name(condition.field));
-            comparison_sql(into, &column, shape, &condition.comparison)
+            comparison_sql(into, test, &column, shape, &condition.comparison)
         }
     });
-    format!("({})", conditions.collect::<Vec<_>>().join(" AND "))
+    conditions.collect()
 }
 
-fn comparison_sql(into: &mut Parameters, column: &str, shape: Shape, comparison: &Comparison) -> String {
+fn comparison_sql(
+    into: &mut Parameters,
+    test: &mut dyn FnMut(Test) -> usize,
+    column: &str,
+    shape: Shape,
+    comparison: &Comparison,
+) -> String {
+    if let Comparison::In(all) | Comparison::Nin(all) = comparison
+        && all.len() > MOST_BOUND
+        && !matches!(shape, Shape::List(_) | Shape::Scalar(ScalarType::Json))
+    {
+        let among = Operator::In(all.iter().cloned().map(Value::Scalar).collect());
+        let number = test(Test { shape, path: Vec::new(), operators: vec![among] });
+        let negated = if matches!(comparison, Comparison::Nin(_)) { "NOT " } else { "" };
+        return format!("{negated}allod_test({column},{number})");
+    }
     let mut strict = |scalar: &Scalar| match (shape, scalar) {
         // Only what Rust finds equal too, where the type of the field is not at hand.
         (Shape::Relation(_), Scalar::String(_)) => None,

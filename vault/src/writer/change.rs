@@ -344,7 +344,6 @@ impl Work<'_> {
         named: &[FieldId],
         before: Option<(DocId, &[(FieldId, Value)])>,
     ) -> Result<(), WriteError> {
-        let except = before.map(|(doc, _)| doc);
         for fields in unique_sets(collection) {
             if before.is_some() && !fields.iter().any(|field| named.contains(field)) {
                 continue;

@@ -153,6 +153,8 @@ fn read_error(error: &ReadError) -> GraphQlError {
         ReadError::Rows(_) => ("limit_rows", error.to_string()),
         ReadError::Bytes(_) => ("limit_bytes", error.to_string()),
         ReadError::Busy => ("unavailable", error.to_string()),
+        ReadError::Wide => ("limit_conditions", error.to_string()),
+        ReadError::Memory => ("limit_memory", error.to_string()),
         ReadError::View(ViewError::Behind) => {
             ("unavailable", "The node cannot show everything that it has acknowledged; try again.".into())
         }
@@ -177,6 +179,7 @@ fn write_error(error: &WriteError) -> GraphQlError {
         WriteError::Conflict => "conflict",
         WriteError::TooManyRows => "limit_rows",
         WriteError::Busy | WriteError::Log | WriteError::Stopped | WriteError::View(ViewError::Behind) => "unavailable",
+        WriteError::View(ViewError::Refused(error)) => return read_error(error),
         WriteError::View(_) => {
             tracing::error!(%error, "a write failed");
             return GraphQlError::new("internal", "The node could not do this; its log says why.");

@@ -331,7 +331,7 @@ fn direction(input: &Input<'_>, key: &str) -> Result<bool, GraphQlError> {
 
 fn value(kind: Kind, input: &Input<'_>, field: &str) -> Result<Value, GraphQlError> {
     match kind {
-        Kind::Scalar(of) => scalar::scalar(of, input, field).map(Value::Scalar),
+        Kind::Scalar(of) => scalar::compared(of, input, field).map(Value::Scalar),
         Kind::Id => scalar::doc_scalar(input, field).map(Value::Scalar),
         Kind::Json => match input {
             Input::Null => Ok(Value::NULL),

@@ -14,6 +14,7 @@ mod edition;
 pub mod error;
 mod filter;
 mod input;
+pub mod instant;
 mod introspect;
 mod mutation;
 mod names;

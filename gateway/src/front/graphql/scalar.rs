@@ -2,13 +2,12 @@
 
 use policy_core::{DocId, Scalar, Timestamp};
 use serde_json::Value as Json;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{FieldType, ScalarType};
 use vault_core::value::Value;
 
 use super::error::GraphQlError;
 use super::input::Input;
+use super::instant::instant;
 
 /// The most bytes that one value may take.
 pub const VALUE_MAX: usize = 1 << 20;
@@ -69,18 +68,29 @@ fn described(of: ScalarType) -> &'static str {
     }
 }
 
+/// A finite number; zero has no sign.
 fn finite(text: &str, field: &str) -> Result<f64, GraphQlError> {
     let value: f64 = text.parse().map_err(|_| wrong(field, "a number"))?;
-    if value.is_finite() { Ok(value) } else { Err(wrong(field, "a finite number")) }
+    if value.is_finite() { Ok(value + 0.0) } else { Err(wrong(field, "a finite number")) }
+}
+
+/// What a value of type `of` is compared with: as [`scalar`], but a whole number beside floats keeps all of its
+/// digits, and one that no float and no 64-bit integer holds is refused instead of rounded to a neighbour.
+pub fn compared(of: ScalarType, input: &Input<'_>, field: &str) -> Result<Scalar, GraphQlError> {
+    let (ScalarType::Float64 | ScalarType::Float32, Input::Int(text)) = (of, input) else {
+        return scalar(of, input, field);
+    };
+    match (text.parse::<i64>(), text.parse::<i128>()) {
+        (Ok(whole), _) => Ok(Scalar::Int(whole)),
+        (_, Ok(whole)) if whole as f64 as i128 != whole => {
+            Err(wrong(field, "a number that can be compared exactly: it has more digits than a float"))
+        }
+        _ => finite(text, field).map(Scalar::Float),
+    }
 }
 
 fn date_time(text: &str, field: &str) -> Result<Timestamp, GraphQlError> {
-    let bad = || wrong(field, "a date and time (RFC 3339)");
-    if text.len() > 64 {
-        return Err(bad());
-    }
-    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| bad())?;
-    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).map(Timestamp).map_err(|_| bad())
+    instant(text).map_err(|why| wrong(field, why.wanted()))
 }
 
 /// The value of a stored field of this kind; null where it is null. Relations take the target's id.

@@ -43,6 +43,7 @@ impl Compiler<'_> {
         {
             return self.over_group(p, scope, of.function, source);
         }
+        self.spend(of.sources.len())?;
         let mut rows = Vec::new();
         let mut shape = None;
         for source in &of.sources {
@@ -54,7 +55,7 @@ impl Compiler<'_> {
             return Err(ReadError::Unsupported("an aggregate needs something to look at"));
         }
         let shape = result(of.function, shape.unwrap_or(Shape::Number));
-        Ok((format!("(SELECT {} FROM ({}))", call(of.function, "x"), rows.join(" UNION ALL ")), shape))
+        Ok((format!("(SELECT {} FROM ({}))", call(of.function, "x"), union(&rows)), shape))
     }
 
     /// One aggregate over all of a group: no statement of its own.
@@ -174,6 +175,17 @@ impl Compiler<'_> {
         }
         Ok((sql, if of == ScalarType::Json { Shape::Number } else { Shape::Scalar(of) }))
     }
+}
+
+/// One select of `x` out of many. SQLite joins 500 at most.
+fn union(rows: &[String]) -> String {
+    const MOST: usize = 250;
+    if rows.len() <= MOST {
+        return rows.join(" UNION ALL ");
+    }
+    let parts: Vec<String> =
+        rows.chunks(MOST).map(|part| format!("SELECT x FROM ({})", part.join(" UNION ALL "))).collect();
+    union(&parts)
 }
 
 /// `LIMIT … OFFSET …`, with its space.

@@ -8,7 +8,7 @@ use vault_core::schema::{FieldType, ScalarType};
 use vault_core::value::Value;
 
 use super::aggregate::Around;
-use super::{Compiler, Scope, all_of, among};
+use super::{Compiler, Scope, all_of, among, any_of};
 use crate::view::ReadError;
 use crate::view::column::{Shape, operand};
 use crate::view::matching::Test;
@@ -16,7 +16,7 @@ use crate::view::parameters::Parameters;
 use crate::view::predicate::membership;
 
 /// Lists of more values are looked through in Rust.
-const MOST_BOUND: usize = 500;
+pub(in crate::view) const MOST_BOUND: usize = 500;
 
 impl Compiler<'_> {
     pub(in crate::view) fn filter(
@@ -26,24 +26,17 @@ impl Compiler<'_> {
         filter: &Filter,
     ) -> Result<String, ReadError> {
         match filter {
-            Filter::And(all) => self.joined(p, around, all, " AND ", "1"),
-            Filter::Or(all) => self.joined(p, around, all, " OR ", "0"),
+            Filter::And(all) => Ok(format!("({})", all_of(&self.each(p, around, all)?))),
+            Filter::Or(all) => Ok(any_of(&self.each(p, around, all)?)),
             Filter::Not(of) => Ok(format!("NOT ifnull({}, 0)", self.filter(p, around, of)?)),
             Filter::Is(operand, operator) => self.condition(p, around, operand, operator),
             Filter::Related { field, target, filter } => self.related(p, around.document()?, *field, *target, filter),
         }
     }
 
-    fn joined(
-        &mut self,
-        p: &mut Parameters,
-        around: &Around<'_, '_>,
-        all: &[Filter],
-        word: &str,
-        none: &str,
-    ) -> Result<String, ReadError> {
-        let each = all.iter().map(|filter| self.filter(p, around, filter)).collect::<Result<Vec<_>, _>>()?;
-        Ok(if each.is_empty() { none.to_owned() } else { balanced(&each, word) })
+    fn each(&mut self, p: &mut Parameters, around: &Around<'_, '_>, all: &[Filter]) -> Result<Vec<String>, ReadError> {
+        self.spend(all.len())?;
+        all.iter().map(|filter| self.filter(p, around, filter)).collect()
     }
 
     /// What a condition or an order looks at.
@@ -73,6 +66,10 @@ impl Compiler<'_> {
         operator: &Operator,
     ) -> Result<String, ReadError> {
         let (expression, shape) = self.operand(p, around, of)?;
+        self.spend(match operator {
+            Operator::In(all) | Operator::Nin(all) => all.len().min(MOST_BOUND),
+            _ => 1,
+        })?;
         if let Operand::JsonPath(_, path) = of {
             let test = Test { shape, path: path.clone(), operators: vec![operator.clone()] };
             return Ok(self.call(&expression, test));
@@ -170,17 +167,6 @@ impl Compiler<'_> {
                 Ok(all_of(&[found].into_iter().chain(shown).collect::<Vec<_>>()))
             }
             _ => Err(ReadError::Hidden),
-        }
-    }
-}
-
-/// Joins conditions as a tree of little depth: a long list stays within SQLite's limit.
-fn balanced(each: &[String], word: &str) -> String {
-    match each {
-        [one] => format!("({one})"),
-        all => {
-            let (left, right) = all.split_at(all.len() / 2);
-            format!("({}{word}{})", balanced(left, word), balanced(right, word))
         }
     }
 }

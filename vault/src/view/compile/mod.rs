@@ -10,22 +10,31 @@ mod filter;
 mod order;
 mod select;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Verb};
+use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Predicate, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::schema::{Collection, Schema};
 
 use super::column::{Shape, column_name, shape, table_name};
 use super::functions::Called;
-use super::matching::Test;
+use super::matching::{Test, fold_patterns};
 use super::parameters::Parameters;
 use super::predicate::predicate_sql;
 use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
+pub(super) use filter::MOST_BOUND;
 pub(super) use select::{ColumnKind, Frame, Link, PastRow, Plan, root_aggregate};
 
+/// So many conditions stand side by side; more become a tree.
+const FLAT: usize = 8;
+/// Conditions, columns, orders and values of lists in one root, which keeps its statements within SQLite's limits: 32,766
+/// parameters and a depth of 1,000.
+const PARTS: usize = 30_000;
+/// Columns of one statement, and keys of one order: SQLite takes 2,000.
+const COLUMNS: usize = 1_900;
 /// A statement begins with a set of so many documents at most. With more, asking for each row is as fast in the worst
 /// case and faster in all others (200,000 rows: a set of 1,000 lists in 2 ms instead of 50 ms, one of 100,000 in 140
 /// ms instead of 77 ms, by an index in 90 ms instead of 0.1 ms).
@@ -37,6 +46,8 @@ pub(super) struct Compiler<'a> {
     /// What SQL calls back for.
     pub(super) called: Called,
     aliases: usize,
+    /// Parts of statements so far.
+    parts: usize,
     /// What the permit does not show is null instead of a refusal: for what a mutation answers.
     lenient: bool,
 }
@@ -51,6 +62,8 @@ pub(super) struct Scope<'a> {
     pub(super) looked_up: bool,
     /// Each of these sets of entries has one that covers every row of the statement.
     known: Vec<Vec<usize>>,
+    /// The predicates of entries as SQL, by the place of the entry.
+    predicates: RefCell<Vec<(usize, String)>>,
 }
 
 impl Scope<'_> {
@@ -60,12 +73,35 @@ impl Scope<'_> {
 }
 
 pub(super) fn all_of(conditions: &[String]) -> String {
-    if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") }
+    match conditions {
+        [] => "1".to_owned(),
+        few if few.len() <= FLAT => few.join(" AND "),
+        many => balanced(many, " AND "),
+    }
+}
+
+/// True where any of the conditions is.
+fn any_of(conditions: &[String]) -> String {
+    match conditions {
+        [] => "0".to_owned(),
+        many => balanced(many, " OR "),
+    }
+}
+
+/// Joins conditions as a tree of little depth: a long list stays within SQLite's limit.
+fn balanced(each: &[String], word: &str) -> String {
+    match each {
+        few if few.len() <= FLAT => format!("({})", few.join(word)),
+        all => {
+            let (left, right) = all.split_at(all.len() / 2);
+            format!("({}{word}{})", balanced(left, word), balanced(right, word))
+        }
+    }
 }
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(schema: &'a Schema, masks: Masks<'a>) -> Self {
-        Compiler { schema, masks, called: Called::default(), aliases: 0, lenient: false }
+        Compiler { schema, masks, called: Called::default(), aliases: 0, parts: 0, lenient: false }
     }
 
     pub(super) fn lenient(schema: &'a Schema, masks: Masks<'a>) -> Self {
@@ -76,11 +112,25 @@ impl<'a> Compiler<'a> {
         let mask = (self.masks)(collection).ok_or(ReadError::Hidden)?;
         let collection = self.schema.collection(collection).ok_or(ReadError::Hidden)?;
         self.aliases += 1;
-        Ok(Scope { collection, mask, alias: format!("t{}", self.aliases), looked_up: false, known: Vec::new() })
+        Ok(Scope {
+            collection,
+            mask,
+            alias: format!("t{}", self.aliases),
+            looked_up: false,
+            known: Vec::new(),
+            predicates: RefCell::default(),
+        })
+    }
+
+    /// Counts parts of statements, before they are made.
+    fn spend(&mut self, parts: usize) -> Result<(), ReadError> {
+        self.parts = self.parts.saturating_add(parts);
+        if self.parts > PARTS { Err(ReadError::Wide) } else { Ok(()) }
     }
 
     /// Names a test for `allod_test`.
-    fn test(&mut self, test: Test) -> usize {
+    fn test(&mut self, mut test: Test) -> usize {
+        fold_patterns(&mut test.operators);
         self.called.tests.push(test);
         self.called.tests.len() - 1
     }
@@ -110,22 +160,22 @@ impl<'a> Compiler<'a> {
     /// documents that the condition names.
     fn covered(&mut self, p: &mut Parameters, scope: &Scope<'_>, entries: &[usize], first: bool) -> Option<String> {
         let mask = Arc::clone(&scope.mask);
-        let all: Vec<&Entry> = entries.iter().filter_map(|&i| mask.entries.get(i)).collect();
-        if all.iter().any(|entry| entry.is_everything()) {
+        let all: Vec<(usize, &Entry)> = entries.iter().filter_map(|&i| Some((i, mask.entries.get(i)?))).collect();
+        if all.iter().any(|(_, entry)| entry.is_everything()) {
             return None;
         }
         match all[..] {
             [] => Some("0".to_owned()),
             [one] => Some(self.covers(p, scope, one, first)),
             _ => {
-                let each: Vec<String> = all.iter().map(|entry| self.covers(p, scope, entry, false)).collect();
-                Some(format!("({})", each.join(" OR ")))
+                let each: Vec<String> = all.iter().map(|entry| self.covers(p, scope, *entry, false)).collect();
+                Some(any_of(&each))
             }
         }
     }
 
     /// True where the entry covers the row.
-    fn covers(&mut self, p: &mut Parameters, scope: &Scope<'_>, entry: &Entry, first: bool) -> String {
+    fn covers(&mut self, p: &mut Parameters, scope: &Scope<'_>, (n, entry): (usize, &Entry), first: bool) -> String {
         let doc = format!("{}.doc", scope.alias);
         let documents = match &entry.documents {
             Documents::All => None,
@@ -133,12 +183,23 @@ impl<'a> Compiler<'a> {
             Documents::Only(documents) if first && documents.len() <= FEW => Some(among(p, &doc, documents)),
             Documents::Only(documents) => Some(format!("allod_among({doc},{})", self.set(documents))),
         };
-        let predicate = predicate_sql(p, scope.collection, &scope.alias, &entry.predicate);
+        let predicate = self.predicate(p, scope, n, &entry.predicate);
         match documents {
             None => predicate,
             Some(documents) if entry.predicate.is_everything() => documents,
             Some(documents) => format!("({documents} AND {predicate})"),
         }
+    }
+
+    /// The predicate of entry `n` over the rows of a scope. However many columns ask for it, its values are bound once.
+    fn predicate(&mut self, p: &mut Parameters, scope: &Scope<'_>, n: usize, of: &Predicate) -> String {
+        if let Some((_, known)) = scope.predicates.borrow().iter().find(|(entry, _)| *entry == n) {
+            return known.clone();
+        }
+        let conditions = predicate_sql(p, &mut |test| self.test(test), scope.collection, &scope.alias, of);
+        let sql = format!("({})", all_of(&conditions));
+        scope.predicates.borrow_mut().push((n, sql.clone()));
+        sql
     }
 
     /// Names a set of documents for `allod_among`.

@@ -5,7 +5,7 @@ use vault_core::query::{OrderKey, OrderOperand};
 use vault_core::schema::FieldType;
 
 use super::aggregate::Around;
-use super::{Compiler, all_of};
+use super::{COLUMNS, Compiler, all_of};
 use crate::view::ReadError;
 use crate::view::column::column_name;
 use crate::view::parameters::Parameters;
@@ -20,7 +20,17 @@ impl Compiler<'_> {
         last: &str,
     ) -> Result<String, ReadError> {
         let mut all = String::new();
+        // A key that stood before orders nothing more.
+        let mut seen: Vec<&OrderOperand> = Vec::new();
+        self.spend(keys.len())?;
         for key in keys {
+            if seen.contains(&&key.operand) {
+                continue;
+            }
+            seen.push(&key.operand);
+            if seen.len() > COLUMNS {
+                return Err(ReadError::Wide);
+            }
             let expression = self.order_operand(p, around, &key.operand)?;
             all.push_str(&expression);
             all.push_str(if key.descending { " DESC," } else { "," });

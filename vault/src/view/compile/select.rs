@@ -8,7 +8,7 @@ use vault_core::query::{CommitItem, ConflictItem, Filter, Item, ItemKind, Operan
 use vault_core::schema::{FieldType, ScalarType};
 
 use super::aggregate::{Around, window};
-use super::{Compiler, Scope, all_of, among};
+use super::{COLUMNS, Compiler, Scope, all_of, among};
 use crate::view::ReadError;
 use crate::view::column::{Shape, column_name, shape};
 use crate::view::json;
@@ -132,8 +132,24 @@ impl Columns {
     }
 }
 
+impl PastRow {
+    /// The columns before those of fields: document, whether it is deleted, commit.
+    const BEFORE: usize = 3;
+
+    fn columns(&self, fields: &[FieldId]) -> Vec<Sql> {
+        let of = |field: &FieldId| self.values.iter().find(|(id, _)| id == field).map_or(Sql::Null, |(_, v)| v.clone());
+        let before = [
+            Sql::Blob(self.doc.as_bytes().to_vec()),
+            Sql::Integer(i64::from(self.deleted)),
+            Sql::Text(self.cid.clone()),
+        ];
+        before.into_iter().chain(fields.iter().map(of)).collect()
+    }
+}
+
 impl<'a> Compiler<'a> {
     pub(in crate::view) fn select(&mut self, frame: &Frame<'_>, items: &[Item]) -> Result<Plan, ReadError> {
+        self.spend(items.len().saturating_add(frame.group_keys().len()))?;
         let mut p = Parameters::with_arguments(frame.arguments());
         let (scope, mut conditions, from) = self.base(&mut p, frame)?;
         let args = frame.args();
@@ -174,6 +190,9 @@ impl<'a> Compiler<'a> {
         if columns.sql.is_empty() {
             columns.sql.push("NULL".to_owned());
         }
+        if columns.sql.len() > COLUMNS {
+            return Err(ReadError::Wide);
+        }
         conditions.retain(|condition| condition != "1");
         let sql = format!("SELECT {} FROM {from} WHERE {}{tail}{window}", columns.sql.join(","), all_of(&conditions));
         Ok(Plan { sql, parameters: p, columns: columns.columns, one })
@@ -192,7 +211,7 @@ impl<'a> Compiler<'a> {
         }
         let alias = scope.alias.clone();
         let from = match frame.past {
-            Some(rows) => past(p, &scope, rows),
+            Some(rows) => self.past(p, &scope, rows),
             None => scope.table(),
         };
         let mut conditions = Vec::new();
@@ -364,6 +383,29 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
+    /// Past rows in place of a table: `allod_past(row, column)` gives their values, so that the statement is as long
+    /// for a thousand of them as for one.
+    fn past(&mut self, p: &mut Parameters, scope: &Scope<'_>, rows: &[PastRow]) -> String {
+        let fields: Vec<FieldId> =
+            scope.collection.fields.iter().filter(|field| shape(field).is_some()).map(|field| field.id).collect();
+        // All frames of a root look at the same rows.
+        if self.called.past.is_empty() {
+            self.called.past = rows.iter().map(|row| row.columns(&fields)).collect();
+        }
+        let names: String = fields
+            .iter()
+            .enumerate()
+            .map(|(i, field)| format!(",allod_past(value,{}) AS {}", i + PastRow::BEFORE, column_name(*field)))
+            .collect();
+        let numbers: Vec<String> = (0..rows.len()).map(|n| n.to_string()).collect();
+        let numbers = p.bind(Sql::Text(format!("[{}]", numbers.join(","))));
+        format!(
+            "(SELECT allod_past(value,0) AS doc,allod_past(value,1) AS deleted,NULL AS state,\
+             allod_past(value,2) AS at{names} FROM json_each({numbers})) {}",
+            scope.alias
+        )
+    }
+
     fn relation(
         &mut self,
         p: &mut Parameters,
@@ -421,23 +463,6 @@ fn everywhere(mask: &Mask) -> Mask {
         ..entry.clone()
     });
     Mask { entries: entries.collect(), valid_until: mask.valid_until }
-}
-
-/// Past rows in place of a table.
-fn past(p: &mut Parameters, scope: &Scope<'_>, rows: &[PastRow]) -> String {
-    let fields: Vec<FieldId> = scope.collection.fields.iter().filter(|f| shape(f).is_some()).map(|f| f.id).collect();
-    let names: String = fields.iter().map(|field| format!(",NULL AS {}", column_name(*field))).collect();
-    let mut sql = format!("(SELECT NULL AS doc,NULL AS deleted,NULL AS state,NULL AS at{names} WHERE 0");
-    for row in rows {
-        let doc = p.bind(Sql::Blob(row.doc.as_bytes().to_vec()));
-        let at = p.bind(Sql::Text(row.cid.clone()));
-        sql.push_str(&format!(" UNION ALL SELECT {doc},{},NULL,{at}", u8::from(row.deleted)));
-        for field in &fields {
-            let value = row.values.iter().find(|(id, _)| id == field).map_or(Sql::Null, |(_, value)| value.clone());
-            sql.push_str(&format!(",{}", p.bind(value)));
-        }
-    }
-    format!("{sql}) {}", scope.alias)
 }
 
 /// A root aggregate as a statement of one row and one column.
