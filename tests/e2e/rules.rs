@@ -58,6 +58,10 @@ async fn what_is_restored_is_unique_and_one_to_one_like_what_is_added() {
     assert_eq!(refused(&home.alice, &set(&second, 2)).await, "not_unique");
     assert_eq!(home.alice.graphql(&set(&first, 3)).await.unwrap()["update_Thing"][0]["n"], 8, "a step that is taken");
 
+    // A counter stands at what 64 bits hold, and its step is taken whole or not at all.
+    assert_eq!(refused(&home.alice, &set(&second, i64::MAX)).await, "invalid_input");
+    home.alice.graphql(&set(&second, i64::MAX - 3)).await.expect("control: it stood at 3");
+    home.alice.graphql(&set(&second, -i64::MAX)).await.expect("and comes back");
     // A part of a compound index, and documents of one request beside each other.
     let pair = id(&home, r#"mutation { add_Pair(input: [{a: "x", b: 1}, {a: "x", b: 2}]) { _docID } }"#).await;
     assert_eq!(

@@ -71,10 +71,10 @@ async fn whatever_is_made_large_is_answered_or_refused_by_a_limit() {
     for n in [600, 3_000, 20_000] {
         let ids = json!({"d": many(n, |_| doc.clone()), "c": many(n, |_| cid.clone())});
         case("documents", "query($d: [ID!]) { Wide(docID: $d) { name } }".into(), ids.clone());
-        case("commits", "query($c: [ID!]) { Wide(cid: $c) { name f3 } }".into(), ids.clone());
+        case("commits", "query($c: [String]) { Wide(cid: $c) { name f3 } }".into(), ids.clone());
         case(
             "groups at commits",
-            "query($c: [ID!]) { Wide(cid: $c, groupBy: [name]) { name GROUP { f0 } } }".into(),
+            "query($c: [String]) { Wide(cid: $c, groupBy: [name]) { name GROUP { f0 } } }".into(),
             ids.clone(),
         );
         case("deleted by id", "mutation($d: [ID!]) { restore_Wide(docID: $d) { name } }".into(), ids);
@@ -131,9 +131,9 @@ async fn whatever_is_made_large_is_answered_or_refused_by_a_limit() {
     let value = "x".repeat(900_000);
     case("a large value", "mutation($v: String) { add_Up(input: {name: $v}) { name } }".into(), json!({"v": value}));
 
-    // A connection of its own: the first has been idle while the cases were made.
-    let client = Client::new(&home.alice.base, home.alice.token.as_deref()).unwrap();
     for (name, query, variables) in &cases {
+        // A connection of its own: one that idled while a case was made may be closed under the next.
+        let client = Client::new(&home.alice.base, home.alice.token.as_deref()).unwrap();
         let answer = client.try_graphql(query, variables.clone()).await.unwrap_or_else(|e| panic!("{name}: {e:#}"));
         let codes = answer.codes();
         let named = |code: &&str| code.starts_with("limit_") || matches!(*code, "invalid_input" | "unknown_field");
@@ -148,7 +148,7 @@ async fn whatever_is_made_large_is_answered_or_refused_by_a_limit() {
     // Controls: what the issue names has an answer, and the right one.
     let ands = json!({"f": {"_and": many(998, |i| json!({"f0": {"_neq": i + 10}})), "name": {"_in": ["a", "b"]}}});
     assert_eq!(home.alice.graphql_with(select, ands).await.unwrap()["Wide"], json!([{"name": "a"}, {"name": "b"}]));
-    let at = "query($c: [ID!]) { Wide(cid: $c, order: {f0: ASC}) { name f0 } }";
+    let at = "query($c: [String]) { Wide(cid: $c, order: {f0: ASC}) { name f0 } }";
     let at = home.alice.graphql_with(at, json!({"c": many(600, |_| cid.clone())})).await.unwrap();
     assert_eq!(at["Wide"], json!([{"name": "a", "f0": 1}]));
     let sources = format!("{{ Lists {{ COUNT({}) }} }}", names(FIELDS, |n| format!("l{n}: {{}}")));
@@ -164,7 +164,7 @@ async fn an_entry_of_many_values_covers_what_it_says_in_every_column() {
         .await
         .unwrap();
     let all: Vec<String> = (0..100).map(|n| format!("f{n}")).chain(["name".into()]).collect();
-    for n in [300, 2_000] {
+    for n in [200, 256] {
         let access = json!({"type": "allod_doc", "datatypes": ["Wide"], "actions": ["read", "search"],
             "fields": {"allow": all}, "where": {"name": {"_in": many(n, |i| json!(format!("n{i}")))}}});
         let some = json!({"type": "allod_doc", "datatypes": ["Wide"], "actions": ["read", "search"],

@@ -1,6 +1,8 @@
 //! From definitions as people state them to definitions with ids.
 
-use policy_core::{CollectionId, SchemaVersion};
+use std::collections::HashMap;
+
+use policy_core::{CollectionId, FieldId, SchemaVersion};
 use vault_core::keys::TagKey;
 use vault_core::schema::{
     Collection, Field, FieldType, Index, IndexKey, NewCollection, NewField, NewFieldType, Schema,
@@ -130,18 +132,66 @@ fn with_id(
     Ok(Collection { id, name: collection.name.clone(), fields, indexes, version })
 }
 
-/// The schema after one more entry: definitions replace those of the same id.
-pub fn merge(schema: &Schema, entry: Vec<Collection>) -> Schema {
-    let mut merged = schema.clone();
-    merged.version = SchemaVersion(schema.version.0 + 1);
-    for collection in entry {
-        match merged.collections.iter_mut().find(|other| other.id == collection.id) {
-            Some(other) => *other = collection,
-            None => merged.collections.push(collection),
+/// The schema that entries state, in the order of their clocks. Two definitions of one name that were made apart are
+/// one collection: it has the fields and indexes of both, and what both define is as the later one has it.
+pub fn merged<'a>(entries: impl Iterator<Item = &'a Vec<Collection>>) -> Schema {
+    let mut schema = Schema::default();
+    let mut stored: HashMap<(CollectionId, FieldId), Field> = HashMap::new();
+    for entry in entries {
+        schema.version = SchemaVersion(schema.version.0 + 1);
+        for collection in entry {
+            let fields = collection.fields.iter().filter(|field| field.is_stored());
+            stored.extend(fields.map(|field| ((collection.id, field.id), field.clone())));
+            match schema.collections.iter_mut().find(|other| other.id == collection.id) {
+                Some(other) => combine(other, collection),
+                None => schema.collections.push(collection.clone()),
+            }
         }
     }
-    merged.collections.sort_by(|a, b| a.name.cmp(&b.name));
-    merged
+    let all = schema.collections.clone();
+    for collection in &mut schema.collections {
+        let id = collection.id;
+        // The side of a relation that stores nothing is none without the side that stores: what the field stored
+        // under an earlier definition counts then, if there is one.
+        let is_one = |field: &Field| match &field.kind {
+            FieldType::Inverse { target, via, .. } => {
+                let other = all.iter().find(|other| other.id == *target).and_then(|other| other.field(*via));
+                other.is_some_and(|via| matches!(via.kind, FieldType::ToOne { target, .. } if target == id))
+            }
+            _ => true,
+        };
+        let fields = std::mem::take(&mut collection.fields).into_iter();
+        let kept = fields.filter_map(|field| if is_one(&field) { Some(field) } else { stored.remove(&(id, field.id)) });
+        collection.fields = kept.collect();
+    }
+    schema.collections.sort_by(|a, b| a.name.cmp(&b.name));
+    schema
+}
+
+fn combine(older: &mut Collection, newer: &Collection) {
+    for field in &newer.fields {
+        match older.fields.iter_mut().find(|other| other.id == field.id) {
+            Some(other) => *other = field.clone(),
+            None => older.fields.push(field.clone()),
+        }
+    }
+    for index in &newer.indexes {
+        match older.indexes.iter_mut().find(|other| other.keys == index.keys) {
+            Some(other) => other.unique = index.unique,
+            None => {
+                let taken = |name: &str| older.indexes.iter().any(|other| other.name == name);
+                let mut name = index.name.clone();
+                for n in 2.. {
+                    if !taken(&name) {
+                        break;
+                    }
+                    name = format!("{}_{n}", index.name);
+                }
+                older.indexes.push(Index { name, ..index.clone() });
+            }
+        }
+    }
+    older.version = newer.version;
 }
 
 #[cfg(test)]
@@ -182,7 +232,7 @@ mod tests {
         let other_order = with_ids(&tags, &Schema::default(), &[book.clone(), author]).unwrap();
         assert_eq!(both[0], other_order[1]);
         assert!(matches!(both[0].fields[0].kind, FieldType::Inverse { via, .. } if via == both[1].fields[1].id));
-        let schema = merge(&Schema::default(), both);
+        let schema = merged(std::iter::once(&both));
         assert_eq!(schema.version, SchemaVersion(1));
         assert_eq!(with_ids(&tags, &schema, std::slice::from_ref(&book)), Err(DefinitionError::Exists("Book".into())));
         let lost = new("Lost", vec![("a", to_one("Nobody"))], vec![]);

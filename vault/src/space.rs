@@ -127,7 +127,7 @@ impl Control {
     }
 
     fn schema(&self) -> Schema {
-        self.schemas.values().fold(Schema::default(), |schema, entry| define::merge(&schema, entry.clone()))
+        define::merged(self.schemas.values())
     }
 
     fn policy(&self) -> Policy {
@@ -321,7 +321,10 @@ impl Space {
                 Arc::make_mut(&mut core.keys).define(collection);
             }
             core.commit()?;
-            core.view.set_schema(&schema)?;
+            if core.view.set_schema(&schema)? {
+                // The caller, who holds the turn, lets it catch up.
+                core.behind.store(true, Ordering::Release);
+            }
             self.dirty.store(false, Ordering::Release);
             self.schema.store(Arc::new(schema));
             self.readers.lock().clear();
@@ -430,7 +433,10 @@ pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Resu
                 let commit = match opened {
                     Ok(commit) => commit,
                     // Kept in the log; a definition that arrives later rebuilds the view.
-                    Err(OpenCommitError::UnknownLane) => continue,
+                    Err(OpenCommitError::UnknownLane) => {
+                        core.view.note_left_out()?;
+                        continue;
+                    }
                     // One bad commit never blocks the others: it stays in the log and out of the view.
                     Err(error) => {
                         tracing::error!(position = row.position, cid = %entry.cid, %error, "a commit is left out");

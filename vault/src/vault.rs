@@ -351,6 +351,9 @@ impl Vault {
         tokio::task::spawn_blocking(move || taking.apply_control(&frame))
             .await
             .map_err(|_| SpaceError::Entry("taking in a control entry was cut off"))??;
+        if space.is_behind() {
+            space.catch_up(&self.0.admission).await?;
+        }
         let _ = self.0.feed.send(Moved::Control(space.id));
         let _ = self.0.feed.send(Moved::Log(scope));
         Ok(cid)
@@ -664,7 +667,7 @@ impl Vault {
                     .await
                     .map_err(|_| SpaceError::Entry("taking in a control entry was cut off"))??;
             }
-            if changes {
+            if changes || space.is_behind() {
                 space.catch_up(&self.0.admission).await?;
             }
         }

@@ -85,7 +85,7 @@ pub enum ItemKind {
     Aggregate(Aggregate),
     /// `_version`: the heads of the document as rows of history.
     Version(Vec<CommitItem>),
-    /// `_conflicts {fieldName value cid}`.
+    /// `_conflicts {fieldName value cid reason}`.
     Conflicts(Vec<(String, ConflictItem)>),
 }
 
@@ -94,6 +94,8 @@ pub enum ConflictItem {
     FieldName,
     Value,
     Cid,
+    /// `concurrent`, `type`, `unique` or `not_null`.
+    Reason,
     TypeName,
 }
 

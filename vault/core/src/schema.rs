@@ -31,6 +31,15 @@ pub enum Merge {
     PnCounter,
 }
 
+/// Which of the things that commits may say of a field its definition counts: writers that held another definition may
+/// have written others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Register,
+    IntCounter,
+    FloatCounter,
+}
+
 /// What a field holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FieldType {
@@ -73,6 +82,16 @@ pub struct Field {
 }
 
 impl Field {
+    /// How the field is read off what commits say of it.
+    pub fn reading(&self) -> Reading {
+        let float = matches!(self.kind, FieldType::Scalar { of: ScalarType::Float32 | ScalarType::Float64, .. });
+        match (self.merge, float) {
+            (Merge::Lww, _) => Reading::Register,
+            (_, false) => Reading::IntCounter,
+            (_, true) => Reading::FloatCounter,
+        }
+    }
+
     /// Whether documents store something for this field.
     pub fn is_stored(&self) -> bool {
         !matches!(self.kind, FieldType::Inverse { .. })
@@ -119,6 +138,16 @@ impl Collection {
     }
     pub fn field_named(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The sets of fields whose values must be unique together: unique indexes, and one-one relations.
+    pub fn unique_sets(&self) -> Vec<Vec<FieldId>> {
+        let indexes = self.indexes.iter().filter(|index| index.unique);
+        let mut sets: Vec<Vec<FieldId>> =
+            indexes.map(|index| index.keys.iter().map(|key| key.field).collect()).collect();
+        let one_one = self.fields.iter().filter(|field| matches!(field.kind, FieldType::ToOne { one_one: true, .. }));
+        sets.extend(one_one.map(|field| vec![field.id]));
+        sets
     }
 }
 

@@ -10,8 +10,8 @@ use policy_core::{CollectionId, DocId, FieldId};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 use vault_core::crdt::{DocumentState, decode_commit, encode_commit};
-use vault_core::document::{Delta, DocumentCommit, Status};
-use vault_core::schema::Schema;
+use vault_core::document::{Delta, DocumentCommit, FieldDelta, Status};
+use vault_core::schema::{Field, Schema};
 use vault_core::value::Value;
 
 use super::column::{column_name, to_sql};
@@ -130,11 +130,12 @@ impl View {
         }
     }
 
-    /// Follows new definitions: makes tables, columns and indexes, and applies what waited for them.
-    /// Inside the open transaction if there is one.
-    pub fn set_schema(&mut self, schema: &Schema) -> Result<(), ViewError> {
+    /// Follows new definitions: makes tables, columns and indexes, and folds again what reads otherwise under them.
+    /// Inside the open transaction if there is one. `true`: the log may hold more that they name, and the position
+    /// is back at its beginning.
+    pub fn set_schema(&mut self, schema: &Schema) -> Result<bool, ViewError> {
         if *self.schema == *schema {
-            return Ok(());
+            return Ok(false);
         }
         self.run("SAVEPOINT definitions")?;
         let followed = self.follow(schema);
@@ -146,40 +147,76 @@ impl View {
         followed
     }
 
-    fn follow(&mut self, schema: &Schema) -> Result<(), ViewError> {
+    fn follow(&mut self, schema: &Schema) -> Result<bool, ViewError> {
+        let mut again: Vec<CollectionId> = Vec::new();
+        let mut gained = false;
         for collection in &schema.collections {
-            if self.schema.collection(collection.id) != Some(collection) {
-                tables::define(self.connection(), collection)?;
+            let before = self.schema.collection(collection.id);
+            if before == Some(collection) {
+                continue;
             }
+            tables::define(self.connection(), collection)?;
+            let table = Table::of(collection);
+            match before.map(Table::of) {
+                Some(before) if before.reads_like(&table) => {}
+                Some(_) => again.push(collection.id),
+                None if self.holds(collection.id)? => again.push(collection.id),
+                None => {}
+            }
+            // Parts of fields that nothing named were not opened.
+            let named = |field: &Field| before.is_none_or(|before| before.field(field.id).is_some());
+            gained |= !collection.fields.iter().all(named);
         }
         tables::store_schema(self.connection(), schema)?;
         self.use_schema(schema.clone());
-        let mut waiting: Vec<(CollectionId, DocId)> = Vec::new();
+        for collection in again {
+            self.fold_again(collection)?;
+        }
+        let behind = gained || self.left_out()?;
+        if behind {
+            self.set_position(0)?;
+            self.connection().execute("DELETE FROM meta WHERE name = 'left out'", [])?;
+        }
+        Ok(behind)
+    }
+
+    /// Notes that a commit was left out because nothing defines its collection: a definition that arrives later has
+    /// the log read again.
+    pub fn note_left_out(&self) -> Result<(), ViewError> {
+        let sql = "INSERT OR REPLACE INTO meta(name, value) VALUES ('left out', 1)";
+        self.connection().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn left_out(&self) -> Result<bool, ViewError> {
+        Ok(self.connection().prepare("SELECT 1 FROM meta WHERE name = 'left out'")?.exists([])?)
+    }
+
+    fn holds(&self, collection: CollectionId) -> Result<bool, ViewError> {
+        let sql = "SELECT 1 FROM history WHERE collection = ? LIMIT 1";
+        Ok(self.connection().prepare(sql)?.exists([collection.as_bytes()])?)
+    }
+
+    /// Writes every row of a collection anew from its commits.
+    fn fold_again(&self, collection: CollectionId) -> Result<(), ViewError> {
+        let mut docs: Vec<DocId> = Vec::new();
         {
-            let mut statement = self.connection().prepare("SELECT collection, doc FROM pending")?;
-            let mut rows = statement.query([])?;
+            let mut statement = self.connection().prepare("SELECT DISTINCT doc FROM history WHERE collection = ?")?;
+            let mut rows = statement.query([collection.as_bytes()])?;
             while let Some(row) = rows.next()? {
-                let collection = CollectionId::from_slice(row.get_ref(0)?.as_blob().unwrap_or_default());
-                let doc = DocId::from_slice(row.get_ref(1)?.as_blob().unwrap_or_default());
-                waiting.extend(collection.zip(doc));
+                docs.extend(DocId::from_slice(row.get_ref(0)?.as_blob().unwrap_or_default()));
             }
         }
-        for (collection, doc) in waiting {
-            if !self.tables.contains_key(&collection) {
-                continue;
-            }
-            let sql = "DELETE FROM pending WHERE collection = ? AND doc = ?";
-            self.connection().prepare_cached(sql)?.execute([collection.as_bytes(), doc.as_bytes()])?;
-            let state = DocumentState::fold(&self.history(collection, doc)?);
-            self.write_row(collection, doc, &state)?;
+        for doc in docs {
+            self.write_row(collection, doc, &DocumentState::fold(&self.history(collection, doc)?))?;
         }
         Ok(())
     }
 
-    /// Applies a commit; one that is already in changes nothing.
+    /// Applies a commit; one that is already in changes nothing, unless more of its parts are open now.
     pub fn apply(&mut self, commit: &DocumentCommit) -> Result<(), ViewError> {
         if let Some(table) = self.tables.get(&commit.collection) {
-            if commit.parents.is_empty() && self.insert_root(table, commit)? {
+            if commit.parents.is_empty() && table.tells(commit) && self.insert_root(table, commit)? {
                 return self.add_history(commit);
             }
             let known = self.state(table, commit.doc)?;
@@ -191,46 +228,53 @@ impl View {
             }
         }
         let mut commits = self.history(commit.collection, commit.doc)?;
-        if commits.iter().any(|known| known.cid == commit.cid) {
-            return Ok(());
+        match commits.iter_mut().find(|known| known.cid == commit.cid) {
+            Some(known) if commit.deltas.iter().all(|new| known.deltas.iter().any(|old| old.field == new.field)) => {
+                return Ok(());
+            }
+            Some(known) => {
+                // A field that nothing names any more stays, behind those that are named.
+                let mut fuller = commit.clone();
+                let unnamed = |old: &&FieldDelta| commit.deltas.iter().all(|new| new.field != old.field);
+                fuller.deltas.extend(known.deltas.iter().filter(unnamed).cloned());
+                *known = fuller;
+                let sql = "UPDATE history SET body = ? WHERE doc = ? AND collection = ? AND cid = ?";
+                self.connection().prepare_cached(sql)?.execute(params![
+                    encode_commit(known),
+                    commit.doc.as_bytes(),
+                    commit.collection.as_bytes(),
+                    commit.cid.to_bytes()
+                ])?;
+            }
+            None => {
+                self.add_history(commit)?;
+                commits.push(commit.clone());
+            }
         }
-        self.add_history(commit)?;
-        if self.tables.contains_key(&commit.collection) {
-            commits.push(commit.clone());
-            return self.write_row(commit.collection, commit.doc, &DocumentState::fold(&commits));
-        }
-        self.note_pending(commit.collection, commit.doc)
+        self.write_row(commit.collection, commit.doc, &DocumentState::fold(&commits))
     }
 
     /// A document's first commit is the whole row. Its state stays out of the row until a second commit
-    /// comes: it is what the one commit in history folds to.
+    /// comes: it is what the one commit in history folds to, and the columns tell all of it.
     fn insert_root(&self, table: &Table, commit: &DocumentCommit) -> Result<bool, ViewError> {
         let mut statement = self.connection().prepare_cached(&table.insert)?;
         statement.raw_bind_parameter(1, commit.doc.as_bytes())?;
         statement.raw_bind_parameter(2, commit.status == Some(Status::Deleted))?;
         let mut state = DocumentState::default();
         state.apply_linear(commit);
-        for (i, (field, shape)) in table.columns.iter().enumerate() {
-            let value = state.field(*field).map_or(Sql::Null, |field| to_sql(*shape, &field.value()));
-            statement.raw_bind_parameter(i + 3, value)?;
+        for (i, (field, shape, reading)) in table.stored().enumerate() {
+            statement.raw_bind_parameter(i + 3, to_sql(shape, &state.value(field, reading)))?;
         }
-        let inserted = statement.raw_execute()? > 0;
-        if inserted && commit.deltas.iter().any(|delta| table.shape(delta.field).is_none()) {
-            self.note_pending(commit.collection, commit.doc)?;
-        }
-        Ok(inserted)
+        Ok(statement.raw_execute()? > 0)
     }
 
     fn update_row(&self, commit: &DocumentCommit, state: &DocumentState) -> Result<(), ViewError> {
         let Some(table) = self.tables.get(&commit.collection) else { return Ok(()) };
         let mut changed: Vec<(FieldId, Sql)> = Vec::new();
-        for (field, shape) in &table.columns {
-            if commit.deltas.iter().any(|delta| delta.field == *field) {
-                changed.push((*field, to_sql(*shape, &state.value(*field))));
+        for (field, shape, reading) in table.stored() {
+            if commit.deltas.iter().any(|delta| delta.field == field) {
+                changed.push((field, to_sql(shape, &state.value(field, reading))));
             }
-        }
-        if commit.deltas.iter().any(|delta| table.shape(delta.field).is_none()) {
-            self.note_pending(commit.collection, commit.doc)?;
         }
         let sets: String = changed.iter().map(|(field, _)| format!(",{}=?", column_name(*field))).collect();
         let sql = format!("UPDATE {} SET deleted=?,state=?{sets} WHERE doc=?", table.name);
@@ -245,25 +289,17 @@ impl View {
         Ok(())
     }
 
+    /// Without a table the commits stay in history, and a definition folds them.
     fn write_row(&self, collection: CollectionId, doc: DocId, state: &DocumentState) -> Result<(), ViewError> {
         let Some(table) = self.tables.get(&collection) else { return Ok(()) };
         let mut statement = self.connection().prepare_cached(&table.replace)?;
         statement.raw_bind_parameter(1, doc.as_bytes())?;
         statement.raw_bind_parameter(2, state.deleted)?;
         statement.raw_bind_parameter(3, state.encode())?;
-        for (i, (field, shape)) in table.columns.iter().enumerate() {
-            statement.raw_bind_parameter(i + 4, to_sql(*shape, &state.value(*field)))?;
+        for (i, (field, shape, reading)) in table.stored().enumerate() {
+            statement.raw_bind_parameter(i + 4, to_sql(shape, &state.value(field, reading)))?;
         }
         statement.raw_execute()?;
-        if state.fields().any(|(field, _)| table.shape(field).is_none()) {
-            self.note_pending(collection, doc)?;
-        }
-        Ok(())
-    }
-
-    fn note_pending(&self, collection: CollectionId, doc: DocId) -> Result<(), ViewError> {
-        let sql = "INSERT OR IGNORE INTO pending(collection, doc) VALUES (?, ?)";
-        self.connection().prepare_cached(sql)?.execute([collection.as_bytes(), doc.as_bytes()])?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use vault_core::schema::{Field, FieldType, ScalarType};
 use vault_core::value::Value;
 
 use super::json;
+use super::predicate::equal;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +40,27 @@ pub(super) fn table_name(collection: CollectionId) -> String {
     format!("c_{collection}")
 }
 
+/// Whether a column of this shape tells a value whole. What it does not tell reads as null and is reported.
+pub(super) fn fits(shape: Shape, value: &Value) -> bool {
+    let scalar = |of, scalar: &Scalar| matches!(scalar, Scalar::Null) || equal(&typed(of, scalar), scalar);
+    match (shape, value) {
+        (_, Value::Scalar(Scalar::Null)) | (Shape::Scalar(ScalarType::Json), Value::Json(_) | Value::Scalar(_)) => true,
+        (Shape::Scalar(of), Value::Scalar(value)) => scalar(of, value),
+        (Shape::List(of), Value::List(elements)) => elements.iter().all(|element| scalar(of, element)),
+        (Shape::Relation(_), Value::Scalar(Scalar::Blob(id))) => id.len() == 16,
+        _ => false,
+    }
+}
+
 /// A scalar as a column of this type holds it; null if it is of another type, so that a member who
 /// writes nonsense leaves a null and not a column of mixed types.
 fn typed(of: ScalarType, scalar: &Scalar) -> Scalar {
     match (of, scalar) {
-        (ScalarType::Float64, Scalar::Int(n)) => Scalar::Float(*n as f64),
-        (ScalarType::Float32, Scalar::Int(n)) => Scalar::Float(f64::from(*n as f32)),
+        // Only if nothing is lost: another definition of the field may have been in force where it was written.
+        (ScalarType::Float64, Scalar::Int(n)) if *n as f64 as i128 == i128::from(*n) => Scalar::Float(*n as f64),
+        (ScalarType::Float32, Scalar::Int(n)) if *n as f32 as i128 == i128::from(*n) => Scalar::Float(*n as f32 as f64),
         (ScalarType::Float32, Scalar::Float(n)) if (*n as f32).is_finite() => Scalar::Float(f64::from(*n as f32)),
+        (ScalarType::DateTime, Scalar::DateTime(at)) if !INSTANTS.contains(&at.0) => Scalar::Null,
         (ScalarType::Float64, Scalar::Float(_))
         | (ScalarType::Boolean, Scalar::Bool(_))
         | (ScalarType::Int, Scalar::Int(_))
@@ -55,6 +70,9 @@ fn typed(of: ScalarType, scalar: &Scalar) -> Scalar {
         _ => Scalar::Null,
     }
 }
+
+/// The instants that RFC 3339 can write, in microseconds: the years 0000 to 9999.
+const INSTANTS: std::ops::RangeInclusive<i64> = -62_167_219_200_000_000..=253_402_300_799_999_999;
 
 pub(super) fn scalar_to_sql(scalar: &Scalar) -> Sql {
     match scalar {

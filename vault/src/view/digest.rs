@@ -1,49 +1,69 @@
-//! What a view holds, in one hash: equal commits give equal digests, however they came.
+//! What a view holds, in one hash: equal commits give equal digests, however they came, and what two views answer
+//! differently their digests tell apart.
 
-use policy_core::FieldId;
+use policy_core::CollectionId;
+use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};
 use vault_core::cbor::Writer;
 use vault_core::codec::write_value;
+use vault_core::control::encode_schema;
 use vault_core::crdt::DocumentState;
 
-use super::column::{Shape, column_name, from_sql};
+use super::column::column_name;
 use super::{View, ViewError};
 
 impl View {
-    /// The number of documents (deleted ones included) and the SHA-256 over all rows, sorted by
-    /// collection, document and field: values, conflicts and whether they are deleted.
+    /// The number of documents (deleted ones included) and the SHA-256 over the definitions, all rows sorted by
+    /// collection and document (columns as they are, what stands beside them, and whether they are deleted), and the
+    /// commits that were applied.
     pub fn digest(&self) -> Result<(u64, [u8; 32]), ViewError> {
         let mut hash = Sha256::new();
         let mut documents = 0u64;
-        let mut collections: Vec<_> = self.tables.iter().collect();
-        collections.sort_unstable_by_key(|(id, _)| **id);
-        for (id, table) in collections {
-            let mut columns: Vec<(FieldId, Shape)> = table.columns.clone();
-            columns.sort_unstable_by_key(|(field, _)| *field);
-            let names: String = columns.iter().map(|(field, _)| format!(",{}", column_name(*field))).collect();
+        let mut ids: Vec<CollectionId> = self.tables.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let (Some(table), Some(collection)) = (self.tables.get(&id), self.schema.collection(id)) else { continue };
+            let mut w = Writer::with_capacity(1_024);
+            w.link(&collection.version).bytes(&encode_schema(std::slice::from_ref(collection)));
+            hash.update(w.as_bytes());
+            let names: String = table.columns.iter().map(|(field, _)| format!(",{}", column_name(*field))).collect();
             let sql = format!("SELECT doc,deleted,state{names} FROM {} ORDER BY doc", table.name);
             let mut statement = self.connection().prepare(&sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 documents += 1;
-                let state = match row.get_ref(2)?.as_blob() {
-                    Ok(bytes) => DocumentState::decode(bytes)?,
-                    Err(_) => DocumentState::default(),
-                };
                 let mut w = Writer::with_capacity(512);
                 w.bytes(id.as_bytes()).bytes(row.get_ref(0)?.as_blob().unwrap_or_default()).bool(row.get(1)?);
-                for (i, (field, shape)) in columns.iter().enumerate() {
+                for (i, (field, _)) in table.columns.iter().enumerate() {
                     w.bytes(field.as_bytes());
-                    write_value(&mut w, &from_sql(*shape, row.get_ref(i + 3)?));
-                    let conflicts = state.field(*field).map(|field| field.conflicts()).unwrap_or_default();
-                    w.array(conflicts.len());
-                    for conflict in conflicts {
-                        w.link(&conflict.cid);
-                        write_value(&mut w, &conflict.value);
+                    match row.get_ref(i + 3)? {
+                        ValueRef::Null => w.null(),
+                        ValueRef::Integer(n) => w.int(n),
+                        ValueRef::Real(n) => w.float(n),
+                        ValueRef::Text(text) => w.array(1).bytes(text),
+                        ValueRef::Blob(bytes) => w.bytes(bytes),
+                    };
+                }
+                // A row without a state is told whole by its columns.
+                if let Ok(bytes) = row.get_ref(2)?.as_blob() {
+                    let state = DocumentState::decode(bytes)?;
+                    for field in &collection.fields {
+                        for (cid, value) in super::conflicts::untold(field, &state) {
+                            w.bytes(field.id.as_bytes());
+                            w.optional(cid.as_ref(), |w, cid| {
+                                w.link(cid);
+                            });
+                            write_value(&mut w, &value);
+                        }
                     }
                 }
                 hash.update(w.as_bytes());
             }
+        }
+        let mut statement = self.connection().prepare("SELECT cid FROM history ORDER BY cid")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            hash.update(row.get_ref(0)?.as_blob().unwrap_or_default());
         }
         Ok((documents, hash.finalize().into()))
     }

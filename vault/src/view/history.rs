@@ -13,7 +13,6 @@ use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Verb};
 use rusqlite::Connection;
 use vault_core::crdt::{DocumentState, ancestors};
 use vault_core::document::DocumentCommit;
-use vault_core::query::ConflictItem;
 use vault_core::schema::Collection;
 use vault_core::value::Value;
 
@@ -24,7 +23,7 @@ use super::lookup::row_of;
 use super::predicate::covers;
 use super::run::{Run, doc_in};
 use super::tables::Table;
-use super::{Masks, ReadError, View, ViewError, json};
+use super::{Masks, ReadError, View, ViewError};
 
 pub(super) use rows::version;
 pub(super) use scan::commits;
@@ -59,13 +58,19 @@ impl Visible<'_> {
 /// The values of a document at a state, as columns would hold them.
 fn values_at(collection: &Collection, state: &DocumentState) -> Vec<(FieldId, Value)> {
     let stored = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
-        let shape = shape(collection.field(id)?)?;
-        Some((id, as_stored(shape, &field.value())))
+        let of = collection.field(id)?;
+        Some((id, as_stored(shape(of)?, &field.value(of.reading()))))
     };
     state.fields().filter_map(stored).collect()
 }
 
-fn covering(mask: &Mask, verb: Verb, among: &[usize], doc: DocId, values: &[(FieldId, Value)]) -> Vec<usize> {
+pub(super) fn covering(
+    mask: &Mask,
+    verb: Verb,
+    among: &[usize],
+    doc: DocId,
+    values: &[(FieldId, Value)],
+) -> Vec<usize> {
     let covered = |i: &usize| {
         let entry = &mask.entries[*i];
         entry.verbs.has(verb) && covers(entry, Some(doc), values)
@@ -197,8 +202,9 @@ pub(super) fn past(
             }
             let value = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
                 let shows = told.iter().any(|e| e.holds(id)) && read.iter().any(|e| e.holds(id));
-                let shape = shape(collection.field(id)?)?;
-                shows.then(|| (id, to_sql(shape, &field.value())))
+                let of = collection.field(id)?;
+                let shape = shape(of)?;
+                shows.then(|| (id, to_sql(shape, &field.value(of.reading()))))
             };
             let values = state.fields().filter_map(value).collect();
             rows.push(PastRow { doc, cid: cid.to_string(), deleted: state.deleted, values });
@@ -229,66 +235,8 @@ fn documents_with(connection: &Connection, cid: &Cid) -> Result<Vec<(CollectionI
     Ok(found)
 }
 
-/// The conflicts of the fields that show, each with its losers.
-pub(super) fn conflicts(
-    run: &Run<'_>,
-    collection: CollectionId,
-    doc: DocId,
-    items: &[(String, ConflictItem)],
-    out: &mut Vec<u8>,
-) -> Result<(), ReadError> {
-    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
-    let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
-    out.push(b'[');
-    let sql = format!("SELECT state FROM {} WHERE doc = ?", super::column::table_name(collection.id));
-    let mut statement = run.connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([doc.as_bytes()])?;
-    // A document of one commit has no state in its row, and no conflict.
-    let state = match rows.next()? {
-        Some(row) => row.get_ref(0)?.as_blob().ok().map(DocumentState::decode).transpose()?,
-        None => None,
-    };
-    let state = state.unwrap_or_default();
-    let mut entries = Vec::new();
-    if state.fields().any(|(_, field)| !field.conflicts().is_empty()) {
-        let now = row_of(run.connection, &Table::of(collection), doc)?.map(|(_, values)| values);
-        let all: Vec<usize> = (0..mask.entries.len()).collect();
-        entries = covering(&mask, Verb::Read, &all, doc, &now.unwrap_or_default());
-    }
-    let mut first = true;
-    for field in &collection.fields {
-        let Some(shape) = shape(field) else { continue };
-        if !entries.iter().any(|&i| mask.entries[i].holds(field.id)) {
-            continue;
-        }
-        for write in state.field(field.id).map(|field| field.conflicts()).unwrap_or_default() {
-            let value = as_stored(shape, &write.value);
-            if !reaches(run, shape, &value)? {
-                continue;
-            }
-            out.extend_from_slice(if first { b"{" } else { b",{" });
-            first = false;
-            for (i, (response, item)) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                json::key(out, response);
-                match item {
-                    ConflictItem::FieldName => json::string(out, &field.name),
-                    ConflictItem::Value => json::value(out, shape, &value),
-                    ConflictItem::Cid => json::string(out, &write.cid.to_string()),
-                    ConflictItem::TypeName => json::string(out, "Conflict"),
-                }
-            }
-            out.push(b'}');
-        }
-    }
-    out.push(b']');
-    Ok(())
-}
-
 /// Whether the value may be told: the id of a document out of scope may not.
-fn reaches(run: &Run<'_>, shape: super::column::Shape, value: &Value) -> Result<bool, ReadError> {
+pub(super) fn reaches(run: &Run<'_>, shape: super::column::Shape, value: &Value) -> Result<bool, ReadError> {
     let super::column::Shape::Relation(target) = shape else { return Ok(true) };
     let Value::Scalar(policy_core::Scalar::Blob(id)) = value else { return Ok(true) };
     let Some(mask) = (run.masks)(target) else { return Ok(false) };

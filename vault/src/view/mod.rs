@@ -10,6 +10,7 @@ mod answer;
 mod apply;
 mod column;
 mod compile;
+mod conflicts;
 mod database;
 mod digest;
 mod functions;

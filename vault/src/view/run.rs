@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
                     }
                     ColumnKind::Conflicts { collection, doc, items } => {
                         let doc = doc_in(row.get_ref(*doc)?)?;
-                        history::conflicts(self, *collection, doc, items, out)?;
+                        super::conflicts::write(self, *collection, doc, items, out)?;
                     }
                 }
             }

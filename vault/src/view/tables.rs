@@ -5,16 +5,19 @@ use policy_core::{CollectionId, FieldId, SchemaVersion};
 use rusqlite::{Connection, OptionalExtension};
 use vault_core::cbor::{Reader, Writer};
 use vault_core::control::{decode_schema, encode_schema};
-use vault_core::schema::{Collection, Schema};
+use vault_core::document::{Delta, DocumentCommit};
+use vault_core::schema::{Collection, Field, Reading, Schema};
 
 use super::ViewError;
-use super::column::{Shape, column_name, shape, table_name};
+use super::column::{Shape, column_name, fits, shape, table_name};
 
 /// The table of one collection.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) columns: Vec<(FieldId, Shape)>,
+    /// How the field of each column is read.
+    readings: Vec<Reading>,
     /// Inserts a document by its root commit, unless it is there: `(doc, deleted, columns…)`.
     pub(super) insert: String,
     /// Writes a whole row: `(doc, deleted, state, columns…)`.
@@ -26,11 +29,36 @@ impl Table {
         let name = table_name(collection.id);
         let columns: Vec<(FieldId, Shape)> =
             collection.fields.iter().filter_map(|field| Some((field.id, shape(field)?))).collect();
+        let readings = collection.fields.iter().filter(|field| shape(field).is_some()).map(Field::reading).collect();
         let names: String = columns.iter().map(|(field, _)| format!(",{}", column_name(*field))).collect();
         let marks = ",?".repeat(columns.len());
         let insert = format!("INSERT OR IGNORE INTO {name}(doc,deleted{names}) VALUES (?,?{marks})");
         let replace = format!("INSERT OR REPLACE INTO {name}(doc,deleted,state{names}) VALUES (?,?,?{marks})");
-        Table { name, columns, insert, replace }
+        Table { name, columns, readings, insert, replace }
+    }
+
+    /// The columns with how each is read off a document's state.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (FieldId, Shape, Reading)> {
+        self.columns.iter().zip(&self.readings).map(|(&(field, shape), &reading)| (field, shape, reading))
+    }
+
+    /// Whether the columns tell all that a commit says: every part has one, and its value fits it. What they do not
+    /// tell is looked up in the document's state.
+    pub(super) fn tells(&self, commit: &DocumentCommit) -> bool {
+        commit.deltas.iter().all(|delta| {
+            let column = self.stored().find(|(field, ..)| *field == delta.field);
+            column.is_some_and(|(_, shape, reading)| match (&delta.delta, reading) {
+                (Delta::Set(value), Reading::Register) => fits(shape, value),
+                (Delta::IntCounter { .. }, Reading::IntCounter) => true,
+                (Delta::FloatCounter { .. }, Reading::FloatCounter) => true,
+                _ => false,
+            })
+        })
+    }
+
+    /// Whether documents that are in need other columns, or the same ones read otherwise.
+    pub(super) fn reads_like(&self, other: &Table) -> bool {
+        self.columns.len() == other.columns.len() && self.stored().all(|column| other.stored().any(|o| o == column))
     }
 
     pub(super) fn shape(&self, field: FieldId) -> Option<Shape> {
@@ -47,8 +75,7 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS history(n INTEGER PRIMARY KEY, doc BLOB, collection BLOB, cid BLOB, body BLOB);
-         CREATE INDEX IF NOT EXISTS history_doc ON history(doc);
-         CREATE TABLE IF NOT EXISTS pending(collection BLOB, doc BLOB, PRIMARY KEY(collection, doc)) WITHOUT ROWID;",
+         CREATE INDEX IF NOT EXISTS history_doc ON history(doc);",
     )
 }
 

@@ -9,6 +9,7 @@ use rand::rngs::ThreadRng;
 use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
 use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
 use vault_core::codec::MAX_VALUE;
+use vault_core::crdt::FieldState;
 use vault_core::document::{Author, Delta, DocumentCommit, Status};
 use vault_core::query::Filter;
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType, Schema};
@@ -412,6 +413,10 @@ fn delta(
             let (plus, minus) =
                 loaded.and_then(|loaded| loaded.state.field(field.id)).map_or((0, 0), |state| state.int_totals(device));
             let step = i128::from(step);
+            let sum = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0, FieldState::int_sum) + step;
+            if (step > 0 && sum > i64::MAX.into()) || (step < 0 && sum < i64::MIN.into()) {
+                return Err(invalid("the counter would stand beyond 64 bits"));
+            }
             Ok(Delta::IntCounter { plus: plus + step.max(0), minus: minus + (-step).max(0) })
         }
         Value::Scalar(Scalar::Int(_) | Scalar::Float(_)) => {
@@ -426,7 +431,11 @@ fn delta(
             let total =
                 loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, |state| state.float_total(device))
                     + step;
-            if total.is_finite() { Ok(Delta::FloatCounter { total }) } else { Err(invalid("the counter is full")) }
+            let sum = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, FieldState::float_sum) + step;
+            if !total.is_finite() || !sum.is_finite() {
+                return Err(invalid("the counter would stand beyond the range of floats"));
+            }
+            Ok(Delta::FloatCounter { total })
         }
         _ => Err(invalid("a counter moves by a number, not by null")),
     }

@@ -1,7 +1,7 @@
 //! What a caller may write: the entries of a mask, tried one by one.
 
 use policy_core::{DocId, Entry, FieldId, Mask, Verb};
-use vault_core::schema::{Collection, FieldType};
+use vault_core::schema::Collection;
 use vault_core::value::Value;
 
 use super::WriteError;
@@ -60,9 +60,5 @@ pub fn sees_field(mask: &Mask, field: FieldId, doc: DocId, values: &[(FieldId, V
 
 /// The sets of fields whose values must be unique together: unique indexes, and one-one relations.
 pub fn unique_sets(collection: &Collection) -> Vec<Vec<FieldId>> {
-    let indexes = collection.indexes.iter().filter(|index| index.unique);
-    let mut sets: Vec<Vec<FieldId>> = indexes.map(|index| index.keys.iter().map(|key| key.field).collect()).collect();
-    let one_one = collection.fields.iter().filter(|field| matches!(field.kind, FieldType::ToOne { one_one: true, .. }));
-    sets.extend(one_one.map(|field| vec![field.id]));
-    sets
+    collection.unique_sets()
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod log;
+mod merges;
 mod node;
 mod replicas;
 mod writes;

@@ -10,7 +10,7 @@ use vault_core::tags::LaneTag;
 use crate::node::Node;
 
 /// Carries what `to` lacks of a scope: the control lane first, then the rest.
-async fn carry(from: &Vault, to: &Vault, scope: Scope) {
+pub async fn carry(from: &Vault, to: &Vault, scope: Scope) {
     for control in [true, false] {
         let have = to.admission().tips(scope);
         let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
@@ -20,7 +20,7 @@ async fn carry(from: &Vault, to: &Vault, scope: Scope) {
     }
 }
 
-async fn meet(a: &Vault, b: &Vault, user: UserId, space: SpaceId) {
+pub async fn meet(a: &Vault, b: &Vault, user: UserId, space: SpaceId) {
     for _ in 0..2 {
         for scope in [Scope::Account(user), Scope::Space(space)] {
             carry(a, b, scope).await;

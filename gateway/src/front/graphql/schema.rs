@@ -308,7 +308,12 @@ impl Builder<'_> {
         self.object("_CommitLink", fields.into());
         let fields = ["type", "identity", "value"].map(|name| self.field(name, "String"));
         self.object("_CommitSignature", fields.into());
-        let fields = vec![self.field("fieldName", "String"), self.field("value", "JSON"), self.field("cid", "String")];
+        let fields = vec![
+            self.field("fieldName", "String"),
+            self.field("value", "JSON"),
+            self.field("cid", "String"),
+            self.field("reason", "String"),
+        ];
         self.object("_Conflict", fields);
         let fields = ["height", "cid", "docID", "fieldName"].map(|name| self.arg(name, "Ordering"));
         self.input_object("_CommitsOrderArg", fields.into());

@@ -131,6 +131,7 @@ impl<'a> Planner<'a> {
                         "fieldName" => ConflictItem::FieldName,
                         "value" => ConflictItem::Value,
                         "cid" => ConflictItem::Cid,
+                        "reason" => ConflictItem::Reason,
                         _ => ConflictItem::TypeName,
                     };
                     out.push((part.response.to_owned(), kind));

@@ -16,6 +16,7 @@ use hashbrown::{HashMap, HashSet};
 use policy_core::{DeviceId, FieldId, Scalar};
 
 use crate::document::{Delta, DocumentCommit, FieldDelta, Hlc, Status};
+use crate::schema::Reading;
 use crate::value::Value;
 
 pub use encode::{decode_commit, encode_commit};
@@ -70,23 +71,38 @@ struct FloatTotal {
 }
 
 impl Write {
-    fn rank(&self) -> (Hlc, DeviceId, Cid) {
+    /// By which writes are ordered.
+    pub fn rank(&self) -> (Hlc, DeviceId, Cid) {
         (self.hlc, self.device, self.cid)
     }
 }
 
 impl FieldState {
-    /// The value: of the counter if there is one, or of the winning write.
-    pub fn value(&self) -> Value {
-        if !self.ints.is_empty() {
-            let sum = self.ints.iter().fold(0i128, |sum, t| sum.saturating_add(t.plus.saturating_sub(t.minus)));
-            return Value::Scalar(Scalar::Int(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64));
+    /// The value under a definition that reads the field so: of the winning write, or the sum of a counter.
+    pub fn value(&self, reading: Reading) -> Value {
+        match reading {
+            Reading::Register => self.writes.first().map_or(Value::NULL, |write| write.value.clone()),
+            Reading::IntCounter if self.ints.is_empty() => Value::NULL,
+            Reading::IntCounter => {
+                let sum = self.ints.iter().fold(0i128, |sum, t| sum.saturating_add(t.plus.saturating_sub(t.minus)));
+                Value::Scalar(Scalar::Int(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64))
+            }
+            Reading::FloatCounter if self.floats.is_empty() => Value::NULL,
+            Reading::FloatCounter => {
+                let sum: f64 = self.floats.iter().map(|t| t.total).sum();
+                Value::Scalar(Scalar::Float(sum.clamp(f64::MIN, f64::MAX)))
+            }
         }
-        if !self.floats.is_empty() {
-            let sum: f64 = self.floats.iter().map(|t| t.total).sum();
-            return Value::Scalar(Scalar::Float(sum.clamp(f64::MIN, f64::MAX)));
-        }
-        self.writes.first().map_or(Value::NULL, |write| write.value.clone())
+    }
+
+    /// The sum of the integers of all devices, which may lie beyond what a value holds: merges do not fail.
+    pub fn int_sum(&self) -> i128 {
+        self.ints.iter().fold(0i128, |sum, t| sum.saturating_add(t.plus.saturating_sub(t.minus)))
+    }
+
+    /// The sum of the floats of all devices.
+    pub fn float_sum(&self) -> f64 {
+        self.floats.iter().map(|t| t.total).sum()
     }
 
     /// The value of this counter after one more step.
@@ -113,6 +129,24 @@ impl FieldState {
     /// The concurrent writes that lost, largest first.
     pub fn conflicts(&self) -> &[Write] {
         self.writes.get(1..).unwrap_or_default()
+    }
+
+    /// What else commits say of the field and its value does not tell, nulls left out: the writes that lost, and all
+    /// that was written under a definition of another kind. With the write's CID; a counter has none.
+    pub fn beside(&self, reading: Reading) -> Vec<(Option<Cid>, Value)> {
+        let lost = match reading {
+            Reading::Register => self.conflicts(),
+            _ => &self.writes[..],
+        };
+        let mut all: Vec<(Option<Cid>, Value)> =
+            lost.iter().map(|write| (Some(write.cid), write.value.clone())).collect();
+        for counter in [Reading::IntCounter, Reading::FloatCounter] {
+            if counter != reading {
+                all.push((None, self.value(counter)));
+            }
+        }
+        all.retain(|(cid, value)| !value.is_null() || (reading == Reading::Register && cid.is_some()));
+        all
     }
 
     /// This device's integer totals so far (of increments, of decrements).
@@ -214,9 +248,9 @@ impl DocumentState {
         self.fields.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| &self.fields[at].1)
     }
 
-    /// The value of a field; null if it was never written.
-    pub fn value(&self, id: FieldId) -> Value {
-        self.field(id).map_or(Value::NULL, FieldState::value)
+    /// The value of a field under a definition that reads it so; null if it was never written.
+    pub fn value(&self, id: FieldId, reading: Reading) -> Value {
+        self.field(id).map_or(Value::NULL, |field| field.value(reading))
     }
 
     fn field_mut(&mut self, id: FieldId) -> &mut FieldState {

@@ -47,7 +47,7 @@ fn a_concurrent_write_stays_as_a_conflict_until_a_write_that_saw_both() {
     let a = commit(1, &[0], 1, vec![delta(1, Delta::Set(int(1)))]);
     let b = commit(2, &[0], 2, vec![delta(1, Delta::Set(int(2)))]);
     let mut state = DocumentState::fold(&[root.clone(), a.clone(), b.clone()]);
-    assert_eq!(state.value(field(1)), int(2));
+    assert_eq!(state.value(field(1), Reading::Register), int(2));
     assert_eq!(state.field(field(1)).unwrap().conflicts()[0].value, int(1));
     assert_eq!(state.heads.len(), 2);
     let merged = commit(3, &[1, 2], 1, vec![delta(1, Delta::Set(int(3)))]);
@@ -77,11 +77,11 @@ fn counters_count_redelivery_once_and_clamp() {
     let a = commit(1, &[0], 1, vec![delta(1, counted(7, 1))]);
     let b = commit(2, &[0], 2, vec![delta(1, counted(0, 10)), delta(2, Delta::FloatCounter { total: 1.0 })]);
     let state = DocumentState::fold(&[b.clone(), a.clone(), b, root.clone(), a, root]);
-    assert_eq!(state.value(field(1)), int(-4));
-    assert_eq!(state.value(field(2)), Value::Scalar(Scalar::Float(1.5)));
+    assert_eq!(state.value(field(1), Reading::IntCounter), int(-4));
+    assert_eq!(state.value(field(2), Reading::FloatCounter), Value::Scalar(Scalar::Float(1.5)));
     assert_eq!(state.field(field(1)).unwrap().int_totals(DeviceId::from_bytes([1; 16])), (7, 1));
     let huge = commit(9, &[], 9, vec![delta(1, counted(i128::MAX, 0))]);
-    assert_eq!(DocumentState::fold(&[huge]).value(field(1)), int(i64::MAX));
+    assert_eq!(DocumentState::fold(&[huge]).value(field(1), Reading::IntCounter), int(i64::MAX));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Tests of the view: definitions and commits are made by hand, masks are passed directly.
 
 mod apply;
+mod definitions;
 mod scope;
 mod select;
 
@@ -16,8 +17,8 @@ use policy_core::{
 use sha2::{Digest, Sha256};
 use vault_core::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
 use vault_core::query::{
-    Aggregate, AggregateSource, Filter, Function, Item, ItemKind, Operand, Operator, OrderKey, OrderOperand, Over,
-    Query, Root, RootKind, Select, SelectArgs,
+    Aggregate, AggregateSource, ConflictItem, Filter, Function, Item, ItemKind, Operand, Operator, OrderKey,
+    OrderOperand, Over, Query, Root, RootKind, Select, SelectArgs,
 };
 use vault_core::schema::{Collection, Field, FieldType, Index, IndexKey, Merge, ScalarType, Schema};
 use vault_core::value::Value;
