@@ -179,7 +179,6 @@ fn write_error(error: &WriteError) -> GraphQlError {
         WriteError::Conflict => "conflict",
         WriteError::TooManyRows => "limit_rows",
         WriteError::Busy | WriteError::Log | WriteError::Stopped | WriteError::View(ViewError::Behind) => "unavailable",
-        WriteError::View(ViewError::Refused(error)) => return read_error(error),
         WriteError::View(_) => {
             tracing::error!(%error, "a write failed");
             return GraphQlError::new("internal", "The node could not do this; its log says why.");
