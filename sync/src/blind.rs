@@ -85,7 +85,18 @@ pub struct ReplicaOptions {
     pub trace: Option<PathBuf>,
 }
 
-struct BlindStore {
+/// Cheap to clone.
+#[derive(Clone)]
+struct BlindStore(Arc<Blind>);
+
+impl std::ops::Deref for BlindStore {
+    type Target = Blind;
+    fn deref(&self) -> &Blind {
+        &self.0
+    }
+}
+
+struct Blind {
     admission: Admission,
     allowed: Allowed,
     quota: u64,
@@ -196,6 +207,19 @@ impl Store for BlindStore {
     }
 
     async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
+        // A session that ends does not cut it off: what is on disk and what is known of it go together.
+        let store = self.clone();
+        let stored = tokio::spawn(async move { store.take(remote, scope, frames).await }).await;
+        stored.map_err(|error| StoreError(error.to_string()))?
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Moved> {
+        self.feed.subscribe()
+    }
+}
+
+impl BlindStore {
+    async fn take(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
         let Some(owned) = self.shared(remote.key).into_iter().find(|owned| owned.scope == scope) else {
             return Ok(Stored { refused: Some(Reason::NotShared), ..Stored::default() });
         };
@@ -227,16 +251,12 @@ impl Store for BlindStore {
         }
         Ok(stored(taken))
     }
-
-    fn feed(&self) -> broadcast::Receiver<Moved> {
-        self.feed.subscribe()
-    }
 }
 
 /// A running blind replica. Dropped, it stops.
 pub struct Replica {
     identity: Identity,
-    store: Arc<BlindStore>,
+    store: BlindStore,
     addrs: Vec<String>,
     stop: watch::Sender<bool>,
     lives: Arc<Lives>,
@@ -267,7 +287,7 @@ impl Replica {
         let swarm = crate::node::listen(&options.identity, &options.listen, remembered).await?;
         let addrs = swarm.addrs().iter().map(ToString::to_string).collect();
         let (feed, _) = broadcast::channel(FEED);
-        let store = Arc::new(BlindStore {
+        let store = BlindStore(Arc::new(Blind {
             admission,
             allowed,
             quota: options.quota,
@@ -275,8 +295,8 @@ impl Replica {
             admitted: Mutex::default(),
             used: Mutex::default(),
             feed,
-        });
-        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        }));
+        let shared = Arc::new(store.clone()) as Arc<dyn Store>;
         let context = Arc::new(Context { store: shared, ledger: None, trace, limits: Limits::default() });
         let lives = Lives::new(options.identity.peer());
         let (stop, stopped) = watch::channel(false);

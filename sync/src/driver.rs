@@ -171,6 +171,7 @@ impl Running {
                     loop {
                         match moved {
                             Ok(Moved::Log(scope)) => { scopes.insert(scope); }
+                            Ok(Moved::Rewritten) => return End::Stopped,
                             Ok(Moved::Sharing) | Err(RecvError::Lagged(_)) => all = true,
                             Err(RecvError::Closed) => return End::Stopped,
                         }
@@ -281,7 +282,8 @@ impl Running {
 async fn shared_scope(context: &Context, remote: Remote, owned: crate::store::Owned) -> Result<Shared, StoreError> {
     let tips = context.store.tips(owned.scope).await?;
     let acked = context.ledger.as_ref().and_then(|ledger| ledger.held(remote.key, owned.scope)).unwrap_or_default();
-    Ok(Shared { scope: owned.scope, owner: owned.owner, tips, acked })
+    let own = context.store.own(owned.owner);
+    Ok(Shared { scope: owned.scope, owner: owned.owner, tips, acked, own })
 }
 
 async fn answer(context: Arc<Context>, remote: Remote, question: Question) -> Answer {
@@ -304,6 +306,11 @@ async fn answer(context: Arc<Context>, remote: Remote, question: Question) -> An
                 Err(error) => failed(error),
             }
         }
+        Question::Compare { theirs, .. } if theirs.is_empty() => Answer::Compared(Vec::new()),
+        Question::Compare { scope, theirs } => match store.differing(scope, &theirs).await {
+            Ok(differing) => Answer::Compared(differing),
+            Err(error) => failed(error),
+        },
         Question::Read { scope, control, after, have, max_bytes } => {
             match store.read(remote, scope, control, after, &have, max_bytes).await {
                 Ok(Some(rows)) => Answer::Read { items: rows.items, position: rows.position, end: rows.end },

@@ -7,6 +7,7 @@
 
 pub mod blind;
 mod dials;
+mod doorway;
 mod driver;
 mod error;
 mod framing;

@@ -56,7 +56,7 @@ pub(crate) async fn accept(hub: Arc<Hub>) {
         let hub = Arc::clone(&hub);
         tokio::spawn(async move {
             match hub.context.store.knows(remote).await {
-                Ok(true) => {}
+                Ok(true) => hub.swarm.know(peer).await,
                 Ok(false) => {
                     tracing::debug!(%peer, "a peer that nothing is shared with was turned away");
                     return;

@@ -1,11 +1,12 @@
 //! A log whose owner holds keys: shared with the devices of its accounts and with their replicas.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use policy_core::{PeerKey, SpaceId, UserId};
-use sync_core::{Offer, Reason, Scope, Tips};
+use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
+use sync_core::{Lane, Offer, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 
 use crate::ledger::{Kind, Ledger, Peer};
@@ -28,6 +29,16 @@ pub trait Member: Send + Sync + 'static {
 
     /// What is on disk of a scope.
     async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError>;
+
+    /// The devices of an account that this node is and was.
+    fn own(&self, _owner: UserId) -> BTreeSet<DeviceId> {
+        BTreeSet::new()
+    }
+
+    /// See [`sync_core::Question::Compare`].
+    async fn differing(&self, _scope: Scope, _theirs: &[Tip]) -> Result<Vec<(Lane, DeviceId)>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Rows in log order; see [`sync_core::Question::Read`].
     async fn rows(
@@ -130,6 +141,14 @@ impl Store for MemberStore {
 
     async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {
         self.vault.tips(scope).await
+    }
+
+    fn own(&self, owner: UserId) -> BTreeSet<DeviceId> {
+        self.vault.own(owner)
+    }
+
+    async fn differing(&self, scope: Scope, theirs: &[Tip]) -> Result<Vec<(Lane, DeviceId)>, StoreError> {
+        self.vault.differing(scope, theirs).await
     }
 
     async fn read(

@@ -223,7 +223,7 @@ async fn keep(store: Arc<MemberStore>, ledger: Arc<Ledger>, mut stopped: watch::
                     moved.insert(scope);
                     continue;
                 }
-                Ok(Moved::Sharing) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => continue,
+                Ok(Moved::Sharing | Moved::Rewritten) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => continue,
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
             },
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

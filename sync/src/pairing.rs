@@ -12,8 +12,9 @@
 //! inviter -> sealed: the frames of the account's control lane and the ids of its spaces
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -51,6 +52,10 @@ const INVITES: usize = 64;
 const MESSAGE: usize = 64 * 1024;
 const ANSWER: usize = 16 << 20;
 const STEP: Duration = Duration::from_secs(20);
+/// Streams that have not named a code that waits yet, and how long they may take to: of more, the
+/// oldest gives way.
+const UNNAMED: usize = 32;
+const NAMING: Duration = Duration::from_secs(5);
 
 type Private = <X25519HkdfSha256 as Kem>::PrivateKey;
 type Public = <X25519HkdfSha256 as Kem>::PublicKey;
@@ -260,6 +265,7 @@ impl Invites {
 pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, own: PeerKey) {
     let Ok(mut streams) = hub.swarm.control().accept(PAIR) else { return };
     let mut stopped = hub.stopped.clone();
+    let mut unnamed: VecDeque<(Arc<AtomicBool>, tokio::task::AbortHandle)> = VecDeque::new();
     loop {
         let (peer, stream) = tokio::select! {
             _ = stopped.changed() => return,
@@ -270,14 +276,23 @@ pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, o
         };
         let Some(joiner) = key_of(&peer) else { continue };
         let (vault, invites) = (vault.clone(), Arc::clone(&invites));
-        tokio::spawn(async move {
-            let invited = tokio::time::timeout(STEP * 2, invite(stream, joiner, own, &vault, &invites)).await;
+        unnamed.retain(|(named, task)| !named.load(Ordering::SeqCst) && !task.is_finished());
+        if unnamed.len() >= UNNAMED
+            && let Some((_, oldest)) = unnamed.pop_front()
+        {
+            oldest.abort();
+        }
+        let named = Arc::new(AtomicBool::new(false));
+        let naming = Arc::clone(&named);
+        let task = tokio::spawn(async move {
+            let invited = tokio::time::timeout(STEP * 2, invite(stream, joiner, own, &vault, &invites, &naming)).await;
             match invited {
                 Ok(Ok(device)) => tracing::info!(%device, "a device joined"),
                 Ok(Err(error)) => tracing::warn!(%error, "a device did not join"),
                 Err(_) => tracing::warn!("a device did not join in time"),
             }
         });
+        unnamed.push_back((named, task.abort_handle()));
     }
 }
 
@@ -287,13 +302,16 @@ async fn invite(
     own: PeerKey,
     vault: &Vault,
     invites: &Invites,
+    named: &AtomicBool,
 ) -> Result<DeviceId, PairingError> {
-    let hello = framing::read(&mut stream, MESSAGE).await?.ok_or(PairingError::Refused)?;
+    let hello = tokio::time::timeout(NAMING, framing::read(&mut stream, MESSAGE)).await;
+    let hello = hello.map_err(|_| PairingError::Refused)??.ok_or(PairingError::Refused)?;
     let mut r = Reader::new(&hello);
     r.array_of(2)?;
     let (id, theirs): ([u8; 32], [u8; 32]) = (r.array_bytes()?, r.array_bytes()?);
     r.end()?;
     let code = invites.find(&id).ok_or(PairingError::Refused)?;
+    named.store(true, Ordering::SeqCst);
     let ours: [u8; 32] = rand::rng().random();
     let (private, public) = X25519HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
     let mut w = Writer::new();
@@ -311,7 +329,11 @@ async fn invite(
     if !invites.consume(&id).await {
         return Err(PairingError::Refused);
     }
-    vault.enrol(code.user, keys, code.hash()).await.map_err(|error| PairingError::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
+    // A stream that takes too long does not cut it off.
+    let (enrolling, user, hash) = (vault.clone(), code.user, code.hash());
+    let enrolled = tokio::spawn(async move { enrolling.enrol(user, keys, hash).await }).await;
+    enrolled.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let scope = vault::log::Scope::Account(code.user);
     let rows = vault
         .admission()

@@ -1,11 +1,12 @@
 //! What sync asks of the place where the log lies: a vault, or the log of a blind replica.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use policy_core::{PeerKey, UserId};
-use sync_core::{CommitId, Item, Offer, Reason, Scope, Tip, Tips};
+use policy_core::{DeviceId, PeerKey, UserId};
+use sync_core::{CommitId, Item, Lane, Offer, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 
 /// A failed store: nothing was kept, the peer is told nothing, and sync tries again later.
@@ -62,6 +63,8 @@ pub enum Moved {
     Log(Scope),
     /// What is shared with whom may have changed.
     Sharing,
+    /// The log was written again in places: sessions begin anew.
+    Rewritten,
 }
 
 /// A log that is synced. Every call decides anew whether the peer may have what it names, so that
@@ -79,6 +82,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is on disk of a scope; empty if it is not known.
     async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError>;
+
+    /// The devices of an account that this node is and was.
+    fn own(&self, _owner: UserId) -> BTreeSet<DeviceId> {
+        BTreeSet::new()
+    }
+
+    /// See [`sync_core::Question::Compare`].
+    async fn differing(&self, _scope: Scope, _theirs: &[Tip]) -> Result<Vec<(Lane, DeviceId)>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// See [`sync_core::Question::Read`]. `Ok(None)`: not shared with the peer (any more).
     async fn read(

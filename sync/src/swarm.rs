@@ -1,6 +1,6 @@
 //! The libp2p side: TCP, Noise and Yamux, streams only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +10,21 @@ use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, Transport, noise, ping, tcp, yamux};
 use libp2p_stream::Control;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::doorway::{Doorway, Guarded, Origin};
 use crate::{Identity, StartError};
 
 /// Connections in total, and with one peer.
-const CONNECTIONS: u32 = 256;
+const CONNECTIONS: u32 = 1_024;
 const CONNECTIONS_PER_PEER: u32 = 4;
+/// Of these, incoming ones of peers with whom nothing was shared so far: the oldest gives way.
+const STRANGERS: usize = 64;
+/// How long a connection may take to prove whose it is.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long further addresses of a listener are waited for.
 const FURTHER: Duration = Duration::from_millis(10);
 /// Commands that wait for the swarm.
@@ -36,6 +41,7 @@ enum Command {
     Connect { peer: PeerId, addrs: Vec<Multiaddr>, done: oneshot::Sender<Result<(), String>> },
     Try { peer: PeerId, addr: Multiaddr, done: oneshot::Sender<Result<(), String>> },
     Disconnect(PeerId),
+    Know(PeerId),
 }
 
 /// Connections of each peer: how many, and how many not over loopback.
@@ -56,7 +62,7 @@ impl SwarmHandle {
         let fail = |addr: &Multiaddr, reason: String| StartError::Listen { addr: addr.to_string(), reason };
         let limits = ConnectionLimits::default()
             .with_max_established(Some(CONNECTIONS))
-            .with_max_pending_incoming(Some(CONNECTIONS))
+            .with_max_pending_outgoing(Some(CONNECTIONS))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER));
         let behaviour = Behaviour {
             limits: connection_limits::Behaviour::new(limits),
@@ -64,9 +70,18 @@ impl SwarmHandle {
             stream: libp2p_stream::Behaviour::new(),
         };
         let control = behaviour.stream.new_control();
+        let doorway = Arc::new(Doorway::default());
         let mut swarm = SwarmBuilder::with_existing_identity(identity.keypair())
             .with_tokio()
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+            .with_other_transport(|keypair| {
+                let upgraded = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+                    .upgrade(libp2p::core::upgrade::Version::V1Lazy)
+                    .authenticate(noise::Config::new(keypair)?)
+                    .multiplex(yamux::Config::default())
+                    .timeout(HANDSHAKE)
+                    .boxed();
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Guarded::new(upgraded, Arc::clone(&doorway)))
+            })
             .map_err(|error| StartError::Store(error.to_string()))?
             .with_behaviour(|_| behaviour)
             .map_err(|error| StartError::Store(error.to_string()))?
@@ -100,7 +115,7 @@ impl SwarmHandle {
         }
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let connected = Connected::default();
-        tokio::spawn(drive(swarm, receiver, Arc::clone(&connected)));
+        tokio::spawn(drive(swarm, receiver, Arc::clone(&connected), doorway));
         Ok(SwarmHandle { commands, control, connected, addrs: addrs.into() })
     }
 
@@ -133,6 +148,12 @@ impl SwarmHandle {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Notes that something is shared with a peer: its connections give way to nobody.
+    pub(crate) async fn know(&self, peer: PeerId) {
+        // A swarm that has stopped has no connections.
+        let _ = self.commands.send(Command::Know(peer)).await;
+    }
+
     pub(crate) async fn disconnect(&self, peer: PeerId) {
         // A swarm that has stopped has closed its connections.
         let _ = self.commands.send(Command::Disconnect(peer)).await;
@@ -160,7 +181,54 @@ fn is_loopback(endpoint: &ConnectedPoint) -> bool {
     })
 }
 
-async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command>, connected: Connected) {
+/// Incoming connections of peers with whom nothing was shared so far.
+#[derive(Default)]
+struct Strangers {
+    known: HashSet<PeerId>,
+    /// The oldest first.
+    all: VecDeque<(ConnectionId, PeerId, Origin)>,
+    /// Where the connections of each peer come from.
+    from: HashMap<ConnectionId, (PeerId, Origin)>,
+}
+
+impl Strangers {
+    /// Which connection gives way to this one, if one must: the oldest of whoever holds the most.
+    fn enter(&mut self, id: ConnectionId, peer: PeerId, origin: Origin) -> Option<ConnectionId> {
+        self.from.insert(id, (peer, origin));
+        if self.known.contains(&peer) {
+            return None;
+        }
+        let mut way = None;
+        if self.all.len() >= STRANGERS {
+            let held = |origin: &Origin| self.all.iter().filter(|(_, _, other)| other == origin).count();
+            let most = self.all.iter().map(|(_, _, origin)| *origin).max_by_key(held);
+            let at = self.all.iter().position(|(_, _, origin)| Some(*origin) == most);
+            way = at.and_then(|at| self.all.remove(at)).map(|(id, _, _)| id);
+        }
+        self.all.push_back((id, peer, origin));
+        way
+    }
+
+    /// The origins of a peer that is known from now on.
+    fn know(&mut self, peer: PeerId) -> Vec<Origin> {
+        self.known.insert(peer);
+        self.all.retain(|(_, other, _)| *other != peer);
+        self.from.values().filter(|(other, _)| *other == peer).map(|(_, origin)| *origin).collect()
+    }
+
+    fn leave(&mut self, id: ConnectionId) {
+        self.from.remove(&id);
+        self.all.retain(|(other, _, _)| *other != id);
+    }
+}
+
+async fn drive(
+    mut swarm: Swarm<Behaviour>,
+    mut commands: mpsc::Receiver<Command>,
+    connected: Connected,
+    doorway: Arc<Doorway>,
+) {
+    let mut strangers = Strangers::default();
     let mut waiting: HashMap<PeerId, Vec<oneshot::Sender<Result<(), String>>>> = HashMap::new();
     let mut tried: HashMap<ConnectionId, oneshot::Sender<Result<(), String>>> = HashMap::new();
     loop {
@@ -170,6 +238,7 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                 Some(Command::Disconnect(peer)) => {
                     let _ = swarm.disconnect_peer_id(peer);
                 }
+                Some(Command::Know(peer)) => strangers.know(peer).into_iter().for_each(|origin| doorway.befriend(origin)),
                 Some(Command::Connect { peer, done, .. }) if swarm.is_connected(&peer) => {
                     let _ = done.send(Ok(()));
                 }
@@ -202,6 +271,11 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                     if let Some(done) = tried.remove(&connection_id) {
                         let _ = done.send(Ok(()));
                     }
+                    if let ConnectedPoint::Listener { send_back_addr, .. } = &endpoint
+                        && let Some(oldest) = strangers.enter(connection_id, peer_id, Origin::of(send_back_addr))
+                    {
+                        swarm.close_connection(oldest);
+                    }
                     let foreign = usize::from(!is_loopback(&endpoint));
                     let mut connected = connected.lock();
                     let entry = connected.entry(peer_id).or_default();
@@ -211,7 +285,8 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut commands: mpsc::Receiver<Command
                         let _ = done.send(Ok(()));
                     }
                 }
-                SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, .. } => {
+                SwarmEvent::ConnectionClosed { peer_id, connection_id, endpoint, num_established, .. } => {
+                    strangers.leave(connection_id);
                     let foreign = usize::from(!is_loopback(&endpoint));
                     let mut connected = connected.lock();
                     if num_established == 0 {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use policy_core::{PeerKey, SpaceId, UserId};
+use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
 use sync_core::{CommitId, Item, Lane, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 use vault::Vault;
 use vault::admission::Admission;
 use vault::replicate::Refused;
-use vault_core::commit::digest_of;
+use vault_core::commit::{cid_from_digest, digest_of};
+use vault_core::tags::LaneTag;
 
 use crate::member::Member;
 use crate::store::{Moved, Rows, StoreError, Stored};
@@ -44,6 +45,7 @@ impl VaultMember {
             loop {
                 let moved = match news.recv().await {
                     Ok(vault::feed::Moved::Log(scope)) => Moved::Log(from_vault(scope)),
+                    Ok(vault::feed::Moved::Rewritten) => Moved::Rewritten,
                     Ok(vault::feed::Moved::Sharing) | Err(RecvError::Lagged(_)) => Moved::Sharing,
                     Ok(vault::feed::Moved::Control(_)) => continue,
                     Err(RecvError::Closed) => return,
@@ -86,7 +88,7 @@ pub(crate) async fn rows_of(
     have: &Tips,
     max_bytes: usize,
 ) -> Result<Rows, StoreError> {
-    let have = |lane: vault_core::tags::LaneTag, device| have.seq(Lane(lane.0), device);
+    let have = |lane: LaneTag, device| have.seq(Lane(lane.0), device);
     let found = admission.beyond(to_vault(scope), control, after, &have, max_bytes).await?;
     let item = |row: vault::log::Row| Item {
         position: row.position,
@@ -154,6 +156,22 @@ impl Member for VaultMember {
         Ok(Arc::new(tips_of(self.vault.admission(), scope)))
     }
 
+    fn own(&self, owner: UserId) -> BTreeSet<DeviceId> {
+        self.vault.own_devices(owner).into_iter().collect()
+    }
+
+    async fn differing(&self, scope: Scope, theirs: &[Tip]) -> Result<Vec<(Lane, DeviceId)>, StoreError> {
+        let tip = |tip: &Tip| vault::replicate::Tip {
+            lane: LaneTag(tip.lane.0),
+            device: tip.device,
+            seq: tip.seq,
+            cid: cid_from_digest(tip.commit.0),
+        };
+        let theirs: Vec<_> = theirs.iter().map(tip).collect();
+        let differing = self.vault.differing(to_vault(scope), &theirs).await?;
+        Ok(differing.into_iter().map(|(lane, device)| (Lane(lane.0), device)).collect())
+    }
+
     async fn rows(
         &self,
         scope: Scope,
@@ -167,7 +185,10 @@ impl Member for VaultMember {
 
     async fn ingest(&self, _from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
         let frames = frames.into_iter().map(Vec::from).collect();
-        Ok(stored(self.vault.ingest(to_vault(scope), frames).await?))
+        // A session that ends does not cut it off: what is on disk and what is known of it go together.
+        let vault = self.vault.clone();
+        let ingested = tokio::spawn(async move { vault.ingest(to_vault(scope), frames).await }).await;
+        Ok(stored(ingested.map_err(|error| StoreError(error.to_string()))??))
     }
 
     fn feed(&self) -> broadcast::Receiver<Moved> {

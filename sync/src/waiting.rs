@@ -100,7 +100,11 @@ impl Node {
                         settled = false;
                         continue;
                     };
-                    let target = targets.entry(owned.scope).or_insert(tips);
+                    let target = targets.entry(owned.scope).or_insert_with(|| Arc::clone(&tips));
+                    if !target.within(&tips) {
+                        // The end of a chain was written again elsewhere: it is that which is waited for.
+                        *target = tips;
+                    }
                     let confirmed = live.confirmed.lock();
                     settled &= confirmed.get(&owned.scope).is_some_and(|held| target.within(held));
                 }

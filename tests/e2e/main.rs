@@ -18,6 +18,7 @@ mod policy;
 mod policy_engines;
 mod policy_node;
 mod policy_testing;
+mod put_back;
 mod queries;
 mod rules;
 mod sessions;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait};
+use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use vault_core::identity::{DeviceSecret, Signer};
 use zeroize::Zeroizing;
@@ -18,7 +18,21 @@ use crate::tables::{self, Migrator};
 #[derive(Debug, Clone)]
 pub struct Account {
     pub user: UserId,
+    /// The device by which this node writes.
     pub device: Arc<DeviceSecret>,
+    /// Its devices before, which write no more.
+    pub former: Vec<Arc<DeviceSecret>>,
+}
+
+impl Account {
+    /// All devices that this node is or was.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceSecret> + Clone {
+        std::iter::once(&self.device).chain(&self.former).map(|device| &**device)
+    }
+
+    pub fn is_own(&self, device: DeviceId) -> bool {
+        self.devices().any(|own| own.id == device)
+    }
 }
 
 /// Why the keys of this node cannot be read.
@@ -63,7 +77,13 @@ impl Accounts {
             let user = UserId::from_slice(&row.user).ok_or(AccountsError::Unreadable)?;
             let secret = key.unseal(&place("device", &row.user), &row.device_secret)?;
             let device = Arc::new(DeviceSecret::decode(&secret).map_err(|_| AccountsError::Unreadable)?);
-            accounts.insert(user, Account { user, device });
+            accounts.insert(user, Account { user, device, former: Vec::new() });
+        }
+        for row in tables::former::Entity::find().all(&db).await? {
+            let user = UserId::from_slice(&row.user).ok_or(AccountsError::Unreadable)?;
+            let secret = key.unseal(&place("device", &row.user), &row.device_secret)?;
+            let device = Arc::new(DeviceSecret::decode(&secret).map_err(|_| AccountsError::Unreadable)?);
+            accounts.get_mut(&user).ok_or(AccountsError::Unreadable)?.former.push(device);
         }
         let transport = match tables::node::Entity::find_by_id(1).one(&db).await? {
             Some(row) => {
@@ -99,6 +119,35 @@ impl Accounts {
         users
     }
 
+    /// Lets `device` take the place of the one by which this node writes for `user`.
+    pub async fn replace(&self, user: UserId, device: DeviceSecret) -> Result<(), AccountsError> {
+        let mut account = self.get(user).ok_or(AccountsError::Unreadable)?;
+        let place = place("device", user.as_bytes());
+        let before = tables::former::ActiveModel {
+            device: Set(account.device.id.as_bytes().to_vec()),
+            user: Set(user.as_bytes().to_vec()),
+            device_secret: Set(self.key.seal(&place, &account.device.encode())),
+        };
+        let now = tables::account::ActiveModel {
+            user: Set(user.as_bytes().to_vec()),
+            device_secret: Set(self.key.seal(&place, &device.encode())),
+            ..Default::default()
+        };
+        let txn = self.db.begin().await?;
+        tables::former::Entity::insert(before).exec_without_returning(&txn).await?;
+        tables::account::Entity::update(now).exec(&txn).await?;
+        txn.commit().await?;
+        let before = std::mem::replace(&mut account.device, Arc::new(device));
+        account.former.push(before);
+        self.accounts.write().insert(user, account);
+        Ok(())
+    }
+
+    /// The account that a device of this node, now or before, belongs to.
+    pub fn owning(&self, device: DeviceId) -> Option<Account> {
+        self.accounts.read().values().find(|account| account.is_own(device)).cloned()
+    }
+
     /// The account that a device of this node belongs to.
     pub fn of_device(&self, device: DeviceId) -> Option<Account> {
         self.accounts.read().values().find(|account| account.device.id == device).cloned()
@@ -112,7 +161,7 @@ impl Accounts {
             root_secret: Set(root.map(|root| self.key.seal(&place("root", user.as_bytes()), &*root.seed()))),
         };
         tables::account::Entity::insert(row).exec_without_returning(&self.db).await?;
-        self.accounts.write().insert(user, Account { user, device: Arc::new(device) });
+        self.accounts.write().insert(user, Account { user, device: Arc::new(device), former: Vec::new() });
         Ok(())
     }
 

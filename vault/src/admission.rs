@@ -14,7 +14,7 @@ use vault_core::control::{AccountLane, SpaceLane};
 use vault_core::frame::{Frame, FrameError, Verified};
 use vault_core::tags::LaneTag;
 
-use crate::log::{Log, NewRow, Scope};
+use crate::log::{Log, NewRow, Row, Scope};
 
 const PAGE: u64 = 256;
 
@@ -44,8 +44,13 @@ pub struct Admission {
 pub struct Batch<'a> {
     admission: &'a Admission,
     folds: Folds,
-    chains: HashMap<(Scope, LaneTag, DeviceId), (u64, Cid)>,
+    /// Where chains end that this batch goes on with, or has cut.
+    chains: HashMap<(Scope, LaneTag, DeviceId), Option<(u64, Cid)>>,
     admitted: Vec<(Scope, Verified<Frame>)>,
+    /// Rows that this batch takes out of the log.
+    gone: Vec<(Scope, u64)>,
+    /// Those of them that come back behind what is admitted meanwhile.
+    behind: Vec<(Scope, Vec<u8>)>,
 }
 
 impl Admission {
@@ -108,7 +113,62 @@ impl Admission {
     }
 
     pub fn begin(&self) -> Batch<'_> {
-        Batch { admission: self, folds: self.folds.lock().clone(), chains: HashMap::new(), admitted: Vec::new() }
+        Batch {
+            admission: self,
+            folds: self.folds.lock().clone(),
+            chains: HashMap::new(),
+            admitted: Vec::new(),
+            gone: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
+    /// A batch that cuts chains of one lane: `gone` are the rows of their ends, `left` is where each of them
+    /// ends then.
+    /// Rows of a control lane that rest on those are taken out with them; [`Batch::readmit`] brings them
+    /// back.
+    pub async fn begin_without(
+        &self,
+        scope: Scope,
+        lane: LaneTag,
+        left: &[(DeviceId, Option<(u64, Cid)>)],
+        gone: &[Row],
+    ) -> Result<Batch<'_>, AdmissionError> {
+        let mut batch = self.begin();
+        batch.chains.extend(left.iter().map(|(device, end)| ((scope, lane, *device), *end)));
+        batch.gone = gone.iter().map(|row| (scope, row.position)).collect();
+        if lane != LaneTag::CONTROL {
+            return Ok(batch);
+        }
+        match scope {
+            Scope::Account(user) => drop(batch.folds.accounts.remove(&user)),
+            Scope::Space(space) => drop(batch.folds.spaces.remove(&space)),
+        }
+        let mut ends: HashMap<DeviceId, (u64, Cid)> = HashMap::new();
+        let mut after = 0;
+        loop {
+            let rows = self.log.rows(scope, true, after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(batch) };
+            after = last.position;
+            for row in rows {
+                if gone.iter().any(|other| other.position == row.position) {
+                    continue;
+                }
+                let end = ends.get(&row.device).copied();
+                match batch.folds.admit(scope, row.body.clone(), end) {
+                    Ok(verified) => {
+                        let last = verified.get().last();
+                        ends.insert(row.device, (last.commit.seq, last.cid));
+                    }
+                    Err(FrameError::Device | FrameError::Gap { .. }) => {
+                        batch.chains.insert((scope, lane, row.device), end);
+                        batch.gone.push((scope, row.position));
+                        batch.behind.push((scope, row.body));
+                    }
+                    Err(source) => return Err(AdmissionError::Damaged { position: row.position, source }),
+                }
+            }
+        }
     }
 }
 
@@ -165,15 +225,30 @@ impl Batch<'_> {
         let tip = self.chain(scope, lane, device);
         let verified = self.folds.admit(scope, bytes, tip)?;
         let last = verified.get().last();
-        self.chains.insert(key, (last.commit.seq, last.cid));
+        self.chains.insert(key, Some((last.commit.seq, last.cid)));
         self.admitted.push((scope, verified));
         Ok(&self.admitted[self.admitted.len() - 1].1)
     }
 
     /// The end of a chain: of what this batch admitted, or of what the log holds.
     pub fn chain(&self, scope: Scope, lane: LaneTag, device: DeviceId) -> Option<(u64, Cid)> {
-        let admitted = self.chains.get(&(scope, lane, device)).copied();
-        admitted.or_else(|| self.admission.log.chain(scope, lane, device))
+        match self.chains.get(&(scope, lane, device)) {
+            Some(end) => *end,
+            None => self.admission.log.chain(scope, lane, device),
+        }
+    }
+
+    /// Admits again, in their order, rows that rested on what was taken out.
+    pub fn readmit(&mut self) -> Result<(), FrameError> {
+        for (scope, bytes) in std::mem::take(&mut self.behind) {
+            self.admit(scope, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// What this batch makes of an account's control lane.
+    pub fn account(&self, user: UserId) -> Option<&Arc<AccountLane>> {
+        self.folds.accounts.get(&user)
     }
 
     /// What this batch makes of a space's control lane.
@@ -191,9 +266,10 @@ impl Batch<'_> {
 
     /// Stores what was admitted; returns after the fsync, with the position of each frame.
     pub async fn store(self) -> Result<Vec<u64>, DbErr> {
-        let Batch { admission, folds, admitted, .. } = self;
+        let Batch { admission, folds, admitted, chains, gone, .. } = self;
         let rows = admitted.into_iter().map(|(scope, frame)| NewRow::verified(scope, frame)).collect();
-        let positions = admission.log.append(rows).await?;
+        let ends: Vec<_> = chains.into_iter().map(|((scope, lane, device), end)| (scope, lane, device, end)).collect();
+        let positions = admission.log.exchange(&gone, &ends, rows).await?;
         *admission.folds.lock() = folds;
         Ok(positions)
     }

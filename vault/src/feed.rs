@@ -16,4 +16,7 @@ pub enum Moved {
     Control(SpaceId),
     /// An account has new devices or spaces.
     Sharing,
+    /// The end of a chain of this node's own was written again under another device, or its clock was
+    /// pulled back: what is known of the log is to be looked up anew.
+    Rewritten,
 }

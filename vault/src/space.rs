@@ -41,6 +41,8 @@ pub enum SpaceError {
     Log(#[from] sea_orm::DbErr),
     #[error("position {position} of the log is damaged: {source}")]
     Frame { position: u64, source: FrameError },
+    #[error("this node has just taken a new device for the space; try again")]
+    Replaced,
     #[error("a control entry of the space is unreadable: {0}")]
     Entry(&'static str),
     #[error(transparent)]
@@ -63,6 +65,8 @@ pub struct Space {
     behind: Arc<AtomicBool>,
     readers: Mutex<Vec<Reader>>,
     last_used: AtomicU64,
+    /// Another opening of this space has taken its place: nothing more is written through this one.
+    replaced: AtomicBool,
 }
 
 /// What a space's policy entries say.
@@ -208,7 +212,7 @@ impl Space {
         key: Zeroizing<[u8; 32]>,
     ) -> Result<Self, SpaceError> {
         let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
-        let mut keys = SpaceKeys::open(&lane, &account.device)?;
+        let mut keys = SpaceKeys::open_by(&lane, account.devices())?;
         let scope = Scope::Space(id);
         let mut control = Control::default();
         let mut after = 0;
@@ -266,6 +270,7 @@ impl Space {
             behind,
             readers: Mutex::new(Vec::new()),
             last_used: AtomicU64::new(0),
+            replaced: AtomicBool::new(false),
         };
         space.core.lock().hlc = largest_hlc(admission, scope).await?;
         space.catch_up(admission).await?;
@@ -302,6 +307,14 @@ impl Space {
         core.behind.store(false, Ordering::Release);
         self.dirty.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Ends the writing through this opening of the space. Called under the turn.
+    pub fn replace(&self) {
+        self.replaced.store(true, Ordering::Release);
+    }
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// Whether the view must catch up with the log before anybody reads.

@@ -31,6 +31,11 @@ entity!(
     { device_secret: Vec<u8>, root_secret: Option<Vec<u8>>, }
 );
 entity!(
+    /// A device of this node whose place another has taken; its secrets sealed under the node key.
+    former, "vault_former", { #[sea_orm(primary_key, auto_increment = false)] device: Vec<u8>, },
+    { user: Vec<u8>, device_secret: Vec<u8>, }
+);
+entity!(
     /// The key of a view, sealed, and how the view was left.
     view, "vault_view", { #[sea_orm(primary_key, auto_increment = false)] space: Vec<u8>, },
     { key: Vec<u8>, clean: bool, boot: String, }
@@ -46,10 +51,33 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Former)]
     }
     fn migration_table_name() -> DynIden {
         "vault_migration".into_iden()
+    }
+}
+
+struct Former;
+
+impl MigrationName for Former {
+    fn name(&self) -> &str {
+        "vault_0002"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Former {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table(former::Entity)
+            .if_not_exists()
+            .col(ColumnDef::new(former::Column::Device).binary().not_null().primary_key())
+            .col(ColumnDef::new(former::Column::User).binary().not_null())
+            .col(ColumnDef::new(former::Column::DeviceSecret).binary().not_null())
+            .to_owned();
+        manager.create_table(table).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! The vault of a node: accounts, spaces, and the three ways in (read, write, replicate).
 
+mod succession;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +23,14 @@ use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
 use crate::accounts::{Account, Accounts, AccountsError};
-use crate::admission::{Admission, AdmissionError};
+use crate::admission::{Admission, AdmissionError, head_of};
 use crate::database::{self, DatabaseError};
 use crate::define::{self, DefinitionError};
 use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
 use crate::log::{Log, Scope};
 use crate::reading::{self, Reading, Stage};
-use crate::replicate::Taken;
+use crate::replicate::{Refused, Taken};
 use crate::shares::Payer;
 use crate::space::{Policy, Space, SpaceError};
 use crate::view::{Answer, CHANGED_MAX, Limits, ReadError, ViewError};
@@ -170,6 +172,7 @@ impl Vault {
             boot,
         }));
         for user in vault.0.accounts.users() {
+            vault.succeed(user).await?;
             vault.heal_envelopes(user).await?;
         }
         Ok(vault)
@@ -330,6 +333,9 @@ impl Vault {
         space: &Arc<Space>,
         write: impl FnOnce(&mut TxnBuilder<'_>, &mut Heads, Hlc) -> Result<cid::Cid, SealError>,
     ) -> Result<cid::Cid, VaultError> {
+        if space.is_replaced() {
+            return Err(SpaceError::Replaced.into());
+        }
         let scope = Scope::Space(space.id);
         let mut heads = self.0.admission.space(space.id).ok_or(SpaceError::NotFound)?.heads.clone();
         let device = &space.account.device;
@@ -414,6 +420,9 @@ impl Vault {
             Err(error) => return Err(error),
         }
         let _turn = self.0.turn.lock().await;
+        if space.is_replaced() {
+            return Err(ViewError::Behind);
+        }
         space.catch_up(&self.0.admission).await.map(|()| true).map_err(|error| {
             tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
             ViewError::Behind
@@ -627,13 +636,25 @@ impl Vault {
     /// after the fsync.
     pub async fn ingest(&self, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Taken, VaultError> {
         let known = self.0.admission.owner(scope).is_some();
-        let taken = {
+        let (taken, mine) = {
             // Held until the view has followed: the writer's next position must not skip these rows.
             let _turn = self.0.turn.lock().await;
+            let mine = self.reclaim(scope, &frames).await?;
+            let devices: Vec<_> = frames.iter().map(|frame| head_of(frame).ok().map(|(_, device, _)| device)).collect();
             let now = (self.0.clock)();
             let latest = Hlc::default().tick(Timestamp(now.0.saturating_add(CLOCK_AHEAD_US)));
-            let (batch, taken) = self.0.admission.take(scope, frames, Some(latest));
+            let (batch, mut taken) = self.0.admission.take(scope, frames, Some(latest));
+            let stopped = devices.get(taken.stored.len()).copied().flatten();
+            if let Some(Refused::Invalid(FrameError::Chain(_)) | Refused::Forked(_)) = &taken.refused
+                && stopped.is_some_and(|device| self.0.accounts.owning(device).is_some())
+            {
+                // A branch of our own chain that begins before what was sent: what comes before it decides.
+                taken.refused = Some(Refused::Gap);
+            }
             if batch.is_empty() {
+                drop(batch);
+                drop(_turn);
+                self.reclaimed(scope, mine).await?;
                 return Ok(taken);
             }
             let frames = || batch.admitted().iter().map(|(_, frame)| frame.get());
@@ -643,8 +664,9 @@ impl Vault {
             if let Scope::Space(id) = scope {
                 self.follow(id, control, changes).await?;
             }
-            taken
+            (taken, mine)
         };
+        self.reclaimed(scope, mine).await?;
         if let Scope::Account(user) = scope {
             self.heal_envelopes(user).await?;
         }
@@ -679,10 +701,10 @@ impl Vault {
 
     /// Enrols a device that came by a one-time code, and seals the keys of all spaces to it.
     pub async fn enrol(&self, user: UserId, device: DeviceKeys, code: [u8; 32]) -> Result<(), VaultError> {
-        let account = self.0.accounts.get(user).ok_or(SpaceError::NotFound)?;
         let scope = Scope::Account(user);
         {
             let _turn = self.0.turn.lock().await;
+            let account = self.0.accounts.get(user).ok_or(SpaceError::NotFound)?;
             let lane = self.0.admission.account(user).ok_or(SpaceError::NotFound)?;
             let held = self.0.admission.log().chain(scope, LaneTag::CONTROL, account.device.id);
             let frame = build::enrol_device(
@@ -704,9 +726,19 @@ impl Vault {
         self.heal_envelopes(user).await
     }
 
-    /// The devices of an account.
+    /// All devices that ever were enrolled in an account.
     pub fn devices(&self, user: UserId) -> Vec<DeviceKeys> {
-        self.0.admission.account(user).map(|lane| lane.devices().copied().collect()).unwrap_or_default()
+        self.0.admission.account(user).map(|lane| lane.enrolled().copied().collect()).unwrap_or_default()
+    }
+
+    /// The device by which this node writes for an account.
+    pub fn device(&self, user: UserId) -> Option<DeviceId> {
+        self.0.accounts.get(user).map(|account| account.device.id)
+    }
+
+    /// The device that took the place of another.
+    pub fn successor(&self, user: UserId, device: DeviceId) -> Option<DeviceId> {
+        self.0.admission.account(user)?.successor(device)
     }
 }
 

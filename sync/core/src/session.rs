@@ -18,6 +18,8 @@ pub struct Shared {
     pub tips: Arc<Tips>,
     /// What the peer acknowledged in earlier sessions.
     pub acked: Arc<Tips>,
+    /// The devices that this node is and was: nobody else goes on with their chains.
+    pub own: BTreeSet<DeviceId>,
 }
 
 /// Names a question, so that its answer finds it.
@@ -45,6 +47,9 @@ pub enum Question {
     /// Rows behind position `after`, of the control lane or of all others, without those that end
     /// within `have`; in log order; `max_bytes`, or one row if that is larger.
     Read { scope: Scope, control: bool, after: u64, have: Arc<Tips>, max_bytes: usize },
+    /// Which chains of this node's own devices does the peer, with these tips, hold otherwise than this
+    /// node: more of them, or another commit at the same number?
+    Compare { scope: Scope, theirs: Vec<Tip> },
     /// Verify and store, in order; stop at the first that is refused. Answered after the fsync.
     Store { scope: Scope, frames: Vec<Bytes> },
 }
@@ -53,6 +58,7 @@ pub enum Question {
 #[derive(Debug, Clone)]
 pub enum Answer {
     Admitted(Vec<Shared>),
+    Compared(Vec<(Lane, DeviceId)>),
     Read {
         items: Vec<Item>,
         /// The position of the last row looked at.
@@ -108,6 +114,12 @@ pub enum Busy {
 struct Scoped {
     owner: UserId,
     mine: Arc<Tips>,
+    own: BTreeSet<DeviceId>,
+    /// Whether the peer's tips of our own chains have been compared with ours in this session.
+    compared: bool,
+    /// Our own chains that the peer holds otherwise. They are not sent to it, and it is told nothing of
+    /// them, so that it sends what it has.
+    differing: BTreeSet<(Lane, DeviceId)>,
     /// Whether the peer shares it too. Nothing but offers is sent before.
     active: bool,
     sending: Sending,
@@ -115,9 +127,36 @@ struct Scoped {
     collecting: Option<(u32, Vec<Tip>)>,
 }
 
+impl Scoped {
+    /// What the peer is told that this node holds. Of our own chains no more than it has acknowledged,
+    /// until they have been compared: if this node was put back from an older copy, it may hold something
+    /// else at the numbers behind.
+    fn told(&self) -> impl Iterator<Item = Tip> + '_ {
+        self.mine.iter().filter_map(|tip| {
+            if !self.own.contains(&tip.device) {
+                return Some(tip);
+            }
+            if self.differing.contains(&(tip.lane, tip.device)) {
+                return None;
+            }
+            if self.compared {
+                return Some(tip);
+            }
+            let (seq, commit) = self.sending.acked.get(tip.lane, tip.device)?;
+            (seq <= tip.seq).then_some(Tip { seq, commit, ..tip })
+        })
+    }
+
+    /// The digest of what is offered.
+    fn offered(&self) -> [u8; 32] {
+        if self.differing.is_empty() { self.mine.digest() } else { self.told().collect::<Tips>().digest() }
+    }
+}
+
 #[derive(Debug)]
 enum Asked {
     Admit,
+    Compare { scope: Scope, theirs: Tips },
     Read { scope: Scope, tier: Tier, generation: u64 },
     Store { scope: Scope, batch: u64, bytes: usize },
 }
@@ -183,7 +222,8 @@ impl Session {
     /// Shares a scope with the peer; for one that is shared, the same as [`Session::moved`].
     /// Returns whether it is shared now: beyond the bound on scopes it is not.
     pub fn share(&mut self, shared: Shared) -> bool {
-        if self.scopes.contains_key(&shared.scope) {
+        if let Some(scoped) = self.scopes.get_mut(&shared.scope) {
+            scoped.own = shared.own;
             self.moved(shared.scope, shared.tips);
             return true;
         }
@@ -191,7 +231,16 @@ impl Session {
             return false;
         }
         let sending = Sending { acked: shared.acked, ..Sending::default() };
-        let scoped = Scoped { owner: shared.owner, mine: shared.tips, active: false, sending, collecting: None };
+        let scoped = Scoped {
+            owner: shared.owner,
+            mine: shared.tips,
+            own: shared.own,
+            compared: false,
+            differing: BTreeSet::new(),
+            active: false,
+            sending,
+            collecting: None,
+        };
         self.scopes.insert(shared.scope, scoped);
         self.to_offer.insert(shared.scope);
         true
@@ -261,6 +310,10 @@ impl Session {
                 }
             }
             (Asked::Admit, _) => {}
+            (Asked::Compare { scope, theirs }, answer) => {
+                self.collecting_tips -= theirs.len();
+                self.on_compared(scope, theirs, answer, now);
+            }
             (Asked::Read { scope, tier, generation }, answer) => {
                 self.reading = false;
                 self.on_read((scope, tier, generation), answer, now);
@@ -324,7 +377,7 @@ impl Session {
                 && let Some(scope) = self.to_offer.pop_first()
             {
                 if let Some(scoped) = self.scopes.get(&scope) {
-                    offers.push(Offer { scope, owner: scoped.owner, digest: scoped.mine.digest() });
+                    offers.push(Offer { scope, owner: scoped.owner, digest: scoped.offered() });
                 }
             }
             if !offers.is_empty() {
@@ -438,7 +491,7 @@ impl Session {
 
     fn on_ask_tips(&mut self, scope: Scope) {
         let Some(scoped) = self.scopes.get(&scope) else { return };
-        let tips: Vec<Tip> = scoped.mine.iter().take(self.limits.tips).collect();
+        let tips: Vec<Tip> = scoped.told().take(self.limits.tips).collect();
         let mut parts = tips.chunks(Limits::ENTRIES).peekable();
         if parts.peek().is_none() {
             self.out.push_back(Message::Tips { scope, part: 0, last: true, tips: Vec::new() });
@@ -473,9 +526,32 @@ impl Session {
             scoped.collecting = Some((part.saturating_add(1), all));
             return Ok(());
         }
-        let mut forks = Vec::new();
         let theirs: Tips = all.into_iter().collect();
-        for tip in theirs.iter() {
+        let own: Vec<Tip> = theirs.iter().filter(|tip| scoped.own.contains(&tip.device)).collect();
+        // Counted until the store has answered.
+        self.collecting_tips += theirs.len();
+        let event = self.ask(Asked::Compare { scope, theirs }, Question::Compare { scope, theirs: own });
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    /// The peer's whole vector is known, and how our own chains lie to it: now something may be sent.
+    fn on_compared(&mut self, scope: Scope, theirs: Tips, answer: Answer, now: Timestamp) {
+        let pause = self.limits.announce_us;
+        let Some(scoped) = self.scopes.get_mut(&scope) else { return };
+        let Answer::Compared(differing) = answer else {
+            scoped.sending.refused(Reason::Unavailable, None, now, pause);
+            return;
+        };
+        scoped.compared = true;
+        let differing: BTreeSet<_> = differing.into_iter().collect();
+        if scoped.differing != differing {
+            // Offered again without them: the peer asks, and sends what it has.
+            self.to_offer.insert(scope);
+            scoped.differing = differing;
+        }
+        let mut forks = Vec::new();
+        for tip in theirs.iter().filter(|tip| !scoped.differing.contains(&(tip.lane, tip.device))) {
             if let Compared::Forked { ours } = scoped.mine.compare(&tip) {
                 scoped.sending.blocked.insert((tip.lane, tip.device));
                 forks.push((tip, ours));
@@ -494,7 +570,6 @@ impl Session {
                 self.out.push_back(Message::Fork { scope, tip: Tip { commit: ours, ..tip }, other: tip.commit });
             }
         }
-        Ok(())
     }
 
     fn on_data(&mut self, scope: Scope, batch: u64, frames: Vec<Bytes>) -> Result<(), Busy> {
@@ -518,7 +593,9 @@ impl Session {
         let (stored, refused, fork) = match answer {
             Answer::Stored { stored, refused, fork } => (stored, refused, fork),
             Answer::Failed(reason) => (Vec::new(), Some(reason), None),
-            Answer::Admitted(_) | Answer::Read { .. } => (Vec::new(), Some(Reason::Unavailable), None),
+            Answer::Admitted(_) | Answer::Read { .. } | Answer::Compared(_) => {
+                (Vec::new(), Some(Reason::Unavailable), None)
+            }
         };
         let Some(scoped) = self.scopes.get_mut(&scope) else { return };
         let before = stored.len();
@@ -529,6 +606,15 @@ impl Session {
         }
         if before > 0 && scoped.sending.known {
             self.holds.insert(scope);
+        }
+        let (mine, acked) = (&scoped.mine, &scoped.sending.acked);
+        let alike: Vec<_> =
+            scoped.differing.iter().filter(|(l, d)| mine.get(*l, *d) == acked.get(*l, *d)).copied().collect();
+        for chain in alike {
+            // We have caught up with what the peer holds of our own chain.
+            scoped.differing.remove(&chain);
+            scoped.sending.rewind();
+            self.to_offer.insert(scope);
         }
         match refused {
             None => self.out.push_back(Message::Ack { scope, batch }),
@@ -691,7 +777,12 @@ impl Session {
         let mut tips = Vec::new();
         let mut bytes = 0;
         for Item { position, tip, frame } in items {
-            if sending.blocked.contains(&(tip.lane, tip.device)) || sending.sent.compare(&tip) != Compared::Ahead {
+            // What our own devices wrote beside a chain that differs may rest on its end.
+            let rests = scoped.own.contains(&tip.device) && scoped.differing.iter().any(|(lane, _)| *lane == tip.lane);
+            if rests
+                || sending.blocked.contains(&(tip.lane, tip.device))
+                || sending.sent.compare(&tip) != Compared::Ahead
+            {
                 continue;
             }
             if frame.len() > Limits::FRAME_BYTES {

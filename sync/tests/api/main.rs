@@ -1,5 +1,6 @@
 //! Nodes on loopback, through the public API.
 
+mod flood;
 mod hostile;
 mod memory;
 

@@ -1,13 +1,13 @@
 //! Building transactions: plain changes in, sealed and signed frames out.
 
 use cid::Cid;
-use policy_core::{CollectionId, DeviceId, DocId, FieldId, SpaceId, UserId};
+use policy_core::{CollectionId, DeviceId, DocId, FieldId, PeerKey, SpaceId, UserId};
 use rand::{CryptoRng, RngExt};
 use sha2::{Digest, Sha256};
 
 use crate::codec::{MAX_VALUE, encode_author, encode_delta, encode_head, encode_status};
 use crate::commit::{Commit, Kind, MAX_COMMIT, PartRef, cid_of, head_of};
-use crate::control::{Heads, PolicyEntry, encode_policy, encode_schema};
+use crate::control::{Clocks, Heads, PolicyEntry, Reading, encode_policy, encode_schema};
 use crate::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
 use crate::frame::{Frame, MAX_FRAME};
 use crate::identity::{DeviceKeys, DeviceSecret, EnvelopeError, Signer};
@@ -289,6 +289,23 @@ impl<'a> TxnBuilder<'a> {
         self.sealed(Kind::Policy, encode_policy(entry), heads, hlc, rng)
     }
 
+    /// Appends a control entry that another device of the account wrote and that was lost with its chain.
+    /// `body`: as it was in clear, or as it opened.
+    pub fn again(
+        &mut self,
+        kind: Kind,
+        body: Vec<u8>,
+        heads: &mut Heads,
+        hlc: Hlc,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Cid, SealError> {
+        match kind {
+            Kind::Schema | Kind::Policy => self.sealed(kind, body, heads, hlc, rng),
+            Kind::AddDevice | Kind::Envelope | Kind::Clock => self.control(kind, body, None, heads, hlc, rng),
+            _ => Err(SealError::Unknown),
+        }
+    }
+
     fn sealed(
         &mut self,
         kind: Kind,
@@ -377,6 +394,48 @@ pub fn enrol_device(
     let body = crate::control::device_body(device, Some(code));
     txn.control(Kind::AddDevice, body, None, &mut heads.clone(), hlc, rng)?;
     Ok(txn.finish(&by.signer).remove(0))
+}
+
+/// An entry by which `new` takes the place of `old`, a device of the same node. It begins the chain of
+/// the new one: the old one's may be longer than this node knows.
+pub fn succeed_device(
+    user: UserId,
+    old: &DeviceSecret,
+    new: (&DeviceSecret, PeerKey),
+    heads: &Heads,
+    hlc: Hlc,
+    rng: &mut impl CryptoRng,
+) -> Result<SealedFrame, SealError> {
+    let (new, transport) = new;
+    let mut txn = TxnBuilder::bare(SpaceId::from_bytes(*user.as_bytes()), new.id, user, &|_| None, rng);
+    let body = crate::control::successor_body(user, old, &new.public(transport));
+    txn.control(Kind::Successor, body, None, &mut heads.clone(), hlc, rng)?;
+    Ok(txn.finish(&new.signer).remove(0))
+}
+
+/// Further entries of an account's lane, by `by`; `held`: the end of its chain there.
+pub fn account_entries(
+    user: UserId,
+    by: &DeviceSecret,
+    entries: Vec<(Kind, Vec<u8>)>,
+    heads: &Heads,
+    held: Option<(u64, Cid)>,
+    hlc: Hlc,
+    rng: &mut impl CryptoRng,
+) -> Result<SealedFrame, SealError> {
+    let held = move |_| held;
+    let mut txn = TxnBuilder::bare(SpaceId::from_bytes(*user.as_bytes()), by.id, user, &held, rng);
+    let (mut heads, mut hlc) = (heads.clone(), hlc);
+    for (kind, body) in entries {
+        txn.again(kind, body, &mut heads, hlc, rng)?;
+        hlc = Hlc(hlc.0 + 1);
+    }
+    Ok(txn.finish(&by.signer).remove(0))
+}
+
+/// The body of an entry that pulls back readings of `device`.
+pub fn clock_entry(device: DeviceId, readings: &[Reading]) -> (Kind, Vec<u8>) {
+    (Kind::Clock, Clocks::body(device, readings))
 }
 
 /// A new space: genesis, first key-op (sealed to `devices`) and its name, in one transaction.

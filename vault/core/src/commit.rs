@@ -39,6 +39,10 @@ pub enum Kind {
     Envelope = 5,
     Schema = 6,
     Policy = 7,
+    /// A device that takes the place of another of the same node.
+    Successor = 8,
+    /// Clock readings that are pulled back.
+    Clock = 9,
 }
 
 impl Kind {
@@ -47,7 +51,7 @@ impl Kind {
     }
     pub fn from_number(number: u64) -> Option<Kind> {
         use Kind::*;
-        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy]
+        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
             .into_iter()
             .find(|kind| kind.number() == number)
     }

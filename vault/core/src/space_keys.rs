@@ -99,10 +99,19 @@ pub(crate) fn seal_bundle(
 impl SpaceKeys {
     /// Opens what the control lane has sealed to this device.
     pub fn open(lane: &SpaceLane, device: &DeviceSecret) -> Result<Self, KeysError> {
+        Self::open_by(lane, std::iter::once(device))
+    }
+
+    /// Opens what the control lane has sealed to any of these devices, which are one node's.
+    pub fn open_by<'d>(
+        lane: &SpaceLane,
+        devices: impl Iterator<Item = &'d DeviceSecret> + Clone,
+    ) -> Result<Self, KeysError> {
         let mut epochs = BTreeMap::new();
         let mut tag = None;
         for (id, epoch) in lane.epochs() {
-            let Some(sealed) = epoch.sealed.get(&device.id) else { continue };
+            let sealed = devices.clone().find_map(|device| Some((device, epoch.sealed.get(&device.id)?)));
+            let Some((device, sealed)) = sealed else { continue };
             let plain = device.open(&envelope_info(lane.space, epoch.number, device.id), sealed)?;
             let (secret, rest) = plain.split_at_checked(32).ok_or(KeysError::Envelope)?;
             epochs.insert(id, SpaceSecret::from_bytes(secret.try_into().map_err(|_| KeysError::Envelope)?));

@@ -140,11 +140,60 @@ impl Log {
         Ok(Log { db, heads: Arc::new(Mutex::new(heads)) })
     }
 
+    /// The id of commit `seq` of a chain; `None`: it is not held.
+    pub async fn commit_at(
+        &self,
+        scope: Scope,
+        lane: LaneTag,
+        device: DeviceId,
+        seq: u64,
+    ) -> Result<Option<Cid>, DbErr> {
+        use table::row::Column;
+        let row = Self::of_chain(scope, lane, device)
+            .filter(Column::First.lte(seq as i64))
+            .filter(Column::Last.gte(seq as i64))
+            .one(&self.db)
+            .await?;
+        let Some(row) = row.map(Row::try_from).transpose()? else { return Ok(None) };
+        if row.last == seq {
+            return Ok(Some(row.tip));
+        }
+        let frame = vault_core::frame::Frame::decode(&row.body)
+            .map_err(|error| DbErr::Custom(format!("position {} of the log: {error}", row.position)))?;
+        Ok(frame.entries.iter().find(|entry| entry.commit.seq == seq).map(|entry| entry.cid))
+    }
+
+    /// The rows of a chain that end behind `seq`, in order.
+    pub async fn chain_rows(&self, scope: Scope, lane: LaneTag, device: DeviceId, seq: u64) -> Result<Vec<Row>, DbErr> {
+        use table::row::Column;
+        let select = Self::of_chain(scope, lane, device).filter(Column::Last.gt(seq as i64));
+        select.order_by_asc(Column::First).all(&self.db).await?.into_iter().map(Row::try_from).collect()
+    }
+
+    fn of_chain(scope: Scope, lane: LaneTag, device: DeviceId) -> sea_orm::Select<table::row::Entity> {
+        use table::row::Column;
+        table::row::Entity::find()
+            .filter(Column::Scope.eq(scope.bytes()))
+            .filter(Column::Lane.eq(lane.0.to_vec()))
+            .filter(Column::Device.eq(device.as_bytes().to_vec()))
+    }
+
     /// Appends rows of any scopes in one transaction; returns after the fsync, with the position that
     /// each row got. On an error nothing was appended.
     ///
     /// The caller is the one writer of this log.
     pub async fn append(&self, rows: Vec<NewRow>) -> Result<Vec<u64>, DbErr> {
+        self.exchange(&[], &[], rows).await
+    }
+
+    /// Takes the rows at `gone` out and appends others, in one transaction. `ends`: where chains that
+    /// were cut end then, as far as `rows` do not go on with them.
+    pub(crate) async fn exchange(
+        &self,
+        gone: &[(Scope, u64)],
+        ends: &[(Scope, LaneTag, DeviceId, Option<(u64, Cid)>)],
+        rows: Vec<NewRow>,
+    ) -> Result<Vec<u64>, DbErr> {
         let mut moved: HashMap<Scope, Head> = HashMap::new();
         let mut positions = Vec::with_capacity(rows.len());
         let mut models = Vec::with_capacity(rows.len());
@@ -171,13 +220,16 @@ impl Log {
                 body: Set(row.body),
             });
         }
-        if models.len() <= ROWS {
+        if models.len() <= ROWS && gone.is_empty() {
             // One statement is one transaction: it saves two ways to the connection's thread.
             if !models.is_empty() {
                 table::row::Entity::insert_many(models).exec_without_returning(&self.db).await?;
             }
         } else {
             let txn = self.db.begin().await?;
+            for (scope, position) in gone {
+                table::row::Entity::delete_by_id((scope.bytes(), *position as i64)).exec(&txn).await?;
+            }
             let mut models = models.into_iter().peekable();
             while models.peek().is_some() {
                 let chunk: Vec<_> = models.by_ref().take(ROWS).collect();
@@ -186,6 +238,13 @@ impl Log {
             txn.commit().await?;
         }
         let mut heads = self.heads.lock();
+        for (scope, lane, device, end) in ends {
+            let Some(head) = heads.get_mut(scope) else { continue };
+            match end {
+                Some(end) => drop(head.chains.insert((*lane, *device), *end)),
+                None => drop(head.chains.remove(&(*lane, *device))),
+            }
+        }
         for (scope, moved) in moved {
             let head = heads.entry(scope).or_default();
             head.position = moved.position;

@@ -315,7 +315,7 @@ impl View {
     }
 
     /// The commits of a document in the order in which they were applied.
-    pub(super) fn history(&self, collection: CollectionId, doc: DocId) -> Result<Vec<DocumentCommit>, ViewError> {
+    pub(crate) fn history(&self, collection: CollectionId, doc: DocId) -> Result<Vec<DocumentCommit>, ViewError> {
         history_of(self.connection(), collection, doc)
     }
 

@@ -239,6 +239,9 @@ fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(
     if job.permits.space() != space.id {
         return Err(WriteError::Permit(policy_core::SealRefusal::ForeignGate));
     }
+    if space.is_replaced() {
+        return Err(WriteError::Busy);
+    }
     if space.is_behind() {
         return Err(ViewError::Behind.into());
     }

@@ -4,5 +4,6 @@ mod accounts;
 mod log;
 mod merges;
 mod node;
+mod put_back;
 mod replicas;
 mod writes;

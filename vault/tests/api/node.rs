@@ -80,6 +80,17 @@ impl Node {
         self
     }
 
+    /// Opens what lies in the directory now.
+    pub async fn reopen(&mut self) {
+        self.vault = open(self.dir.path(), &self.gate, &self.time).await;
+    }
+
+    /// What the log holds of a scope, as a peer would be told.
+    pub fn tips(&self, scope: vault::log::Scope) -> Vec<vault::replicate::Tip> {
+        let chains = self.vault.admission().tips(scope).into_iter();
+        chains.map(|((lane, device), (seq, cid))| vault::replicate::Tip { lane, device, seq, cid }).collect()
+    }
+
     fn caller(user: UserId) -> Caller {
         Caller { user, app: None, device: None }
     }

@@ -49,20 +49,22 @@ fn sync(app: &App) -> Result<&sync::Node, ApiError> {
 
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
-    let here = app.vault.transport();
+    let user = principal.caller.user;
+    let here = app.vault.device(user);
     let lags = match app.sync.get() {
-        Some(sync) => sync.devices(principal.caller.user).await,
+        Some(sync) => sync.devices(user).await,
         None => Vec::new(),
     };
     let devices: Vec<_> = app
         .vault
-        .devices(principal.caller.user)
+        .devices(user)
         .iter()
         .map(|device| {
-            let (peer, this) = (sync::peer_id(device.transport), device.transport == here);
-            let lag = lags.iter().find(|lag| !this && Some(&lag.peer) == peer.as_ref());
+            let (peer, this) = (sync::peer_id(device.transport), Some(device.id) == here);
+            let replaced_by = app.vault.successor(user, device.id);
+            let lag = lags.iter().find(|lag| replaced_by.is_none() && Some(&lag.peer) == peer.as_ref());
             json!({
-                "device": device.id, "peer": peer, "this": this,
+                "device": device.id, "peer": peer, "this": this, "replaced_by": replaced_by,
                 "reachable": lag.map(|lag| lag.reachable),
                 "lag_commits": lag.map(|lag| lag.lag_commits),
                 "lag_s": lag.map(|lag| lag.lag_s),

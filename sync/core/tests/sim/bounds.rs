@@ -1,5 +1,6 @@
 //! Every queue is filled once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +18,13 @@ fn session(limits: Limits) -> Session {
 }
 
 fn shared(scope: Scope) -> Shared {
-    Shared { scope, owner: OWNER, tips: Arc::new(Tips::default()), acked: Arc::new(Tips::default()) }
+    Shared {
+        scope,
+        owner: OWNER,
+        tips: Arc::new(Tips::default()),
+        acked: Arc::new(Tips::default()),
+        own: BTreeSet::new(),
+    }
 }
 
 /// Hands in `message` until it is refused; says how often it was taken.

@@ -85,3 +85,62 @@ fn a_device_that_signs_two_histories_is_reported_and_stops_nobody_else() {
         simulate(2 + seed as usize % 2, seed, true);
     }
 }
+
+/// A node that is put back from an older copy and writes before it meets anybody, `twice`: and once more.
+fn put_back(nodes: usize, seed: u64) {
+    println!("nodes {nodes}, seed {seed}");
+    let mut world = World::new(nodes, seed);
+    for node in 0..nodes {
+        let device = device(node as u8);
+        world.nodes[node].own.insert(device);
+        world.nodes[node].device = Some(device);
+    }
+    for a in 0..nodes {
+        for b in a + 1..nodes {
+            world.connect(a, b);
+        }
+    }
+    let some = |world: &mut World, node: usize, most: u64| {
+        for _ in 0..world.dice.below(most) {
+            let scope = if world.dice.below(6) == 0 { ACCOUNT } else { SPACE };
+            let lane = if scope == ACCOUNT { Lane::CONTROL } else { LANES[world.dice.below(3) as usize] };
+            let by = world.nodes[node].device.expect("it writes");
+            world.write(node, scope, lane, by, true);
+        }
+    };
+    for round in 0..2 {
+        let node = if round == 0 { 0 } else { world.dice.below(nodes as u64) as usize };
+        (0..nodes).for_each(|node| some(&mut world, node, 6));
+        world.run(30_000_000);
+        let copy = world.copy(node);
+        (0..nodes).for_each(|node| some(&mut world, node, 6));
+        // Everybody has what will be lost.
+        world.run(30_000_000);
+        world.put_back(node, copy);
+        some(&mut world, node, 9);
+        world.lost = world.dice.below(200);
+        world.twice = world.dice.below(200);
+        world.crash(node);
+        let pause = world.dice.below(3_000_000) as i64;
+        world.run(pause);
+        some(&mut world, node, 4);
+        world.run(60_000_000);
+        (world.lost, world.twice) = (0, 0);
+        world.run(60_000_000);
+    }
+    let disks: Vec<_> = world.nodes.iter().map(|node| node.disk.as_slice()).collect();
+    for disk in &disks {
+        world.checker.chains(disk);
+    }
+    let tips: Vec<_> = world.nodes.iter().map(|node| (node.tips(ACCOUNT), node.tips(SPACE))).collect();
+    assert!(world.checker.converged(&disks, None), "seed {seed}: not converged: {tips:#?}");
+    assert!(world.nothing_lost(), "seed {seed}: something was lost");
+    assert_eq!(world.nodes.iter().map(|node| node.forks).sum::<usize>(), 0, "seed {seed}: a fork arose");
+}
+
+#[test]
+fn a_node_that_is_put_back_loses_nothing_and_forks_nothing() {
+    for seed in seeds(300) {
+        put_back(2 + seed as usize % 2, seed);
+    }
+}

@@ -1,6 +1,6 @@
 //! Nodes with disks, and a network that loses, delays, reorders and repeats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,6 +42,10 @@ pub fn id(frame: &[u8]) -> CommitId {
     CommitId(Sha256::digest(frame).into())
 }
 
+fn assemble(lane: Lane, device: DeviceId, seq: u64, previous: CommitId, rests_on: CommitId, body: &[u8]) -> Bytes {
+    [&lane.0[..], device.as_bytes(), &seq.to_be_bytes(), &previous.0, &rests_on.0, body].concat().into()
+}
+
 #[derive(Default)]
 pub struct Node {
     /// Survives a crash.
@@ -49,11 +53,80 @@ pub struct Node {
     acked: BTreeMap<(usize, Scope), Arc<Tips>>,
     sessions: BTreeMap<usize, Session>,
     pub forks: usize,
+    /// The devices that this node is and was; the one by which it writes; how many it has been.
+    pub own: BTreeSet<DeviceId>,
+    pub device: Option<DeviceId>,
+    devices: u8,
+    /// The end of a chain was written again: sessions begin anew.
+    rewritten: bool,
+}
+
+/// What a copy of a node's directory holds.
+pub struct Copy {
+    disk: Vec<Row>,
+    acked: BTreeMap<(usize, Scope), Arc<Tips>>,
+    own: BTreeSet<DeviceId>,
+    device: Option<DeviceId>,
 }
 
 impl Node {
     pub fn tips(&self, scope: Scope) -> Tips {
         self.disk.iter().filter(|row| row.scope == scope).map(|row| row.tip).collect()
+    }
+
+    /// As the vault does: the end of a chain of our own that is elsewhere what we do not know gives way, and
+    /// is written again by another device.
+    fn reclaim(&mut self, scope: Scope, tip: Tip, previous: CommitId, frame: &Bytes) -> Option<Tip> {
+        let chain = |row: &Row| row.scope == scope && (row.tip.lane, row.tip.device) == (tip.lane, tip.device);
+        let before = self.disk.iter().find(|row| chain(row) && row.tip.seq + 1 == tip.seq).map(|row| row.tip.commit);
+        if before.unwrap_or(CommitId([0; 32])) != previous {
+            return None;
+        }
+        let mut gone: Vec<Row> = self.disk.iter().filter(|row| chain(row) && row.tip.seq >= tip.seq).cloned().collect();
+        let chained = |row: &Row, other: &Row| {
+            (row.tip.lane, row.tip.device) == (other.tip.lane, other.tip.device) && row.tip.seq > other.tip.seq
+        };
+        let rests = |row: &Row, gone: &[Row]| {
+            gone.iter().any(|other| row.frame[72..104] == other.tip.commit.0 || chained(row, other))
+        };
+        for row in self.disk.iter().filter(|row| row.scope == scope && self.own.contains(&row.tip.device)) {
+            if !gone.iter().any(|other| other.tip == row.tip) && rests(row, &gone) {
+                gone.push(row.clone());
+            }
+        }
+        if gone.iter().any(|row| Some(row.tip.device) == self.device) || self.device == Some(tip.device) {
+            self.devices += 1;
+            let mut id = *tip.device.as_bytes();
+            id[15] = self.devices;
+            self.device = Some(DeviceId::from_bytes(id));
+            self.own.extend(self.device);
+        }
+        self.disk.retain(|row| !gone.iter().any(|other| other.tip.commit == row.tip.commit));
+        self.disk.push(Row { scope, tip, previous, frame: frame.clone() });
+        let mut renamed = BTreeMap::new();
+        for row in gone {
+            let device = self.device.expect("a node that writes");
+            let end = self
+                .disk
+                .iter()
+                .rev()
+                .find(|other| other.scope == scope && (other.tip.lane, other.tip.device) == (row.tip.lane, device));
+            let (seq, previous) = end.map_or((1, CommitId([0; 32])), |end| (end.tip.seq + 1, end.tip.commit));
+            let rests = CommitId(row.frame[72..104].try_into().unwrap());
+            let rests = renamed.get(&rests).copied().unwrap_or(rests);
+            let written = assemble(row.tip.lane, device, seq, previous, rests, &row.frame[104..]);
+            let tip = Tip { device, seq, commit: id(&written), ..row.tip };
+            renamed.insert(row.tip.commit, tip.commit);
+            self.disk.push(Row { scope, tip, previous, frame: written });
+            self.rewritten = true;
+        }
+        Some(tip)
+    }
+
+    /// Our own chains that a peer with these tips holds otherwise.
+    fn differing(&self, scope: Scope, theirs: &[Tip]) -> Vec<(Lane, DeviceId)> {
+        let same = |tip: &&Tip| !self.disk.iter().any(|row| row.scope == scope && row.tip == **tip);
+        theirs.iter().filter(same).map(|tip| (tip.lane, tip.device)).collect()
     }
 
     fn store(&mut self, scope: Scope, frame: &Bytes) -> Result<Tip, (Reason, Option<(Tip, CommitId)>)> {
@@ -63,6 +136,10 @@ impl Node {
         let previous = CommitId(frame[40..72].try_into().unwrap());
         let rests_on = CommitId(frame[72..104].try_into().unwrap());
         let tip = Tip { lane, device, seq, commit: id(frame) };
+        if self.own.contains(&device) {
+            let same = self.disk.iter().any(|row| row.scope == scope && row.tip == tip);
+            return if same { Ok(tip) } else { self.reclaim(scope, tip, previous, frame).ok_or((Reason::Gap, None)) };
+        }
         let of_chain = |row: &&Row| row.scope == scope && (row.tip.lane, row.tip.device) == (lane, device);
         if let Some(held) = self.disk.iter().filter(of_chain).find(|row| row.tip.seq == seq) {
             let fork = (Reason::Forked, Some((held.tip, tip.commit)));
@@ -97,6 +174,7 @@ pub struct World {
     pub twice: u64,
     limits: Limits,
     now: i64,
+    written: u64,
     connections: BTreeMap<(usize, usize), u64>,
     flying: Vec<(i64, Flying)>,
 }
@@ -118,7 +196,18 @@ impl World {
         let nodes = (0..nodes).map(|_| Node::default()).collect();
         let connections = BTreeMap::new();
         let checker = Checker::default();
-        World { nodes, dice: Dice(seed), checker, lost: 0, twice: 0, limits, now: 0, connections, flying: Vec::new() }
+        World {
+            nodes,
+            dice: Dice(seed),
+            checker,
+            lost: 0,
+            twice: 0,
+            limits,
+            now: 0,
+            written: 0,
+            connections,
+            flying: Vec::new(),
+        }
     }
 
     /// Opens a connection anew at both ends; what was under way on the old one is gone.
@@ -129,11 +218,35 @@ impl World {
             for scope in [ACCOUNT, SPACE] {
                 let tips = Arc::new(self.nodes[node].tips(scope));
                 let acked = self.nodes[node].acked.get(&(peer, scope)).cloned().unwrap_or_default();
-                assert!(session.share(Shared { scope, owner: OWNER, tips, acked }));
+                let own = self.nodes[node].own.clone();
+                assert!(session.share(Shared { scope, owner: OWNER, tips, acked, own }));
             }
             self.nodes[node].sessions.insert(peer, session);
         }
         self.pump();
+    }
+
+    /// A copy of what a node has on its disk.
+    pub fn copy(&self, node: usize) -> Copy {
+        let Node { disk, acked, own, device, .. } = &self.nodes[node];
+        Copy { disk: disk.clone(), acked: acked.clone(), own: own.clone(), device: *device }
+    }
+
+    /// Puts a copy back; the node is alone until it crashes, which connects it anew.
+    pub fn put_back(&mut self, node: usize, copy: Copy) {
+        let Copy { disk, acked, own, device } = copy;
+        let back = &mut self.nodes[node];
+        (back.disk, back.acked, back.own, back.device) = (disk, acked, own, device);
+        for peer in 0..self.nodes.len() {
+            self.nodes[node].sessions.remove(&peer);
+            self.nodes[peer].sessions.remove(&node);
+        }
+    }
+
+    /// Whether every node holds everything that was ever written.
+    pub fn nothing_lost(&self) -> bool {
+        let holds = |node: &Node, n: u64| node.disk.iter().any(|row| row.frame[104..112] == n.to_be_bytes());
+        self.nodes.iter().all(|node| (1..=self.written).all(|n| holds(node, n)))
     }
 
     pub fn crash(&mut self, node: usize) {
@@ -151,16 +264,15 @@ impl World {
             .rev()
             .find(|row| row.scope == scope && (row.tip.lane, row.tip.device) == (lane, device));
         let (seq, previous) = chain.map_or((1, CommitId([0; 32])), |row| (row.tip.seq + 1, row.tip.commit));
-        let newest = self.nodes[node].disk.last().map(|row| row.tip.commit).filter(|_| rests && lane != Lane::CONTROL);
-        let mut frame = Vec::new();
-        frame.extend(lane.0);
-        frame.extend(device.as_bytes());
-        frame.extend(seq.to_be_bytes());
-        frame.extend(previous.0);
-        frame.extend(newest.unwrap_or(CommitId([0; 32])).0);
-        frame.extend((node as u64).to_be_bytes());
-        frame.extend(vec![7; self.dice.below(300) as usize]);
-        let frame = Bytes::from(frame);
+        let of = &self.nodes[node];
+        // Where chains are written again, a commit rests on what is of its own lane: documents do.
+        let near = |row: &&Row| of.device.is_none() || row.tip.lane == lane;
+        let newest = of.disk.iter().filter(near).next_back().map(|row| row.tip.commit);
+        let newest = newest.filter(|_| rests && lane != Lane::CONTROL);
+        self.written += 1;
+        let mut body = self.written.to_be_bytes().to_vec();
+        body.extend(vec![7; self.dice.below(300) as usize]);
+        let frame = assemble(lane, device, seq, previous, newest.unwrap_or(CommitId([0; 32])), &body);
         let tip = Tip { lane, device, seq, commit: id(&frame) };
         self.nodes[node].disk.push(Row { scope, tip, previous, frame });
         self.moved(node, scope);
@@ -256,6 +368,9 @@ impl World {
         match event {
             Event::Ask(ticket, question) => {
                 let answer = self.answer(node, question);
+                if std::mem::take(&mut self.nodes[node].rewritten) {
+                    return self.crash(node);
+                }
                 let at = self.now + self.dice.below(5_000) as i64;
                 self.flying.push((at, Flying::Answer { node, peer, connection, ticket, answer }));
             }
@@ -272,6 +387,7 @@ impl World {
     fn answer(&mut self, node: usize, question: Question) -> Answer {
         match question {
             Question::Admit(_) => Answer::Admitted(Vec::new()),
+            Question::Compare { scope, theirs } => Answer::Compared(self.nodes[node].differing(scope, &theirs)),
             Question::Read { scope, control, after, have, max_bytes } => {
                 let disk = &self.nodes[node].disk;
                 let mut items = Vec::new();

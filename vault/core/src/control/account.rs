@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cid::Cid;
 use policy_core::{DeviceId, PeerKey, UserId};
 
-use super::Heads;
+use super::{Clocks, Heads};
 use crate::cbor::{CborError, Reader, Writer};
 use crate::commit::{Kind, head_of};
 use crate::frame::{Entry, Frame, FrameError, Verified};
-use crate::identity::{DeviceKeys, enrollable};
+use crate::identity::{DeviceKeys, DeviceSecret, enrollable, verify};
 
 /// The author of entries that the account's root key signs.
 const ROOT: DeviceId = DeviceId::from_bytes([0; 16]);
@@ -20,8 +20,11 @@ pub struct AccountLane {
     pub user: UserId,
     root: [u8; 32],
     devices: BTreeMap<DeviceId, DeviceKeys>,
+    /// Devices that write no more, and the first that took their place.
+    retired: BTreeMap<DeviceId, DeviceId>,
     /// Hashes of the one-time codes by which devices came.
     consumed: BTreeSet<[u8; 32]>,
+    clocks: Clocks,
     pub heads: Heads,
 }
 
@@ -52,6 +55,34 @@ fn read_genesis(body: &[u8]) -> Result<[u8; 32], CborError> {
     Ok(root)
 }
 
+/// The body by which a device takes the place of another: its keys, the other's id and signature.
+pub(crate) fn successor_body(user: UserId, old: &DeviceSecret, keys: &DeviceKeys) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.array(6).bytes(keys.id.as_bytes()).bytes(&keys.sign).bytes(&keys.kem).bytes(&keys.transport.0);
+    w.bytes(old.id.as_bytes()).bytes(&old.signer.sign(&succession(user, keys)));
+    w.into_bytes()
+}
+
+/// What the old device signs. It signs no entry of its own chain: how long that is, it may not know.
+fn succession(user: UserId, keys: &DeviceKeys) -> Vec<u8> {
+    let domain = b"allod/successor/v1\0".as_slice();
+    [domain, user.as_bytes(), keys.id.as_bytes(), &keys.sign, &keys.kem, &keys.transport.0].concat()
+}
+
+fn read_successor(body: &[u8]) -> Result<(DeviceKeys, DeviceId, [u8; 64]), CborError> {
+    let mut r = Reader::new(body);
+    r.array_of(6)?;
+    let keys = DeviceKeys {
+        id: DeviceId::from_bytes(r.array_bytes()?),
+        sign: r.array_bytes()?,
+        kem: r.array_bytes()?,
+        transport: PeerKey(r.array_bytes()?),
+    };
+    let read = (keys, DeviceId::from_bytes(r.array_bytes()?), r.array_bytes()?);
+    r.end()?;
+    Ok(read)
+}
+
 fn read_device(body: &[u8]) -> Result<(DeviceKeys, Option<[u8; 32]>), CborError> {
     let mut r = Reader::new(body);
     r.array_of(5)?;
@@ -70,8 +101,36 @@ impl AccountLane {
     pub fn device(&self, id: DeviceId) -> Option<&DeviceKeys> {
         self.devices.get(&id)
     }
+    /// The devices that are in use.
     pub fn devices(&self) -> impl Iterator<Item = &DeviceKeys> {
+        self.devices.values().filter(|device| !self.retired.contains_key(&device.id))
+    }
+    /// All devices that ever were enrolled. What they wrote is taken.
+    pub fn enrolled(&self) -> impl Iterator<Item = &DeviceKeys> {
         self.devices.values()
+    }
+    /// The device that took the place of `id`, if one has.
+    pub fn successor(&self, id: DeviceId) -> Option<DeviceId> {
+        self.retired.get(&id).copied()
+    }
+    /// The clock readings that were pulled back.
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// Whether `later` is `id`, or took its place in one or more steps.
+    fn continues(&self, later: DeviceId, id: DeviceId) -> bool {
+        let mut at = id;
+        for _ in 0..=self.retired.len() {
+            if at == later {
+                return true;
+            }
+            match self.retired.get(&at) {
+                Some(next) => at = *next,
+                None => return false,
+            }
+        }
+        false
     }
     /// Whether a device has come by the code with this hash.
     pub fn has_consumed(&self, code: &[u8; 32]) -> bool {
@@ -96,7 +155,10 @@ impl AccountLane {
         let key = if frame.txn.device == ROOT {
             lane.root
         } else {
-            lane.devices.get(&frame.txn.device).ok_or(FrameError::Device)?.sign
+            match lane.devices.get(&frame.txn.device) {
+                Some(device) => device.sign,
+                None => Self::introduced(&frame)?,
+            }
         };
         let verified = frame.verify(bytes, &key, tip)?;
         for (n, entry) in verified.get().entries.iter().enumerate() {
@@ -106,6 +168,19 @@ impl AccountLane {
             return Err(FrameError::Rule("an account without a device"));
         }
         Ok((lane, verified))
+    }
+
+    /// The signing key of a device that its own first entry introduces.
+    fn introduced(frame: &Frame) -> Result<[u8; 32], FrameError> {
+        let first = frame.first();
+        if first.commit.kind != Kind::Successor {
+            return Err(FrameError::Device);
+        }
+        let (keys, _, _) = read_successor(&first.parts[0])?;
+        if keys.id != frame.txn.device {
+            return Err(FrameError::Rule("a device introduces itself only"));
+        }
+        Ok(keys.sign)
     }
 
     fn from_genesis(frame: &Frame) -> Result<Self, FrameError> {
@@ -118,7 +193,15 @@ impl AccountLane {
         if frame.space.as_bytes() != user.as_bytes() || !enrollable(&root) || first.commit.device != ROOT {
             return Err(FrameError::Rule("not the genesis of this account"));
         }
-        Ok(AccountLane { user, root, devices: BTreeMap::new(), consumed: BTreeSet::new(), heads: Heads::default() })
+        Ok(AccountLane {
+            user,
+            root,
+            devices: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            consumed: BTreeSet::new(),
+            clocks: Clocks::default(),
+            heads: Heads::default(),
+        })
     }
 
     fn fold(&mut self, entry: &Entry, genesis: bool) -> Result<(), FrameError> {
@@ -133,6 +216,13 @@ impl AccountLane {
                         "the root key enrols the first device, devices with a code the others",
                     ));
                 }
+                // The same enrolment, written again by a device whose chain was lost, says nothing new.
+                let again =
+                    code.is_some_and(|code| self.consumed.contains(&code)) && self.devices.get(&keys.id) == Some(&keys);
+                if again {
+                    self.heads.advance(entry.cid, &commit.parents, commit.height);
+                    return Ok(());
+                }
                 if self.devices.contains_key(&keys.id) || keys.id == ROOT || !enrollable(&keys.sign) {
                     return Err(FrameError::Rule("a device that may not be enrolled"));
                 }
@@ -142,6 +232,27 @@ impl AccountLane {
                     return Err(FrameError::Rule("a code that was used before"));
                 }
                 self.devices.insert(keys.id, keys);
+            }
+            Kind::Successor => {
+                let (keys, old, signature) = read_successor(&entry.parts[0])?;
+                let known = self.devices.contains_key(&keys.id) || keys.id == ROOT || !enrollable(&keys.sign);
+                if known || commit.device != keys.id || commit.seq != 1 {
+                    return Err(FrameError::Rule("a device that may not take the place of another"));
+                }
+                let by = self.devices.get(&old).ok_or(FrameError::Device)?;
+                if !verify(&by.sign, &succession(self.user, &keys), &signature) {
+                    return Err(FrameError::Signature);
+                }
+                // Of several the smallest counts, whichever came first.
+                self.retired.entry(old).and_modify(|first| *first = keys.id.min(*first)).or_insert(keys.id);
+                self.devices.insert(keys.id, keys);
+            }
+            Kind::Clock => {
+                let (device, readings) = Clocks::read(&entry.parts[0])?;
+                if !self.continues(commit.device, device) {
+                    return Err(FrameError::Rule("a device pulls back its own clock only"));
+                }
+                self.clocks.take(device, readings);
             }
             _ => return Err(FrameError::Rule("an account's lane holds its genesis and its devices")),
         }
