@@ -14,6 +14,7 @@
 
 mod limits;
 mod message;
+mod scoped;
 mod sending;
 mod session;
 mod tips;

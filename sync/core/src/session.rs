@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy_core::{DeviceId, Timestamp, UserId};
 
+use crate::scoped::Scoped;
 use crate::sending::{Batch, Cursor, Sending, Tier};
 use crate::{CommitId, Compared, Lane, Limits, Message, Offer, Reason, Scope, Tip, Tips};
 
@@ -108,49 +109,6 @@ pub enum Busy {
     /// this only for data beyond the window.
     #[error("the peer sent more than it may")]
     Flood,
-}
-
-#[derive(Debug)]
-struct Scoped {
-    owner: UserId,
-    mine: Arc<Tips>,
-    own: BTreeSet<DeviceId>,
-    /// Whether the peer's tips of our own chains have been compared with ours in this session.
-    compared: bool,
-    /// Our own chains that the peer holds otherwise. They are not sent to it, and it is told nothing of
-    /// them, so that it sends what it has.
-    differing: BTreeSet<(Lane, DeviceId)>,
-    /// Whether the peer shares it too. Nothing but offers is sent before.
-    active: bool,
-    sending: Sending,
-    /// A vector that arrives in parts: the number of the next part, and the tips so far.
-    collecting: Option<(u32, Vec<Tip>)>,
-}
-
-impl Scoped {
-    /// What the peer is told that this node holds. Of our own chains no more than it has acknowledged,
-    /// until they have been compared: if this node was put back from an older copy, it may hold something
-    /// else at the numbers behind.
-    fn told(&self) -> impl Iterator<Item = Tip> + '_ {
-        self.mine.iter().filter_map(|tip| {
-            if !self.own.contains(&tip.device) {
-                return Some(tip);
-            }
-            if self.differing.contains(&(tip.lane, tip.device)) {
-                return None;
-            }
-            if self.compared {
-                return Some(tip);
-            }
-            let (seq, commit) = self.sending.acked.get(tip.lane, tip.device)?;
-            (seq <= tip.seq).then_some(Tip { seq, commit, ..tip })
-        })
-    }
-
-    /// The digest of what is offered.
-    fn offered(&self) -> [u8; 32] {
-        if self.differing.is_empty() { self.mine.digest() } else { self.told().collect::<Tips>().digest() }
-    }
 }
 
 #[derive(Debug)]

@@ -1,0 +1,52 @@
+//! A scope as one session sees it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use policy_core::{DeviceId, UserId};
+
+use crate::sending::Sending;
+use crate::{Lane, Tip, Tips};
+
+#[derive(Debug)]
+pub(crate) struct Scoped {
+    pub(crate) owner: UserId,
+    pub(crate) mine: Arc<Tips>,
+    pub(crate) own: BTreeSet<DeviceId>,
+    /// Whether the peer's tips of our own chains have been compared with ours in this session.
+    pub(crate) compared: bool,
+    /// Our own chains that the peer holds otherwise. They are not sent to it, and it is told nothing of
+    /// them, so that it sends what it has.
+    pub(crate) differing: BTreeSet<(Lane, DeviceId)>,
+    /// Whether the peer shares it too. Nothing but offers is sent before.
+    pub(crate) active: bool,
+    pub(crate) sending: Sending,
+    /// A vector that arrives in parts: the number of the next part, and the tips so far.
+    pub(crate) collecting: Option<(u32, Vec<Tip>)>,
+}
+
+impl Scoped {
+    /// What the peer is told that this node holds. Of our own chains no more than it has acknowledged,
+    /// until they have been compared: if this node was put back from an older copy, it may hold something
+    /// else at the numbers behind.
+    pub(crate) fn told(&self) -> impl Iterator<Item = Tip> + '_ {
+        self.mine.iter().filter_map(|tip| {
+            if !self.own.contains(&tip.device) {
+                return Some(tip);
+            }
+            if self.differing.contains(&(tip.lane, tip.device)) {
+                return None;
+            }
+            if self.compared {
+                return Some(tip);
+            }
+            let (seq, commit) = self.sending.acked.get(tip.lane, tip.device)?;
+            (seq <= tip.seq).then_some(Tip { seq, commit, ..tip })
+        })
+    }
+
+    /// The digest of what is offered.
+    pub(crate) fn offered(&self) -> [u8; 32] {
+        if self.differing.is_empty() { self.mine.digest() } else { self.told().collect::<Tips>().digest() }
+    }
+}
