@@ -41,8 +41,6 @@ pub enum Kind {
     Policy = 7,
     /// A device that takes the place of another of the same node.
     Successor = 8,
-    /// Clock readings that are pulled back.
-    Clock = 9,
 }
 
 impl Kind {
@@ -51,7 +49,7 @@ impl Kind {
     }
     pub fn from_number(number: u64) -> Option<Kind> {
         use Kind::*;
-        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
+        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor]
             .into_iter()
             .find(|kind| kind.number() == number)
     }

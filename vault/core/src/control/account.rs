@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cid::Cid;
 use policy_core::{DeviceId, PeerKey, UserId};
 
-use super::{Clocks, Heads};
+use super::Heads;
 use crate::cbor::{CborError, Reader, Writer};
 use crate::commit::{Kind, head_of};
 use crate::frame::{Entry, Frame, FrameError, Verified};
@@ -24,7 +24,6 @@ pub struct AccountLane {
     retired: BTreeMap<DeviceId, DeviceId>,
     /// Hashes of the one-time codes by which devices came.
     consumed: BTreeSet<[u8; 32]>,
-    clocks: Clocks,
     pub heads: Heads,
 }
 
@@ -113,25 +112,6 @@ impl AccountLane {
     pub fn successor(&self, id: DeviceId) -> Option<DeviceId> {
         self.retired.get(&id).copied()
     }
-    /// The clock readings that were pulled back.
-    pub fn clocks(&self) -> &Clocks {
-        &self.clocks
-    }
-
-    /// Whether `later` is `id`, or took its place in one or more steps.
-    fn continues(&self, later: DeviceId, id: DeviceId) -> bool {
-        let mut at = id;
-        for _ in 0..=self.retired.len() {
-            if at == later {
-                return true;
-            }
-            match self.retired.get(&at) {
-                Some(next) => at = *next,
-                None => return false,
-            }
-        }
-        false
-    }
     /// Whether a device has come by the code with this hash.
     pub fn has_consumed(&self, code: &[u8; 32]) -> bool {
         self.consumed.contains(code)
@@ -199,7 +179,6 @@ impl AccountLane {
             devices: BTreeMap::new(),
             retired: BTreeMap::new(),
             consumed: BTreeSet::new(),
-            clocks: Clocks::default(),
             heads: Heads::default(),
         })
     }
@@ -246,13 +225,6 @@ impl AccountLane {
                 // Of several the smallest counts, whichever came first.
                 self.retired.entry(old).and_modify(|first| *first = keys.id.min(*first)).or_insert(keys.id);
                 self.devices.insert(keys.id, keys);
-            }
-            Kind::Clock => {
-                let (device, readings) = Clocks::read(&entry.parts[0])?;
-                if !self.continues(commit.device, device) {
-                    return Err(FrameError::Rule("a device pulls back its own clock only"));
-                }
-                self.clocks.take(device, readings);
             }
             _ => return Err(FrameError::Rule("an account's lane holds its genesis and its devices")),
         }
