@@ -8,6 +8,13 @@ use vault_core::schema::{
     Collection, Field, FieldType, Index, IndexKey, NewCollection, NewField, NewFieldType, Schema,
 };
 
+/// Fields of all collections of a space, and indexes of them, at most: each is a column or a tree of the view, which
+/// is made whenever the view is, and an index is written with every document.
+pub const MOST_FIELDS: usize = 10_000;
+pub const MOST_INDEXES: usize = 1_000;
+/// Indexes of one collection at most.
+pub const MOST_INDEXES_EACH: usize = 64;
+
 /// Why definitions are not taken. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
@@ -21,11 +28,30 @@ pub enum DefinitionError {
     UnknownIndexField { collection: String, field: String },
     #[error("`{0}` is defined twice")]
     Twice(String),
+    #[error("{0}; define fewer")]
+    TooMany(&'static str),
+}
+
+/// Refuses what would make a space larger than it may be. What is there already stays, however large it is.
+fn check_size(existing: &Schema, new: &[NewCollection]) -> Result<(), DefinitionError> {
+    if new.iter().any(|collection| collection.indexes.len() > MOST_INDEXES_EACH) {
+        return Err(DefinitionError::TooMany("a collection has at most 64 indexes"));
+    }
+    let fields: usize = existing.collections.iter().map(|known| known.fields.len()).sum();
+    if fields + new.iter().map(|one| one.fields.len()).sum::<usize>() > MOST_FIELDS {
+        return Err(DefinitionError::TooMany("the collections of a space have at most 10,000 fields together"));
+    }
+    let indexes: usize = existing.collections.iter().map(|known| known.indexes.len()).sum();
+    if indexes + new.iter().map(|one| one.indexes.len()).sum::<usize>() > MOST_INDEXES {
+        return Err(DefinitionError::TooMany("the collections of a space have at most 1,000 indexes together"));
+    }
+    Ok(())
 }
 
 /// Gives ids to new collections. The ids depend on names alone, so the same definition made on two
 /// devices is the same collection. `version` of the result is a placeholder: the entry's CID follows.
 pub fn with_ids(tags: &TagKey, existing: &Schema, new: &[NewCollection]) -> Result<Vec<Collection>, DefinitionError> {
+    check_size(existing, new)?;
     for (n, collection) in new.iter().enumerate() {
         if existing.collection_named(&collection.name).is_some() {
             return Err(DefinitionError::Exists(collection.name.clone()));
@@ -208,6 +234,29 @@ mod tests {
             size: None,
         };
         NewCollection { name: name.into(), fields: fields.into_iter().map(field).collect(), indexes }
+    }
+
+    #[test]
+    fn a_space_has_so_many_fields_and_indexes_and_not_one_more() {
+        let tags = TagKey::from_bytes([1; 32]);
+        let int = || NewFieldType::Scalar { of: ScalarType::Int, not_null: false };
+        let index = |name: String| NewIndex { name: None, unique: false, keys: vec![(name, false)] };
+        let wide = |name: &str, fields: usize, indexes: usize| {
+            let names: Vec<String> = (0..fields).map(|n| format!("f{n}")).collect();
+            let indexes = names.iter().take(indexes).cloned().map(index).collect();
+            new(name, names.iter().map(|name| (name.as_str(), int())).collect(), indexes)
+        };
+        let full: Vec<_> = (0..10).map(|n| wide(&format!("T{n}"), MOST_FIELDS / 10, MOST_INDEXES_EACH)).collect();
+        let schema = merge(&Schema::default(), with_ids(&tags, &Schema::default(), &full).unwrap());
+        let more = |schema: &Schema, fields, indexes| with_ids(&tags, schema, &[wide("More", fields, indexes)]);
+        assert!(matches!(more(&schema, 1, 0), Err(DefinitionError::TooMany(_))));
+        let mut schema = schema;
+        schema.collections.pop();
+        assert!(more(&schema, MOST_FIELDS / 10, 0).is_ok(), "control");
+        assert!(matches!(more(&Schema::default(), 70, MOST_INDEXES_EACH + 1), Err(DefinitionError::TooMany(_))));
+        let many: Vec<_> = (0..16).map(|n| wide(&format!("T{n}"), 63, 63)).collect();
+        assert!(matches!(with_ids(&tags, &Schema::default(), &many), Err(DefinitionError::TooMany(_))));
+        assert!(with_ids(&tags, &Schema::default(), &many[..15]).is_ok(), "control");
     }
 
     #[test]

@@ -80,22 +80,30 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes the table of a collection as it is now defined; what is there stays.
+///
+/// A new table is made with all its columns in one statement: SQLite reads the definitions of all tables again
+/// after each column that is added to one, so that a space of many types would cost their square.
 pub(super) fn define(connection: &Connection, collection: &Collection) -> Result<(), ViewError> {
     let table = Table::of(collection);
-    connection.execute_batch(&format!(
-        "CREATE TABLE IF NOT EXISTS {}(doc BLOB PRIMARY KEY, deleted, state) WITHOUT ROWID",
-        table.name
-    ))?;
     let mut there = Vec::new();
     let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{}')", table.name))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         there.push(row.get::<_, String>(0)?);
     }
-    for (field, _) in &table.columns {
-        let column = column_name(*field);
-        if !there.contains(&column) {
-            connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {column}", table.name))?;
+    drop(rows);
+    if there.is_empty() {
+        let columns: String = table.columns.iter().map(|(field, _)| format!(",{}", column_name(*field))).collect();
+        connection.execute_batch(&format!(
+            "CREATE TABLE {}(doc BLOB PRIMARY KEY, deleted, state{columns}) WITHOUT ROWID",
+            table.name
+        ))?;
+    } else {
+        for (field, _) in &table.columns {
+            let column = column_name(*field);
+            if !there.contains(&column) {
+                connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {column}", table.name))?;
+            }
         }
     }
     for keys in index_keys(collection, &table) {
