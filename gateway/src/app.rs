@@ -20,7 +20,7 @@ use vault_core::schema::Schema;
 
 use crate::access::{AccessError, Catalogue};
 use crate::cli::{Exit, Failure};
-use crate::directory::{Directory, Secret, SecretHash};
+use crate::directory::{Directory, Secret, SecretHash, SpaceRow};
 use crate::front::graphql::Caches;
 use crate::node::{Node, NodeError, OwnSpace};
 
@@ -52,6 +52,8 @@ pub struct App {
     pub(crate) sharing: tokio::sync::Mutex<()>,
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
     personal: RwLock<HashMap<UserId, SpaceId>>,
+    /// What spaces are called, as it is noted.
+    names: RwLock<HashMap<SpaceId, String>>,
     granted: RwLock<HashMap<GrantId, SpaceId>>,
     /// Who gives a grant, as long as it is being given: its record arrives here too.
     giving: Mutex<HashMap<GrantId, Context>>,
@@ -109,6 +111,7 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         sharing: tokio::sync::Mutex::default(),
         catalogues: RwLock::default(),
         personal: RwLock::default(),
+        names: RwLock::default(),
         granted: RwLock::default(),
         giving: Mutex::default(),
         unrecorded: Mutex::default(),
@@ -177,13 +180,46 @@ impl App {
         if let Some(space) = self.personal.read().get(&user) {
             return Ok(*space);
         }
-        let spaces = self.vault.spaces(user).await.map_err(|error| {
+        let spaces = self.named_spaces(&self.vault.space_ids(user)).await.map_err(|error| {
             tracing::error!(%error, "spaces could not be listed");
             AccessError::Unavailable("the spaces cannot be opened".into())
         })?;
         let space = spaces.iter().find(|space| space.personal).ok_or(AccessError::NotFound)?.id;
         self.personal.write().insert(user, space);
         Ok(space)
+    }
+
+    /// What these spaces are called, of those that are here; one whose name is not noted yet is opened for it.
+    pub async fn named_spaces(&self, ids: &[SpaceId]) -> Result<Vec<SpaceRow>, NodeError> {
+        let failed = |error: crate::directory::DirectoryError| NodeError::Failed(error.to_string());
+        let mut named = self.directory.noted_spaces(ids).await.map_err(failed)?;
+        for id in ids {
+            if named.iter().any(|space| space.id == *id) {
+                continue;
+            }
+            match self.vault.policy(*id).await {
+                Ok(terms) => {
+                    let space = SpaceRow { id: *id, name: terms.name.clone(), personal: terms.personal };
+                    self.directory.note_space(&space).await.map_err(failed)?;
+                    named.push(space);
+                }
+                // Offered by another device, its keys not sealed to this one yet.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(node_error(error)),
+            }
+        }
+        Ok(named)
+    }
+
+    /// Notes what a space is called, if that is news.
+    async fn note_name(&self, space: SpaceId, terms: &vault::Policy) -> Result<(), NodeError> {
+        let row = SpaceRow { id: space, name: terms.name.clone(), personal: terms.personal };
+        if self.names.read().get(&space) == Some(&row.name) {
+            return Ok(());
+        }
+        self.directory.note_space(&row).await.map_err(|error| NodeError::Failed(error.to_string()))?;
+        self.names.write().insert(space, row.name);
+        Ok(())
     }
 
     /// The space that a grant is on.
@@ -212,6 +248,7 @@ impl App {
             None => ELSEWHERE,
         };
         let terms = self.vault.policy(space).await.map_err(node_error)?;
+        self.note_name(space, &terms).await?;
         self.policy.declare_space(space, tenant, owner).await.map_err(policy_failed)?;
         for record in &terms.grants {
             if !self.policy.is_revoked(record.grant.id) {

@@ -174,13 +174,13 @@ async fn a_share_is_given_ends_and_is_taken_away() {
         let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
         assert_eq!(permits.valid_until(), Some(until));
         assert!(!permits.mask(books()).unwrap().gives(Verb::Create));
-        assert_eq!(gate.seal().admits(&permits, until), Err(SealRefusal::Lapsed));
+        assert_eq!(gate.seal().admits(&permits, permits.schema(), until), Err(SealRefusal::Lapsed));
         assert_eq!(gate.read(&person(3), &resources(7), until).await.unwrap_err(), Refusal::Denied);
         engine.write(vec![share(space(7), "editor", user(3))], vec![]).await.unwrap();
         let permits = gate.write(&person(3), &resources(7), until).await.unwrap();
         assert!(permits.mask(books()).unwrap().gives(Verb::Create) && !permits.manages());
         engine.write(vec![], vec![share(space(7), "editor", user(3))]).await.unwrap();
-        assert_eq!(gate.seal().admits(&permits, until), Err(SealRefusal::Moved));
+        assert_eq!(gate.seal().admits(&permits, permits.schema(), until), Err(SealRefusal::Moved));
         assert_eq!(gate.read(&person(3), &resources(7), until).await.unwrap_err(), Refusal::Denied);
     }
 }
@@ -237,9 +237,9 @@ async fn a_revoked_grant_is_gone_for_good() {
         engine.put_grant(grant(1, &Verb::ALL, None), Context::new()).await.unwrap();
         engine.put_grant(grant(2, &Verb::ALL, None), Context::new()).await.unwrap();
         let permits = gate_now.read(&app(2, 1), &resources(7), NOW).await.unwrap();
-        assert_eq!(gate_now.seal().admits(&permits, NOW), Ok(()));
+        assert_eq!(gate_now.seal().admits(&permits, permits.schema(), NOW), Ok(()));
         assert!(engine.revoke_grant(grant_id(1), Context::new()).await.unwrap());
-        assert_eq!(gate_now.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
+        assert_eq!(gate_now.seal().admits(&permits, permits.schema(), NOW), Err(SealRefusal::Moved));
         assert!(!engine.revoke_grant(grant_id(1), Context::new()).await.unwrap());
         assert!(!engine.revoke_grant(grant_id(3), Context::new()).await.unwrap(), "revoked before it was put");
         for engine in [Arc::clone(&engine), backend.open().await] {
@@ -511,7 +511,7 @@ async fn another_process_on_the_same_database_catches_up() {
         let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
         one.write(vec![], vec![share(space(7), "viewer", user(3))]).await.unwrap();
         assert!(two.catch_up().await.unwrap());
-        assert_eq!(gate.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
+        assert_eq!(gate.seal().admits(&permits, permits.schema(), NOW), Err(SealRefusal::Moved));
         assert!(gate.read(&person(3), &resources(7), NOW).await.is_err());
     }
 }

@@ -131,6 +131,11 @@ impl Node {
         self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone()).await
     }
 
+    /// How many codes of `user` wait for a device.
+    pub fn waiting_codes(&self, user: UserId) -> usize {
+        self.inner.invites.waiting(user)
+    }
+
     /// Remembers another device of `user`, to be dialled at these addresses.
     pub async fn remember_device(
         database: DatabaseConnection,

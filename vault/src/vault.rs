@@ -290,16 +290,21 @@ impl Vault {
         Ok(self.policy(space).await?.grants.clone())
     }
 
-    fn manages(&self, permits: &Permits<Write>) -> Result<(), VaultError> {
-        self.0.seal.admits(permits, (self.0.clock)()).map_err(VaultError::Permit)?;
-        if permits.manages() { Ok(()) } else { Err(VaultError::Forbidden) }
+    /// The space of the permits, for who manages it.
+    async fn managed(&self, permits: &Permits<Write>) -> Result<Arc<Space>, VaultError> {
+        if permits.manages() { Ok(self.space(permits.space()).await?) } else { Err(VaultError::Forbidden) }
+    }
+
+    /// Whether the permits still hold, for the definitions that the space has now. Under the turn.
+    fn holds(&self, permits: &Permits<Write>, space: &Space) -> Result<(), VaultError> {
+        self.0.seal.admits(permits, space.schema().version, (self.0.clock)()).map_err(VaultError::Permit)
     }
 
     /// Adds collections. Everything or nothing.
     pub async fn define(&self, permits: &Permits<Write>, new: &[NewCollection]) -> Result<Vec<Collection>, VaultError> {
-        self.manages(permits)?;
-        let space = self.space(permits.space()).await?;
+        let space = self.managed(permits).await?;
         let _turn = self.0.turn.lock().await;
+        self.holds(permits, &space)?;
         let mut collections = define::with_ids(space.core().lock().keys.tags(), &space.schema(), new)?;
         let entry = collections.clone();
         let cid = self.control(&space, |txn, heads, hlc| txn.schema(&entry, heads, hlc, &mut rand::rng())).await?;
@@ -311,19 +316,18 @@ impl Vault {
 
     /// Records a consent in the space's control lane.
     pub async fn put_grant(&self, permits: &Permits<Write>, record: GrantRecord) -> Result<(), VaultError> {
-        self.manages(permits)?;
-        self.policy_entry(permits.space(), &PolicyEntry::Grant(record)).await
+        self.policy_entry(permits, &PolicyEntry::Grant(record)).await
     }
 
     /// Records the end of a grant. Final.
     pub async fn revoke_grant(&self, permits: &Permits<Write>, id: GrantId) -> Result<(), VaultError> {
-        self.manages(permits)?;
-        self.policy_entry(permits.space(), &PolicyEntry::Revoke(id)).await
+        self.policy_entry(permits, &PolicyEntry::Revoke(id)).await
     }
 
-    async fn policy_entry(&self, space: SpaceId, entry: &PolicyEntry) -> Result<(), VaultError> {
-        let space = self.space(space).await?;
+    async fn policy_entry(&self, permits: &Permits<Write>, entry: &PolicyEntry) -> Result<(), VaultError> {
+        let space = self.managed(permits).await?;
         let _turn = self.0.turn.lock().await;
+        self.holds(permits, &space)?;
         self.control(&space, |txn, heads, hlc| txn.policy(entry, heads, hlc, &mut rand::rng())).await.map(drop)
     }
 
@@ -378,7 +382,7 @@ impl Vault {
         let mut answer = Answer::new(Vec::with_capacity(1_024), self.0.reading.room(payer, all.bytes).await?);
         if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
             let limits = Limits { time: reading::INLINE, ..all };
-            let admits = || self.0.seal.admits(&permits, (self.0.clock)());
+            let admits = || self.0.seal.admits(&permits, space.schema().version, (self.0.clock)());
             match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits))? {
                 Err(ReadError::Time(_)) => {}
                 done => return done.map(|()| answer),
@@ -395,7 +399,7 @@ impl Vault {
                 let _place = place;
                 let (permits, query) = &*asked;
                 let limits = Limits { time: time.min(all.time), ..all };
-                let admits = || seal.admits(permits, clock());
+                let admits = || seal.admits(permits, space.schema().version, clock());
                 let done =
                     space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
                 (done, answer)

@@ -6,6 +6,7 @@ mod node;
 mod output;
 mod people;
 mod policy;
+mod quota;
 mod remote;
 mod replica;
 mod sharing;
@@ -89,6 +90,9 @@ enum Command {
     /// People of this node
     #[command(subcommand)]
     User(people::User),
+    /// How much each person may have
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// Groups of people
     #[command(subcommand)]
     Group(sharing::Group),
@@ -192,6 +196,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,
+        Command::Quota(command) => command.run(common).await,
         Command::Group(command) => command.run(common).await,
         Command::Share(command) => command.run(common).await,
         Command::Folder(command) => command.run(common).await,

@@ -4,8 +4,8 @@ use sea_orm::ColumnTrait as _;
 use sea_orm_migration::prelude::*;
 
 use super::tables::{
-    app, assignment, audit, code, filing, folder, grant, group, link, membership, offer, refresh, setting, tenant,
-    token, user,
+    app, assignment, audit, code, filing, folder, grant, group, link, membership, offer, refresh, setting, space,
+    tenant, token, user,
 };
 
 pub struct Migrator;
@@ -22,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(Confirmed),
             Box::new(Givers),
             Box::new(Offers),
+            Box::new(Quotas),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -411,5 +412,39 @@ impl MigrationTrait for Offers {
         let mut by_name = Index::create();
         by_name.name("dir_offer_name").table(offer::Entity).if_not_exists();
         manager.create_index(by_name.col(offer::Column::Name).take()).await
+    }
+}
+
+struct Quotas;
+
+impl MigrationName for Quotas {
+    fn name(&self) -> &str {
+        "dir_0008_quotas"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Quotas {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let personal = ColumnDef::new(space::Column::Personal).boolean().not_null().take();
+        let mut spaces = table(space::Entity, vec![bytes(space::Column::Id), text(space::Column::Name), personal]);
+        manager.create_table(spaces.if_not_exists().take()).await?;
+        if !manager.has_column("dir_group", "maker").await? {
+            let maker = bytes_or_null(group::Column::Maker);
+            manager.alter_table(Table::alter().table(group::Entity).add_column(maker).take()).await?;
+        }
+        // Groups that are there count for whoever has managed them longest.
+        let sql = r#"UPDATE dir_group SET maker = (SELECT m.party FROM dir_membership m
+            WHERE m.group_id = dir_group.id AND m.role = 'manager' AND m.kind = 'user'
+            ORDER BY m.created, m.party LIMIT 1) WHERE maker IS NULL"#;
+        manager.get_connection().execute_unprepared(sql).await?;
+        for (name, table, column) in [
+            ("dir_group_maker", group::Entity.into_table_ref(), group::Column::Maker.into_iden()),
+            ("dir_link_user", link::Entity.into_table_ref(), link::Column::User.into_iden()),
+        ] {
+            manager.create_index(Index::create().if_not_exists().name(name).table(table).col(column).take()).await?;
+        }
+        Ok(())
     }
 }

@@ -16,10 +16,12 @@ mod migration;
 mod offers;
 mod passwords;
 mod people;
+mod quotas;
 mod refresh;
 mod refusals;
 mod secret;
 mod settings;
+mod spaces;
 mod tables;
 mod tokens;
 mod turns;
@@ -43,8 +45,10 @@ pub use offers::{Offer, Offered};
 pub use passwords::MIN_PASSWORD;
 pub(crate) use people::name_of;
 pub use people::{Tenant, User};
+pub use quotas::QuotaKind;
 pub use refresh::{Pair, Rotation};
 pub use secret::{Secret, SecretHash};
+pub use spaces::SpaceRow;
 pub use tokens::{Family, Kind, PageSecrets, Token};
 
 /// Why the directory did not do what was asked.
@@ -58,6 +62,8 @@ pub enum DirectoryError {
     Taken(String),
     #[error("{0}")]
     Unfit(&'static str),
+    #[error("You have {most} {} at most, which is your quota; remove some, or ask the operator for more.", kind.things())]
+    Quota { kind: QuotaKind, most: u64 },
     #[error("Too many people are signing in at this moment; try again in a few seconds.")]
     Busy,
 }
@@ -75,6 +81,7 @@ pub struct Directory {
     tenant_of: RwLock<HashMap<UserId, TenantId>>,
     /// Held while the node is set up, so that it is set up once.
     setup: tokio::sync::Mutex<()>,
+    making: quotas::Making,
     form_key: [u8; 32],
     /// Derives the successors of refresh tokens.
     refresh_key: [u8; 32],
@@ -101,6 +108,7 @@ impl Directory {
             owner: RwLock::new(owner),
             tenant_of: RwLock::default(),
             setup: tokio::sync::Mutex::default(),
+            making: quotas::Making::default(),
             form_key,
             refresh_key,
             node,

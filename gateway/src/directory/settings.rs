@@ -14,7 +14,7 @@ pub(super) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<Option<
     Ok(setting::Entity::find_by_id(name).one(db).await?.map(|row| row.value))
 }
 
-async fn set(db: &impl ConnectionTrait, name: &str, value: String) -> Result<(), DirectoryError> {
+pub(super) async fn set(db: &impl ConnectionTrait, name: &str, value: String) -> Result<(), DirectoryError> {
     let row = setting::ActiveModel { name: Set(name.to_owned()), value: Set(value) };
     let clash = OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned();
     setting::Entity::insert(row).on_conflict(clash).exec_without_returning(db).await?;

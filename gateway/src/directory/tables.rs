@@ -179,6 +179,23 @@ pub mod group {
         pub tenant: Vec<u8>,
         pub name: String,
         pub created: i64,
+        /// Who made it, and in whose quota it counts.
+        pub maker: Option<Vec<u8>>,
+    }
+    lone!();
+}
+
+pub mod space {
+    use sea_orm::entity::prelude::*;
+
+    /// What a space is called, so that lists need not open it. The space itself says it.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_space")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub name: String,
+        pub personal: bool,
     }
     lone!();
 }

@@ -138,6 +138,8 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Database(_) | DirectoryError::Damaged(_) => internal(&error),
             DirectoryError::Taken(_) => ApiError::new(StatusCode::CONFLICT, "name_taken", error.to_string()),
             DirectoryError::Unfit(text) => ApiError::new(StatusCode::BAD_REQUEST, "unfit", *text),
+            DirectoryError::Quota { .. } => ApiError::new(StatusCode::FORBIDDEN, "quota_exceeded", error.to_string())
+                .hint("`allod quota list` says what is allowed, and `allod quota set` changes it."),
             DirectoryError::Busy => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()),
         }
     }

@@ -278,7 +278,8 @@ pub struct GateSeal {
 pub enum SealRefusal {
     #[error("the permit was minted by another gate")]
     ForeignGate,
-    #[error("policy has moved since the permit was minted; mint again")]
+    /// Policy, or the definitions that the permit was minted for.
+    #[error("policy or the definitions have moved since the permit was minted; mint again")]
     Moved,
     #[error("the permit has lapsed")]
     Lapsed,
@@ -287,9 +288,33 @@ pub enum SealRefusal {
 impl GateSeal {
     /// Invariant: called after the reader's transaction has begun, and again inside a writer's batch,
     /// so that nothing written after an acknowledged revocation is read under the old permit.
-    pub fn admits<R: Right>(&self, permits: &Permits<R>, now: Timestamp) -> Result<(), SealRefusal> {
+    ///
+    /// `schema`: the definitions that the work is planned and done with; a permit that was minted for others has
+    /// masks of other collections and fields. Nobody can leave it out. With it, this compiles:
+    /// ```
+    /// # use policy_core::{GateSeal, Permits, Read, SchemaVersion, SealRefusal, Timestamp};
+    /// fn ask(seal: &GateSeal, permits: &Permits<Read>, schema: SchemaVersion) -> Result<(), SealRefusal> {
+    ///     seal.admits(permits, schema, Timestamp(0))
+    /// }
+    /// ```
+    /// and without it, it does not:
+    /// ```compile_fail,E0061
+    /// # use policy_core::{GateSeal, Permits, Read, SchemaVersion, SealRefusal, Timestamp};
+    /// fn ask(seal: &GateSeal, permits: &Permits<Read>, schema: SchemaVersion) -> Result<(), SealRefusal> {
+    ///     seal.admits(permits, Timestamp(0))
+    /// }
+    /// ```
+    pub fn admits<R: Right>(
+        &self,
+        permits: &Permits<R>,
+        schema: SchemaVersion,
+        now: Timestamp,
+    ) -> Result<(), SealRefusal> {
         if permits.gate != self.gate {
             return Err(SealRefusal::ForeignGate);
+        }
+        if permits.schema != schema {
+            return Err(SealRefusal::Moved);
         }
         if permits.epoch != self.clock.now() {
             return Err(SealRefusal::Moved);

@@ -109,7 +109,7 @@ impl World {
 
     /// Waits until a permit is refused because policy moved.
     async fn moved(&self, permits: &Permits<Read>) {
-        while self.gate.seal().admits(permits, NOW) != Err(SealRefusal::Moved) {
+        while self.gate.seal().admits(permits, permits.schema(), NOW) != Err(SealRefusal::Moved) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -121,7 +121,7 @@ async fn what_somebody_else_changes_makes_permits_stale_and_counts() {
     let permits = world.mint(1).await.unwrap();
     assert_eq!(world.mint(2).await.unwrap_err(), Refusal::Denied);
     let seal = world.gate.seal();
-    assert_eq!(seal.admits(&permits, NOW), Ok(()));
+    assert_eq!(seal.admits(&permits, permits.schema(), NOW), Ok(()));
     let until = permits.valid_until().unwrap();
     assert_eq!(until, Timestamp::from_seconds(NOW.seconds() + 5), "nothing tells when a relationship lapses");
 
@@ -165,7 +165,7 @@ async fn a_connection_that_falls_silent_is_not_trusted() {
     world.proxy.set(Mode::Pass);
     // The connections that swallowed still do; new ones take their place.
     world.fresh(true).await;
-    assert_eq!(world.gate.seal().admits(&permits, NOW), Err(SealRefusal::Moved));
+    assert_eq!(world.gate.seal().admits(&permits, permits.schema(), NOW), Err(SealRefusal::Moved));
     // The connection for checks may have swallowed too; it is left behind when the first of them is not answered.
     let refused = match world.mint(1).await.unwrap_err() {
         Refusal::Unavailable(_) => world.mint(1).await.unwrap_err(),

@@ -25,7 +25,7 @@ pub enum WriteError {
     Conflict,
     #[error("one request changes at most 10,000 documents or 16 MiB")]
     TooManyRows,
-    #[error("the node has too much to write; try again")]
+    #[error("too much of yours waits to be written; try again when some of it is")]
     Busy,
     /// The log failed during this request: it may or may not be durable, and is not acknowledged.
     #[error("the log could not be written; the node stops writing until it is started again")]

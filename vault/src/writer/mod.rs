@@ -1,25 +1,30 @@
 //! The one writer of the log: requests of all spaces, in batches.
 //!
-//! A batch is what queued up while the batch before was synced. Each request is validated against the
+//! What people write waits in a queue that is fair to them. A batch is what is due of it: small requests of any
+//! spaces together, or one large request by itself, so that nobody waits for more than one of another's. Each request is validated against the
 //! view as the writer sees it (so with the requests before it), sealed, and applied in the space's
 //! open view transaction; then one log transaction, one fsync, and the answers. A view never commits
 //! what the log does not hold.
 
 mod change;
 mod error;
+mod fair;
+mod queue;
 mod scope;
+mod weight;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use parking_lot::lock_api::ArcMutexGuard;
-use policy_core::{GateSeal, Permits, Timestamp, Write};
+use policy_core::{GateSeal, Permits, Timestamp, UserId, Write};
 use tokio::sync::{Mutex, broadcast, oneshot};
 use vault_core::change::ChangeRequest;
 
 pub use error::WriteError;
+use queue::{Next, Queue};
+use weight::Weight;
 
 use crate::admission::Admission;
 use crate::feed::Moved;
@@ -27,8 +32,6 @@ use crate::log::{NewRow, Scope};
 use crate::space::{Core, Space};
 use crate::view::ViewError;
 
-/// Requests that wait at most.
-const QUEUE: usize = 1_024;
 /// A batch is cut at so many requests, or so many commits.
 const BATCH_REQUESTS: usize = 256;
 const BATCH_COMMITS: usize = 1_000;
@@ -46,12 +49,13 @@ struct Job {
     space: Arc<Space>,
     permits: Permits<Write>,
     request: ChangeRequest,
+    weight: Weight,
     reply: oneshot::Sender<Result<Vec<u8>, WriteError>>,
 }
 
 /// The way to the writer's thread. Dropped, the thread ends after what is queued.
 pub struct Writer {
-    queue: Sender<Job>,
+    queue: Arc<Queue>,
     failed: Arc<AtomicBool>,
 }
 
@@ -68,7 +72,8 @@ pub struct Parts {
 
 impl Writer {
     pub fn start(parts: Parts) -> std::io::Result<Self> {
-        let (queue, jobs) = bounded(QUEUE);
+        let queue = Arc::new(Queue::new());
+        let jobs = Arc::clone(&queue);
         let failed = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&failed);
         std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs, &stop))?;
@@ -88,27 +93,36 @@ impl Writer {
         request: ChangeRequest,
     ) -> Result<Vec<u8>, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Job { space, permits, request, reply }).map_err(|error| match error {
-            TrySendError::Full(_) => WriteError::Busy,
-            TrySendError::Disconnected(_) => WriteError::Stopped,
-        })?;
+        let weight = Weight::of(&request);
+        self.queue.push(Job { space, permits, request, weight, reply })?;
         answer.await.map_err(|_| WriteError::Stopped)?
     }
 }
 
-fn run(parts: &Parts, jobs: &Receiver<Job>, failed: &AtomicBool) {
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close(false);
+    }
+}
+
+/// When the thread ends, however it ends, nobody waits for it any more.
+struct Ends<'a>(&'a Queue);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.close(true);
+    }
+}
+
+fn run(parts: &Parts, jobs: &Queue, failed: &AtomicBool) {
+    let _ends = Ends(jobs);
     // Spaces whose view has an open transaction, and since when.
     let mut open: Vec<(Arc<Space>, Instant)> = Vec::new();
     loop {
-        let first = if open.is_empty() {
-            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            jobs.recv_timeout(VIEW_AGE)
-        };
-        let first = match first {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => break,
+        let first = match jobs.next((!open.is_empty()).then_some(VIEW_AGE)) {
+            Next::Write(person, job) => Some((person, *job)),
+            Next::Rest => None,
+            Next::End => break,
         };
         if let Some(first) = first {
             let turn = parts.turn.blocking_lock();
@@ -131,12 +145,19 @@ fn run(parts: &Parts, jobs: &Receiver<Job>, failed: &AtomicBool) {
     }
 }
 
-fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, open: &mut Vec<(Arc<Space>, Instant)>) {
+fn batch(
+    parts: &Parts,
+    first: (UserId, Job),
+    jobs: &Queue,
+    failed: &AtomicBool,
+    open: &mut Vec<(Arc<Space>, Instant)>,
+) {
     let mut spaces: Vec<(Arc<Space>, Guard)> = Vec::new();
     let mut rows: Vec<NewRow> = Vec::new();
     let mut answers = Vec::new();
-    let (mut next, mut requests, mut commits) = (Some(first), 0, 0);
-    while let Some(job) = next {
+    let (mut next, mut requests, mut commits, mut bytes) = (Some(first), 0, 0, 0);
+    while let Some((person, job)) = next {
+        bytes += job.weight.bytes;
         requests += 1;
         if failed.load(Ordering::Acquire) {
             let _ = job.reply.send(Err(WriteError::Stopped));
@@ -152,6 +173,10 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
             let (space, core) = &mut spaces[at];
             match request(parts, space, core, &job) {
                 Ok((answer, built)) => {
+                    let sealed: u64 = built.iter().map(|row| row.body.len() as u64).sum();
+                    // What a filter found was not known before.
+                    jobs.charge(person, sealed.saturating_sub(job.weight.bytes));
+                    bytes += sealed.saturating_sub(job.weight.bytes);
                     commits += built.iter().map(|row| (row.last - row.first + 1) as usize).sum::<usize>();
                     rows.extend(built);
                     answers.push((job.reply, answer));
@@ -161,7 +186,8 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
                 }
             }
         }
-        next = if requests < BATCH_REQUESTS && commits < BATCH_COMMITS { jobs.try_recv().ok() } else { None };
+        let room = requests < BATCH_REQUESTS && commits < BATCH_COMMITS;
+        next = if room { jobs.another(bytes) } else { None };
     }
     if rows.is_empty() {
         // Nothing matched: there is nothing to wait for. A transaction that nothing was done in ends here.
@@ -235,7 +261,7 @@ fn batch(parts: &Parts, first: Job, jobs: &Receiver<Job>, failed: &AtomicBool, o
 /// One request, whole or not at all.
 fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(Vec<u8>, Vec<NewRow>), WriteError> {
     let now = (parts.clock)();
-    parts.seal.admits(&job.permits, now).map_err(WriteError::Permit)?;
+    parts.seal.admits(&job.permits, space.schema().version, now).map_err(WriteError::Permit)?;
     if job.permits.space() != space.id {
         return Err(WriteError::Permit(policy_core::SealRefusal::ForeignGate));
     }

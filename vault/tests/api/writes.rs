@@ -106,3 +106,51 @@ async fn a_damaged_view_is_made_anew_and_a_damaged_log_is_refused() {
     let bytes = std::fs::read(&view).unwrap();
     assert!(!bytes.windows(4).any(|w| w == b"kept"), "the view is encrypted");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbour_is_answered_while_large_requests_of_another_wait() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const LARGE: usize = 5;
+    let node = std::sync::Arc::new(Node::new().await);
+    let (hog, neighbour) = (node.account().await, node.account().await);
+    let done = std::sync::Arc::new(AtomicUsize::new(0));
+    let text = "x".repeat(900_000);
+    let queued: Vec<_> = (0..LARGE)
+        .map(|_| {
+            let (node, done, text) = (std::sync::Arc::clone(&node), std::sync::Arc::clone(&done), text.clone());
+            tokio::spawn(async move {
+                node.add(hog.user, hog.space, &[text.as_str(); 8]).await.unwrap();
+                done.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    // One of them is written, so that the others wait or are at work.
+    while done.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    node.add(neighbour.user, neighbour.space, &["little"]).await.unwrap();
+    assert!(done.load(Ordering::SeqCst) < LARGE, "the neighbour waited for everything");
+    for one in queued {
+        one.await.unwrap();
+    }
+    assert_eq!(done.load(Ordering::SeqCst), LARGE, "control: all are written in the end");
+    assert_eq!(node.texts(neighbour.user, neighbour.space).await, r#"{"n":[{"t":"little"}]}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_that_was_minted_for_other_definitions_is_refused() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    let (read, write) =
+        (node.read_permits(account.user, account.space).await, node.write_permits(account.user, account.space).await);
+    let more = vault_core::schema::NewCollection { name: "More".into(), ..note() };
+    let again = node.write_permits(account.user, account.space).await;
+    node.vault.define(&again, std::slice::from_ref(&more)).await.unwrap();
+    let refused = node.vault.read(read, node.query(account.space).await).await;
+    assert!(matches!(refused, Err(ReadError::Seal(SealRefusal::Moved))), "{refused:?}");
+    let refused = node.vault.write(write, vault_core::change::ChangeRequest { changes: vec![] }).await;
+    assert!(matches!(refused, Err(WriteError::Permit(SealRefusal::Moved))), "{refused:?}");
+    let refused = node.vault.define(&again, &[more]).await;
+    assert!(matches!(refused, Err(VaultError::Permit(SealRefusal::Moved))), "{refused:?}");
+    node.add(account.user, account.space, &["control"]).await.unwrap();
+}

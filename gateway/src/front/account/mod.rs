@@ -4,6 +4,7 @@ mod apps;
 pub(crate) mod body;
 pub(crate) mod grants;
 mod people;
+mod quotas;
 mod session;
 mod setup;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub fn routes(routes: &mut Routes) {
         .post("/api/v1/users", people::add_user)
         .get("/api/v1/users", people::users)
         .post("/api/v1/users/{name}/token", people::token)
+        .get("/api/v1/quotas", quotas::list)
+        .put("/api/v1/quotas/{kind}", quotas::set)
         .get("/api/v1/audit", people::audit)
         .post("/api/v1/apps", apps::add)
         .get("/api/v1/apps", apps::list)

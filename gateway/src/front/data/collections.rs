@@ -12,6 +12,7 @@ use vault::define::DefinitionError;
 use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
+use crate::directory::{DirectoryError, QuotaKind};
 use crate::front::Routes;
 use crate::front::error::ApiError;
 use crate::front::graphql::{SdlError, sdl};
@@ -51,6 +52,14 @@ fn sdl_of(request: &HttpRequest, body: &Bytes) -> Result<String, ApiError> {
     Ok(text.to_owned())
 }
 
+impl App {
+    /// How many collections a space may have: its owner's quota.
+    async fn collections_quota(&self, space: policy_core::SpaceId) -> Result<u64, ApiError> {
+        let owner = self.vault.owner_of(space).ok_or_else(ApiError::not_found)?;
+        Ok(self.directory.quota(QuotaKind::Collections, owner).await?)
+    }
+}
+
 /// Adds collections: all of them, or none.
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
@@ -70,10 +79,15 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         if !permits.manages() {
             return Err(forbidden());
         }
+        let most = app.collections_quota(space).await?;
         let new = sdl::compile(&text, &catalogue.schema).map_err(|error| match &error {
             SdlError::Exists { .. } => refused(StatusCode::CONFLICT, "exists", error.to_string()),
             _ => refused(StatusCode::BAD_REQUEST, error.code(), error.to_string()),
         })?;
+        // The permits count for these definitions alone: if others come first, all of this begins again.
+        if (catalogue.schema.collections.len() + new.len()) as u64 > most {
+            return Err(DirectoryError::Quota { kind: QuotaKind::Collections, most }.into());
+        }
         match app.vault.define(&permits, &new).await {
             Ok(collections) => {
                 app.catalogues.write().remove(&space);
@@ -88,6 +102,9 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             Err(VaultError::Forbidden) => return Err(forbidden()),
             Err(VaultError::Definition(error @ DefinitionError::Exists(_))) => {
                 return Err(refused(StatusCode::CONFLICT, "exists", error.to_string()));
+            }
+            Err(VaultError::Definition(error @ DefinitionError::TooMany(_))) => {
+                return Err(refused(StatusCode::BAD_REQUEST, "limit_definitions", error.to_string()));
             }
             Err(VaultError::Definition(error)) => {
                 return Err(refused(StatusCode::BAD_REQUEST, "invalid_input", error.to_string()));

@@ -1,24 +1,26 @@
 //! `/api/v1/spaces`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use policy::facts::Thing;
-use policy_core::{Caller, SpaceId, Verb};
+use policy_core::{Caller, Check, SpaceId, Subject, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{space_of, unavailable};
-use crate::access::AccessError;
 use crate::app::App;
 use crate::authn;
+use crate::directory::{QuotaKind, SpaceRow};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::error::ApiError;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
+/// Checks of one question to policy.
+const CHECKS: usize = 500;
 
 pub fn routes(routes: &mut Routes) {
     routes.get("/api/v1/spaces", list).post("/api/v1/spaces", create);
@@ -35,18 +37,24 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
     unavailable("The node could not do this; its log says why.")
 }
 
+/// Spaces of others that are listed at most.
+const MOST_SHARED: usize = 1_000;
+
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant.
+/// No view is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
-    let mut spaces = app.vault.spaces(principal.caller.user).await.map_err(failed)?;
+    let mut ids = app.vault.space_ids(principal.caller.user);
     if let Some(caller) = principal.caller.app {
         // Whoever has a link is told no name of a space.
         if caller.holder.client().is_none() {
             return Ok(HttpResponse::Ok().json(json!([])));
         }
         let granted = space_of(&app, &principal, &request).await?;
-        spaces.retain(|space| space.id == granted);
+        ids.retain(|id| *id == granted);
     }
+    let mut spaces = app.named_spaces(&ids).await.map_err(failed)?;
+    spaces.sort_by_key(|space| (!space.personal, space.id));
     let own = spaces
         .iter()
         .map(|space| json!({ "id": space.id, "name": space.name, "role": "owner", "personal": space.personal }));
@@ -57,30 +65,63 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     Ok(HttpResponse::Ok().json(shown))
 }
 
-/// The spaces of others of which something is shared with a person, by id. `whole`: all of the space is.
+/// What policy says of a space to somebody with whom something of it is shared.
+#[derive(Default)]
+struct Sees {
+    /// The whole space.
+    whole: bool,
+    views: bool,
+    edits: bool,
+}
+
+/// The spaces of others of which something is shared with a person, by id, at most [`MOST_SHARED`]. `whole`: all of
+/// the space is.
 async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
-    let parties = app.directory.parties_of(caller.user, app.now()).await?;
-    let assigned = app.directory.assignments_to(&parties).await?;
-    let ids: BTreeSet<SpaceId> = assigned.iter().map(|one| one.space).collect();
-    let mut shown = Vec::new();
-    for id in ids {
-        let Some(owner) = app.vault.owner_of(id).filter(|owner| *owner != caller.user) else { continue };
-        let permits = match app.read_permits(caller, id).await {
-            Ok((_, permits)) => permits,
-            // Lapsed, or blocked.
-            Err(AccessError::NotFound) => continue,
-            Err(error) => return Err(error.into()),
+    let now = app.now();
+    let parties = app.directory.parties_of(caller.user, now).await?;
+    let mut things: BTreeMap<SpaceId, BTreeSet<Thing>> = BTreeMap::new();
+    for one in app.directory.assignments_to(&parties).await? {
+        if !one.lives(now) || app.vault.owner_of(one.space).is_none_or(|owner| owner == caller.user) {
+            continue;
+        }
+        if things.len() == MOST_SHARED && !things.contains_key(&one.space) {
+            continue;
+        }
+        let of_space = things.entry(one.space).or_insert_with(|| BTreeSet::from([Thing::Space(one.space)]));
+        of_space.insert(one.thing);
+    }
+    // One question about everything: a check costs microseconds, the opening of a view milliseconds.
+    let subject = Subject::object("user", caller.user);
+    let asked: Vec<(SpaceId, Thing, bool)> = things
+        .iter()
+        .flat_map(|(space, things)| things.iter().flat_map(|thing| [(*space, *thing, false), (*space, *thing, true)]))
+        .collect();
+    let mut seen: BTreeMap<SpaceId, Sees> = BTreeMap::new();
+    for some in asked.chunks(CHECKS) {
+        let check = |(_, thing, edits): &(SpaceId, Thing, bool)| {
+            Check::new(thing.object(), if *edits { "edit" } else { "view" }, subject.clone())
         };
-        let whole = app.may(caller.user, Thing::Space(id), "view").await?;
-        let edits = if whole {
-            app.may(caller.user, Thing::Space(id), "edit").await?
-        } else {
-            permits.collections().any(|(_, mask)| mask.gives(Verb::Update))
-        };
-        let name = app.vault.policy(id).await.map_err(failed)?.name.clone();
-        let owner = app.directory.user(owner).await?.map(|user| user.name);
-        let role = if edits { "editor" } else { "viewer" };
-        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owner, "whole": whole }));
+        let checks: Vec<Check> = some.iter().map(check).collect();
+        for ((space, thing, edits), yes) in some.iter().zip(app.allowed(&checks).await?) {
+            let sees = seen.entry(*space).or_default();
+            sees.views |= yes && !edits;
+            sees.edits |= yes && *edits;
+            sees.whole |= yes && !edits && matches!(thing, Thing::Space(_));
+        }
+    }
+    let visible: Vec<SpaceId> = seen.iter().filter(|(_, sees)| sees.views || sees.edits).map(|(id, _)| *id).collect();
+    let mut owners: BTreeMap<UserId, Option<String>> = BTreeMap::new();
+    let mut shown = Vec::with_capacity(visible.len());
+    let mut named = app.named_spaces(&visible).await.map_err(failed)?;
+    named.sort_by_key(|space| space.id);
+    for SpaceRow { id, name, .. } in named {
+        let (Some(sees), Some(owner)) = (seen.get(&id), app.vault.owner_of(id)) else { continue };
+        if !owners.contains_key(&owner) {
+            owners.insert(owner, app.directory.user(owner).await?.map(|user| user.name));
+        }
+        let role = if sees.edits { "editor" } else { "viewer" };
+        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owners[&owner],
+            "whole": sees.whole }));
     }
     Ok(shown)
 }
@@ -97,6 +138,8 @@ async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resu
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_input", message));
     }
     let user = principal.caller.user;
+    let maker = app.directory.making(user).await;
+    app.directory.room(&maker, QuotaKind::Spaces, app.vault.space_ids(user).len() as u64, 1).await?;
     let space = app.vault.create_space(user, name).await.map_err(failed)?;
     app.project(space).await.map_err(failed)?;
     app.advance_epoch();

@@ -12,6 +12,7 @@ use sync::{AddReplicaError, NamedBy};
 
 use crate::app::App;
 use crate::authn::{self, Principal};
+use crate::directory::QuotaKind;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
@@ -77,7 +78,11 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     principal.confirmed(app.now())?;
-    let code = sync(&app)?.invite(principal.caller.user).await.map_err(|error| unavailable(error.to_string()))?;
+    let sync = sync(&app)?;
+    let user = principal.caller.user;
+    let maker = app.directory.making(user).await;
+    app.directory.room(&maker, QuotaKind::Codes, sync.waiting_codes(user) as u64, 1).await?;
+    let code = sync.invite(user).await.map_err(|error| unavailable(error.to_string()))?;
     let code = code.ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
@@ -105,7 +110,15 @@ async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
             return Err(forbidden("Only the operator of the machine may add a replica that does not answer."));
         }
     };
-    let added = sync(&app)?.add_replica(principal.caller.user, &new.addr, new.space, by).await;
+    let sync = sync(&app)?;
+    let user = principal.caller.user;
+    let maker = app.directory.making(user).await;
+    // One that is known already is told anew, and is no further one.
+    let known = sync.replicas(user).await;
+    if !known.iter().any(|replica| new.addr.ends_with(&replica.replica)) {
+        app.directory.room(&maker, QuotaKind::Replicas, known.len() as u64, 1).await?;
+    }
+    let added = sync.add_replica(user, &new.addr, new.space, by).await;
     let added = added.map_err(|error| match &error {
         AddReplicaError::Address { .. } => ApiError::new(StatusCode::BAD_REQUEST, "invalid_address", error.to_string()),
         AddReplicaError::OutOfReach { .. } => {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ApiError, Sharer, in_person, note, unchanged};
 use crate::app::App;
-use crate::directory::{Assignment, Directory};
+use crate::directory::{Assignment, Directory, QuotaKind};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -31,6 +31,11 @@ pub(super) async fn begin(
     right: Right<'_>,
 ) -> Result<(Assignment, bool, Delivery), ApiError> {
     let before = app.directory.assignment_of(right.thing, right.relation, right.party).await?;
+    // It counts for who gave it last.
+    let maker = app.directory.making(by.user()).await;
+    if before.as_ref().is_none_or(|before| before.giver != by.user()) {
+        app.directory.room_for_one(&maker, QuotaKind::Shares).await?;
+    }
     let begun = Assignment {
         id: before.as_ref().map_or_else(|| right.id.unwrap_or_else(Directory::new_assignment_id), |before| before.id),
         space: right.space,

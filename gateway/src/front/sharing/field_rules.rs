@@ -48,8 +48,11 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if new.rule == "reader" {
         by.confirmed(&app)?;
     }
+    // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
+    let said = said(new.space.as_deref(), Some(&new.collection));
+    Place::find(&app, &by, &req, said).await?;
     let _alone = app.sharing.lock().await;
-    let place = Place::find(&app, &by, &req, said(new.space.as_deref(), Some(&new.collection))).await?;
+    let place = Place::find(&app, &by, &req, said).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&new.field).ok_or_else(|| no("field", &new.field))?;

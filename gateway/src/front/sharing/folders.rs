@@ -47,13 +47,15 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(invalid("A folder needs a name of one line of 1 to 80 characters."));
     }
-    let _alone = app.sharing.lock().await;
     let said = Said {
         space: new.space.as_deref(),
         collection: Some(&new.collection),
         folder: new.parent.as_deref(),
         ..Said::default()
     };
+    // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
+    Place::find(&app, &by, &req, said).await?;
+    let _alone = app.sharing.lock().await;
     let place = Place::find(&app, &by, &req, said).await?;
     let thing = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;

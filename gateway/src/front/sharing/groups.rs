@@ -15,7 +15,7 @@ use super::{
     unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, Role};
+use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::grants::rfc3339;
@@ -58,6 +58,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let group =
         Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
     let _alone = app.sharing.lock().await;
+    let maker = app.directory.making(user).await;
+    app.directory.room_for_one(&maker, QuotaKind::Groups).await?;
     app.directory.add_group(&group, user).await?;
     let party = Party::User(user);
     let manager = Membership { group: group.id, role: Role::Manager, party, until: None, giver: Some(user) };

@@ -20,7 +20,7 @@ use super::rows::rows;
 use super::{ApiError, Sharer, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
-use crate::directory::{Directory, Kind, LinkRow, Secret};
+use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::oauth::{escape, notice, wide_page};
@@ -67,6 +67,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         let message = "Your account is not on this node, and a link works where it is; make it there.";
         return Err(super::conflict("account_elsewhere", message));
     }
+    // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
+    Place::find(&app, &by, &req, said).await?;
     let _alone = app.sharing.lock().await;
     let place = Place::find(&app, &by, &req, said).await?;
     // What is recorded in a space is recorded by who manages it.
@@ -74,6 +76,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         return Err(super::forbidden("Only who manages the space may make links into it."));
     }
     let now = app.now();
+    let maker = app.directory.making(by.user()).await;
+    app.directory.room_for_one(&maker, QuotaKind::Links).await?;
     if records(&app, place.space).await?.iter().filter(|record| lives(record, now)).count() >= MOST {
         return Err(super::conflict("too_many_links", "A space has at most 1,000 links; remove some."));
     }

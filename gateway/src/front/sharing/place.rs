@@ -163,23 +163,30 @@ pub(super) async fn seen(
 /// Names of ids, looked up once a request.
 #[derive(Default)]
 pub(super) struct Names {
-    /// `None`: the space cannot be opened.
-    spaces: HashMap<SpaceId, Option<(String, Arc<Schema>)>>,
+    /// `None`: the space is not here, or cannot be opened.
+    spaces: HashMap<SpaceId, Option<String>>,
+    schemas: HashMap<SpaceId, Option<Arc<Schema>>>,
     parties: HashMap<Party, Value>,
 }
 
 impl Names {
-    async fn space(&mut self, app: &App, space: SpaceId) -> Option<&(String, Arc<Schema>)> {
+    /// What a space is called; it need not be opened for that.
+    async fn space(&mut self, app: &App, space: SpaceId) -> Option<&str> {
         let known = match self.spaces.entry(space) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                place.insert(match (app.vault.policy(space).await, app.vault.schema(space).await) {
-                    (Ok(policy), Ok(schema)) => Some((policy.name.clone(), schema)),
-                    _ => None,
-                })
+                let named = app.named_spaces(&[space]).await.ok().and_then(|mut named| named.pop());
+                place.insert(named.map(|space| space.name))
             }
         };
-        known.as_ref()
+        known.as_deref()
+    }
+
+    async fn schema(&mut self, app: &App, space: SpaceId) -> Option<Arc<Schema>> {
+        match self.schemas.entry(space) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(app.vault.schema(space).await.ok()).clone(),
+        }
     }
 
     /// Says in `shown` what a thing of a space is.
@@ -190,9 +197,12 @@ impl Names {
         thing: Thing,
         shown: &mut Value,
     ) -> Result<(), ApiError> {
-        let known = self.space(app, space).await;
-        shown["space_name"] = json!(known.map(|(name, _)| name));
-        let collection = |id: CollectionId| known.and_then(|(_, schema)| Some(&schema.collection(id)?.name));
+        shown["space_name"] = json!(self.space(app, space).await);
+        if matches!(thing, Thing::Space(_) | Thing::Group(_)) {
+            return Ok(());
+        }
+        let known = self.schema(app, space).await;
+        let collection = |id: CollectionId| known.as_ref().and_then(|schema| Some(&schema.collection(id)?.name));
         match thing {
             Thing::Space(_) | Thing::Group(_) => {}
             Thing::Collection(id) => shown["collection"] = json!(collection(id)),
@@ -206,7 +216,7 @@ impl Names {
             }
             Thing::Field(id, field) => {
                 shown["collection"] = json!(collection(id));
-                let field = known.and_then(|(_, schema)| Some(&schema.collection(id)?.field(field)?.name));
+                let field = known.as_ref().and_then(|schema| Some(&schema.collection(id)?.field(field)?.name));
                 shown["field"] = json!(field);
             }
         }

@@ -429,17 +429,30 @@ fn an_entry_that_ended_gives_nothing() {
 }
 
 #[test]
+fn a_permit_counts_for_the_definitions_that_it_was_minted_for() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[]);
+    let gate = gate(&engine);
+    let permits = block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
+    let own = permits.schema();
+    assert_eq!(gate.seal().admits(&permits, own, NOW), Ok(()), "control");
+    for other in [own.0.wrapping_add(1), own.0.wrapping_sub(1)] {
+        assert_eq!(gate.seal().admits(&permits, SchemaVersion(other), NOW), Err(SealRefusal::Moved));
+    }
+}
+
+#[test]
 fn a_change_while_the_engine_answers_makes_the_permit_stale() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1], &[]);
     let gate = gate(&engine);
     let fresh = block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
-    assert_eq!(gate.seal().admits(&fresh, NOW), Ok(()));
+    assert_eq!(gate.seal().admits(&fresh, fresh.schema(), NOW), Ok(()));
     engine.clock.advance();
-    assert_eq!(gate.seal().admits(&fresh, NOW), Err(SealRefusal::Moved));
+    assert_eq!(gate.seal().admits(&fresh, fresh.schema(), NOW), Err(SealRefusal::Moved));
     *engine.moves.lock() = true;
     let stale = block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
-    assert_eq!(gate.seal().admits(&stale, NOW), Err(SealRefusal::Moved));
+    assert_eq!(gate.seal().admits(&stale, stale.schema(), NOW), Err(SealRefusal::Moved));
     *engine.moves.lock() = false;
     block_on(gate.read(&person(1), &resources(&[1]), NOW)).unwrap();
     assert_eq!(engine.calls.load(Ordering::SeqCst), 3, "what was asked at a past epoch is asked again");
@@ -453,9 +466,9 @@ fn a_permit_of_another_gate_or_past_its_time_is_not_admitted() {
     engine.until.lock().insert(format!("space:{}#view@user:{}", space(), user(1)), Timestamp(2_000));
     let (own, other) = (gate(&engine), Gate::new(2, Arc::clone(&engine) as Arc<dyn Engine>));
     let permits = block_on(other.read(&person(1), &resources(&[1]), NOW)).unwrap();
-    assert_eq!(other.seal().admits(&permits, NOW), Ok(()));
-    assert_eq!(own.seal().admits(&permits, NOW), Err(SealRefusal::ForeignGate));
-    assert_eq!(other.seal().admits(&permits, Timestamp(2_000)), Err(SealRefusal::Lapsed));
+    assert_eq!(other.seal().admits(&permits, permits.schema(), NOW), Ok(()));
+    assert_eq!(own.seal().admits(&permits, permits.schema(), NOW), Err(SealRefusal::ForeignGate));
+    assert_eq!(other.seal().admits(&permits, permits.schema(), Timestamp(2_000)), Err(SealRefusal::Lapsed));
 }
 
 #[test]
@@ -480,7 +493,7 @@ fn only_a_device_of_a_person_who_sees_the_space_replicates() {
     let ask = |caller: Caller| block_on(gate.replicate(&caller, PeerKey([3; 32]), space(), NOW));
     let permits = ask(Caller { device, ..person(1) }).unwrap();
     assert_eq!((permits.peer(), permits.collections().count()), (PeerKey([3; 32]), 0));
-    assert_eq!(gate.seal().admits(&permits, NOW), Ok(()));
+    assert_eq!(gate.seal().admits(&permits, permits.schema(), NOW), Ok(()));
     for refused in [person(1), Caller { device, ..person(2) }, Caller { device, ..app(1, 1) }] {
         assert_eq!(ask(refused).unwrap_err(), Refusal::Denied);
     }
