@@ -48,7 +48,9 @@ impl Pool {
     pub async fn take(&self, payer: Payer, amount: u64, patience: Duration) -> Result<Lease, Busy> {
         let (waiting, turn) = {
             let mut state = self.0.lock();
-            match state.fair.ask(payer, amount) {
+            let (asked, turns) = state.fair.ask(payer, amount);
+            Pool::tell(&mut state, turns);
+            match asked {
                 Asked::Given(amount) => return Ok(Lease { pool: self.clone(), payer, amount }),
                 Asked::Busy => return Err(Busy),
                 Asked::Waits(number, amount) => {

@@ -120,8 +120,9 @@ impl Fair {
         self.parts.get(&payer).is_some_and(|account| account.waiting > 0)
     }
 
-    /// Asks for `amount`, or for all that this payer may have if that is less.
-    pub fn ask(&mut self, payer: Payer, amount: u64) -> Asked {
+    /// Asks for `amount`, or for all that this payer may have if that is less. And whose turn has come thereby: who was
+    /// first, and waited for what is not free, is behind others once somebody else of the same person is served.
+    pub fn ask(&mut self, payer: Payer, amount: u64) -> (Asked, Vec<u64>) {
         let amount = amount.min(self.shares.most(payer));
         let most_waiting = match payer {
             Payer::Person(_) => self.shares.waiting,
@@ -134,15 +135,16 @@ impl Fair {
         let part = self.parts.entry(payer).or_insert_with(new);
         if person.waiting >= self.shares.waiting || part.waiting >= most_waiting {
             self.tidy(payer);
-            return Asked::Busy;
+            return (Asked::Busy, Vec::new());
         }
         person.waiting += 1;
         part.waiting += 1;
         let number = self.numbers;
         self.numbers += 1;
         self.waiting.insert(number, (payer, amount));
-        // All others whose turn it was have had it: only this one can be served now.
-        if self.serve().contains(&number) { Asked::Given(amount) } else { Asked::Waits(number, amount) }
+        let mut turns = self.serve();
+        let given = turns.iter().position(|turn| *turn == number).map(|at| turns.swap_remove(at));
+        (given.map_or(Asked::Waits(number, amount), |_| Asked::Given(amount)), turns)
     }
 
     /// Takes `amount` more for a payer who holds some, without waiting and without overtaking anybody who could
@@ -248,21 +250,21 @@ mod tests {
     fn no_one_holds_everything_however_many_links_they_have() {
         let mut fair = Fair::new(Shares::of(8, 64));
         let links: Vec<Payer> = (0..16).map(|n| part(1, n)).collect();
-        let given = links.iter().filter(|link| matches!(fair.ask(**link, 1), Asked::Given(1))).count();
+        let given = links.iter().filter(|link| matches!(fair.ask(**link, 1).0, Asked::Given(1))).count();
         assert_eq!(given, 4, "a person with all their links has half");
         let (one, other) = (part(2, 0), person(2));
-        assert_eq!(fair.ask(one, 1), Asked::Given(1));
-        assert_eq!(fair.ask(one, 1), Asked::Given(1));
-        assert!(matches!(fair.ask(one, 1), Asked::Waits(..)), "a link has a quarter");
-        assert_eq!(fair.ask(other, 1), Asked::Given(1), "and its person more");
+        assert_eq!(fair.ask(one, 1).0, Asked::Given(1));
+        assert_eq!(fair.ask(one, 1).0, Asked::Given(1));
+        assert!(matches!(fair.ask(one, 1).0, Asked::Waits(..)), "a link has a quarter");
+        assert_eq!(fair.ask(other, 1).0, Asked::Given(1), "and its person more");
     }
 
     #[test]
     fn turns_go_round() {
         let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 64 });
-        assert_eq!(fair.ask(person(1), 1), Asked::Given(1));
-        let hog: Vec<Asked> = (0..10).map(|_| fair.ask(person(1), 1)).collect();
-        let Asked::Waits(neighbour, _) = fair.ask(person(2), 1) else { panic!("there is one place") };
+        assert_eq!(fair.ask(person(1), 1).0, Asked::Given(1));
+        let hog: Vec<Asked> = (0..10).map(|_| fair.ask(person(1), 1).0).collect();
+        let Asked::Waits(neighbour, _) = fair.ask(person(2), 1).0 else { panic!("there is one place") };
         assert!(hog.iter().all(|asked| matches!(asked, Asked::Waits(..))));
         assert_eq!(fair.give_back(person(1), 1), [1], "the hog's, who came first and was last served before");
         assert_eq!(fair.give_back(person(1), 1), [neighbour], "then not the hog's again");
@@ -271,9 +273,9 @@ mod tests {
     #[test]
     fn what_is_large_is_not_overtaken_for_ever_and_what_is_too_large_is_cut() {
         let mut fair = Fair::new(Shares { total: 10, person: 10, part: 5, waiting: 8 });
-        assert_eq!(fair.ask(person(1), 6), Asked::Given(6));
-        let Asked::Waits(large, 10) = fair.ask(person(2), 99) else { panic!("cut to what a person may have") };
-        let Asked::Waits(small, 1) = fair.ask(person(3), 1) else { panic!("it does not overtake") };
+        assert_eq!(fair.ask(person(1), 6).0, Asked::Given(6));
+        let Asked::Waits(large, 10) = fair.ask(person(2), 99).0 else { panic!("cut to what a person may have") };
+        let Asked::Waits(small, 1) = fair.ask(person(3), 1).0 else { panic!("it does not overtake") };
         assert!(!fair.more(person(1), 1), "nor does who holds some");
         assert_eq!(fair.give_back(person(1), 6), [large]);
         assert_eq!(fair.forget(small), (true, vec![]));
@@ -285,12 +287,12 @@ mod tests {
     #[test]
     fn who_waits_too_often_is_told_so_and_nobody_else() {
         let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
-        assert_eq!(fair.ask(person(9), 1), Asked::Given(1));
-        assert!(matches!(fair.ask(part(1, 1), 1), Asked::Waits(..)));
-        assert_eq!(fair.ask(part(1, 1), 1), Asked::Busy, "a quarter of what a person may have waiting");
-        assert!((2..5).all(|n| matches!(fair.ask(part(1, n), 1), Asked::Waits(..))));
-        assert_eq!(fair.ask(person(1), 1), Asked::Busy, "four of this person wait");
-        assert!(matches!(fair.ask(person(2), 1), Asked::Waits(..)), "and another may");
+        assert_eq!(fair.ask(person(9), 1).0, Asked::Given(1));
+        assert!(matches!(fair.ask(part(1, 1), 1).0, Asked::Waits(..)));
+        assert_eq!(fair.ask(part(1, 1), 1).0, Asked::Busy, "a quarter of what a person may have waiting");
+        assert!((2..5).all(|n| matches!(fair.ask(part(1, n), 1).0, Asked::Waits(..))));
+        assert_eq!(fair.ask(person(1), 1).0, Asked::Busy, "four of this person wait");
+        assert!(matches!(fair.ask(person(2), 1).0, Asked::Waits(..)), "and another may");
     }
 
     proptest! {
@@ -305,11 +307,15 @@ mod tests {
             for (act, n, of, amount) in steps {
                 let payer = if of == 0 { person(n) } else { part(n, of) };
                 let turns = match act {
-                    0 | 1 => match fair.ask(payer, amount) {
-                        Asked::Given(amount) => { held.push((payer, amount)); vec![] }
-                        Asked::Waits(number, amount) => { waits.push((number, payer, amount)); vec![] }
-                        Asked::Busy => vec![],
-                    },
+                    0 | 1 => {
+                        let (asked, turns) = fair.ask(payer, amount);
+                        match asked {
+                            Asked::Given(amount) => held.push((payer, amount)),
+                            Asked::Waits(number, amount) => waits.push((number, payer, amount)),
+                            Asked::Busy => {}
+                        }
+                        turns
+                    }
                     2 if !held.is_empty() => {
                         let (payer, amount) = held.swap_remove(usize::from(n) % held.len());
                         fair.give_back(payer, amount)
