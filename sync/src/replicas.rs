@@ -65,14 +65,14 @@ impl Node {
         if parsed.key == inner.identity.peer() {
             return Err(refuse("it is this node"));
         }
+        let spaces = inner.store.vault.spaces(user).await.map_err(store_failed)?;
+        if space.is_some_and(|space| !spaces.contains(&space)) {
+            return Err(AddReplicaError::NotFound);
+        }
         if by == NamedBy::Person
             && let Some(reason) = inner.dialling.reach.refuses(&parsed.addr)
         {
             return Err(AddReplicaError::OutOfReach { reason });
-        }
-        let spaces = inner.store.vault.spaces(user).await.map_err(store_failed)?;
-        if space.is_some_and(|space| !spaces.contains(&space)) {
-            return Err(AddReplicaError::NotFound);
         }
         let known = inner.ledger.peers_of(user);
         if known.iter().any(|peer| peer.key == parsed.key && peer.kind == Kind::Device) {

@@ -296,7 +296,7 @@ mod tests {
             ledger.set("listen", "y").await.unwrap();
         }
         let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
-        assert_eq!(ledger.peers(), [added.clone()]);
+        assert_eq!(ledger.peers(), std::slice::from_ref(&added));
         assert_eq!(ledger.held(key, scope), Some(tips(5)));
         assert_eq!(ledger.lag(key, scope, &tips(7), Timestamp(9_000)), (2, Some(Timestamp(1_000))));
         assert_eq!(ledger.lag(key, scope, &tips(5), Timestamp(9_000)), (0, None));
