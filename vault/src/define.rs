@@ -247,7 +247,7 @@ mod tests {
             new(name, names.iter().map(|name| (name.as_str(), int())).collect(), indexes)
         };
         let full: Vec<_> = (0..10).map(|n| wide(&format!("T{n}"), MOST_FIELDS / 10, MOST_INDEXES_EACH)).collect();
-        let schema = merge(&Schema::default(), with_ids(&tags, &Schema::default(), &full).unwrap());
+        let schema = merged([with_ids(&tags, &Schema::default(), &full).unwrap()].iter());
         let more = |schema: &Schema, fields, indexes| with_ids(&tags, schema, &[wide("More", fields, indexes)]);
         assert!(matches!(more(&schema, 1, 0), Err(DefinitionError::TooMany(_))));
         let mut schema = schema;
