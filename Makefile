@@ -8,10 +8,11 @@ ALLOD  := $(TARGET)/release/allod
 DATA   ?= $(CURDIR)/target/data
 ROWS   ?=
 ROUNDS ?= 2600
+KILLS  ?= 200
 SEED   ?= 1
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test differential demo bench attack lint fmt need-build need-test need-lint clean-data
+.PHONY: help build serve test differential demo bench attack crash lint fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
@@ -54,6 +55,10 @@ bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some ro
 attack: build ## what one caller can do to others: the table and target/attack/attack.json; ROWS=pattern runs some rows
 	cargo build --release --locked -p tests --bin attack
 	ALLOD_BIN=$(ALLOD) $(TARGET)/release/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
+
+crash: need-build need-test $(UI) ## set-up, joining, starts and replicas killed at KILLS points each (default 200)
+	cargo build --locked -p gateway --bin allod
+	ALLOD_BIN=$(TARGET)/debug/allod ALLOD_KILLS=$(KILLS) cargo test --locked -p tests --test e2e -- killed:: --nocapture
 
 lint: need-lint $(UI) ## formatting, clippy and the console's types
 	cargo fmt --all --check

@@ -11,10 +11,13 @@ use policy_core::{Caller, Context, Engine, Gate, GrantId, SealRefusal, SpaceId, 
 use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use vault::data_dir::OpenFiles;
+use vault::database::DatabaseError;
 use vault::feed::Moved;
 use vault::keyring::{DirectoryLock, NodeKey};
 use vault::shares::Pool;
-use vault::{Vault, VaultError};
+use vault::witness::Loss;
+use vault::{SpaceError, Vault, VaultError};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
@@ -48,6 +51,8 @@ pub struct App {
     pub(crate) planning: Pool,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
+    /// What the node works with on disk.
+    pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
     pub(crate) sharing: tokio::sync::Mutex<()>,
     pub(crate) catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
@@ -76,15 +81,41 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed("failed", &error.to_string())
 }
 
-/// Opens a node's directory. The caller holds its lock.
-pub async fn open(dir: &Path, passphrase: Option<&str>) -> Result<App, Failure> {
-    let key = NodeKey::load(dir, passphrase)?;
-    open_with(dir, key, None).await
+/// What was lost of a node's files, in plain words.
+fn lost(loss: &Loss) -> Failure {
+    let failure = Failure::coded(Exit::Failed, &loss.to_string());
+    if loss.can_be_accepted() {
+        return failure
+            .hint("nothing was changed; `allod doctor --rebuild --accept-loss` goes on without what is lost");
+    }
+    failure.hint(
+        "nothing was changed; a new directory can join by `allod device invite` on another device that has the data",
+    )
 }
 
-async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) -> Result<App, Failure> {
-    let unreadable = |error: vault::database::DatabaseError| {
-        Failure::failed("database_unreadable", &error.to_string()).hint("is the node key the right one?")
+fn vault_failed(error: VaultError) -> Failure {
+    match error {
+        VaultError::Loss(loss) => lost(&loss),
+        VaultError::Space(SpaceError::Loss(loss)) => lost(&loss),
+        other => failed(other),
+    }
+}
+
+/// Opens a node's directory. The caller holds its lock. `accept_loss`: go on without what was lost of its files.
+pub async fn open(dir: &Path, passphrase: Option<&str>, accept_loss: bool) -> Result<App, Failure> {
+    let key = NodeKey::load(dir, passphrase)?;
+    open_with(dir, key, None, accept_loss).await
+}
+
+async fn open_with(
+    dir: &Path,
+    key: NodeKey,
+    spicedb: Option<&SpiceDbConfig>,
+    accept_loss: bool,
+) -> Result<App, Failure> {
+    let unreadable = |error: DatabaseError| match error {
+        DatabaseError::Loss(loss) => lost(&loss),
+        other => Failure::failed("database_unreadable", &other.to_string()).hint("is the node key the right one?"),
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
     let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
@@ -92,9 +123,15 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
     let gate = Gate::new(rand::rng().random(), Arc::clone(&chosen.engine) as Arc<dyn Engine>);
-    let options =
-        vault::Options { dir: dir.to_owned(), key, node: database.clone(), seal: gate.seal(), clock: Arc::new(now) };
-    let vault = Vault::open(options).await.map_err(failed)?;
+    let options = vault::Options {
+        dir: dir.to_owned(),
+        key,
+        node: database.clone(),
+        seal: gate.seal(),
+        clock: Arc::new(now),
+        accept_loss,
+    };
+    let vault = Vault::open(options).await.map_err(vault_failed)?;
     let directory = Directory::open(database.clone()).await.map_err(failed)?;
     Ok(App {
         vault,
@@ -108,6 +145,7 @@ async fn open_with(dir: &Path, key: NodeKey, spicedb: Option<&SpiceDbConfig>) ->
         planning: crate::front::data::planning(),
         sync: OnceLock::new(),
         stop: Notify::new(),
+        files: OpenFiles::of_node(dir),
         sharing: tokio::sync::Mutex::default(),
         catalogues: RwLock::default(),
         personal: RwLock::default(),
@@ -129,7 +167,7 @@ pub async fn open_or_create(
     spicedb: Option<&SpiceDbConfig>,
 ) -> Result<App, Failure> {
     let key = if NodeKey::exists(dir) { NodeKey::load(dir, passphrase)? } else { NodeKey::create(dir, passphrase)? };
-    open_with(dir, key, spicedb).await
+    open_with(dir, key, spicedb, false).await
 }
 
 /// `allod init`: the same result as the setup page.
@@ -143,7 +181,7 @@ pub async fn init(
     let _lock = DirectoryLock::take(dir)?;
     let fresh = !NodeKey::exists(dir);
     let app = open_or_create(dir, passphrase, None).await?;
-    if app.directory.owner().is_some() || !app.vault.users().is_empty() {
+    if app.owner().is_some() {
         app.shutdown().await;
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.to_owned());
         return Err(error.into());
@@ -164,9 +202,9 @@ pub async fn init(
     Ok(json!({ "node": done.node, "user": done.user, "tenant": done.tenant, "space": done.space }))
 }
 
-/// Removes what a first start has made in a directory.
+/// Removes what a first start has made in a directory: in an order that, broken off, leaves what can be begun with.
 pub fn remove_fresh(dir: &Path) {
-    for name in ["node.key", "node.db", "log.db"] {
+    for name in ["log.db", "node.db", "node.key"] {
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(dir.join(format!("{name}{suffix}")));
         }
@@ -408,14 +446,22 @@ impl Node for App {
     }
     /// Who set the node up, or whose device this is.
     fn owner(&self) -> Option<UserId> {
-        self.directory.owner().or_else(|| self.vault.users().first().copied())
+        self.directory.owner().or_else(|| self.vault.joined().first().copied())
     }
     fn advance_epoch(&self) {
         self.policy.advance_epoch();
     }
 
     async fn create_account(&self) -> Result<(UserId, SpaceId), NodeError> {
-        let made = self.vault.create_account().await.map_err(node_error)?;
+        // Before anybody owns the node, an account here is that of a set-up which was broken off.
+        let left = match self.owner() {
+            None => self.vault.resume_account().await.map_err(node_error)?,
+            Some(_) => None,
+        };
+        let made = match left {
+            Some(made) => made,
+            None => self.vault.create_account().await.map_err(node_error)?,
+        };
         Ok((made.user, made.space))
     }
 

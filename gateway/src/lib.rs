@@ -7,6 +7,7 @@ mod authn;
 mod blind;
 pub mod cli;
 mod directory;
+mod doctor;
 mod engine;
 mod front;
 mod grants;

@@ -1,9 +1,11 @@
-//! `DIR/node.json`: where the running node is.
+//! `DIR/node.json`: where the running node is, and which process wrote that, on which directory. A blind replica has
+//! a `DIR/replica.json` like it, without an address for HTTP.
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vault::data_dir::write_private;
 
 /// What the file says. Written at start (0600), removed at a clean end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -11,35 +13,157 @@ pub struct NodeFile {
     pub url: String,
     pub pid: u32,
     pub p2p: Vec<String>,
+    written: Written,
 }
 
-fn path(dir: &Path) -> PathBuf {
-    dir.join("node.json")
+/// By whom, and where. A copy of the directory is another directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Written {
+    /// Device and inode of the directory.
+    device: u64,
+    inode: u64,
+    /// The boot of the machine, and when the process began, in ticks since then (proc(5)): a process id comes again.
+    boot: String,
+    began: u64,
 }
 
-/// Writes a file for its owner's eyes only, whole or not at all.
-pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let fresh = path.with_extension("new");
-    let _ = std::fs::remove_file(&fresh);
-    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)
+/// Why there is no node to speak to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absent {
+    /// No file, or its process is gone.
+    NotRunning,
+    /// The file was copied: its node runs on another directory.
+    Copied,
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    Node,
+    Replica,
+}
+
+fn path(dir: &Path, of: Of) -> PathBuf {
+    dir.join(match of {
+        Of::Node => "node.json",
+        Of::Replica => "replica.json",
+    })
+}
+
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// When a process began; `None` if it is not there.
+fn began(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; the 20th field behind it is the time.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 impl NodeFile {
-    /// The file of a running node; `None` if there is none, or if its process is gone.
-    pub fn read(dir: &Path) -> Option<Self> {
-        let file: NodeFile = serde_json::from_str(&std::fs::read_to_string(path(dir)).ok()?).ok()?;
-        Path::new(&format!("/proc/{}", file.pid)).exists().then_some(file)
+    /// What the node, or the replica (with an empty `url`), of this process that runs on `dir` says.
+    ///
+    /// # Errors
+    /// If the directory cannot be looked at.
+    pub fn new(dir: &Path, url: &str, p2p: &[String]) -> std::io::Result<Self> {
+        let found = dir.metadata()?;
+        let pid = std::process::id();
+        let written =
+            Written { device: found.dev(), inode: found.ino(), boot: boot(), began: began(pid).unwrap_or_default() };
+        Ok(NodeFile { url: url.to_owned(), pid, p2p: p2p.to_vec(), written })
     }
 
-    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
-        write_private(&path(dir), &serde_json::to_vec(self)?)
+    /// The file of the node, or of the replica, that runs on `dir`.
+    ///
+    /// # Errors
+    /// If none does, with whether the file is a copy of another directory's.
+    pub fn read(dir: &Path, of: Of) -> Result<Self, Absent> {
+        let text = std::fs::read_to_string(path(dir, of)).map_err(|_| Absent::NotRunning)?;
+        let file: NodeFile = serde_json::from_str(&text).map_err(|_| Absent::NotRunning)?;
+        if file.written.boot != boot() || began(file.pid).is_none_or(|began| began != file.written.began) {
+            return Err(Absent::NotRunning);
+        }
+        let found = dir.metadata().map_err(|_| Absent::NotRunning)?;
+        if (found.dev(), found.ino()) == (file.written.device, file.written.inode) {
+            Ok(file)
+        } else {
+            Err(Absent::Copied)
+        }
     }
 
-    pub fn remove(dir: &Path) {
-        let _ = std::fs::remove_file(path(dir));
+    /// The process that wrote the file.
+    pub fn process(&self) -> Process {
+        Process { pid: self.pid, began: self.written.began }
+    }
+
+    pub fn write(&self, dir: &Path, of: Of) -> std::io::Result<()> {
+        write_private(&path(dir, of), &serde_json::to_vec(self)?)
+    }
+
+    pub fn remove(dir: &Path, of: Of) {
+        let _ = std::fs::remove_file(path(dir, of));
+    }
+}
+
+/// A process of this machine, told from a later one of the same id.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    pid: u32,
+    began: u64,
+}
+
+impl Process {
+    pub fn is_running(self) -> bool {
+        began(self.pid) == Some(self.began) && !is_zombie(self.pid)
+    }
+
+    /// Asks the process to end (SIGTERM); no other is asked, should it have ended meanwhile.
+    ///
+    /// # Errors
+    /// If the system does not let us.
+    pub fn terminate(self) -> std::io::Result<()> {
+        use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        if self.is_running() {
+            pidfd_send_signal(&process, Signal::TERM)?;
+        }
+        Ok(())
+    }
+}
+
+/// The process has ended, but its parent has not asked for its result yet.
+fn is_zombie(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_counts_only_on_its_directory_and_for_its_process() {
+        let root = tempfile::tempdir().unwrap();
+        let [home, copy] = ["home", "copy"].map(|name| root.path().join(name));
+        for dir in [&home, &copy] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        assert_eq!(NodeFile::read(&home, Of::Node).unwrap_err(), Absent::NotRunning);
+        let file = NodeFile::new(&home, "http://127.0.0.1:1", &[]).unwrap();
+        file.write(&home, Of::Node).unwrap();
+        assert_eq!(NodeFile::read(&home, Of::Node).unwrap().pid, std::process::id(), "control");
+        std::fs::copy(path(&home, Of::Node), path(&copy, Of::Node)).unwrap();
+        assert_eq!(NodeFile::read(&copy, Of::Node).unwrap_err(), Absent::Copied);
+        let changed = |change: fn(&mut NodeFile)| {
+            let mut other = file.clone();
+            change(&mut other);
+            other.write(&home, Of::Node).unwrap();
+            NodeFile::read(&home, Of::Node).unwrap_err()
+        };
+        assert_eq!(changed(|file| file.written.began += 1), Absent::NotRunning, "another process under the same id");
+        assert_eq!(changed(|file| file.written.boot.push('0')), Absent::NotRunning, "another boot");
+        assert_eq!(changed(|file| file.pid = u32::MAX), Absent::NotRunning);
     }
 }

@@ -10,6 +10,7 @@ use vault_core::identity::DeviceSecret;
 
 use crate::app;
 use crate::cli::{Exit, Failure};
+use crate::node::Node as _;
 
 fn failure(error: PairingError) -> Failure {
     let exit = if matches!(error, PairingError::Malformed) { Exit::Usage } else { Exit::Failed };
@@ -21,11 +22,10 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
     let code = Code::parse(code).map_err(failure)?;
     let existed = dir.exists();
     let lock = DirectoryLock::take(dir)?;
-    if NodeKey::exists(dir) {
-        return Err(vault::keyring::DirectoryError::AlreadyANode(dir.to_owned()).into());
-    }
-    let joined = join_fresh(dir, &code, passphrase).await;
-    if joined.is_err() {
+    // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
+    let fresh = !NodeKey::exists(dir);
+    let joined = join_unowned(dir, &code, passphrase).await;
+    if joined.is_err() && fresh {
         app::remove_fresh(dir);
         drop(lock);
         if !existed {
@@ -35,9 +35,13 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
     joined
 }
 
-async fn join_fresh(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
+async fn join_unowned(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
     let app = app::open_or_create(dir, passphrase, None).await?;
-    let joined = join_with(&app, code).await;
+    let joined = if app.owner().is_some() || !app.vault.users().is_empty() {
+        Err(vault::keyring::DirectoryError::AlreadyANode(dir.to_owned()).into())
+    } else {
+        join_with(&app, code).await
+    };
     app.shutdown().await;
     joined
 }
@@ -56,10 +60,11 @@ async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
     if taken.refused.is_some() || !enrolled {
         return Err(Failure::failed("join_failed", "the inviting device sent an account that does not verify"));
     }
-    app.vault.accounts().add(code.user, device, None).await.map_err(|error| failed(&error))?;
     sync::Node::remember_device(app.database.clone(), code.user, code.inviter, code.addrs.clone())
         .await
         .map_err(|error| failed(&error))?;
+    // The last step: before it the directory belongs to nobody, and joining can be begun again.
+    app.vault.accounts().add(code.user, device, None).await.map_err(|error| failed(&error))?;
     let spaces: Vec<_> = joined.spaces.iter().map(ToString::to_string).collect();
     Ok(json!({ "device": id.to_string(), "user": code.user.to_string(), "spaces": spaces }))
 }

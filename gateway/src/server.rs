@@ -11,16 +11,17 @@ use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use socket2::SockRef;
 use sync::{Identity, VaultMember};
+use vault::data_dir::write_private;
 use vault::keyring::DirectoryLock;
 use zeroize::Zeroizing;
 
 use crate::app::{self, App};
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, say};
 use crate::directory::{Secret, SecretHash};
 use crate::front::Deadline;
 use crate::front::authzed::{Front, Stores};
 use crate::node::Node as _;
-use crate::node_file::{NodeFile, write_private};
+use crate::node_file::{NodeFile, Of};
 
 /// Views that nobody has used for so long are closed.
 const IDLE_S: u64 = 60;
@@ -52,12 +53,29 @@ fn address(listen: &str) -> Result<SocketAddr, Failure> {
     listen.to_socket_addrs().map_err(|error| bad(&error.to_string()))?.next().ok_or_else(|| bad("it names no address"))
 }
 
+/// An address under which people reach a node: scheme, name and port, and nothing behind them.
+///
+/// # Errors
+/// If it is none.
+pub fn public_url(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    match url.scheme() {
+        "http" | "https" if url.has_host() && bare && nobody => Ok(url.origin().ascii_serialization()),
+        "http" | "https" => Err("it is https://NAME or https://NAME:PORT, with no path".to_owned()),
+        _ => Err("it begins with https:// (or http://)".to_owned()),
+    }
+}
+
 /// How to serve.
 pub struct Options {
     pub listen: String,
     pub p2p_listen: Vec<String>,
     /// What may be dialled for people, beside public addresses.
     pub dial_allow: Vec<sync::IpNet>,
+    /// The address under which people reach the node; else the one it listens on.
+    pub public_url: Option<String>,
     /// Print what happens as JSON.
     pub json: bool,
     /// SpiceDB answers policy; else the embedded engine.
@@ -127,12 +145,12 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let reachable =
         if local.ip().is_unspecified() { SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port()) } else { local };
     let url = format!("http://{reachable}");
-    let _ = app.url.set(url.clone());
+    let _ = app.url.set(options.public_url.clone().unwrap_or_else(|| url.clone()));
     write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
     let p2p = start_sync(&app, &options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
     let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
-    NodeFile { url: url.clone(), pid: std::process::id(), p2p: p2p.clone() }.write(dir).map_err(failed)?;
+    NodeFile::new(dir, &url, &p2p).and_then(|file| file.write(dir, Of::Node)).map_err(failed)?;
 
     let running = server.run();
     let handle = running.handle();
@@ -148,14 +166,14 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         if let Some((listening, _)) = &policy {
             ready["policy"] = listening.to_string().into();
         }
-        println!("{ready}");
+        say(&ready.to_string());
     } else {
         if let Some((listening, _)) = &policy {
-            println!("Serving authzed.api.v1 of this node at {listening}");
+            say(&format!("Serving authzed.api.v1 of this node at {listening}"));
         }
         match &setup {
-            Some(link) => println!("Allod is running. Set it up, once, at:\n{link}"),
-            None => println!("Allod is running at {url} (console: {url}/admin/)"),
+            Some(link) => say(&format!("Allod is running. Set it up, once, at:\n{link}")),
+            None => say(&format!("Allod is running at {url} (console: {url}/admin/)")),
         }
     }
     tokio::select! { () = ended() => {}, () = app.stop.notified() => {} }
@@ -167,7 +185,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         serving.abort();
     }
     app.shutdown().await;
-    NodeFile::remove(dir);
+    NodeFile::remove(dir, Of::Node);
     let _ = std::fs::remove_file(dir.join("local.token"));
     Ok(())
 }
@@ -231,6 +249,9 @@ async fn tend(app: Arc<App>) {
         every.tick().await;
         if let Err(error) = app.vault.close_idle(IDLE_S).await {
             tracing::warn!(%error, "idle views were not closed");
+        }
+        if let Err(error) = app.vault.note().await {
+            tracing::warn!(%error, "it was not noted how far the log has come");
         }
         if let Err(error) = app.directory.tend(app.now()).await {
             tracing::warn!(%error, "the directory was not tended");

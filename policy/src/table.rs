@@ -115,6 +115,11 @@ impl MigrationName for First {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for First {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let identity = [
             tuple::Column::ResourceKind,
@@ -176,6 +181,11 @@ impl MigrationName for Second {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for Second {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // One column a statement: SQLite adds no more at once.
         for column in [tuple::Column::Caveat, tuple::Column::Context] {

@@ -1,6 +1,6 @@
 //! The names, exit codes and JSON shapes that scripts rely on.
 
-use harness::{Allod, Client, Node};
+use harness::{Allod, Client, Node, Replica};
 use serde_json::json;
 
 use crate::home::Home;
@@ -16,8 +16,10 @@ async fn init_refuses_a_directory_that_is_already_a_node_and_serve_a_second_proc
     again.refused(1).unwrap();
     let second = home.node.cli(&["serve", "--listen", "127.0.0.1:0"]).unwrap();
     assert_eq!(second.refused(1).unwrap(), "data_dir_in_use");
-    let doctor = home.node.cli(&["doctor"]).unwrap();
+    let doctor = home.node.cli(&["doctor", "--rebuild"]).unwrap();
     assert_eq!(doctor.refused(1).unwrap(), "data_dir_in_use");
+    let asked = home.node.cli_ok(&["doctor"]).expect("without --rebuild the running node is asked");
+    assert_eq!(asked["spaces"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -168,4 +170,86 @@ async fn spaces_and_collections_over_http() {
     assert_eq!(broken.status, 400);
     let mutation = home.alice.get("/api/v1/graphql?query=mutation%7B__typename%7D").await.unwrap();
     assert_eq!(mutation.status, 405, "{}", mutation.text);
+}
+
+#[tokio::test]
+async fn a_query_is_asked_in_the_spelling_in_which_it_is_valid() {
+    let home = Home::new().await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    let query = |args: &[&str]| home.node.cli(&[&["client", "query"], args].concat()).unwrap();
+    // Valid in the current spelling alone, and in both: the current one answers.
+    let added = query(&["mutation { add_Note(input: {n: 1}) { _docID n } }"]).ok().unwrap();
+    assert!(added["data"]["add_Note"].is_array(), "{added}");
+    let id = added["data"]["add_Note"][0]["_docID"].as_str().unwrap();
+    let found = query(&[&format!("{{ Note(docID: \"{id}\") {{ n }} }}")]).ok().unwrap();
+    assert_eq!(found["data"]["Note"], json!([{ "n": 1 }]));
+    // Valid in the older one alone, with variables too.
+    let older = "mutation($d: String) { create_Note(data: $d) { n } }";
+    let variables = r#"{"d": "{\"n\": 2}"}"#;
+    let made = query(&[older, "--variables", variables]).ok().unwrap();
+    assert_eq!(made["data"][0]["n"], 2, "{made}");
+    assert_ne!(query(&["--api", "v1", older, "--variables", variables]).code, 0, "control: it is not valid in v1");
+    // Valid in neither: the current spelling says why; and what fails when it runs is not run again.
+    let neither = query(&["{ Nope { n } }"]);
+    assert_eq!((neither.code, neither.json["errors"].as_array().map(Vec::len)), (1, Some(1)), "{}", neither.stdout);
+    let count = query(&["{ COUNT(Note: {}) }"]).ok().unwrap();
+    assert_eq!(count["data"]["COUNT"], 2, "nothing was added twice: {count}");
+}
+
+#[tokio::test]
+async fn what_a_node_hands_out_names_its_public_address() {
+    let home = Home::new().await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    let (allod, _root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.stop().unwrap();
+    let public = "https://cloud.example.org";
+    for wrong in
+        ["cloud.example.org", "ftp://cloud.example.org", "https://cloud.example.org/allod", "https://a:b@c.d", ""]
+    {
+        allod.run(&dir, &["serve", "--listen", "127.0.0.1:0", "--public-url", wrong]).unwrap().refused(2).unwrap();
+    }
+    let by_flag =
+        allod.command(&dir, &["serve", "--listen", "0.0.0.0:0", "--public-url", "https://cloud.example.org/"]);
+    let mut by_variable = allod.command(&dir, &["serve", "--listen", "0.0.0.0:0"]);
+    by_variable.env("ALLOD_URL", public);
+    let neither = allod.command(&dir, &["serve", "--listen", "0.0.0.0:0"]);
+    for (command, public) in [(by_flag, Some(public)), (by_variable, Some(public)), (neither, None)] {
+        let node = Node::serve_by(allod.clone(), &dir, command).unwrap();
+        assert!(node.url.starts_with("http://127.0.0.1:"), "the ready line names it by number: {}", node.url);
+        let public = public.unwrap_or(&node.url);
+        let client = Client::new(&node.url, None).unwrap();
+        let metadata = client.get("/.well-known/oauth-authorization-server").await.unwrap().json;
+        assert_eq!(metadata["issuer"], public);
+        assert!(metadata["token_endpoint"].as_str().unwrap().starts_with(public), "{metadata}");
+        let link = node.cli_ok(&["link", "add", "Note", "--fields", "n", "--until", "P1D"]).unwrap();
+        assert!(link["url"].as_str().unwrap().starts_with(&format!("{public}/l/")), "{link}");
+        node.cli_ok(&["client", "ping"]).expect("the command line finds it by number");
+        node.stop().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_replica_is_waited_for_and_stopped_by_the_command_line() {
+    let root = tempfile::tempdir().unwrap();
+    let allod = Allod::find().unwrap();
+    let dir = root.path().join("p".repeat(200)).join("centre");
+    Replica::init(&allod, &dir).unwrap();
+    allod.run(&dir, &["wait", "--timeout", "1s"]).unwrap().refused(5).unwrap();
+    allod.run(&dir, &["stop"]).unwrap().refused(5).unwrap();
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    allod.ok(&dir, &["wait"]).unwrap();
+    let copy = root.path().join("copy");
+    assert!(std::process::Command::new("cp").arg("-a").arg(&dir).arg(&copy).status().unwrap().success());
+    allod.run(&copy, &["stop"]).unwrap().refused(5).expect("a copy commands nothing");
+    allod.run(&dir, &["user", "list"]).unwrap().refused(5).expect("it answers nothing else");
+    allod.ok(&dir, &["stop"]).unwrap();
+    allod.run(&dir, &["stop"]).unwrap().refused(5).expect("it is gone");
+    assert!(!dir.join("replica.json").exists());
+    drop(replica);
+    // What a killed one leaves does not hinder the next.
+    Replica::serve(&allod, &dir, None).unwrap().kill().unwrap();
+    assert!(dir.join("replica.json").exists());
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    allod.ok(&dir, &["stop"]).unwrap();
+    drop(replica);
 }

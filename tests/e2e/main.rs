@@ -3,6 +3,7 @@
 
 mod contract;
 mod damage;
+mod data_dir;
 mod doors;
 mod durability;
 mod grants;
@@ -11,6 +12,8 @@ mod home;
 mod hostile;
 mod http_rules;
 mod isolation;
+mod killed;
+mod losses;
 mod masks;
 mod neighbours;
 mod oauth;
@@ -40,4 +43,5 @@ mod told_before;
 mod turns;
 mod usage;
 mod values;
+mod walk;
 mod wide;

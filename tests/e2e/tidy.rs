@@ -73,3 +73,19 @@ fn the_code_map_names_every_room() {
         assert!(root().join(room).is_dir(), "{room}");
     }
 }
+
+/// A migration that is killed half-way must not leave half its tables.
+#[test]
+fn every_migration_is_one_transaction() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    let mut migrations = 0;
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("a source");
+        let count = |text: &str| source.matches(text).count();
+        let (made, whole) = (count("impl Migration\u{54}rait for "), count("fn use_\u{74}ransaction(&self)"));
+        assert_eq!(made, whole, "{}", file.display());
+        migrations += made;
+    }
+    assert!(migrations > 10, "{migrations} migrations found");
+}

@@ -10,5 +10,5 @@ pub mod report;
 
 pub use client::{Answer, Client};
 pub use command::{Allod, Outcome};
-pub use node::{Node, Replica};
+pub use node::{Node, Replica, password_file};
 pub use oauth::{AppGrant, ConsentForm, authorize, exchange};

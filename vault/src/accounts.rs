@@ -22,6 +22,8 @@ pub struct Account {
     pub device: Arc<DeviceSecret>,
     /// Its devices before, which write no more.
     pub former: Vec<Arc<DeviceSecret>>,
+    /// The account was made here, not joined.
+    pub made_here: bool,
 }
 
 impl Account {
@@ -77,7 +79,7 @@ impl Accounts {
             let user = UserId::from_slice(&row.user).ok_or(AccountsError::Unreadable)?;
             let secret = key.unseal(&place("device", &row.user), &row.device_secret)?;
             let device = Arc::new(DeviceSecret::decode(&secret).map_err(|_| AccountsError::Unreadable)?);
-            accounts.insert(user, Account { user, device, former: Vec::new() });
+            accounts.insert(user, Account { user, device, former: Vec::new(), made_here: row.root_secret.is_some() });
         }
         for row in tables::former::Entity::find().all(&db).await? {
             let user = UserId::from_slice(&row.user).ok_or(AccountsError::Unreadable)?;
@@ -155,13 +157,21 @@ impl Accounts {
 
     /// Keeps an account. `root`: its root key, where it was made here.
     pub async fn add(&self, user: UserId, device: DeviceSecret, root: Option<&Signer>) -> Result<(), AccountsError> {
+        let made_here = root.is_some();
         let row = tables::account::ActiveModel {
             user: Set(user.as_bytes().to_vec()),
             device_secret: Set(self.key.seal(&place("device", user.as_bytes()), &device.encode())),
             root_secret: Set(root.map(|root| self.key.seal(&place("root", user.as_bytes()), &*root.seed()))),
         };
         tables::account::Entity::insert(row).exec_without_returning(&self.db).await?;
-        self.accounts.write().insert(user, Account { user, device: Arc::new(device), former: Vec::new() });
+        self.accounts.write().insert(user, Account { user, device: Arc::new(device), former: Vec::new(), made_here });
+        Ok(())
+    }
+
+    /// Forgets the keys of an account that no log knows.
+    pub(crate) async fn forget(&self, user: UserId) -> Result<(), AccountsError> {
+        tables::account::Entity::delete_by_id(user.as_bytes().to_vec()).exec(&self.db).await?;
+        self.accounts.write().remove(&user);
         Ok(())
     }
 
@@ -183,6 +193,18 @@ impl Accounts {
         };
         tables::view::Entity::insert(row).exec_without_returning(&self.db).await?;
         Ok(ViewRecord { key, clean: false, boot: String::new() })
+    }
+
+    /// The records of all views.
+    pub(crate) async fn views(&self) -> Result<Vec<(SpaceId, ViewRecord)>, AccountsError> {
+        let mut all = Vec::new();
+        for row in tables::view::Entity::find().all(&self.db).await? {
+            let space = SpaceId::from_slice(&row.space).ok_or(AccountsError::Unreadable)?;
+            let key = self.key.unseal(&place("view", space.as_bytes()), &row.key)?;
+            let key = Zeroizing::new(key[..].try_into().map_err(|_| AccountsError::Unreadable)?);
+            all.push((space, ViewRecord { key, clean: row.clean, boot: row.boot }));
+        }
+        Ok(all)
     }
 
     /// Notes how a view is left.

@@ -10,11 +10,14 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 
 use crate::keyring::NodeKey;
+use crate::witness::Loss;
 
 /// The file of the node database.
 pub const NODE_FILE: &str = "node.db";
 /// The file of the log.
 pub const LOG_FILE: &str = "log.db";
+/// The file of a blind replica's small database.
+pub const REPLICA_FILE: &str = "replica.db";
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,16 @@ pub enum DatabaseError {
     Open { file: &'static str, source: DbErr },
     #[error("{file} does not wait for the disk (synchronous = {level}); refusing to acknowledge writes")]
     NotDurable { file: &'static str, level: i64 },
+    #[error(transparent)]
+    Loss(#[from] Loss),
+}
+
+/// A database that is gone beside a log is a loss, and not the beginning of a new one.
+fn beside_a_log(dir: &Path, file: &'static str) -> Result<(), DatabaseError> {
+    if !dir.join(file).exists() && dir.join(LOG_FILE).exists() {
+        return Err(Loss::DatabaseMissing { file }.into());
+    }
+    Ok(())
 }
 
 async fn open_file(
@@ -87,6 +100,7 @@ fn synchronous() -> &'static str {
 
 /// Opens (creates) the node database, encrypted under the node key.
 pub async fn open_node(dir: &Path, key: &NodeKey) -> Result<DatabaseConnection, DatabaseError> {
+    beside_a_log(dir, NODE_FILE)?;
     let hex = data_encoding::HEXLOWER.encode(&*key.derive("node database"));
     open_file(dir, NODE_FILE, Some(format!("\"x'{hex}'\"")), 4).await
 }
@@ -98,7 +112,8 @@ pub async fn open_log(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
 
 /// Opens (creates) the small database of a blind replica: the ids of the accounts it serves.
 pub async fn open_replica(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
-    open_file(dir, "replica.db", None, 1).await
+    beside_a_log(dir, REPLICA_FILE)?;
+    open_file(dir, REPLICA_FILE, None, 1).await
 }
 
 #[cfg(test)]

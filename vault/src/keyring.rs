@@ -1,12 +1,11 @@
-//! The node key, the lock on the data directory, and what is sealed under the key.
+//! The node key, and what is sealed under it.
 //!
 //! The node key is 32 random bytes in `DIR/node.key` (0600): as they are, or sealed under a passphrase
 //! (Argon2id, 64 MiB, three passes; RFC 9106). A missing or wrong key is a refusal, never a new key:
 //! everything on the node hangs on it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, Payload};
@@ -14,8 +13,12 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-const KEY_FILE: &str = "node.key";
-const LOCK_FILE: &str = "node.lock";
+use crate::data_dir::{Holds, is_exposed, write_private};
+
+pub use crate::data_dir::DirectoryLock;
+
+/// The file of the node key.
+pub const KEY_FILE: &str = "node.key";
 /// The first word of a key file: what follows is the key, or salt and sealed key.
 const PLAIN: &str = "allod-node-key-1";
 const SEALED: &str = "allod-node-key-2";
@@ -48,38 +51,29 @@ pub enum DirectoryError {
     PassphraseNeeded,
     #[error("passphrase_wrong: this passphrase does not open the node key; nothing was changed")]
     PassphraseWrong,
-    #[error("node_key_exposed: {0} can be read by others; run `chmod 600` on it")]
-    KeyExposed(PathBuf),
+    #[error("{code}: {path} can be read by others; run `chmod 600` on it")]
+    KeyExposed { code: &'static str, path: PathBuf },
+    #[error("holds_a_replica: {0} holds a blind replica; choose another directory")]
+    AReplica(PathBuf),
+    #[error(
+        "path_too_long: the path of the data directory has {bytes} bytes, and SQLite takes {most}; choose a shorter one"
+    )]
+    PathTooLong { bytes: usize, most: usize },
+    #[error("path_not_unicode: SQLite takes no path that is not UTF-8; choose another one than {0}")]
+    PathNotUtf8(PathBuf),
+    #[error(
+        "network_file_system: {dir} lies on {kind}, whose locks do not keep two machines apart; choose a directory on a \
+         local disk"
+    )]
+    NetworkFileSystem { dir: PathBuf, kind: String },
+    #[error("no_locks: the file system of {0} does not keep locks; choose a directory on a local disk")]
+    NoLocks(PathBuf),
     #[error("io: {path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DirectoryError + '_ {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DirectoryError + '_ {
     move |source| DirectoryError::Io { path: path.to_owned(), source }
-}
-
-/// The exclusive right to a data directory; released when dropped or when the process ends.
-#[derive(Debug)]
-pub struct DirectoryLock {
-    _file: File,
-}
-
-impl DirectoryLock {
-    /// Creates the directory if it is missing, with access for its owner only.
-    pub fn take(dir: &Path) -> Result<Self, DirectoryError> {
-        if !dir.exists() {
-            std::fs::create_dir_all(dir).map_err(io(dir))?;
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
-        }
-        let path = dir.join(LOCK_FILE);
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(DirectoryLock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(DirectoryError::InUse(dir.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => Err(DirectoryError::Io { path, source }),
-        }
-    }
 }
 
 /// The key under which everything that the node keeps for itself is sealed.
@@ -98,15 +92,17 @@ impl std::fmt::Debug for NodeKey {
 pub struct UnsealError;
 
 impl NodeKey {
-    /// Whether the directory holds a node.
+    /// Whether the directory holds a node, or what is left of one: then no new key is made.
     pub fn exists(dir: &Path) -> bool {
-        dir.join(KEY_FILE).exists() || dir.join(crate::database::NODE_FILE).exists()
+        Holds::of(dir) == Holds::Node
     }
 
     /// Makes the key of a new node; with a passphrase, sealed under it.
     pub fn create(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
-        if Self::exists(dir) {
-            return Err(DirectoryError::AlreadyANode(dir.to_owned()));
+        match Holds::of(dir) {
+            Holds::Nothing => {}
+            Holds::Node => return Err(DirectoryError::AlreadyANode(dir.to_owned())),
+            Holds::Replica => return Err(DirectoryError::AReplica(dir.to_owned())),
         }
         let path = dir.join(KEY_FILE);
         let no_randomness =
@@ -123,9 +119,7 @@ impl NodeKey {
             }
         };
         let text = Zeroizing::new(text);
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(io(&path))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&path))?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io(dir))?;
+        write_private(&path, text.as_bytes()).map_err(io(&path))?;
         Ok(NodeKey(key))
     }
 
@@ -136,8 +130,10 @@ impl NodeKey {
 
     /// Reads the key of a node.
     pub fn load(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
-        if !Self::exists(dir) {
-            return Err(DirectoryError::NotANode(dir.to_owned()));
+        match Holds::of(dir) {
+            Holds::Node => {}
+            Holds::Nothing => return Err(DirectoryError::NotANode(dir.to_owned())),
+            Holds::Replica => return Err(DirectoryError::AReplica(dir.to_owned())),
         }
         let path = dir.join(KEY_FILE);
         let mut file = match File::open(&path) {
@@ -145,8 +141,8 @@ impl NodeKey {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(DirectoryError::KeyMissing(path)),
             Err(source) => return Err(DirectoryError::Io { path, source }),
         };
-        if file.metadata().map_err(io(&path))?.permissions().mode() & 0o077 != 0 {
-            return Err(DirectoryError::KeyExposed(path));
+        if is_exposed(&file).map_err(io(&path))? {
+            return Err(DirectoryError::KeyExposed { code: "node_key_exposed", path });
         }
         let damaged = || DirectoryError::KeyDamaged(path.clone());
         let mut text = Zeroizing::new(String::new());
@@ -194,6 +190,7 @@ impl NodeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_key_is_made_once_and_never_anew() {
@@ -205,7 +202,7 @@ mod tests {
         let path = dir.path().join(KEY_FILE);
         std::fs::write(dir.path().join(crate::database::NODE_FILE), b"x").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyExposed(_))));
+        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyExposed { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "allod-node-key-1 00\n").unwrap();
         assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyDamaged(_))));
@@ -224,15 +221,6 @@ mod tests {
         assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::PassphraseNeeded)));
         assert!(matches!(NodeKey::load(dir.path(), Some("another")), Err(DirectoryError::PassphraseWrong)));
         assert_eq!(*NodeKey::load(dir.path(), Some("a long passphrase")).unwrap().0, *key.0);
-    }
-
-    #[test]
-    fn one_process_holds_a_directory() {
-        let dir = tempfile::tempdir().unwrap();
-        let held = DirectoryLock::take(dir.path()).unwrap();
-        assert!(matches!(DirectoryLock::take(dir.path()), Err(DirectoryError::InUse(_))));
-        drop(held);
-        DirectoryLock::take(dir.path()).unwrap();
     }
 
     #[test]

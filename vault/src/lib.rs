@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod data_dir;
 pub mod database;
 pub mod define;
 pub mod feed;
@@ -15,6 +16,7 @@ mod space;
 mod tables;
 mod vault;
 pub mod view;
+pub mod witness;
 mod writer;
 
 pub use space::{Policy, SpaceError};

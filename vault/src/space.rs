@@ -23,6 +23,7 @@ use crate::admission::Admission;
 use crate::define;
 use crate::log::{Row, Scope};
 use crate::view::{Reader, View, ViewError};
+use crate::witness::{Behind, Loss};
 
 /// How many rows are read from the log at a time.
 const PAGE: u64 = 64;
@@ -47,6 +48,8 @@ pub enum SpaceError {
     Entry(&'static str),
     #[error(transparent)]
     View(#[from] ViewError),
+    #[error(transparent)]
+    Loss(#[from] Loss),
     #[error(transparent)]
     Accounts(#[from] AccountsError),
 }
@@ -229,8 +232,14 @@ impl Space {
             keys.define(collection);
         }
         let (view_path, view_schema) = (dir.join(format!("{id}.view")), schema.clone());
+        let has = admission.log().position(scope);
         let view = tokio::task::spawn_blocking(move || {
             let mut view = View::open(&view_path, &key)?;
+            let had = view.position()?;
+            if had > has {
+                // What it shows beyond the log would be gone at the next rebuild.
+                return Err(Loss::LogOlderThanView(vec![Behind { scope, has, had }]).into());
+            }
             if view.schema().version != view_schema.version && view.position()? > 0 {
                 // Commits of what was not defined then were left out: the log is read from its beginning,
                 // and what is in changes nothing.
@@ -239,7 +248,7 @@ impl Space {
                 view.commit()?;
             }
             view.set_schema(&view_schema)?;
-            Ok::<_, ViewError>(view)
+            Ok::<_, SpaceError>(view)
         })
         .await
         .map_err(|_| SpaceError::Entry("opening the view was cut off"))??;

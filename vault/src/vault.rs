@@ -1,8 +1,8 @@
 //! The vault of a node: accounts, spaces, and the three ways in (read, write, replicate).
 
-mod succession;
-
 use std::collections::HashMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,23 +17,29 @@ use vault_core::change::ChangeRequest;
 use vault_core::control::{GrantRecord, Heads, PolicyEntry};
 use vault_core::document::Hlc;
 use vault_core::frame::{Frame, FrameError};
-use vault_core::identity::{DeviceKeys, DeviceSecret, Signer};
+use vault_core::identity::{DeviceKeys, Signer};
 use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKind};
 use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
+mod opening;
+mod set_up;
+mod succession;
+
 use crate::accounts::{Account, Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError, head_of};
+use crate::data_dir::VIEWS;
 use crate::database::{self, DatabaseError};
 use crate::define::{self, DefinitionError};
 use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
-use crate::log::{Log, Scope};
+use crate::log::Scope;
 use crate::reading::{self, Reading, Stage};
 use crate::replicate::{Refused, Taken};
 use crate::shares::Payer;
 use crate::space::{Policy, Space, SpaceError};
 use crate::view::{Answer, CHANGED_MAX, Limits, ReadError, ViewError};
+use crate::witness::{Loss, Witness};
 use crate::writer::{Clock, Parts, WriteError, Writer};
 
 /// What a vault is opened with.
@@ -45,6 +51,8 @@ pub struct Options {
     /// The seal of the one gate whose permits count.
     pub seal: GateSeal,
     pub clock: Clock,
+    /// Go on without what was lost of log or node database, where that can be done at all.
+    pub accept_loss: bool,
 }
 
 /// Why a vault operation failed.
@@ -60,6 +68,8 @@ pub enum VaultError {
     Space(#[from] SpaceError),
     #[error("the log failed: {0}")]
     Log(#[from] sea_orm::DbErr),
+    #[error(transparent)]
+    Loss(#[from] Loss),
     #[error("io: {0}")]
     Io(#[from] std::io::Error),
     #[error(transparent)]
@@ -116,6 +126,7 @@ pub struct Vault(Arc<Inner>);
 
 struct Inner {
     views: PathBuf,
+    witness: Witness,
     accounts: Accounts,
     admission: Arc<Admission>,
     spaces: Mutex<HashMap<SpaceId, Arc<Space>>>,
@@ -140,8 +151,11 @@ const ITEMS: usize = 100;
 impl Vault {
     /// Opens the log, verifies its control lanes, and starts the writer.
     pub async fn open(options: Options) -> Result<Self, VaultError> {
-        let log = Log::open(database::open_log(&options.dir).await?).await?;
+        let witness = Witness::open(options.node.clone(), database::NODE_FILE).await?;
         let accounts = Accounts::open(options.node, options.key).await?;
+        let views = options.dir.join(VIEWS);
+        let log = opening::log(&options.dir, &views, &accounts, &witness, options.accept_loss).await?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&views)?;
         let admission = Arc::new(Admission::open(log).await?);
         let turn = Arc::new(tokio::sync::Mutex::new(()));
         let (feed, _) = broadcast::channel(FEED);
@@ -153,12 +167,11 @@ impl Vault {
             feed: feed.clone(),
             runtime: tokio::runtime::Handle::current(),
         })?;
-        let views = options.dir.join("views");
-        std::fs::create_dir_all(&views)?;
         // Views survive the process, not the machine's crash: the boot id tells the two apart.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         let vault = Vault(Arc::new(Inner {
             views,
+            witness,
             accounts,
             admission,
             spaces: Mutex::default(),
@@ -202,39 +215,22 @@ impl Vault {
         PeerKey(Signer::from_seed(self.0.accounts.transport_seed()).public())
     }
 
-    /// Makes an account, its first device (this node's) and its personal space.
-    pub async fn create_account(&self) -> Result<CreatedAccount, VaultError> {
-        let (root, device, user, frame) = {
-            let mut rng = rand::rng();
-            let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
-            let (user, frame) = build::create_account(&root, &device.public(self.transport()), self.tick(), &mut rng)?;
-            (root, device, user, frame)
-        };
-        let id = device.id;
-        // Keys first: a log entry whose keys are lost could not be undone.
-        self.0.accounts.add(user, device, Some(&root)).await?;
-        {
-            let _turn = self.0.turn.lock().await;
-            let mut batch = self.0.admission.begin();
-            batch.admit(Scope::Account(user), frame.bytes)?;
-            batch.store().await?;
-        }
-        let space = self.make_space(user, "Personal", true).await?;
-        Ok(CreatedAccount { user, device: id, space })
+    /// Notes in the node database how far the log has come, so that an older one can be told from it.
+    pub async fn note(&self) -> Result<(), VaultError> {
+        Ok(self.0.witness.note(self.0.admission.log()).await?)
     }
 
     /// Makes a space owned by `owner`, which must have a device here.
     pub async fn create_space(&self, owner: UserId, name: &str) -> Result<SpaceId, VaultError> {
-        self.make_space(owner, name, false).await
+        self.make_space(owner, &PolicyEntry::Space { name: name.to_owned(), personal: false }).await
     }
 
-    async fn make_space(&self, owner: UserId, name: &str, personal: bool) -> Result<SpaceId, VaultError> {
+    async fn make_space(&self, owner: UserId, name: &PolicyEntry) -> Result<SpaceId, VaultError> {
         let account = self.0.accounts.get(owner).ok_or(SpaceError::NotFound)?;
         let lane = self.0.admission.account(owner).ok_or(SpaceError::NotFound)?;
         let devices: Vec<_> = lane.devices().copied().collect();
-        let name = PolicyEntry::Space { name: name.to_owned(), personal };
         let (space, frame) =
-            build::create_space(owner, &account.device, &devices, &name, self.tick(), &mut rand::rng())?;
+            build::create_space(owner, &account.device, &devices, name, self.tick(), &mut rand::rng())?;
         let _turn = self.0.turn.lock().await;
         let mut batch = self.0.admission.begin();
         batch.admit(Scope::Space(space), frame.bytes)?;
@@ -518,6 +514,8 @@ impl Vault {
             tokio::task::spawn_blocking(move || space.close())
                 .await
                 .map_err(|_| SpaceError::Entry("closing the view was cut off"))??;
+            // A view that is closed is not looked into at the next start: the mark speaks for it.
+            self.0.witness.note(self.0.admission.log()).await?;
             self.0.accounts.mark_view(id, true, &self.0.boot).await?;
         }
         Ok(())
@@ -576,6 +574,7 @@ impl Vault {
     pub async fn shutdown(&self) -> Result<(), VaultError> {
         let _opening = self.0.opening.lock().await;
         let _turn = self.0.turn.lock().await;
+        self.0.witness.note(self.0.admission.log()).await?;
         let ids: Vec<_> = self.0.spaces.lock().keys().copied().collect();
         for id in ids {
             let space = self.0.spaces.lock().remove(&id);

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Common;
-use super::output::{Exit, Failure, lines, print};
-use super::remote::Remote;
+use super::output::{Exit, Failure, lines, print, say};
+use super::remote::{Remote, Response};
 
 #[derive(Debug, Args)]
 pub struct Client {
@@ -30,9 +30,9 @@ enum Command {
     Query {
         /// The operation, or `-` for stdin
         text: String,
-        /// The spelling: v0 (of 2023) or v1 (current)
-        #[arg(long, default_value = "v0", value_parser = ["v0", "v1"])]
-        api: String,
+        /// The spelling: v0 (of 2023) or v1 (current) [default: the one in which the operation is valid, current first]
+        #[arg(long, value_parser = ["v0", "v1"])]
+        api: Option<String>,
         /// Variables, as a JSON object
         #[arg(long)]
         variables: Option<String>,
@@ -63,6 +63,22 @@ fn text_or_stdin(text: String) -> Result<String, Failure> {
         .read_to_string(&mut read)
         .map_err(|error| Failure::usage("stdin_unreadable", &error.to_string()))?;
     Ok(read)
+}
+
+async fn ask(node: &Remote, api: &str, body: &Value) -> Result<Response, Failure> {
+    let sent = Some(("application/json", body.to_string().into_bytes()));
+    node.send(Method::POST, &format!("/api/{api}/graphql"), sent).await
+}
+
+/// The answer in the current spelling; in the older one if the operation is valid in that alone. Nothing is run twice:
+/// what is not valid is not run.
+async fn ask_in_either(node: &Remote, body: &Value) -> Result<Response, Failure> {
+    let current = ask(node, "v1", body).await?;
+    if !current.is_invalid_operation() {
+        return Ok(current);
+    }
+    let older = ask(node, "v0", body).await?;
+    Ok(if older.is_invalid_operation() { current } else { older })
 }
 
 impl Client {
@@ -101,16 +117,18 @@ impl Client {
                     body["variables"] = serde_json::from_str(&variables)
                         .map_err(|error| Failure::usage("variables_not_json", &error.to_string()))?;
                 }
-                let sent = Some(("application/json", body.to_string().into_bytes()));
-                let response = node.send(Method::POST, &format!("/api/{api}/graphql"), sent).await?;
+                let response = match api {
+                    Some(api) => ask(&node, &api, &body).await?,
+                    None => ask_in_either(&node, &body).await?,
+                };
                 if response.json.get("data").is_none() && response.json.get("errors").is_none() {
                     return response.ok().map(|_| Exit::Failed);
                 }
                 if common.json {
-                    println!("{}", response.text);
+                    say(&response.text);
                 } else {
                     let value: Value = response.json.clone();
-                    println!("{}", serde_json::to_string_pretty(&value).unwrap_or(response.text));
+                    say(&serde_json::to_string_pretty(&value).unwrap_or(response.text));
                 }
                 let errors = response.json["errors"].as_array().is_some_and(|errors| !errors.is_empty());
                 return Ok(if errors { Exit::Failed } else { Exit::Done });

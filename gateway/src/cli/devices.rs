@@ -1,21 +1,25 @@
 //! Devices of an account, and waiting for sync.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Common;
 use super::output::{Exit, Failure, lines, print};
 use super::people::seconds;
 use super::remote::Remote;
+use super::{Common, read_secret};
 
 #[derive(Debug, Subcommand)]
 pub enum Device {
     /// Print a one-time code that lets a new device join
     Invite,
     /// Make the data directory a new device of the account that gave the code
-    Join { code: String },
+    Join {
+        /// The code; `-` reads it from stdin, so that no list of processes shows it
+        code: String,
+    },
     /// List the devices of the account
     List,
 }
@@ -52,6 +56,7 @@ impl Device {
                 });
             }
             Device::Join { code } => {
+                let code = if code == "-" { read_secret(Path::new("-"))?.to_string() } else { code };
                 let value = {
                     let passphrase = common.passphrase(&dir)?;
                     crate::pairing::join(&dir, &code, passphrase.as_ref().map(|text| text.as_str())).await?

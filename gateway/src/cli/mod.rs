@@ -2,6 +2,8 @@
 
 mod client;
 mod devices;
+mod harden;
+mod logging;
 mod node;
 mod output;
 mod people;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 
 pub use node::read_password as read_secret;
-pub use output::{Exit, Failure};
+pub use output::{Exit, Failure, say};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
 #[derive(Debug, Parser)]
@@ -49,7 +51,7 @@ impl Common {
     pub fn passphrase(&self, dir: &std::path::Path) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
         use std::io::IsTerminal;
         if let Some(file) = &self.passphrase_file {
-            return node::read_password(file).map(Some);
+            return node::read_private(file, "passphrase_file_exposed").map(Some);
         }
         if vault::keyring::NodeKey::needs_passphrase(dir) && std::io::stdin().is_terminal() {
             let asked = rpassword::prompt_password("Passphrase of the node key: ");
@@ -80,9 +82,11 @@ enum Command {
     /// Run the node
     #[command(alias = "start")]
     Serve(node::Serve),
-    /// Stop the running node; when this ends, the last acknowledged write is safe
+    /// Stop the running node or replica; when this ends, the last acknowledged write is safe
     Stop,
-    /// Digests of all spaces; with --rebuild after making every view anew from the log
+    /// Wait until the node or replica of the data directory answers
+    Wait(node::Wait),
+    /// Whether the node's files are there and belong together, and digests of all spaces
     Doctor(node::Doctor),
     /// Tenants: households and firms on this node
     #[command(subcommand)]
@@ -134,6 +138,7 @@ enum Command {
 
 /// Parses the arguments, runs the command, prints its result; returns the exit code.
 pub fn run() -> i32 {
+    harden::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -148,12 +153,13 @@ pub fn run() -> i32 {
             return if usage { Exit::Usage as i32 } else { 0 };
         }
     };
-    output::start_logging();
+    logging::start();
     let json = cli.common.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::print_failure(&Failure::failed("runtime", &error.to_string()), json);
+            logging::finish();
             return Exit::Failed as i32;
         }
     };
@@ -166,6 +172,7 @@ pub fn run() -> i32 {
     };
     runtime.shutdown_timeout(PATIENCE);
     databases_closed();
+    logging::finish();
     exit as i32
 }
 
@@ -193,6 +200,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Init(command) => command.run(common).await,
         Command::Serve(command) => command.run(common).await,
         Command::Stop => node::stop(common).await,
+        Command::Wait(command) => command.run(common).await,
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,

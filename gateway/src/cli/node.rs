@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
-use vault::keyring::{DirectoryLock, NodeKey};
+use serde_json::{Value, json};
+use vault::keyring::{DirectoryError, DirectoryLock, NodeKey};
 use zeroize::Zeroizing;
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print, progress};
-use super::remote::Remote;
+use super::remote::{Remote, absent};
 use crate::app;
+use crate::doctor::{self, Check, State};
 use crate::engine::SpiceDbArgs;
+use crate::node_file::{Absent, NodeFile, Of, Process};
 use crate::server::{Options, PolicyApi};
 
 #[derive(Debug, Args)]
@@ -39,6 +41,10 @@ pub struct Serve {
     /// Addresses that people's replicas may have beside public ones; the operator may name any
     #[arg(long, value_name = "CIDR", env = "ALLOD_P2P_DIAL_ALLOW", value_delimiter = ',')]
     dial_allow: Vec<sync::IpNet>,
+    /// The address under which people and apps reach the node, behind a proxy say: what links and OAuth metadata name
+    /// [default: http://127.0.0.1 and the port]
+    #[arg(long, value_name = "URL", env = "ALLOD_URL", value_parser = crate::server::public_url)]
+    public_url: Option<String>,
     #[command(flatten)]
     spicedb: SpiceDbArgs,
     /// Serve SpiceDB's API (authzed.api.v1 over gRPC) of this node here; for reading, unless --policy-write
@@ -54,9 +60,12 @@ pub struct Serve {
 
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Make every view anew from the log
+    /// Make every view anew from the log; the node must not run
     #[arg(long)]
     rebuild: bool,
+    /// Go on without what an older log or node database has lost; what that is, `doctor` says without this
+    #[arg(long, requires = "rebuild")]
+    accept_loss: bool,
 }
 
 /// The password in a file (without the end of its line), or from stdin.
@@ -71,6 +80,15 @@ pub fn read_password(path: &Path) -> Result<Zeroizing<String>, Failure> {
         std::fs::File::open(path).map_err(unreadable)?.take(4_096).read_to_string(&mut text).map_err(unreadable)?;
     }
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// A secret that opens what lies on the disk: from a file that nobody else may read, or from stdin.
+pub fn read_private(path: &Path, code: &'static str) -> Result<Zeroizing<String>, Failure> {
+    let exposed = std::fs::File::open(path).is_ok_and(|file| vault::data_dir::is_exposed(&file).unwrap_or(false));
+    if exposed {
+        return Err(DirectoryError::KeyExposed { code, path: path.to_owned() }.into());
+    }
+    read_password(path)
 }
 
 impl Init {
@@ -102,6 +120,7 @@ impl Serve {
             listen: self.listen,
             p2p_listen: self.p2p_listen,
             dial_allow: self.dial_allow,
+            public_url: self.public_url,
             json: common.json,
             spicedb: self.spicedb.config()?,
             policy,
@@ -114,11 +133,22 @@ impl Serve {
 /// Asks the node to end and waits until its process has let go of the directory.
 pub async fn stop(common: &Common) -> Result<Exit, Failure> {
     let dir = common.dir()?;
-    let node = Remote::of(&dir)?;
-    let pid = node.pid;
-    node.post("/api/v1/stop", &json!({})).await?;
+    let process = match NodeFile::read(&dir, Of::Replica) {
+        // A replica answers no requests: it is told by a signal.
+        Ok(replica) => {
+            let failed = |error: std::io::Error| Failure::failed("not_stopped", &error.to_string());
+            replica.process().terminate().map_err(failed)?;
+            Some(replica.process())
+        }
+        Err(Absent::Copied) => return Err(absent(&dir, Absent::Copied)),
+        Err(Absent::NotRunning) => {
+            let node = Remote::of(&dir)?;
+            node.post("/api/v1/stop", &json!({})).await?;
+            node.process()
+        }
+    };
     let deadline = Instant::now() + Duration::from_secs(60);
-    while Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid) {
+    while process.is_some_and(Process::is_running) {
         if Instant::now() > deadline {
             return Err(Failure::failed("still_running", "the node still runs after a minute"));
         }
@@ -128,41 +158,84 @@ pub async fn stop(common: &Common) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The process has ended, but its parent has not asked for its result yet.
-fn is_zombie(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
-}
-
 impl Doctor {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
+        if !self.rebuild && NodeFile::read(&dir, Of::Node).is_ok() {
+            let report = Remote::of(&dir)?.get("/api/v1/doctor").await?;
+            return Ok(shown(common, &report));
+        }
         if !NodeKey::exists(&dir) {
-            return Err(vault::keyring::DirectoryError::NotANode(dir).into());
+            return Err(DirectoryError::NotANode(dir).into());
         }
         let _lock = DirectoryLock::take(&dir)?;
         let passphrase = common.passphrase(&dir)?;
-        let app = app::open(&dir, passphrase.as_ref().map(|text| text.as_str())).await?;
+        match self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await {
+            Ok(report) => Ok(shown(common, &report)),
+            Err(failure) if common.json => {
+                let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
+                let error = json!({ "code": failure.code, "message": failure.message, "hint": hint });
+                let report = json!({ "error": error, "checks": [Check::refused(&failure)], "spaces": [] });
+                print(true, &report, lines);
+                Ok(failure.exit)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn examine(&self, dir: &Path, passphrase: Option<&str>) -> Result<Value, Failure> {
+        let (app, accepted) = match app::open(dir, passphrase, false).await {
+            Ok(app) => (app, Vec::new()),
+            Err(failure) if self.accept_loss => {
+                let app = app::open(dir, passphrase, true).await?;
+                let detail = format!("{} ({})", failure.message, failure.code);
+                (app, vec![Check { name: "loss", state: State::Accepted, detail, fix: String::new() }])
+            }
+            Err(failure) => return Err(failure),
+        };
         let bar = progress(if self.rebuild { "rebuilding" } else { "checking" });
-        let healths = app
-            .vault
-            .doctor(self.rebuild, |done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            })
-            .await
-            .map_err(|error| Failure::failed("damaged", &error.to_string()))?;
+        let report = doctor::report(&app, self.rebuild, accepted, |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        })
+        .await;
         bar.finish_and_clear();
         app.shutdown().await;
-        let spaces: Vec<_> = healths
-            .iter()
-            .map(|health| {
-                let digest = data_encoding::HEXLOWER.encode(&health.digest);
-                json!({ "id": health.space.to_string(), "position": health.position,
-                    "documents": health.documents, "digest": digest })
-            })
-            .collect();
-        print(common.json, &json!({ "spaces": spaces }), |value| lines(&value["spaces"]));
-        Ok(Exit::Done)
+        report.map_err(|error| Failure::failed("damaged", &error.to_string()))
+    }
+}
+
+fn shown(common: &Common, report: &Value) -> Exit {
+    print(common.json, report, |report| format!("{}\n{}", lines(&report["checks"]), lines(&report["spaces"])));
+    if doctor::is_well(report) { Exit::Done } else { Exit::Failed }
+}
+
+/// `allod wait`: until the node or replica of the directory answers.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// For so long at most
+    #[arg(long, default_value = "20s", value_parser = super::people::seconds)]
+    timeout: u64,
+}
+
+impl Wait {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = common.dir()?;
+        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        loop {
+            let answered = match (NodeFile::read(&dir, Of::Replica), Remote::of(&dir)) {
+                (Ok(_), _) => Ok(json!({ "status": "ok" })),
+                (_, Ok(node)) => node.get("/healthz").await,
+                (_, Err(failure)) => Err(failure),
+            };
+            match answered {
+                Ok(value) => {
+                    print(common.json, &value, |_| "running".to_owned());
+                    return Ok(Exit::Done);
+                }
+                Err(failure) if Instant::now() >= deadline => return Err(failure),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
     }
 }

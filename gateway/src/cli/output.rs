@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 
 use serde_json::{Value, json};
 
+use super::logging;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
@@ -61,20 +63,26 @@ impl From<vault::keyring::DirectoryError> for Failure {
 /// Prints a result: as JSON, or by `text` for people. Who does not read it to its end has read enough.
 pub fn print(json_wanted: bool, value: &Value, text: impl FnOnce(&Value) -> String) {
     let text = if json_wanted { value.to_string() } else { text(value) };
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    say(text.trim_end());
 }
 
 /// Prints a failure.
 pub fn print_failure(failure: &Failure, json_wanted: bool) {
     if json_wanted {
         let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
-        println!("{}", json!({"error": {"code": failure.code, "message": failure.message, "hint": hint}}));
+        say(&json!({"error": {"code": failure.code, "message": failure.message, "hint": hint}}).to_string());
     } else {
-        eprintln!("error: {} ({})", failure.message, failure.code);
+        logging::line(&format!("error: {} ({})", failure.message, failure.code));
         if let Some(hint) = failure.hint.as_ref().filter(|hint| !hint.is_empty()) {
-            eprintln!("hint: {hint}");
+            logging::line(&format!("hint: {hint}"));
         }
     }
+}
+
+/// A line on stdout. Who does not read it to its end has read enough.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// A list of objects as lines of `name: value`, for people.
@@ -93,17 +101,6 @@ pub fn lines(value: &Value) -> String {
         Value::Object(map) => map.iter().map(|(k, v)| format!("{k}: {}", one(v))).collect::<Vec<_>>().join("\n"),
         other => one(other),
     }
-}
-
-/// Logs to stderr: `RUST_LOG` decides, warnings by default.
-pub fn start_logging() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,allod=info"));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
 }
 
 /// A bar for long work, on stderr, if a person looks.

@@ -7,14 +7,14 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::output::{Exit, Failure};
-use crate::node_file::NodeFile;
+use crate::node_file::{Absent, NodeFile, Of, Process};
 
 /// The running node of a directory.
 pub struct Remote {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
-    pub pid: u32,
+    file: Option<NodeFile>,
 }
 
 /// Status and body.
@@ -22,6 +22,21 @@ pub struct Response {
     pub status: u16,
     pub text: String,
     pub json: Value,
+}
+
+/// Why the node of a directory cannot be spoken to.
+pub fn absent(dir: &Path, why: Absent) -> Failure {
+    match why {
+        Absent::NotRunning => unreachable(dir),
+        Absent::Copied => {
+            let message = format!(
+                "no node is running on {}: what it says of one was copied from the directory of another node, which runs",
+                dir.display()
+            );
+            Failure::new(Exit::Unreachable, "copied_directory", &message)
+                .hint("name that node's own directory with --data")
+        }
+    }
 }
 
 fn unreachable(dir: &Path) -> Failure {
@@ -32,28 +47,32 @@ fn unreachable(dir: &Path) -> Failure {
 impl Remote {
     /// The node that runs on `dir`.
     pub fn of(dir: &Path) -> Result<Self, Failure> {
-        let file = NodeFile::read(dir).ok_or_else(|| unreachable(dir))?;
+        let file = NodeFile::read(dir, Of::Node).map_err(|why| absent(dir, why))?;
         let token = std::fs::read_to_string(dir.join("local.token")).map_err(|_| unreachable(dir))?;
-        Self::build(&file.url, Some(token.trim().to_owned()), file.pid)
+        Self::build(&file.url.clone(), Some(token.trim().to_owned()), Some(file))
     }
 
     /// A node by its address, with the directory's token if it is that directory's node.
     pub fn at(url: &str, dir: &Path) -> Result<Self, Failure> {
-        let here = NodeFile::read(dir).filter(|file| file.url.trim_end_matches('/') == url.trim_end_matches('/'));
-        match here {
-            Some(_) => Self::of(dir),
-            None => Self::build(url, None, 0),
+        match NodeFile::read(dir, Of::Node) {
+            Ok(file) if file.url.trim_end_matches('/') == url.trim_end_matches('/') => Self::of(dir),
+            _ => Self::build(url, None, None),
         }
     }
 
-    fn build(base: &str, token: Option<String>, pid: u32) -> Result<Self, Failure> {
+    /// The node's process, if it is that of a directory.
+    pub fn process(&self) -> Option<Process> {
+        self.file.as_ref().map(NodeFile::process)
+    }
+
+    fn build(base: &str, token: Option<String>, file: Option<NodeFile>) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()
             .map_err(|error| Failure::failed("http", &error.to_string()))?;
-        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), token, pid })
+        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), token, file })
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
@@ -91,6 +110,14 @@ impl Remote {
 }
 
 impl Response {
+    /// Whether a GraphQL operation was refused as it is written, before anything of it was run.
+    pub fn is_invalid_operation(&self) -> bool {
+        let codes =
+            |error: &Value| matches!(error["extensions"]["code"].as_str(), Some("invalid_input" | "unknown_field"));
+        let errors = self.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.json.get("data").is_none() && !errors.is_empty() && errors.iter().all(codes)
+    }
+
     pub fn ok(self) -> Result<Value, Failure> {
         if (200..300).contains(&self.status) {
             return Ok(self.json);

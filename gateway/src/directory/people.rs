@@ -1,7 +1,7 @@
 //! Tenants and users.
 
 use policy_core::{SpaceId, TenantId, Timestamp, UserId};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait};
 
 use super::passwords::fit;
 use super::tables::{tenant, user};
@@ -96,6 +96,45 @@ impl Directory {
         }
     }
 
+    /// The tenant of a node that is being set up: one that a set-up left which was broken off, under the name that is
+    /// wished now, or a new one.
+    pub(crate) async fn setup_tenant(&self, name: &str, now: Timestamp) -> Result<Tenant, DirectoryError> {
+        match self.tenants().await?.as_slice() {
+            [left] if self.owner().is_none() => {
+                let tenant = Tenant { id: left.id, name: name_of(name)? };
+                let row = tenant::ActiveModel {
+                    id: Set(tenant.id.as_bytes().to_vec()),
+                    name: Set(tenant.name.clone()),
+                    ..Default::default()
+                };
+                tenant::Entity::update(row).exec(&self.db).await?;
+                Ok(tenant)
+            }
+            _ => match self.tenant_named(name).await? {
+                Some(tenant) => Ok(tenant),
+                None => self.add_tenant(name, now).await,
+            },
+        }
+    }
+
+    /// Adds the first user and makes them the owner, all at once; the setup secret is gone with it.
+    pub(crate) async fn add_owner(
+        &self,
+        account: (UserId, SpaceId),
+        name: &str,
+        tenant: TenantId,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<User, DirectoryError> {
+        let (added, row) = self.new_user(account, name, tenant, password, now).await?;
+        let txn = self.db.begin().await?;
+        user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
+        super::settings::name_owner(&txn, added.id).await?;
+        txn.commit().await?;
+        self.set_owner(added.id);
+        Ok(added)
+    }
+
     /// Adds a user whose account and personal space exist.
     pub async fn add_user(
         &self,
@@ -105,6 +144,19 @@ impl Directory {
         password: &str,
         now: Timestamp,
     ) -> Result<User, DirectoryError> {
+        let (added, row) = self.new_user(account, name, tenant, password, now).await?;
+        user::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&added.name))?;
+        Ok(added)
+    }
+
+    async fn new_user(
+        &self,
+        account: (UserId, SpaceId),
+        name: &str,
+        tenant: TenantId,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<(User, user::ActiveModel), DirectoryError> {
         let name = name_of(name)?;
         fit(password, &name)?;
         let hash = self.passwords.hash(password).await?;
@@ -117,8 +169,7 @@ impl Directory {
             password: Set(hash),
             created: Set(now.0),
         };
-        user::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&added.name))?;
-        Ok(added)
+        Ok((added, row))
     }
 
     pub async fn user_named(&self, name: &str) -> Result<Option<User>, DirectoryError> {

@@ -34,6 +34,13 @@ pub(super) async fn key(db: &DatabaseConnection, name: &str) -> Result<[u8; 32],
     bytes.try_into().map_err(|_| DirectoryError::Damaged("dir_setting"))
 }
 
+/// Names the owner and ends the setup: the secret is gone.
+pub(super) async fn name_owner(db: &impl ConnectionTrait, owner: UserId) -> Result<(), DirectoryError> {
+    set(db, "owner", owner.to_string()).await?;
+    setting::Entity::delete_many().filter(setting::Column::Name.eq(SETUP)).exec(db).await?;
+    Ok(())
+}
+
 impl Directory {
     /// A fresh setup secret, which replaces any before it; `None` if the node is set up.
     pub async fn begin_setup(&self) -> Result<Option<Secret>, DirectoryError> {
@@ -60,11 +67,8 @@ impl Directory {
         self.setup.lock().await
     }
 
-    /// Names the owner and ends the setup: the secret is gone.
-    pub(crate) async fn finish_setup(&self, owner: UserId) -> Result<(), DirectoryError> {
-        set(&self.db, "owner", owner.to_string()).await?;
-        setting::Entity::delete_many().filter(setting::Column::Name.eq(SETUP)).exec(&self.db).await?;
+    /// Remembers who the database says is the owner.
+    pub(super) fn set_owner(&self, owner: UserId) {
         *self.owner.write() = Some(owner);
-        Ok(())
     }
 }

@@ -37,7 +37,7 @@ async fn healthz() -> HttpResponse {
 
 /// The node can serve: it is set up, it writes, and policy answers.
 async fn readyz(app: web::Data<App>) -> HttpResponse {
-    let (set_up, writing) = (app.owner().is_some(), app.vault.is_writing());
+    let (set_up, writing, missing) = (app.owner().is_some(), app.vault.is_writing(), app.files.missing());
     let standing = app.policy_standing().await;
     let answers = standing.unanswered.is_none();
     let mut policy = json!({ "engine": standing.engine, "answers": answers, "pending": standing.pending,
@@ -46,8 +46,8 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
         policy["detail"] = json!(detail);
         policy["fix"] = json!(fix);
     }
-    let state = json!({ "set_up": set_up, "writing": writing, "policy": policy });
-    if set_up && writing && answers {
+    let state = json!({ "set_up": set_up, "writing": writing, "missing": missing, "policy": policy });
+    if set_up && writing && missing.is_empty() && answers {
         HttpResponse::Ok().json(state)
     } else {
         HttpResponse::ServiceUnavailable().json(state)
@@ -55,7 +55,7 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
 }
 
 /// What is wrong with policy, in a sentence, and what to do.
-fn policy_trouble(standing: &Standing) -> Option<(String, &'static str)> {
+pub fn policy_trouble(standing: &Standing) -> Option<(String, &'static str)> {
     if let Some(reason) = &standing.unanswered {
         let (why, fix) = crate::engine::sentence(reason);
         let waiting = match standing.revocations {

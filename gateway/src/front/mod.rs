@@ -18,6 +18,7 @@ pub mod route;
 mod sharing;
 
 use actix_web::web::{self, ServiceConfig};
+pub use console::policy_trouble;
 pub use deadline::Deadline;
 pub(crate) use media::uncoded;
 pub use route::Routes;

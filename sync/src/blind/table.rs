@@ -42,6 +42,11 @@ impl MigrationName for First {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for First {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let table = Table::create()
             .table(allowed::Entity)

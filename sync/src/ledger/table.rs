@@ -28,6 +28,11 @@ impl MigrationName for CreateTables {
 
 #[async_trait::async_trait]
 impl MigrationTrait for CreateTables {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     #[expect(elided_lifetimes_in_paths, reason = "the trait's own signature has this form")]
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let blob = |column| ColumnDef::new(column).binary().not_null().take();
@@ -70,6 +75,11 @@ impl MigrationName for KeepInvites {
 
 #[async_trait::async_trait]
 impl MigrationTrait for KeepInvites {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     #[expect(elided_lifetimes_in_paths, reason = "the trait's own signature has this form")]
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let invites = Table::create()

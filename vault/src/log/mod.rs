@@ -4,6 +4,7 @@
 //! their own proof. There is one table and nothing beside it to keep in step: where every chain ends
 //! is read from an index when the log is opened, so that appending a row is one statement.
 
+pub(crate) mod identity;
 mod table;
 
 use std::collections::HashMap;
@@ -34,7 +35,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn bytes(self) -> Vec<u8> {
+    pub(crate) fn bytes(self) -> Vec<u8> {
         let (kind, id) = match self {
             Scope::Account(id) => (0, *id.as_bytes()),
             Scope::Space(id) => (1, *id.as_bytes()),
@@ -45,7 +46,7 @@ impl Scope {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (kind, id) = bytes.split_first()?;
         let id: [u8; 16] = id.try_into().ok()?;
         match kind {
@@ -124,6 +125,8 @@ pub struct Log {
 #[derive(Debug, Clone, Default)]
 struct Head {
     position: u64,
+    /// The last commit of the row at `position`.
+    tip: Option<Cid>,
     chains: Chains,
 }
 
@@ -134,7 +137,9 @@ impl Log {
         let mut heads: HashMap<Scope, Head> = HashMap::new();
         for (scope, end) in ends(&db).await? {
             let head = heads.entry(scope).or_default();
-            head.position = head.position.max(end.position);
+            if end.position > head.position {
+                (head.position, head.tip) = (end.position, Some(end.tip));
+            }
             head.chains.insert((end.lane, end.device), (end.last, end.tip));
         }
         Ok(Log { db, heads: Arc::new(Mutex::new(heads)) })
@@ -202,10 +207,11 @@ impl Log {
                 std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     let position = self.heads.lock().get(&row.scope).map_or(0, |head| head.position);
-                    entry.insert(Head { position, chains: Chains::new() })
+                    entry.insert(Head { position, tip: None, chains: Chains::new() })
                 }
             };
             head.position += 1;
+            head.tip = Some(row.tip);
             head.chains.insert((row.lane, row.device), (row.last, row.tip));
             positions.push(head.position);
             let (scope, position) = (row.scope.bytes(), head.position as i64);
@@ -247,7 +253,7 @@ impl Log {
         }
         for (scope, moved) in moved {
             let head = heads.entry(scope).or_default();
-            head.position = moved.position;
+            (head.position, head.tip) = (moved.position, moved.tip);
             head.chains.extend(moved.chains);
         }
         Ok(positions)
@@ -282,6 +288,39 @@ impl Log {
         let mut scopes: Vec<_> = self.heads.lock().keys().copied().collect();
         scopes.sort();
         scopes
+    }
+
+    /// The newest position of every scope on disk, and the last commit there.
+    pub(crate) fn ends(&self) -> Vec<(Scope, u64, Cid)> {
+        let heads = self.heads.lock();
+        heads.iter().filter_map(|(scope, head)| Some((*scope, head.position, head.tip?))).collect()
+    }
+
+    /// The last commit of the row at each of these places, where there is one.
+    pub(crate) async fn commits_at(&self, places: &[(Scope, u64)]) -> Result<HashMap<(Scope, u64), Cid>, DbErr> {
+        use sea_orm::Condition;
+        use table::row::Column;
+        let mut found = HashMap::new();
+        for places in places.chunks(ROWS) {
+            let any = places.iter().fold(Condition::any(), |any, (scope, position)| {
+                let at = Condition::all().add(Column::Scope.eq(scope.bytes()));
+                any.add(at.add(Column::Position.eq(*position as i64)))
+            });
+            let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = table::row::Entity::find()
+                .select_only()
+                .columns([Column::Scope, Column::Position, Column::Commit])
+                .filter(any)
+                .into_tuple()
+                .all(&self.db)
+                .await?;
+            for (scope, position, commit) in rows {
+                let commit: Option<[u8; 32]> = commit.try_into().ok();
+                if let (Some(scope), Some(commit)) = (Scope::from_bytes(&scope), commit) {
+                    found.insert((scope, position as u64), cid_from_digest(commit));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// How many bytes the frames of a scope take.

@@ -27,13 +27,32 @@ pub mod row {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub mod identity {
+    use sea_orm::entity::prelude::*;
+
+    /// Which log this is: one row.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_identity")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        pub log: Vec<u8>,
+        pub run: Vec<u8>,
+        pub number: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Creates the log's tables.
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Second)]
     }
     fn migration_table_name() -> DynIden {
         "log_migration".into_iden()
@@ -52,6 +71,11 @@ impl MigrationName for First {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for First {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let bytes = |name: &'static str| ColumnDef::new(Alias::new(name)).binary().not_null().to_owned();
         let number = |name: &'static str| ColumnDef::new(Alias::new(name)).big_integer().not_null().to_owned();
@@ -84,5 +108,36 @@ impl MigrationTrait for First {
                     .to_owned(),
             )
             .await
+    }
+}
+
+/// Which log this is.
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &str {
+        "log_0002"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use identity::Column;
+        let bytes = |column: Column| ColumnDef::new(column).binary().not_null().to_owned();
+        let table = Table::create()
+            .table(identity::Entity)
+            .col(ColumnDef::new(Column::Id).integer().not_null().primary_key())
+            .col(bytes(Column::Log))
+            .col(bytes(Column::Run))
+            .col(ColumnDef::new(Column::Number).big_integer().not_null())
+            .to_owned();
+        manager.create_table(table).await
     }
 }

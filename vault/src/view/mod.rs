@@ -38,6 +38,7 @@ pub use apply::View;
 pub use lookup::LoadedDocument;
 pub use predicate::covers;
 pub use read::Reader;
+pub(crate) use read::position_in;
 pub use room::{Answer, Room};
 
 /// The mask of a collection, as a permit has it; `None`: for this caller there is no such collection.

@@ -31,6 +31,11 @@ pub(super) fn open(path: &Path, key: &[u8; 32], wants_cid_index: Arc<AtomicBool>
     Ok(Reader { database: Database::open(path, key, true)?, wants_cid_index })
 }
 
+/// Up to where the log has been applied in the view at `path`; `None` if it cannot be read.
+pub(crate) fn position_in(path: &Path, key: &[u8; 32]) -> Option<u64> {
+    position(&Database::open(path, key, true).ok()?.connection).ok()
+}
+
 pub(super) fn position(connection: &Connection) -> Result<u64, ViewError> {
     let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE name = 'position'")?;
     let position: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;

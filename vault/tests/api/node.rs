@@ -58,7 +58,7 @@ async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vaul
     let node = vault::database::open_node(dir, &key).await.unwrap();
     let time = Arc::clone(time);
     let clock = Arc::new(move || Timestamp(time.fetch_add(1_000, Ordering::SeqCst)));
-    Vault::open(Options { dir: dir.to_owned(), key, node, seal: gate.seal(), clock }).await.unwrap()
+    Vault::open(Options { dir: dir.to_owned(), key, node, seal: gate.seal(), clock, accept_loss: false }).await.unwrap()
 }
 
 impl Node {

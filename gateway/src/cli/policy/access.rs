@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::Common;
 use crate::cli::output::{Exit, Failure, lines, print};
 use crate::cli::remote::{Remote, segment};
+use crate::cli::{Common, logging};
 
 #[derive(Debug, Args)]
 pub struct Who {
@@ -41,7 +41,7 @@ pub struct Sees {
 fn show(common: &Common, page: &Value) {
     print(common.json, page, |page| lines(&page["entries"]));
     if let (false, Some(next)) = (common.json, page["next"].as_str()) {
-        eprintln!("there are more: --after {next}");
+        logging::line(&format!("there are more: --after {next}"));
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tonic::Status;
 
 use crate::cli::Common;
-use crate::cli::output::{Exit, Failure};
+use crate::cli::output::{Exit, Failure, say};
 use crate::front::authzed::{Front, Stores};
 use crate::server::ended;
 
@@ -48,11 +48,11 @@ impl ServeTesting {
             read_only = Some(listening);
         }
         if common.json {
-            println!("{}", json!({ "event": "ready", "listen": listening, "readonly_listen": read_only }));
+            say(&json!({ "event": "ready", "listen": listening, "readonly_listen": read_only }).to_string());
         } else {
-            println!("Serving authzed.api.v1 at {listening}, from memory: one empty store for each bearer token");
+            say(&format!("Serving authzed.api.v1 at {listening}, from memory: one empty store for each bearer token"));
             if let Some(listening) = read_only {
-                println!("The same, for reading only, at {listening}");
+                say(&format!("The same, for reading only, at {listening}"));
             }
         }
         let ended = ended().shared();

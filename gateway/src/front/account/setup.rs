@@ -24,20 +24,17 @@ pub struct SetUp {
 pub async fn setup(node: &dyn Node, user: &str, tenant: &str, password: &str) -> Result<SetUp, ApiError> {
     let directory = node.directory();
     let _alone = directory.setting_up().await;
-    if directory.owner().is_some() {
+    // A device of somebody else's account is somebody's already.
+    if node.owner().is_some() {
         return Err(ApiError::new(StatusCode::CONFLICT, "already_set_up", "This node is set up already."));
     }
     directory.can_add_user(user, password).await?;
-    // A setup that broke off may have left its tenant.
-    let tenant = match directory.tenant_named(tenant).await? {
-        Some(tenant) => tenant,
-        None => directory.add_tenant(tenant, node.now()).await?,
-    };
+    // Broken off anywhere before the owner is named, it is begun again: tenant and account are those of the first time.
+    let tenant = directory.setup_tenant(tenant, node.now()).await?;
     let (id, space) = node.create_account().await?;
     node.declare_tenant(tenant.id, Some(id)).await?;
     node.enrol(tenant.id, id, space).await?;
-    directory.add_user((id, space), user, tenant.id, password, node.now()).await?;
-    directory.finish_setup(id).await?;
+    directory.add_owner((id, space), user, tenant.id, password, node.now()).await?;
     directory.audit(id, Actor::Person(id), "node.set_up", json!({ "tenant": tenant.id }), node.now()).await?;
     Ok(SetUp { node: directory.node().to_owned(), user: id, tenant: tenant.id, space })
 }

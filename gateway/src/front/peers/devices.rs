@@ -1,4 +1,4 @@
-//! `/api/v1/devices`, `/api/v1/replicas`, `/api/v1/sync/wait`, `/api/v1/stop`.
+//! `/api/v1/devices`, `/api/v1/replicas`, `/api/v1/sync/wait`, `/api/v1/doctor`, `/api/v1/stop`.
 
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ pub fn routes(routes: &mut Routes) {
         .post("/api/v1/replicas", add_replica)
         .delete("/api/v1/replicas/{replica}", remove_replica)
         .post("/api/v1/sync/wait", wait)
+        .get("/api/v1/doctor", doctor)
         .post("/api/v1/stop", stop);
 }
 
@@ -173,6 +174,18 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
     let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
     Ok(HttpResponse::Ok().json(json!({ "peers": waited.peers, "done": waited.settled })))
+}
+
+/// `GET /api/v1/doctor`: what `allod doctor` shows of a running node.
+async fn doctor(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    if !authn::is_operator(&request, &**app) {
+        return Err(forbidden("Only the operator of the machine may ask this."));
+    }
+    let report = crate::doctor::report(&app, false, Vec::new(), |_, _| {}).await.map_err(|error| {
+        tracing::error!(%error, "a space could not be examined");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", error.to_string())
+    })?;
+    Ok(HttpResponse::Ok().json(report))
 }
 
 async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {

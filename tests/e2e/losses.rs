@@ -1,0 +1,260 @@
+//! Files of a data directory that are missing, older or another's: named, refused, and never passed over in silence.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::{Allod, Client, Node, Replica};
+use serde_json::{Value, json};
+
+use crate::home::{Home, OWNER};
+
+const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
+
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+/// Puts the file `name`, and what SQLite keeps beside it, of one directory into another.
+fn put_back(name: &str, from: &Path, to: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("{name}{suffix}");
+        let _ = std::fs::remove_file(to.join(&name));
+        if from.join(&name).exists() {
+            std::fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
+    }
+}
+
+fn remove(name: &str, dir: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.join(format!("{name}{suffix}")));
+    }
+}
+
+async fn note(alice: &Client, n: i64) {
+    alice.graphql(&format!("mutation {{ add_Note(input: {{n: {n}}}) {{ _docID }} }}")).await.unwrap();
+}
+
+/// A stopped node with a note, an older copy of it, and the node as it was after two more notes and another user.
+struct Older {
+    allod: Allod,
+    older: PathBuf,
+    newer: PathBuf,
+    root: tempfile::TempDir,
+}
+
+impl Older {
+    /// `kill`: the node is killed each time, and not stopped.
+    async fn new(kill: bool) -> Older {
+        let home = Home::new().await;
+        home.alice.define("type Note { n: Int }").await.unwrap();
+        note(&home.alice, 1).await;
+        assert_eq!(home.alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 1);
+        let (allod, root) = (home.node.allod.clone(), home.root);
+        let end = |node: Node| if kill { node.kill().unwrap() } else { node.stop().unwrap() };
+        let newer = end(home.node);
+        let older = root.path().join("older");
+        copy(&newer, &older);
+        let node = Node::serve(&allod, &newer).unwrap();
+        let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        note(&alice, 2).await;
+        note(&alice, 3).await;
+        assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 3);
+        let password = harness::password_file(root.path(), "bob", "a long password of bob").unwrap();
+        node.cli_ok(&["user", "add", "bob", "--password-file", password.to_str().unwrap()]).unwrap();
+        end(node);
+        Older { allod, older, newer, root }
+    }
+
+    /// A copy of the newer directory, changed.
+    fn with(&self, name: &str, change: impl FnOnce(&Path)) -> PathBuf {
+        let dir = self.root.path().join(name);
+        copy(&self.newer, &dir);
+        change(&dir);
+        dir
+    }
+
+    /// Nothing works on the directory, by this code; and the files are as they were.
+    fn refused(&self, dir: &Path, code: &str) {
+        let names = || {
+            let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.retain(|name| !name.to_string_lossy().ends_with("-wal") && !name.to_string_lossy().ends_with("-shm"));
+            names.sort();
+            names
+        };
+        let before = names();
+        for command in [SERVE, &["doctor"], &["doctor", "--rebuild"]] {
+            let outcome = self.allod.run(dir, command).unwrap();
+            let said = outcome.stdout.clone();
+            assert_eq!(outcome.refused(1).unwrap(), code, "{command:?}: {said}");
+        }
+        let doctor = self.allod.run(dir, &["doctor"]).unwrap();
+        assert_eq!(doctor.json["checks"][0]["state"], "bad", "{}", doctor.stdout);
+        let password = self.root.path().join("alice.password");
+        let init = ["init", "--owner", "eve", "--password-file", password.to_str().unwrap()];
+        assert_eq!(self.allod.run(dir, &init).unwrap().code, 1, "nor is it a fresh directory");
+        assert_eq!(names(), before, "a file was made or removed");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_is_named_and_nothing_is_served() {
+    let all = Older::new(false).await;
+    for (name, code) in
+        [("log.db", "log_missing"), ("node.db", "node_database_missing"), ("node.key", "node_key_missing")]
+    {
+        let dir = all.with("without", |dir| remove(name, dir));
+        all.refused(&dir, code);
+        put_back(name, &all.newer, &dir);
+        let node = Node::serve(&all.allod, &dir).expect("control: put back, it serves");
+        let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 3);
+        node.stop().unwrap();
+    }
+    for (name, code) in [("log.db", "log_missing"), ("node.db", "node_database_missing")] {
+        let dir = all.with("emptied", |dir| {
+            remove(name, dir);
+            std::fs::write(dir.join(name), b"").unwrap();
+        });
+        let outcome = all.allod.run(&dir, SERVE).unwrap();
+        assert_eq!(outcome.refused(1).unwrap(), code, "{name} emptied");
+    }
+    let dir = all.with("without-both", |dir| ["node.key", "node.db"].into_iter().for_each(|name| remove(name, dir)));
+    all.refused(&dir, "node_key_missing");
+}
+
+#[tokio::test]
+async fn a_log_that_is_older_than_what_lies_beside_it_is_refused_until_the_loss_is_accepted() {
+    for kill in [false, true] {
+        let all = Older::new(kill).await;
+        let dir = all.with("old-log", |dir| put_back("log.db", &all.older, dir));
+        all.refused(&dir, "log_rolled_back");
+        let dir = all.with("old-log-no-views", |dir| {
+            put_back("log.db", &all.older, dir);
+            std::fs::remove_dir_all(dir.join("views")).unwrap();
+        });
+        all.refused(&dir, "log_rolled_back");
+        let told = all.allod.run(&dir, &["doctor"]).unwrap();
+        let message = told.json["error"]["message"].as_str().unwrap();
+        assert!(kill || (message.contains("positions") && message.contains("are lost")), "what is lost: {message}");
+        let accepted = all.allod.ok(&dir, &["doctor", "--rebuild", "--accept-loss"]).unwrap();
+        assert_eq!(
+            (&accepted["checks"][0]["state"], &accepted["spaces"][0]["documents"]),
+            (&json!("accepted"), &json!(1))
+        );
+        let node = Node::serve(&all.allod, &dir).expect("and then it serves");
+        let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        assert_eq!(alice.graphql("{ Note { n } }").await.unwrap(), json!({ "Note": [{ "n": 1 }] }));
+        node.stop().unwrap();
+        let dir = all.with("sound", |_| {});
+        all.allod.ok(&dir, &["doctor", "--rebuild"]).expect("control: the newer one, untouched");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_lacks_what_a_view_shows_is_refused_also_within_one_start() {
+    let home = Home::new().await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    note(&home.alice, 1).await;
+    let (allod, dir) = (home.node.allod.clone(), home.node.dir.clone());
+    // As a snapshot of the disk would have it: both files at once, of a node that runs on.
+    let older = home.root.path().join("older");
+    copy(&dir, &older);
+    note(&home.alice, 2).await;
+    assert_eq!(home.alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 2);
+    home.node.kill().unwrap();
+    put_back("log.db", &older, &dir);
+    for command in [SERVE, &["doctor"], &["doctor", "--rebuild"]] {
+        let outcome = allod.run(&dir, command).unwrap();
+        let said = outcome.stdout.clone();
+        assert_eq!(outcome.refused(1).unwrap(), "log_older_than_view", "{command:?}: {said}");
+        assert!(said.contains("are lost"), "{said}");
+    }
+    let accepted = allod.ok(&dir, &["doctor", "--rebuild", "--accept-loss"]).unwrap();
+    assert_eq!(accepted["spaces"][0]["documents"], 1);
+    allod.ok(&dir, &["doctor", "--rebuild"]).expect("once is enough");
+}
+
+#[tokio::test]
+async fn a_node_database_that_is_older_than_the_log_is_refused() {
+    for kill in [false, true] {
+        let all = Older::new(kill).await;
+        let dir = all.with("old-database", |dir| put_back("node.db", &all.older, dir));
+        all.refused(&dir, "node_database_rolled_back");
+        let dir = all.with("both-old", |dir| {
+            let _ = std::fs::remove_dir_all(dir);
+            copy(&all.older, dir);
+        });
+        Node::serve(&all.allod, &dir).expect("control: a whole older directory belongs together").stop().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_another_node_is_refused() {
+    let all = Older::new(false).await;
+    let other = all.root.path().join("other");
+    Node::init(&all.allod, &other, OWNER.0, "home", OWNER.1).unwrap();
+    let dir = all.with("foreign", |dir| put_back("log.db", &other, dir));
+    all.refused(&dir, "log_foreign");
+}
+
+#[tokio::test]
+async fn files_that_vanish_under_a_running_node_are_noticed() {
+    for (name, code) in [("log.db", "log_missing"), ("node.db", "node_database_missing")] {
+        let home = Home::new().await;
+        let client = Client::new(&home.node.url, None).unwrap();
+        assert_eq!(client.get("/readyz").await.unwrap().status, 200, "control");
+        let well = home.node.cli_ok(&["doctor"]).expect("control: it answers while it runs");
+        assert!(well["checks"].as_array().unwrap().iter().all(|check| check["state"] == "ok"), "{well}");
+        std::fs::rename(home.node.dir.join(name), home.root.path().join(name)).unwrap();
+        let ready = client.get("/readyz").await.unwrap();
+        assert_eq!((ready.status, &ready.json["missing"]), (503, &json!([code])));
+        let doctor = home.node.cli(&["doctor"]).unwrap();
+        let bad = |checks: &Value| checks.as_array().unwrap().iter().filter(|check| check["state"] == "bad").count();
+        assert_eq!((doctor.code, bad(&doctor.json["checks"])), (1, 1), "{}", doctor.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_replica_notices_as_well() {
+    let home = Home::new().await;
+    let allod = home.node.allod.clone();
+    let dir = home.root.path().join("centre");
+    Replica::init(&allod, &dir).unwrap();
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    home.node.cli_ok(&["replica", "add", &replica.addr]).unwrap();
+    home.node.cli_ok(&["sync", "wait"]).unwrap();
+    replica.kill().unwrap();
+    let older = home.root.path().join("older");
+    copy(&dir, &older);
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    note(&home.alice, 1).await;
+    replica.kill().unwrap();
+    let serve: &[&str] = &["replica", "serve"];
+    let newer = home.root.path().join("newer");
+    copy(&dir, &newer);
+    for (what, name, code) in [
+        ("without", "log.db", "log_missing"),
+        ("without", "replica.db", "replica_database_missing"),
+        ("without", "replica.key", "replica_key_missing"),
+        ("older", "log.db", "log_rolled_back"),
+        ("older", "replica.db", "replica_database_rolled_back"),
+    ] {
+        copy(&newer, &dir);
+        match what {
+            "older" => put_back(name, &older, &dir),
+            _ => remove(name, &dir),
+        }
+        let outcome = allod.run(&dir, serve).unwrap();
+        assert_eq!(outcome.refused(1).unwrap(), code, "{what} {name}");
+        assert_eq!(
+            allod.run(&dir, &["replica", "init"]).unwrap().code,
+            1,
+            "nor is it a fresh directory: {what} {name}"
+        );
+    }
+    copy(&newer, &dir);
+    Replica::serve(&allod, &dir, None).expect("control: untouched it serves");
+}

@@ -1,0 +1,73 @@
+//! Opening the log, if it is the one that the node database knows.
+
+use std::path::Path;
+
+use policy_core::SpaceId;
+
+use super::{VaultError, remove_view};
+use crate::accounts::{Accounts, ViewRecord};
+use crate::database::{self, LOG_FILE};
+use crate::log::{Log, Scope};
+use crate::space::SpaceError;
+use crate::view::position_in;
+use crate::witness::{Behind, Loss, Witness};
+
+/// Opens the log of a node. `accept`: go on without what was lost, where that can be done at all.
+///
+/// # Errors
+/// If something was lost: then nothing is changed.
+pub(super) async fn log(
+    dir: &Path,
+    views: &Path,
+    accounts: &Accounts,
+    witness: &Witness,
+    accept: bool,
+) -> Result<Log, VaultError> {
+    let in_use = !accounts.users().is_empty();
+    if !dir.join(LOG_FILE).exists() && witness.expects_a_log(in_use) {
+        return Err(Loss::LogMissing.into());
+    }
+    let log = Log::open(database::open_log(dir).await?).await?;
+    let newer = newer_views(accounts, &log, views).await?;
+    // What views show says more than marks, which are noted now and then.
+    let told = |loss| match loss {
+        Loss::LogRolledBack(mut behind) => {
+            behind.retain(|known| newer.iter().all(|seen| seen.scope != known.scope));
+            behind.extend(&newer);
+            Loss::LogRolledBack(behind)
+        }
+        other => other,
+    };
+    let unseen = || (!newer.is_empty()).then(|| Loss::LogOlderThanView(newer.clone()));
+    match witness.loss(&log, in_use).await?.map(told).or_else(unseen) {
+        None => witness.go_on(&log).await?,
+        Some(loss) if accept && loss.can_be_accepted() => {
+            tracing::warn!(%loss, "accepted");
+            for behind in &newer {
+                if let Scope::Space(id) = behind.scope {
+                    remove_view(views, id)?;
+                }
+            }
+            witness.accept(&log).await?;
+        }
+        Some(loss) => return Err(loss.into()),
+    }
+    Ok(log)
+}
+
+/// The spaces whose views hold what the log does not. A view that was closed is not newer than the marks.
+async fn newer_views(accounts: &Accounts, log: &Log, dir: &Path) -> Result<Vec<Behind>, VaultError> {
+    let open: Vec<_> = accounts.views().await?.into_iter().filter(|(_, record)| !record.clean).collect();
+    let (log, dir) = (log.clone(), dir.to_owned());
+    let look = move || {
+        let newer = |(id, record): (SpaceId, ViewRecord)| {
+            let path = dir.join(format!("{id}.view"));
+            let had = path.exists().then(|| position_in(&path, &record.key)).flatten()?;
+            let scope = Scope::Space(id);
+            let has = log.position(scope);
+            (had > has).then_some(Behind { scope, has, had })
+        };
+        open.into_iter().filter_map(newer).collect()
+    };
+    Ok(tokio::task::spawn_blocking(look).await.map_err(|_| SpaceError::Entry("looking at the views was cut off"))?)
+}

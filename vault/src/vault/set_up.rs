@@ -1,0 +1,68 @@
+//! Making an account, in a way that can be broken off anywhere.
+
+use policy_core::UserId;
+use vault_core::build;
+use vault_core::control::PolicyEntry;
+use vault_core::identity::{DeviceSecret, Signer};
+
+use super::{CreatedAccount, Vault, VaultError};
+use crate::feed::Moved;
+use crate::log::Scope;
+
+/// The name of a personal space.
+fn personal() -> PolicyEntry {
+    PolicyEntry::Space { name: "Personal".to_owned(), personal: true }
+}
+
+impl Vault {
+    /// Makes an account, its first device (this node's) and its personal space.
+    pub async fn create_account(&self) -> Result<CreatedAccount, VaultError> {
+        let (root, device, user, frame) = {
+            let mut rng = rand::rng();
+            let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
+            let (user, frame) = build::create_account(&root, &device.public(self.transport()), self.tick(), &mut rng)?;
+            (root, device, user, frame)
+        };
+        let id = device.id;
+        // Keys first: a log entry whose keys are lost could not be undone.
+        self.0.accounts.add(user, device.clone(), Some(&root)).await?;
+        let own = [device.public(self.transport())];
+        let (space, first) = build::create_space(user, &device, &own, &personal(), self.tick(), &mut rand::rng())?;
+        {
+            // Account and space are in the log, or neither is.
+            let _turn = self.0.turn.lock().await;
+            let mut batch = self.0.admission.begin();
+            batch.admit(Scope::Account(user), frame.bytes)?;
+            batch.admit(Scope::Space(space), first.bytes)?;
+            batch.store().await?;
+        }
+        let _ = self.0.feed.send(Moved::Sharing);
+        let _ = self.0.feed.send(Moved::Log(Scope::Space(space)));
+        Ok(CreatedAccount { user, device: id, space })
+    }
+
+    /// The account of a set-up that was broken off: for a node that has no owner yet, and so had no other account made
+    /// here. One that is not in the log is forgotten.
+    pub async fn resume_account(&self) -> Result<Option<CreatedAccount>, VaultError> {
+        for user in self.users() {
+            let Some(account) = self.0.accounts.get(user).filter(|account| account.made_here) else { continue };
+            if self.0.admission.account(user).is_none() {
+                self.0.accounts.forget(user).await?;
+                continue;
+            }
+            let found = self.spaces(user).await?.into_iter().find(|space| space.personal);
+            let space = match found {
+                Some(space) => space.id,
+                None => self.make_space(user, &personal()).await?,
+            };
+            return Ok(Some(CreatedAccount { user, device: account.device.id, space }));
+        }
+        Ok(None)
+    }
+
+    /// The accounts that this node joined as a further device.
+    pub fn joined(&self) -> Vec<UserId> {
+        let made = |user: &UserId| self.0.accounts.get(*user).is_some_and(|account| account.made_here);
+        self.users().into_iter().filter(|user| !made(user)).collect()
+    }
+}
