@@ -11,7 +11,7 @@ use policy_core::{Caller, Context, Engine, Gate, GrantId, SealRefusal, SpaceId, 
 use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use vault::data_dir::OpenFiles;
+use vault::data_dir::{OpenFiles, forget_opened};
 use vault::database::DatabaseError;
 use vault::feed::Moved;
 use vault::keyring::{DirectoryLock, NodeKey};
@@ -204,12 +204,13 @@ pub async fn init(
 
 /// Removes what a first start has made in a directory: in an order that, broken off, leaves what can be begun with.
 pub fn remove_fresh(dir: &Path) {
+    forget_opened(dir);
+    let _ = std::fs::remove_dir_all(dir.join("views"));
     for name in ["log.db", "node.db", "node.key"] {
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(dir.join(format!("{name}{suffix}")));
         }
     }
-    let _ = std::fs::remove_dir_all(dir.join("views"));
 }
 
 impl App {

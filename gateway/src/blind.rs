@@ -8,7 +8,7 @@ use policy_core::UserId;
 use serde_json::{Value, json};
 use sync::Identity;
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
-use vault::data_dir::{Holds, REPLICA_KEY_FILE as KEY, is_exposed, write_private};
+use vault::data_dir::{Holds, REPLICA_KEY_FILE as KEY, is_exposed, mark_opened, write_private};
 use vault::database::{DatabaseError, LOG_FILE, REPLICA_FILE};
 use vault::keyring::{DirectoryError, DirectoryLock};
 use vault::log::Log;
@@ -86,7 +86,7 @@ async fn open_log(dir: &Path, witness: &Witness, in_use: bool) -> Result<Log, Fa
     }
     let log = Log::open(vault::database::open_log(dir).await.map_err(failed)?).await.map_err(failed)?;
     match witness.begin(&log, in_use).await {
-        Ok(()) => Ok(log),
+        Ok(()) => mark_opened(dir).map(|()| log).map_err(failed),
         Err(WitnessError::Loss(loss)) => Err(lost(&loss)),
         Err(error) => Err(failed(error)),
     }

@@ -120,6 +120,15 @@ async fn a_file_that_is_missing_is_named_and_nothing_is_served() {
         let outcome = all.allod.run(&dir, SERVE).unwrap();
         assert_eq!(outcome.refused(1).unwrap(), code, "{name} emptied");
     }
+    for views in [true, false] {
+        let dir = all.with("key-alone", |dir| {
+            ["node.db", "log.db"].into_iter().for_each(|name| remove(name, dir));
+            if !views {
+                std::fs::remove_dir_all(dir.join("views")).unwrap();
+            }
+        });
+        all.refused(&dir, "node_database_missing");
+    }
     let dir = all.with("without-both", |dir| ["node.key", "node.db"].into_iter().for_each(|name| remove(name, dir)));
     all.refused(&dir, "node_key_missing");
 }

@@ -84,6 +84,36 @@ impl DirectoryLock {
     }
 }
 
+/// What `node.lock` says once the databases have been there: that they are gone is a loss, and not a beginning.
+const OPENED: &[u8] = b"opened\n";
+
+/// Notes that the databases of a directory are there. On disk when this returns.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn mark_opened(dir: &Path) -> std::io::Result<()> {
+    if std::fs::read(dir.join(LOCK_FILE)).is_ok_and(|text| text == OPENED) {
+        return Ok(());
+    }
+    // Written in place: the file is what the lock is held on.
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join(LOCK_FILE))?;
+    std::io::Write::write_all(&mut file, OPENED)?;
+    file.sync_all()
+}
+
+/// Whether the databases of a directory have been there.
+pub fn was_opened(dir: &Path) -> bool {
+    let views = || std::fs::read_dir(dir.join(VIEWS)).is_ok_and(|mut entries| entries.next().is_some());
+    std::fs::read(dir.join(LOCK_FILE)).is_ok_and(|text| text == OPENED) || views()
+}
+
+/// Takes the note back: what was begun in the directory is given up.
+pub fn forget_opened(dir: &Path) {
+    if let Ok(file) = OpenOptions::new().write(true).open(dir.join(LOCK_FILE)) {
+        let _ = file.set_len(0).and_then(|()| file.sync_all());
+    }
+}
+
 /// Whether SQLite can open what lies in the directory.
 fn fits(dir: &Path) -> Result<(), DirectoryError> {
     let whole = std::path::absolute(dir).map_err(io(dir))?;

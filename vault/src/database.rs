@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 
+use crate::data_dir::was_opened;
 use crate::keyring::NodeKey;
 use crate::witness::Loss;
 
@@ -30,9 +31,9 @@ pub enum DatabaseError {
     Loss(#[from] Loss),
 }
 
-/// A database that is gone beside a log is a loss, and not the beginning of a new one.
+/// A database that is gone beside a log, or where it was before, is a loss, and not the beginning of a new one.
 fn beside_a_log(dir: &Path, file: &'static str) -> Result<(), DatabaseError> {
-    if !dir.join(file).exists() && dir.join(LOG_FILE).exists() {
+    if !dir.join(file).exists() && (dir.join(LOG_FILE).exists() || was_opened(dir)) {
         return Err(Loss::DatabaseMissing { file }.into());
     }
     Ok(())

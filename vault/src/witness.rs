@@ -78,7 +78,7 @@ impl std::fmt::Display for Loss {
             }
             Loss::DatabaseMissing { file } => {
                 let of = database(file);
-                write!(f, "{of}_database_missing: {file} is missing or empty beside a log that is not; put it back from your backup")
+                write!(f, "{of}_database_missing: {file} is missing, or empty beside a log that is not; put it back from your backup")
             }
             Loss::DatabaseRolledBack { file } => {
                 let of = database(file);

@@ -6,6 +6,7 @@ use policy_core::SpaceId;
 
 use super::{VaultError, remove_view};
 use crate::accounts::{Accounts, ViewRecord};
+use crate::data_dir::mark_opened;
 use crate::database::{self, LOG_FILE};
 use crate::log::{Log, Scope};
 use crate::space::SpaceError;
@@ -52,6 +53,7 @@ pub(super) async fn log(
         }
         Some(loss) => return Err(loss.into()),
     }
+    mark_opened(dir)?;
     Ok(log)
 }
 
