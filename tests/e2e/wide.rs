@@ -49,7 +49,7 @@ async fn whatever_is_made_large_is_answered_or_refused_by_a_limit() {
             r#"mutation($f: WideFilterArg!) { upsert_Wide(filter: $f, add: {name: "u"}, update: {f2: 2}) { name } }"#;
         cases.push((format!("upsert by {name}"), upsert.into(), f));
     };
-    for n in [998, 5_000, 40_000] {
+    for n in [998, 34_000] {
         filter(&format!("{n} ands"), json!({"_and": many(n, |i| json!({"f0": {"_neq": i + 10}}))}));
         filter(&format!("{n} ors"), json!({"_or": many(n, |i| json!({"name": {"_eq": format!("x{i}")}}))}));
         filter(&format!("{n} values"), json!({"f0": {"_in": many(n, |i| json!(i))}}));
@@ -68,7 +68,7 @@ async fn whatever_is_made_large_is_answered_or_refused_by_a_limit() {
     filter("nots", deep);
 
     let mut case = |name: &str, query: String, variables: Value| cases.push((name.into(), query, variables));
-    for n in [600, 3_000, 20_000] {
+    for n in [600, 3_000] {
         let ids = json!({"d": many(n, |_| doc.clone()), "c": many(n, |_| cid.clone())});
         case("documents", "query($d: [ID!]) { Wide(docID: $d) { name } }".into(), ids.clone());
         case("commits", "query($c: [String]) { Wide(cid: $c) { name f3 } }".into(), ids.clone());
