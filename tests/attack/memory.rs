@@ -56,8 +56,8 @@ async fn attack(scene: &Scene, kind: &str) -> Result<String> {
         "unread" => {
             let mut open = Vec::new();
             for _ in 0..12 {
-                let query = format!("{{ Item {{ {} }} }}", "a ".repeat(1));
-                open.push(begin(scene, scene.mallory.token.as_deref(), &json!({ "query": query }).to_string()).await?);
+                let query = json!({ "query": "{ Item { a } }" }).to_string();
+                open.push(begin(scene, scene.mallory.token.as_deref(), &query).await?);
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
             Ok(format!("{} answers of 20 MB, not read", open.len()))

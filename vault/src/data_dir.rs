@@ -267,7 +267,10 @@ fn narrow(dir: &Path) {
 /// The files that a running node works with, as they were when it opened them: one that was deleted or replaced since
 /// takes what is written from now on with it.
 #[derive(Debug, Clone)]
-pub struct OpenFiles(Vec<(&'static str, PathBuf, Option<(u64, u64)>)>);
+pub struct OpenFiles(Vec<OpenFile>);
+
+/// The code of its loss, where it lies, and device and inode that it had.
+type OpenFile = (&'static str, PathBuf, Option<(u64, u64)>);
 
 impl OpenFiles {
     /// Those of a node that has just been opened.

@@ -99,6 +99,9 @@ impl NewRow {
     }
 }
 
+/// Where a device's chain in a lane ends: number and CID of its last commit, `None` if none is left.
+pub(crate) type ChainEnd = (Scope, LaneTag, DeviceId, Option<(u64, Cid)>);
+
 /// A row as it lies in the log.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -196,7 +199,7 @@ impl Log {
     pub(crate) async fn exchange(
         &self,
         gone: &[(Scope, u64)],
-        ends: &[(Scope, LaneTag, DeviceId, Option<(u64, Cid)>)],
+        ends: &[ChainEnd],
         rows: Vec<NewRow>,
     ) -> Result<Vec<u64>, DbErr> {
         let mut moved: HashMap<Scope, Head> = HashMap::new();

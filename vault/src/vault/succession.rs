@@ -5,6 +5,7 @@
 //! place. What was written here meanwhile, on numbers that were taken, is written again under the new
 //! one: taken out, and back in, in one transaction of the log. None of it had reached that peer.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -289,6 +290,9 @@ impl Vault {
     }
 }
 
+/// A field of a document.
+type FieldAt = (CollectionId, DocId, FieldId);
+
 /// Writes rows of former devices again.
 struct Again {
     space: Arc<Space>,
@@ -333,8 +337,8 @@ impl Again {
         // What the documents are without what is written again: counters go on from there.
         let mut without: HashMap<(CollectionId, DocId), DocumentState> = HashMap::new();
         // What was counted since, by whom: the new device counts for all of them.
-        let mut ints: HashMap<(CollectionId, DocId, FieldId), HashMap<DeviceId, (i128, i128)>> = HashMap::new();
-        let mut floats: HashMap<(CollectionId, DocId, FieldId), HashMap<DeviceId, f64>> = HashMap::new();
+        let mut ints: HashMap<FieldAt, HashMap<DeviceId, (i128, i128)>> = HashMap::new();
+        let mut floats: HashMap<FieldAt, HashMap<DeviceId, f64>> = HashMap::new();
         let mut renamed: HashMap<Cid, Cid> = HashMap::new();
         let mut roots: HashMap<Cid, (DocId, (Cid, [u8; 16]))> = HashMap::new();
         let mut again = Vec::new();
@@ -363,12 +367,14 @@ impl Again {
                     .open_commit(entry, self.space.owner, |_| old)
                     .map_err(|_| SpaceError::Entry("a change of our own does not open"))?;
                 let at = (commit.collection, commit.doc);
-                if !without.contains_key(&at) {
-                    let mut history = core.view.history(at.0, at.1)?;
-                    history.retain(|known| !dropped.contains(&known.cid));
-                    without.insert(at, DocumentState::fold(&history));
-                }
-                let state = &without[&at];
+                let state = match without.entry(at) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let mut history = core.view.history(at.0, at.1)?;
+                        history.retain(|known| !dropped.contains(&known.cid));
+                        new.insert(DocumentState::fold(&history))
+                    }
+                };
                 let deltas = commit.deltas.iter().map(|change| {
                     let field = state.field(change.field);
                     let delta = match &change.delta {

@@ -194,12 +194,12 @@ mod tests {
                     }
                 }
                 always.retain(|person| left[*person] > 0);
-                if let Some((m, (person, cost))) = late.next() {
-                    if left[person as usize] > 0 || !always.contains(&(person as usize)) {
-                        queue.push(person, 9, cost, (jobs.len() + m, cost)).unwrap();
-                        left[person as usize] += 1;
-                        pushed += 1;
-                    }
+                if let Some((m, (person, cost))) = late.next()
+                    && (left[person as usize] > 0 || !always.contains(&(person as usize)))
+                {
+                    queue.push(person, 9, cost, (jobs.len() + m, cost)).unwrap();
+                    left[person as usize] += 1;
+                    pushed += 1;
                 }
             }
             prop_assert_eq!(taken, pushed, "everything comes out once");

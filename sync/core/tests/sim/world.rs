@@ -267,7 +267,7 @@ impl World {
         let of = &self.nodes[node];
         // Where chains are written again, a commit rests on what is of its own lane: documents do.
         let near = |row: &&Row| of.device.is_none() || row.tip.lane == lane;
-        let newest = of.disk.iter().filter(near).next_back().map(|row| row.tip.commit);
+        let newest = of.disk.iter().rfind(near).map(|row| row.tip.commit);
         let newest = newest.filter(|_| rests && lane != Lane::CONTROL);
         self.written += 1;
         let mut body = self.written.to_be_bytes().to_vec();
