@@ -152,6 +152,8 @@ async fn a_joining_that_was_killed_anywhere_is_done_again() {
     let home = Home::new().await;
     home.alice.define("type Note { n: Int }").await.unwrap();
     home.alice.graphql("mutation { add_Note(input: {n: 1}) { _docID } }").await.unwrap();
+    // What was killed leaves its code waiting, and a person has four at most.
+    home.node.cli_ok(&["quota", "set", "codes", "64"]).unwrap();
     let allod = home.node.allod.clone();
     let invite = || home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
     let join = |dir: &Path| allod.command(dir, &["device", "join", &invite()]);

@@ -22,9 +22,12 @@ use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKi
 use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
+mod doctor;
 mod opening;
 mod set_up;
 mod succession;
+
+pub use doctor::Health;
 
 use crate::accounts::{Account, Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError, head_of};
@@ -109,15 +112,6 @@ pub struct SpaceInfo {
     pub name: String,
     pub personal: bool,
     pub owner: UserId,
-}
-
-/// What `allod doctor` says of a space.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    pub space: SpaceId,
-    pub position: u64,
-    pub documents: u64,
-    pub digest: [u8; 32],
 }
 
 /// The vault. Cheap to clone.
@@ -533,41 +527,6 @@ impl Vault {
             self.close_space(id).await?;
         }
         Ok(())
-    }
-
-    /// Digests of all spaces; `rebuild`: after making every view anew from the log.
-    pub async fn doctor(
-        &self,
-        rebuild: bool,
-        mut progress: impl FnMut(usize, usize),
-    ) -> Result<Vec<Health>, VaultError> {
-        let mut ids: Vec<_> = self.users().into_iter().flat_map(|user| self.0.admission.spaces_of(user)).collect();
-        ids.sort();
-        let mut all = Vec::with_capacity(ids.len());
-        for (n, id) in ids.iter().enumerate() {
-            progress(n, ids.len());
-            if rebuild {
-                let _opening = self.0.opening.lock().await;
-                self.close_space(*id).await?;
-                remove_view(&self.0.views, *id).map_err(VaultError::Space)?;
-            }
-            let space = match self.space(*id).await {
-                Ok(space) => space,
-                Err(SpaceError::Keys(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let position = self.0.admission.log().position(Scope::Space(*id));
-            let digest = move || {
-                space.settle()?;
-                space.core().lock().view.digest()
-            };
-            let (documents, digest) = tokio::task::spawn_blocking(digest)
-                .await
-                .map_err(|_| SpaceError::Entry("the digest was cut off"))??;
-            all.push(Health { space: *id, position, documents, digest });
-        }
-        progress(ids.len(), ids.len());
-        Ok(all)
     }
 
     /// Writes out and closes everything; the last thing before the process ends.

@@ -1,5 +1,6 @@
 //! `/api/v1/spaces`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::{self, Bytes};
@@ -116,11 +117,12 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
     named.sort_by_key(|space| space.id);
     for SpaceRow { id, name, .. } in named {
         let (Some(sees), Some(owner)) = (seen.get(&id), app.vault.owner_of(id)) else { continue };
-        if !owners.contains_key(&owner) {
-            owners.insert(owner, app.directory.user(owner).await?.map(|user| user.name));
-        }
+        let owned_by = match owners.entry(owner) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(app.directory.user(owner).await?.map(|user| user.name)),
+        };
         let role = if sees.edits { "editor" } else { "viewer" };
-        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owners[&owner],
+        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owned_by,
             "whole": sees.whole }));
     }
     Ok(shown)

@@ -42,8 +42,8 @@ pub fn instant(text: &str) -> Result<Timestamp, NoInstant> {
     // `YYYY-MM-DDTHH:MM:` is 17 characters long.
     let seconds = text.get(17..).ok_or(NoInstant::Malformed)?;
     let at = OffsetDateTime::parse(text, &Rfc3339);
-    if seconds.starts_with("60") {
-        let before = OffsetDateTime::parse(&format!("{}59{}", &text[..17], &seconds[2..]), &Rfc3339);
+    if let Some(rest) = seconds.strip_prefix("60") {
+        let before = OffsetDateTime::parse(&format!("{}59{rest}", &text[..17]), &Rfc3339);
         return Err(if before.is_ok() { NoInstant::LeapSecond } else { NoInstant::Malformed });
     }
     let at = at.map_err(|_| NoInstant::Malformed)?;

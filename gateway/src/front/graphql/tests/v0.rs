@@ -39,7 +39,7 @@ fn the_walk_through_is_planned() {
     let filtered = query(plan_v0(&users, "query { User(filter: {points: {_ge: 50}}) { _key } }"));
     let RootKind::Select(select) = &filtered.roots[0].kind else { panic!() };
     let points = Operand::Field(users.field("User", "points"));
-    assert_eq!(select.args.filter, Some(Filter::Is(points, Operator::Geq(Scalar::Float(50.0)))));
+    assert_eq!(select.args.filter, Some(Filter::Is(points, Operator::Geq(Scalar::Int(50)))));
     let id = "01930000-0000-7000-8000-00000000000a";
     let latest = format!("query {{ latestCommits(dockey: \"{id}\") {{ cid delta height links {{ cid name }} }} }}");
     let RootKind::Commits(commits) = query(plan_v0(&users, &latest)).roots.remove(0).kind else { panic!() };

@@ -41,10 +41,10 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
         Some(doc) => app.may(asked.user, Thing::Document(id, doc), asked.permission()).await?,
         None => own.is_some_and(|own| own.gives(asked.verb)),
     };
-    if let (true, Some(field)) = (whole || single, asked.field) {
-        if let Some(refusal) = of_field(app, asked, field, &mask).await? {
-            return Ok(refusal);
-        }
+    if let (true, Some(field)) = (whole || single, asked.field)
+        && let Some(refusal) = of_field(app, asked, field, &mask).await?
+    {
+        return Ok(refusal);
     }
     let reason = format!("no entry gives `{}` here: nothing is shared with them that does", asked.verb);
     Ok(no("no_entry", reason, Vec::new(), mask))

@@ -1,0 +1,74 @@
+//! What a space holds, by a digest; and views that do not read made anew.
+
+use policy_core::SpaceId;
+
+use super::{Vault, VaultError, remove_view};
+use crate::log::Scope;
+use crate::space::SpaceError;
+
+/// What `allod doctor` says of a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub space: SpaceId,
+    pub position: u64,
+    pub documents: u64,
+    pub digest: [u8; 32],
+}
+
+impl Vault {
+    /// Digests of all spaces; `rebuild`: after making every view anew from the log.
+    pub async fn doctor(
+        &self,
+        rebuild: bool,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Vec<Health>, VaultError> {
+        let mut ids: Vec<_> = self.users().into_iter().flat_map(|user| self.0.admission.spaces_of(user)).collect();
+        ids.sort();
+        let mut all = Vec::with_capacity(ids.len());
+        for (n, id) in ids.iter().enumerate() {
+            progress(n, ids.len());
+            if rebuild {
+                self.forget_view(*id).await?;
+            }
+            let health = match self.health(*id).await {
+                // What no opening looked at does not read: a view is a cache, and is made anew from the log.
+                Err(VaultError::View(error)) if !rebuild => {
+                    tracing::warn!(space = %id, %error, "the view is made anew");
+                    self.forget_view(*id).await?;
+                    self.health(*id).await?
+                }
+                other => other?,
+            };
+            all.extend(health);
+        }
+        progress(ids.len(), ids.len());
+        Ok(all)
+    }
+
+    /// Closes a space and removes its view: the next opening makes it anew.
+    async fn forget_view(&self, id: SpaceId) -> Result<(), VaultError> {
+        let _opening = self.0.opening.lock().await;
+        // A view that does not read may also not close; it goes all the same.
+        if let Err(error) = self.close_space(id).await {
+            tracing::warn!(space = %id, %error, "the view was not closed cleanly");
+        }
+        Ok(remove_view(&self.0.views, id)?)
+    }
+
+    /// `None`: the keys of the space are not sealed to this device yet.
+    async fn health(&self, id: SpaceId) -> Result<Option<Health>, VaultError> {
+        let space = match self.space(id).await {
+            Ok(space) => space,
+            Err(SpaceError::Keys(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let position = self.0.admission.log().position(Scope::Space(id));
+        let digest = move || {
+            space.settle()?;
+            space.core().lock().view.digest()
+        };
+        let (documents, digest) =
+            tokio::task::spawn_blocking(digest).await.map_err(|_| SpaceError::Entry("the digest was cut off"))??;
+        Ok(Some(Health { space: id, position, documents, digest }))
+    }
+}
