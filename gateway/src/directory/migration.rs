@@ -433,6 +433,11 @@ impl MigrationName for Offers {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for Offers {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let columns = vec![
             bytes(offer::Column::Id),
@@ -461,6 +466,11 @@ impl MigrationName for Quotas {
 #[expect(elided_lifetimes_in_paths)]
 #[async_trait::async_trait]
 impl MigrationTrait for Quotas {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let personal = ColumnDef::new(space::Column::Personal).boolean().not_null().take();
         let mut spaces = table(space::Entity, vec![bytes(space::Column::Id), text(space::Column::Name), personal]);

@@ -2,7 +2,7 @@
 
 use policy_core::SpaceId;
 
-use super::{Vault, VaultError, remove_view};
+use super::{Vault, VaultError};
 use crate::log::Scope;
 use crate::space::SpaceError;
 
@@ -45,14 +45,11 @@ impl Vault {
         Ok(all)
     }
 
-    /// Closes a space and removes its view: the next opening makes it anew.
+    /// Closes a space, whoever works with it, and removes its view: the next opening makes it anew.
     async fn forget_view(&self, id: SpaceId) -> Result<(), VaultError> {
         let _opening = self.0.opening.lock().await;
-        // A view that does not read may also not close; it goes all the same.
-        if let Err(error) = self.close_space(id).await {
-            tracing::warn!(space = %id, %error, "the view was not closed cleanly");
-        }
-        Ok(remove_view(&self.0.views, id)?)
+        let _turn = self.0.turn.lock().await;
+        self.replace_space(id, true).await
     }
 
     /// `None`: the keys of the space are not sealed to this device yet.

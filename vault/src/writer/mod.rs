@@ -57,6 +57,7 @@ struct Job {
 pub struct Writer {
     queue: Arc<Queue>,
     failed: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 /// What the writer's thread works with.
@@ -76,8 +77,9 @@ impl Writer {
         let jobs = Arc::clone(&queue);
         let failed = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&failed);
-        std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs, &stop))?;
-        Ok(Writer { queue, failed })
+        let thread =
+            std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs, &stop))?;
+        Ok(Writer { queue, failed, thread: Some(thread) })
     }
 
     /// Whether the log has failed: nothing is written until the node is started again.
@@ -100,8 +102,12 @@ impl Writer {
 }
 
 impl Drop for Writer {
+    /// Waits for the thread: a process that ends while it still commits a view may crash in the cipher's library.
     fn drop(&mut self) {
         self.queue.close(false);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -119,12 +119,13 @@ async fn a_neighbour_is_answered_while_large_requests_of_another_wait() {
         .map(|_| {
             let (node, done, text) = (std::sync::Arc::clone(&node), std::sync::Arc::clone(&done), text.clone());
             tokio::spawn(async move {
-                node.add(hog.user, hog.space, &[text.as_str(); 8]).await.unwrap();
+                let added = node.add(hog.user, hog.space, &[text.as_str(); 4]).await;
                 done.fetch_add(1, Ordering::SeqCst);
+                added.unwrap();
             })
         })
         .collect();
-    // One of them is written, so that the others wait or are at work.
+    // One of them is done, so that the others wait or are at work.
     while done.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use policy::facts::Thing;
-use policy_core::{Caller, Check, SpaceId, Subject, UserId};
+use policy_core::{Caller, Check, SpaceId, Subject, UserId, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{space_of, unavailable};
+use crate::access::AccessError;
 use crate::app::App;
 use crate::authn;
 use crate::directory::{QuotaKind, SpaceRow};
@@ -42,7 +43,7 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 const MOST_SHARED: usize = 1_000;
 
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant.
-/// No view is opened for it: what spaces are called is noted beside them.
+/// No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let mut ids = app.vault.space_ids(principal.caller.user);
@@ -71,7 +72,8 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 struct Sees {
     /// The whole space.
     whole: bool,
-    views: bool,
+    /// Something, as far as relationships alone tell.
+    some: bool,
     edits: bool,
 }
 
@@ -91,7 +93,8 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
         let of_space = things.entry(one.space).or_insert_with(|| BTreeSet::from([Thing::Space(one.space)]));
         of_space.insert(one.thing);
     }
-    // One question about everything: a check costs microseconds, the opening of a view milliseconds.
+    // One question about everything: a check costs microseconds, the opening of a view milliseconds, and what is
+    // shared whole needs none.
     let subject = Subject::object("user", caller.user);
     let asked: Vec<(SpaceId, Thing, bool)> = things
         .iter()
@@ -105,12 +108,26 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
         let checks: Vec<Check> = some.iter().map(check).collect();
         for ((space, thing, edits), yes) in some.iter().zip(app.allowed(&checks).await?) {
             let sees = seen.entry(*space).or_default();
-            sees.views |= yes && !edits;
-            sees.edits |= yes && *edits;
-            sees.whole |= yes && !edits && matches!(thing, Thing::Space(_));
+            let all = matches!(thing, Thing::Space(_));
+            sees.some |= yes;
+            sees.whole |= yes && !edits && all;
+            sees.edits |= yes && *edits && all;
         }
     }
-    let visible: Vec<SpaceId> = seen.iter().filter(|(_, sees)| sees.views || sees.edits).map(|(id, _)| *id).collect();
+    // Of a part only the permits tell whether anything shows: a folder may be empty, and every field hidden.
+    let mut visible: Vec<SpaceId> = Vec::new();
+    for (id, sees) in &mut seen {
+        if sees.some && !sees.whole {
+            match app.read_permits(caller, *id).await {
+                Ok((_, permits)) => sees.edits = permits.collections().any(|(_, mask)| mask.gives(Verb::Update)),
+                Err(AccessError::NotFound) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if sees.some {
+            visible.push(*id);
+        }
+    }
     let mut owners: BTreeMap<UserId, Option<String>> = BTreeMap::new();
     let mut shown = Vec::with_capacity(visible.len());
     let mut named = app.named_spaces(&visible).await.map_err(failed)?;
