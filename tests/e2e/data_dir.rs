@@ -327,7 +327,8 @@ async fn a_log_that_cannot_be_written_ends_and_holds_up_no_request() {
         if let Some(mut pipe) = held {
             let mut said = Vec::new();
             pipe.read_to_end(&mut said).unwrap();
-            assert!(said.len() > 60_000, "control: the pipe was full: {} bytes", said.len());
+            // It holds sixteen pages, which need not be full each.
+            assert!(said.len() > 32_000, "control: the pipe was full: {} bytes", said.len());
         }
     }
 }
