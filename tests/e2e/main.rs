@@ -8,6 +8,7 @@ mod doors;
 mod durability;
 mod grants;
 mod graphql_http;
+mod history;
 mod home;
 mod hostile;
 mod http_rules;

@@ -13,11 +13,11 @@ use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Verb};
 use rusqlite::Connection;
 use vault_core::crdt::{DocumentState, ancestors};
 use vault_core::document::DocumentCommit;
-use vault_core::schema::Collection;
+use vault_core::schema::{Collection, Field};
 use vault_core::value::Value;
 
 use super::apply::{history_keeping, history_of};
-use super::column::{as_stored, shape, to_sql};
+use super::column::{Shape, as_stored, shape, to_sql};
 use super::compile::PastRow;
 use super::lookup::row_of;
 use super::predicate::covers;
@@ -81,17 +81,18 @@ pub(super) fn covering(
 /// Which commits of a document show; `None` if it has none that do.
 fn visible<'a>(
     connection: &Connection,
+    masks: Masks<'_>,
     collection: &'a Collection,
-    mask: &Mask,
     doc: DocId,
 ) -> Result<Option<Visible<'a>>, ReadError> {
+    let mask = masks(collection.id).ok_or(ReadError::Hidden)?;
     let reaches = |entry: &Entry| entry.verbs.has(Verb::History) && entry.documents.has(doc);
     let all: Vec<usize> = (0..mask.entries.len()).filter(|&i| reaches(&mask.entries[i])).collect();
     if all.is_empty() {
         return Ok(None);
     }
     let Some((_, now)) = row_of(connection, &Table::of(collection), doc)? else { return Ok(None) };
-    let entries = covering(mask, Verb::History, &all, doc, &now);
+    let entries = covering(&mask, Verb::History, &all, doc, &now);
     if entries.is_empty() {
         return Ok(None);
     }
@@ -107,14 +108,15 @@ fn visible<'a>(
             return entries.clone();
         }
         let state = state_at(&commits, &commit.cid);
-        covering(mask, Verb::History, &entries, doc, &values_at(collection, &state))
+        covering(&mask, Verb::History, &entries, doc, &values_at(collection, &state))
     };
     let shows: Vec<Option<Vec<usize>>> = commits
         .iter()
         .map(|commit| {
             let entries = then(commit);
             let holds = |field: FieldId| {
-                collection.field(field).is_some() && entries.iter().any(|&i| mask.entries[i].holds(field))
+                let known = collection.field(field).is_some_and(|field| has_other_side(masks, field));
+                known && entries.iter().any(|&i| mask.entries[i].holds(field))
             };
             let deltas: Vec<usize> = (0..commit.deltas.len()).filter(|&i| holds(commit.deltas[i].field)).collect();
             let shows = !deltas.is_empty() || commit.status.is_some() || commit.cid == commit.root;
@@ -123,6 +125,12 @@ fn visible<'a>(
         .collect();
     let graph = connect(commits, shows);
     Ok((!graph.is_empty()).then_some(Visible { collection, doc, commits: graph }))
+}
+
+/// Whether a field exists for a caller of these masks: a relation to a collection of which nothing is read does not.
+fn has_other_side(masks: Masks<'_>, field: &Field) -> bool {
+    let Some(Shape::Relation(target)) = shape(field) else { return true };
+    masks(target).is_some_and(|mask| mask.gives(Verb::Read))
 }
 
 /// Leaves out what does not show and connects what was on either side of it.
@@ -184,7 +192,7 @@ pub(super) fn past(
             if of != collection.id {
                 continue;
             }
-            let Some(visible) = visible(run.connection, collection, &mask, doc)? else { continue };
+            let Some(visible) = visible(run.connection, run.masks, collection, doc)? else { continue };
             if !visible.commits.iter().any(|shown| shown.commit.cid == *cid) {
                 continue;
             }
@@ -236,8 +244,8 @@ fn documents_with(connection: &Connection, cid: &Cid) -> Result<Vec<(CollectionI
 }
 
 /// Whether the value may be told: the id of a document out of scope may not.
-pub(super) fn reaches(run: &Run<'_>, shape: super::column::Shape, value: &Value) -> Result<bool, ReadError> {
-    let super::column::Shape::Relation(target) = shape else { return Ok(true) };
+pub(super) fn reaches(run: &Run<'_>, shape: Shape, value: &Value) -> Result<bool, ReadError> {
+    let Shape::Relation(target) = shape else { return Ok(true) };
     let Value::Scalar(policy_core::Scalar::Blob(id)) = value else { return Ok(true) };
     let Some(mask) = (run.masks)(target) else { return Ok(false) };
     if mask.entries_with(Verb::Read).any(Entry::is_everything) {
@@ -257,9 +265,8 @@ fn visible_heads(
     collection: CollectionId,
     doc: DocId,
 ) -> Result<Vec<Cid>, ReadError> {
-    let mask = masks(collection).ok_or(ReadError::Hidden)?;
     let collection = schema.collection(collection).ok_or(ReadError::Hidden)?;
-    let Some(visible) = visible(connection, collection, &mask, doc)? else { return Ok(Vec::new()) };
+    let Some(visible) = visible(connection, masks, collection, doc)? else { return Ok(Vec::new()) };
     let mut heads: Vec<Cid> = visible.heads().into_iter().map(|i| visible.commits[i].commit.cid).collect();
     heads.sort_unstable();
     Ok(heads)

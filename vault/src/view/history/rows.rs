@@ -4,14 +4,13 @@ use cid::Cid;
 use cid::multihash::Multihash;
 use hashbrown::{HashMap, HashSet};
 use policy_core::{CollectionId, DocId, FieldId, Scalar};
-use rusqlite::Connection;
-use vault_core::document::{Delta, FieldDelta};
+use vault_core::document::{Delta, FieldDelta, Status};
 use vault_core::query::{CommitItem, CommitItemKind, CommitSelect, LinkItem, SignatureItem};
 use vault_core::value::Value;
 
-use super::{Visible, visible};
+use super::{Visible, reaches, visible};
 use crate::view::apply::commit_of;
-use crate::view::column::shape;
+use crate::view::column::{Shape, fits, shape};
 use crate::view::run::Run;
 use crate::view::{ReadError, ViewError, json};
 
@@ -116,10 +115,9 @@ pub(in crate::view) fn version(
     items: &[CommitItem],
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
-    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
     let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
     out.push(b'[');
-    if let Some(graph) = visible(run.connection, collection, &mask, doc)? {
+    if let Some(graph) = visible(run.connection, run.masks, collection, doc)? {
         let heads = graph.heads();
         let here = |row: &Row| match at {
             Some(at) => row.cid.to_string() == at,
@@ -131,7 +129,7 @@ pub(in crate::view) fn version(
                 out.push(b',');
             }
             first = false;
-            write_row(run.connection, &graph, row, items, out)?;
+            write_row(run, &graph, row, items, out)?;
         }
     }
     out.push(b']');
@@ -174,7 +172,7 @@ fn list<T>(
 }
 
 pub(super) fn write_row(
-    connection: &Connection,
+    run: &Run<'_>,
     graph: &Visible<'_>,
     row: &Row,
     items: &[CommitItem],
@@ -194,7 +192,7 @@ pub(super) fn write_row(
                 CommitItemKind::CollectionVersionId => json::string(out, &graph.collection.version.to_string()),
                 CommitItemKind::TypeName(name) => json::string(out, name),
                 CommitItemKind::Delta => {
-                    let delta = delta(connection, graph, row)?;
+                    let delta = delta(run, graph, row)?;
                     json::string(out, &data_encoding::BASE64.encode(&delta));
                 }
                 CommitItemKind::Links(members) => {
@@ -248,34 +246,44 @@ fn write_link(out: &mut Vec<u8>, members: &[(String, LinkItem)], cid: &Cid, name
     )
 }
 
-/// CBOR of the visible changed fields by name, or of the value of one part.
-fn delta(connection: &Connection, graph: &Visible<'_>, row: &Row) -> Result<Vec<u8>, ReadError> {
+/// CBOR of the visible changed fields by name, or of the value of one part. Before the fields stands `_deleted`, if the
+/// commit deletes the document (`true`) or restores it (`false`).
+fn delta(run: &Run<'_>, graph: &Visible<'_>, row: &Row) -> Result<Vec<u8>, ReadError> {
     let shown = &graph.commits[row.at];
     // The graph was read without the values.
-    let whole = commit_of(connection, graph.collection.id, graph.doc, &shown.commit.cid)?;
+    let whole = commit_of(run.connection, graph.collection.id, graph.doc, &shown.commit.cid)?;
     let whole = whole.ok_or(ReadError::View(ViewError::Unreadable("commit")))?;
     let mut out = Vec::new();
     match row.part {
-        Some(part) => cbor_delta(&mut out, graph, &whole.deltas[part]),
+        Some(part) => cbor_delta(run, &mut out, graph, &whole.deltas[part])?,
         None => {
-            head(&mut out, 5, shown.deltas.len());
+            head(&mut out, 5, shown.deltas.len() + usize::from(whole.status.is_some()));
+            if let Some(status) = whole.status {
+                text(&mut out, "_deleted");
+                cbor_scalar(&mut out, &Scalar::Bool(status == Status::Deleted));
+            }
             for &part in &shown.deltas {
                 let delta = &whole.deltas[part];
                 text(&mut out, graph.collection.field(delta.field).map_or("", |field| &field.name));
-                cbor_delta(&mut out, graph, delta);
+                cbor_delta(run, &mut out, graph, delta)?;
             }
         }
     }
     Ok(out)
 }
 
-fn cbor_delta(out: &mut Vec<u8>, graph: &Visible<'_>, delta: &FieldDelta) {
+fn cbor_delta(run: &Run<'_>, out: &mut Vec<u8>, graph: &Visible<'_>, delta: &FieldDelta) -> Result<(), ReadError> {
     match &delta.delta {
-        Delta::Set(Value::Scalar(scalar)) => {
-            let relation = graph.collection.field(delta.field).and_then(shape);
-            match (relation, scalar) {
-                // An id of another document may be out of scope: a commit does not tell it.
-                (Some(crate::view::column::Shape::Relation(_)), _) => out.push(0xf6),
+        Delta::Set(value @ Value::Scalar(scalar)) => {
+            match (graph.collection.field(delta.field).and_then(shape), scalar) {
+                // The id of a document that a read of the field shows; null for any other, as there.
+                (Some(of @ Shape::Relation(_)), Scalar::Blob(id)) => match DocId::from_slice(id) {
+                    Some(id) if reaches(run, of, value)? => text(out, &id.to_string()),
+                    _ => out.push(0xf6),
+                },
+                (Some(Shape::Relation(_)), _) => out.push(0xf6),
+                // It may be the id of a document that another definition knows a collection for.
+                (Some(of), Scalar::Blob(id)) if id.len() == 16 && !fits(of, value) => out.push(0xf6),
                 (_, scalar) => cbor_scalar(out, scalar),
             }
         }
@@ -290,6 +298,7 @@ fn cbor_delta(out: &mut Vec<u8>, graph: &Visible<'_>, delta: &FieldDelta) {
         }
         Delta::FloatCounter { total } => float(out, *total),
     }
+    Ok(())
 }
 
 fn cbor_scalar(out: &mut Vec<u8>, scalar: &Scalar) {

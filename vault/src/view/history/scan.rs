@@ -60,7 +60,7 @@ fn write(
     if out.last() != Some(&b'[') {
         out.push(b',');
     }
-    write_row(run.connection, graph, row, &select.items, out)?;
+    write_row(run, graph, row, &select.items, out)?;
     run.holds(out)
 }
 
@@ -146,8 +146,7 @@ fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut Ve
     for row in kept.iter().skip(asked.offset).take(asked.limit) {
         run.step()?;
         if last.as_ref().is_none_or(|(place, ..)| *place != row.place) {
-            let mask = (run.masks)(row.collection.id).ok_or(ReadError::Hidden)?;
-            let Some(graph) = visible(run.connection, row.collection, &mask, row.doc)? else { continue };
+            let Some(graph) = visible(run.connection, run.masks, row.collection, row.doc)? else { continue };
             let rows = rows_of(&graph)?;
             last = Some((row.place, graph, rows));
         }
@@ -172,8 +171,7 @@ fn each_document<'a>(
     let collections: Vec<&Collection> = schema.collections.iter().filter(told).collect();
     let mut fold = |run: &mut Run<'a>, collection: &'a Collection, doc: DocId| {
         run.step()?;
-        let mask = masks(collection.id).ok_or(ReadError::Hidden)?;
-        match visible(connection, collection, &mask, doc)? {
+        match visible(connection, masks, collection, doc)? {
             Some(graph) => take(run, &graph),
             None => Ok(true),
         }

@@ -2,8 +2,10 @@
 
 mod apply;
 mod definitions;
+mod deltas;
 mod scope;
 mod select;
+mod wide;
 
 use std::collections::HashMap;
 use std::sync::Arc;
