@@ -43,8 +43,8 @@ async fn many_conditions_are_refused_however_they_are_written() {
     let (home, link) = filled(3, 10).await;
     let wide = |n: usize| likes(n);
     for filter in [
-        wide(901),
-        json!({ "_and": vec![json!({}); 901] }),
+        wide(1_025),
+        json!({ "_and": vec![json!({}); 1_025] }),
         json!({ "_not": { "_or": [{ "_or": likes(600)["_or"] }, { "_and": likes(600)["_or"] }] } }),
     ] {
         for client in [&home.alice, &link] {
@@ -56,9 +56,9 @@ async fn many_conditions_are_refused_however_they_are_written() {
     let answer = home.alice.try_graphql(twice, json!({ "f": wide(600) })).await.unwrap();
     assert_eq!(answer.codes(), ["limit_conditions"], "of the operation and not of one filter: {}", shown(&answer.text));
     let update = "mutation($f: ItemFilterArg) { update_Item(filter: $f, input: {a: \"z\"}) { _docID } }";
-    let answer = home.alice.try_graphql(update, json!({ "f": wide(901) })).await.unwrap();
+    let answer = home.alice.try_graphql(update, json!({ "f": wide(1_025) })).await.unwrap();
     assert_eq!(answer.codes(), ["limit_conditions"], "{}", shown(&answer.text));
-    let some = home.alice.graphql_with(COUNT, json!({ "f": wide(800) })).await.expect("control: 800 are taken");
+    let some = home.alice.graphql_with(COUNT, json!({ "f": wide(1_024) })).await.expect("control: 1,024 are taken");
     assert_eq!(some["COUNT"], 0);
     let one_of: Vec<String> = (0..5_000).map(|n| format!("{n:06}{}", "x".repeat(10))).collect();
     let some = home.alice.graphql_with(COUNT, json!({ "f": { "a": { "_in": one_of } } })).await.unwrap();

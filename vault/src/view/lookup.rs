@@ -62,6 +62,9 @@ impl View {
         if let Some(filter) = filter {
             conditions.push(compiler.filter(&mut p, &Around::Document(&scope), filter)?);
         }
+        if p.is_wide() {
+            return Err(ReadError::Wide.into());
+        }
         let (table, alias) = (scope.table(), &scope.alias);
         let sql = format!("SELECT {alias}.doc FROM {table} WHERE {} ORDER BY {alias}.doc", all_of(&conditions));
         self.database.set_called(compiler.called);

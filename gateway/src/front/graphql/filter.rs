@@ -147,11 +147,14 @@ impl Planner<'_> {
         let Input::Object(ops) = block else { return Err(empty()) };
         let mut out = Vec::with_capacity(ops.len());
         for (name, value) in ops {
-            self.condition()?;
             let op = self
                 .spelling()
                 .op_named(name)
                 .ok_or_else(|| GraphQlError::invalid(format!("`{name}` is not an operator for `{field}`.")))?;
+            // One on elements is as many as it asks of each.
+            if !matches!(op, Op::Any | Op::All | Op::None) {
+                self.condition()?;
+            }
             out.push(self.operator(op, kind, value, field)?);
         }
         if out.is_empty() { Err(empty()) } else { Ok(out) }
@@ -239,7 +242,9 @@ impl Planner<'_> {
                         true => Operand::Field(id),
                         false => Operand::JsonPath(id, path.clone()),
                     };
-                    self.condition()?;
+                    if !matches!(op, Op::Any | Op::All | Op::None) {
+                        self.condition()?;
+                    }
                     out.push(Filter::Is(operand, self.operator(op, Kind::Json, value, field)?));
                 }
                 None => {

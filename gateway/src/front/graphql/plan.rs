@@ -60,7 +60,7 @@ impl Default for Limits {
             roots: 64,
             nodes: 5_000,
             values: 250_000,
-            conditions: 900,
+            conditions: 1_024,
         }
     }
 }

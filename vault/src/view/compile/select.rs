@@ -190,7 +190,7 @@ impl<'a> Compiler<'a> {
         if columns.sql.is_empty() {
             columns.sql.push("NULL".to_owned());
         }
-        if columns.sql.len() > COLUMNS {
+        if columns.sql.len() > COLUMNS || p.is_wide() {
             return Err(ReadError::Wide);
         }
         conditions.retain(|condition| condition != "1");
@@ -473,6 +473,9 @@ pub(in crate::view) fn root_aggregate<'a>(
 ) -> Result<Plan, ReadError> {
     let mut p = Parameters::default();
     let (sql, shape) = compiler.aggregate(&mut p, &Around::Root, aggregate)?;
+    if p.is_wide() {
+        return Err(ReadError::Wide);
+    }
     let mut columns = Columns::default();
     let at = columns.add(sql);
     columns.push(response, ColumnKind::Value(at, shape));

@@ -57,21 +57,21 @@ fn deep_wide_and_exploding_requests_have_codes() {
         ("chain", format!("{{ ...f0 }} {chain} fragment f3000 on Query {{ Book {{ title }} }}"), "limit_depth"),
         (
             "conditions",
-            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{title: {_like: \"a\"}} ".repeat(1_001)),
+            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{title: {_like: \"a\"}} ".repeat(1_025)),
             "limit_conditions",
         ),
         (
             "conditions on JSON",
             format!(
                 "{{ Book(filter: {{meta: {{{}}}}}) {{ title }} }}",
-                (0..901).map(|n| format!("k{n}: {{_eq: 1}} ")).collect::<String>()
+                (0..1_025).map(|n| format!("k{n}: {{_eq: 1}} ")).collect::<String>()
             ),
             "limit_conditions",
         ),
-        ("orders", format!("{{ Book(order: [{}]) {{ title }} }}", "{title: ASC} ".repeat(901)), "limit_conditions"),
+        ("orders", format!("{{ Book(order: [{}]) {{ title }} }}", "{title: ASC} ".repeat(1_025)), "limit_conditions"),
         (
             "empty conditions",
-            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{} ".repeat(1_001)),
+            format!("{{ Book(filter: {{_or: [{}]}}) {{ title }} }}", "{} ".repeat(1_025)),
             "limit_conditions",
         ),
         (
