@@ -1,49 +1,21 @@
 //! Which engine answers policy: the embedded one, or SpiceDB with the embedded one as its source.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
 use policy::{
     DEFAULT_HORIZON, Embedded, EmbeddedService, Explainer, Forwarded, Outbox, PresharedKey, RelationshipService,
     Relationships, SpiceDb, SpiceDbConfig, SpiceDbEngine, Tls,
 };
 use policy_core::{Engine, Schema};
 
-use crate::cli::{Failure, read_secret};
-
-/// Where SpiceDB is, as the command line says it.
-#[derive(Debug, Clone, Args)]
-pub struct SpiceDbArgs {
-    /// Let the SpiceDB at this address (host:port) answer policy [default: the embedded engine]
-    #[arg(long, value_name = "ADDRESS", requires = "spicedb_key_file")]
-    pub spicedb: Option<String>,
-    /// A file that holds SpiceDB's preshared key
-    #[arg(long, value_name = "FILE")]
-    pub spicedb_key_file: Option<PathBuf>,
-    /// `system`: trust what the system trusts; `off`: speak in clear, on this machine only; or a file of certificates
-    #[arg(long, value_name = "TLS", default_value = "system")]
-    pub spicedb_tls: String,
-}
-
-impl SpiceDbArgs {
-    /// The client; `None` if the embedded engine is to answer.
-    ///
-    /// # Errors
-    /// If a file cannot be read or nothing can be made of it.
-    pub fn config(&self) -> Result<Option<SpiceDbConfig>, Failure> {
-        let (Some(address), Some(file)) = (&self.spicedb, &self.spicedb_key_file) else { return Ok(None) };
-        config(address, file, &self.spicedb_tls).map(Some)
-    }
-}
+use crate::cli::Failure;
 
 /// A client's configuration from what an operator says.
 ///
 /// # Errors
-/// If a file cannot be read or nothing can be made of it.
-pub fn config(address: &str, key_file: &Path, tls: &str) -> Result<SpiceDbConfig, Failure> {
-    let key = read_secret(key_file)?;
-    let key = PresharedKey::new(&key).map_err(|error| Failure::usage("spicedb_key", &error.to_string()))?;
+/// If the key cannot be one, or the certificates cannot be read.
+pub fn config(address: &str, key: &str, tls: &str) -> Result<SpiceDbConfig, Failure> {
+    let key = PresharedKey::new(key).map_err(|error| Failure::usage("spicedb_key", &error.to_string()))?;
     let mut config = SpiceDbConfig::new(address, key);
     config.tls = match tls {
         "system" => Tls::System,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::Common;
+use super::node::read_password;
 use super::output::{Exit, Failure, lines, print};
 use super::people::seconds;
 use super::remote::Remote;
-use super::{Common, read_secret};
 
 #[derive(Debug, Subcommand)]
 pub enum Device {
@@ -56,7 +57,7 @@ impl Device {
                 });
             }
             Device::Join { code } => {
-                let code = if code == "-" { read_secret(Path::new("-"))?.to_string() } else { code };
+                let code = if code == "-" { read_password(Path::new("-"))?.to_string() } else { code };
                 let value = {
                     let passphrase = common.passphrase(&dir)?;
                     crate::pairing::join(&dir, &code, passphrase.as_ref().map(|text| text.as_str())).await?

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes of lines that wait at most.
@@ -110,8 +111,34 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Begins to log to stderr: `RUST_LOG` decides, warnings by default. A panic goes the same way.
-pub fn start() {
+/// What is logged: a filter of tracing, as in `warn,allod=info`.
+#[derive(Debug, Clone)]
+pub struct Level(String);
+
+impl std::str::FromStr for Level {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = "it is error, warn, info, debug or trace, or such for parts, as in warn,allod=info";
+        // A lone word that is no level would be taken for a part of the program, and silence everything else.
+        let level = |part: &str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+        match EnvFilter::try_new(text) {
+            Ok(_) if text.split(',').all(level) => Ok(Level(text.to_owned())),
+            _ => Err(wrong.to_owned()),
+        }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Default)]
+pub struct Style {
+    /// A JSON object a line; else text.
+    pub json: bool,
+    /// `None`: as `RUST_LOG` says, else warnings.
+    pub level: Option<Level>,
+}
+
+/// Begins to log to stderr. A panic goes the same way.
+pub fn start(style: &Style) {
     let queue = Arc::clone(QUEUE.get_or_init(Arc::default));
     let emptied = Arc::clone(&queue);
     // Not through `std::io::Stderr`: whoever else writes there would wait for its lock.
@@ -123,13 +150,14 @@ pub fn start() {
     if begun.is_err() {
         return;
     }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,allod=info"));
-    let _ = tracing_subscriber::fmt()
+    let default = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,allod=info"));
+    let filter = style.level.as_ref().map_or_else(default, |level| EnvFilter::new(&level.0));
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines(queue))
         .with_ansi(std::io::stderr().is_terminal())
-        .log_internal_errors(false)
-        .try_init();
+        .log_internal_errors(false);
+    let _ = if style.json { log.json().flatten_event(true).try_init() } else { log.try_init() };
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("(no name)").to_owned();

@@ -1,6 +1,7 @@
 //! The command line. Roles are subcommands; `--json` prints one JSON value on stdout.
 
 mod client;
+mod config;
 mod devices;
 mod harden;
 mod logging;
@@ -18,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use node::read_password as read_secret;
 pub use output::{Exit, Failure, say};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
@@ -37,6 +37,9 @@ pub struct Common {
     /// The data directory [default: the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "ALLOD_DATA", alias = "rootdir")]
     data: Option<PathBuf>,
+    /// The file with settings [default: allod.toml in the data directory, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "ALLOD_CONFIG")]
+    config: Option<PathBuf>,
     /// Print one JSON value on stdout; progress and logs go to stderr
     #[arg(long, global = true)]
     json: bool,
@@ -82,6 +85,8 @@ enum Command {
     /// Run the node
     #[command(alias = "start")]
     Serve(node::Serve),
+    /// What the node is told by flags, environment and allod.toml, and who said what
+    Config(config::Config),
     /// Stop the running node or replica; when this ends, the last acknowledged write is safe
     Stop,
     /// Wait until the node or replica of the data directory answers
@@ -136,6 +141,16 @@ enum Command {
     Client(client::Client),
 }
 
+impl Command {
+    /// How it logs: a node as it is told, everything else as `RUST_LOG` says.
+    fn log_style(&self, common: &Common) -> Result<logging::Style, Failure> {
+        match self {
+            Command::Serve(serve) => config::log(&serve.flags.load(common)?),
+            _ => Ok(logging::Style::default()),
+        }
+    }
+}
+
 /// Parses the arguments, runs the command, prints its result; returns the exit code.
 pub fn run() -> i32 {
     harden::harden();
@@ -153,8 +168,15 @@ pub fn run() -> i32 {
             return if usage { Exit::Usage as i32 } else { 0 };
         }
     };
-    logging::start();
     let json = cli.common.json;
+    let style = match cli.command.log_style(&cli.common) {
+        Ok(style) => style,
+        Err(failure) => {
+            output::print_failure(&failure, json);
+            return failure.exit as i32;
+        }
+    };
+    logging::start(&style);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -199,6 +221,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init(command) => command.run(common).await,
         Command::Serve(command) => command.run(common).await,
+        Command::Config(command) => command.run(common).await,
         Command::Stop => node::stop(common).await,
         Command::Wait(command) => command.run(common).await,
         Command::Doctor(command) => command.run(common).await,

@@ -9,13 +9,12 @@ use vault::keyring::{DirectoryError, DirectoryLock, NodeKey};
 use zeroize::Zeroizing;
 
 use super::Common;
+use super::config::{self, ServeFlags};
 use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::{Remote, absent};
 use crate::app;
 use crate::doctor::{self, Check, State};
-use crate::engine::SpiceDbArgs;
 use crate::node_file::{Absent, NodeFile, Of, Process};
-use crate::server::{Options, PolicyApi};
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -32,30 +31,8 @@ pub struct Init {
 
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen for HTTP; port 0 picks one
-    #[arg(long, default_value = "127.0.0.1:8420")]
-    listen: String,
-    /// Where to listen for devices and replicas [default: the port of last time on loopback]
-    #[arg(long, value_name = "MULTIADDR")]
-    p2p_listen: Vec<String>,
-    /// Addresses that people's replicas may have beside public ones; the operator may name any
-    #[arg(long, value_name = "CIDR", env = "ALLOD_P2P_DIAL_ALLOW", value_delimiter = ',')]
-    dial_allow: Vec<sync::IpNet>,
-    /// The address under which people and apps reach the node, behind a proxy say: what links and OAuth metadata name
-    /// [default: http://127.0.0.1 and the port]
-    #[arg(long, value_name = "URL", env = "ALLOD_URL", value_parser = crate::server::public_url)]
-    public_url: Option<String>,
     #[command(flatten)]
-    spicedb: SpiceDbArgs,
-    /// Serve SpiceDB's API (authzed.api.v1 over gRPC) of this node here; for reading, unless --policy-write
-    #[arg(long, value_name = "ADDRESS", requires = "policy_key_file")]
-    policy_listen: Option<String>,
-    /// A file that holds the key that clients of --policy-listen must bear
-    #[arg(long, value_name = "FILE")]
-    policy_key_file: Option<PathBuf>,
-    /// Let clients of --policy-listen write too: audited, and never what the node keeps itself
-    #[arg(long, requires = "policy_listen")]
-    policy_write: bool,
+    pub flags: Box<ServeFlags>,
 }
 
 #[derive(Debug, Args)]
@@ -110,21 +87,8 @@ impl Serve {
         let dir = common.dir()?;
         let passphrase = common.passphrase(&dir)?;
         let passphrase = passphrase.as_ref().map(|text| text.as_str());
-        let policy = match (&self.policy_listen, &self.policy_key_file) {
-            (Some(listen), Some(file)) => {
-                Some(PolicyApi { listen: listen.clone(), key: read_password(file)?, writes: self.policy_write })
-            }
-            _ => None,
-        };
-        let options = Options {
-            listen: self.listen,
-            p2p_listen: self.p2p_listen,
-            dial_allow: self.dial_allow,
-            public_url: self.public_url,
-            json: common.json,
-            spicedb: self.spicedb.config()?,
-            policy,
-        };
+        let (options, warnings) = config::options(&self.flags.load(common)?, common.json)?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         crate::server::serve(&dir, passphrase, options).await?;
         Ok(Exit::Done)
     }

@@ -39,7 +39,11 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     let order: Order = body::json(&request, &bytes)?;
     let unusable =
         |failure: crate::cli::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
-    let config = engine::config(&order.address, &order.key_file, &order.tls).map_err(unusable)?;
+    let read = |file: &std::path::Path| -> Result<_, crate::cli::Failure> {
+        let (key, _) = gateway_config::read_secret(file)?;
+        engine::config(&order.address, &key, &order.tls)
+    };
+    let config = read(&order.key_file).map_err(unusable)?;
     let spicedb = engine::client(&config).map_err(unusable)?;
     // What follows from the catalogue of a space is known once somebody has used it: here, of all of them.
     for space in app.vault.users().into_iter().flat_map(|user| app.vault.space_ids(user)) {

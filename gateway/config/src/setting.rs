@@ -1,0 +1,138 @@
+//! The settings there are. A setting is listed when something goes by it, not before.
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A word, an address, a number.
+    One,
+    /// A list; in the environment and as a flag separated by commas.
+    Many,
+    /// `true` or `false`.
+    Switch,
+    /// The path of a file.
+    Path,
+    /// What nobody may see; its twin with `_file` behind it names a file that holds it.
+    Secret,
+}
+
+/// One thing that a node can be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// `section.key`, as in `allod.toml`.
+    pub key: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What counts when nobody says anything; empty if nothing does.
+    pub default: &'static str,
+    /// What it is for, in a line.
+    pub help: &'static str,
+    /// Other variables that say the same, behind `ALLOD_SECTION_KEY`.
+    pub also: &'static [&'static str],
+}
+
+impl Setting {
+    const fn new(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Self {
+        Setting { key, kind, default, help, also: &[] }
+    }
+
+    /// The variable that says it: `http.listen` is `ALLOD_HTTP_LISTEN`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("ALLOD_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// The setting of this key.
+    #[must_use]
+    pub fn of(key: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+}
+
+/// Every setting, by section.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("http.listen", Kind::One, "127.0.0.1:8420", "where to listen for HTTP; port 0 picks one"),
+    Setting {
+        also: &["ALLOD_URL"],
+        ..Setting::new(
+            "http.public_url",
+            Kind::One,
+            "",
+            "the address under which people and apps reach the node; without it http://127.0.0.1 and the port",
+        )
+    },
+    Setting::new(
+        "p2p.listen",
+        Kind::Many,
+        "",
+        "where to listen for devices and replicas; without it the port of last time on loopback",
+    ),
+    Setting::new(
+        "p2p.dial_allow",
+        Kind::Many,
+        "",
+        "ranges that people's replicas may lie in beside public ones; the operator may name any",
+    ),
+    Setting::new(
+        "policy.spicedb",
+        Kind::One,
+        "",
+        "host:port of a SpiceDB that answers policy; without it the node's own",
+    ),
+    Setting::new("policy.spicedb_key", Kind::Secret, "", "SpiceDB's preshared key"),
+    Setting::new("policy.spicedb_key_file", Kind::Path, "", "a file that holds SpiceDB's preshared key"),
+    Setting::new(
+        "policy.spicedb_tls",
+        Kind::One,
+        "system",
+        "system: trust what the system trusts; off: speak in clear, on this machine only; or a file of certificates",
+    ),
+    Setting::new(
+        "policy.listen",
+        Kind::One,
+        "",
+        "where to serve SpiceDB's API (authzed.api.v1 over gRPC) of this node",
+    ),
+    Setting::new("policy.key", Kind::Secret, "", "the key that clients of policy.listen must bear"),
+    Setting::new("policy.key_file", Kind::Path, "", "a file that holds the key of policy.listen"),
+    Setting::new("policy.write", Kind::Switch, "false", "let clients of policy.listen write too: audited"),
+    Setting::new(
+        "log.level",
+        Kind::One,
+        "warn,allod=info",
+        "what is logged: error, warn, info, debug, trace, or such for parts; where nobody says it, RUST_LOG does",
+    ),
+    Setting::new("log.format", Kind::One, "text", "how it is logged: text or json"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_one_section_and_one_name_and_each_secret_has_its_twin() {
+        for setting in SETTINGS {
+            let (section, name) = setting.key.split_once('.').expect("a section");
+            for part in [section, name] {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                assert!(!part.is_empty() && part.chars().all(plain), "{}", setting.key);
+            }
+            assert_eq!(SETTINGS.iter().filter(|other| other.key == setting.key).count(), 1, "{}", setting.key);
+            assert!(!setting.help.is_empty() && !setting.help.ends_with('.'), "{}", setting.key);
+            if setting.kind == Kind::Secret {
+                let twin = Setting::of(&format!("{}_file", setting.key)).expect("its file");
+                assert_eq!(twin.kind, Kind::Path, "{}", twin.key);
+                assert!(setting.default.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_settings_hear_the_same_variable() {
+        let mut all: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+        all.extend(SETTINGS.iter().flat_map(|setting| setting.also).map(|also| (*also).to_owned()));
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}

@@ -1,0 +1,198 @@
+//! What the node is told: flags, environment, `allod.toml`; and who said what.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use gateway_config::{ConfigError, Environment, Flags, Settings};
+use serde_json::json;
+
+use super::output::{Exit, Failure, lines, print};
+use super::{Common, logging};
+use crate::engine;
+use crate::server::{self, Options, PolicyApi};
+
+/// Shows the settings that count, and who says so; without a command, all of them
+#[derive(Debug, Args)]
+pub struct Config {
+    #[command(subcommand)]
+    command: Option<ConfigCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Whether a node could be served with these settings: reads and checks all, begins nothing
+    Check {
+        #[command(flatten)]
+        flags: Box<ServeFlags>,
+    },
+}
+
+/// The settings that `serve` takes as flags; each has its place in `allod.toml` and its variable too.
+#[derive(Debug, Args)]
+pub struct ServeFlags {
+    /// Where to listen for HTTP; port 0 picks one [default: 127.0.0.1:8420]
+    #[arg(long)]
+    listen: Option<String>,
+    /// Where to listen for devices and replicas [default: the port of last time on loopback]
+    #[arg(long, value_name = "MULTIADDR")]
+    p2p_listen: Vec<String>,
+    /// Addresses that people's replicas may have beside public ones; the operator may name any
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    dial_allow: Vec<String>,
+    /// The address under which people and apps reach the node, behind a proxy say: what links and OAuth metadata name
+    /// [default: http://127.0.0.1 and the port]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Let the SpiceDB at this address (host:port) answer policy [default: the embedded engine]
+    #[arg(long, value_name = "ADDRESS")]
+    spicedb: Option<String>,
+    /// A file that holds SpiceDB's preshared key
+    #[arg(long, value_name = "FILE")]
+    spicedb_key_file: Option<PathBuf>,
+    /// `system`: trust what the system trusts; `off`: speak in clear, on this machine only; or a file of certificates
+    /// [default: system]
+    #[arg(long, value_name = "TLS")]
+    spicedb_tls: Option<String>,
+    /// Serve SpiceDB's API (authzed.api.v1 over gRPC) of this node here; for reading, unless --policy-write
+    #[arg(long, value_name = "ADDRESS")]
+    policy_listen: Option<String>,
+    /// A file that holds the key that clients of --policy-listen must bear
+    #[arg(long, value_name = "FILE")]
+    policy_key_file: Option<PathBuf>,
+    /// Let clients of --policy-listen write too: audited, and never what the node keeps itself
+    #[arg(long)]
+    policy_write: bool,
+    /// How to log: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// What to log: error, warn, info, debug or trace [default: warn,allod=info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl ServeFlags {
+    fn said(&self) -> Flags {
+        let listed = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        Flags::default()
+            .with("http.listen", self.listen.as_ref())
+            .with("http.public_url", self.public_url.as_ref())
+            .with("p2p.listen", listed(&self.p2p_listen))
+            .with("p2p.dial_allow", listed(&self.dial_allow))
+            .with("policy.spicedb", self.spicedb.as_ref())
+            .with("policy.spicedb_key_file", path(&self.spicedb_key_file))
+            .with("policy.spicedb_tls", self.spicedb_tls.as_ref())
+            .with("policy.listen", self.policy_listen.as_ref())
+            .with("policy.key_file", path(&self.policy_key_file))
+            .with("policy.write", self.policy_write.then_some(true))
+            .with("log.format", self.log_format.as_ref())
+            .with("log.level", self.log_level.as_ref())
+    }
+
+    /// Lays these flags over environment and file.
+    pub fn load(&self, common: &Common) -> Result<Settings, Failure> {
+        load(common, &self.said())
+    }
+}
+
+fn load(common: &Common, flags: &Flags) -> Result<Settings, Failure> {
+    Ok(Settings::load(&common.dir()?, common.config.as_deref(), &Environment::of_process(), flags)?)
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Failure::usage(error.code, &error.message);
+        match &error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// A secret's text; what is to be warned of goes to the log.
+fn read(secret: &gateway_config::Secret, warnings: &mut Vec<String>) -> Result<zeroize::Zeroizing<String>, Failure> {
+    let (text, warning) = secret.read()?;
+    warnings.extend(warning);
+    Ok(text)
+}
+
+/// How the log is to be written.
+pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
+    let json = settings.get_by("log.format", |text| match text {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("it is text or json".to_owned()),
+    })?;
+    let level = if settings.is_said("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
+    Ok(logging::Style { json: json.unwrap_or(false), level })
+}
+
+/// What `serve` goes by. Reads every secret, and begins nothing.
+pub fn options(settings: &Settings, json: bool) -> Result<(Options, Vec<String>), Failure> {
+    let mut warnings = settings.warnings.clone();
+    let needs = |key: &str, other: &str| Failure::usage("config_incomplete", &format!("{key} needs {other}"));
+    let spicedb = match (settings.get::<String>("policy.spicedb")?, settings.secret("policy.spicedb_key")?) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(needs("policy.spicedb (--spicedb)", "policy.spicedb_key_file (--spicedb-key-file)"));
+        }
+        (Some(address), Some(key)) => {
+            let tls = settings.get::<String>("policy.spicedb_tls")?.unwrap_or_default();
+            Some(engine::config(&address, &read(&key, &mut warnings)?, &tls)?)
+        }
+    };
+    let writes = settings.switch("policy.write")?;
+    let policy = match (settings.get_by("policy.listen", listen)?, settings.secret("policy.key")?) {
+        (None, _) if writes => return Err(needs("policy.write (--policy-write)", "policy.listen (--policy-listen)")),
+        (None, _) => None,
+        (Some(_), None) => return Err(needs("policy.listen (--policy-listen)", "policy.key_file (--policy-key-file)")),
+        (Some(listen), Some(key)) => Some(PolicyApi { listen, key: read(&key, &mut warnings)?, writes }),
+    };
+    let options = Options {
+        listen: settings.get_by("http.listen", listen)?.unwrap_or_default(),
+        p2p_listen: settings.list("p2p.listen")?,
+        dial_allow: settings.list("p2p.dial_allow")?,
+        public_url: settings.get_by("http.public_url", server::public_url)?,
+        json,
+        spicedb,
+        policy,
+    };
+    Ok((options, warnings))
+}
+
+/// Checked in form alone: what a name stands for is looked up when it is listened on.
+fn listen(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>())) {
+        Some((false, Ok(_))) => Ok(text.to_owned()),
+        _ => Err("it is ADDRESS:PORT, as in 127.0.0.1:8420 or [::1]:8420".to_owned()),
+    }
+}
+
+impl Config {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self.command {
+            None => {
+                let settings = load(common, &Flags::default())?;
+                settings.warnings.iter().for_each(|warning| logging::line(&format!("warning: {warning}")));
+                let all = serde_json::to_value(settings.shown()).unwrap_or_default();
+                print(common.json, &all, |_| table(&settings));
+            }
+            Some(ConfigCommand::Check { flags }) => {
+                let settings = flags.load(common)?;
+                log(&settings)?;
+                let (_, warnings) = options(&settings, false)?;
+                print(common.json, &json!({ "ok": true, "warnings": warnings }), lines);
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A line a setting, and what it is for below it.
+fn table(settings: &Settings) -> String {
+    let one = |shown: gateway_config::Shown| {
+        let value = shown.value.unwrap_or_else(|| "(nothing)".to_owned());
+        format!("{} = {value}   [{}]\n    {}", shown.key, shown.source, shown.help)
+    };
+    settings.shown().into_iter().map(one).collect::<Vec<_>>().join("\n")
+}
