@@ -15,6 +15,7 @@ mod hostile;
 mod http_rules;
 mod isolation;
 mod killed;
+mod known_browsers;
 mod losses;
 mod masks;
 mod neighbours;

@@ -10,7 +10,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{COOKIE, HeaderName};
 
 use super::{AuthError, only};
-use crate::directory::{PageSecrets, Token};
+use crate::directory::{BROWSER_SECONDS, KnownBrowser, PageSecrets, Token};
 use crate::node::Node;
 
 /// How long a session lasts, in seconds.
@@ -49,6 +49,31 @@ pub fn clear_cookie(req: &HttpRequest, node: &dyn Node) -> Option<Cookie<'static
     let mut cookie = cookie(node, String::new());
     cookie.make_removal();
     Some(cookie)
+}
+
+/// Where passwords are given: there alone a browser shows that it is known.
+const SIGN_IN: [&str; 2] = ["/api/v1/session", "/oauth/authorize"];
+
+/// The name tells nodes and people apart, as that of a session does; `__Host-` would have it sent to every path.
+fn browser_name(node: &dyn Node, mark: &str) -> String {
+    let own = node.directory().node().get(..8).unwrap_or_default();
+    let prefix = if secure(node) { "__Secure-" } else { "" };
+    format!("{prefix}allod-{own}-known-{mark}")
+}
+
+/// The cookies by which a browser is known when the person signs in again.
+pub fn browser_cookies<'a>(node: &'a dyn Node, known: &'a KnownBrowser) -> impl Iterator<Item = Cookie<'static>> + 'a {
+    SIGN_IN.into_iter().map(|path| {
+        let cookie = Cookie::build(browser_name(node, &known.mark), known.token.clone()).path(path).http_only(true);
+        let cookie = cookie.same_site(SameSite::Strict).secure(secure(node));
+        cookie.max_age(Duration::seconds(BROWSER_SECONDS)).finish()
+    })
+}
+
+/// What a browser that signs in under `name` keeps of sign-ins before.
+pub fn known_browsers(req: &HttpRequest, node: &dyn Node, name: &str) -> Vec<String> {
+    let Some(mark) = node.directory().browser_mark(name) else { return Vec::new() };
+    held(req, &browser_name(node, &mark)).take(MOST).map(str::to_owned).collect()
 }
 
 /// The values that a request carries under a cookie's name.

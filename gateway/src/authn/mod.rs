@@ -11,10 +11,10 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp};
 use vault::shares::Payer;
 
-pub use cookie::{SESSION_SECONDS, clear_cookie, is_page, session_cookie};
+pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
 
-use crate::directory::{DirectoryError, Kind, SecretHash, Token};
+use crate::directory::{DirectoryError, Kind, Origin, SecretHash, Token};
 use crate::node::Node;
 
 /// The tenant of an owner whose account lives on another node: this one is a device of theirs.
@@ -116,6 +116,11 @@ pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal
 pub fn is_operator(req: &HttpRequest, node: &dyn Node) -> bool {
     let text = bearer(req).ok().flatten();
     text.is_some_and(|text| SecretHash::of(text).matches(&node.local_token())) && is_local(req)
+}
+
+/// Where a sign-in under `name` comes from.
+pub fn origin(req: &HttpRequest, node: &dyn Node, name: &str) -> Origin {
+    Origin { address: req.peer_addr().map(|peer| peer.ip()), browsers: cookie::known_browsers(req, node, name) }
 }
 
 /// The bearer token; an `Authorization` of another kind, or several, is none that counts.

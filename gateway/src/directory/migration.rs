@@ -23,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(Givers),
             Box::new(Offers),
             Box::new(Quotas),
+            Box::new(Browsers),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -491,5 +492,30 @@ impl MigrationTrait for Quotas {
             manager.create_index(Index::create().if_not_exists().name(name).table(table).col(column).take()).await?;
         }
         Ok(())
+    }
+}
+
+struct Browsers;
+
+impl MigrationName for Browsers {
+    fn name(&self) -> &str {
+        "dir_0009_browsers"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Browsers {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.has_column("dir_user", "browsers").await? {
+            return Ok(());
+        }
+        let browsers = instant(user::Column::Browsers).default(0).take();
+        manager.alter_table(Table::alter().table(user::Entity).add_column(browsers).take()).await
     }
 }

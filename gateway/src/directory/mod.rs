@@ -7,6 +7,7 @@
 mod apps;
 mod assignments;
 mod audit;
+mod browsers;
 mod codes;
 mod folders;
 mod grants;
@@ -36,6 +37,7 @@ use sea_orm_migration::MigratorTrait;
 pub use apps::App;
 pub use assignments::Assignment;
 pub use audit::{Act, Actor, AuditRow};
+pub use browsers::{BROWSER_SECONDS, KnownBrowser};
 pub use codes::{NewCode, Taken};
 pub use folders::Folder;
 pub use grants::GrantRow;
@@ -47,6 +49,7 @@ pub(crate) use people::name_of;
 pub use people::{Tenant, User};
 pub use quotas::QuotaKind;
 pub use refresh::{Pair, Rotation};
+pub use refusals::{Origin, SignedIn};
 pub use secret::{Secret, SecretHash};
 pub use spaces::SpaceRow;
 pub use tokens::{Family, Kind, PageSecrets, Token};
@@ -83,6 +86,8 @@ pub struct Directory {
     setup: tokio::sync::Mutex<()>,
     making: quotas::Making,
     form_key: [u8; 32],
+    /// Authenticates what browsers keep of a sign-in.
+    browser_key: [u8; 32],
     /// Derives the successors of refresh tokens.
     refresh_key: [u8; 32],
     node: String,
@@ -93,6 +98,7 @@ impl Directory {
     pub async fn open(db: DatabaseConnection) -> Result<Directory, DirectoryError> {
         migration::Migrator::up(&db, None).await?;
         let form_key = settings::key(&db, "form_key").await?;
+        let browser_key = settings::key(&db, "browser_key").await?;
         let refresh_key = settings::key(&db, "refresh_key").await?;
         let node = data_encoding::HEXLOWER.encode(&settings::key(&db, "node").await?[..16]);
         let owner = match settings::get(&db, "owner").await? {
@@ -110,6 +116,7 @@ impl Directory {
             setup: tokio::sync::Mutex::default(),
             making: quotas::Making::default(),
             form_key,
+            browser_key,
             refresh_key,
             node,
         })

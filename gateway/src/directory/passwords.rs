@@ -106,7 +106,7 @@ impl Passwords {
         let (tell, mut told) = oneshot::channel();
         let place = {
             let mut queue = self.0.lock();
-            let queued = queue.turns.ask(asker);
+            let queued = queue.turns.ask(asker, Instant::now());
             queue.waiting.insert(queued.id, tell);
             // Whoever gives way is told by the end of their channel.
             queued.refused.map(|id| queue.waiting.remove(&id));
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn asker(name: &str) -> Asker {
-        Asker::SignIn { from: Some(Network::of([127, 0, 0, 1].into())), name: name.to_owned() }
+        Asker::SignIn { from: Some(Network::of([127, 0, 0, 1].into())), name: name.to_owned(), browser: None }
     }
 
     #[tokio::test]

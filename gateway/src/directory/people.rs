@@ -168,6 +168,7 @@ impl Directory {
             space: Set(added.space.as_bytes().to_vec()),
             password: Set(hash),
             created: Set(now.0),
+            browsers: Set(0),
         };
         Ok((added, row))
     }
@@ -205,7 +206,7 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::on_each_backend;
+    use super::super::{Origin, SecretHash, on_each_backend};
     use super::*;
 
     #[tokio::test]
@@ -226,12 +227,16 @@ mod tests {
             let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
             assert!(matches!(again, Err(DirectoryError::Taken(_))));
             let ip = Some([192, 0, 2, 1].into());
-            let sign_in = async |name: &str, password: &str| directory.sign_in(name, password, ip, now).await.unwrap();
+            let sign_in = async |name: &str, password: &str| {
+                let from = Origin { address: ip, browsers: Vec::new() };
+                directory.sign_in(name, password, from, now).await.unwrap().map(|signed| signed.user)
+            };
             assert_eq!(sign_in("alice", "a long password").await.as_ref(), Some(&alice));
             assert_eq!(sign_in("alice", "a wrong password").await, None);
             assert_eq!(sign_in("nobody", "a long password").await, None);
-            assert!(directory.is_password(&alice, "a long password", ip, now).await.unwrap());
-            assert!(!directory.is_password(&alice, "a wrong password", ip, now).await.unwrap());
+            let session = SecretHash([7; 32]);
+            assert!(directory.is_password(&alice, session, "a long password", ip, now).await.unwrap());
+            assert!(!directory.is_password(&alice, session, "a wrong password", ip, now).await.unwrap());
             // It is told beside the request.
             let mut told = Vec::new();
             for _ in 0..500 {

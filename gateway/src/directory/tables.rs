@@ -51,6 +51,8 @@ pub mod user {
         /// A PHC string.
         pub password: String,
         pub created: i64,
+        /// How often all known browsers were forgotten.
+        pub browsers: i64,
     }
     lone!();
 }

@@ -1,7 +1,7 @@
 //! Whose password is checked next. A check costs 64 MiB and a core for a moment, and anybody may ask for one: so every
-//! address, and every name that signed in from there before, waits in a lane of its own, lanes take turns, and within
-//! the lane of strangers names do. Whoever is known, or has a session, goes before strangers, who get every fourth turn
-//! at least. Attempts that fail are slowed, by name and by address, and forgotten again; nobody
+//! address, every name that signed in from there before, and every person whose browser is known waits in a lane of its
+//! own, lanes take turns, and within a lane names do, or the sessions and browsers of one person. Whoever is known, or
+//! has a session, goes before strangers, who get every fourth turn at least. Attempts that fail are slowed, by name and by address, and forgotten again; nobody
 //! is locked out: the longest wait is shorter than a request's patience.
 //!
 //! The rules are pure: time comes in as an argument.
@@ -15,12 +15,18 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 use policy_core::UserId;
 
+use super::SecretHash;
+use super::browsers::BrowserId;
+
 /// Attempts that wait in one lane, and in all of them.
 const LANE: usize = 64;
 const ALL: usize = 1_024;
 /// Names, addresses and pairs of them that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8_192).expect("more than none");
-/// Failures that slow nothing: of one name from one address, of one name from strangers, of all strangers of an address.
+/// Failures with which a browser is none that is known: whoever stole its token guesses no more often by it than without.
+const SPENT: u32 = 10;
+/// Failures that slow nothing: of one name from one address (or one browser, or one session), of one name from strangers,
+/// of all strangers of an address.
 const FREE: [u32; 3] = [10, 20, 60];
 /// The first delay; each further failure doubles it, up to the longest, which is shorter for what strangers share: they
 /// would else keep out who comes to an address, or with a name, for the first time.
@@ -56,10 +62,10 @@ impl std::fmt::Display for Network {
 /// Who wants a password checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Asker {
-    /// Somebody who names themselves, from an address.
-    SignIn { from: Option<Network>, name: String },
-    /// Somebody who has a session of this person.
-    Session(UserId),
+    /// Somebody who names themselves, from an address; `browser`: with a browser that this person signed in with before.
+    SignIn { from: Option<Network>, name: String, browser: Option<BrowserId> },
+    /// Somebody who has this session of this person.
+    Session(UserId, SecretHash),
     /// Whoever holds the machine.
     Operator,
 }
@@ -68,6 +74,8 @@ pub enum Asker {
 enum Lane {
     Operator,
     Session(UserId),
+    /// The browsers that somebody of this name signed in with before.
+    Browsers(String),
     /// A name that signed in from there before.
     Known(Option<Network>, String),
     Strangers(Option<Network>),
@@ -77,7 +85,8 @@ enum Lane {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Counter {
     Pair(Option<Network>, String),
-    Session(UserId),
+    Session(SecretHash),
+    Browser(BrowserId),
     Name(String),
     Address(Option<Network>),
 }
@@ -85,7 +94,7 @@ enum Counter {
 impl Counter {
     fn kind(&self) -> usize {
         match self {
-            Counter::Pair(..) | Counter::Session(_) => 0,
+            Counter::Pair(..) | Counter::Session(_) | Counter::Browser(_) => 0,
             Counter::Name(_) => 1,
             Counter::Address(_) => 2,
         }
@@ -125,8 +134,8 @@ pub struct Turns {
     lanes: VecDeque<(Lane, Vec<Waiting>)>,
     known: LruCache<(Option<Network>, String), ()>,
     failures: LruCache<Counter, Failures>,
-    /// When a name last had its turn in a lane of strangers.
-    served: LruCache<(Option<Network>, String), u64>,
+    /// When a name last had its turn in a lane of strangers, and a session or browser in the lane of its person.
+    served: LruCache<Asker, u64>,
 }
 
 /// What came of asking for a turn.
@@ -153,11 +162,23 @@ impl Turns {
         }
     }
 
+    /// The asker as it counts: a browser that failed too often is none that is known.
+    fn counted(&self, asker: Asker, now: Instant) -> Asker {
+        match asker {
+            Asker::SignIn { from, name, browser } => {
+                let failures = |id: &BrowserId| self.failures.peek(&Counter::Browser(*id)).map_or(0, |all| all.at(now));
+                Asker::SignIn { from, name, browser: browser.filter(|id| failures(id) < SPENT) }
+            }
+            other => other,
+        }
+    }
+
     fn lane(&self, asker: &Asker) -> Lane {
         match asker {
             Asker::Operator => Lane::Operator,
-            Asker::Session(user) => Lane::Session(*user),
-            Asker::SignIn { from, name } if self.known.contains(&(*from, name.clone())) => {
+            Asker::Session(user, _) => Lane::Session(*user),
+            Asker::SignIn { name, browser: Some(_), .. } => Lane::Browsers(name.clone()),
+            Asker::SignIn { from, name, .. } if self.known.contains(&(*from, name.clone())) => {
                 Lane::Known(*from, name.clone())
             }
             Asker::SignIn { from, .. } => Lane::Strangers(*from),
@@ -167,8 +188,10 @@ impl Turns {
     fn counters(&self, asker: &Asker) -> Vec<Counter> {
         match asker {
             Asker::Operator => Vec::new(),
-            Asker::Session(user) => vec![Counter::Session(*user)],
-            Asker::SignIn { from, name } => {
+            Asker::Session(_, session) => vec![Counter::Session(*session)],
+            // What is done without it, wherever, does not slow a browser that is known.
+            Asker::SignIn { browser: Some(id), .. } => vec![Counter::Browser(*id)],
+            Asker::SignIn { from, name, browser: None } => {
                 let mut counters = vec![Counter::Pair(*from, name.clone())];
                 // What strangers do elsewhere, or under other names, does not slow who is known here.
                 if !self.known.contains(&(*from, name.clone())) {
@@ -190,9 +213,10 @@ impl Turns {
     }
 
     /// Waits for a turn. Where a lane is full, the oldest attempt of the name that waits most often gives way.
-    pub fn ask(&mut self, asker: Asker) -> Queued {
+    pub fn ask(&mut self, asker: Asker, now: Instant) -> Queued {
         let id = self.next_id;
         self.next_id += 1;
+        let asker = self.counted(asker, now);
         let lane = self.lane(&asker);
         let all: usize = self.lanes.iter().map(|(_, waiting)| waiting.len()).sum();
         let at = match self.lanes.iter().position(|(known, _)| *known == lane) {
@@ -243,8 +267,8 @@ impl Turns {
             let (lane, mut waiting) = self.lanes.remove(at)?;
             let one = waiting.remove(place);
             self.begun += 1;
-            if let (Lane::Strangers(from), Asker::SignIn { name, .. }) = (&lane, &one.asker) {
-                self.served.put((*from, name.clone()), self.begun);
+            if one.asker != Asker::Operator {
+                self.served.put(one.asker.clone(), self.begun);
             }
             if !waiting.is_empty() {
                 self.lanes.push_back((lane, waiting));
@@ -255,16 +279,11 @@ impl Turns {
         None
     }
 
-    /// Whose turn it is in a lane: of the names that may begin now the one whose last turn is longest ago, and of its
-    /// attempts the newest, since whoever waits longest has most likely gone.
+    /// Whose turn it is in a lane: of the names (sessions, browsers) that may begin now the one whose last turn is longest
+    /// ago, and of its attempts the newest, since whoever waits longest has most likely gone.
     fn pick(&self, lane: usize, now: Instant) -> Option<usize> {
-        let (lane, waiting) = self.lanes.get(lane)?;
-        let served = |asker: &Asker| match (lane, asker) {
-            (Lane::Strangers(from), Asker::SignIn { name, .. }) => {
-                self.served.peek(&(*from, name.clone())).copied().unwrap_or(0)
-            }
-            _ => 0,
-        };
+        let (_, waiting) = self.lanes.get(lane)?;
+        let served = |asker: &Asker| self.served.peek(asker).copied().unwrap_or(0);
         let ready = waiting.iter().enumerate().filter(|(_, one)| self.ready(&one.asker, now) <= now);
         let best = ready.min_by_key(|(_, one)| (served(&one.asker), std::cmp::Reverse(one.id)));
         best.map(|(at, _)| at)
@@ -286,12 +305,13 @@ impl Turns {
 
     /// Notes whether the password was right. How many failures there are now that count with this one.
     pub fn note(&mut self, asker: &Asker, right: bool, now: Instant) -> u32 {
+        let asker = &self.counted(asker.clone(), now);
         let counters = self.counters(asker);
         if right {
             if let Some(own) = counters.first() {
                 self.failures.pop(own);
             }
-            if let Asker::SignIn { from, name } = asker {
+            if let Asker::SignIn { from, name, .. } = asker {
                 self.known.put((*from, name.clone()), ());
             }
             return 0;
@@ -315,12 +335,12 @@ mod tests {
     }
 
     fn asker(address: u8, name: &str) -> Asker {
-        Asker::SignIn { from: from(address), name: name.to_owned() }
+        Asker::SignIn { from: from(address), name: name.to_owned(), browser: None }
     }
 
     fn flood(turns: &mut Turns, attempts: std::ops::Range<u32>, asker: impl Fn(u32) -> Asker) {
         for n in attempts {
-            turns.ask(asker(n));
+            turns.ask(asker(n), Instant::now());
         }
     }
 
@@ -342,7 +362,7 @@ mod tests {
         for (address, honest) in [(2, "alice"), (1, "alice")] {
             let mut turns = Turns::new(1);
             flood(&mut turns, 0..300, |_| asker(1, "mallory"));
-            let id = turns.ask(asker(address, honest)).id;
+            let id = turns.ask(asker(address, honest), now).id;
             flood(&mut turns, 0..300, |_| asker(1, "mallory"));
             assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1, "{address}");
         }
@@ -350,7 +370,7 @@ mod tests {
         let mut turns = Turns::new(1);
         turns.note(&asker(1, "alice"), true, now);
         flood(&mut turns, 0..300, |n| asker(1, &format!("name{n}")));
-        let id = turns.ask(asker(1, "alice")).id;
+        let id = turns.ask(asker(1, "alice"), now).id;
         flood(&mut turns, 300..600, |n| asker(1, &format!("name{n}")));
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
         // Somebody who is known too, and floods with the right password, takes every other turn.
@@ -358,12 +378,12 @@ mod tests {
         turns.note(&asker(1, "alice"), true, now);
         turns.note(&asker(1, "mallory"), true, now);
         flood(&mut turns, 0..300, |_| asker(1, "mallory"));
-        let id = turns.ask(asker(1, "alice")).id;
+        let id = turns.ask(asker(1, "alice"), now).id;
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
         // Many addresses take turns with one another.
         let mut turns = Turns::new(1);
         (10..20).for_each(|address| flood(&mut turns, 0..50, |_| asker(address, "alice")));
-        let id = turns.ask(asker(2, "alice")).id;
+        let id = turns.ask(asker(2, "alice"), now).id;
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 10);
     }
 
@@ -374,21 +394,89 @@ mod tests {
         turns.note(&asker(1, "alice"), true, now);
         turns.note(&asker(1, "mallory"), true, now);
         flood(&mut turns, 0..60, |n| asker(1, &format!("name{n}")));
-        let alice = turns.ask(asker(1, "alice")).id;
-        let confirms = turns.ask(Asker::Session(UserId::from_bytes([1; 16]))).id;
+        let alice = turns.ask(asker(1, "alice"), now).id;
+        let confirms = turns.ask(Asker::Session(UserId::from_bytes([1; 16]), SecretHash([1; 32])), now).id;
         assert_eq!(turns_until(&mut turns, alice, now), Some(0));
         assert_eq!(turns_until(&mut turns, confirms, now), Some(0));
         // Nor can who is known keep strangers out.
         flood(&mut turns, 0..60, |_| asker(1, "mallory"));
-        let stranger = turns.ask(asker(2, "carol")).id;
+        let stranger = turns.ask(asker(2, "carol"), now).id;
         assert!(turns_until(&mut turns, stranger, now).expect("a turn") <= 2 * PASSED as usize + 2);
+    }
+
+    fn browser(address: u8, name: &str, id: u8) -> Asker {
+        Asker::SignIn { from: from(address), name: name.to_owned(), browser: Some([id; 16]) }
+    }
+
+    #[test]
+    fn a_flood_under_ones_own_name_from_ones_own_address_does_not_hold_a_known_browser() {
+        let now = Instant::now();
+        let mut turns = Turns::new(1);
+        turns.note(&asker(1, "alice"), true, now);
+        (0..1_000).for_each(|_| _ = turns.note(&asker(1, "alice"), false, now));
+        flood(&mut turns, 0..300, |_| asker(1, "alice"));
+        let unknown = turns.ask(asker(1, "alice"), now).id;
+        let known = turns.ask(browser(1, "alice", 1), now).id;
+        flood(&mut turns, 0..300, |_| asker(1, "alice"));
+        assert_eq!(turns_until(&mut turns, known, now), Some(0), "at once");
+        assert_eq!(turns_until(&mut turns, unknown, now), None, "control: slowed, or refused");
+        // Nor does one by whoever stole the token of another of her browsers, or one who floods with browsers of their own.
+        for flooding in [("alice", 2), ("mallory", 3)] {
+            let mut turns = Turns::new(1);
+            flood(&mut turns, 0..300, |_| browser(1, flooding.0, flooding.1));
+            let id = turns.ask(browser(1, "alice", 1), now).id;
+            flood(&mut turns, 0..300, |_| browser(1, flooding.0, flooding.1));
+            assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1, "{flooding:?}");
+        }
+        // However many browsers somebody has, they have one lane.
+        let mut turns = Turns::new(1);
+        flood(&mut turns, 0..60, |n| browser(1, "mallory", n as u8));
+        let id = turns.ask(browser(1, "alice", 1), now).id;
+        assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
+        // One session of a person does not hold the other.
+        let mut turns = Turns::new(1);
+        let session = |id| Asker::Session(UserId::from_bytes([1; 16]), SecretHash([id; 32]));
+        flood(&mut turns, 0..300, |_| session(1));
+        let id = turns.ask(session(2), now).id;
+        flood(&mut turns, 0..300, |_| session(1));
+        assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
+        (0..1_000).for_each(|_| _ = turns.note(&session(1), false, now));
+        assert_eq!((turns.ready(&session(2), now), turns.ready(&session(1), now)), (now, now + LONGEST[0]));
+    }
+
+    #[test]
+    fn a_browser_that_guesses_too_often_is_a_stranger() {
+        let now = Instant::now();
+        let mut turns = Turns::new(1);
+        let (stolen, other) = (browser(1, "alice", 1), browser(1, "alice", 2));
+        let lane = |turns: &Turns, asker: &Asker, now| turns.lane(&turns.counted(asker.clone(), now));
+        for _ in 0..SPENT {
+            assert_eq!(lane(&turns, &stolen, now), Lane::Browsers("alice".to_owned()));
+            turns.note(&stolen, false, now);
+        }
+        assert_eq!(lane(&turns, &stolen, now), Lane::Strangers(from(1)));
+        assert_eq!(lane(&turns, &other, now), Lane::Browsers("alice".to_owned()), "control: another browser of hers");
+        assert_eq!(turns.ready(&asker(1, "alice"), now), now, "her name is not slowed by it");
+        // From then on it counts, and is slowed, as whoever has none.
+        (0..1_000).for_each(|_| _ = turns.note(&stolen, false, now));
+        assert_eq!(turns.ready(&turns.counted(stolen.clone(), now), now), now + LONGEST[0]);
+        assert_eq!(turns.ready(&other, now), now);
+        assert_eq!(lane(&turns, &stolen, now + FORGOTTEN), Lane::Browsers("alice".to_owned()), "forgotten by and by");
+        turns.note(&other, false, now);
+        turns.note(&other, true, now);
+        assert_eq!(
+            turns.failures.peek(&Counter::Browser([2; 16])).map(|all| all.count),
+            None,
+            "right: it counts no more"
+        );
     }
 
     #[test]
     fn a_full_lane_refuses_its_oldest_and_only_its_own() {
+        let now = Instant::now();
         let mut turns = Turns::new(1);
-        let honest = turns.ask(asker(2, "alice")).id;
-        let refused: Vec<u64> = (0..300).filter_map(|_| turns.ask(asker(1, "mallory")).refused).collect();
+        let honest = turns.ask(asker(2, "alice"), now).id;
+        let refused: Vec<u64> = (0..300).filter_map(|_| turns.ask(asker(1, "mallory"), now).refused).collect();
         assert_eq!(refused.len(), 300 - LANE);
         assert!(refused.windows(2).all(|two| two[0] < two[1]) && !refused.contains(&honest));
         for address in 10..100 {
@@ -397,7 +485,7 @@ mod tests {
         let waiting: usize = turns.lanes.iter().map(|(_, waiting)| waiting.len()).sum();
         assert_eq!(waiting, ALL);
         assert!(turns.lanes.iter().any(|(_, waiting)| waiting.iter().any(|one| one.id == honest)), "the shortest lane");
-        let leaving = turns.ask(asker(2, "bob")).id;
+        let leaving = turns.ask(asker(2, "bob"), now).id;
         turns.leave(leaving);
         turns.leave(honest);
         assert!(!turns.lanes.iter().any(|(lane, _)| *lane == Lane::Strangers(from(2))), "an empty lane is gone");
@@ -437,8 +525,8 @@ mod tests {
         }
         assert_eq!(turns.ready(&asker(7, "bob"), start), start + LONGEST[2]);
         // Slowed attempts begin when their time has come, and hold no slot till then.
-        let id = turns.ask(attacker.clone()).id;
-        let other = turns.ask(asker(6, "bob")).id;
+        let id = turns.ask(attacker.clone(), start).id;
+        let other = turns.ask(asker(6, "bob"), start).id;
         assert_eq!(turns.next(start), Some(other));
         turns.done();
         assert_eq!(turns.next(start), None);

@@ -13,8 +13,10 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, person};
-use crate::authn::{CONFIRMED_SECONDS, SESSION_SECONDS, clear_cookie, is_page, session_cookie};
-use crate::directory::Actor;
+use crate::authn::{
+    CONFIRMED_SECONDS, SESSION_SECONDS, browser_cookies, clear_cookie, is_page, origin, session_cookie,
+};
+use crate::directory::{Actor, SignedIn};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,22 +38,24 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     drop(bytes);
     let password = Zeroizing::new(password);
     let directory = node.directory();
-    let Some(user) = directory.sign_in(&user, &password, from(&req), node.now()).await? else {
+    let from = origin(&req, &**node, &user);
+    let Some(SignedIn { user, browser }) = directory.sign_in(&user, &password, from, node.now()).await? else {
         let text = "The name or the password is wrong.";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", text));
     };
     let now = node.now();
-    let (answer, cookie) = if is_page(&req) {
+    let (answer, cookies) = if is_page(&req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
         let (secrets, token) = directory.open_page_session(user.id, now, SESSION_SECONDS).await?;
         let answer = json!({ "page_key": secrets.key.text(), "expires": body::instant(token.expires) });
-        (answer, Some(session_cookie(&**node, &secrets)))
+        let cookies = std::iter::once(session_cookie(&**node, &secrets));
+        (answer, cookies.chain(browser_cookies(&**node, &browser)).collect())
     } else {
         let (secret, token) = directory.open_session(user.id, now, SESSION_SECONDS, Some(now)).await?;
-        (json!({ "access_token": secret.text(), "expires": body::instant(token.expires) }), None)
+        (json!({ "access_token": secret.text(), "expires": body::instant(token.expires) }), Vec::new())
     };
     directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), now).await?;
-    Ok(with_cookie(HttpResponse::Ok().json(answer), cookie))
+    Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
 }
 
 /// The address that a request comes from.
@@ -59,8 +63,8 @@ fn from(req: &HttpRequest) -> Option<IpAddr> {
     req.peer_addr().map(|peer| peer.ip())
 }
 
-fn with_cookie(mut answer: HttpResponse, cookie: Option<Cookie<'_>>) -> HttpResponse {
-    if let Some(cookie) = cookie {
+fn with_cookies<'a>(mut answer: HttpResponse, cookies: impl IntoIterator<Item = Cookie<'a>>) -> HttpResponse {
+    for cookie in cookies {
         // A cookie that we built is always a valid header.
         let _ = answer.add_cookie(&cookie);
     }
@@ -85,7 +89,7 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         return Err(ApiError::bad_request(text));
     };
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
-    if !directory.is_password(&user, &password, from(&req), node.now()).await? {
+    if !directory.is_password(&user, session, &password, from(&req), node.now()).await? {
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The password is wrong."));
     }
     let now = node.now();
@@ -102,15 +106,17 @@ pub(super) async fn sign_out(node: Data, req: HttpRequest) -> Result<HttpRespons
         node.directory().end_token(session).await?;
         node.advance_epoch();
     }
-    Ok(with_cookie(HttpResponse::NoContent().finish(), clear_cookie(&req, &**node)))
+    Ok(with_cookies(HttpResponse::NoContent().finish(), clear_cookie(&req, &**node)))
 }
 
-/// `DELETE /api/v1/sessions`: ends every session of the person. What they granted to apps stays.
+/// `DELETE /api/v1/sessions`: ends every session of the person, and knows none of their browsers any more. What they
+/// granted to apps stays.
 pub(super) async fn sign_out_everywhere(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
+    node.directory().forget_browsers(user).await?;
     let ended = node.directory().end_sessions(user).await?;
     node.advance_epoch();
     let detail = json!({ "sessions": ended });
     node.directory().audit(user, Actor::Person(user), "session.ended_everywhere", detail, node.now()).await?;
-    Ok(with_cookie(HttpResponse::Ok().json(json!({ "ended": ended })), clear_cookie(&req, &**node)))
+    Ok(with_cookies(HttpResponse::Ok().json(json!({ "ended": ended })), clear_cookie(&req, &**node)))
 }

@@ -1,6 +1,7 @@
 //! The sign-in page, on the way to a consent. It begins no session: who signed in, and for which request, stands in the
 //! consent form that the password opens, authenticated. The form is shown to who gave the password and to nobody else
-//! (another port of the host is another origin, which does not read it), so no cookie has a part in it.
+//! (another port of the host is another origin, which does not read it), so no cookie has a part in it but the one by which
+//! a browser that is known gets its turn, and that opens nothing.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,7 +12,8 @@ use super::authorize::{Wish, failed};
 use super::consent;
 use super::form::{Fields, is_tag, tag};
 use super::page::{alert, escape, hidden, page};
-use crate::directory::{Actor, DirectoryError, User};
+use crate::authn::{browser_cookies, origin};
+use crate::directory::{Actor, DirectoryError, SignedIn, User};
 use crate::front::error::ApiError;
 use crate::node::Node;
 
@@ -89,12 +91,17 @@ pub(super) async fn submit(
     password: &str,
 ) -> HttpResponse {
     let refused = |status, text| show(wish, Some(name).filter(|name| name.len() <= 64), Some((status, text)));
-    match node.directory().sign_in(name, password, req.peer_addr().map(|peer| peer.ip()), node.now()).await {
-        Ok(Some(user)) => {
+    match node.directory().sign_in(name, password, origin(req, node, name), node.now()).await {
+        Ok(Some(SignedIn { user, browser })) => {
             let signed = Signed { user, at: node.now() };
             let (id, detail) = (signed.user.id, json!({ "client_id": wish.app.client }));
             match node.directory().audit(id, Actor::Person(id), "consent.opened", detail, signed.at).await {
-                Ok(()) => consent::show(node, wish, &signed, None).await,
+                Ok(()) => {
+                    let mut answer = consent::show(node, wish, &signed, None).await;
+                    // Cookies that we built are always valid headers.
+                    browser_cookies(node, &browser).for_each(|cookie| _ = answer.add_cookie(&cookie));
+                    answer
+                }
                 Err(error) => failed(&error.into()),
             }
         }
