@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
+use gateway_authzed::{Front, Stores};
 use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use socket2::SockRef;
@@ -19,7 +20,6 @@ use crate::app::{self, App};
 use crate::cli::{Exit, Failure, say};
 use crate::directory::{Secret, SecretHash};
 use crate::front::Deadline;
-use crate::front::authzed::{Front, Stores};
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, Of};
 

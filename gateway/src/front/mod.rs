@@ -1,7 +1,6 @@
 //! The fronts: one folder a protocol, one file a resource.
 
 pub mod account;
-pub mod authzed;
 mod console;
 pub mod data;
 mod deadline;

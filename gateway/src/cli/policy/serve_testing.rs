@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::FutureExt;
 use futures::future::try_join_all;
+use gateway_authzed::{Front, Stores};
 use parking_lot::Mutex;
 use policy::{Memory, RelationshipService, wall_clock};
 use serde_json::json;
@@ -16,7 +17,6 @@ use tonic::Status;
 
 use crate::cli::Common;
 use crate::cli::output::{Exit, Failure, say};
-use crate::front::authzed::{Front, Stores};
 use crate::server::ended;
 
 /// Stores live until the process ends; beyond these, new tokens are refused.

@@ -3,6 +3,8 @@
 //! A request is looked at in three steps: who asks, by [`Stores`]; whether it is well formed, by `validate`; and what
 //! the store says. Failures carry SpiceDB's codes and reasons.
 
+#![forbid(unsafe_code)]
+
 mod bulk;
 mod check;
 mod convert;

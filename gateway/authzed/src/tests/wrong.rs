@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spicedb_grpc_tonic::v1::{Cursor, LookupResourcesRequest, ReadRelationshipsRequest, RelationshipFilter, ZedToken};
 
 use super::*;
-use crate::front::authzed::validate::Valid;
+use crate::validate::Valid;
 
 fn at(requirement: Option<Requirement>) -> Option<Consistency> {
     Some(Consistency { requirement })
