@@ -24,8 +24,8 @@ use vault_core::schema::Schema;
 use crate::access::{AccessError, Catalogue};
 use crate::cli::{Exit, Failure};
 use crate::directory::{Directory, Secret, SecretHash, SpaceRow};
-use crate::front::graphql::Caches;
 use crate::node::{Node, NodeError, OwnSpace};
+use gateway_graphql::Caches;
 
 /// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
 const SCHEMAS: usize = 256;

@@ -5,7 +5,6 @@ mod console;
 pub mod data;
 mod deadline;
 pub mod error;
-pub mod graphql;
 pub mod headers;
 pub(crate) mod intake;
 mod media;

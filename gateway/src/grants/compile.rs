@@ -9,7 +9,7 @@ use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
 use super::show::comparison;
 use super::{Access, AccessError, Asked, Operator};
-use crate::front::graphql::instant::instant;
+use gateway_graphql::instant::instant;
 
 /// Whose grant it is, to whom, and when it begins.
 #[derive(Debug, Clone, Copy)]

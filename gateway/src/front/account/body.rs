@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::ApiError;
-use crate::front::graphql::weight;
 use crate::front::media;
 use crate::grants::reads_once;
+use gateway_graphql::weight;
 
 /// The most values in a body: more of them take far more memory than their text.
 const VALUES_MAX: usize = 150_000;

@@ -15,8 +15,8 @@ use crate::authn;
 use crate::directory::{DirectoryError, QuotaKind};
 use crate::front::Routes;
 use crate::front::error::ApiError;
-use crate::front::graphql::{SdlError, sdl};
 use crate::front::media;
+use gateway_graphql::{SdlError, sdl};
 
 /// The largest definition text.
 const MAX_SDL: usize = 1 << 20;

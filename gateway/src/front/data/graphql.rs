@@ -15,9 +15,9 @@ use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::front::Routes;
 use crate::front::error::ApiError;
-use crate::front::graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 use crate::front::intake::charged;
 use crate::front::media;
+use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";

@@ -14,9 +14,9 @@ use super::unavailable;
 use crate::app::App;
 use crate::authn::Principal;
 use crate::front::error::ApiError;
-use crate::front::graphql::{GraphQlError, Limits, Request, weight};
 use crate::front::intake::busy;
 use crate::grants::reads_once;
+use gateway_graphql::{GraphQlError, Limits, Request, weight};
 
 /// A request of at most so many bytes is read and planned on the thread that serves it.
 pub(super) const LIGHT: usize = 16 << 10;

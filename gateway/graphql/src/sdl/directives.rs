@@ -6,8 +6,8 @@ use vault_core::schema::{FieldType, Merge, NewFieldType, NewIndex, ScalarType};
 use vault_core::value::Value;
 
 use super::{DraftKind, Places, SdlError};
-use crate::front::graphql::input::Input;
-use crate::front::graphql::scalar;
+use crate::input::Input;
+use crate::scalar;
 
 /// What the directives of a field say.
 pub struct FieldDirectives {

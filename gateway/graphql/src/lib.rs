@@ -1,9 +1,11 @@
-//! The GraphQL front, as pure functions: text in, [`vault_core::query::Query`] or
+//! GraphQL as pure functions: text in, [`vault_core::query::Query`] or
 //! [`vault_core::change::ChangeRequest`] out. Nothing here does I/O.
 //!
 //! A caller sees a schema **shaped by its grant**: what no entry of its masks gives does not exist
 //! in it, so that validation, planning and introspection cannot tell a hidden field from one that
 //! never was. [`visible::Visible`] is the only thing that schema and planner look at.
+
+#![forbid(unsafe_code)]
 
 mod aggregate;
 mod cache;

@@ -44,7 +44,8 @@ impl GraphQlError {
         GraphQlError { message, code, path: Vec::new(), locations: Vec::new(), place: None }
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+    /// The text or a value of the request is at fault.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self::new("invalid_input", message)
     }
 

@@ -85,7 +85,7 @@ fn relations_of_every_kind() {
 
 #[test]
 fn types_may_refer_to_collections_that_exist() {
-    let library = crate::front::graphql::tests::library();
+    let library = crate::tests::library();
     let made = compile("type Review { book: Book stars: Int }", &library.schema).unwrap();
     assert!(matches!(&made[0].fields[0].kind, NewFieldType::ToOne { target, .. } if target == "Book"));
     let refused = compile("type Shelf { books: [Book] }", &library.schema).unwrap_err();

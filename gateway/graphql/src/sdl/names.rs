@@ -7,7 +7,7 @@ use apollo_compiler::ast::{ObjectTypeDefinition, Type};
 use vault_core::schema::Schema;
 
 use super::{Places, SdlError, scalar_named};
-use crate::front::graphql::names::RESERVED_FIELDS;
+use crate::names::RESERVED_FIELDS;
 
 const NAME_MAX: usize = 120;
 
