@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use policy::{Delivery, Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, Standing};
+use policy::{Delivery, Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, Standing, wall_clock};
 use policy_core::{Caller, Context, Engine, Gate, GrantId, SealRefusal, SpaceId, TenantId, Timestamp, UserId};
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -22,9 +22,10 @@ use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
 use crate::access::{AccessError, Catalogue};
-use crate::cli::{Exit, Failure};
 use crate::directory::{Directory, Secret, SecretHash, SpaceRow};
+use crate::failure::{Exit, Failure};
 use crate::node::{Node, NodeError, OwnSpace};
+use crate::tasks::Tasks;
 use gateway_graphql::Caches;
 
 /// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
@@ -35,6 +36,10 @@ const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
 
 /// Everything a handler works with.
 pub struct App {
+    /// The one clock of the node.
+    clock: vault::Clock,
+    /// What runs beside requests, until [`App::shutdown`].
+    pub(crate) tasks: Tasks,
     pub vault: Vault,
     /// What changes relationships; it answers nothing.
     pub policy: Relationships,
@@ -69,12 +74,6 @@ pub struct App {
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
-}
-
-/// The wall clock.
-pub fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {
@@ -119,7 +118,9 @@ async fn open_with(
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
     let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
-    let chosen = crate::engine::start(&embedded, &database, spicedb)?;
+    let tasks = Tasks::default();
+    let clock: vault::Clock = Arc::new(wall_clock);
+    let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks)?;
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
     let gate = Gate::new(rand::rng().random(), Arc::clone(&chosen.engine) as Arc<dyn Engine>);
@@ -128,12 +129,14 @@ async fn open_with(
         key,
         node: database.clone(),
         seal: gate.seal(),
-        clock: Arc::new(now),
+        clock: Arc::clone(&clock),
         accept_loss,
     };
     let vault = Vault::open(options).await.map_err(vault_failed)?;
     let directory = Directory::open(database.clone()).await.map_err(failed)?;
     Ok(App {
+        clock,
+        tasks,
         vault,
         policy: Relationships::new(embedded),
         engine: chosen.engine,
@@ -331,10 +334,11 @@ impl App {
 
     /// Ends the node's work: what is acknowledged is safe, views are clean.
     pub async fn shutdown(&self) {
+        self.tasks.end().await;
         if let Some(sync) = self.sync.get() {
             sync.shutdown().await;
         }
-        if let Err(error) = self.directory.tend(now()).await {
+        if let Err(error) = self.directory.tend(self.now()).await {
             tracing::warn!(%error, "the directory was not written out");
         }
         if let Err(error) = self.vault.shutdown().await {
@@ -437,7 +441,7 @@ impl Node for App {
         &self.directory
     }
     fn now(&self) -> Timestamp {
-        now()
+        (self.clock)()
     }
     fn url(&self) -> String {
         self.url.get().cloned().unwrap_or_default()

@@ -15,8 +15,9 @@ use vault::log::Log;
 use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
 
-use crate::cli::{Exit, Failure, say};
+use crate::failure::{Exit, Failure};
 use crate::node_file::{NodeFile, Of};
+use crate::stdout::say;
 
 const ADDRESS: &str = "replica.addr";
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vault::{Health, VaultError};
 
 use crate::app::App;
-use crate::cli::Failure;
+use crate::failure::Failure;
 use crate::front::policy_trouble;
 
 /// One thing that was looked at.

@@ -8,7 +8,8 @@ use policy::{
 };
 use policy_core::{Engine, Schema};
 
-use crate::cli::Failure;
+use crate::failure::Failure;
+use crate::tasks::Tasks;
 
 /// A client's configuration from what an operator says.
 ///
@@ -41,6 +42,7 @@ pub fn start(
     embedded: &Arc<Embedded>,
     database: &sea_orm::DatabaseConnection,
     spicedb: Option<&SpiceDbConfig>,
+    tasks: &Tasks,
 ) -> Result<Chosen, Failure> {
     let own = EmbeddedService::new(Arc::clone(embedded), "policy_api");
     let Some(config) = spicedb else {
@@ -51,7 +53,7 @@ pub fn start(
     let outbox = Outbox::new(database.clone(), to, Arc::clone(embedded.clock()));
     embedded.deliver_to(Arc::clone(&outbox));
     let delivering = Arc::clone(&outbox);
-    tokio::spawn(async move { delivering.run().await });
+    tasks.spawn(async move { delivering.run().await });
     let api = Forwarded::new(own, Arc::clone(&service), Arc::clone(&outbox));
     let local = Arc::clone(embedded) as Arc<dyn Engine>;
     let engine = SpiceDbEngine::start(service, local, outbox, DEFAULT_HORIZON);

@@ -9,7 +9,7 @@ use vault::keyring::{DirectoryLock, NodeKey};
 use vault_core::identity::DeviceSecret;
 
 use crate::app;
-use crate::cli::{Exit, Failure};
+use crate::failure::{Exit, Failure};
 use crate::node::Node as _;
 
 fn failure(error: PairingError) -> Failure {

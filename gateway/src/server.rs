@@ -17,11 +17,12 @@ use vault::keyring::DirectoryLock;
 use zeroize::Zeroizing;
 
 use crate::app::{self, App};
-use crate::cli::{Exit, Failure, say};
 use crate::directory::{Secret, SecretHash};
+use crate::failure::{Exit, Failure};
 use crate::front::Deadline;
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, Of};
+use crate::stdout::say;
 
 /// Views that nobody has used for so long are closed.
 const IDLE_S: u64 = 60;
@@ -159,16 +160,16 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         None => None,
         Some(api) => Some(serve_policy(&app, api).await?),
     };
-    let following = tokio::spawn(Arc::clone(&app).follow());
-    let tending = tokio::spawn(tend(Arc::clone(&app)));
+    app.tasks.spawn(Arc::clone(&app).follow());
+    app.tasks.spawn(tend(Arc::clone(&app)));
     if options.json {
         let mut ready = json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup });
-        if let Some((listening, _)) = &policy {
+        if let Some(listening) = &policy {
             ready["policy"] = listening.to_string().into();
         }
         say(&ready.to_string());
     } else {
-        if let Some((listening, _)) = &policy {
+        if let Some(listening) = &policy {
             say(&format!("Serving authzed.api.v1 of this node at {listening}"));
         }
         match &setup {
@@ -179,11 +180,6 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     tokio::select! { () = ended() => {}, () = app.stop.notified() => {} }
     handle.stop(true).await;
     let _ = serving.await;
-    following.abort();
-    tending.abort();
-    if let Some((_, serving)) = policy {
-        serving.abort();
-    }
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
     let _ = std::fs::remove_file(dir.join("local.token"));
@@ -191,7 +187,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
 }
 
 /// Begins to serve SpiceDB's API of this node.
-async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), Failure> {
+async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<SocketAddr, Failure> {
     if api.key.len() < 16 {
         return Err(Failure::usage("policy_key_short", "the key for --policy-listen needs 16 characters or more"));
     }
@@ -201,12 +197,12 @@ async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<(SocketAddr, to
     let listening = listener.local_addr().map_err(fail)?;
     let front = Front::new(Arc::new(Keyed { key: SecretHash::of(&api.key), store: Arc::clone(&app.policy_api) }));
     let front = if api.writes { front } else { front.read_only() };
-    let serving = tokio::spawn(async move {
+    app.tasks.spawn(async move {
         if let Err(error) = front.serve(listener, std::future::pending()).await {
             tracing::error!(%error, "SpiceDB's API is not served any more");
         }
     });
-    Ok((listening, serving))
+    Ok(listening)
 }
 
 /// One store, for whoever bears the key.

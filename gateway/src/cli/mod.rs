@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use output::{Exit, Failure, say};
+use output::{Exit, Failure};
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
 #[derive(Debug, Parser)]

@@ -38,8 +38,8 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     operator(&request, &app).await?;
     let order: Order = body::json(&request, &bytes)?;
     let unusable =
-        |failure: crate::cli::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
-    let read = |file: &std::path::Path| -> Result<_, crate::cli::Failure> {
+        |failure: crate::failure::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
+    let read = |file: &std::path::Path| -> Result<_, crate::failure::Failure> {
         let (key, _) = gateway_config::read_secret(file)?;
         engine::config(&order.address, &key, &order.tls)
     };

@@ -1,0 +1,55 @@
+//! Why a command did not do what was asked, and the codes that commands end with.
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Refused = 3,
+    NotFound = 4,
+    Unreachable = 5,
+}
+
+/// Why a command failed: a stable code, a sentence, and what to do next.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub exit: Exit,
+    pub code: String,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, code: &str, message: &str) -> Self {
+        Failure { exit, code: code.to_owned(), message: message.to_owned(), hint: None }
+    }
+    pub fn failed(code: &str, message: &str) -> Self {
+        Self::new(Exit::Failed, code, message)
+    }
+    pub fn usage(code: &str, message: &str) -> Self {
+        Self::new(Exit::Usage, code, message)
+    }
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// A failure whose message begins with its code and a colon.
+    pub fn coded(exit: Exit, message: &str) -> Self {
+        match message.split_once(": ") {
+            Some((code, rest)) if code.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
+                Self::new(exit, code, rest)
+            }
+            _ => Self::new(exit, "failed", message),
+        }
+    }
+}
+
+impl From<vault::keyring::DirectoryError> for Failure {
+    fn from(error: vault::keyring::DirectoryError) -> Self {
+        Failure::coded(Exit::Failed, &error.to_string())
+    }
+}
