@@ -88,10 +88,16 @@ impl DocumentState {
         write_links(&mut w, &self.heads);
         w.uint(self.height).bool(self.deleted).array(self.fields.len());
         for (id, field) in &self.fields {
-            w.array(4).bytes(id.as_bytes()).array(field.writes.len());
+            // What was written under definitions of several kinds says what each has seen; hardly any field is such.
+            let seen = field.ints_seen | field.floats_seen << 4;
+            w.array(if seen == 0 { 4 } else { 5 }).bytes(id.as_bytes()).array(field.writes.len());
             for write in &field.writes {
-                w.array(4).uint(write.hlc.0).bytes(write.device.as_bytes()).link(&write.cid);
+                w.array(if write.seen == 0 { 4 } else { 5 }).uint(write.hlc.0).bytes(write.device.as_bytes());
+                w.link(&write.cid);
                 write_value(&mut w, &write.value);
+                if write.seen != 0 {
+                    w.uint(write.seen.into());
+                }
             }
             w.array(field.ints.len());
             for t in &field.ints {
@@ -101,6 +107,9 @@ impl DocumentState {
             w.array(field.floats.len());
             for t in &field.floats {
                 w.array(3).bytes(t.device.as_bytes()).uint(t.seq).float(t.total);
+            }
+            if seen != 0 {
+                w.uint(seen.into());
             }
         }
         w.into_bytes()
@@ -117,24 +126,43 @@ impl DocumentState {
         let (height, deleted) = (r.uint()?, r.bool()?);
         let mut fields: Vec<(FieldId, FieldState)> = Vec::new();
         for _ in 0..r.array(MOST)? {
-            r.array_of(4)?;
+            let seen = four_or_five(&mut r)?;
             let id = FieldId::from_bytes(r.array_bytes()?);
             if fields.last().is_some_and(|(last, _)| *last >= id) {
                 return Err(r.error("fields out of order"));
             }
-            fields.push((id, read_field(&mut r)?));
+            fields.push((id, read_field(&mut r, seen)?));
         }
         r.end()?;
         Ok(DocumentState { root, heads, height, deleted, fields })
     }
 }
 
-fn read_field(r: &mut Reader<'_>) -> Result<FieldState, CborError> {
+/// Whether the array has a fifth item, which says what was seen.
+fn four_or_five(r: &mut Reader<'_>) -> Result<bool, CborError> {
+    let wrong = r.error("neither four nor five items");
+    match r.array(5)? {
+        4 => Ok(false),
+        5 => Ok(true),
+        _ => Err(wrong),
+    }
+}
+
+fn read_seen(r: &mut Reader<'_>, there: bool) -> Result<u8, CborError> {
+    if !there {
+        return Ok(0);
+    }
+    let wrong = r.error("no kinds of writes");
+    u8::try_from(r.uint()?).ok().filter(|seen| *seen != 0).ok_or(wrong)
+}
+
+fn read_field(r: &mut Reader<'_>, seen: bool) -> Result<FieldState, CborError> {
     let mut field = FieldState::default();
     for _ in 0..r.array(MOST)? {
-        r.array_of(4)?;
+        let seen = four_or_five(r)?;
         let (hlc, device, cid) = (Hlc(r.uint()?), DeviceId::from_bytes(r.array_bytes()?), r.link()?);
-        field.writes.push(Write { hlc, device, cid, value: read_value(r)? });
+        let value = read_value(r)?;
+        field.writes.push(Write { hlc, device, cid, value, seen: read_seen(r, seen)? });
     }
     for _ in 0..r.array(MOST)? {
         r.array_of(4)?;
@@ -147,5 +175,7 @@ fn read_field(r: &mut Reader<'_>) -> Result<FieldState, CborError> {
         let (device, seq) = (DeviceId::from_bytes(r.array_bytes()?), r.uint()?);
         field.floats.push(FloatTotal { device, seq, total: r.float()? });
     }
+    let seen = read_seen(r, seen)?;
+    (field.ints_seen, field.floats_seen) = (seen & 0x0f, seen >> 4);
     Ok(field)
 }

@@ -4,6 +4,8 @@
 //!   that is concurrent with an edit loses, and an undelete is an edit.
 //! - A register keeps the writes that no other write of the field has seen; the largest by (hlc,
 //!   device, CID) is its value, the others are its conflicts.
+//! - What was written under a definition of another kind (a register's values, a counter's totals) stays beside the
+//!   value until a write of the kind that is read has seen it.
 //! - A counter keeps the totals of each device by highest `seq`. Integers are summed in 128 bits and
 //!   clamped to 64 on reading, floats are summed in the order of device ids.
 
@@ -44,6 +46,32 @@ pub struct FieldState {
     ints: Vec<IntTotal>,
     /// Sorted by device.
     floats: Vec<FloatTotal>,
+    /// Which kinds have seen every integer step.
+    ints_seen: Kinds,
+    /// Which kinds have seen every float step.
+    floats_seen: Kinds,
+}
+
+/// Kinds of writes to one field, of which a definition reads one: a set of [`SETS`], [`INTS`] and [`FLOATS`].
+type Kinds = u8;
+const SETS: Kinds = 1;
+const INTS: Kinds = 2;
+const FLOATS: Kinds = 4;
+
+fn kind_of(delta: &Delta) -> Kinds {
+    match delta {
+        Delta::Set(_) => SETS,
+        Delta::IntCounter { .. } => INTS,
+        Delta::FloatCounter { .. } => FLOATS,
+    }
+}
+
+fn kind_read(reading: Reading) -> Kinds {
+    match reading {
+        Reading::Register => SETS,
+        Reading::IntCounter => INTS,
+        Reading::FloatCounter => FLOATS,
+    }
 }
 
 /// One write of a register.
@@ -53,6 +81,8 @@ pub struct Write {
     pub device: DeviceId,
     pub cid: Cid,
     pub value: Value,
+    /// Counters whose steps have seen it.
+    seen: Kinds,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,16 +162,18 @@ impl FieldState {
     }
 
     /// What else commits say of the field and its value does not tell, nulls left out: the writes that lost, and all
-    /// that was written under a definition of another kind. With the write's CID; a counter has none.
+    /// that was written under a definition of another kind and that no write of this kind has seen. With the write's
+    /// CID; a counter has none.
     pub fn beside(&self, reading: Reading) -> Vec<(Option<Cid>, Value)> {
+        let kind = kind_read(reading);
         let lost = match reading {
             Reading::Register => self.conflicts(),
             _ => &self.writes[..],
         };
-        let mut all: Vec<(Option<Cid>, Value)> =
-            lost.iter().map(|write| (Some(write.cid), write.value.clone())).collect();
-        for counter in [Reading::IntCounter, Reading::FloatCounter] {
-            if counter != reading {
+        let lost = lost.iter().filter(|write| write.seen & kind == 0);
+        let mut all: Vec<(Option<Cid>, Value)> = lost.map(|write| (Some(write.cid), write.value.clone())).collect();
+        for (counter, seen) in [(Reading::IntCounter, self.ints_seen), (Reading::FloatCounter, self.floats_seen)] {
+            if counter != reading && seen & kind == 0 {
                 all.push((None, self.value(counter)));
             }
         }
@@ -157,6 +189,17 @@ impl FieldState {
     /// This device's float total so far.
     pub fn float_total(&self, device: DeviceId) -> f64 {
         self.floats.iter().find(|t| t.device == device).map_or(0.0, |t| t.total)
+    }
+
+    /// A write of `kind` has seen all that there is of the others; nobody has seen it.
+    fn see(&mut self, kind: Kinds) {
+        self.writes.iter_mut().for_each(|write| write.seen |= kind & !SETS);
+        let seen = |own: Kinds, seen: Kinds, none: bool| match (kind == own, none) {
+            (true, _) | (_, true) => 0,
+            (false, false) => seen | kind,
+        };
+        self.ints_seen = seen(INTS, self.ints_seen, self.ints.is_empty());
+        self.floats_seen = seen(FLOATS, self.floats_seen, self.floats.is_empty());
     }
 
     fn count_int(&mut self, new: IntTotal) {
@@ -191,13 +234,17 @@ impl DocumentState {
         let graph = Graph::new(commits);
         let mut state = DocumentState::default();
         let mut writes: HashMap<FieldId, Vec<usize>> = HashMap::new();
+        let mut steps: HashMap<FieldId, Vec<(usize, Kinds)>> = HashMap::new();
         for (i, commit) in graph.commits.iter().enumerate() {
             state.take_root(commit);
             state.height = state.height.max(commit.height);
             for delta in last_deltas(commit) {
                 match delta.delta {
                     Delta::Set(_) => writes.entry(delta.field).or_default().push(i),
-                    _ => state.count(commit, delta),
+                    _ => {
+                        state.count(commit, delta);
+                        steps.entry(delta.field).or_default().push((i, kind_of(&delta.delta)));
+                    }
                 }
             }
         }
@@ -205,10 +252,35 @@ impl DocumentState {
         state.heads = heads.iter().map(|&i| graph.commits[i].cid).collect();
         state.heads.sort_unstable();
         state.deleted = !heads.is_empty() && heads.iter().all(|&i| graph.deleted_at(i));
+        for (field, of) in &steps {
+            let sets = writes.get(field).map(Vec::as_slice).unwrap_or_default();
+            let of_kind = |kind| of.iter().filter(|(_, of)| *of == kind).map(|(i, _)| *i).collect::<Vec<usize>>();
+            let (ints, floats) = (of_kind(INTS), of_kind(FLOATS));
+            let seen = |steps: &[usize]| -> Kinds {
+                let by = |kind: Kinds, others: &[usize]| {
+                    let below = if others.is_empty() { HashSet::new() } else { graph.below(others) };
+                    if !steps.is_empty() && steps.iter().all(|i| below.contains(i)) { kind } else { 0 }
+                };
+                by(SETS, sets) | by(INTS, &ints) | by(FLOATS, &floats)
+            };
+            let (ints_seen, floats_seen) = (seen(&ints) & !INTS, seen(&floats) & !FLOATS);
+            let state = state.field_mut(*field);
+            (state.ints_seen, state.floats_seen) = (ints_seen, floats_seen);
+        }
         for (field, of) in writes {
             let seen = if of.len() > 1 { graph.below(&of) } else { HashSet::new() };
+            let steps = steps.get(&field).map(Vec::as_slice).unwrap_or_default();
+            let below = |kind| {
+                let steps: Vec<usize> = steps.iter().filter(|(_, of)| *of == kind).map(|(i, _)| *i).collect();
+                if steps.is_empty() { HashSet::new() } else { graph.below(&steps) }
+            };
+            let by = [(INTS, below(INTS)), (FLOATS, below(FLOATS))];
             let kept = of.into_iter().filter(|i| !seen.contains(i));
-            let mut kept: Vec<Write> = kept.filter_map(|i| write_of(graph.commits[i], field)).collect();
+            let written = |i: usize| {
+                let seen = by.iter().filter(|(_, below)| below.contains(&i)).fold(0, |all, (kind, _)| all | kind);
+                write_of(graph.commits[i], field).map(|write| Write { seen, ..write })
+            };
+            let mut kept: Vec<Write> = kept.filter_map(written).collect();
             kept.sort_unstable_by_key(|write| std::cmp::Reverse(write.rank()));
             state.field_mut(field).writes = kept;
         }
@@ -231,10 +303,12 @@ impl DocumentState {
             self.deleted = deleted;
         }
         for delta in last_deltas(commit) {
-            match &delta.delta {
-                Delta::Set(_) => self.field_mut(delta.field).writes = Vec::from_iter(write_of(commit, delta.field)),
+            let kind = kind_of(&delta.delta);
+            match kind {
+                SETS => self.field_mut(delta.field).writes = Vec::from_iter(write_of(commit, delta.field)),
                 _ => self.count(commit, delta),
             }
+            self.field_mut(delta.field).see(kind);
         }
         true
     }
@@ -313,7 +387,7 @@ fn last_deltas(commit: &DocumentCommit) -> impl Iterator<Item = &FieldDelta> {
 fn write_of(commit: &DocumentCommit, field: FieldId) -> Option<Write> {
     commit.deltas.iter().rev().find(|d| d.field == field).and_then(|delta| match &delta.delta {
         Delta::Set(value) => {
-            Some(Write { hlc: commit.hlc, device: commit.device, cid: commit.cid, value: value.clone() })
+            Some(Write { hlc: commit.hlc, device: commit.device, cid: commit.cid, value: value.clone(), seen: 0 })
         }
         _ => None,
     })

@@ -56,6 +56,39 @@ fn a_concurrent_write_stays_as_a_conflict_until_a_write_that_saw_both() {
     assert_eq!(state, DocumentState::fold(&[merged, b, root, a]));
 }
 
+/// Each kind is listed beside another until a write of the other has seen all of it.
+#[test]
+fn what_was_written_under_another_kind_is_listed_until_it_is_seen() {
+    let step = |plus| Delta::IntCounter { plus, minus: 0 };
+    let root = commit(0, &[], 1, vec![delta(1, step(3))]);
+    let apart = commit(1, &[0], 2, vec![delta(1, step(4))]);
+    let set = commit(2, &[0], 1, vec![delta(1, Delta::Set(int(9)))]);
+    let float = commit(3, &[0], 3, vec![delta(1, Delta::FloatCounter { total: 0.5 })]);
+    let beside = |commits: &[&DocumentCommit], reading| {
+        let commits: Vec<DocumentCommit> = commits.iter().map(|commit| (*commit).clone()).collect();
+        let state = DocumentState::fold(&commits);
+        let all = state.field(field(1)).unwrap().beside(reading);
+        all.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    use Reading::{FloatCounter, IntCounter, Register};
+    let half = Value::Scalar(Scalar::Float(0.5));
+    assert_eq!(beside(&[&root], Register), [int(3)]);
+    assert_eq!(beside(&[&root, &set], Register), [], "seen");
+    assert_eq!(beside(&[&root, &apart, &set], Register), [int(7)], "one step is not seen");
+    let both = commit(4, &[1, 2], 1, vec![delta(1, Delta::Set(int(10)))]);
+    assert_eq!(beside(&[&root, &apart, &set, &both], Register), []);
+    let again = commit(5, &[4], 2, vec![delta(1, step(5))]);
+    assert_eq!(beside(&[&root, &apart, &set, &both, &again], Register), [int(8)], "a step of later");
+    // The other way round.
+    assert_eq!(beside(&[&root, &apart, &set, &both], IntCounter), [int(10)]);
+    assert_eq!(beside(&[&root, &apart, &set, &both, &again], IntCounter), []);
+    assert_eq!(beside(&[&root, &set, &float], FloatCounter), [int(9)], "the steps are seen, the write is not");
+    assert_eq!(beside(&[&root, &set, &float], Register), [half.clone()]);
+    assert_eq!(beside(&[&root, &set, &float], IntCounter), [int(9), half]);
+    let saw = commit(6, &[2, 3], 3, vec![delta(1, Delta::FloatCounter { total: 1.5 })]);
+    assert_eq!(beside(&[&root, &set, &float, &saw], FloatCounter), []);
+}
+
 #[test]
 fn a_delete_wins_only_over_what_it_saw() {
     let root = commit(0, &[], 1, vec![delta(1, Delta::Set(int(0)))]);

@@ -1,0 +1,165 @@
+//! The ways to read: queries, and what changed.
+
+use std::sync::Arc;
+
+use policy_core::{Permits, Read};
+use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKind};
+use vault_core::schema::Schema;
+
+use super::Vault;
+use crate::reading::{self, Stage};
+use crate::shares::Payer;
+use crate::space::{Space, SpaceError};
+use crate::view::{Answer, Cells, Changes, ChangesError, Limits, PAGE_MAX, Position, ReadError, Sink, Text, ViewError};
+
+/// A read of more items is compiled off the caller's thread.
+const ITEMS: usize = 100;
+
+impl Vault {
+    /// Answers a query as text of JSON: an object of its roots.
+    pub async fn read(&self, permits: Permits<Read>, query: Query) -> Result<Answer<Text>, ReadError> {
+        self.read_into(permits, query, Text::with_capacity(1_024)).await
+    }
+
+    /// Answers a query in typed cells: a row of its roots.
+    pub async fn cells(&self, permits: Permits<Read>, query: Query) -> Result<Answer<Cells>, ReadError> {
+        self.read_into(permits, query, Cells::default()).await
+    }
+
+    /// Answers a query into what a front makes of it.
+    ///
+    /// A query that an index bounds is answered on the caller's thread, in 2 ms at most; any other goes to a bounded
+    /// pool, where it has a moment among short reads and then goes on among long ones, each by the caller's share.
+    pub async fn read_into<S: Sink + Send + 'static>(
+        &self,
+        permits: Permits<Read>,
+        query: Query,
+        sink: S,
+    ) -> Result<Answer<S>, ReadError> {
+        let payer = Payer::from(permits.caller());
+        let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
+        let settled = self.settled(&space).await?;
+        let schema = space.schema();
+        let all = Limits::of(permits.caller());
+        let mut answer = Answer::new(sink, self.0.reading.room(payer, all.bytes).await?);
+        if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
+            let limits = Limits { time: reading::INLINE, ..all };
+            let admits = || self.0.seal.admits(&permits, space.schema().version, (self.0.clock)());
+            match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits))? {
+                Err(ReadError::Time(_)) => {}
+                done => return done.map(|()| answer),
+            }
+        }
+        let asked = Arc::new((permits, query));
+        for (stage, time) in [(Stage::Short, reading::SHORT), (Stage::Long, all.time)] {
+            let place = self.0.reading.place(stage, payer).await?;
+            answer.sink.clear();
+            let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
+            let (space, schema, asked) = (Arc::clone(&space), Arc::clone(&schema), Arc::clone(&asked));
+            let run = move || {
+                // Held by the thread and not by who waits for it: who goes away leaves the work running.
+                let _place = place;
+                let (permits, query) = &*asked;
+                let limits = Limits { time: time.min(all.time), ..all };
+                let admits = || seal.admits(permits, space.schema().version, clock());
+                let done =
+                    space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
+                (done, answer)
+            };
+            let cut_off = |_| ReadError::Unsupported("the read was cut off");
+            let (done, rest) = tokio::task::spawn_blocking(run).await.map_err(cut_off)?;
+            answer = rest;
+            match done? {
+                Err(ReadError::Time(_)) if stage == Stage::Short => {}
+                done => return done.map(|()| answer),
+            }
+        }
+        Err(ReadError::Time(all.time))
+    }
+
+    /// What was applied to a space from a position on, as the permits show it: at most `limit` documents, fewer where
+    /// they are large or many do not show. Whoever waits for more is told by [`Vault::feed`] when to ask again.
+    pub async fn changes(
+        &self,
+        permits: Permits<Read>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Answer<Changes>, ChangesError> {
+        let payer = Payer::from(permits.caller());
+        let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
+        self.settled(&space).await?;
+        let schema = space.schema();
+        let mut room = self.0.reading.room(payer, PAGE_MAX).await?;
+        let place = self.0.reading.place(Stage::Short, payer).await?;
+        let limits = Limits { time: reading::SHORT, ..Limits::of(permits.caller()) };
+        let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
+        let read = move || {
+            // Held by the thread and not by who waits for it.
+            let _place = place;
+            let admits = || seal.admits(&permits, space.schema().version, clock());
+            let after = after.as_ref();
+            let changes = space
+                .with_reader(|reader| reader.changes(&permits, &schema, after, limit, (&limits, &mut room), admits));
+            Ok(Answer::new(changes??, room))
+        };
+        let cut_off = |_| ReadError::Unsupported("the read was cut off");
+        tokio::task::spawn_blocking(read).await.map_err(cut_off)?
+    }
+
+    /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged
+    /// already; false: it has to wait for the writer first.
+    pub(super) async fn settled(&self, space: &Arc<Space>) -> Result<bool, ViewError> {
+        match space.try_settle() {
+            Ok(settled) if !space.is_behind() => return Ok(settled),
+            Ok(_) | Err(ViewError::Behind) => {}
+            Err(error) => return Err(error),
+        }
+        let _turn = self.0.turn.lock().await;
+        if space.is_replaced() {
+            return Err(ViewError::Behind);
+        }
+        space.catch_up(&self.0.admission).await.map(|()| true).map_err(|error| {
+            tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
+            ViewError::Behind
+        })
+    }
+}
+
+/// Whether every root looks at a few documents that their ids or an index lead to.
+fn is_bounded(schema: &Schema, query: &Query) -> bool {
+    let bounded = |kind: &RootKind| match kind {
+        RootKind::TypeName(_) => true,
+        RootKind::Select(select) if select.args.cids.is_none() && select.args.group_by.is_none() => {
+            let few = select.args.doc_ids.as_ref().is_some_and(|ids| ids.len() <= 64);
+            let indexed = |field| {
+                let collection = schema.collection(select.collection);
+                collection.is_some_and(|collection| {
+                    collection.indexes.iter().any(|index| index.keys.first().is_some_and(|key| key.field == field))
+                })
+            };
+            let by_index = match &select.args.filter {
+                Some(Filter::Is(Operand::Field(field), Operator::Eq(_))) => indexed(*field),
+                _ => false,
+            };
+            (few || by_index) && items_of(&select.items) <= ITEMS
+        }
+        _ => false,
+    };
+    query.roots.len() <= 4 && query.roots.iter().all(|root| bounded(&root.kind))
+}
+
+/// What is asked of each document, relations within relations.
+fn items_of(items: &[Item]) -> usize {
+    let inner = |item: &Item| match &item.kind {
+        ItemKind::Relation { select, .. } | ItemKind::Group(select) => items_of(&select.items),
+        ItemKind::Aggregate(_) | ItemKind::Version(_) | ItemKind::Conflicts(_) => ITEMS / 4,
+        _ => 0,
+    };
+    items.iter().map(|item| 1 + inner(item)).sum()
+}
+
+/// A space that cannot be opened answers no reads; the log of the node says why.
+fn unavailable(error: &SpaceError) -> ReadError {
+    tracing::error!(%error, "a space could not be opened");
+    ReadError::Unsupported("the space cannot be opened")
+}
