@@ -111,3 +111,48 @@ async fn deltas_tell_set_from_cleared_and_deleted_from_restored_and_no_more_than
     assert!(!ask(&alone, &heads).await.text.contains("by"), "{}", ask(&alone, &heads).await.text);
     unhurt(&home).await;
 }
+
+#[tokio::test]
+async fn a_document_that_somebody_changed_meanwhile_is_neither_changed_nor_deleted_nor_restored() {
+    let home = Home::new().await;
+    let alice = &home.alice;
+    alice.define("type Note { text: String }").await.unwrap();
+    let made = alice.graphql(r#"mutation { add_Note(input: {text: "a"}) { _docID _version { cid } } }"#).await.unwrap();
+    let made = &made["add_Note"][0];
+    let id = made["_docID"].as_str().unwrap();
+    let cids = |version: &Value| {
+        let all = version.as_array().unwrap().iter().map(|row| row["cid"].as_str().unwrap().to_owned());
+        all.collect::<Vec<_>>()
+    };
+    let mut heads = cids(&made["_version"]);
+    for (stale, fresh, now) in
+        [("update", "update", r#", input: {text: "b"}"#), ("delete", "delete", ""), ("restore", "restore", "")]
+    {
+        let change = |verb: &str, heads: &[String]| {
+            format!("mutation {{ {verb}_Note(docID: \"{id}\"{now}, expectHeads: {heads:?}) {{ _version {{ cid }} }} }}")
+        };
+        for wrong in [vec![], vec![heads[0].clone(), made["_version"][0]["cid"].as_str().unwrap().to_owned() + "x"]] {
+            let refused = ask(alice, &change(stale, &wrong)).await;
+            assert!(["conflict", "invalid_input"].contains(&refused.codes()[0]), "{}", refused.text);
+        }
+        if stale != "update" {
+            let old = cids(&made["_version"]);
+            assert_eq!(ask(alice, &change(stale, &old)).await.codes(), ["conflict"], "{stale}");
+        }
+        let twice = [heads.clone(), heads.clone()].concat();
+        let done = alice.graphql(&change(fresh, &twice)).await.unwrap();
+        let next = cids(&done[format!("{fresh}_Note")][0]["_version"]);
+        assert_ne!(next, heads);
+        heads = next;
+    }
+    let forgotten = "mutation($h: [String!]) { delete_Note(expectHeads: $h) { _docID } }";
+    assert_eq!(alice.try_graphql(forgotten, Value::Null).await.unwrap().codes(), ["invalid_input"]);
+    assert_eq!(alice.graphql("{ Note { text } }").await.unwrap()["Note"], json!([{"text": "b"}]));
+    // To whom history does not show there is no such argument.
+    let access = json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read", "search", "delete"],
+        "fields": {"allow": ["text"]}});
+    let (app, _) = home.app(&access, &access);
+    let refused = ask(&app, &format!("mutation {{ delete_Note(docID: \"{id}\", expectHeads: []) {{ text }} }}")).await;
+    assert_eq!(refused.codes(), ["unknown_field"], "{}", refused.text);
+    unhurt(&home).await;
+}

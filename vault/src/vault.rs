@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use policy_core::{
-    CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, Read, SealRefusal, SpaceId, Timestamp, UserId, Write,
+    CollectionId, DeviceId, GateSeal, GrantId, PeerKey, Permits, SealRefusal, SpaceId, Timestamp, UserId, Write,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -18,10 +18,11 @@ use vault_core::control::{GrantRecord, Heads, PolicyEntry};
 use vault_core::document::Hlc;
 use vault_core::frame::{Frame, FrameError};
 use vault_core::identity::{DeviceKeys, Signer};
-use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKind};
+use vault_core::query::{Item, ItemKind};
 use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
+mod answers;
 mod doctor;
 mod opening;
 mod set_up;
@@ -37,11 +38,11 @@ use crate::define::{self, DefinitionError};
 use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
 use crate::log::Scope;
-use crate::reading::{self, Reading, Stage};
+use crate::reading::Reading;
 use crate::replicate::{Refused, Taken};
 use crate::shares::Payer;
 use crate::space::{Policy, Space, SpaceError};
-use crate::view::{Answer, CHANGED_MAX, Limits, ReadError, ViewError};
+use crate::view::{Answer, CHANGED_MAX, ViewError};
 use crate::witness::{Loss, Witness};
 use crate::writer::{Clock, Parts, WriteError, Writer};
 
@@ -139,9 +140,6 @@ struct Inner {
 const CLOCK_AHEAD_US: i64 = 600_000_000;
 /// At most so many spaces are open.
 const OPEN_SPACES: usize = 64;
-/// A read of more items is compiled off the caller's thread.
-const ITEMS: usize = 100;
-
 impl Vault {
     /// Opens the log, verifies its control lanes, and starts the writer.
     pub async fn open(options: Options) -> Result<Self, VaultError> {
@@ -359,72 +357,8 @@ impl Vault {
         Ok(cid)
     }
 
-    /// Answers a query: the bytes of a JSON object by response name.
-    ///
-    /// A query that an index bounds is answered on the caller's thread, in 2 ms at most; any other goes to a bounded
-    /// pool, where it has a moment among short reads and then goes on among long ones, each by the caller's share.
-    pub async fn read(&self, permits: Permits<Read>, query: Query) -> Result<Answer, ReadError> {
-        let payer = Payer::from(permits.caller());
-        let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
-        let settled = self.settled(&space).await?;
-        let schema = space.schema();
-        let all = Limits::of(permits.caller());
-        let mut answer = Answer::new(Vec::with_capacity(1_024), self.0.reading.room(payer, all.bytes).await?);
-        if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
-            let limits = Limits { time: reading::INLINE, ..all };
-            let admits = || self.0.seal.admits(&permits, space.schema().version, (self.0.clock)());
-            match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits))? {
-                Err(ReadError::Time(_)) => {}
-                done => return done.map(|()| answer),
-            }
-        }
-        let asked = Arc::new((permits, query));
-        for (stage, time) in [(Stage::Short, reading::SHORT), (Stage::Long, all.time)] {
-            let place = self.0.reading.place(stage, payer).await?;
-            answer.bytes.clear();
-            let (seal, clock) = (self.0.seal.clone(), Arc::clone(&self.0.clock));
-            let (space, schema, asked) = (Arc::clone(&space), Arc::clone(&schema), Arc::clone(&asked));
-            let run = move || {
-                // Held by the thread and not by who waits for it: who goes away leaves the work running.
-                let _place = place;
-                let (permits, query) = &*asked;
-                let limits = Limits { time: time.min(all.time), ..all };
-                let admits = || seal.admits(permits, space.schema().version, clock());
-                let done =
-                    space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
-                (done, answer)
-            };
-            let cut_off = |_| ReadError::Unsupported("the read was cut off");
-            let (done, rest) = tokio::task::spawn_blocking(run).await.map_err(cut_off)?;
-            answer = rest;
-            match done? {
-                Err(ReadError::Time(_)) if stage == Stage::Short => {}
-                done => return done.map(|()| answer),
-            }
-        }
-        Err(ReadError::Time(all.time))
-    }
-
-    /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged
-    /// already; false: it has to wait for the writer first.
-    async fn settled(&self, space: &Arc<Space>) -> Result<bool, ViewError> {
-        match space.try_settle() {
-            Ok(settled) if !space.is_behind() => return Ok(settled),
-            Ok(_) | Err(ViewError::Behind) => {}
-            Err(error) => return Err(error),
-        }
-        let _turn = self.0.turn.lock().await;
-        if space.is_replaced() {
-            return Err(ViewError::Behind);
-        }
-        space.catch_up(&self.0.admission).await.map(|()| true).map_err(|error| {
-            tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
-            ViewError::Behind
-        })
-    }
-
     /// Makes a change: durable when this answers. The answer is a JSON object by response name.
-    pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Answer, WriteError> {
+    pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Answer<Vec<u8>>, WriteError> {
         let most = if request.changes.iter().all(|change| names_ids_alone(&change.items)) { 0 } else { CHANGED_MAX };
         let room = self.0.reading.whole(Payer::from(permits.caller()), most).await?;
         let space = self.space(permits.space()).await.map_err(|error| {
@@ -704,48 +638,9 @@ impl Vault {
     }
 }
 
-/// Whether every root looks at a few documents that their ids or an index lead to.
-fn is_bounded(schema: &Schema, query: &Query) -> bool {
-    let bounded = |kind: &RootKind| match kind {
-        RootKind::TypeName(_) => true,
-        RootKind::Select(select) if select.args.cids.is_none() && select.args.group_by.is_none() => {
-            let few = select.args.doc_ids.as_ref().is_some_and(|ids| ids.len() <= 64);
-            let indexed = |field| {
-                let collection = schema.collection(select.collection);
-                collection.is_some_and(|collection| {
-                    collection.indexes.iter().any(|index| index.keys.first().is_some_and(|key| key.field == field))
-                })
-            };
-            let by_index = match &select.args.filter {
-                Some(Filter::Is(Operand::Field(field), Operator::Eq(_))) => indexed(*field),
-                _ => false,
-            };
-            (few || by_index) && items_of(&select.items) <= ITEMS
-        }
-        _ => false,
-    };
-    query.roots.len() <= 4 && query.roots.iter().all(|root| bounded(&root.kind))
-}
-
 /// Whether nothing is asked of the changed documents but their ids: the answer is then no larger than the request.
 fn names_ids_alone(items: &[Item]) -> bool {
     items.len() <= 2 && items.iter().all(|item| matches!(item.kind, ItemKind::DocId | ItemKind::TypeName(_)))
-}
-
-/// What is asked of each document, relations within relations.
-fn items_of(items: &[Item]) -> usize {
-    let inner = |item: &Item| match &item.kind {
-        ItemKind::Relation { select, .. } | ItemKind::Group(select) => items_of(&select.items),
-        ItemKind::Aggregate(_) | ItemKind::Version(_) | ItemKind::Conflicts(_) => ITEMS / 4,
-        _ => 0,
-    };
-    items.iter().map(|item| 1 + inner(item)).sum()
-}
-
-/// A space that cannot be opened answers no reads; the log of the node says why.
-fn unavailable(error: &SpaceError) -> ReadError {
-    tracing::error!(%error, "a space could not be opened");
-    ReadError::Unsupported("the space cannot be opened")
 }
 
 fn remove_view(dir: &std::path::Path, id: SpaceId) -> Result<(), SpaceError> {

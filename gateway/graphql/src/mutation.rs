@@ -1,6 +1,7 @@
 //! Mutations: every root of one operation is a change of one transaction.
 
 use apollo_compiler::ast::Type;
+use cid::Cid;
 use policy_core::{FieldId, Scalar, Verb};
 use vault_core::change::{Action, Change, ChangeRequest, NewDocument, Target};
 use vault_core::schema::{FieldType, Merge};
@@ -41,10 +42,7 @@ impl<'a> Planner<'a> {
             "update" => Action::Update {
                 target: self.target(collection, &args)?,
                 fields: self.updated(collection, &args)?,
-                expect_heads: match args.get("expectHeads") {
-                    Some(heads) => Some(heads.items().iter().map(cid_of).collect::<Result<_, _>>()?),
-                    None => None,
-                },
+                expect_heads: expected_heads(&args)?,
             },
             "upsert" => {
                 let wanted =
@@ -55,8 +53,12 @@ impl<'a> Planner<'a> {
                     update: self.fields(collection, wanted("update")?, Verb::Update)?,
                 }
             }
-            "delete" => Action::Delete { target: self.target(collection, &args)? },
-            "restore" => Action::Restore { target: self.target(collection, &args)? },
+            "delete" => {
+                Action::Delete { target: self.target(collection, &args)?, expect_heads: expected_heads(&args)? }
+            }
+            "restore" => {
+                Action::Restore { target: self.target(collection, &args)?, expect_heads: expected_heads(&args)? }
+            }
             _ => return Err(none()),
         };
         let children = self.walk.children(root)?;
@@ -175,6 +177,14 @@ impl<'a> Planner<'a> {
         }
         Ok(out)
     }
+}
+
+/// `expectHeads`: what nobody may have written since. A variable that was forgotten would let everything through.
+fn expected_heads(args: &Arguments<'_>) -> Result<Option<Vec<Cid>>, GraphQlError> {
+    if args.is_hollow("expectHeads") {
+        return Err(GraphQlError::invalid("`expectHeads` has no value: leave it out to write in any case."));
+    }
+    args.get("expectHeads").map(|heads| heads.items().iter().map(cid_of).collect()).transpose()
 }
 
 /// A counter takes steps: numbers, and for one that only grows none below zero.

@@ -593,7 +593,10 @@ impl Builder<'_> {
         }
         if collection.gives(Verb::Delete) {
             for verb in ["delete", "restore"] {
-                let args = self.target_args(collection);
+                let mut args = self.target_args(collection);
+                if collection.gives(Verb::History) {
+                    args.push(self.arg("expectHeads", "[String!]"));
+                }
                 mutation.push(self.field_with(&format!("{verb}_{name}"), &result, args));
             }
         }

@@ -30,6 +30,7 @@ pub enum Action {
     Update {
         target: Target,
         fields: Vec<(FieldId, Value)>,
+        /// The heads that each of the documents must have, as the caller sees its history, in any order.
         expect_heads: Option<Vec<Cid>>,
     },
     /// Updates what matches; if nothing does, adds.
@@ -40,10 +41,14 @@ pub enum Action {
     },
     Delete {
         target: Target,
+        /// As of an update.
+        expect_heads: Option<Vec<Cid>>,
     },
     /// Undelete.
     Restore {
         target: Target,
+        /// As of an update.
+        expect_heads: Option<Vec<Cid>>,
     },
 }
 

@@ -14,6 +14,7 @@ use vault_core::document::{Delta, DocumentCommit, FieldDelta, Status};
 use vault_core::schema::{Field, Schema};
 use vault_core::value::Value;
 
+use super::changes::begin_journal;
 use super::column::{column_name, to_sql};
 use super::database::Database;
 use super::tables::{self, Table};
@@ -42,6 +43,7 @@ impl View {
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<View, ViewError> {
         let database = Database::open(path, key, false)?;
         tables::create(&database.connection)?;
+        begin_journal(&database.connection, false)?;
         let schema = Arc::new(tables::load_schema(&database.connection)?);
         Ok(View {
             tables: tables::all(&schema),
@@ -169,6 +171,9 @@ impl View {
         }
         tables::store_schema(self.connection(), schema)?;
         self.use_schema(schema.clone());
+        if gained || !again.is_empty() {
+            begin_journal(self.connection(), true)?;
+        }
         for collection in again {
             self.fold_again(collection)?;
         }

@@ -14,13 +14,14 @@ use vault_core::query::ConflictItem;
 use vault_core::schema::{Collection, Field, FieldType};
 use vault_core::value::Value;
 
+use super::ReadError;
 use super::apply::history_of;
 use super::column::{Shape, column_name, fits, shape, table_name};
 use super::history::{covering, reaches};
 use super::lookup::row_of;
 use super::run::Run;
+use super::sink::{self, Sink};
 use super::tables::Table;
-use super::{ReadError, json};
 
 /// One row of `_conflicts`.
 struct Conflict<'a> {
@@ -57,30 +58,27 @@ pub(super) fn write(
     collection: CollectionId,
     doc: DocId,
     items: &[(String, ConflictItem)],
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
 ) -> Result<(), ReadError> {
     let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
     let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
-    out.push(b'[');
-    for (n, conflict) in found(run, collection, &mask, doc)?.iter().enumerate() {
-        out.extend_from_slice(if n == 0 { b"{" } else { b",{" });
-        for (i, (response, item)) in items.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            json::key(out, response);
+    out.begin_list();
+    for conflict in &found(run, collection, &mask, doc)? {
+        out.begin_row();
+        for (response, item) in items {
+            out.key(response);
             match (item, &conflict.cid) {
-                (ConflictItem::FieldName, _) => json::string(out, &conflict.field.name),
-                (ConflictItem::Value, _) => json::value(out, conflict.shape, &conflict.value),
-                (ConflictItem::Cid, Some(cid)) => json::string(out, &cid.to_string()),
-                (ConflictItem::Cid, None) => json::null(out),
-                (ConflictItem::Reason, _) => json::string(out, conflict.reason),
-                (ConflictItem::TypeName, _) => json::string(out, "_Conflict"),
+                (ConflictItem::FieldName, _) => out.text(&conflict.field.name),
+                (ConflictItem::Value, _) => sink::value(out, conflict.shape, &conflict.value),
+                (ConflictItem::Cid, Some(cid)) => out.text(&cid.to_string()),
+                (ConflictItem::Cid, None) => out.null(),
+                (ConflictItem::Reason, _) => out.text(conflict.reason),
+                (ConflictItem::TypeName, _) => out.text("_Conflict"),
             }
         }
-        out.push(b'}');
+        out.end_row();
     }
-    out.push(b']');
+    out.end_list();
     Ok(())
 }
 

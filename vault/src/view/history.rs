@@ -56,7 +56,7 @@ impl Visible<'_> {
 }
 
 /// The values of a document at a state, as columns would hold them.
-fn values_at(collection: &Collection, state: &DocumentState) -> Vec<(FieldId, Value)> {
+pub(super) fn values_at(collection: &Collection, state: &DocumentState) -> Vec<(FieldId, Value)> {
     let stored = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
         let of = collection.field(id)?;
         Some((id, as_stored(shape(of)?, &field.value(of.reading()))))
@@ -128,7 +128,7 @@ fn visible<'a>(
 }
 
 /// Whether a field exists for a caller of these masks: a relation to a collection of which nothing is read does not.
-fn has_other_side(masks: Masks<'_>, field: &Field) -> bool {
+pub(super) fn has_other_side(masks: Masks<'_>, field: &Field) -> bool {
     let Some(Shape::Relation(target)) = shape(field) else { return true };
     masks(target).is_some_and(|mask| mask.gives(Verb::Read))
 }

@@ -1,13 +1,8 @@
-//! Writes JSON straight into the bytes of an answer.
+//! Values as text of JSON.
 
 use std::io::Write;
 
 use policy_core::Scalar;
-use rusqlite::types::ValueRef;
-use vault_core::schema::ScalarType;
-use vault_core::value::Value;
-
-use super::column::{Shape, elements};
 
 /// A JSON string.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
@@ -60,6 +55,14 @@ pub(super) fn int(out: &mut Vec<u8>, value: i64) {
 
 /// The shortest digits that read back as the same number; a whole one keeps its `.0`.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
+    if value.is_finite() {
+        let _ = write!(out, "{value:?}");
+    } else {
+        null(out);
+    }
+}
+
+pub(super) fn float32(out: &mut Vec<u8>, value: f32) {
     if value.is_finite() {
         let _ = write!(out, "{value:?}");
     } else {
@@ -127,46 +130,6 @@ pub(super) fn scalar(out: &mut Vec<u8>, value: &Scalar) {
         Scalar::String(value) => string(out, value),
         Scalar::DateTime(value) => date_time(out, value.0),
         Scalar::Blob(value) => hex(out, value),
-    }
-}
-
-/// A value that no column holds any more: a conflict's.
-pub(super) fn value(out: &mut Vec<u8>, shape: Shape, value: &Value) {
-    match (shape, value) {
-        (Shape::Relation(_) | Shape::DocId, Value::Scalar(Scalar::Blob(id))) => doc_id(out, id),
-        (_, Value::Scalar(s)) => scalar(out, s),
-        (_, Value::List(all)) => list(out, all),
-        (_, Value::Json(json)) => out.extend_from_slice(json.to_string().as_bytes()),
-    }
-}
-
-fn list(out: &mut Vec<u8>, all: &[Scalar]) {
-    out.push(b'[');
-    for (i, element) in all.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        scalar(out, element);
-    }
-    out.push(b']');
-}
-
-/// What a column holds, as the answer shows it.
-pub(super) fn column(out: &mut Vec<u8>, shape: Shape, value: ValueRef<'_>) {
-    match (shape, value) {
-        (_, ValueRef::Null) => null(out),
-        (Shape::Scalar(ScalarType::Boolean), ValueRef::Integer(n)) => bool(out, n != 0),
-        (Shape::Scalar(ScalarType::DateTime), ValueRef::Integer(n)) => date_time(out, n),
-        (_, ValueRef::Integer(n)) => int(out, n),
-        (Shape::Scalar(ScalarType::Float32), ValueRef::Real(n)) => {
-            let _ = write!(out, "{:?}", n as f32);
-        }
-        (_, ValueRef::Real(n)) => float(out, n),
-        (Shape::List(of @ ScalarType::DateTime), ValueRef::Text(text)) => list(out, &elements(of, text)),
-        (Shape::List(_) | Shape::Scalar(ScalarType::Json), ValueRef::Text(text)) => out.extend_from_slice(text),
-        (_, ValueRef::Text(text)) => string(out, &String::from_utf8_lossy(text)),
-        (Shape::Relation(_) | Shape::DocId, ValueRef::Blob(id)) => doc_id(out, id),
-        (_, ValueRef::Blob(bytes)) => hex(out, bytes),
     }
 }
 

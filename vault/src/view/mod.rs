@@ -8,6 +8,7 @@
 
 mod answer;
 mod apply;
+mod changes;
 mod column;
 mod compile;
 mod conflicts;
@@ -23,6 +24,7 @@ mod predicate;
 mod read;
 mod room;
 mod run;
+mod sink;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -35,11 +37,14 @@ use policy_core::{AppCaller, Caller, CollectionId, Holder, Mask, SealRefusal};
 
 pub use answer::CHANGED_MAX;
 pub use apply::View;
+pub(crate) use changes::PAGE_MAX;
+pub use changes::{CHANGES_MAX, Change, Changes, ChangesError, Position, Reset};
 pub use lookup::LoadedDocument;
 pub use predicate::covers;
 pub use read::Reader;
 pub(crate) use read::position_in;
 pub use room::{Answer, Room};
+pub use sink::{Cell, Cells, Row, Sink, Text};
 
 /// The mask of a collection, as a permit has it; `None`: for this caller there is no such collection.
 type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;

@@ -9,15 +9,18 @@ use rusqlite::{Connection, OptionalExtension};
 use vault_core::query::{Query, Root, RootKind};
 use vault_core::schema::Schema;
 
+use super::changes::PositionKey;
 use super::compile::{Compiler, Frame, Link, root_aggregate};
 use super::database::Database;
 use super::functions::Called;
 use super::run::Run;
-use super::{Answer, Limits, Masks, ReadError, ViewError, history, json};
+use super::sink::Sink;
+use super::{Answer, Limits, Masks, ReadError, Room, ViewError, history};
 
 /// A read-only connection of one view. It blocks; each thread has its own.
 pub struct Reader {
     database: Database,
+    positions: PositionKey,
     wants_cid_index: Arc<AtomicBool>,
 }
 
@@ -28,7 +31,7 @@ impl std::fmt::Debug for Reader {
 }
 
 pub(super) fn open(path: &Path, key: &[u8; 32], wants_cid_index: Arc<AtomicBool>) -> Result<Reader, ViewError> {
-    Ok(Reader { database: Database::open(path, key, true)?, wants_cid_index })
+    Ok(Reader { database: Database::open(path, key, true)?, positions: PositionKey::of(key), wants_cid_index })
 }
 
 /// Up to where the log has been applied in the view at `path`; `None` if it cannot be read.
@@ -47,33 +50,37 @@ impl Reader {
         &self.database.connection
     }
 
+    pub(super) fn positions(&self) -> &PositionKey {
+        &self.positions
+    }
+
     /// Up to where the log has been applied, as of what is committed now.
     pub fn position(&self) -> Result<u64, ViewError> {
         position(&self.database.connection)
     }
 
-    /// Answers a query from one snapshot: the JSON object of its roots, in order, behind what `answer` holds. `schema`
+    /// Answers a query from one snapshot: a row of its roots, in order. `schema`
     /// is what the permits were minted for. `admits` is called once the read transaction has begun and before
     /// anything is read under the permits (architecture, invariant 8).
-    pub fn read<R: Right>(
+    pub fn read<R: Right, S: Sink>(
         &self,
         permits: &Permits<R>,
         schema: &Schema,
         query: &Query,
         limits: &Limits,
-        answer: &mut Answer,
+        answer: &mut Answer<S>,
         admits: impl Fn() -> Result<(), SealRefusal>,
     ) -> Result<(), ReadError> {
         self.read_masked(&|id| permits.mask(id).cloned(), schema, query, limits, answer, admits)
     }
 
-    pub(super) fn read_masked(
+    pub(super) fn read_masked<S: Sink>(
         &self,
         masks: Masks<'_>,
         schema: &Schema,
         query: &Query,
         limits: &Limits,
-        answer: &mut Answer,
+        answer: &mut Answer<S>,
         admits: impl Fn() -> Result<(), SealRefusal>,
     ) -> Result<(), ReadError> {
         let connection = &self.database.connection;
@@ -82,7 +89,7 @@ impl Reader {
             // The first read pins the snapshot.
             position(connection)?;
             admits()?;
-            self.roots(masks, schema, query, limits, answer)
+            self.roots(masks, schema, query, limits, &mut answer.sink, &mut answer.room)
         });
         self.database.set_called(Called::default());
         if !connection.is_autocommit() {
@@ -97,26 +104,23 @@ impl Reader {
         schema: &Schema,
         query: &Query,
         limits: &Limits,
-        answer: &mut Answer,
+        out: &mut dyn Sink,
+        room: &mut Room,
     ) -> Result<(), ReadError> {
-        let Answer { bytes: out, room } = answer;
         let mut run = Run::new(&self.database.connection, schema, masks, *limits, room);
-        out.push(b'{');
-        for (i, root) in query.roots.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            json::key(out, &root.response);
+        out.begin_row();
+        for root in &query.roots {
+            out.key(&root.response);
             self.root(&mut run, root, out)?;
         }
-        out.push(b'}');
+        out.end_row();
         run.holds(out)
     }
 
-    fn root(&self, run: &mut Run<'_>, root: &Root, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    fn root(&self, run: &mut Run<'_>, root: &Root, out: &mut dyn Sink) -> Result<(), ReadError> {
         let mut compiler = Compiler::new(run.schema, run.masks);
         match &root.kind {
-            RootKind::TypeName(name) => json::string(out, name),
+            RootKind::TypeName(name) => out.text(name),
             RootKind::Select(select) => {
                 let past = match &select.args.cids {
                     Some(cids) => {

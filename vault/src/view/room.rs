@@ -7,22 +7,21 @@ use super::ReadError;
 /// By how much an answer's charge grows at a time.
 const STEP: usize = 1 << 20;
 
-/// The bytes of an answer, and the room that they take until they are sent.
+/// An answer, and the room that it takes until it is sent.
 #[derive(Debug)]
-pub struct Answer {
-    pub bytes: Vec<u8>,
+pub struct Answer<S> {
+    pub sink: S,
     pub(super) room: Room,
 }
 
-impl Answer {
-    /// An answer that begins with `bytes`.
-    pub fn new(bytes: Vec<u8>, room: Room) -> Answer {
-        Answer { bytes, room }
+impl<S> Answer<S> {
+    pub fn new(sink: S, room: Room) -> Answer<S> {
+        Answer { sink, room }
     }
 
-    /// The bytes, and what their caller is charged for them: to be dropped when they are sent.
-    pub fn into_parts(self) -> (Vec<u8>, Option<Lease>) {
-        (self.bytes, self.room.lease)
+    /// The answer, and what its caller is charged for it: to be dropped when it is sent.
+    pub fn into_parts(self) -> (S, Option<Lease>) {
+        (self.sink, self.room.lease)
     }
 }
 

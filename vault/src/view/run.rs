@@ -7,8 +7,9 @@ use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 use vault_core::schema::Schema;
 
-use super::compile::{ColumnKind, Plan};
-use super::{Limits, Masks, ReadError, Room, history, json};
+use super::compile::{ColumnKind, Constant, Plan};
+use super::sink::{self, Sink};
+use super::{Limits, Masks, ReadError, Room, history};
 
 /// How many rows or documents there are between two looks at the clock.
 const CLOCK_EVERY: u64 = 64;
@@ -59,8 +60,13 @@ impl<'a> Run<'a> {
     }
 
     /// Refuses an answer that has grown too large. Asked after each value: one is a few MiB at most.
-    pub(super) fn holds(&mut self, out: &[u8]) -> Result<(), ReadError> {
-        self.room.holds(out.len())
+    pub(super) fn holds(&mut self, out: &dyn Sink) -> Result<(), ReadError> {
+        self.room(out.size())
+    }
+
+    /// Takes room for an answer of so many bytes.
+    pub(super) fn room(&mut self, bytes: usize) -> Result<(), ReadError> {
+        self.room.holds(bytes)
     }
 
     /// Looks at the clock now and then: a read of many short statements is never interrupted in one.
@@ -80,33 +86,30 @@ impl<'a> Run<'a> {
     }
 
     /// Writes what a plan selects: a list, or an object or null.
-    pub(super) fn plan(&mut self, plan: &Plan, arguments: &[Sql], out: &mut Vec<u8>) -> Result<(), ReadError> {
+    pub(super) fn plan(&mut self, plan: &Plan, arguments: &[Sql], out: &mut dyn Sink) -> Result<(), ReadError> {
         let mut prepared = Prepared::new(self.connection, plan)?;
         self.write(&mut prepared, arguments, out)
     }
 
     /// As [`Run::plan`], for one after the other of these arguments.
-    pub(super) fn each(&mut self, plan: &Plan, arguments: &[Sql], out: &mut Vec<u8>) -> Result<(), ReadError> {
+    pub(super) fn each(&mut self, plan: &Plan, arguments: &[Sql], out: &mut dyn Sink) -> Result<(), ReadError> {
         let mut prepared = Prepared::new(self.connection, plan)?;
-        for (i, argument) in arguments.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
+        for argument in arguments {
             self.write(&mut prepared, std::slice::from_ref(argument), out)?;
         }
         Ok(())
     }
 
     /// The one value of a plan of one row and one column.
-    pub(super) fn single(&mut self, plan: &Plan, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    pub(super) fn single(&mut self, plan: &Plan, out: &mut dyn Sink) -> Result<(), ReadError> {
         let mut prepared = Prepared::new(self.connection, plan)?;
         let Some(ColumnKind::Value(at, shape)) = plan.columns.first().map(|column| &column.kind) else {
             return Err(ReadError::Hidden);
         };
         let mut rows = prepared.statement.raw_query();
         match rows.next()? {
-            Some(row) => json::column(out, *shape, row.get_ref(*at)?),
-            None => json::null(out),
+            Some(row) => sink::column(out, *shape, row.get_ref(*at)?),
+            None => out.null(),
         }
         Ok(())
     }
@@ -115,7 +118,7 @@ impl<'a> Run<'a> {
         &mut self,
         prepared: &mut Prepared<'_, '_>,
         arguments: &[Sql],
-        out: &mut Vec<u8>,
+        out: &mut dyn Sink,
     ) -> Result<(), ReadError> {
         let Prepared { plan, statement, nested } = prepared;
         for (i, argument) in arguments.iter().enumerate() {
@@ -124,24 +127,23 @@ impl<'a> Run<'a> {
         let mut rows = statement.raw_query();
         let mut first = true;
         if !plan.one {
-            out.push(b'[');
+            out.begin_list();
         }
         while let Some(row) = rows.next()? {
             self.count()?;
-            if !first {
-                out.push(b',');
-            }
             first = false;
-            out.push(b'{');
+            out.begin_row();
             for (i, column) in plan.columns.iter().enumerate() {
                 self.holds(out)?;
-                if i > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(&column.key);
+                out.key(&column.key);
                 match &column.kind {
-                    ColumnKind::Constant(json) => out.extend_from_slice(json),
-                    ColumnKind::Value(at, shape) => json::column(out, *shape, row.get_ref(*at)?),
+                    ColumnKind::Constant(Constant::Text(text)) => out.text(text),
+                    ColumnKind::Constant(Constant::Null) => out.null(),
+                    ColumnKind::Constant(Constant::Empty) => {
+                        out.begin_list();
+                        out.end_list();
+                    }
+                    ColumnKind::Value(at, shape) => sink::column(out, *shape, row.get_ref(*at)?),
                     ColumnKind::Nested { arguments, relation, plan } => {
                         let given = arguments.iter().map(|&at| row.get_ref(at).map(Sql::try_from));
                         let given = given.collect::<rusqlite::Result<Result<Vec<Sql>, _>>>()?;
@@ -149,10 +151,15 @@ impl<'a> Run<'a> {
                         match &mut nested[i] {
                             // A relation that does not show, or that names nothing.
                             _ if *relation && given[0] == Sql::Null => {
-                                out.extend_from_slice(if plan.one { b"null" } else { b"[]" });
+                                if plan.one {
+                                    out.null();
+                                } else {
+                                    out.begin_list();
+                                    out.end_list();
+                                }
                             }
                             Some(nested) => self.write(nested, &given, out)?,
-                            None => json::null(out),
+                            None => out.null(),
                         }
                     }
                     ColumnKind::Version { collection, doc, at, items } => {
@@ -169,12 +176,12 @@ impl<'a> Run<'a> {
                     }
                 }
             }
-            out.push(b'}');
+            out.end_row();
         }
         if !plan.one {
-            out.push(b']');
+            out.end_list();
         } else if first {
-            json::null(out);
+            out.null();
         }
         Ok(())
     }

@@ -19,9 +19,9 @@ use vault_core::value::Value;
 use super::WriteError;
 use super::scope::{entry_for, sees_all, sees_field, set, unique_sets, value_of};
 use crate::space::{Core, Space};
-use crate::view::{CHANGED_MAX, LoadedDocument, ReadError, ViewError};
+use crate::view::{CHANGED_MAX, LoadedDocument, ReadError, Sink, Text, ViewError};
 
-/// The answer (a JSON object by response name), the frames to store, and how many commits they hold.
+/// The answer (a row of the changes, by key), the frames to store, and how many commits they hold.
 pub fn run(
     space: &Space,
     core: &mut Core,
@@ -63,8 +63,9 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn all(&mut self, request: &ChangeRequest) -> Result<Vec<u8>, WriteError> {
-        let mut json = vec![b'{'];
-        for (n, change) in request.changes.iter().enumerate() {
+        let mut answer = Text::default();
+        answer.begin_row();
+        for change in &request.changes {
             let collection = self.schema.collection(change.collection).ok_or(WriteError::Forbidden)?;
             let mask = self.permits.mask(change.collection).ok_or(WriteError::Forbidden)?.clone();
             let touched = match &change.action {
@@ -87,29 +88,25 @@ impl Work<'_> {
                         self.update_all(collection, &mask, ids, update, None)?
                     }
                 }
-                Action::Delete { target } => {
+                Action::Delete { target, expect_heads } => {
                     let ids = self.select(collection.id, target, Verb::Delete, false)?;
-                    self.mark_all(collection, ids, Status::Deleted)?
+                    self.mark_all(collection, ids, Status::Deleted, expect_heads.as_deref())?
                 }
-                Action::Restore { target } => {
+                Action::Restore { target, expect_heads } => {
                     self.may_set_unique(collection, &mask)?;
                     let ids = self.select(collection.id, target, Verb::Delete, true)?;
-                    self.mark_all(collection, ids, Status::Undeleted)?
+                    self.mark_all(collection, ids, Status::Undeleted, expect_heads.as_deref())?
                 }
             };
-            if n > 0 {
-                json.push(b',');
-            }
-            serde_json::to_writer(&mut json, &change.response).map_err(|_| WriteError::TooManyRows)?;
-            json.push(b':');
-            let list = self.core.view.answer(self.permits, self.schema, collection.id, &touched, &change.items)?;
-            if json.len() + list.len() > CHANGED_MAX {
+            answer.key(&change.response);
+            let view = &self.core.view;
+            view.answer(self.permits, self.schema, collection.id, &touched, &change.items, &mut answer)?;
+            if answer.size() > CHANGED_MAX {
                 return Err(ViewError::from(ReadError::Bytes(CHANGED_MAX)).into());
             }
-            json.extend_from_slice(&list);
         }
-        json.push(b'}');
-        Ok(json)
+        answer.end_row();
+        Ok(answer.into_bytes())
     }
 
     fn select(
@@ -203,13 +200,7 @@ impl Work<'_> {
         let named: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
         for doc in &ids {
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
-            if let Some(expected) = expect_heads {
-                let mut expected = expected.to_vec();
-                expected.sort();
-                if expected != self.core.view.visible_heads(self.permits, collection.id, *doc)? {
-                    return Err(WriteError::Conflict);
-                }
-            }
+            self.check_heads(collection, *doc, expect_heads)?;
             let (entry, after) = entry_for(mask, Verb::Update, &named, Some((*doc, &loaded.values)), |_| {
                 let mut after = loaded.values.clone();
                 for (id, value) in fields {
@@ -237,9 +228,16 @@ impl Work<'_> {
         Ok(ids)
     }
 
-    fn mark_all(&mut self, collection: &Collection, ids: Vec<DocId>, status: Status) -> Result<Vec<DocId>, WriteError> {
+    fn mark_all(
+        &mut self,
+        collection: &Collection,
+        ids: Vec<DocId>,
+        status: Status,
+        expect_heads: Option<&[Cid]>,
+    ) -> Result<Vec<DocId>, WriteError> {
         for doc in &ids {
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
+            self.check_heads(collection, *doc, expect_heads)?;
             if status == Status::Undeleted {
                 self.check_not_null(collection, &loaded)?;
             }
@@ -247,6 +245,16 @@ impl Work<'_> {
             self.push(collection, draft)?;
         }
         Ok(ids)
+    }
+
+    /// Refuses to change a document that somebody changed meanwhile, as far as the caller sees its history.
+    fn check_heads(&self, collection: &Collection, doc: DocId, expected: Option<&[Cid]>) -> Result<(), WriteError> {
+        let Some(expected) = expected else { return Ok(()) };
+        let mut expected = expected.to_vec();
+        expected.sort();
+        expected.dedup();
+        let heads = self.core.view.visible_heads(self.permits, collection.id, doc)?;
+        if expected == heads { Ok(()) } else { Err(WriteError::Conflict) }
     }
 
     fn successor(

@@ -37,7 +37,7 @@ impl Weight {
                     }
                 },
                 Action::Upsert { add, update, .. } => count(1, document(add).saturating_add(values(update))),
-                Action::Delete { target } | Action::Restore { target } => match named(target) {
+                Action::Delete { target, .. } | Action::Restore { target, .. } => match named(target) {
                     Some(n) => count(n, 0),
                     None => {
                         open |= target.filter.is_none();
@@ -114,10 +114,10 @@ mod tests {
         assert!(large.heavy && large.bytes > 1 << 20);
         assert!(weigh(Action::Add(vec![new(0); 2_000])).heavy, "many small ones are large");
         let ids = Target { doc_ids: Some(vec![DocId::from_bytes([3; 16]); 5_000]), filter: None };
-        assert!(weigh(Action::Delete { target: ids.clone() }).heavy);
+        assert!(weigh(Action::Delete { target: ids.clone(), expect_heads: None }).heavy);
         let spread = weigh(Action::Update { target: ids, fields: vec![text(1_000)], expect_heads: None });
         assert!(spread.heavy && spread.bytes > 5_000_000 && spread.documents == 5_000);
-        assert!(weigh(Action::Delete { target: Target::default() }).heavy, "everything");
+        assert!(weigh(Action::Delete { target: Target::default(), expect_heads: None }).heavy, "everything");
         let json = serde_json::json!({ "a": ["x".repeat(300_000)] });
         let json = NewDocument { doc_id: None, fields: vec![(field, Value::Json(json))] };
         assert!(weigh(Action::Add(vec![json])).heavy);

@@ -1,6 +1,7 @@
 //! The vault from outside: what it keeps, what it answers, what it refuses.
 
 mod accounts;
+mod changes;
 mod log;
 mod merges;
 mod node;

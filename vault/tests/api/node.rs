@@ -142,7 +142,7 @@ impl Node {
             items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
-        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.bytes)
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.sink)
     }
 
     /// Sets the text of every note.
@@ -161,14 +161,14 @@ impl Node {
             items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
-        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.bytes)
+        self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.sink)
     }
 
     /// All notes as `{"n":[{"t":…}…]}`.
     pub async fn texts(&self, user: UserId, space: SpaceId) -> String {
         let permits = self.read_permits(user, space).await;
         let query = self.query(space).await;
-        String::from_utf8(self.vault.read(permits, query).await.unwrap().bytes).unwrap()
+        String::from_utf8(self.vault.read(permits, query).await.unwrap().sink.into_bytes()).unwrap()
     }
 
     pub async fn query(&self, space: SpaceId) -> Query {

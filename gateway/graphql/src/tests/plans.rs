@@ -277,7 +277,9 @@ fn mutations_become_changes() {
     assert_eq!(changes[0].items.len(), 2);
     let Action::Update { target, fields, .. } = &changes[1].action else { panic!() };
     assert_eq!((target.doc_ids.clone(), fields.clone()), (Some(vec![id]), vec![(field("big"), Scalar::Int(2).into())]));
-    assert!(matches!(&changes[2].action, Action::Delete { target } if *target == Default::default()));
+    assert!(
+        matches!(&changes[2].action, Action::Delete { target, expect_heads: None } if *target == Default::default())
+    );
     assert!(matches!(&changes[3].action, Action::Restore { .. }));
     assert_eq!(changes.iter().map(|change| change.response.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     for (text, code) in [

@@ -104,7 +104,10 @@ async fn answer(
             Plan::Answer(data) => Ok((data.to_vec(), None)),
             Plan::Query(query) => match app.vault.read(permits, query).await {
                 Err(ReadError::Seal(SealRefusal::Moved)) => continue,
-                other => other.map(Answer::into_parts).map_err(|error| read_error(&error)),
+                other => {
+                    let parts = other.map(Answer::into_parts).map_err(|error| read_error(&error));
+                    parts.map(|(text, charge)| (text.into_bytes(), charge))
+                }
             },
             Plan::Change(change) => {
                 let (_, permits) = app.write_permits(&principal.caller, space).await?;

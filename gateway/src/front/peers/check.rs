@@ -176,12 +176,12 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
     let items = vec![Item { response: "_docID".into(), kind: ItemKind::DocId }];
     let select = Select { collection: asked.collection.id, args, items };
     let root = Root { response: "found".into(), kind: RootKind::Select(select) };
-    let found = app.vault.read(permits, Query { roots: vec![root] }).await;
+    let found = app.vault.cells(permits, Query { roots: vec![root] }).await;
     let found = found.map_err(|error| {
         tracing::warn!(%error, "a document could not be looked up");
         unavailable("The document cannot be looked up now; try again.")
     })?;
-    Ok(found.bytes != b"{\"found\":[]}")
+    Ok(!found.sink.into_rows().is_empty())
 }
 
 /// Names of the fields that a mask shows with the verb.

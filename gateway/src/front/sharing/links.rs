@@ -1,18 +1,21 @@
 //! `/api/v1/links`: links that show something to whoever has them. A link is a grant whose holder is the link: it
 //! reads and searches what its grant names, as far as the person who made it does.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use data_encoding::HEXLOWER;
 use policy::facts::Thing;
 use policy_core::{Caller, GrantId, Holder, Timestamp, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
+use vault::view::{Cell, Row};
 use vault_core::control::{AppDescription, GrantRecord};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
-use vault_core::schema::{FieldType, ScalarType};
+use vault_core::schema::FieldType;
 
 use super::pending::removed;
 use super::place::{Place, Said};
@@ -188,7 +191,6 @@ async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shows {
     Value,
-    Instant,
     /// The id of another document.
     Relation,
 }
@@ -200,7 +202,7 @@ struct Shown {
     columns: Vec<(String, Shows)>,
     /// Fields that are granted and cannot be shown: they lead to documents that the link does not reach.
     left_out: Vec<String>,
-    rows: Vec<Value>,
+    rows: Vec<Row>,
     /// How many rows are shown.
     most: usize,
 }
@@ -208,8 +210,8 @@ struct Shown {
 fn table(shown: &Shown) -> String {
     let head = |(name, _): &(String, Shows)| format!("<th scope=\"col\">{}</th>", escape(name));
     let head: String = shown.columns.iter().map(head).collect();
-    let line = |row: &Value| {
-        let cells: String = shown.columns.iter().map(|(name, shows)| cell(&row[name], *shows)).collect();
+    let line = |row: &Row| {
+        let cells: String = row.iter().map(|(_, value)| cell(value)).collect();
         format!("<tr>{cells}</tr>\n")
     };
     let lines: String = shown.rows.iter().take(shown.most).map(line).collect();
@@ -258,7 +260,6 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, Api
         let (mut columns, mut items, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for field in collection.fields.iter().filter(|field| mask.shows(field.id, Verb::Read)) {
             let (shows, kind) = match field.kind {
-                FieldType::Scalar { of: ScalarType::DateTime, .. } => (Shows::Instant, ItemKind::Field(field.id)),
                 FieldType::Scalar { .. } | FieldType::List { .. } => (Shows::Value, ItemKind::Field(field.id)),
                 // An id shows only to who sees the collection that it is of.
                 FieldType::ToOne { target, .. } if permits.mask(target).is_some() => {
@@ -284,17 +285,25 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, Api
 }
 
 /// A value as a cell shows it: at most [`LONGEST`] characters of it.
-fn cell(value: &Value, shows: Shows) -> String {
+fn cell(value: &Cell) -> String {
     let text = match value {
-        Value::Null => return "<td></td>".to_owned(),
-        Value::String(text) => text.as_str().into(),
-        other => std::borrow::Cow::from(other.to_string()),
+        Cell::Null => return "<td></td>".to_owned(),
+        Cell::Text(text) => Cow::from(text),
+        Cell::Bytes(bytes) => HEXLOWER.encode(bytes).into(),
+        Cell::Document(id) => return format!("<td><code>{id}</code></td>"),
+        Cell::Instant(at) => {
+            let text = rfc3339(*at);
+            let shown = match OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000) {
+                Ok(at) => instant(at),
+                Err(_) => text.clone(),
+            };
+            return format!("<td><time datetime=\"{}\">{}</time></td>", escape(&text), escape(&shown));
+        }
+        // A text in JSON reads as a text.
+        Cell::Json(json) => serde_json::from_str::<String>(json).unwrap_or_else(|_| json.clone()).into(),
+        other => other.to_json().into(),
     };
-    if let (Shows::Instant, Ok(at)) = (shows, OffsetDateTime::parse(&text, &Rfc3339)) {
-        return format!("<td><time datetime=\"{}\">{}</time></td>", escape(&text), instant(at));
-    }
     match text.char_indices().nth(LONGEST) {
-        None if shows == Shows::Relation => format!("<td><code>{}</code></td>", escape(&text)),
         None => format!("<td>{}</td>", escape(&text)),
         Some((end, _)) => format!("<td>{}…</td>", escape(&text[..end])),
     }
@@ -313,39 +322,46 @@ fn instant(at: OffsetDateTime) -> String {
 mod tests {
     use super::*;
 
+    fn text(of: &str) -> Cell {
+        Cell::Text(of.to_owned())
+    }
+
     #[test]
     fn a_cell_shows_so_much_of_a_value_and_no_markup() {
-        let cell = |value: &Value| cell(value, Shows::Value);
-        assert_eq!(cell(&json!(null)), "<td></td>");
-        assert_eq!(cell(&json!(7)), "<td>7</td>");
-        assert_eq!(cell(&json!(["<b>"])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
+        assert_eq!(cell(&Cell::Null), "<td></td>");
+        assert_eq!(cell(&Cell::Int(7)), "<td>7</td>");
+        assert_eq!(cell(&Cell::Bytes(vec![0, 255])), "<td>00ff</td>");
+        assert_eq!(cell(&Cell::List(vec![text("<b>")])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
+        assert_eq!(cell(&Cell::Json("{\"a\":\"<\"}".into())), "<td>{&quot;a&quot;:&quot;&lt;&quot;}</td>");
+        assert_eq!(cell(&Cell::Json("\"<\"".into())), "<td>&lt;</td>");
         let fits = "é".repeat(LONGEST);
-        assert_eq!(cell(&json!(fits)), format!("<td>{fits}</td>"));
-        assert_eq!(cell(&json!(format!("{fits}<"))), format!("<td>{fits}…</td>"));
-        let long = json!(vec!["x"; LONGEST]);
+        assert_eq!(cell(&text(&fits)), format!("<td>{fits}</td>"));
+        assert_eq!(cell(&text(&format!("{fits}<"))), format!("<td>{fits}…</td>"));
+        let long = Cell::List(vec![text("x"); LONGEST]);
         assert!(cell(&long).chars().count() < LONGEST * 7 && cell(&long).ends_with("…</td>"));
     }
 
     #[test]
     fn a_table_tells_instants_to_readers_relations_by_id_and_what_it_leaves_out() {
-        let at = |text: &str| cell(&json!(text), Shows::Instant);
+        let at = |micros: i64| cell(&Cell::Instant(Timestamp(micros)));
         assert_eq!(
-            at("2026-11-28T14:35:00Z"),
+            at(1_795_876_500_000_000),
             "<td><time datetime=\"2026-11-28T14:35:00Z\">28 Nov 2026, 14:35 UTC</time></td>"
         );
-        assert!(at("1969-01-02T00:00:07.000001+02:00").ends_with(">1 Jan 1969, 22:00:07 UTC</time></td>"));
-        assert!(at("9999-12-31T23:59:59-23:59").starts_with("<td>"), "beyond what UTC can be written with");
-        assert_eq!(at("<soon>"), "<td>&lt;soon&gt;</td>");
+        assert!(at(-7_192_999_999).ends_with(">31 Dec 1969, 22:00:07 UTC</time></td>"));
+        let id = policy_core::DocId::from_bytes([7; 16]);
+        let row = |title: &str, author: Cell| vec![("title".into(), text(title)), ("author".into(), author)];
         let shown = Shown {
             collection: "Book<".into(),
             columns: vec![("title".into(), Shows::Value), ("author".into(), Shows::Relation)],
             left_out: vec!["loans".into()],
             most: SHOWN,
-            rows: vec![json!({"title": "Emma", "author": "bae1"}), json!({"title": "Anon", "author": null})],
+            rows: vec![row("Emma", Cell::Document(id)), row("Anon", Cell::Null)],
         };
         let html = table(&shown);
+        let first = format!("<tr><td>Emma</td><td><code>{id}</code></td></tr>");
         for part in [
-            "<tr><td>Emma</td><td><code>bae1</code></td></tr>",
+            first.as_str(),
             "<tr><td>Anon</td><td></td></tr>",
             "are told by their ids",
             "<strong>loans</strong> leads to other documents",

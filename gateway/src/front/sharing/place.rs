@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use policy::facts::{Party, Thing};
 use policy_core::{Check, CollectionId, DocId, FolderId, SpaceId, Subject, UserId};
 use serde_json::{Value, json};
+use vault::view::{Cell, Row};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Schema;
 
@@ -157,7 +158,8 @@ pub(super) async fn seen(
         items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
     };
     let (rows, ()) = rows(app, &by.principal.caller, space, |_, _| Ok((select.clone(), ()))).await?;
-    Ok(rows.unwrap_or_default().iter().filter_map(|row| row["id"].as_str()?.parse().ok()).collect())
+    let id = |row: &Row| if let Some((_, Cell::Document(id))) = row.first() { Some(*id) } else { None };
+    Ok(rows.unwrap_or_default().iter().filter_map(id).collect())
 }
 
 /// Names of ids, looked up once a request.

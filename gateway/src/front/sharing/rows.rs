@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use policy_core::{Caller, Permits, Read, SealRefusal, SpaceId};
-use serde_json::Value;
 use vault::ReadError;
+use vault::view::Row;
 use vault_core::query::{Query, Root, RootKind, Select};
 
 use super::ApiError;
@@ -19,12 +19,12 @@ pub(super) async fn rows<T>(
     caller: &Caller,
     space: SpaceId,
     select: impl Fn(&Catalogue, &Permits<Read>) -> Result<(Select, T), ApiError>,
-) -> Result<(Option<Vec<Value>>, T), ApiError> {
+) -> Result<(Option<Vec<Row>>, T), ApiError> {
     for _ in 0..5 {
         let (catalogue, permits) = app.read_permits(caller, space).await?;
         let (select, said) = select(&catalogue, &permits)?;
         let root = Root { response: "rows".into(), kind: RootKind::Select(select) };
-        match app.vault.read(permits, Query { roots: vec![root] }).await {
+        match app.vault.cells(permits, Query { roots: vec![root] }).await {
             Err(ReadError::Seal(SealRefusal::Moved)) => {}
             Err(ReadError::Hidden) => return Ok((None, said)),
             Err(ReadError::Busy) => return Err(busy()),
@@ -36,9 +36,7 @@ pub(super) async fn rows<T>(
                 return Err(unavailable("The documents cannot be looked up; the node's log says why."));
             }
             Ok(answer) => {
-                let mut answer: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
-                let rows = answer["rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
-                return Ok((Some(rows), said));
+                return Ok((Some(answer.sink.into_rows()), said));
             }
         }
     }

@@ -83,7 +83,7 @@ fn what_was_written_under_another_kind_is_listed_until_it_is_seen() {
     assert_eq!(beside(&[&root, &apart, &set, &both], IntCounter), [int(10)]);
     assert_eq!(beside(&[&root, &apart, &set, &both, &again], IntCounter), []);
     assert_eq!(beside(&[&root, &set, &float], FloatCounter), [int(9)], "the steps are seen, the write is not");
-    assert_eq!(beside(&[&root, &set, &float], Register), [half.clone()]);
+    assert_eq!(beside(&[&root, &set, &float], Register), std::slice::from_ref(&half));
     assert_eq!(beside(&[&root, &set, &float], IntCounter), [int(9), half]);
     let saw = commit(6, &[2, 3], 3, vec![delta(1, Delta::FloatCounter { total: 1.5 })]);
     assert_eq!(beside(&[&root, &set, &float, &saw], FloatCounter), []);

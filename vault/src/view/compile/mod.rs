@@ -26,7 +26,7 @@ use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
 pub(super) use filter::MOST_BOUND;
-pub(super) use select::{ColumnKind, Frame, Link, PastRow, Plan, root_aggregate};
+pub(super) use select::{ColumnKind, Constant, Frame, Link, PastRow, Plan, root_aggregate};
 
 /// So many conditions stand side by side; more become a tree.
 const FLAT: usize = 8;

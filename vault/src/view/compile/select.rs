@@ -11,7 +11,6 @@ use super::aggregate::{Around, window};
 use super::{COLUMNS, Compiler, Scope, all_of, among};
 use crate::view::ReadError;
 use crate::view::column::{Shape, column_name, shape};
-use crate::view::json;
 use crate::view::parameters::Parameters;
 
 /// A statement, and how its columns become members of an answer.
@@ -24,14 +23,13 @@ pub(in crate::view) struct Plan {
 }
 
 pub(in crate::view) struct Column {
-    /// `"name":`.
-    pub(in crate::view) key: Vec<u8>,
+    pub(in crate::view) key: String,
     pub(in crate::view) kind: ColumnKind,
 }
 
 pub(in crate::view) enum ColumnKind {
-    /// The same JSON in every row.
-    Constant(Vec<u8>),
+    /// The same in every row.
+    Constant(Constant),
     /// A column of the statement.
     Value(usize, Shape),
     /// A statement for each row, with columns of this one as its arguments.
@@ -53,6 +51,13 @@ pub(in crate::view) enum ColumnKind {
         doc: usize,
         items: Vec<(String, ConflictItem)>,
     },
+}
+
+pub(in crate::view) enum Constant {
+    Null,
+    /// A list of nothing.
+    Empty,
+    Text(String),
 }
 
 /// How the documents of a statement are found.
@@ -126,9 +131,7 @@ impl Columns {
         }
     }
     fn push(&mut self, response: &str, kind: ColumnKind) {
-        let mut key = Vec::with_capacity(response.len() + 3);
-        json::key(&mut key, response);
-        self.columns.push(Column { key, kind });
+        self.columns.push(Column { key: response.to_owned(), kind });
     }
 }
 
@@ -335,7 +338,7 @@ impl<'a> Compiler<'a> {
                     columns.push(response, ColumnKind::Nested { arguments, relation: false, plan });
                 }
                 // A field that the group has many values of.
-                _ => columns.push(response, ColumnKind::Constant(b"null".to_vec())),
+                _ => columns.push(response, ColumnKind::Constant(Constant::Null)),
             }
         }
         Ok(())
@@ -426,7 +429,7 @@ impl<'a> Compiler<'a> {
         let plan = match self.select(&Frame::new(select, link), &select.items) {
             Err(ReadError::Hidden) if self.lenient => {
                 let many = matches!(link, Link::Inverse { many: true, .. });
-                return Ok(ColumnKind::Constant(if many { b"[]".to_vec() } else { b"null".to_vec() }));
+                return Ok(ColumnKind::Constant(if many { Constant::Empty } else { Constant::Null }));
             }
             plan => Box::new(plan?),
         };
@@ -440,9 +443,7 @@ impl<'a> Compiler<'a> {
 }
 
 fn constant(text: &str) -> ColumnKind {
-    let mut out = Vec::new();
-    json::string(&mut out, text);
-    ColumnKind::Constant(out)
+    ColumnKind::Constant(Constant::Text(text.to_owned()))
 }
 
 /// Whether a condition is about the group and not about one document of it.

@@ -12,6 +12,7 @@ use super::{Visible, reaches, visible};
 use crate::view::apply::commit_of;
 use crate::view::column::{Shape, fits, shape};
 use crate::view::run::Run;
+use crate::view::sink::Sink;
 use crate::view::{ReadError, ViewError, json};
 
 /// The `fieldName` of a composite row.
@@ -113,61 +114,50 @@ pub(in crate::view) fn version(
     doc: DocId,
     at: Option<&str>,
     items: &[CommitItem],
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
 ) -> Result<(), ReadError> {
     let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
-    out.push(b'[');
+    out.begin_list();
     if let Some(graph) = visible(run.connection, run.masks, collection, doc)? {
         let heads = graph.heads();
         let here = |row: &Row| match at {
             Some(at) => row.cid.to_string() == at,
             None => heads.contains(&row.at),
         };
-        let mut first = true;
         for row in rows_of(&graph)?.iter().filter(|row| row.part.is_none() && here(row)) {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
             write_row(run, &graph, row, items, out)?;
         }
     }
-    out.push(b']');
+    out.end_list();
     Ok(())
 }
 
-/// An object of `members`, each written under its response name.
+/// A row of `members`, each written under its key.
 fn object<T>(
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
     members: &[T],
     name: impl Fn(&T) -> &str,
-    mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), ReadError>,
+    mut write: impl FnMut(&mut dyn Sink, &T) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
-    out.push(b'{');
-    for (i, member) in members.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        json::key(out, name(member));
+    out.begin_row();
+    for member in members {
+        out.key(name(member));
         write(out, member)?;
     }
-    out.push(b'}');
+    out.end_row();
     Ok(())
 }
 
 fn list<T>(
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
     all: &[T],
-    mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), ReadError>,
+    mut write: impl FnMut(&mut dyn Sink, &T) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
-    out.push(b'[');
-    for (i, element) in all.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
+    out.begin_list();
+    for element in all {
         write(out, element)?;
     }
-    out.push(b']');
+    out.end_list();
     Ok(())
 }
 
@@ -176,7 +166,7 @@ pub(super) fn write_row(
     graph: &Visible<'_>,
     row: &Row,
     items: &[CommitItem],
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
 ) -> Result<(), ReadError> {
     let shown = &graph.commits[row.at];
     object(
@@ -185,15 +175,15 @@ pub(super) fn write_row(
         |item| &item.response,
         |out, item| {
             match &item.kind {
-                CommitItemKind::Cid => json::string(out, &row.cid.to_string()),
-                CommitItemKind::Height => json::int(out, i64::try_from(row.height).unwrap_or(i64::MAX)),
-                CommitItemKind::DocId => json::doc_id(out, graph.doc.as_bytes()),
-                CommitItemKind::FieldName => json::string(out, field_name(graph, row)),
-                CommitItemKind::CollectionVersionId => json::string(out, &graph.collection.version.to_string()),
-                CommitItemKind::TypeName(name) => json::string(out, name),
+                CommitItemKind::Cid => out.text(&row.cid.to_string()),
+                CommitItemKind::Height => out.int(i64::try_from(row.height).unwrap_or(i64::MAX)),
+                CommitItemKind::DocId => out.document(graph.doc),
+                CommitItemKind::FieldName => out.text(field_name(graph, row)),
+                CommitItemKind::CollectionVersionId => out.text(&graph.collection.version.to_string()),
+                CommitItemKind::TypeName(name) => out.text(name),
                 CommitItemKind::Delta => {
                     let delta = delta(run, graph, row)?;
-                    json::string(out, &data_encoding::BASE64.encode(&delta));
+                    out.text(&data_encoding::BASE64.encode(&delta));
                 }
                 CommitItemKind::Links(members) => {
                     let parts: &[usize] = if row.part.is_none() { &shown.deltas } else { &[] };
@@ -214,11 +204,11 @@ pub(super) fn write_row(
                         |(response, _)| response,
                         |out, (_, item)| {
                             match item {
-                                SignatureItem::Type => json::string(out, "Ed25519"),
-                                SignatureItem::Identity => json::string(out, &shown.commit.device.to_string()),
+                                SignatureItem::Type => out.text("Ed25519"),
+                                SignatureItem::Identity => out.text(&shown.commit.device.to_string()),
                                 // It covers the whole transaction and stands in the log, not in the view.
-                                SignatureItem::Value => json::null(out),
-                                SignatureItem::TypeName(name) => json::string(out, name),
+                                SignatureItem::Value => out.null(),
+                                SignatureItem::TypeName(name) => out.text(name),
                             }
                             Ok(())
                         },
@@ -230,16 +220,16 @@ pub(super) fn write_row(
     )
 }
 
-fn write_link(out: &mut Vec<u8>, members: &[(String, LinkItem)], cid: &Cid, name: &str) -> Result<(), ReadError> {
+fn write_link(out: &mut dyn Sink, members: &[(String, LinkItem)], cid: &Cid, name: &str) -> Result<(), ReadError> {
     object(
         out,
         members,
         |(response, _)| response,
         |out, (_, item)| {
             match item {
-                LinkItem::Cid => json::string(out, &cid.to_string()),
-                LinkItem::Name | LinkItem::FieldName => json::string(out, name),
-                LinkItem::TypeName(name) => json::string(out, name),
+                LinkItem::Cid => out.text(&cid.to_string()),
+                LinkItem::Name | LinkItem::FieldName => out.text(name),
+                LinkItem::TypeName(name) => out.text(name),
             }
             Ok(())
         },

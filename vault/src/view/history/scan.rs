@@ -18,14 +18,15 @@ use super::rows::{Row, field_name, reach, rows_of, wanted, write_row};
 use super::{Visible, documents_with, visible};
 use crate::view::column::table_name;
 use crate::view::run::{Run, doc_in};
+use crate::view::sink::Sink;
 use crate::view::{ReadError, ViewError};
 
 /// The most rows that are sorted.
 const SORTED_MAX: usize = 200_000;
 
 /// `_commits` and `latestCommits`.
-pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &mut Vec<u8>) -> Result<(), ReadError> {
-    out.push(b'[');
+pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &mut dyn Sink) -> Result<(), ReadError> {
+    out.begin_list();
     let rows = Window {
         offset: usize::try_from(select.offset).unwrap_or(usize::MAX),
         limit: select.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
@@ -39,7 +40,7 @@ pub(in crate::view) fn commits(run: &mut Run<'_>, select: &CommitSelect, out: &m
             sorted(run, select, &rows, out)?;
         }
     }
-    out.push(b']');
+    out.end_list();
     Ok(())
 }
 
@@ -54,12 +55,9 @@ fn write(
     graph: &Visible<'_>,
     row: &Row,
     select: &CommitSelect,
-    out: &mut Vec<u8>,
+    out: &mut dyn Sink,
 ) -> Result<(), ReadError> {
     run.count()?;
-    if out.last() != Some(&b'[') {
-        out.push(b',');
-    }
     write_row(run, graph, row, &select.items, out)?;
     run.holds(out)
 }
@@ -73,7 +71,7 @@ fn asked_of(graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, Read
     Ok(rows)
 }
 
-fn by_document(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut Vec<u8>) -> Result<(), ReadError> {
+fn by_document(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dyn Sink) -> Result<(), ReadError> {
     let (mut skipped, mut written) = (0, 0);
     each_document(run, select, |run, graph| {
         for row in asked_of(graph, select)? {
@@ -123,7 +121,7 @@ impl Sorted<'_> {
     }
 }
 
-fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut Vec<u8>) -> Result<(), ReadError> {
+fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dyn Sink) -> Result<(), ReadError> {
     let most = asked.offset.saturating_add(asked.limit);
     let mut kept: Vec<Sorted<'_>> = Vec::new();
     let mut place = 0;

@@ -164,9 +164,9 @@ impl Replica {
             Query { roots: vec![Root { response: "r".into(), kind: select(ITEM, SelectArgs::default(), items) }] };
         let reader = self.view.reader().unwrap();
         let limits = Limits::default();
-        let mut answer = Answer::new(Vec::new(), Room::free(limits.bytes));
+        let mut answer = Answer::new(Text::default(), Room::free(limits.bytes));
         reader.read_masked(&|id| masks.get(&id).cloned(), &schema, &query, &limits, &mut answer, || Ok(())).unwrap();
-        serde_json::from_slice(&answer.bytes).unwrap()
+        serde_json::from_slice(&answer.sink.into_bytes()).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the view: definitions and commits are made by hand, masks are passed directly.
 
 mod apply;
+mod changes;
 mod definitions;
 mod deltas;
 mod scope;
@@ -25,7 +26,7 @@ use vault_core::query::{
 use vault_core::schema::{Collection, Field, FieldType, Index, IndexKey, Merge, ScalarType, Schema};
 use vault_core::value::Value;
 
-use super::{Answer, Limits, ReadError, Reader, Room, View};
+use super::{Answer, Cell, Cells, Limits, ReadError, Reader, Room, Text, View};
 
 pub const AUTHOR: CollectionId = CollectionId::from_bytes([1; 16]);
 pub const BOOK: CollectionId = CollectionId::from_bytes([2; 16]);
@@ -219,6 +220,19 @@ impl Fixture {
         Ok(value["r"].take())
     }
 
+    /// As [`Fixture::read`], in typed cells.
+    pub fn cells(&self, masks: &Masked, root: RootKind) -> Result<Cell, ReadError> {
+        let query = Query { roots: vec![Root { response: "r".into(), kind: root }] };
+        let limits = Limits::default();
+        let mut answer = Answer::new(Cells::default(), Room::free(limits.bytes));
+        let lookup = |id| masks.get(&id).cloned();
+        self.reader.read_masked(&lookup, &self.schema, &query, &limits, &mut answer, || Ok(()))?;
+        match answer.sink.into_root() {
+            Cell::Row(mut roots) => Ok(roots.remove(0).1),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The bytes of an answer, as a reader writes them.
     pub fn answer(
         &self,
@@ -227,9 +241,9 @@ impl Fixture {
         limits: &Limits,
         admits: impl Fn() -> Result<(), policy_core::SealRefusal>,
     ) -> Result<Vec<u8>, ReadError> {
-        let mut answer = Answer::new(Vec::new(), Room::free(limits.bytes));
+        let mut answer = Answer::new(Text::default(), Room::free(limits.bytes));
         self.reader.read_masked(&|id| masks.get(&id).cloned(), &self.schema, query, limits, &mut answer, admits)?;
-        Ok(answer.bytes)
+        Ok(answer.sink.into_bytes())
     }
 
     pub fn titles(&self, masks: &Masked, args: SelectArgs) -> Vec<String> {

@@ -297,8 +297,9 @@ fn a_mutation_answers_with_what_may_be_read() {
     ];
     let answer = |masks: &Masked| -> serde_json::Value {
         let lookup = |id| masks.get(&id).cloned();
-        let bytes = fixture.view.answer_masked(&lookup, &fixture.schema, BOOK, &[doc(13), doc(12)], &items).unwrap();
-        serde_json::from_slice(&bytes).unwrap()
+        let mut out = Text::default();
+        fixture.view.answer_masked(&lookup, &fixture.schema, BOOK, &[doc(13), doc(12)], &items, &mut out).unwrap();
+        serde_json::from_slice(&out.into_bytes()).unwrap()
     };
     let (three, two) = (doc(13).to_string(), doc(12).to_string());
     assert_eq!(
