@@ -1,19 +1,23 @@
 //! From a caller and a space to permits: the one way to the vault.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
-use policy::Reason;
+use async_trait::async_trait;
+use parking_lot::RwLock;
 use policy::facts::Thing;
+use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
-    Caller, Check, CollectionId, CollectionResource, Decision, LookupResources, MOST_DOCUMENTS, Object, Permits, Read,
-    Refusal, Resources, SpaceId, Subject, UserId, Write,
+    Caller, Check, CollectionId, CollectionResource, Decision, Gate, GrantId, LookupResources, MOST_DOCUMENTS, Object,
+    Permits, Read, Refusal, Resources, SpaceId, Subject, Timestamp, UserId, Write,
 };
+use vault::feed::Moved;
+use vault::{Clock, Vault};
 use vault_core::schema::Schema;
 
-use crate::app::App;
-use crate::front::error::ApiError;
-use crate::node::Node as _;
+use crate::directory::{Directory, DirectoryError};
+use crate::spaces::Spaces;
 
 /// What a space holds, as policy names it. Made once a version of its definitions.
 #[derive(Debug, Clone)]
@@ -50,27 +54,6 @@ pub enum AccessError {
     TooManyDocuments,
 }
 
-impl From<AccessError> for ApiError {
-    fn from(error: AccessError) -> Self {
-        match error {
-            AccessError::NotFound => ApiError::not_found(),
-            AccessError::Unavailable(_) => {
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
-            }
-            AccessError::Policy(ref reason) => policy_unavailable(reason),
-            AccessError::TooManyDocuments => ApiError::new(StatusCode::FORBIDDEN, "limit_documents", error.to_string())
-                .hint("Ask for the whole collection, or for fewer documents of it."),
-        }
-    }
-}
-
-/// What a route answers where policy gives no answer.
-pub fn policy_unavailable(reason: &str) -> ApiError {
-    let error = AccessError::Policy(reason.to_owned());
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "policy_unavailable", error.to_string())
-        .hint(crate::engine::sentence(reason).1)
-}
-
 impl From<policy_core::EngineUnavailable> for AccessError {
     fn from(error: policy_core::EngineUnavailable) -> Self {
         AccessError::Policy(error.reason)
@@ -87,7 +70,58 @@ impl From<Refusal> for AccessError {
     }
 }
 
-impl App {
+/// Hears of somebody who sees nothing of a space and comes to it.
+#[async_trait]
+pub trait Newcomers: Send + Sync {
+    /// Whether they have something of it now.
+    async fn comes(&self, user: UserId, space: SpaceId) -> bool;
+}
+
+/// What decides who reaches what: the gate, the engine that answers it, and what they are asked about.
+pub struct Access {
+    gate: Gate,
+    /// The engine that the gate asks too.
+    engine: Arc<dyn Explainer>,
+    policy: Relationships,
+    vault: Vault,
+    directory: Arc<Directory>,
+    spaces: Arc<Spaces>,
+    clock: Clock,
+    catalogues: RwLock<HashMap<SpaceId, Catalogue>>,
+    personal: RwLock<HashMap<UserId, SpaceId>>,
+    granted: RwLock<HashMap<GrantId, SpaceId>>,
+    /// How it stood with policy, and when.
+    standing: tokio::sync::Mutex<Option<(Instant, Standing)>>,
+    newcomers: OnceLock<Weak<dyn Newcomers>>,
+}
+
+impl Access {
+    pub fn new(gate: Gate, engine: Arc<dyn Explainer>, spaces: Arc<Spaces>, clock: Clock) -> Access {
+        Access {
+            gate,
+            engine,
+            policy: spaces.policy.clone(),
+            vault: spaces.vault.clone(),
+            directory: Arc::clone(&spaces.directory),
+            spaces,
+            clock,
+            catalogues: RwLock::default(),
+            personal: RwLock::default(),
+            granted: RwLock::default(),
+            standing: tokio::sync::Mutex::default(),
+            newcomers: OnceLock::new(),
+        }
+    }
+
+    /// Who hears of newcomers; said once.
+    pub fn tell_of_newcomers(&self, newcomers: Weak<dyn Newcomers>) {
+        let _ = self.newcomers.set(newcomers);
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Permits to read, and the definitions that they were minted for.
     pub async fn read_permits(
         &self,
@@ -105,10 +139,14 @@ impl App {
     /// Whether somebody who sees nothing of a space has been offered something of it, and has it now.
     async fn comes_for_something(&self, caller: &Caller, space: SpaceId) -> bool {
         // What is taken up is checked by the permits of whoever offered it: this leads here again, once.
-        caller.app.is_none() && self.take_up(caller.user, space).await
+        let newcomers = self.newcomers.get().and_then(Weak::upgrade);
+        match newcomers {
+            Some(newcomers) if caller.app.is_none() => newcomers.comes(caller.user, space).await,
+            _ => false,
+        }
     }
 
-    /// As [`App::read_permits`], to these collections alone.
+    /// As [`Access::read_permits`], to these collections alone.
     pub async fn read_permits_to(
         &self,
         caller: &Caller,
@@ -197,7 +235,7 @@ impl App {
         {
             return Ok(known.clone());
         }
-        self.project(space).await.map_err(|error| {
+        self.spaces.project(space).await.map_err(|error| {
             tracing::error!(%error, "a space could not be made known to policy");
             AccessError::Unavailable("policy is not ready".into())
         })?;
@@ -210,6 +248,76 @@ impl App {
         let catalogue = Catalogue { schema, resources };
         self.catalogues.write().insert(space, catalogue.clone());
         Ok(catalogue)
+    }
+
+    /// Looks at the definitions of a space anew when it is asked for next.
+    pub fn forget_catalogue(&self, space: SpaceId) {
+        self.catalogues.write().remove(&space);
+    }
+
+    /// A person's own space.
+    pub async fn personal_space(&self, user: UserId) -> Result<SpaceId, AccessError> {
+        if let Some(space) = self.personal.read().get(&user) {
+            return Ok(*space);
+        }
+        let spaces = self.spaces.named_spaces(&self.vault.space_ids(user)).await.map_err(|error| {
+            tracing::error!(%error, "spaces could not be listed");
+            AccessError::Unavailable("the spaces cannot be opened".into())
+        })?;
+        let space = spaces.iter().find(|space| space.personal).ok_or(AccessError::NotFound)?.id;
+        self.personal.write().insert(user, space);
+        Ok(space)
+    }
+
+    /// The space that a grant is on.
+    pub async fn grant_space(&self, grant: GrantId) -> Result<SpaceId, AccessError> {
+        if let Some(space) = self.granted.read().get(&grant) {
+            return Ok(*space);
+        }
+        let unreadable = |error: DirectoryError| {
+            tracing::error!(%error, "a grant could not be read");
+            AccessError::Unavailable("the grant cannot be read".into())
+        };
+        let space = match self.directory.grant_row(grant).await.map_err(unreadable)? {
+            Some(row) => row.space,
+            None => self.directory.link_row(grant).await.map_err(unreadable)?.ok_or(AccessError::NotFound)?.space,
+        };
+        self.granted.write().insert(grant, space);
+        Ok(space)
+    }
+
+    /// Projects control entries that arrive, for as long as the node runs.
+    pub async fn follow(self: Arc<Self>) {
+        use tokio::sync::broadcast::error::RecvError;
+        let mut news = self.vault.feed();
+        loop {
+            let spaces = match news.recv().await {
+                Ok(Moved::Control(space)) => vec![space],
+                Ok(_) => continue,
+                // Some news was missed: everything is looked at again.
+                Err(RecvError::Lagged(_)) => self.catalogues.read().keys().copied().collect(),
+                Err(RecvError::Closed) => return,
+            };
+            for space in spaces {
+                self.forget_catalogue(space);
+                if let Err(error) = self.spaces.project(space).await {
+                    tracing::warn!(%space, %error, "a space could not be made known to policy");
+                }
+            }
+        }
+    }
+
+    /// How it stands with policy; found out once a second at most.
+    pub async fn policy_standing(&self) -> Standing {
+        let mut known = self.standing.lock().await;
+        match &*known {
+            Some((at, standing)) if at.elapsed() < Duration::from_secs(1) => standing.clone(),
+            _ => {
+                let standing = self.engine.standing().await;
+                *known = Some((Instant::now(), standing.clone()));
+                standing
+            }
+        }
     }
 }
 

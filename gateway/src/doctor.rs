@@ -85,7 +85,7 @@ pub async fn report(
     progress: impl FnMut(usize, usize),
 ) -> Result<Value, VaultError> {
     let spaces: Vec<Value> = app.vault.doctor(rebuild, progress).await?.iter().map(shown).collect();
-    let policy = match policy_trouble(&app.policy_standing().await) {
+    let policy = match policy_trouble(&app.access.policy_standing().await) {
         Some((detail, fix)) => Check::bad("policy", detail, fix),
         None => Check::ok("policy", "policy answers"),
     };

@@ -80,3 +80,4 @@ pub trait Node: Send + Sync + 'static {
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod own;

@@ -26,7 +26,7 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
     let fresh = !NodeKey::exists(dir);
     let joined = join_unowned(dir, &code, passphrase).await;
     if joined.is_err() && fresh {
-        app::remove_fresh(dir);
+        crate::init::remove_fresh(dir);
         drop(lock);
         if !existed {
             let _ = std::fs::remove_dir_all(dir);

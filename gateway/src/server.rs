@@ -16,6 +16,7 @@ use vault::data_dir::write_private;
 use vault::keyring::DirectoryLock;
 use zeroize::Zeroizing;
 
+use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::directory::{Secret, SecretHash};
 use crate::failure::{Exit, Failure};
@@ -102,6 +103,8 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         app.shutdown().await;
         return Err(failure);
     }
+    let newcomers: std::sync::Weak<dyn Newcomers> = Arc::<App>::downgrade(&app);
+    app.access.tell_of_newcomers(newcomers);
     let set_up = app.owner().is_some();
     // Until somebody owns the node, nobody but who sits at the machine may reach it.
     let bind = if set_up || wished.ip().is_loopback() {
@@ -160,7 +163,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         None => None,
         Some(api) => Some(serve_policy(&app, api).await?),
     };
-    app.tasks.spawn(Arc::clone(&app).follow());
+    app.tasks.spawn(Arc::clone(&app.access).follow());
     app.tasks.spawn(tend(Arc::clone(&app)));
     if options.json {
         let mut ready = json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup });
@@ -252,7 +255,7 @@ async fn tend(app: Arc<App>) {
         if let Err(error) = app.directory.tend(app.now()).await {
             tracing::warn!(%error, "the directory was not tended");
         }
-        app.record_revocations().await;
+        app.records.record_revocations().await;
         if let Err(error) = app.forget_lapsed().await {
             tracing::warn!(%error, "what has lapsed was not forgotten");
         }

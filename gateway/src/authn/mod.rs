@@ -16,9 +16,7 @@ pub use local::is_local;
 
 use crate::directory::{DirectoryError, Kind, Origin, SecretHash, Token};
 use crate::node::Node;
-
-/// The tenant of an owner whose account lives on another node: this one is a device of theirs.
-pub const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
+use crate::spaces::ELSEWHERE;
 
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq)]

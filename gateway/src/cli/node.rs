@@ -75,7 +75,7 @@ impl Init {
         let value = {
             let passphrase = common.passphrase(&dir)?;
             let passphrase = passphrase.as_ref().map(|text| text.as_str());
-            app::init(&dir, &self.owner, &self.tenant, &password, passphrase).await?
+            crate::init::init(&dir, &self.owner, &self.tenant, &password, passphrase).await?
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)

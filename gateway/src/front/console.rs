@@ -38,7 +38,7 @@ async fn healthz() -> HttpResponse {
 /// The node can serve: it is set up, it writes, and policy answers.
 async fn readyz(app: web::Data<App>) -> HttpResponse {
     let (set_up, writing, missing) = (app.owner().is_some(), app.vault.is_writing(), app.files.missing());
-    let standing = app.policy_standing().await;
+    let standing = app.access.policy_standing().await;
     let answers = standing.unanswered.is_none();
     let mut policy = json!({ "engine": standing.engine, "answers": answers, "pending": standing.pending,
         "revocations_pending": standing.revocations, "refused": standing.refused.len() });

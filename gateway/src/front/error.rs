@@ -9,9 +9,10 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
 use super::headers::guard;
+use crate::access::AccessError;
 use crate::authn::AuthError;
 use crate::directory::DirectoryError;
-use crate::grants::{AccessError, IssueError};
+use crate::grants::{self, IssueError};
 use crate::node::NodeError;
 
 /// What a JSON route answers when it does not do what was asked.
@@ -152,7 +153,7 @@ impl From<NodeError> for ApiError {
             NodeError::Unavailable(_) => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
-            NodeError::Policy(reason) => crate::access::policy_unavailable(reason),
+            NodeError::Policy(reason) => policy_unavailable(reason),
             NodeError::Failed(_) => internal(&error),
         }
     }
@@ -160,10 +161,31 @@ impl From<NodeError> for ApiError {
 
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound => ApiError::not_found(),
+            AccessError::Unavailable(_) => {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+            }
+            AccessError::Policy(ref reason) => policy_unavailable(reason),
+            AccessError::TooManyDocuments => ApiError::new(StatusCode::FORBIDDEN, "limit_documents", error.to_string())
+                .hint("Ask for the whole collection, or for fewer documents of it."),
+        }
+    }
+}
+
+/// What a route answers where policy gives no answer.
+pub fn policy_unavailable(reason: &str) -> ApiError {
+    let error = AccessError::Policy(reason.to_owned());
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "policy_unavailable", error.to_string())
+        .hint(crate::engine::sentence(reason).1)
+}
+
+impl From<grants::AccessError> for ApiError {
+    fn from(error: grants::AccessError) -> Self {
         let status = match &error {
-            AccessError::OutsideManifest(_) => StatusCode::FORBIDDEN,
-            AccessError::Schema(_) => StatusCode::CONFLICT,
-            AccessError::UnsupportedKey(_) | AccessError::Malformed(_) => StatusCode::BAD_REQUEST,
+            grants::AccessError::OutsideManifest(_) => StatusCode::FORBIDDEN,
+            grants::AccessError::Schema(_) => StatusCode::CONFLICT,
+            grants::AccessError::UnsupportedKey(_) | grants::AccessError::Malformed(_) => StatusCode::BAD_REQUEST,
         };
         ApiError::new(status, error.code(), error.to_string())
     }

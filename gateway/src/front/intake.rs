@@ -19,7 +19,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _};
 use futures::Stream;
-use vault::shares::{Lease, Payer, Pool, Shares};
+use vault::shares::{Lease, Payer};
 
 use super::error::ApiError;
 use crate::app::App;
@@ -35,12 +35,8 @@ const LEAST_BODY: usize = 64 << 10;
 const FREE_BODY: usize = 4 << 10;
 /// What a byte of a body costs: it is there as it came, as what was read of it, and as what is to be stored.
 const COST: u64 = 3;
-/// The memory of all bodies together.
-const BODIES: u64 = 128 << 20;
 /// How long a request waits until there is memory for its body.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Requests of one person whose bodies wait.
-const WAITING: usize = 256;
 
 /// Answers of less are handed over as they are.
 const WHOLE: u64 = 16 << 10;
@@ -49,11 +45,6 @@ const CHUNK: usize = 64 << 10;
 /// Whoever takes less than so much of an answer within so long is not reading it.
 const LEAST_READ: usize = 256 << 10;
 const READ_WITHIN: Duration = Duration::from_secs(15);
-
-/// The memory for bodies.
-pub fn bodies() -> Pool {
-    Pool::new(Shares { total: BODIES, person: BODIES * 3 / 8, part: BODIES / 4, waiting: WAITING })
-}
 
 /// The largest body that a route takes of somebody who is known.
 fn largest(path: &str) -> usize {
@@ -117,7 +108,7 @@ pub async fn admitted<B: MessageBody + 'static>(
         return next.call(request).await.map(metered);
     }
     let cost = length.unwrap_or(most) as u64 * COST;
-    let Ok(lease) = app.bodies.take(payer, cost, PATIENCE).await else {
+    let Ok(lease) = app.pools.bodies.take(payer, cost, PATIENCE).await else {
         let mut answer = unread(request, &busy());
         answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
         return Ok(answer);
@@ -266,7 +257,7 @@ mod tests {
 
     #[actix_web::test]
     async fn an_answer_that_nobody_reads_is_dropped_and_one_that_is_read_is_whole() {
-        let pool = bodies();
+        let pool = crate::pools::Pools::default().bodies;
         let text: Bytes = (0..300_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
         let take = || pool.take(Payer::Nobody, 1_000, Duration::ZERO);
         let mut read = Metered::new(text.clone(), Some(take().await.unwrap()));

@@ -70,12 +70,12 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
     };
     // Before anything is read, of the request or of what is there: the answer would tell of types that are not theirs
     // to see.
-    if principal.caller.app.is_some() || !app.write_permits(&principal.caller, space).await?.1.manages() {
+    if principal.caller.app.is_some() || !app.access.write_permits(&principal.caller, space).await?.1.manages() {
         return Err(forbidden());
     }
     let text = sdl_of(&request, &body)?;
     for _ in 0..5 {
-        let (catalogue, permits) = app.write_permits(&principal.caller, space).await?;
+        let (catalogue, permits) = app.access.write_permits(&principal.caller, space).await?;
         if !permits.manages() {
             return Err(forbidden());
         }
@@ -90,8 +90,8 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         }
         match app.vault.define(&permits, &new).await {
             Ok(collections) => {
-                app.catalogues.write().remove(&space);
-                app.catalogue(space).await?;
+                app.access.forget_catalogue(space);
+                app.access.catalogue(space).await?;
                 let shown: Vec<_> = collections
                     .iter()
                     .map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() }))
@@ -122,7 +122,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
-    let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
+    let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
     let shown: Vec<_> =
         seen.map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() })).collect();

@@ -76,7 +76,7 @@ async fn answer(
     let space = space_of(app, principal, http).await?;
     let request = Arc::new(request);
     for _ in 0..TRIES {
-        let (catalogue, permits) = app.read_permits(&principal.caller, space).await?;
+        let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
         let light = bytes <= LIGHT && incoming::is_light(&request.text, &catalogue.schema);
         let (node, asked) = (app.clone().into_inner(), Arc::clone(&request));
         let plan = move || {
@@ -110,7 +110,7 @@ async fn answer(
                 }
             },
             Plan::Change(change) => {
-                let (_, permits) = app.write_permits(&principal.caller, space).await?;
+                let (_, permits) = app.access.write_permits(&principal.caller, space).await?;
                 match app.vault.write(permits, change).await {
                     Err(WriteError::Permit(SealRefusal::Moved)) => continue,
                     other => other.map(Answer::into_parts).map_err(|error| write_error(&error)),

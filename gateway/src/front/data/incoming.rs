@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::web;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use vault::shares::{Payer, Pool, Shares};
+use vault::shares::Payer;
 use vault_core::schema::Schema;
 
 use super::unavailable;
@@ -22,9 +22,8 @@ use gateway_graphql::{GraphQlError, Limits, Request, weight};
 pub(super) const LIGHT: usize = 16 << 10;
 /// And only where there are at most so many fields in all definitions.
 const LIGHT_FIELDS: usize = 2_000;
-/// How long a large request waits for its turn to be planned, and how many of one person's may.
+/// How long a large request waits for its turn to be planned.
 const PATIENCE: Duration = Duration::from_secs(15);
-const WAITING: usize = 64;
 
 /// The body of a request over HTTP.
 #[derive(Debug, Deserialize)]
@@ -118,16 +117,10 @@ pub(super) async fn apart<T: Send + 'static>(
     principal: &Principal,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let place = app.planning.take(Payer::from(&principal.caller), 1, PATIENCE).await.map_err(|_| busy())?;
+    let place = app.pools.planning.take(Payer::from(&principal.caller), 1, PATIENCE).await.map_err(|_| busy())?;
     let run = move || {
         let _place = place;
         work()
     };
     tokio::task::spawn_blocking(run).await.map_err(|_| unavailable("The request was cut off; try again."))
-}
-
-/// Where large operations are read and planned.
-pub(crate) fn planning() -> Pool {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
-    Pool::new(Shares::of(cores.clamp(2, 8), WAITING))
 }

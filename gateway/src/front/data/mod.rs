@@ -9,7 +9,6 @@ mod spaces;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
-pub(crate) use incoming::planning;
 use policy_core::SpaceId;
 
 use crate::app::App;
@@ -29,9 +28,9 @@ pub async fn space_of(app: &App, principal: &Principal, request: &HttpRequest) -
         return named.trim().parse().map_err(|_| ApiError::not_found());
     }
     if let Some(caller) = principal.caller.app {
-        return Ok(app.grant_space(caller.grant).await?);
+        return Ok(app.access.grant_space(caller.grant).await?);
     }
-    Ok(app.personal_space(principal.caller.user).await?)
+    Ok(app.access.personal_space(principal.caller.user).await?)
 }
 
 /// The node cannot do this now.

@@ -55,7 +55,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
         let granted = space_of(&app, &principal, &request).await?;
         ids.retain(|id| *id == granted);
     }
-    let mut spaces = app.named_spaces(&ids).await.map_err(failed)?;
+    let mut spaces = app.spaces.named_spaces(&ids).await.map_err(failed)?;
     spaces.sort_by_key(|space| (!space.personal, space.id));
     let own = spaces
         .iter()
@@ -106,7 +106,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
             Check::new(thing.object(), if *edits { "edit" } else { "view" }, subject.clone())
         };
         let checks: Vec<Check> = some.iter().map(check).collect();
-        for ((space, thing, edits), yes) in some.iter().zip(app.allowed(&checks).await?) {
+        for ((space, thing, edits), yes) in some.iter().zip(app.access.allowed(&checks).await?) {
             let sees = seen.entry(*space).or_default();
             let all = matches!(thing, Thing::Space(_));
             sees.some |= yes;
@@ -118,7 +118,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
     let mut visible: Vec<SpaceId> = Vec::new();
     for (id, sees) in &mut seen {
         if sees.some && !sees.whole {
-            match app.read_permits(caller, *id).await {
+            match app.access.read_permits(caller, *id).await {
                 Ok((_, permits)) => sees.edits = permits.collections().any(|(_, mask)| mask.gives(Verb::Update)),
                 Err(AccessError::NotFound) => continue,
                 Err(error) => return Err(error.into()),
@@ -130,7 +130,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
     }
     let mut owners: BTreeMap<UserId, Option<String>> = BTreeMap::new();
     let mut shown = Vec::with_capacity(visible.len());
-    let mut named = app.named_spaces(&visible).await.map_err(failed)?;
+    let mut named = app.spaces.named_spaces(&visible).await.map_err(failed)?;
     named.sort_by_key(|space| space.id);
     for SpaceRow { id, name, .. } in named {
         let (Some(sees), Some(owner)) = (seen.get(&id), app.vault.owner_of(id)) else { continue };
@@ -160,7 +160,7 @@ async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resu
     let maker = app.directory.making(user).await;
     app.directory.room(&maker, QuotaKind::Spaces, app.vault.space_ids(user).len() as u64, 1).await?;
     let space = app.vault.create_space(user, name).await.map_err(failed)?;
-    app.project(space).await.map_err(failed)?;
+    app.spaces.project(space).await.map_err(failed)?;
     app.advance_epoch();
     Ok(HttpResponse::Created().json(json!({ "id": space, "name": name })))
 }

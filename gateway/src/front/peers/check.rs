@@ -116,10 +116,10 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
 /// with them that shows them such a collection.
 async fn place(app: &App, user: UserId, own: SpaceId, question: &Question) -> Result<(SpaceId, Catalogue), ApiError> {
     if let Some(space) = question.space {
-        return Ok((space, app.catalogue(space).await?));
+        return Ok((space, app.access.catalogue(space).await?));
     }
     let name = &question.collection;
-    let catalogue = app.catalogue(own).await?;
+    let catalogue = app.access.catalogue(own).await?;
     if catalogue.schema.collection_named(name).is_some() {
         return Ok((own, catalogue));
     }
@@ -128,7 +128,7 @@ async fn place(app: &App, user: UserId, own: SpaceId, question: &Question) -> Re
     spaces.extend(app.directory.assignments_to(&parties).await?.iter().map(|one| one.space));
     let mut found = Vec::new();
     for space in spaces.into_iter().filter(|space| *space != own) {
-        match app.catalogue(space).await {
+        match app.access.catalogue(space).await {
             Ok(catalogue) if catalogue.schema.collection_named(name).is_some() => found.push((space, catalogue)),
             Ok(_) | Err(AccessError::NotFound) => {}
             Err(error) => return Err(error.into()),
@@ -154,7 +154,7 @@ async fn place(app: &App, user: UserId, own: SpaceId, question: &Question) -> Re
 
 /// The mask of a caller in the collection; `None`: nothing.
 async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
-    match app.read_permits_to(caller, asked.space, &[asked.collection.id]).await {
+    match app.access.read_permits_to(caller, asked.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
         Err(error) => Err(error.into()),
@@ -170,7 +170,7 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
     }
     let owner = app.vault.owner_of(asked.space).ok_or_else(ApiError::not_found)?;
     let caller = Caller { user: owner, app: None, device: None };
-    let (_, permits) = app.read_permits_to(&caller, asked.space, &[asked.collection.id]).await?;
+    let (_, permits) = app.access.read_permits_to(&caller, asked.space, &[asked.collection.id]).await?;
     let only = entry.map(|entry| filter(&entry.predicate, asked.collection));
     let args = SelectArgs { doc_ids: Some(vec![doc]), filter: only, ..SelectArgs::default() };
     let items = vec![Item { response: "_docID".into(), kind: ItemKind::DocId }];
@@ -225,16 +225,16 @@ async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Value, ApiError> {
 async fn path_of_person(app: &App, asked: &Asked<'_>) -> Result<Vec<String>, ApiError> {
     let (id, permission) = (asked.collection.id, asked.permission());
     let collection = policy_core::Object::new("collection", id);
-    let mut path = app.path(&Check::new(collection, permission, asked.subject())).await?;
+    let mut path = app.access.path(&Check::new(collection, permission, asked.subject())).await?;
     if let (None, Some(doc)) = (&path, asked.doc) {
-        path = app.path(&Check::new(document_object(id, doc), permission, asked.subject())).await?;
+        path = app.access.path(&Check::new(document_object(id, doc), permission, asked.subject())).await?;
     }
     let mut path = path.unwrap_or_default();
     let permissions: &[&str] = if permission == "edit" { &["edit"] } else { &["view", "view_sealed"] };
     for permission in asked.field.iter().flat_map(|_| permissions) {
         let Some(field) = asked.field else { break };
         let check = Check::new(field_object(id, field), permission, asked.subject());
-        if let Some(steps) = app.path(&check).await? {
+        if let Some(steps) = app.access.path(&check).await? {
             path.extend(steps.into_iter().filter(|step| !path.contains(step)).collect::<Vec<_>>());
             break;
         }
@@ -282,5 +282,5 @@ async fn path_of_entry(
     n: usize,
 ) -> Result<Option<Vec<String>>, ApiError> {
     let grant = &record.grant;
-    Ok(app.path(&Check::new(grant_object(grant.id, n), asked.verb.word(), grant.holder.subject())).await?)
+    Ok(app.access.path(&Check::new(grant_object(grant.id, n), asked.verb.word(), grant.holder.subject())).await?)
 }

@@ -47,7 +47,7 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     let spicedb = engine::client(&config).map_err(unusable)?;
     // What follows from the catalogue of a space is known once somebody has used it: here, of all of them.
     for space in app.vault.users().into_iter().flat_map(|user| app.vault.space_ids(user)) {
-        app.catalogue(space).await?;
+        app.access.catalogue(space).await?;
     }
     let own = app.policy.stored("migration");
     let (from, to): (&dyn RelationshipService, &dyn RelationshipService) = match order.to {

@@ -10,7 +10,7 @@ use actix_web::http::StatusCode;
 use policy::{Reason, ServiceError};
 
 use super::error::ApiError;
-use crate::access::{policy_unavailable, unanswered};
+use crate::access::unanswered;
 use crate::app::App;
 use crate::authn;
 use crate::front::Routes;
@@ -36,7 +36,7 @@ async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
 
 fn refused(error: &ServiceError) -> ApiError {
     if matches!(error.reason, Reason::Unavailable | Reason::Unauthenticated | Reason::TooSlow) {
-        return policy_unavailable(&unanswered(error));
+        return crate::front::error::policy_unavailable(&unanswered(error));
     }
     let (status, code) = match error.reason {
         Reason::UnknownDefinition | Reason::UnknownRelationOrPermission => (StatusCode::BAD_REQUEST, "unknown_name"),

@@ -86,7 +86,7 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
     };
     let place = Place::find(&app, &by, &req, said).await?;
     let id = place.collection.ok_or_else(ApiError::not_found)?;
-    if !app.may(by.user(), Thing::Collection(id), "manage").await? {
+    if !app.access.may(by.user(), Thing::Collection(id), "manage").await? {
         return Err(forbidden("Only who manages a collection may ask who sees it."));
     }
     let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
@@ -149,7 +149,7 @@ async fn path(
     permission: &str,
     subject: &Subject,
 ) -> Result<Option<Vec<String>>, AccessError> {
-    app.path(&Check::new(thing.object(), permission, subject.clone())).await
+    app.access.path(&Check::new(thing.object(), permission, subject.clone())).await
 }
 
 /// The relationships by which a subject sees the field, given that they do; `part`: a part of the collection that
@@ -185,7 +185,7 @@ fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Thing> {
 
 /// What the gate gives a caller in the collection; `None`: nothing, as to who has too many single documents there.
 async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
-    match app.read_permits_to(caller, asked.place.space, &[asked.collection.id]).await {
+    match app.access.read_permits_to(caller, asked.place.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
         Err(error) => Err(error.into()),
@@ -245,7 +245,7 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
         has(field, "view_sealed"),
         has(one, if document.is_some() { "barred" } else { "view" }),
     ];
-    let answers: Vec<bool> = app.allowed(&checks).await?;
+    let answers: Vec<bool> = app.access.allowed(&checks).await?;
     let [whole, one, open, hidden, view, view_sealed, barred] = answers[..] else {
         return Err(AccessError::Policy("unanswered".to_owned()).into());
     };
@@ -269,7 +269,7 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
 
 /// A document of the collection that a group views.
 async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<Option<Thing>, ApiError> {
-    let found = app.objects("document", "view", group).await?;
+    let found = app.access.objects("document", "view", group).await?;
     let mut documents = found.iter().filter_map(document_of);
     Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Thing::Document(of, document)))
 }

@@ -113,12 +113,12 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
         .iter()
         .map(|folder| Check::new(Thing::Folder(folder.collection, folder.id).object(), "view", subject(&by)))
         .collect();
-    let views = app.allowed(&checks).await?;
+    let views = app.access.allowed(&checks).await?;
     let viewed: Vec<&Folder> = folders.iter().zip(views).filter_map(|(folder, view)| view.then_some(folder)).collect();
     let around = |folder: &&&Folder| folder.parent.map(|parent| Thing::Folder(folder.collection, parent).object());
     let around: Vec<Check> =
         viewed.iter().filter_map(|folder| around(&folder)).map(|one| Check::new(one, "view", subject(&by))).collect();
-    let mut around = app.allowed(&around).await?.into_iter();
+    let mut around = app.access.allowed(&around).await?.into_iter();
     let mut names = Names::default();
     let mut list = Vec::new();
     for folder in viewed {
@@ -176,11 +176,11 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
     }
-    if !app.may(by.user(), Thing::Collection(folder.collection), "manage").await? {
+    if !app.access.may(by.user(), Thing::Collection(folder.collection), "manage").await? {
         let thing = |document: &DocId| Thing::Document(folder.collection, *document).object();
         let checks: Vec<Check> =
             documents.iter().map(|document| Check::new(thing(document), "manage", subject(&by))).collect();
-        if app.allowed(&checks).await?.contains(&false) {
+        if app.access.allowed(&checks).await?.contains(&false) {
             return Err(forbidden("Only who manages a document may put it into a folder."));
         }
     }

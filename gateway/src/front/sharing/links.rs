@@ -75,7 +75,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let _alone = app.sharing.lock().await;
     let place = Place::find(&app, &by, &req, said).await?;
     // What is recorded in a space is recorded by who manages it.
-    if !app.may(by.user(), Thing::Space(place.space), "manage").await? {
+    if !app.access.may(by.user(), Thing::Space(place.space), "manage").await? {
         return Err(super::forbidden("Only who manages the space may make links into it."));
     }
     let now = app.now();
@@ -252,7 +252,7 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, Api
         Err(AuthError::Invalid) => return Err(ApiError::not_found()),
         found => found?.caller,
     };
-    let space = app.grant_space(grant).await?;
+    let space = app.access.grant_space(grant).await?;
     let (rows, shown) = rows(app, &caller, space, |catalogue, permits| {
         let collection = catalogue.schema.collections.iter().find(|one| permits.mask(one.id).is_some());
         let collection = collection.ok_or_else(ApiError::not_found)?;

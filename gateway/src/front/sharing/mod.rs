@@ -137,7 +137,7 @@ async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), 
     let id: GroupId = id.parse().map_err(|_| unknown())?;
     let group = app.directory.group(id).await?.ok_or_else(unknown)?;
     let user = by.user();
-    let manages = app.may(user, Thing::Group(id), "manage").await?;
+    let manages = app.access.may(user, Thing::Group(id), "manage").await?;
     if manages || app.directory.groups_of(user, app.now()).await?.contains(&id) {
         return Ok((group, manages));
     }

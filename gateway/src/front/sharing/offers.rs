@@ -2,8 +2,8 @@
 //! that the person comes for them, by a request to the space. Until then nothing tells whether there is somebody.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 
+use async_trait::async_trait;
 use policy::facts::Party;
 use policy_core::{AssignmentId, SpaceId, Timestamp, UserId};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::shares::{NewShare, give};
 use super::{ApiError, Sharer, invalid};
+use crate::access::Newcomers;
 use crate::app::App;
 use crate::directory::{Directory, Offer, Offered, Role, name_of};
 use crate::grants::rfc3339;
@@ -95,20 +96,21 @@ pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<Value>, ApiE
     Ok(all)
 }
 
-impl App {
+#[async_trait]
+impl Newcomers for App {
     /// Begins what a person is offered in a space, now that they have come for it. Whether that was anything.
-    pub(crate) fn take_up(&self, user: UserId, space: SpaceId) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
-        Box::pin(async move {
-            // Whoever changes rights at this moment may be the one who asks: they ask again.
-            let Ok(_alone) = self.sharing.try_lock() else { return false };
-            let taken = self.take_up_alone(user, space).await;
-            taken.unwrap_or_else(|error| {
-                tracing::warn!(%error, "what somebody is offered could not be given");
-                false
-            })
+    async fn comes(&self, user: UserId, space: SpaceId) -> bool {
+        // Whoever changes rights at this moment may be the one who asks: they ask again.
+        let Ok(_alone) = self.sharing.try_lock() else { return false };
+        let taken = self.take_up_alone(user, space).await;
+        taken.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what somebody is offered could not be given");
+            false
         })
     }
+}
 
+impl App {
     async fn take_up_alone(&self, user: UserId, space: SpaceId) -> Result<bool, ApiError> {
         let Some(person) = self.directory.user(user).await? else { return Ok(false) };
         let offers = self.directory.offers_to(&person.name).await?;

@@ -52,7 +52,7 @@ impl Place {
 
     /// As [`Place::find`], in this space.
     pub(super) async fn within(app: &App, by: &Sharer, space: SpaceId, said: Said<'_>) -> Result<Place, ApiError> {
-        let (catalogue, permits) = app.read_permits(&by.principal.caller, space).await?;
+        let (catalogue, permits) = app.access.read_permits(&by.principal.caller, space).await?;
         let schema = catalogue.schema;
         let mut collection = match said.collection {
             None => None,
@@ -124,7 +124,7 @@ pub(super) async fn manage_all(app: &App, user: UserId, things: &[Thing]) -> Res
         };
         checks.extend([own, around].map(|thing| Check::new(thing.object(), "manage", subject.clone())));
     }
-    let answers = app.allowed(&checks).await?;
+    let answers = app.access.allowed(&checks).await?;
     Ok(answers.chunks(2).map(|pair| pair.contains(&true)).collect())
 }
 
@@ -139,8 +139,8 @@ pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Fo
     let id: FolderId = id.parse().map_err(|_| no_folder())?;
     let folder = app.directory.folder(id).await?.ok_or_else(no_folder)?;
     // Before policy is asked: what its collection gives, policy knows once the space is known.
-    app.catalogue(folder.space).await?;
-    let seen = app.may(user, Thing::Folder(folder.collection, id), "view").await?;
+    app.access.catalogue(folder.space).await?;
+    let seen = app.access.may(user, Thing::Folder(folder.collection, id), "view").await?;
     if seen { Ok(folder) } else { Err(no_folder()) }
 }
 
@@ -177,7 +177,7 @@ impl Names {
         let known = match self.spaces.entry(space) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let named = app.named_spaces(&[space]).await.ok().and_then(|mut named| named.pop());
+                let named = app.spaces.named_spaces(&[space]).await.ok().and_then(|mut named| named.pop());
                 place.insert(named.map(|space| space.name))
             }
         };

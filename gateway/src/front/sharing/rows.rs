@@ -21,7 +21,7 @@ pub(super) async fn rows<T>(
     select: impl Fn(&Catalogue, &Permits<Read>) -> Result<(Select, T), ApiError>,
 ) -> Result<(Option<Vec<Row>>, T), ApiError> {
     for _ in 0..5 {
-        let (catalogue, permits) = app.read_permits(caller, space).await?;
+        let (catalogue, permits) = app.access.read_permits(caller, space).await?;
         let (select, said) = select(&catalogue, &permits)?;
         let root = Root { response: "rows".into(), kind: RootKind::Select(select) };
         match app.vault.cells(permits, Query { roots: vec![root] }).await {

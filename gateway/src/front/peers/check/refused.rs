@@ -25,7 +25,7 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
     }
     if let Some(doc) = asked.doc {
         let thing = Thing::Document(id, doc);
-        if app.may(asked.user, thing, "barred").await? {
+        if app.access.may(asked.user, thing, "barred").await? {
             let path = of_relation(app, asked, thing, "blocked").await?;
             return Ok(no(
                 "blocked",
@@ -36,9 +36,9 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
         }
     }
     // What of the collection they reach at all, whatever becomes of the field.
-    let whole = app.may(asked.user, Thing::Collection(id), asked.permission()).await?;
+    let whole = app.access.may(asked.user, Thing::Collection(id), asked.permission()).await?;
     let single = match asked.doc {
-        Some(doc) => app.may(asked.user, Thing::Document(id, doc), asked.permission()).await?,
+        Some(doc) => app.access.may(asked.user, Thing::Document(id, doc), asked.permission()).await?,
         None => own.is_some_and(|own| own.gives(asked.verb)),
     };
     if let (true, Some(field)) = (whole || single, asked.field)
@@ -53,7 +53,7 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
 /// Whether a field is what keeps somebody out who reaches its documents.
 async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Value>, ApiError> {
     let thing = Thing::Field(asked.collection.id, field);
-    if app.may(asked.user, thing, "kept").await? {
+    if app.access.may(asked.user, thing, "kept").await? {
         let mut path = of_relation(app, asked, thing, "hidden").await?;
         path.extend(of_relation(app, asked, thing, "declined").await?);
         let reason = ruled(app, asked, thing, "hidden", "the field is hidden from them").await?;
@@ -61,7 +61,7 @@ async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String])
     }
     let collection = Object::new("collection", asked.collection.id);
     let subject = Subject { object: collection, relation: None };
-    let sealed = app.path(&Check::new(thing.object(), "sealed", subject)).await?;
+    let sealed = app.access.path(&Check::new(thing.object(), "sealed", subject)).await?;
     if let Some(path) = sealed {
         let reason = ruled(app, asked, thing, "sealed", "the field is sealed, and they are no reader of it").await?;
         return Ok(Some(no("sealed", reason, path, mask.to_vec())));
@@ -71,7 +71,7 @@ async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String])
 
 /// The relationships by which somebody stands in a relation that takes away.
 async fn of_relation(app: &App, asked: &Asked<'_>, thing: Thing, relation: &str) -> Result<Vec<String>, ApiError> {
-    Ok(app.path(&Check::new(thing.object(), relation, asked.subject())).await?.unwrap_or_default())
+    Ok(app.access.path(&Check::new(thing.object(), relation, asked.subject())).await?.unwrap_or_default())
 }
 
 /// The sentence, and the rule or share that makes it so, if one of the node's does.

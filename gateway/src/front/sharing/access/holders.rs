@@ -79,7 +79,7 @@ async fn granted(
     let grant = &record.grant;
     for n in entries {
         let check = Check::new(grant_object(grant.id, n), "read", grant.holder.subject());
-        if let Some(path) = app.path(&check).await? {
+        if let Some(path) = app.access.path(&check).await? {
             return Ok(path);
         }
     }
@@ -117,7 +117,7 @@ pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Val
     let grant = &record.grant;
     let named = grant.entries.iter().flat_map(|entry| &entry.scopes).map(|scope| scope.collection);
     let named: Vec<CollectionId> = named.collect();
-    let (catalogue, permits) = match app.read_permits_to(&caller(record), grant.space, &named).await {
+    let (catalogue, permits) = match app.access.read_permits_to(&caller(record), grant.space, &named).await {
         Ok(permitted) => permitted,
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => return Ok(None),
         Err(error) => return Err(error.into()),

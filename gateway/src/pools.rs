@@ -1,0 +1,27 @@
+//! What all requests share of memory and of time, divided among whoever asks.
+
+use vault::shares::{Pool, Shares};
+
+/// The memory of all bodies together, in bytes.
+const BODIES: u64 = 128 << 20;
+/// Requests of one person whose bodies wait.
+const BODIES_WAITING: usize = 256;
+/// Large operations of one person that wait to be planned.
+const PLANS_WAITING: usize = 64;
+
+/// The pools of a node.
+pub struct Pools {
+    /// The memory for bodies of requests.
+    pub bodies: Pool,
+    /// Where large operations are read and planned.
+    pub planning: Pool,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
+        let bodies = Shares { total: BODIES, person: BODIES * 3 / 8, part: BODIES / 4, waiting: BODIES_WAITING };
+        let planning = Shares::of(cores.clamp(2, 8), PLANS_WAITING);
+        Pools { bodies: Pool::new(bodies), planning: Pool::new(planning) }
+    }
+}
