@@ -45,10 +45,29 @@ impl People {
         share(&self.home.alice, what).await
     }
 
+    /// Carol takes up something that Alice shares: from then on Alice may name her.
+    pub async fn acquainted(&self) {
+        acquainted(&self.home.alice, &self.carol, "carol").await;
+    }
+
     /// How the others look at Alice's space.
     pub fn looking(&self) -> [Client; 2] {
         [self.bob.in_space(&self.space), self.carol.in_space(&self.space)]
     }
+}
+
+/// Who is of another tenant takes up something that `client` shares, and joins a group: they may be named from then on.
+pub async fn acquainted(client: &Client, other: &Client, name: &str) {
+    let made = client.post("/api/v1/spaces", &json!({"name": "Met"})).await.unwrap();
+    let space = made.json["id"].as_str().unwrap();
+    let what = json!({"space": space, "with": {"user": name}, "role": "viewer"});
+    let offered = share(client, what).await;
+    assert_eq!(ask(&other.in_space(space), "{ __typename }").await.status, 200);
+    let shown = client.get(&format!("/api/v1/shares/{offered}")).await.unwrap();
+    assert_eq!((shown.status, &shown.json["pending"]), (200, &Value::Null), "{}", shown.text);
+    let met = group(client, "Met").await;
+    assert_eq!(put(client, &met, json!({"user": name})).await.status, 201);
+    end(client, &offered).await;
 }
 
 pub async fn share(client: &Client, what: Value) -> String {
@@ -219,6 +238,7 @@ async fn a_shared_collection_shows_that_collection_alone() {
 #[tokio::test]
 async fn what_a_group_got_its_members_have_for_as_long_as_they_are_in_it() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, carol]) = (&people.home.alice, people.looking());
     let (outer, inner) = (group(alice, "Firm").await, group(alice, "Sales").await);
     assert_eq!(put(alice, &outer, json!({"group": inner})).await.status, 201);
@@ -261,6 +281,7 @@ async fn refused_by(client: &Client, deadline: Duration) -> bool {
 #[tokio::test]
 async fn a_share_that_lapses_is_refused_from_that_instant() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, carol]) = (&people.home.alice, people.looking());
     let firm = group(alice, "Firm").await;
     assert_eq!(put(alice, &firm, json!({"user": "carol"})).await.status, 201);

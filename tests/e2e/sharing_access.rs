@@ -51,6 +51,7 @@ pub async fn shows(client: &Client, field: &str, document: Option<&str>) -> bool
 #[tokio::test]
 async fn what_is_told_of_who_sees_a_field_is_what_they_see() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, carol]) = (&people.home.alice, people.looking());
     let (dan, eve) = (people.home.user("dan", None).await, people.home.user("eve", None).await);
     let (dan, eve) = (dan.in_space(&people.space), eve.in_space(&people.space));
@@ -174,6 +175,7 @@ async fn what_is_told_of_who_sees_a_field_is_what_they_see() {
 #[tokio::test]
 async fn every_act_is_in_the_chained_audit_with_who_did_it() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, _]) = (&people.home.alice, people.looking());
     let all = alice.graphql("{ Contact { _docID } }").await.unwrap();
     let document = all["Contact"][0]["_docID"].as_str().unwrap();

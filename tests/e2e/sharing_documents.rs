@@ -122,6 +122,7 @@ async fn a_shared_document_is_all_that_there_is_of_its_collection() {
 #[tokio::test]
 async fn a_blocked_document_is_kept_from_who_sees_all_the_others() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, carol]) = (&people.home.alice, people.looking());
     let id = ids(alice).await;
     people.share(json!({"with": {"user": "bob"}, "role": "editor"})).await;

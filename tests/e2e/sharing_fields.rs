@@ -156,6 +156,7 @@ async fn a_sealed_field_is_seen_by_its_readers_and_who_manages_and_by_nobody_els
 #[tokio::test]
 async fn only_who_manages_the_collection_sets_and_sees_rules() {
     let people = People::new().await;
+    people.acquainted().await;
     let (alice, [bob, carol]) = (&people.home.alice, people.looking());
     people.share(json!({"with": {"user": "bob"}, "role": "editor"})).await;
     let made =

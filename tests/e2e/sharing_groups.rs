@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::home::Home;
 use crate::hostile::{code, unhurt};
+use crate::sharing::acquainted;
 
 const UNKNOWN: &str = "000000000000000000000000000000aa";
 
@@ -88,7 +89,11 @@ async fn a_group_is_there_for_who_manages_it_or_is_in_it_and_for_nobody_else() {
     assert_eq!(again.status, 404);
     let last = home.alice.delete(&format!("/api/v1/groups/{family}/managers/alice")).await.unwrap();
     assert_eq!((last.status, code(&last)), (409, "last_manager"));
+    acquainted(&home.alice, &carol, "carol").await;
     assert_eq!(put(&home.alice, &family, json!({"user": "carol", "role": "manager"})).await.status, 201);
+    let unknown = put(&carol, &family, json!({"user": "bob"})).await;
+    assert_eq!((unknown.status, code(&unknown)), (404, "unknown_user"), "Bob is of another tenant than she");
+    assert_eq!(put(&home.alice, &family, json!({"user": "bob"})).await.status, 201);
     assert_eq!(put(&carol, &family, json!({"user": "bob", "until": "PT1H"})).await.status, 201, "she manages it now");
     assert_eq!(home.alice.delete(&format!("/api/v1/groups/{family}")).await.unwrap().status, 204);
     for client in [&home.alice, &bob, &carol] {

@@ -62,7 +62,7 @@ pub(super) fn manages_by(relation: &str) -> bool {
     relation == "owner"
 }
 
-fn collection_of(thing: Thing) -> Option<policy_core::CollectionId> {
+pub(super) fn collection_of(thing: Thing) -> Option<policy_core::CollectionId> {
     match thing {
         Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => Some(id),
         Thing::Space(_) | Thing::Group(_) => None,

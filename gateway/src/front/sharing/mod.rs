@@ -117,13 +117,17 @@ struct Named {
 }
 
 impl Named {
-    /// The party that is named. A group counts if they are in it or manage it; to others it is not there.
+    /// The party that is named. A person counts if they are of the tenant of the one who asks, or known to them
+    /// otherwise; a group if they are in it or manage it. Whatever else there is answers as what never was.
     async fn party(&self, app: &App, by: &Sharer) -> Result<Party, ApiError> {
         match (&self.user, &self.group) {
             (Some(name), None) => {
-                let user = app.directory.user_named(name).await?;
-                let unknown = || ApiError::new(StatusCode::NOT_FOUND, "unknown_user", "There is no user of this name.");
-                Ok(Party::User(user.ok_or_else(unknown)?.id))
+                let unknown = || {
+                    let message = "Nobody of this name is in your tenant, or known to you.";
+                    let error = ApiError::new(StatusCode::NOT_FOUND, "unknown_user", message);
+                    error.hint("Share something with them: who takes that up is known to you from then on.")
+                };
+                Ok(Party::User(offers::known(app, by, name).await?.ok_or_else(unknown)?))
             }
             (None, Some(id)) => Ok(Party::Group(known_group(app, by, id).await?.0.id)),
             _ => Err(invalid("Name one user or one group.")),

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use policy::facts::Party;
-use policy_core::{AssignmentId, SpaceId, Timestamp, UserId};
+use policy::facts::{Party, Thing};
+use policy_core::{AssignmentId, CollectionId, SpaceId, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::leaving::{collection_of, manages_by};
 use super::shares::{NewShare, give};
 use super::{ApiError, Sharer, invalid};
 use crate::access::Newcomers;
 use crate::app::App;
-use crate::directory::{Directory, Offer, Offered, Role, name_of};
+use crate::directory::{Assignment, Directory, Offer, Offered, Role, name_of};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -21,8 +22,8 @@ pub(super) const PENDING: &str = "Nobody of this name is in your tenant, or know
                                   name elsewhere on this node, it is theirs as soon as they come for it; else it lapses \
                                   after 30 days.";
 
-/// The person of a name, if the one who asks may know of them: who is of their tenant, has something of theirs, or is in
-/// a group that they manage.
+/// The person of a name, if the one who asks may know of them: who is of their tenant, has something of theirs or of a
+/// collection that they manage, or is in a group that they manage. Each of these they are told anyway.
 pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<UserId>, ApiError> {
     let Some(user) = app.directory.user_named(name).await? else { return Ok(None) };
     if user.tenant == by.principal.tenant || user.id == by.user() {
@@ -34,12 +35,27 @@ pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<U
     if theirs.iter().any(|one| one.giver == by.user() || mine(one.space)) {
         return Ok(Some(user.id));
     }
+    let own = app.directory.assignments_to(&[Party::User(by.user())]).await?;
+    let told = own.iter().filter(|one| manages_by(&one.relation) && one.lives(app.now()));
+    let told: BTreeSet<_> = told.filter_map(|one| Some((one.space, collection_managed(one.thing)?))).collect();
+    let is_told = |one: &Assignment| match collection_of(one.thing) {
+        Some(collection) => told.contains(&(one.space, collection)),
+        None => told.iter().any(|(space, _)| *space == one.space),
+    };
+    if theirs.iter().any(is_told) {
+        return Ok(Some(user.id));
+    }
     let managed = app.directory.memberships_of(Party::User(by.user())).await?;
     let managed = managed.iter().filter(|one| one.role == Role::Manager).map(|one| Party::Group(one.group));
     let managed: BTreeSet<Party> = managed.collect();
     let own = app.directory.memberships_of(Party::User(user.id)).await?;
     let within = own.iter().any(|one| managed.contains(&Party::Group(one.group)));
     Ok((within || parties.iter().any(|party| managed.contains(party))).then_some(user.id))
+}
+
+/// The collection that who manages a thing manages whole: they are told who sees it.
+fn collection_managed(thing: Thing) -> Option<CollectionId> {
+    if let Thing::Collection(id) = thing { Some(id) } else { None }
 }
 
 /// The name of somebody whom the one who asks does not know.
