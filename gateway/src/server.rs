@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use gateway_authzed::{Front, Stores};
 use policy::{RelationshipService, SpiceDbConfig};
@@ -21,6 +21,8 @@ use crate::app::{self, App};
 use crate::directory::{Secret, SecretHash};
 use crate::failure::{Exit, Failure};
 use crate::front::Deadline;
+use crate::front::addresses::Addresses;
+use crate::front::cross_origin::{Allowed, Origins};
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, Of};
 use crate::stdout::say;
@@ -78,6 +80,10 @@ pub struct Options {
     pub dial_allow: Vec<sync::IpNet>,
     /// The address under which people reach the node; else the one it listens on.
     pub public_url: Option<String>,
+    /// Proxies whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<sync::IpNet>,
+    /// Origins whose pages may call this node.
+    pub allowed_origins: Vec<Allowed>,
     /// Print what happens as JSON.
     pub json: bool,
     /// SpiceDB answers policy; else the embedded engine.
@@ -118,6 +124,8 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let data = web::Data::from(Arc::clone(&app));
     let node: Arc<dyn crate::node::Node> = Arc::clone(&app) as Arc<dyn crate::node::Node>;
     let node = web::Data::from(node);
+    let addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), bind);
+    let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let server = HttpServer::new(move || {
         HttpApp::new()
@@ -125,11 +133,17 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
             .wrap(Deadline(DEADLINE))
             .app_data(data.clone())
             .app_data(node.clone())
+            .app_data(addresses.clone())
+            .app_data(origins.clone())
             .wrap(from_fn(crate::front::uncoded))
             .wrap(from_fn(crate::front::error::shaped))
             .wrap(from_fn(crate::front::pages::at_their_name))
+            .wrap(from_fn(crate::front::addresses::known))
+            .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
+            .wrap(from_fn(crate::front::cross_origin::spelt))
             // Outermost: every answer passes here.
             .wrap(from_fn(crate::front::headers::guarded))
+            .wrap(from_fn(crate::front::journal::kept))
             .configure(crate::front::routes)
     })
     // The kernel gives up what a peer does not take.

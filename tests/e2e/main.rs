@@ -1,6 +1,7 @@
 //! Black-box tests: the `allod` binary, driven as its operators and clients drive it. `ALLOD_BIN` names
 //! the binary; without it, the one in this build's target directory is taken.
 
+mod addresses;
 mod config;
 mod contract;
 mod damage;

@@ -61,6 +61,18 @@ pub const SETTINGS: &[Setting] = &[
         )
     },
     Setting::new(
+        "http.trusted_proxies",
+        Kind::Many,
+        "",
+        "ranges of the proxies in front of the node: their X-Forwarded-For says where a request comes from",
+    ),
+    Setting::new(
+        "http.allowed_origins",
+        Kind::Many,
+        "",
+        "origins whose pages may call the node, as https://app.example.org; * is every one (CORS, without cookies)",
+    ),
+    Setting::new(
         "p2p.listen",
         Kind::Many,
         "",

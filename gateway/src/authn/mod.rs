@@ -3,6 +3,7 @@
 //! Three credentials count: a bearer token, the session of a page (a cookie and a key that lies in the page's own
 //! storage, never one of them alone), and the local token of whoever holds the machine.
 
+mod address;
 mod cookie;
 mod local;
 
@@ -11,6 +12,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp};
 use vault::shares::Payer;
 
+pub use address::{CameFrom, address};
 pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
 
@@ -118,7 +120,7 @@ pub fn is_operator(req: &HttpRequest, node: &dyn Node) -> bool {
 
 /// Where a sign-in under `name` comes from.
 pub fn origin(req: &HttpRequest, node: &dyn Node, name: &str) -> Origin {
-    Origin { address: req.peer_addr().map(|peer| peer.ip()), browsers: cookie::known_browsers(req, node, name) }
+    Origin { address: address(req), browsers: cookie::known_browsers(req, node, name) }
 }
 
 /// The bearer token; an `Authorization` of another kind, or several, is none that counts.

@@ -43,6 +43,12 @@ pub struct ServeFlags {
     /// [default: http://127.0.0.1 and the port]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// The proxies in front of the node: their X-Forwarded-For says where a request comes from
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxies: Vec<String>,
+    /// Origins whose pages may call the node, as https://app.example.org; * is every one
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    allowed_origins: Vec<String>,
     /// Let the SpiceDB at this address (host:port) answer policy [default: the embedded engine]
     #[arg(long, value_name = "ADDRESS")]
     spicedb: Option<String>,
@@ -77,6 +83,8 @@ impl ServeFlags {
         Flags::default()
             .with("http.listen", self.listen.as_ref())
             .with("http.public_url", self.public_url.as_ref())
+            .with("http.trusted_proxies", listed(&self.trusted_proxies))
+            .with("http.allowed_origins", listed(&self.allowed_origins))
             .with("p2p.listen", listed(&self.p2p_listen))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
@@ -153,6 +161,8 @@ pub fn options(settings: &Settings, json: bool) -> Result<(Options, Vec<String>)
         p2p_listen: settings.list("p2p.listen")?,
         dial_allow: settings.list("p2p.dial_allow")?,
         public_url: settings.get_by("http.public_url", server::public_url)?,
+        trusted_proxies: settings.list("http.trusted_proxies")?,
+        allowed_origins: settings.list("http.allowed_origins")?,
         json,
         spicedb,
         policy,

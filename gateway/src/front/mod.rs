@@ -1,12 +1,15 @@
 //! The fronts: one folder a protocol, one file a resource.
 
 pub mod account;
+pub mod addresses;
 mod console;
+pub mod cross_origin;
 pub mod data;
 mod deadline;
 pub mod error;
 pub mod headers;
 pub(crate) mod intake;
+pub mod journal;
 mod media;
 pub mod oauth;
 pub mod pages;

@@ -1,7 +1,5 @@
 //! Signing in and out.
 
-use std::net::IpAddr;
-
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
@@ -14,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, person};
 use crate::authn::{
-    CONFIRMED_SECONDS, SESSION_SECONDS, browser_cookies, clear_cookie, is_page, origin, session_cookie,
+    CONFIRMED_SECONDS, SESSION_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, session_cookie,
 };
 use crate::directory::{Actor, SignedIn};
 
@@ -58,11 +56,6 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
 }
 
-/// The address that a request comes from.
-fn from(req: &HttpRequest) -> Option<IpAddr> {
-    req.peer_addr().map(|peer| peer.ip())
-}
-
 fn with_cookies<'a>(mut answer: HttpResponse, cookies: impl IntoIterator<Item = Cookie<'a>>) -> HttpResponse {
     for cookie in cookies {
         // A cookie that we built is always a valid header.
@@ -89,7 +82,7 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         return Err(ApiError::bad_request(text));
     };
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
-    if !directory.is_password(&user, session, &password, from(&req), node.now()).await? {
+    if !directory.is_password(&user, session, &password, address(&req), node.now()).await? {
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The password is wrong."));
     }
     let now = node.now();
