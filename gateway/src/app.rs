@@ -1,7 +1,7 @@
 //! The composition root: the one place where engines are named and the gate is made.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, wall_clock};
 use policy_core::{Engine, Gate};
@@ -58,6 +58,12 @@ pub struct App {
     pub(crate) database: sea_orm::DatabaseConnection,
 }
 
+/// By how much `ALLOD_CLOCK_AHEAD` (seconds) shifts the clock of this process: for tests of clocks that are wrong.
+static AHEAD_US: LazyLock<i64> = LazyLock::new(|| {
+    let seconds = std::env::var("ALLOD_CLOCK_AHEAD").ok().and_then(|text| text.parse::<i32>().ok());
+    i64::from(seconds.unwrap_or_default()) * 1_000_000
+});
+
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed("failed", &error.to_string())
 }
@@ -101,7 +107,7 @@ async fn open_with(
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
     let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
     let tasks = Tasks::default();
-    let clock: vault::Clock = Arc::new(wall_clock);
+    let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
     let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks)?;
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]

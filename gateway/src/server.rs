@@ -263,6 +263,9 @@ async fn tend(app: Arc<App>) {
         if let Err(error) = app.vault.close_idle(IDLE_S).await {
             tracing::warn!(%error, "idle views were not closed");
         }
+        if let Err(error) = app.vault.look_at_clocks().await {
+            tracing::warn!(%error, "the clock readings of spaces were not looked at");
+        }
         if let Err(error) = app.vault.note().await {
             tracing::warn!(%error, "it was not noted how far the log has come");
         }

@@ -132,6 +132,9 @@ impl Running {
         outgoing: &mpsc::Sender<Message>,
         seat: &mut Seat,
     ) -> End {
+        if let Some(ledger) = &self.context.ledger {
+            ledger.meets(self.remote.key);
+        }
         let mut feed = self.context.store.feed();
         if let Err(error) = self.refresh().await {
             return error.into();
@@ -270,11 +273,20 @@ impl Running {
             Report::Stale { scope } => {
                 tracing::warn!(%peer, ?scope, "the peer lost commits that it had acknowledged; they are sent again");
             }
+            Report::Refused { scope, reason: Reason::Ahead } => {
+                tracing::warn!(%peer, ?scope, "this node's clock readings are ahead of the peer's clock");
+                let (context, remote) = (Arc::clone(&self.context), self.remote);
+                tokio::spawn(async move {
+                    if let Err(error) = context.store.ahead(remote, scope).await {
+                        tracing::error!(%error, "clock readings could not be pulled back");
+                    }
+                });
+            }
             Report::Refused { scope, reason } => tracing::warn!(%peer, ?scope, ?reason, "the peer refused commits"),
             Report::Rejected { scope, reason } => tracing::warn!(%peer, ?scope, ?reason, "commits were refused"),
         }
         if let Some(ledger) = &self.context.ledger {
-            ledger.report(self.remote.key, report);
+            ledger.report(self.remote.key, report, crate::node::wall_clock());
         }
     }
 }

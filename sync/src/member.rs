@@ -40,6 +40,11 @@ pub trait Member: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Another device of the owner says that our clock readings in a scope are ahead of its clock.
+    async fn ahead(&self, _scope: Scope) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Rows in log order; see [`sync_core::Question::Read`].
     async fn rows(
         &self,
@@ -149,6 +154,20 @@ impl Store for MemberStore {
 
     async fn differing(&self, scope: Scope, theirs: &[Tip]) -> Result<Vec<(Lane, DeviceId)>, StoreError> {
         self.vault.differing(scope, theirs).await
+    }
+
+    async fn ahead(&self, remote: Remote, scope: Scope) -> Result<(), StoreError> {
+        // A replica has no say: only who has a clock by which it takes commits, and an account's trust.
+        for user in self.accounts_of(remote.key).await? {
+            let mine = match scope {
+                Scope::Account(account) => account == user,
+                Scope::Space(space) => self.vault.spaces(user).await?.contains(&space),
+            };
+            if mine {
+                return self.vault.ahead(scope).await;
+            }
+        }
+        Ok(())
     }
 
     async fn read(

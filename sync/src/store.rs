@@ -93,6 +93,11 @@ pub trait Store: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// A peer does not take what we send: our clock readings are ahead of its clock.
+    async fn ahead(&self, _remote: Remote, _scope: Scope) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// See [`sync_core::Question::Read`]. `Ok(None)`: not shared with the peer (any more).
     async fn read(
         &self,

@@ -108,6 +108,7 @@ pub(crate) fn stored(taken: vault::replicate::Taken) -> Stored {
     let mut fork = None;
     let refused = taken.refused.map(|refused| match refused {
         Refused::Gap => Reason::Gap,
+        Refused::Ahead => Reason::Ahead,
         Refused::Invalid(error) => {
             tracing::warn!(%error, "a frame of a peer was refused");
             Reason::Invalid
@@ -170,6 +171,10 @@ impl Member for VaultMember {
         let theirs: Vec<_> = theirs.iter().map(tip).collect();
         let differing = self.vault.differing(to_vault(scope), &theirs).await?;
         Ok(differing.into_iter().map(|(lane, device)| (Lane(lane.0), device)).collect())
+    }
+
+    async fn ahead(&self, scope: Scope) -> Result<(), StoreError> {
+        Ok(self.vault.pull_back(to_vault(scope)).await?)
     }
 
     async fn rows(

@@ -11,7 +11,7 @@ use sync_core::{Scope, Tips};
 use tokio::time::Instant;
 
 use crate::identity::peer_id;
-use crate::ledger::{Kind, Peer};
+use crate::ledger::{Apart, Kind, Peer};
 use crate::node::{Node, wall_clock};
 
 /// A peer, and how far behind it is.
@@ -25,6 +25,9 @@ pub struct PeerLag {
     pub lag_commits: u64,
     /// For how long it has lacked the first of them, in seconds; 0 if it lacks none.
     pub lag_s: u64,
+    /// `our_clock`, `their_clock`: which of the two is so far ahead that changes wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<&'static str>,
 }
 
 /// What `sync wait` answers.
@@ -140,6 +143,12 @@ impl Node {
             },
             reachable: inner.lives.get(peer.key).is_some(),
             lag_commits: commits,
+            waits_for: inner.ledger.apart(peer.key, now).filter(|whose| commits > 0 || *whose == Apart::Theirs).map(
+                |whose| match whose {
+                    Apart::Ours => "our_clock",
+                    Apart::Theirs => "their_clock",
+                },
+            ),
             lag_s: since.map_or(0, |since| (now.seconds() - since.seconds()).max(0).unsigned_abs()),
         }
     }

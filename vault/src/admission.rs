@@ -10,7 +10,7 @@ use cid::Cid;
 use parking_lot::Mutex;
 use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
 use sea_orm::DbErr;
-use vault_core::control::{AccountLane, SpaceLane};
+use vault_core::control::{AccountLane, Clocks, SpaceLane};
 use vault_core::frame::{Frame, FrameError, Verified};
 use vault_core::tags::LaneTag;
 
@@ -89,6 +89,19 @@ impl Admission {
 
     pub fn space(&self, space: SpaceId) -> Option<Arc<SpaceLane>> {
         self.folds.lock().spaces.get(&space).cloned()
+    }
+
+    /// By what clock readings commits of a space count.
+    pub fn clocks(&self, space: SpaceId) -> Arc<Clocks> {
+        self.folds.lock().clocks(space)
+    }
+
+    /// What was pulled back of an account's clock readings; of a space, nothing: its account's lane has it.
+    pub fn clocks_of(&self, scope: Scope) -> Arc<Clocks> {
+        match scope {
+            Scope::Account(user) => self.account(user).map(|lane| Arc::clone(lane.clocks())).unwrap_or_default(),
+            Scope::Space(_) => Arc::default(),
+        }
     }
 
     /// The account that owns a scope.
@@ -173,6 +186,11 @@ impl Admission {
 }
 
 impl Folds {
+    fn clocks(&self, space: SpaceId) -> Arc<Clocks> {
+        let owner = self.spaces.get(&space).and_then(|lane| self.accounts.get(&lane.owner));
+        owner.map(|account| Arc::clone(account.clocks())).unwrap_or_default()
+    }
+
     fn admit(&mut self, scope: Scope, bytes: Vec<u8>, tip: Option<(u64, Cid)>) -> Result<Verified<Frame>, FrameError> {
         match scope {
             Scope::Account(user) => {
@@ -244,6 +262,11 @@ impl Batch<'_> {
             self.admit(scope, bytes)?;
         }
         Ok(())
+    }
+
+    /// By what clock readings commits of a space count.
+    pub fn clocks(&self, space: SpaceId) -> Arc<Clocks> {
+        self.folds.clocks(space)
     }
 
     /// What this batch makes of an account's control lane.

@@ -38,6 +38,8 @@ pub struct Beyond {
 pub enum Refused {
     /// What comes before it is missing.
     Gap,
+    /// Its clock is too far ahead of ours: it waits at its sender.
+    Ahead,
     /// It does not verify.
     Invalid(FrameError),
     /// The device signed another commit at a number that is held: the held end, and the other commit.
@@ -129,11 +131,14 @@ impl Admission {
             }
             return Ok(tip);
         }
-        if let Some(latest) = latest {
+        // Nothing in an account's lane goes by its clock.
+        if let (Some(latest), Scope::Space(space)) = (latest, scope) {
             let frame = Frame::decode(&bytes).map_err(Refused::Invalid)?;
-            if frame.last().commit.hlc > latest {
+            let clocks = batch.clocks(space);
+            // Of each: a correction may hold some of a frame's commits and not the others.
+            if frame.entries.iter().any(|entry| clocks.reading(space, &entry.commit) > latest) {
                 tracing::warn!(%device, "a device's clock is far ahead; its changes wait");
-                return Err(Refused::Gap);
+                return Err(Refused::Ahead);
             }
         }
         match batch.admit(scope, bytes) {

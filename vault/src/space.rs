@@ -10,8 +10,8 @@ use cid::Cid;
 use parking_lot::Mutex;
 use policy_core::{DocId, SpaceId, UserId};
 use vault_core::commit::Kind;
-use vault_core::control::{GrantRecord, PolicyEntry, decode_policy, decode_schema};
-use vault_core::document::Hlc;
+use vault_core::control::{Clocks, GrantRecord, PolicyEntry, decode_policy, decode_schema};
+use vault_core::document::{DocumentCommit, Hlc};
 use vault_core::frame::{Frame, FrameError};
 use vault_core::schema::{Collection, Schema};
 use vault_core::tags::LaneTag;
@@ -106,6 +106,8 @@ impl Policy {
 /// whichever way they came.
 #[derive(Default)]
 pub struct Control {
+    /// By what clock readings commits count.
+    clocks: Arc<Clocks>,
     schemas: BTreeMap<(Hlc, Cid), Vec<Collection>>,
     policies: BTreeMap<(Hlc, Cid), PolicyEntry>,
 }
@@ -113,7 +115,7 @@ pub struct Control {
 impl Control {
     fn take(&mut self, keys: &SpaceKeys, frame: &Frame) -> Result<(), SpaceError> {
         for entry in &frame.entries {
-            let place = (entry.commit.hlc, entry.cid);
+            let place = (self.clocks.reading(frame.space, &entry.commit), entry.cid);
             let open = |what| keys.open_control(entry).map_err(|_| SpaceError::Entry(what));
             match entry.commit.kind {
                 Kind::Schema => {
@@ -217,7 +219,8 @@ impl Space {
         let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
         let mut keys = SpaceKeys::open_by(&lane, account.devices())?;
         let scope = Scope::Space(id);
-        let mut control = Control::default();
+        let clocks = admission.clocks(id);
+        let mut control = Control { clocks: Arc::clone(&clocks), ..Control::default() };
         let mut after = 0;
         loop {
             let rows = admission.log().rows(scope, true, after, PAGE).await?;
@@ -240,6 +243,7 @@ impl Space {
                 // What it shows beyond the log would be gone at the next rebuild.
                 return Err(Loss::LogOlderThanView(vec![Behind { scope, has, had }]).into());
             }
+            view.goes_by(clocks.digest(id))?;
             if view.schema().version != view_schema.version && view.position()? > 0 {
                 // Commits of what was not defined then were left out: the log is read from its beginning,
                 // and what is in changes nothing.
@@ -281,7 +285,7 @@ impl Space {
             last_used: AtomicU64::new(0),
             replaced: AtomicBool::new(false),
         };
-        space.core.lock().hlc = largest_hlc(admission, scope).await?;
+        space.core.lock().hlc = largest_hlc(admission, id).await?;
         space.catch_up(admission).await?;
         Ok(space)
     }
@@ -354,7 +358,7 @@ impl Space {
         let policy = core.control.policy();
         self.policy.store(Arc::new(policy));
         for entry in &frame.entries {
-            core.hlc = core.hlc.max(entry.commit.hlc);
+            core.hlc = core.hlc.max(core.control.clocks.reading(self.id, &entry.commit));
             if entry.commit.device == self.account.device.id {
                 core.chains.insert(LaneTag::CONTROL, (entry.commit.seq, entry.cid));
             }
@@ -453,7 +457,9 @@ pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Resu
                 });
                 lookup?;
                 let commit = match opened {
-                    Ok(commit) => commit,
+                    Ok(commit) => {
+                        DocumentCommit { hlc: core.control.clocks.reading(frame.space, &entry.commit), ..commit }
+                    }
                     // Kept in the log; a definition that arrives later rebuilds the view.
                     Err(OpenCommitError::UnknownLane) => {
                         core.view.note_left_out()?;
@@ -482,11 +488,12 @@ pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Resu
 }
 
 /// The largest clock reading in a scope: clocks grow along every chain, so the last row of each has it.
-async fn largest_hlc(admission: &Admission, scope: Scope) -> Result<Hlc, SpaceError> {
+pub(crate) async fn largest_hlc(admission: &Admission, space: SpaceId) -> Result<Hlc, SpaceError> {
+    let clocks = admission.clocks(space);
     let mut largest = Hlc::default();
-    for row in admission.log().last_rows(scope).await? {
+    for row in admission.log().last_rows(Scope::Space(space)).await? {
         let frame = decode(&row)?;
-        largest = largest.max(frame.last().commit.hlc);
+        largest = largest.max(clocks.reading(space, &frame.last().commit));
     }
     Ok(largest)
 }

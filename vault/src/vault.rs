@@ -23,6 +23,7 @@ use vault_core::schema::{Collection, NewCollection, Schema};
 use vault_core::tags::LaneTag;
 
 mod answers;
+mod clock;
 mod doctor;
 mod opening;
 mod set_up;
@@ -134,6 +135,8 @@ struct Inner {
     reading: Reading,
     feed: broadcast::Sender<Moved>,
     boot: String,
+    /// How far the clock readings of spaces have come.
+    readings: Mutex<clock::Readings>,
 }
 
 /// How far a device's clock may be ahead of ours, in microseconds: ten minutes.
@@ -175,6 +178,7 @@ impl Vault {
             reading: Reading::new(),
             feed,
             boot,
+            readings: Mutex::default(),
         }));
         for user in vault.0.accounts.users() {
             vault.succeed(user).await?;
@@ -532,7 +536,7 @@ impl Vault {
     /// after the fsync.
     pub async fn ingest(&self, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Taken, VaultError> {
         let known = self.0.admission.owner(scope).is_some();
-        let (taken, mine) = {
+        let (taken, mine, pulled) = {
             // Held until the view has followed: the writer's next position must not skip these rows.
             let _turn = self.0.turn.lock().await;
             let mine = self.reclaim(scope, &frames).await?;
@@ -554,14 +558,21 @@ impl Vault {
                 return Ok(taken);
             }
             let frames = || batch.admitted().iter().map(|(_, frame)| frame.get());
+            let before = self.0.admission.clocks_of(scope);
             let control: Vec<_> = frames().filter(|frame| frame.lane == LaneTag::CONTROL).cloned().collect();
             let changes = frames().any(|frame| frame.lane != LaneTag::CONTROL);
             batch.store().await?;
-            if let Scope::Space(id) = scope {
-                self.follow(id, control, changes).await?;
+            let mut pulled = Vec::new();
+            match scope {
+                Scope::Space(id) => self.follow(id, control, changes).await?,
+                Scope::Account(user) => pulled = self.follow_clocks(user, &before).await?,
             }
-            (taken, mine)
+            (taken, mine, pulled)
         };
+        for space in pulled {
+            // Another clock of the account has said what is now: ours may have been ahead together with it.
+            self.pull_back(Scope::Space(space)).await?;
+        }
         self.reclaimed(scope, mine).await?;
         if let Scope::Account(user) = scope {
             self.heal_envelopes(user).await?;

@@ -17,7 +17,8 @@ use crate::setting::{Kind, SETTINGS, Setting};
 /// No `allod.toml` is longer, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 /// Variables with our prefix that are no settings of a node.
-const NO_SETTINGS: [&str; 5] = ["ALLOD_DATA", "ALLOD_CONFIG", "ALLOD_PASSPHRASE_FILE", "ALLOD_SYNC_TRACE", "ALLOD_BIN"];
+const NO_SETTINGS: [&str; 6] =
+    ["ALLOD_DATA", "ALLOD_CONFIG", "ALLOD_PASSPHRASE_FILE", "ALLOD_SYNC_TRACE", "ALLOD_CLOCK_AHEAD", "ALLOD_BIN"];
 
 /// Who says what a setting is. The later one beats the earlier.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -79,8 +79,14 @@ impl Sync {
             .await
             .map_err(|_| Failure::failed("timeout", "the node did not answer"))??;
         let done = value["done"] == true;
-        let shown = json!({ "peers": value["peers"] });
-        print(common.json, &shown, |value| lines(&value["peers"]));
+        let mut shown = json!({ "peers": value["peers"] });
+        if value["clock"].is_object() {
+            shown["clock"] = value["clock"].clone();
+        }
+        print(common.json, &shown, |value| match value["clock"]["detail"].as_str() {
+            Some(clock) => format!("{}\n{clock}", lines(&value["peers"])),
+            None => lines(&value["peers"]),
+        });
         Ok(if done { Exit::Done } else { Exit::Failed })
     }
 }

@@ -5,7 +5,7 @@ use actix_web::http::header;
 use actix_web::web;
 use policy::Standing;
 use rust_embed::RustEmbed;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::front::Routes;
@@ -46,12 +46,27 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
         policy["detail"] = json!(detail);
         policy["fix"] = json!(fix);
     }
-    let state = json!({ "set_up": set_up, "writing": writing, "missing": missing, "policy": policy });
+    let mut state = json!({ "set_up": set_up, "writing": writing, "missing": missing, "policy": policy });
+    if let Some(clock) = clock_trouble(app.vault.clock_ahead(None)) {
+        // It serves; but what is written here waits before other devices.
+        state["clock"] = clock;
+    }
     if set_up && writing && missing.is_empty() && answers {
         HttpResponse::Ok().json(state)
     } else {
         HttpResponse::ServiceUnavailable().json(state)
     }
+}
+
+/// What it means that clock readings are so many seconds ahead, and what to do.
+pub fn clock_trouble(ahead: Option<u64>) -> Option<Value> {
+    let seconds = ahead?;
+    let detail = format!(
+        "What was written here has clock readings {seconds} s ahead of the clock: other devices do not take it yet."
+    );
+    let fix = "If the clock is right now, this heals by itself as soon as another device is reachable (without another \
+               device, within a quarter of an hour). If it is behind, set it.";
+    Some(json!({ "ahead_s": seconds, "detail": detail, "fix": fix }))
 }
 
 /// What is wrong with policy, in a sentence, and what to do.

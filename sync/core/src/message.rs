@@ -53,11 +53,20 @@ pub enum Reason {
     Unavailable,
     /// The device signed two commits with one number.
     Forked,
+    /// Its clock reading is further ahead of the receiver's clock than a member takes.
+    Ahead,
 }
 
 impl Reason {
-    const ALL: [Reason; 6] =
-        [Reason::Gap, Reason::Invalid, Reason::NotShared, Reason::Quota, Reason::Unavailable, Reason::Forked];
+    const ALL: [Reason; 7] = [
+        Reason::Gap,
+        Reason::Invalid,
+        Reason::NotShared,
+        Reason::Quota,
+        Reason::Unavailable,
+        Reason::Forked,
+        Reason::Ahead,
+    ];
 
     fn code(self) -> u64 {
         match self {
@@ -67,6 +76,7 @@ impl Reason {
             Reason::Quota => 3,
             Reason::Unavailable => 4,
             Reason::Forked => 5,
+            Reason::Ahead => 6,
         }
     }
 }
@@ -308,7 +318,7 @@ mod tests {
             (scope(), any::<u64>(), proptest::collection::vec(frame, 0..5))
                 .prop_map(|(scope, batch, frames)| Message::Data { scope, batch, frames }),
             (scope(), any::<u64>()).prop_map(|(scope, batch)| Message::Ack { scope, batch }),
-            (scope(), any::<u64>(), any::<u32>(), 0..6usize).prop_map(|(scope, batch, stored, n)| Message::Nack {
+            (scope(), any::<u64>(), any::<u32>(), 0..7usize).prop_map(|(scope, batch, stored, n)| Message::Nack {
                 scope,
                 batch,
                 stored,

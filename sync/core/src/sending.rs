@@ -54,6 +54,9 @@ pub(crate) struct Sending {
     pub(crate) inflight: VecDeque<Batch>,
     /// Chains that are not sent in this session: forked, or refused as invalid.
     pub(crate) blocked: BTreeSet<(Lane, DeviceId)>,
+    /// Chains whose clock is ahead of the peer's, and when they are tried again.
+    pub(crate) ahead: BTreeSet<(Lane, DeviceId)>,
+    pub(crate) ahead_until: Option<Timestamp>,
     /// Refusals since the peer last acknowledged something.
     pub(crate) setbacks: u32,
     /// Moved by every step back: a row read before it was read from the old place.
@@ -96,9 +99,14 @@ impl Sending {
         self.inflight.is_empty()
             && !self.control.more
             && !self.data.more
-            && mine.iter().any(|tip| {
-                !self.blocked.contains(&(tip.lane, tip.device)) && self.acked.seq(tip.lane, tip.device) < tip.seq
-            })
+            && mine
+                .iter()
+                .any(|tip| !self.keeps_back(tip.lane, tip.device) && self.acked.seq(tip.lane, tip.device) < tip.seq)
+    }
+
+    /// Whether a chain is not sent now.
+    pub(crate) fn keeps_back(&self, lane: Lane, device: DeviceId) -> bool {
+        self.blocked.contains(&(lane, device)) || self.ahead.contains(&(lane, device))
     }
 
     /// The local log has more.
@@ -120,8 +128,14 @@ impl Sending {
             // One bad commit does not keep back the chains of others.
             self.blocked.insert((tip.lane, tip.device));
         }
+        if let (Reason::Ahead, Some(tip)) = (reason, at) {
+            // It waits for its time, and nobody else's chain with it.
+            self.ahead.insert((tip.lane, tip.device));
+            self.ahead_until.get_or_insert(Timestamp(now.0.saturating_add(pause_us)));
+            return;
+        }
         self.setbacks += 1;
-        let patient = matches!(reason, Reason::Quota | Reason::NotShared | Reason::Unavailable);
+        let patient = matches!(reason, Reason::Quota | Reason::NotShared | Reason::Unavailable | Reason::Ahead);
         if patient || self.setbacks > 3 {
             self.paused_until = Some(Timestamp(now.0.saturating_add(pause_us)));
         }

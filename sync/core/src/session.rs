@@ -301,6 +301,10 @@ impl Session {
                 sending.paused_until = None;
                 sending.setbacks = 0;
                 again.push(scope);
+            } else if sending.ahead_until.is_some_and(|until| until <= now) {
+                sending.ahead_until = None;
+                sending.ahead.clear();
+                again.push(scope);
             } else if let Some(first) = sending.inflight.front()
                 && now.0 >= first.at.0.saturating_add(self.limits.resend_us)
             {
@@ -317,7 +321,7 @@ impl Session {
         let mut due = self.offered_at.0.saturating_add(self.limits.announce_us);
         due = due.min(self.heard_at.0.saturating_add(self.limits.silence_us));
         for scoped in self.scopes.values() {
-            if let Some(until) = scoped.sending.paused_until {
+            for until in [scoped.sending.paused_until, scoped.sending.ahead_until].into_iter().flatten() {
                 due = due.min(until.0);
             }
             if let Some(first) = scoped.sending.inflight.front() {
@@ -737,10 +741,7 @@ impl Session {
         for Item { position, tip, frame } in items {
             // What our own devices wrote beside a chain that differs may rest on its end.
             let rests = scoped.own.contains(&tip.device) && scoped.differing.iter().any(|(lane, _)| *lane == tip.lane);
-            if rests
-                || sending.blocked.contains(&(tip.lane, tip.device))
-                || sending.sent.compare(&tip) != Compared::Ahead
-            {
+            if rests || sending.keeps_back(tip.lane, tip.device) || sending.sent.compare(&tip) != Compared::Ahead {
                 continue;
             }
             if frame.len() > Limits::FRAME_BYTES {

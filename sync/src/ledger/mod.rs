@@ -11,7 +11,7 @@ use policy_core::{DeviceId, PeerKey, SpaceId, Timestamp, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
 use sea_orm_migration::MigratorTrait;
-use sync_core::{CommitId, Lane, Report, Scope, Tip, Tips};
+use sync_core::{CommitId, Lane, Reason, Report, Scope, Tip, Tips};
 
 use crate::store::StoreError;
 use table::{held, invite, peer, setting};
@@ -48,7 +48,19 @@ struct Memory {
     held: HashMap<(PeerKey, Scope), Held>,
     unsaved: HashSet<(PeerKey, Scope)>,
     errors: HashMap<PeerKey, String>,
+    /// Peers with which changes wait because of a clock, and until when that counts unless it is said again.
+    apart: HashMap<PeerKey, (Apart, Timestamp)>,
 }
+
+/// Whose clock is so far ahead of the other's that changes wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    Ours,
+    Theirs,
+}
+
+/// A sender tries again after 20 s.
+const APART_US: i64 = 50_000_000;
 
 #[derive(Debug, Clone, Default)]
 struct Held {
@@ -186,6 +198,16 @@ impl Ledger {
         memory.errors.remove(&key);
     }
 
+    /// A session with a peer begins: it will show anew whose clock is ahead.
+    pub(crate) fn meets(&self, key: PeerKey) {
+        self.memory.lock().apart.remove(&key);
+    }
+
+    /// Whose clock makes changes wait between this node and a peer.
+    pub(crate) fn apart(&self, key: PeerKey, now: Timestamp) -> Option<Apart> {
+        self.memory.lock().apart.get(&key).filter(|(_, until)| now < *until).map(|(whose, _)| *whose)
+    }
+
     /// How many of our commits a peer lacks, and since when it lacks the first.
     pub(crate) fn lag(&self, key: PeerKey, scope: Scope, ours: &Tips, now: Timestamp) -> (u64, Option<Timestamp>) {
         let mut memory = self.memory.lock();
@@ -199,7 +221,15 @@ impl Ledger {
         (behind, since)
     }
 
-    pub(crate) fn report(&self, key: PeerKey, report: Report) {
+    pub(crate) fn report(&self, key: PeerKey, report: Report, now: Timestamp) {
+        let apart = match report {
+            Report::Refused { reason: Reason::Ahead, .. } => Some(Apart::Ours),
+            Report::Rejected { reason: Reason::Ahead, .. } => Some(Apart::Theirs),
+            _ => None,
+        };
+        if let Some(whose) = apart {
+            self.memory.lock().apart.insert(key, (whose, Timestamp(now.0.saturating_add(APART_US))));
+        }
         self.note(key, format!("{report:?}"));
     }
 

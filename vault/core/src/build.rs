@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::{MAX_VALUE, encode_author, encode_delta, encode_head, encode_status};
 use crate::commit::{Commit, Kind, MAX_COMMIT, PartRef, cid_of, head_of};
-use crate::control::{Heads, PolicyEntry, encode_policy, encode_schema};
+use crate::control::{Clocks, Heads, PolicyEntry, Reading, encode_policy, encode_schema};
 use crate::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
 use crate::frame::{Frame, MAX_FRAME};
 use crate::identity::{DeviceKeys, DeviceSecret, EnvelopeError, Signer};
@@ -301,7 +301,7 @@ impl<'a> TxnBuilder<'a> {
     ) -> Result<Cid, SealError> {
         match kind {
             Kind::Schema | Kind::Policy => self.sealed(kind, body, heads, hlc, rng),
-            Kind::AddDevice | Kind::Envelope => self.control(kind, body, None, heads, hlc, rng),
+            Kind::AddDevice | Kind::Envelope | Kind::Clock => self.control(kind, body, None, heads, hlc, rng),
             _ => Err(SealError::Unknown),
         }
     }
@@ -431,6 +431,11 @@ pub fn account_entries(
         hlc = Hlc(hlc.0 + 1);
     }
     Ok(txn.finish(&by.signer).remove(0))
+}
+
+/// The body of an entry that pulls back readings of `device`.
+pub fn clock_entry(device: DeviceId, readings: &[Reading]) -> (Kind, Vec<u8>) {
+    (Kind::Clock, Clocks::body(device, readings))
 }
 
 /// A new space: genesis, first key-op (sealed to `devices`) and its name, in one transaction.

@@ -41,6 +41,8 @@ pub enum Kind {
     Policy = 7,
     /// A device that takes the place of another of the same node.
     Successor = 8,
+    /// Clock readings that are pulled back.
+    Clock = 9,
 }
 
 impl Kind {
@@ -49,7 +51,7 @@ impl Kind {
     }
     pub fn from_number(number: u64) -> Option<Kind> {
         use Kind::*;
-        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor]
+        [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
@@ -273,7 +275,7 @@ impl Commit {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 

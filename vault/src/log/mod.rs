@@ -178,6 +178,19 @@ impl Log {
         select.order_by_asc(Column::First).all(&self.db).await?.into_iter().map(Row::try_from).collect()
     }
 
+    /// The row of a chain that has `later` rows behind it.
+    pub async fn row_before_end(
+        &self,
+        scope: Scope,
+        lane: LaneTag,
+        device: DeviceId,
+        later: u64,
+    ) -> Result<Option<Row>, DbErr> {
+        use table::row::Column;
+        let select = Self::of_chain(scope, lane, device).order_by_desc(Column::Position).offset(later).limit(1);
+        select.one(&self.db).await?.map(Row::try_from).transpose()
+    }
+
     fn of_chain(scope: Scope, lane: LaneTag, device: DeviceId) -> sea_orm::Select<table::row::Entity> {
         use table::row::Column;
         table::row::Entity::find()

@@ -125,6 +125,28 @@ impl View {
         read::position(self.connection())
     }
 
+    /// Notes by which clock readings, named by a digest, commits are applied.
+    ///
+    /// # Errors
+    /// [`ViewError::Readings`] if some were applied by others.
+    pub fn goes_by(&mut self, readings: Option<[u8; 32]>) -> Result<(), ViewError> {
+        let noted: Option<Vec<u8>> = self
+            .connection()
+            .query_row("SELECT value FROM meta WHERE name = 'readings'", [], |row| row.get(0))
+            .optional()?;
+        let readings = readings.map(Vec::from).unwrap_or_default();
+        if noted.unwrap_or_default() == readings {
+            return Ok(());
+        }
+        // Not by its position: that goes back to the beginning when the log is read again.
+        if self.connection().prepare("SELECT 1 FROM history LIMIT 1")?.exists([])? {
+            return Err(ViewError::Readings);
+        }
+        let sql = "INSERT OR REPLACE INTO meta(name, value) VALUES ('readings', ?)";
+        self.connection().execute(sql, [readings])?;
+        Ok(())
+    }
+
     fn use_schema(&mut self, schema: Schema) {
         if *self.schema != schema {
             self.tables = tables::all(&schema);

@@ -58,6 +58,9 @@ pub enum ViewError {
     Damaged(#[from] vault_core::cbor::CborError),
     #[error("the view holds a {0} that does not read")]
     Unreadable(&'static str),
+    /// Clock readings by which it went were pulled back since.
+    #[error("the view goes by clock readings that were pulled back")]
+    Readings,
     #[error("collection {0} is not in the view")]
     UnknownCollection(CollectionId),
     /// It lacks changes that the log holds, and could not catch up (a full disk does that).

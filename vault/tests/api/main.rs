@@ -2,6 +2,7 @@
 
 mod accounts;
 mod changes;
+mod clocks;
 mod log;
 mod merges;
 mod node;

@@ -78,7 +78,7 @@ async fn a_device_whose_clock_is_an_hour_ahead_waits() {
     let rows = laptop.vault.admission().beyond(scope, false, 0, &have, 1 << 20).await.unwrap().rows;
     let frames: Vec<_> = rows.into_iter().map(|row| row.body).collect();
     let taken = home.vault.ingest(scope, frames.clone()).await.unwrap();
-    assert_eq!(taken.refused, Some(vault::replicate::Refused::Gap));
+    assert_eq!(taken.refused, Some(vault::replicate::Refused::Ahead));
     home.time.fetch_add(3_600_000_000, std::sync::atomic::Ordering::SeqCst);
     let taken = home.vault.ingest(scope, frames).await.unwrap();
     assert_eq!(taken.refused, None, "control: an hour later it is taken");

@@ -15,6 +15,7 @@ use crate::authn::{self, Principal};
 use crate::directory::QuotaKind;
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::console::clock_trouble;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::grants::rfc3339;
@@ -53,6 +54,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     let principal = person(&request, &app).await?;
     let user = principal.caller.user;
     let here = app.vault.device(user);
+    let ahead = app.vault.clock_ahead(Some(user));
     let lags = match app.sync.get() {
         Some(sync) => sync.devices(user).await,
         None => Vec::new(),
@@ -70,6 +72,8 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
                 "reachable": lag.map(|lag| lag.reachable),
                 "lag_commits": lag.map(|lag| lag.lag_commits),
                 "lag_s": lag.map(|lag| lag.lag_s),
+                "waits_for": lag.and_then(|lag| lag.waits_for),
+                "clock_ahead_s": ahead.filter(|_| this),
             })
         })
         .collect();
@@ -173,7 +177,11 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
     let wait: Wait = body::json(&request, &bytes)?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
     let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
-    Ok(HttpResponse::Ok().json(json!({ "peers": waited.peers, "done": waited.settled })))
+    let mut answer = json!({ "peers": waited.peers, "done": waited.settled });
+    if let Some(clock) = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user))) {
+        answer["clock"] = clock;
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// `GET /api/v1/doctor`: what `allod doctor` shows of a running node.

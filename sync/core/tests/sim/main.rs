@@ -144,3 +144,33 @@ fn a_node_that_is_put_back_loses_nothing_and_forks_nothing() {
         put_back(2 + seed as usize % 2, seed);
     }
 }
+
+/// A chain whose clock is ahead of the receiver's waits, and keeps back nobody else's, in either lane.
+#[test]
+fn a_chain_that_is_ahead_waits_alone() {
+    for seed in 0..12 {
+        let mut world = World::new(2, seed);
+        let (fast, right) = (device(1), device(2));
+        world.nodes[1].ahead.insert(fast);
+        world.connect(0, 1);
+        world.lost = world.dice.below(200);
+        for _ in 0..20 {
+            let by = if world.dice.below(2) == 0 { fast } else { right };
+            let lane = LANES[world.dice.below(3) as usize];
+            world.write(0, SPACE, lane, by, false);
+            let pause = world.dice.below(3_000_000) as i64;
+            world.run(pause);
+        }
+        world.lost = 0;
+        world.run(60_000_000);
+        let of = |world: &World, node: usize, by| {
+            world.nodes[node].tips(SPACE).iter().filter(|tip| tip.device == by).count()
+        };
+        assert_eq!(of(&world, 1, right), of(&world, 0, right), "seed {seed}");
+        assert_eq!(of(&world, 1, fast), 0, "seed {seed}");
+        // Its time has come, or it was pulled back.
+        world.nodes[1].ahead.clear();
+        world.run(30_000_000);
+        assert_eq!(world.nodes[1].tips(SPACE), world.nodes[0].tips(SPACE), "seed {seed}");
+    }
+}

@@ -59,6 +59,8 @@ pub struct Node {
     devices: u8,
     /// The end of a chain was written again: sessions begin anew.
     rewritten: bool,
+    /// Devices whose clock is ahead of this node's.
+    pub ahead: BTreeSet<DeviceId>,
 }
 
 /// What a copy of a node's directory holds.
@@ -136,6 +138,9 @@ impl Node {
         let previous = CommitId(frame[40..72].try_into().unwrap());
         let rests_on = CommitId(frame[72..104].try_into().unwrap());
         let tip = Tip { lane, device, seq, commit: id(frame) };
+        if self.ahead.contains(&device) {
+            return Err((Reason::Ahead, None));
+        }
         if self.own.contains(&device) {
             let same = self.disk.iter().any(|row| row.scope == scope && row.tip == tip);
             return if same { Ok(tip) } else { self.reclaim(scope, tip, previous, frame).ok_or((Reason::Gap, None)) };

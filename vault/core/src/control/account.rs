@@ -1,11 +1,12 @@
 //! The control lane of an account.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cid::Cid;
 use policy_core::{DeviceId, PeerKey, UserId};
 
-use super::Heads;
+use super::{Clocks, Heads};
 use crate::cbor::{CborError, Reader, Writer};
 use crate::commit::{Kind, head_of};
 use crate::frame::{Entry, Frame, FrameError, Verified};
@@ -22,8 +23,11 @@ pub struct AccountLane {
     devices: BTreeMap<DeviceId, DeviceKeys>,
     /// Devices that write no more, and the first that took their place.
     retired: BTreeMap<DeviceId, DeviceId>,
+    /// Whose place each device took that took one.
+    took: BTreeMap<DeviceId, DeviceId>,
     /// Hashes of the one-time codes by which devices came.
     consumed: BTreeSet<[u8; 32]>,
+    clocks: Arc<Clocks>,
     pub heads: Heads,
 }
 
@@ -112,6 +116,19 @@ impl AccountLane {
     pub fn successor(&self, id: DeviceId) -> Option<DeviceId> {
         self.retired.get(&id).copied()
     }
+    /// The clock readings that were pulled back.
+    pub fn clocks(&self) -> &Arc<Clocks> {
+        &self.clocks
+    }
+
+    /// Whether `later` is `id`, or took its place in one or more steps.
+    fn continues(&self, later: DeviceId, id: DeviceId) -> bool {
+        let mut at = Some(later);
+        while let Some(device) = at.filter(|device| *device != id) {
+            at = self.took.get(&device).copied();
+        }
+        at.is_some()
+    }
     /// Whether a device has come by the code with this hash.
     pub fn has_consumed(&self, code: &[u8; 32]) -> bool {
         self.consumed.contains(code)
@@ -178,7 +195,9 @@ impl AccountLane {
             root,
             devices: BTreeMap::new(),
             retired: BTreeMap::new(),
+            took: BTreeMap::new(),
             consumed: BTreeSet::new(),
+            clocks: Arc::default(),
             heads: Heads::default(),
         })
     }
@@ -224,7 +243,15 @@ impl AccountLane {
                 }
                 // Of several the smallest counts, whichever came first.
                 self.retired.entry(old).and_modify(|first| *first = keys.id.min(*first)).or_insert(keys.id);
+                self.took.insert(keys.id, old);
                 self.devices.insert(keys.id, keys);
+            }
+            Kind::Clock => {
+                let (device, readings) = Clocks::read(&entry.parts[0])?;
+                if !self.continues(commit.device, device) {
+                    return Err(FrameError::Rule("a device pulls back its own clock only"));
+                }
+                Arc::make_mut(&mut self.clocks).take(device, readings);
             }
             _ => return Err(FrameError::Rule("an account's lane holds its genesis and its devices")),
         }

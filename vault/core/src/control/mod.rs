@@ -5,12 +5,14 @@
 //! schema and policy entries sealed to its members.
 
 mod account;
+mod clock;
 mod policy;
 mod schema;
 mod space;
 
 pub use account::AccountLane;
 pub(crate) use account::{device_body, genesis_body as account_genesis_body, successor_body};
+pub use clock::{Clocks, MAX_READINGS, Piece, Reading};
 pub use policy::{AppDescription, GrantRecord, PolicyEntry, decode_policy, encode_policy};
 pub use schema::{decode_schema, encode_schema};
 pub use space::{Epoch, SealedEntry, SpaceLane, envelope_info};
