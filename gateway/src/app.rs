@@ -21,6 +21,7 @@ use crate::pools::Pools;
 use crate::records::Records;
 use crate::spaces::Spaces;
 use crate::tasks::Tasks;
+use crate::turns::Turns;
 use gateway_graphql::Caches;
 
 /// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
@@ -52,7 +53,7 @@ pub struct App {
     /// What the node works with on disk.
     pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
-    pub(crate) sharing: tokio::sync::Mutex<()>,
+    pub(crate) sharing: Turns,
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
@@ -142,7 +143,7 @@ async fn open_with(
         sync: OnceLock::new(),
         stop: Notify::new(),
         files: OpenFiles::of_node(dir),
-        sharing: tokio::sync::Mutex::default(),
+        sharing: Turns::default(),
         url: OnceLock::new(),
         local_token: OnceLock::new(),
         database,

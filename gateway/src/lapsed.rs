@@ -1,12 +1,16 @@
 //! What has ended by itself. Policy gives nothing for it any more; here it is also forgotten.
 
+use std::collections::BTreeSet;
+
 use policy::PolicyError;
 use policy::facts::Thing;
+use policy_core::{GroupId, SpaceId, Timestamp};
 
 use crate::app::App;
-use crate::directory::{Act, Actor, DirectoryError, LinkRow};
+use crate::directory::{Act, Actor, DirectoryError, LinkRow, Membership};
 use crate::grants::{IssueError, revoke};
 use crate::node::Node as _;
+use crate::turns::Turn;
 
 /// Rows that are forgotten at a time.
 const MOST: u64 = 1_000;
@@ -30,22 +34,40 @@ impl App {
             }
         }
         self.directory.forget_offers(self.now()).await?;
-        // As of before the lock: what is renewed meanwhile ends later than this.
         let now = self.now();
-        let _alone = self.sharing.lock().await;
         let shares = self.directory.lapsed_assignments(now, MOST).await?;
         let memberships = self.directory.lapsed_memberships(now, MOST).await?;
-        let mut gone: Vec<_> = shares.iter().flat_map(|share| share.begun().0).collect();
-        gone.extend(memberships.iter().map(|one| Thing::Group(one.group).to(one.role.word(), one.party, one.until)));
-        if gone.is_empty() {
-            return Ok(());
+        for space in shares.iter().map(|one| one.space).collect::<BTreeSet<_>>() {
+            self.forget_shares(space, now).await?;
         }
+        for group in memberships.iter().map(|one| one.group).collect::<BTreeSet<_>>() {
+            self.forget_members(group, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_shares(&self, space: SpaceId, now: Timestamp) -> Result<(), LapsedError> {
+        let _alone = self.sharing.of([Turn::Space(space)]).await;
+        // What was renewed meanwhile ends later.
+        let mut lapsed = self.directory.assignments_in(space, None).await?;
+        lapsed.retain(|one| one.until.is_some_and(|until| until <= now));
+        lapsed.truncate(MOST as usize);
         // They count nowhere any more, also where they are not forgotten yet.
-        let _ = self.policy.write(Vec::new(), gone).await?;
-        for share in &shares {
-            self.directory.remove_assignment(share.id).await?;
+        let _ = self.policy.write(Vec::new(), lapsed.iter().flat_map(|one| one.begun().0).collect()).await?;
+        for one in &lapsed {
+            self.directory.remove_assignment(one.id).await?;
         }
-        for one in &memberships {
+        Ok(())
+    }
+
+    async fn forget_members(&self, group: GroupId, now: Timestamp) -> Result<(), LapsedError> {
+        let _alone = self.sharing.of([Turn::Group(group)]).await;
+        let mut lapsed = self.directory.memberships(group).await?;
+        lapsed.retain(|one| one.until.is_some_and(|until| until <= now));
+        lapsed.truncate(MOST as usize);
+        let gone = |one: &Membership| Thing::Group(one.group).to(one.role.word(), one.party, one.until);
+        let _ = self.policy.write(Vec::new(), lapsed.iter().map(gone).collect()).await?;
+        for one in &lapsed {
             self.directory.remove_membership(one).await?;
         }
         Ok(())

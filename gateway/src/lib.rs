@@ -23,3 +23,4 @@ mod server;
 mod spaces;
 mod stdout;
 mod tasks;
+mod turns;

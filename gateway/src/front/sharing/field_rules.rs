@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::assign::{Right, begin, end};
 use super::pending::{removed, say_pending};
 use super::place::{Names, Place, Said, manage_all, may_take, no};
-use super::{ApiError, Named, Sharer, invalid};
+use super::{ApiError, Named, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
 use crate::front::Routes;
@@ -50,8 +50,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
     let said = said(new.space.as_deref(), Some(&new.collection));
-    Place::find(&app, &by, &req, said).await?;
-    let _alone = app.sharing.lock().await;
+    let place = Place::find(&app, &by, &req, said).await?;
+    let group = new.who.as_ref().and_then(Named::turn);
+    let _alone = app.sharing.of(group.into_iter().chain([Turn::Space(place.space)])).await;
     let place = Place::find(&app, &by, &req, said).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
@@ -100,7 +101,8 @@ fn said<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> Said<'a> {
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
-    let _alone = app.sharing.lock().await;
+    let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
+    let _alone = app.sharing.of([Turn::Space(rule.space)]).await;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
     if !matches!(rule.thing, Thing::Field(..)) || !may_take(&app, by.user(), rule.space, rule.thing).await? {
         return Err(ApiError::not_found());

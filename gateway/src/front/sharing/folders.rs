@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::pending::removed;
 use super::place::{Names, Place, Said, known_folder, manages, seen};
-use super::{ApiError, CHANGES, Sharer, conflict, forbidden, invalid, note, unchanged};
+use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MOST_NESTED};
 use crate::front::Routes;
@@ -54,8 +54,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         ..Said::default()
     };
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
-    Place::find(&app, &by, &req, said).await?;
-    let _alone = app.sharing.lock().await;
+    let place = Place::find(&app, &by, &req, said).await?;
+    let _alone = app.sharing.of([Turn::Space(place.space)]).await;
     let place = Place::find(&app, &by, &req, said).await?;
     let thing = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;
@@ -171,7 +171,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     if documents.is_empty() || documents.len() > PAGE {
         return Err(invalid(format!("Name 1 to {PAGE} documents.")));
     }
-    let _alone = app.sharing.lock().await;
+    let _alone = app.sharing.of([Turn::Space(managed(&app, &by, &id).await?.space)]).await;
     let folder = managed(&app, &by, &id).await?;
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
@@ -217,7 +217,7 @@ async fn documents(
 async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId)>) -> Result<HttpResponse, ApiError> {
     let (id, document) = path.into_inner();
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.lock().await;
+    let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
     let folder = managed_to_take(&app, &by, &id).await?;
     let gone = vec![Thing::filed(folder.collection, document, folder.id)];
     let by_whom = by.metadata("folder.unfiled");
@@ -232,7 +232,7 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
 /// Removes a folder in which no folder lies. The documents in it stay, and lose what the folder gave.
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.lock().await;
+    let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
     let folder = managed_to_take(&app, &by, &id).await?;
     if app.directory.has_folders(folder.id).await? {
         return Err(conflict("folder_in_use", "There are folders in this one; remove them first."));

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::leaving::selves;
 use super::pending::removed;
 use super::{
-    ApiError, CHANGES, Named, Sharer, conflict, end_of, forbidden, in_person, invalid, known_group, note, shown_party,
-    unchanged,
+    ApiError, CHANGES, Named, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group, note,
+    shown_party, unchanged,
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
@@ -57,7 +57,6 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let user = by.user();
     let group =
         Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
-    let _alone = app.sharing.lock().await;
     let maker = app.directory.making(user).await;
     app.directory.room_for_one(&maker, QuotaKind::Groups).await?;
     app.directory.add_group(&group, user).await?;
@@ -138,9 +137,11 @@ async fn put_member(
     let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
     // Whoever joins gets all that the group was given, whole collections too.
     by.confirmed(&app)?;
-    let _alone = app.sharing.lock().await;
+    let named = Named { user, group: inner };
     let group = managed(&app, &by, &id).await?;
-    let party = Named { user, group: inner }.party(&app, &by).await?;
+    let _alone = app.sharing.of(named.turn().into_iter().chain([Turn::Group(group.id)])).await;
+    let group = managed(&app, &by, &id).await?;
+    let party = named.party(&app, &by).await?;
     let until = end_of(until.as_deref(), app.now())?;
     let role = match role.as_deref() {
         None | Some("member") => Role::Member,
@@ -153,6 +154,7 @@ async fn put_member(
     if until.is_some() && role == Role::Manager {
         return Err(invalid("A manager is one until removed."));
     }
+    let nesting = app.sharing.nesting.lock().await;
     if let Party::Group(inner) = party {
         match app.directory.nested(group.id, inner).await? {
             None => return Err(conflict("group_cycle", "The group would come to contain itself.")),
@@ -167,6 +169,7 @@ async fn put_member(
     let same = |one: &Membership| one.role == role && one.party == party;
     let before = app.directory.memberships(group.id).await?.into_iter().find(same);
     app.directory.put_membership(&put, app.now()).await?;
+    drop(nesting);
     if let Err(error) = app.policy.write_by(vec![tuple(&put)], Vec::new(), by.metadata("group.member_added")).await {
         match before {
             Some(before) => app.directory.put_membership(&before, app.now()).await?,
@@ -246,7 +249,7 @@ async fn take_out(
     removal: &Removal,
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(req, app).await?;
-    let _alone = app.sharing.lock().await;
+    let _alone = app.sharing.of([Turn::Group(managed_to_take(app, &by, id).await?.id)]).await;
     let group = managed_to_take(app, &by, id).await?;
     let all = app.directory.memberships(group.id).await?;
     // Whoever is not in it answers alike, whether there is somebody of the name or not.
@@ -296,7 +299,7 @@ async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiE
 /// Removes a group, and with it every right that was given to it.
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.lock().await;
+    let _alone = app.sharing.of([Turn::Group(managed_to_take(&app, &by, &id).await?.id)]).await;
     let group = managed_to_take(&app, &by, &id).await?;
     let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
     let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;

@@ -20,7 +20,7 @@ use vault_core::schema::FieldType;
 use super::pending::removed;
 use super::place::{Place, Said};
 use super::rows::rows;
-use super::{ApiError, Sharer, end_of, note};
+use super::{ApiError, Sharer, Turn, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
@@ -71,8 +71,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         return Err(super::conflict("account_elsewhere", message));
     }
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
-    Place::find(&app, &by, &req, said).await?;
-    let _alone = app.sharing.lock().await;
+    let place = Place::find(&app, &by, &req, said).await?;
+    let _alone = app.sharing.of([Turn::Space(place.space)]).await;
     let place = Place::find(&app, &by, &req, said).await?;
     // What is recorded in a space is recorded by who manages it.
     if !app.access.may(by.user(), Thing::Space(place.space), "manage").await? {

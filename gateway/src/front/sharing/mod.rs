@@ -35,6 +35,7 @@ use crate::directory::{Act, Actor, Group};
 use crate::front::Routes;
 use crate::grants::Span;
 use crate::node::Node as _;
+use crate::turns::Turn;
 
 pub fn routes(routes: &mut Routes) {
     routes
@@ -117,6 +118,11 @@ struct Named {
 }
 
 impl Named {
+    /// The turn of the group that is named: what is given to it ends with it.
+    fn turn(&self) -> Option<Turn> {
+        self.group.as_deref().and_then(|id| id.parse().ok()).map(Turn::Group)
+    }
+
     /// The party that is named. A person counts if they are of the tenant of the one who asks, or known to them
     /// otherwise; a group if they are in it or manage it. Whatever else there is answers as what never was.
     async fn party(&self, app: &App, by: &Sharer) -> Result<Party, ApiError> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::leaving::{collection_of, manages_by};
 use super::shares::{NewShare, give};
-use super::{ApiError, Sharer, invalid};
+use super::{ApiError, Sharer, Turn, invalid};
 use crate::access::Newcomers;
 use crate::app::App;
 use crate::directory::{Assignment, Directory, Offer, Offered, Role, name_of};
@@ -117,7 +117,7 @@ impl Newcomers for App {
     /// Begins what a person is offered in a space, now that they have come for it. Whether that was anything.
     async fn comes(&self, user: UserId, space: SpaceId) -> bool {
         // Whoever changes rights at this moment may be the one who asks: they ask again.
-        let Ok(_alone) = self.sharing.try_lock() else { return false };
+        let Some(_alone) = self.sharing.now(Turn::Space(space)) else { return false };
         let taken = self.take_up_alone(user, space).await;
         taken.unwrap_or_else(|error| {
             tracing::warn!(%error, "what somebody is offered could not be given");

@@ -4,7 +4,7 @@ use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
 use policy::facts::{Party, Thing};
-use policy_core::{AssignmentId, UserId};
+use policy_core::{AssignmentId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::leaving::{leave, manages_by};
 use super::offers;
 use super::pending::{removed, say_pending};
 use super::place::{Names, Place, Said, manage_all, manages, may_take};
-use super::{ApiError, Named, Sharer, conflict, end_of, forbidden, invalid};
+use super::{ApiError, Named, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
@@ -52,6 +52,23 @@ pub(super) struct NewShare {
     until: Option<String>,
 }
 
+impl NewShare {
+    /// What is shared, in its space.
+    fn said(&self) -> Said<'_> {
+        Said {
+            space: None,
+            collection: self.collection.as_deref(),
+            folder: self.folder.as_deref(),
+            document: self.document.as_deref(),
+            deleted: self.role == "blocked",
+        }
+    }
+}
+
+fn named_space(text: &str) -> Result<SpaceId, ApiError> {
+    text.trim().parse().map_err(|_| ApiError::not_found())
+}
+
 /// Whether an assignment is a share.
 fn is_share(one: &Assignment) -> bool {
     roles(one.thing).contains(&one.relation.as_str())
@@ -71,12 +88,14 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if new.document.is_none() {
         by.confirmed(&app)?;
     }
-    let _alone = app.sharing.lock().await;
     let space = match &new.space {
-        Some(_) => None,
-        None => Some(space_of(&app, &by.principal, &req).await?),
+        Some(space) => named_space(space)?,
+        None => space_of(&app, &by.principal, &req).await?,
     };
-    let new = NewShare { space: space.map(|id| id.to_string()).or(new.space), ..new };
+    let new = NewShare { space: Some(space.to_string()), ..new };
+    // Who does not see it takes no turn of those who share it; and a space that is slow to open holds up nobody.
+    Place::within(&app, &by, space, new.said()).await?;
+    let _alone = app.sharing.of(new.with.turn().into_iter().chain([Turn::Space(space)])).await;
     match give(&app, &by, &new, None).await? {
         Given::Done(share, made, delivery) => {
             let mut shown = shown(&app, &share, &mut Names::default()).await?;
@@ -102,15 +121,8 @@ pub(super) async fn give(
     new: &NewShare,
     taken_up: Option<(AssignmentId, UserId)>,
 ) -> Result<Given, ApiError> {
-    let said = Said {
-        space: None,
-        collection: new.collection.as_deref(),
-        folder: new.folder.as_deref(),
-        document: new.document.as_deref(),
-        deleted: new.role == "blocked",
-    };
-    let space = new.space.as_deref().and_then(|space| space.trim().parse().ok()).ok_or_else(ApiError::not_found)?;
-    let place = Place::within(app, by, space, said).await?;
+    let space = named_space(new.space.as_deref().unwrap_or_default())?;
+    let place = Place::within(app, by, space, new.said()).await?;
     let thing = place.managed(app, by).await?;
     if !roles(thing).contains(&new.role.as_str()) {
         return Err(invalid(format!("Here `role` is one of {}.", roles(thing).join(", "))));
@@ -224,7 +236,11 @@ async fn remove(
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let user = by.user();
-    let _alone = app.sharing.lock().await;
+    let space = match offers::own(&app, user, &id).await? {
+        Some(Offer { what: Offered::Share(space, _), .. }) => space,
+        None => live(&app, &id).await?.space,
+    };
+    let _alone = app.sharing.of([Turn::Space(space)]).await;
     if let Some(offer) = offers::own(&app, user, &id).await? {
         app.directory.remove_offer(offer.id).await?;
         return Ok(HttpResponse::NoContent().finish());
