@@ -10,9 +10,11 @@ ROWS   ?=
 ROUNDS ?= 2600
 KILLS  ?= 200
 SEED   ?= 1
+# One selection of packages, so that every target asks for the same features and each dependency is compiled once.
+CARGO_RELEASE := --locked -p gateway -p tests -p policy
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test differential demo bench attack crash lint fmt need-build need-test need-lint clean-data
+.PHONY: help build serve test check differential demo bench attack crash lint fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
@@ -28,8 +30,9 @@ $(UI): $(shell find admin-ui/src -type f 2>/dev/null) admin-ui/index.html admin-
 	cd admin-ui && npm ci --no-audit --no-fund --loglevel=error && rm -rf dist/assets dist/index.html && npm run --silent build
 	touch $(UI)
 
-build: need-build $(UI) ## the release binary, in $CARGO_TARGET_DIR/release/allod
-	cargo build --release --locked -p gateway --bin allod
+build: need-build $(UI) ## the release binary, in $CARGO_TARGET_DIR/release/allod, and its debug symbols beside it
+	cargo build --release $(CARGO_RELEASE) --bin allod
+	deploy/strip.sh $(ALLOD)
 
 serve: build ## a running node; data in DATA (default target/data)
 	@mkdir -p $(dir $(DATA))
@@ -43,22 +46,27 @@ differential: need-build need-test ## the policy evaluator against a real SpiceD
 	  -- --ignored --nocapture
 
 demo: build ## the whole story on real input; non-zero if any step is wrong
-	cargo build --release --locked -p tests --bin demo
+	cargo build --release $(CARGO_RELEASE) --bin demo
 	ALLOD_BIN=$(ALLOD) $(TARGET)/release/demo
 
 bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some rows
-	cargo build --release --locked -p tests --bin bench
+	cargo build --release $(CARGO_RELEASE) --bin bench
 	mkdir -p $(CURDIR)/target/bench
-	deploy/with-spicedb.sh cargo bench --locked -p policy --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+	deploy/with-spicedb.sh cargo bench $(CARGO_RELEASE) --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 
 attack: build ## what one caller can do to others: the table and target/attack/attack.json; ROWS=pattern runs some rows
-	cargo build --release --locked -p tests --bin attack
+	cargo build --release $(CARGO_RELEASE) --bin attack
 	ALLOD_BIN=$(ALLOD) $(TARGET)/release/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
 
 crash: need-build need-test $(UI) ## set-up, joining, starts and replicas killed at KILLS points each (default 200)
 	cargo build --locked -p gateway --bin allod
 	ALLOD_BIN=$(TARGET)/debug/allod ALLOD_KILLS=$(KILLS) cargo test --locked -p tests --test e2e -- killed:: --nocapture
+
+check: $(UI) ## formatting, clippy and the unit tests: what is run while one works
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked --lib --bins
 
 lint: need-lint $(UI) ## formatting, clippy and the console's types
 	cargo fmt --all --check
