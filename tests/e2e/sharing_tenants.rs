@@ -167,7 +167,9 @@ async fn what_an_app_asks_for_answers_alike_whether_it_is_somebody_elses_or_nobo
     let grant = |space: Option<&str>, name: &str| {
         let mut asked =
             json!({"type": "allod_doc", "datatypes": [name], "actions": ["read"], "fields": {"allow": ["name"]}});
-        space.map(|space| asked["space"] = json!(space));
+        if let Some(space) = space {
+            asked["space"] = json!(space);
+        }
         asked
     };
     let back = "http://127.0.0.1:9/cb";

@@ -114,3 +114,37 @@ fn every_migration_is_one_transaction() {
     }
     assert!(migrations > 10, "{migrations} migrations found");
 }
+
+/// What a crate's manifest names its sources name too: an unused dependency is compiled by everybody, for nothing.
+#[test]
+fn every_dependency_is_used() {
+    // Chosen for its features alone: which SQLite all others are linked with.
+    const FOR_ITS_FEATURES: [&str; 1] = ["libsqlite3-sys"];
+    let workspace = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace's manifest");
+    let members = workspace.lines().find(|line| line.starts_with("members = [")).expect("the members");
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() > 8, "{members:?}");
+    let mut named = 0;
+    for member in &members {
+        let mut files = Vec::new();
+        sources(&root().join(member), &mut files);
+        // A crate within another's folder speaks for itself.
+        let inner = |file: &Path| {
+            members.iter().any(|other| other.starts_with(&format!("{member}/")) && file.starts_with(root().join(other)))
+        };
+        let read = |file: &PathBuf| std::fs::read_to_string(file).expect("a source");
+        let text: String = files.iter().filter(|file| !inner(file)).map(read).collect();
+        let manifest = std::fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
+        for line in manifest.lines().filter(|line| line.contains(".workspace = true")) {
+            let name = line.split('.').next().unwrap_or_default();
+            if ["version", "edition", "rust-version", "license", "publish"].contains(&name)
+                || FOR_ITS_FEATURES.contains(&name)
+            {
+                continue;
+            }
+            named += 1;
+            assert!(text.contains(&name.replace('-', "_")), "{member} names {name} and does not use it");
+        }
+    }
+    assert!(named > 100, "{named} dependencies found");
+}

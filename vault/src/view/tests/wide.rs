@@ -38,7 +38,7 @@ fn scoped() -> Masked {
         (0..255).map(|n| Scalar::String(format!("n{n}"))).chain([Scalar::String("Austen".into())]).collect();
     let all = vec![NAME, BORN, BOOKS];
     let verbs = [Verb::Read, Verb::Search, Verb::Update];
-    with(owner(), AUTHOR, vec![entry(&verbs, &all, vec![(NAME, Comparison::In(names.into()))])])
+    with(owner(), AUTHOR, vec![entry(&verbs, &all, vec![(NAME, Comparison::In(names))])])
 }
 
 fn tree(kinds: &[u8], shape: &[(u8, usize)]) -> Filter {
