@@ -64,7 +64,7 @@ async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
         .await
         .map_err(|error| failed(&error))?;
     // The last step: before it the directory belongs to nobody, and joining can be begun again.
-    app.vault.accounts().add(code.user, device, None).await.map_err(|error| failed(&error))?;
+    app.vault.join(code.user, device).await.map_err(|error| failed(&error))?;
     let spaces: Vec<_> = joined.spaces.iter().map(ToString::to_string).collect();
     Ok(json!({ "device": id.to_string(), "user": code.user.to_string(), "spaces": spaces }))
 }

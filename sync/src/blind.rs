@@ -16,8 +16,8 @@ use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait};
 use sea_orm_migration::MigratorTrait;
 use sync_core::{Limits, Offer, Reason, Scope, Tips};
 use tokio::sync::{broadcast, watch};
-use vault::admission::Admission;
 use vault::log::Log;
+use vault::replica::{ReplicaError, ReplicaLog};
 
 use crate::driver::Context;
 use crate::link::{self, Hub};
@@ -97,11 +97,9 @@ impl std::ops::Deref for BlindStore {
 }
 
 struct Blind {
-    admission: Admission,
+    log: ReplicaLog,
     allowed: Allowed,
     quota: u64,
-    /// Whoever appends to the log holds this.
-    turn: tokio::sync::Mutex<()>,
     /// What a peer was admitted with before the account's devices are known here.
     admitted: Mutex<HashMap<PeerKey, BTreeSet<Owned>>>,
     used: Mutex<BTreeMap<UserId, u64>>,
@@ -111,7 +109,7 @@ struct Blind {
 impl BlindStore {
     fn accounts_of(&self, key: PeerKey) -> Vec<UserId> {
         let mut users = self.allowed.users();
-        users.retain(|user| self.admission.transports(*user).contains(&key));
+        users.retain(|user| self.log.transports(*user).contains(&key));
         users
     }
 
@@ -119,8 +117,8 @@ impl BlindStore {
     fn may_bring(&self, remote: Remote, user: UserId) -> bool {
         let users = self.allowed.users();
         if users.contains(&user) {
-            let known = self.admission.account(user).is_some();
-            return !known || self.admission.transports(user).contains(&remote.key);
+            let known = self.log.account(user).is_some();
+            return !known || self.log.transports(user).contains(&remote.key);
         }
         users.is_empty() && remote.loopback
     }
@@ -128,12 +126,10 @@ impl BlindStore {
     fn shared(&self, key: PeerKey) -> Vec<Owned> {
         let mut all: Vec<Owned> = self.admitted.lock().get(&key).into_iter().flatten().copied().collect();
         // What was admitted before counts only until the account's own devices are known.
-        all.retain(|owned| {
-            self.admission.account(owned.owner).is_none() || self.admission.transports(owned.owner).contains(&key)
-        });
+        all.retain(|owned| self.log.account(owned.owner).is_none() || self.log.transports(owned.owner).contains(&key));
         for user in self.accounts_of(key) {
             all.push(Owned { scope: Scope::Account(user), owner: user });
-            let spaces = self.admission.spaces_of(user);
+            let spaces = self.log.spaces_of(user);
             all.extend(spaces.into_iter().map(|space| Owned { scope: Scope::Space(space), owner: user }));
         }
         all.sort();
@@ -146,10 +142,10 @@ impl BlindStore {
             return Ok(*used);
         }
         let mut scopes = vec![vault::log::Scope::Account(user)];
-        scopes.extend(self.admission.spaces_of(user).into_iter().map(vault::log::Scope::Space));
+        scopes.extend(self.log.spaces_of(user).into_iter().map(vault::log::Scope::Space));
         let mut used = 0;
         for scope in scopes {
-            used += self.admission.log().bytes(scope).await?;
+            used += self.log.bytes(scope).await?;
         }
         self.used.lock().insert(user, used);
         Ok(used)
@@ -161,7 +157,7 @@ impl Store for BlindStore {
     async fn knows(&self, remote: Remote) -> Result<bool, StoreError> {
         self.allowed.reload().await?;
         let users = self.allowed.users();
-        let expected = users.iter().any(|user| self.admission.account(*user).is_none());
+        let expected = users.iter().any(|user| self.log.account(*user).is_none());
         Ok(expected || (users.is_empty() && remote.loopback) || !self.accounts_of(remote.key).is_empty())
     }
 
@@ -188,7 +184,7 @@ impl Store for BlindStore {
     }
 
     async fn tips(&self, scope: Scope) -> Result<Arc<Tips>, StoreError> {
-        Ok(Arc::new(tips_of(&self.admission, scope)))
+        Ok(Arc::new(tips_of(&self.log, scope)))
     }
 
     async fn read(
@@ -203,7 +199,7 @@ impl Store for BlindStore {
         if !self.shared(remote.key).iter().any(|owned| owned.scope == scope) {
             return Ok(None);
         }
-        rows_of(&self.admission, scope, control, after, have, max_bytes).await.map(Some)
+        rows_of(&self.log, scope, control, after, have, max_bytes).await.map(Some)
     }
 
     async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
@@ -227,22 +223,13 @@ impl BlindStore {
         if self.used_by(owned.owner).await? + bytes > self.quota {
             return Ok(Stored { refused: Some(Reason::Quota), ..Stored::default() });
         }
-        let stored_bytes;
-        let taken = {
-            let _turn = self.turn.lock().await;
-            let (batch, taken) =
-                self.admission.take(to_vault(scope), frames.into_iter().map(Vec::from).collect(), None);
-            // A space belongs to whom its genesis says, not to whom the offer said.
-            if let Scope::Space(space) = scope
-                && batch.space(space).is_some_and(|lane| lane.owner != owned.owner)
-            {
+        let frames = frames.into_iter().map(Vec::from).collect();
+        let (taken, stored_bytes) = match self.log.take(owned.owner, to_vault(scope), frames).await {
+            Ok(taken) => taken,
+            Err(ReplicaError::Foreign) => {
                 return Ok(Stored { refused: Some(Reason::Invalid), ..Stored::default() });
             }
-            stored_bytes = batch.admitted().iter().map(|(_, frame)| frame.bytes().len() as u64).sum::<u64>();
-            if !batch.is_empty() {
-                batch.store().await?;
-            }
-            taken
+            Err(error) => return Err(StoreError(error.to_string())),
         };
         *self.used.lock().entry(owned.owner).or_default() += stored_bytes;
         let _ = self.feed.send(Moved::Log(scope));
@@ -277,7 +264,7 @@ impl Replica {
         options: ReplicaOptions,
         remembered: Option<&str>,
     ) -> Result<Self, StartError> {
-        let admission = Admission::open(log).await.map_err(|error| StartError::Store(error.to_string()))?;
+        let log = ReplicaLog::open(log).await.map_err(|error| StartError::Store(error.to_string()))?;
         let trace = match &options.trace {
             None => None,
             Some(path) => Some(Arc::new(
@@ -288,10 +275,9 @@ impl Replica {
         let addrs = swarm.addrs().iter().map(ToString::to_string).collect();
         let (feed, _) = broadcast::channel(FEED);
         let store = BlindStore(Arc::new(Blind {
-            admission,
+            log,
             allowed,
             quota: options.quota,
-            turn: tokio::sync::Mutex::new(()),
             admitted: Mutex::default(),
             used: Mutex::default(),
             feed,
@@ -308,8 +294,7 @@ impl Replica {
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
         self.lives.stop_all();
-        let _turn = self.store.turn.lock().await;
-        if let Err(error) = self.store.admission.log().close().await {
+        if let Err(error) = self.store.log.close().await {
             tracing::warn!(%error, "the log was not closed");
         }
         self.store.allowed.close().await;

@@ -337,10 +337,7 @@ async fn invite(
         return Err(PairingError::Refused);
     }
     let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
-    // A stream that takes too long does not cut it off.
-    let (enrolling, user, hash) = (vault.clone(), code.user, code.hash());
-    let enrolled = tokio::spawn(async move { enrolling.enrol(user, keys, hash).await }).await;
-    enrolled.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    vault.enrol(code.user, keys, code.hash()).await.map_err(|error| failed(&error))?;
     let scope = vault::log::Scope::Account(code.user);
     let rows = vault
         .admission()
@@ -351,7 +348,7 @@ async fn invite(
     let mut w = Writer::new();
     w.array(2).array(rows.rows.len());
     for row in &rows.rows {
-        w.bytes(&row.body);
+        w.bytes(row.body());
     }
     w.array(spaces.len());
     for space in &spaces {

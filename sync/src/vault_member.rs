@@ -91,9 +91,14 @@ pub(crate) async fn rows_of(
     let have = |lane: LaneTag, device| have.seq(Lane(lane.0), device);
     let found = admission.beyond(to_vault(scope), control, after, &have, max_bytes).await?;
     let item = |row: vault::log::Row| Item {
-        position: row.position,
-        tip: Tip { lane: Lane(row.lane.0), device: row.device, seq: row.last, commit: CommitId(digest_of(&row.tip)) },
-        frame: Bytes::from(row.body),
+        position: row.position(),
+        tip: Tip {
+            lane: Lane(row.lane().0),
+            device: row.device(),
+            seq: row.last(),
+            commit: CommitId(digest_of(&row.tip())),
+        },
+        frame: Bytes::from(row.into_body()),
     };
     Ok(Rows { items: found.rows.into_iter().map(item).collect(), position: found.position, end: found.end })
 }
@@ -190,10 +195,7 @@ impl Member for VaultMember {
 
     async fn ingest(&self, _from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
         let frames = frames.into_iter().map(Vec::from).collect();
-        // A session that ends does not cut it off: what is on disk and what is known of it go together.
-        let vault = self.vault.clone();
-        let ingested = tokio::spawn(async move { vault.ingest(to_vault(scope), frames).await }).await;
-        Ok(stored(ingested.map_err(|error| StoreError(error.to_string()))??))
+        Ok(stored(self.vault.ingest(to_vault(scope), frames).await?))
     }
 
     fn feed(&self) -> broadcast::Receiver<Moved> {

@@ -1,5 +1,8 @@
 //! The accounts of this node: one device each, its secrets sealed under the node key.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::keyring::{NodeKey, UnsealError};
 use crate::tables::{self, Migrator};
+use crate::turn::Turn;
 
 /// An account and this node's device of it.
 #[derive(Debug, Clone)]
@@ -48,7 +52,8 @@ pub enum AccountsError {
     Unreadable,
 }
 
-/// The accounts, and the keys of views.
+/// The accounts, and the keys of views. They change in a turn of the log, which they go with: what is on disk and what
+/// is known of it change together, whoever goes away.
 pub struct Accounts {
     db: DatabaseConnection,
     key: NodeKey,
@@ -122,7 +127,7 @@ impl Accounts {
     }
 
     /// Lets `device` take the place of the one by which this node writes for `user`.
-    pub async fn replace(&self, user: UserId, device: DeviceSecret) -> Result<(), AccountsError> {
+    pub(crate) async fn replace(&self, _turn: &Turn, user: UserId, device: DeviceSecret) -> Result<(), AccountsError> {
         let mut account = self.get(user).ok_or(AccountsError::Unreadable)?;
         let place = place("device", user.as_bytes());
         let before = tables::former::ActiveModel {
@@ -156,7 +161,13 @@ impl Accounts {
     }
 
     /// Keeps an account. `root`: its root key, where it was made here.
-    pub async fn add(&self, user: UserId, device: DeviceSecret, root: Option<&Signer>) -> Result<(), AccountsError> {
+    pub(crate) async fn add(
+        &self,
+        _turn: &Turn,
+        user: UserId,
+        device: DeviceSecret,
+        root: Option<&Signer>,
+    ) -> Result<(), AccountsError> {
         let made_here = root.is_some();
         let row = tables::account::ActiveModel {
             user: Set(user.as_bytes().to_vec()),
@@ -169,7 +180,7 @@ impl Accounts {
     }
 
     /// Forgets the keys of an account that no log knows.
-    pub(crate) async fn forget(&self, user: UserId) -> Result<(), AccountsError> {
+    pub(crate) async fn forget(&self, _turn: &Turn, user: UserId) -> Result<(), AccountsError> {
         tables::account::Entity::delete_by_id(user.as_bytes().to_vec()).exec(&self.db).await?;
         self.accounts.write().remove(&user);
         Ok(())

@@ -15,6 +15,7 @@ use vault_core::frame::{Frame, FrameError, Verified};
 use vault_core::tags::LaneTag;
 
 use crate::log::{Log, NewRow, Row, Scope};
+use crate::turn::Turn;
 
 const PAGE: u64 = 256;
 
@@ -34,15 +35,34 @@ pub enum AdmissionError {
     Damaged { position: u64, source: FrameError },
 }
 
-/// The log, guarded.
+/// The log, guarded. From outside it can be looked at; what may be appended is decided here.
+///
+/// What is held can be asked,
+/// ```
+/// use vault::{admission::Admission, log::Scope};
+/// fn ask(admission: &Admission, scope: Scope) -> usize {
+///     admission.tips(scope).len()
+/// }
+/// ```
+/// but nothing can be added to it:
+/// ```compile_fail,E0624
+/// use vault::{admission::Admission, log::Scope};
+/// fn ask(admission: &Admission, scope: Scope) {
+///     admission.log();
+/// }
+/// ```
 pub struct Admission {
     log: Log,
     folds: Mutex<Folds>,
+    /// Held by whoever appends; see [`crate::turn`].
+    alone: Arc<tokio::sync::Mutex<()>>,
+    /// Where what is begun in a turn is run.
+    runtime: tokio::runtime::Handle,
 }
 
 /// Frames that were admitted one after the other and are stored together.
-pub struct Batch<'a> {
-    admission: &'a Admission,
+pub(crate) struct Batch<'a> {
+    turn: &'a Turn,
     folds: Folds,
     /// Where chains end that this batch goes on with, or has cut.
     chains: HashMap<(Scope, LaneTag, DeviceId), Option<(u64, Cid)>>,
@@ -55,8 +75,9 @@ pub struct Batch<'a> {
 
 impl Admission {
     /// Reads and verifies every control lane of the log.
-    pub async fn open(log: Log) -> Result<Self, AdmissionError> {
-        let admission = Admission { log, folds: Mutex::default() };
+    pub(crate) async fn open(log: Log) -> Result<Self, AdmissionError> {
+        let runtime = tokio::runtime::Handle::current();
+        let admission = Admission { log, folds: Mutex::default(), alone: Arc::default(), runtime };
         // Accounts come first in the order of scopes: spaces are verified against them.
         for scope in admission.log.scopes() {
             let mut after = 0;
@@ -64,23 +85,39 @@ impl Admission {
             loop {
                 let rows = admission.log.rows(scope, true, after, PAGE).await?;
                 let Some(last) = rows.last() else { break };
-                after = last.position;
+                after = last.position();
                 let mut folds = admission.folds.lock();
                 for row in rows {
-                    let tip = chains.get(&row.device).copied();
+                    let (position, device) = (row.position(), row.device());
+                    let tip = chains.get(&device).copied();
                     let verified = folds
-                        .admit(scope, row.body, tip)
-                        .map_err(|source| AdmissionError::Damaged { position: row.position, source })?;
+                        .admit(scope, row.into_body(), tip)
+                        .map_err(|source| AdmissionError::Damaged { position, source })?;
                     let last = verified.get().last();
-                    chains.insert(row.device, (last.commit.seq, last.cid));
+                    chains.insert(device, (last.commit.seq, last.cid));
                 }
             }
         }
         Ok(admission)
     }
 
-    pub fn log(&self) -> &Log {
+    /// A log whose rows are nobody's frames.
+    #[cfg(test)]
+    pub(crate) fn unread(log: Log) -> Arc<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        Arc::new(Admission { log, folds: Mutex::default(), alone: Arc::default(), runtime })
+    }
+
+    pub(crate) fn log(&self) -> &Log {
         &self.log
+    }
+
+    pub(crate) fn alone(&self) -> &Arc<tokio::sync::Mutex<()>> {
+        &self.alone
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.runtime
     }
 
     pub fn account(&self, user: UserId) -> Option<Arc<AccountLane>> {
@@ -124,10 +161,13 @@ impl Admission {
     pub fn transports(&self, user: UserId) -> Vec<PeerKey> {
         self.account(user).map(|lane| lane.devices().map(|device| device.transport).collect()).unwrap_or_default()
     }
+}
 
-    pub fn begin(&self) -> Batch<'_> {
+impl Turn {
+    /// A batch of frames for the log.
+    pub(crate) fn begin(&self) -> Batch<'_> {
         Batch {
-            admission: self,
+            turn: self,
             folds: self.folds.lock().clone(),
             chains: HashMap::new(),
             admitted: Vec::new(),
@@ -140,7 +180,7 @@ impl Admission {
     /// ends then.
     /// Rows of a control lane that rest on those are taken out with them; [`Batch::readmit`] brings them
     /// back.
-    pub async fn begin_without(
+    pub(crate) async fn begin_without(
         &self,
         scope: Scope,
         lane: LaneTag,
@@ -149,7 +189,7 @@ impl Admission {
     ) -> Result<Batch<'_>, AdmissionError> {
         let mut batch = self.begin();
         batch.chains.extend(left.iter().map(|(device, end)| ((scope, lane, *device), *end)));
-        batch.gone = gone.iter().map(|row| (scope, row.position)).collect();
+        batch.gone = gone.iter().map(|row| (scope, row.position())).collect();
         if lane != LaneTag::CONTROL {
             return Ok(batch);
         }
@@ -162,23 +202,23 @@ impl Admission {
         loop {
             let rows = self.log.rows(scope, true, after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(batch) };
-            after = last.position;
+            after = last.position();
             for row in rows {
-                if gone.iter().any(|other| other.position == row.position) {
+                if gone.iter().any(|other| other.position() == row.position()) {
                     continue;
                 }
-                let end = ends.get(&row.device).copied();
-                match batch.folds.admit(scope, row.body.clone(), end) {
+                let end = ends.get(&row.device()).copied();
+                match batch.folds.admit(scope, row.body().to_vec(), end) {
                     Ok(verified) => {
                         let last = verified.get().last();
-                        ends.insert(row.device, (last.commit.seq, last.cid));
+                        ends.insert(row.device(), (last.commit.seq, last.cid));
                     }
                     Err(FrameError::Device | FrameError::Gap { .. }) => {
-                        batch.chains.insert((scope, lane, row.device), end);
-                        batch.gone.push((scope, row.position));
-                        batch.behind.push((scope, row.body));
+                        batch.chains.insert((scope, lane, row.device()), end);
+                        batch.gone.push((scope, row.position()));
+                        batch.behind.push((scope, row.into_body()));
                     }
-                    Err(source) => return Err(AdmissionError::Damaged { position: row.position, source }),
+                    Err(source) => return Err(AdmissionError::Damaged { position: row.position(), source }),
                 }
             }
         }
@@ -237,7 +277,7 @@ fn is_control(bytes: &[u8]) -> Result<bool, FrameError> {
 
 impl Batch<'_> {
     /// Verifies a frame against what is held and what this batch has admitted before it.
-    pub fn admit(&mut self, scope: Scope, bytes: Vec<u8>) -> Result<&Verified<Frame>, FrameError> {
+    pub(crate) fn admit(&mut self, scope: Scope, bytes: Vec<u8>) -> Result<&Verified<Frame>, FrameError> {
         let (lane, device, _) = head_of(&bytes)?;
         let key = (scope, lane, device);
         let tip = self.chain(scope, lane, device);
@@ -249,15 +289,15 @@ impl Batch<'_> {
     }
 
     /// The end of a chain: of what this batch admitted, or of what the log holds.
-    pub fn chain(&self, scope: Scope, lane: LaneTag, device: DeviceId) -> Option<(u64, Cid)> {
+    pub(crate) fn chain(&self, scope: Scope, lane: LaneTag, device: DeviceId) -> Option<(u64, Cid)> {
         match self.chains.get(&(scope, lane, device)) {
             Some(end) => *end,
-            None => self.admission.log.chain(scope, lane, device),
+            None => self.turn.log.chain(scope, lane, device),
         }
     }
 
     /// Admits again, in their order, rows that rested on what was taken out.
-    pub fn readmit(&mut self) -> Result<(), FrameError> {
+    pub(crate) fn readmit(&mut self) -> Result<(), FrameError> {
         for (scope, bytes) in std::mem::take(&mut self.behind) {
             self.admit(scope, bytes)?;
         }
@@ -270,30 +310,30 @@ impl Batch<'_> {
     }
 
     /// What this batch makes of an account's control lane.
-    pub fn account(&self, user: UserId) -> Option<&Arc<AccountLane>> {
+    pub(crate) fn account(&self, user: UserId) -> Option<&Arc<AccountLane>> {
         self.folds.accounts.get(&user)
     }
 
     /// What this batch makes of a space's control lane.
-    pub fn space(&self, space: SpaceId) -> Option<&Arc<SpaceLane>> {
+    pub(crate) fn space(&self, space: SpaceId) -> Option<&Arc<SpaceLane>> {
         self.folds.spaces.get(&space)
     }
 
-    pub fn admitted(&self) -> &[(Scope, Verified<Frame>)] {
+    pub(crate) fn admitted(&self) -> &[(Scope, Verified<Frame>)] {
         &self.admitted
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.admitted.is_empty()
     }
 
     /// Stores what was admitted; returns after the fsync, with the position of each frame.
-    pub async fn store(self) -> Result<Vec<u64>, DbErr> {
-        let Batch { admission, folds, admitted, chains, gone, .. } = self;
+    pub(crate) async fn store(self) -> Result<Vec<u64>, DbErr> {
+        let Batch { turn, folds, admitted, chains, gone, .. } = self;
         let rows = admitted.into_iter().map(|(scope, frame)| NewRow::verified(scope, frame)).collect();
         let ends: Vec<_> = chains.into_iter().map(|((scope, lane, device), end)| (scope, lane, device, end)).collect();
-        let positions = admission.log.exchange(&gone, &ends, rows).await?;
-        *admission.folds.lock() = folds;
+        let positions = turn.exchange(&gone, &ends, rows).await?;
+        *turn.folds.lock() = folds;
         Ok(positions)
     }
 }

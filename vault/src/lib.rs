@@ -3,6 +3,8 @@
 
 pub mod accounts;
 pub mod admission;
+#[cfg(test)]
+mod backend;
 pub mod data_dir;
 pub mod database;
 pub mod define;
@@ -10,16 +12,19 @@ pub mod feed;
 pub mod keyring;
 pub mod log;
 mod reading;
+pub mod replica;
 pub mod replicate;
 pub mod shares;
 mod space;
 mod tables;
+mod turn;
 mod vault;
 pub mod view;
 pub mod witness;
 mod writer;
 
 pub use space::{Policy, SpaceError};
+pub use turn::CutOff;
 pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};
 pub use view::ReadError;
 pub use writer::{Clock, WriteError};

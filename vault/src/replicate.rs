@@ -10,6 +10,7 @@ use vault_core::tags::LaneTag;
 
 use crate::admission::{Admission, Batch, head_of};
 use crate::log::{Chains, Row, Scope};
+use crate::turn::Turn;
 
 /// How many rows are looked at per page of the log.
 const PAGE: u64 = 64;
@@ -72,15 +73,15 @@ impl Admission {
             let rows = self.log().rows(scope, control, found.position, PAGE).await?;
             let short = (rows.len() as u64) < PAGE;
             for row in rows {
-                if (row.lane == LaneTag::CONTROL) == control && row.last > have(row.lane, row.device) {
-                    if bytes > 0 && bytes + row.body.len() > max_bytes {
+                if (row.lane() == LaneTag::CONTROL) == control && row.last() > have(row.lane(), row.device()) {
+                    if bytes > 0 && bytes + row.body().len() > max_bytes {
                         return Ok(found);
                     }
-                    bytes += row.body.len();
-                    found.position = row.position;
+                    bytes += row.body().len();
+                    found.position = row.position();
                     found.rows.push(row);
                 } else {
-                    found.position = row.position;
+                    found.position = row.position();
                 }
             }
             if short {
@@ -94,12 +95,14 @@ impl Admission {
     pub fn tips(&self, scope: Scope) -> Chains {
         self.log().chains(scope)
     }
+}
 
+impl Turn {
     /// Verifies frames one after the other, up to the first that is refused. The caller stores the
     /// batch, and then says `stored` of what this returns.
     /// `latest`: a frame whose clock is beyond it waits at the sender (a member's own clock and ten
     /// minutes; a blind replica takes all).
-    pub fn take<'a>(&'a self, scope: Scope, frames: Vec<Vec<u8>>, latest: Option<Hlc>) -> (Batch<'a>, Taken) {
+    pub(crate) fn take(&self, scope: Scope, frames: Vec<Vec<u8>>, latest: Option<Hlc>) -> (Batch<'_>, Taken) {
         let mut batch = self.begin();
         let mut taken = Taken::default();
         for bytes in frames {

@@ -22,6 +22,7 @@ use crate::accounts::{Account, AccountsError};
 use crate::admission::Admission;
 use crate::define;
 use crate::log::{Row, Scope};
+use crate::turn::{CutOff, Turn};
 use crate::view::{Reader, View, ViewError};
 use crate::witness::{Behind, Loss};
 
@@ -46,6 +47,8 @@ pub enum SpaceError {
     Replaced,
     #[error("a control entry of the space is unreadable: {0}")]
     Entry(&'static str),
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
     #[error(transparent)]
     View(#[from] ViewError),
     #[error(transparent)]
@@ -209,23 +212,23 @@ impl Core {
 
 impl Space {
     /// Opens a space that this node holds a device for. `dir`: where views lie.
-    pub async fn open(
-        admission: &Admission,
+    pub(crate) async fn open(
+        turn: &Turn,
         account: Account,
         id: SpaceId,
         dir: &Path,
         key: Zeroizing<[u8; 32]>,
     ) -> Result<Self, SpaceError> {
-        let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
+        let lane = turn.space(id).ok_or(SpaceError::NotFound)?;
         let mut keys = SpaceKeys::open_by(&lane, account.devices())?;
         let scope = Scope::Space(id);
-        let clocks = admission.clocks(id);
+        let clocks = turn.clocks(id);
         let mut control = Control { clocks: Arc::clone(&clocks), ..Control::default() };
         let mut after = 0;
         loop {
-            let rows = admission.log().rows(scope, true, after, PAGE).await?;
+            let rows = turn.log().rows(scope, true, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
-            after = last.position;
+            after = last.position();
             for row in &rows {
                 control.take(&keys, &decode(row)?)?;
             }
@@ -235,7 +238,7 @@ impl Space {
             keys.define(collection);
         }
         let (view_path, view_schema) = (dir.join(format!("{id}.view")), schema.clone());
-        let has = admission.log().position(scope);
+        let has = turn.log().position(scope);
         let view = tokio::task::spawn_blocking(move || {
             let mut view = View::open(&view_path, &key)?;
             let had = view.position()?;
@@ -256,7 +259,7 @@ impl Space {
         })
         .await
         .map_err(|_| SpaceError::Entry("opening the view was cut off"))??;
-        let chains = admission.log().chains(scope);
+        let chains = turn.log().chains(scope);
         let own = chains
             .into_iter()
             .filter(|((_, device), _)| *device == account.device.id)
@@ -285,8 +288,8 @@ impl Space {
             last_used: AtomicU64::new(0),
             replaced: AtomicBool::new(false),
         };
-        space.core.lock().hlc = largest_hlc(admission, id).await?;
-        space.catch_up(admission).await?;
+        space.core.lock().hlc = largest_hlc(turn, id).await?;
+        space.catch_up(turn).await?;
         Ok(space)
     }
 
@@ -301,11 +304,11 @@ impl Space {
     }
 
     /// Applies what the log holds behind the view's position.
-    pub async fn catch_up(&self, admission: &Admission) -> Result<(), SpaceError> {
+    pub(crate) async fn catch_up(&self, turn: &Turn) -> Result<(), SpaceError> {
         let scope = Scope::Space(self.id);
         loop {
             let after = self.core.lock().view.position()?;
-            let rows = admission.log().rows(scope, false, after, PAGE).await?;
+            let rows = turn.log().rows(scope, false, after, PAGE).await?;
             if rows.is_empty() {
                 break;
             }
@@ -433,7 +436,7 @@ impl Space {
 }
 
 pub(crate) fn decode(row: &Row) -> Result<Frame, SpaceError> {
-    Frame::decode(&row.body).map_err(|source| SpaceError::Frame { position: row.position, source })
+    Frame::decode(row.body()).map_err(|source| SpaceError::Frame { position: row.position(), source })
 }
 
 /// Opens and applies rows of the log to the view, in order. Each row is whole or not at all.
@@ -467,7 +470,7 @@ pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Resu
                     }
                     // One bad commit never blocks the others: it stays in the log and out of the view.
                     Err(error) => {
-                        tracing::error!(position = row.position, cid = %entry.cid, %error, "a commit is left out");
+                        tracing::error!(position = row.position(), cid = %entry.cid, %error, "a commit is left out");
                         continue;
                     }
                 };
@@ -479,7 +482,7 @@ pub(crate) fn apply_rows(core: &mut Core, owner: UserId, rows: Vec<Row>) -> Resu
                 core.uncommitted += 1;
             }
         }
-        core.view.set_position(row.position)?;
+        core.view.set_position(row.position())?;
     }
     if core.uncommitted > 4_096 {
         core.commit()?;

@@ -35,15 +35,51 @@ pub struct DocumentDraft {
     pub deltas: Vec<(FieldId, Delta)>,
 }
 
-/// The frame of one lane, ready for the log.
+/// The frame of one lane, ready for the log. Only what is sealed and signed here becomes one.
+///
+/// Its bytes can be taken out,
+/// ```
+/// fn bytes(frame: vault_core::build::SealedFrame) -> Vec<u8> {
+///     frame.into_bytes()
+/// }
+/// ```
+/// but no others put in:
+/// ```compile_fail,E0451
+/// fn bytes(frame: vault_core::build::SealedFrame) -> vault_core::build::SealedFrame {
+///     vault_core::build::SealedFrame { bytes: Vec::new(), ..frame }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SealedFrame {
-    pub space: SpaceId,
-    pub lane: LaneTag,
-    pub device: DeviceId,
-    pub first: u64,
-    pub tip: LaneTip,
-    pub bytes: Vec<u8>,
+    lane: LaneTag,
+    device: DeviceId,
+    first: u64,
+    tip: LaneTip,
+    bytes: Vec<u8>,
+}
+
+impl SealedFrame {
+    pub fn lane(&self) -> LaneTag {
+        self.lane
+    }
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+    /// The number of its first commit.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+    /// Its last commit.
+    pub fn tip(&self) -> LaneTip {
+        self.tip
+    }
+    /// The frame, as it travels.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 /// Why a change cannot be sealed.
@@ -348,7 +384,7 @@ impl<'a> TxnBuilder<'a> {
         let frame = |(lane, tip): (Lane, LaneTip)| {
             let entries = lane.entries.iter().map(|(commit, parts)| (commit.as_slice(), parts.as_slice()));
             let bytes = Frame::assemble(self.space, lane.tag, &record, entries);
-            SealedFrame { space: self.space, lane: lane.tag, device: self.device, first: lane.first, tip, bytes }
+            SealedFrame { lane: lane.tag, device: self.device, first: lane.first, tip, bytes }
         };
         lanes.into_iter().zip(tips).map(frame).collect()
     }

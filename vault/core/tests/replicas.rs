@@ -33,10 +33,10 @@ fn home(seed: u64) -> Home {
     let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
     let public = device.public(PeerKey([1; 32]));
     let (user, account_frame) = create_account(&root, &public, Hlc::from_parts(1_000, 0), &mut rng).unwrap();
-    let (account, _) = AccountLane::admit(None, account_frame.bytes.clone(), None).unwrap();
+    let (account, _) = AccountLane::admit(None, account_frame.bytes().to_vec(), None).unwrap();
     let name = PolicyEntry::Space { name: "home".into(), personal: true };
     let (_, space_frame) = create_space(user, &device, &[public], &name, Hlc::from_parts(1_001, 0), &mut rng).unwrap();
-    let (lane, verified) = SpaceLane::admit(None, &account, space_frame.bytes.clone(), None).unwrap();
+    let (lane, verified) = SpaceLane::admit(None, &account, space_frame.bytes().to_vec(), None).unwrap();
     let mut keys = SpaceKeys::open(&lane, &device).unwrap();
     assert_eq!(decode_policy(&keys.open_control(&verified.get().entries[2]).unwrap()).unwrap(), name);
     let id = keys.tags().collection_id("Book", 0);
@@ -99,7 +99,7 @@ fn write(home: &mut Home, count: u64) -> (SealedFrame, Vec<DocumentCommit>) {
 fn what_a_member_seals_a_replica_verifies_and_a_member_opens() {
     let mut home = home(1);
     let (frame, commits) = write(&mut home, 5);
-    let verified = home.lane.admit_changes(&home.account, frame.bytes.clone(), None).unwrap();
+    let verified = home.lane.admit_changes(&home.account, frame.bytes().to_vec(), None).unwrap();
     let mut roots = std::collections::HashMap::new();
     for (entry, expected) in verified.get().entries.iter().zip(&commits) {
         let opened = home.keys.open_commit(entry, home.user, |cid| roots.get(cid).copied()).unwrap();
@@ -108,7 +108,7 @@ fn what_a_member_seals_a_replica_verifies_and_a_member_opens() {
         }
         assert_eq!(&opened, expected);
     }
-    assert!(!frame.bytes.windows(12).any(|w| w == b"secret title"), "the frame is sealed");
+    assert!(!frame.bytes().windows(12).any(|w| w == b"secret title"), "the frame is sealed");
 }
 
 #[test]
@@ -122,26 +122,26 @@ fn a_later_device_is_enrolled_once_by_its_code_and_gets_the_keys_by_envelope() {
         enrol_device(home.user, &home.device, device, code, &home.account.heads, None, hlc, rng).unwrap()
     };
     let frame = enrolment(rng, &CODE, &public);
-    let (account, _) = AccountLane::admit(Some(&home.account), frame.bytes, None).unwrap();
+    let (account, _) = AccountLane::admit(Some(&home.account), frame.into_bytes(), None).unwrap();
     assert!(account.has_consumed(&CODE) && account.devices().count() == 2);
     let third = DeviceSecret::random(rng).public(PeerKey([3; 32]));
     let again = enrolment(rng, &CODE, &third);
-    let tip = Some((again.first - 1, again.tip.cid)).filter(|(seq, _)| *seq > 0);
+    let tip = Some((again.first() - 1, again.tip().cid)).filter(|(seq, _)| *seq > 0);
     assert!(matches!(
-        AccountLane::admit(Some(&account), again.bytes, tip),
+        AccountLane::admit(Some(&account), again.into_bytes(), tip),
         Err(FrameError::Rule(_) | FrameError::Chain(_))
     ));
 
     assert_eq!(SpaceKeys::open(&home.lane, &second).unwrap_err(), vault_core::KeysError::NotSealedToUs);
     let (epoch, number) = home.lane.epochs().map(|(id, epoch)| (id, epoch.number)).next().unwrap();
     let sealed = home.keys.envelope(epoch, number, &public, rng).unwrap().unwrap();
-    let tip = (home.space_frame.tip.seq, home.space_frame.tip.cid);
+    let tip = (home.space_frame.tip().seq, home.space_frame.tip().cid);
     let held = move |_| Some(tip);
     let mut heads = home.lane.heads.clone();
     let mut txn = TxnBuilder::new(&home.keys, home.device.id, home.user, heads.seen(), &held, rng);
     txn.envelope(epoch, second.id, &sealed, &mut heads, Hlc::from_parts(4_000, 0), rng).unwrap();
     let frame = txn.finish(&home.device.signer).remove(0);
-    let (lane, _) = SpaceLane::admit(Some(&home.lane), &account, frame.bytes, Some(tip)).unwrap();
+    let (lane, _) = SpaceLane::admit(Some(&home.lane), &account, frame.into_bytes(), Some(tip)).unwrap();
     let keys = SpaceKeys::open(&lane, &second).unwrap();
     assert_eq!(keys.tags().expose(), home.keys.tags().expose());
 }
@@ -152,13 +152,13 @@ fn foreign_and_replayed_frames_are_refused_and_gaps_are_named() {
     let mut other = self::home(4);
     let (frame, _) = write(&mut home, 1);
     let (foreign, _) = write(&mut other, 1);
-    assert!(home.lane.admit_changes(&home.account, foreign.bytes.clone(), None).is_err(), "another space");
-    assert!(home.lane.admit_changes(&other.account, frame.bytes.clone(), None).is_err(), "another account");
-    let held = Some((frame.tip.seq, frame.tip.cid));
-    assert!(matches!(home.lane.admit_changes(&home.account, frame.bytes.clone(), held), Err(FrameError::Chain(_))));
-    assert!(AccountLane::admit(None, home.space_frame.bytes.clone(), None).is_err());
-    assert!(SpaceLane::admit(None, &home.account, home.account_frame.bytes.clone(), None).is_err());
-    assert!(home.lane.admit_changes(&home.account, frame.bytes, None).is_ok(), "control");
+    assert!(home.lane.admit_changes(&home.account, foreign.bytes().to_vec(), None).is_err(), "another space");
+    assert!(home.lane.admit_changes(&other.account, frame.bytes().to_vec(), None).is_err(), "another account");
+    let held = Some((frame.tip().seq, frame.tip().cid));
+    assert!(matches!(home.lane.admit_changes(&home.account, frame.bytes().to_vec(), held), Err(FrameError::Chain(_))));
+    assert!(AccountLane::admit(None, home.space_frame.bytes().to_vec(), None).is_err());
+    assert!(SpaceLane::admit(None, &home.account, home.account_frame.bytes().to_vec(), None).is_err());
+    assert!(home.lane.admit_changes(&home.account, frame.into_bytes(), None).is_ok(), "control");
 }
 
 proptest! {
@@ -167,7 +167,7 @@ proptest! {
     fn no_tampered_frame_is_taken(at: prop::sample::Index, bit in 0u8..8) {
         let mut home = home(5);
         let (frame, _) = write(&mut home, 2);
-        for (bytes, kind) in [(frame.bytes, 0), (home.account_frame.bytes, 1), (home.space_frame.bytes, 2)] {
+        for (bytes, kind) in [(frame.into_bytes(), 0), (home.account_frame.into_bytes(), 1), (home.space_frame.into_bytes(), 2)] {
             let mut bad = bytes.clone();
             let n = at.index(bad.len());
             bad[n] ^= 1 << bit;
@@ -186,7 +186,7 @@ proptest! {
 fn ids_are_typed_and_a_document_cannot_be_moved() {
     let mut home = home(6);
     let (frame, _) = write(&mut home, 1);
-    let verified = home.lane.admit_changes(&home.account, frame.bytes, None).unwrap();
+    let verified = home.lane.admit_changes(&home.account, frame.into_bytes(), None).unwrap();
     let moved = &verified.get().entries[1];
     let wrong = home.keys.open_commit(moved, home.user, |_| Some((DocId::from_bytes([9; 16]), [0; 16])));
     assert!(wrong.is_err(), "opened as another document");

@@ -29,10 +29,10 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
     let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
     let public = device.public(PeerKey([1; 32]));
     let (user, frame) = create_account(&root, &public, Hlc::from_parts(MS, 0), &mut rng).unwrap();
-    let (account, _) = AccountLane::admit(None, frame.bytes, None).unwrap();
+    let (account, _) = AccountLane::admit(None, frame.into_bytes(), None).unwrap();
     let name = PolicyEntry::Space { name: "home".into(), personal: true };
     let (_, frame) = create_space(user, &device, &[public], &name, Hlc::from_parts(MS, 0), &mut rng).unwrap();
-    let (lane, _) = SpaceLane::admit(None, &account, frame.bytes, None).unwrap();
+    let (lane, _) = SpaceLane::admit(None, &account, frame.into_bytes(), None).unwrap();
     let mut keys = SpaceKeys::open(&lane, &device).unwrap();
     let id = keys.tags().collection_id("Book", 0);
     let field = |n: usize| Field {
@@ -70,7 +70,7 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
     }
     let added = txn.finish(&device.signer).remove(0);
 
-    let tip = (added.tip.seq, added.tip.cid);
+    let tip = (added.tip().seq, added.tip().cid);
     let held = move |_| Some(tip);
     let mut txn = TxnBuilder::new(&keys, device.id, user, lane.heads.seen(), &held, &mut rng);
     let mut draft = draft(documents, 1);
@@ -80,7 +80,7 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
     draft.height = first.height;
     txn.push(draft, &mut rng).unwrap();
     let set = txn.finish(&device.signer).remove(0);
-    (measure(&added.bytes, device.id), measure(&set.bytes, device.id))
+    (measure(added.bytes(), device.id), measure(set.bytes(), device.id))
 }
 
 #[test]

@@ -99,8 +99,12 @@ fn an_account_and_a_space_from_a_seed() {
     let (user, account) = create_account(&root, &public, Hlc::from_parts(1_000, 0), &mut rng).unwrap();
     let name = PolicyEntry::Space { name: "home".into(), personal: true };
     let (space, frame) = create_space(user, &device, &[public], &name, Hlc::from_parts(1_001, 0), &mut rng).unwrap();
-    let got =
-        [user.to_string(), hex(&Sha256::digest(&account.bytes)), space.to_string(), hex(&Sha256::digest(&frame.bytes))];
+    let got = [
+        user.to_string(),
+        hex(&Sha256::digest(account.bytes())),
+        space.to_string(),
+        hex(&Sha256::digest(frame.bytes())),
+    ];
     assert_eq!(got.join("\n"), GENESIS.trim());
 }
 

@@ -6,9 +6,12 @@
 
 pub(crate) mod identity;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cid::Cid;
 use parking_lot::Mutex;
@@ -22,6 +25,7 @@ use sea_orm_migration::MigratorTrait;
 use vault_core::commit::{cid_from_digest, digest_of};
 use vault_core::tags::LaneTag;
 
+use crate::turn::Turn;
 pub use table::Migrator;
 
 /// At most so many rows go into one statement.
@@ -57,34 +61,34 @@ impl Scope {
     }
 }
 
-/// A frame that may be stored: it comes out of `vault_core`'s builder or verification.
+/// A row that may be stored: there is none but of frames that `vault_core` has sealed or verified.
 #[derive(Debug, Clone)]
-pub struct NewRow {
-    pub scope: Scope,
-    pub lane: LaneTag,
-    pub device: DeviceId,
-    pub first: u64,
-    pub last: u64,
-    pub tip: Cid,
-    pub body: Vec<u8>,
+pub(crate) struct NewRow {
+    scope: Scope,
+    lane: LaneTag,
+    device: DeviceId,
+    first: u64,
+    last: u64,
+    tip: Cid,
+    body: Vec<u8>,
 }
 
 impl NewRow {
     /// The row of a frame that this node built itself.
-    pub fn built(scope: Scope, frame: vault_core::build::SealedFrame) -> Self {
+    pub(crate) fn built(scope: Scope, frame: vault_core::build::SealedFrame) -> Self {
         NewRow {
             scope,
-            lane: frame.lane,
-            device: frame.device,
-            first: frame.first,
-            last: frame.tip.seq,
-            tip: frame.tip.cid,
-            body: frame.bytes,
+            lane: frame.lane(),
+            device: frame.device(),
+            first: frame.first(),
+            last: frame.tip().seq,
+            tip: frame.tip().cid,
+            body: frame.into_bytes(),
         }
     }
 
-    /// The row of a frame that came from elsewhere and was verified.
-    pub fn verified(scope: Scope, frame: vault_core::frame::Verified<vault_core::frame::Frame>) -> Self {
+    /// The row of a frame that was verified.
+    pub(crate) fn verified(scope: Scope, frame: vault_core::frame::Verified<vault_core::frame::Frame>) -> Self {
         let (frame, body) = frame.into_parts();
         let last = frame.last();
         NewRow {
@@ -97,32 +101,141 @@ impl NewRow {
             body,
         }
     }
+
+    pub(crate) fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// How many commits it holds.
+    pub(crate) fn commits(&self) -> usize {
+        (self.last - self.first + 1) as usize
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
+    }
 }
 
 /// Where a device's chain in a lane ends: number and CID of its last commit, `None` if none is left.
 pub(crate) type ChainEnd = (Scope, LaneTag, DeviceId, Option<(u64, Cid)>);
 
-/// A row as it lies in the log.
+/// A row as it lies in the log. It is read from there, and nowhere else is one made.
+///
+/// What is in one can be looked at,
+/// ```
+/// fn position(row: &vault::log::Row) -> u64 {
+///     row.position()
+/// }
+/// ```
+/// but not changed,
+/// ```compile_fail,E0616
+/// fn position(row: &mut vault::log::Row) {
+///     row.position = 7
+/// }
+/// ```
+/// and its bytes can be taken out,
+/// ```
+/// fn again(row: vault::log::Row) -> Vec<u8> {
+///     row.into_body()
+/// }
+/// ```
+/// but not put into another:
+/// ```compile_fail,E0451
+/// fn again(row: vault::log::Row) -> vault::log::Row {
+///     vault::log::Row { body: Vec::new(), ..row }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Row {
-    pub position: u64,
-    pub lane: LaneTag,
-    pub device: DeviceId,
-    pub first: u64,
-    pub last: u64,
+    position: u64,
+    lane: LaneTag,
+    device: DeviceId,
+    first: u64,
+    last: u64,
+    tip: Cid,
+    body: Vec<u8>,
+}
+
+impl Row {
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+    pub fn lane(&self) -> LaneTag {
+        self.lane
+    }
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+    /// The number of its first commit.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+    /// The number of its last commit.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
     /// The last commit.
-    pub tip: Cid,
-    pub body: Vec<u8>,
+    pub fn tip(&self) -> Cid {
+        self.tip
+    }
+    /// The frame, as it travels.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
 }
 
 /// The end of every chain of a scope: number and CID by lane and device.
 pub type Chains = HashMap<(LaneTag, DeviceId), (u64, Cid)>;
 
-/// The log of a node.
+/// The log of a node. From outside it can be opened and read.
+///
+/// Where it ends can be asked,
+/// ```
+/// fn end(log: &vault::log::Log, scope: vault::log::Scope) -> u64 {
+///     log.position(scope)
+/// }
+/// ```
+/// but nothing can be appended to it:
+/// ```compile_fail,E0599
+/// fn end(log: &vault::log::Log, scope: vault::log::Scope) {
+///     log.append(Vec::new());
+/// }
+/// ```
+/// That is what a turn does, with rows of its own. Rows that are there can be named,
+/// ```
+/// use vault::log::Row;
+/// ```
+/// new ones cannot:
+/// ```compile_fail,E0603
+/// use vault::log::NewRow;
+/// ```
+/// What may be appended can be looked at, the turn in which it is done can be had by nobody else:
+/// ```
+/// use vault::admission::Admission;
+/// ```
+/// ```compile_fail,E0603
+/// use vault::turn::Turn;
+/// ```
 #[derive(Clone)]
 pub struct Log {
     db: DatabaseConnection,
     heads: Arc<Mutex<HashMap<Scope, Head>>>,
+    /// What is on disk may not be what is known of it: nothing is appended until the log is opened again.
+    stopped: Arc<AtomicBool>,
+}
+
+/// Is dropped when an append was broken off between the disk and what is known of it.
+struct Unknown<'a>(&'a Log);
+
+impl Drop for Unknown<'_> {
+    fn drop(&mut self) {
+        tracing::error!("the log was broken off in the middle of an append; the node stops writing");
+        self.0.stop();
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -145,7 +258,7 @@ impl Log {
             }
             head.chains.insert((end.lane, end.device), (end.last, end.tip));
         }
-        Ok(Log { db, heads: Arc::new(Mutex::new(heads)) })
+        Ok(Log { db, heads: Arc::new(Mutex::new(heads)), stopped: Arc::default() })
     }
 
     /// The id of commit `seq` of a chain; `None`: it is not held.
@@ -199,49 +312,18 @@ impl Log {
             .filter(Column::Device.eq(device.as_bytes().to_vec()))
     }
 
-    /// Appends rows of any scopes in one transaction; returns after the fsync, with the position that
-    /// each row got. On an error nothing was appended.
-    ///
-    /// The caller is the one writer of this log.
-    pub async fn append(&self, rows: Vec<NewRow>) -> Result<Vec<u64>, DbErr> {
-        self.exchange(&[], &[], rows).await
+    /// Ends the writing: nothing is appended until the log is opened again.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
     }
 
-    /// Takes the rows at `gone` out and appends others, in one transaction. `ends`: where chains that
-    /// were cut end then, as far as `rows` do not go on with them.
-    pub(crate) async fn exchange(
-        &self,
-        gone: &[(Scope, u64)],
-        ends: &[ChainEnd],
-        rows: Vec<NewRow>,
-    ) -> Result<Vec<u64>, DbErr> {
-        let mut moved: HashMap<Scope, Head> = HashMap::new();
-        let mut positions = Vec::with_capacity(rows.len());
-        let mut models = Vec::with_capacity(rows.len());
-        for row in rows {
-            let head = match moved.entry(row.scope) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    let position = self.heads.lock().get(&row.scope).map_or(0, |head| head.position);
-                    entry.insert(Head { position, tip: None, chains: Chains::new() })
-                }
-            };
-            head.position += 1;
-            head.tip = Some(row.tip);
-            head.chains.insert((row.lane, row.device), (row.last, row.tip));
-            positions.push(head.position);
-            let (scope, position) = (row.scope.bytes(), head.position as i64);
-            models.push(table::row::ActiveModel {
-                scope: Set(scope),
-                position: Set(position),
-                lane: Set(row.lane.0.to_vec()),
-                device: Set(row.device.as_bytes().to_vec()),
-                first: Set(row.first as i64),
-                last: Set(row.last as i64),
-                commit: Set(digest_of(&row.tip).to_vec()),
-                body: Set(row.body),
-            });
-        }
+    /// Whether nothing is appended any more.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// All of it, or nothing.
+    async fn store(&self, gone: &[(Scope, u64)], models: Vec<table::row::ActiveModel>) -> Result<(), DbErr> {
         if models.len() <= ROWS && gone.is_empty() {
             // One statement is one transaction: it saves two ways to the connection's thread.
             if !models.is_empty() {
@@ -259,20 +341,7 @@ impl Log {
             }
             txn.commit().await?;
         }
-        let mut heads = self.heads.lock();
-        for (scope, lane, device, end) in ends {
-            let Some(head) = heads.get_mut(scope) else { continue };
-            match end {
-                Some(end) => drop(head.chains.insert((*lane, *device), *end)),
-                None => drop(head.chains.remove(&(*lane, *device))),
-            }
-        }
-        for (scope, moved) in moved {
-            let head = heads.entry(scope).or_default();
-            (head.position, head.tip) = (moved.position, moved.tip);
-            head.chains.extend(moved.chains);
-        }
-        Ok(positions)
+        Ok(())
     }
 
     /// Closes the log's connections and waits until their threads have let go of them.
@@ -384,6 +453,74 @@ impl Log {
             select = select.filter(Column::Lane.eq(LaneTag::CONTROL.0.to_vec()));
         }
         select.all(&self.db).await?.into_iter().map(Row::try_from).collect()
+    }
+}
+
+impl Turn {
+    /// Appends rows of any scopes in one transaction; returns after the fsync, with the position that
+    /// each row got. On an error nothing was appended.
+    pub(crate) async fn append(&self, rows: Vec<NewRow>) -> Result<Vec<u64>, DbErr> {
+        self.exchange(&[], &[], rows).await
+    }
+
+    /// Takes the rows at `gone` out and appends others, in one transaction. `ends`: where chains that
+    /// were cut end then, as far as `rows` do not go on with them.
+    pub(crate) async fn exchange(
+        &self,
+        gone: &[(Scope, u64)],
+        ends: &[ChainEnd],
+        rows: Vec<NewRow>,
+    ) -> Result<Vec<u64>, DbErr> {
+        let log = self.log();
+        if log.has_stopped() {
+            return Err(DbErr::Custom("nothing is written until the node is started again".into()));
+        }
+        let mut moved: HashMap<Scope, Head> = HashMap::new();
+        let mut positions = Vec::with_capacity(rows.len());
+        let mut models = Vec::with_capacity(rows.len());
+        for row in rows {
+            let head = match moved.entry(row.scope) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    let position = log.heads.lock().get(&row.scope).map_or(0, |head| head.position);
+                    entry.insert(Head { position, tip: None, chains: Chains::new() })
+                }
+            };
+            head.position += 1;
+            head.tip = Some(row.tip);
+            head.chains.insert((row.lane, row.device), (row.last, row.tip));
+            positions.push(head.position);
+            let (scope, position) = (row.scope.bytes(), head.position as i64);
+            models.push(table::row::ActiveModel {
+                scope: Set(scope),
+                position: Set(position),
+                lane: Set(row.lane.0.to_vec()),
+                device: Set(row.device.as_bytes().to_vec()),
+                first: Set(row.first as i64),
+                last: Set(row.last as i64),
+                commit: Set(digest_of(&row.tip).to_vec()),
+                body: Set(row.body),
+            });
+        }
+        let unknown = Unknown(log);
+        let stored = log.store(gone, models).await;
+        if stored.is_ok() {
+            let mut heads = log.heads.lock();
+            for (scope, lane, device, end) in ends {
+                let Some(head) = heads.get_mut(scope) else { continue };
+                match end {
+                    Some(end) => drop(head.chains.insert((*lane, *device), *end)),
+                    None => drop(head.chains.remove(&(*lane, *device))),
+                }
+            }
+            for (scope, moved) in moved {
+                let head = heads.entry(scope).or_default();
+                (head.position, head.tip) = (moved.position, moved.tip);
+                head.chains.extend(moved.chains);
+            }
+        }
+        std::mem::forget(unknown);
+        stored.map(|()| positions)
     }
 }
 

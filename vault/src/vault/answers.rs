@@ -114,11 +114,16 @@ impl Vault {
             Ok(_) | Err(ViewError::Behind) => {}
             Err(error) => return Err(error),
         }
-        let _turn = self.0.turn.lock().await;
-        if space.is_replaced() {
-            return Err(ViewError::Behind);
-        }
-        space.catch_up(&self.0.admission).await.map(|()| true).map_err(|error| {
+        let following = Arc::clone(space);
+        let follow = self.in_turn(move |_, turn| {
+            Box::pin(async move {
+                if following.is_replaced() {
+                    return Err(SpaceError::Replaced);
+                }
+                following.catch_up(turn).await
+            })
+        });
+        follow.await.map(|()| true).map_err(|error| {
             tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
             ViewError::Behind
         })

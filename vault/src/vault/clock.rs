@@ -16,10 +16,12 @@ use vault_core::control::{Clocks, MAX_READINGS, Piece, Reading};
 use vault_core::document::Hlc;
 use vault_core::tags::LaneTag;
 
-use super::{CLOCK_AHEAD_US, Vault, VaultError};
+use super::arriving::CLOCK_AHEAD_US;
+use super::{Vault, VaultError};
 use crate::feed::Moved;
 use crate::log::Scope;
 use crate::space::{SpaceError, decode, largest_hlc};
+use crate::turn::Turn;
 
 /// For so long a lone device's clock says that its readings are ahead before it believes itself.
 const STEADY_US: i64 = CLOCK_AHEAD_US;
@@ -129,49 +131,51 @@ impl Vault {
         if lately || !is_ahead(self.largest(space).await?, now) {
             return Ok(());
         }
-        {
-            let _turn = self.0.turn.lock().await;
-            let account = self.0.accounts.get(user).ok_or(SpaceError::NotFound)?;
-            let lane = self.0.admission.account(user).ok_or(SpaceError::NotFound)?;
-            let mut chains = Vec::new();
-            for ((tag, device), (last, _)) in self.0.admission.log().chains(scope) {
-                if account.is_own(device) {
-                    chains.extend(self.ahead_of(space, (tag, device, last), lane.clocks(), now).await?);
-                }
+        self.in_turn(move |vault, turn| Box::pin(vault.pull_back_in(turn, user, space, now))).await
+    }
+
+    async fn pull_back_in(&self, turn: &Turn, user: UserId, space: SpaceId, now: Timestamp) -> Result<(), VaultError> {
+        let scope = Scope::Space(space);
+        let account = self.0.accounts.get(user).ok_or(SpaceError::NotFound)?;
+        let lane = turn.account(user).ok_or(SpaceError::NotFound)?;
+        let mut chains = Vec::new();
+        for ((tag, device), (last, _)) in turn.log().chains(scope) {
+            if account.is_own(device) {
+                chains.extend(self.ahead_of(turn, space, (tag, device, last), lane.clocks(), now).await?);
             }
-            let to = chains.iter().map(|chain| chain.counts).max().unwrap_or_default();
-            if !is_ahead(to, now) {
-                return Ok(());
-            }
-            let back = to.milliseconds().saturating_sub(wall(now).milliseconds());
-            let mut of: BTreeMap<DeviceId, Vec<Reading>> = BTreeMap::new();
-            for chain in chains {
-                let piece = Piece {
-                    first: chain.first,
-                    last: chain.last,
-                    // What it was pulled back before counts on.
-                    ahead_ms: back + (chain.written.milliseconds() - chain.counts.milliseconds()),
-                    floor: Hlc(chain.before.0.saturating_add(1)),
-                    ceiling: wall(now),
-                };
-                of.entry(chain.device).or_default().push(Reading { space, lane: chain.lane, piece });
-            }
-            let entries = of.iter().flat_map(|(device, readings)| {
-                readings.chunks(MAX_READINGS).map(|some| build::clock_entry(*device, some))
-            });
-            tracing::warn!(%space, seconds = back / 1_000, "the clock was ahead; what was written then is pulled back");
-            let scope = Scope::Account(user);
-            let by = &account.device;
-            let end = self.0.admission.log().chain(scope, LaneTag::CONTROL, by.id);
-            let entries = entries.collect();
-            let frame = build::account_entries(user, by, entries, &lane.heads, end, self.tick(), &mut rand::rng())?;
-            let mut batch = self.0.admission.begin();
-            batch.admit(scope, frame.bytes)?;
-            batch.store().await?;
-            self.follow_clocks(user, lane.clocks()).await?;
-            self.0.readings.lock().pulled.insert(space, now);
-            let _ = self.0.feed.send(Moved::Log(scope));
         }
+        let to = chains.iter().map(|chain| chain.counts).max().unwrap_or_default();
+        if !is_ahead(to, now) {
+            return Ok(());
+        }
+        let back = to.milliseconds().saturating_sub(wall(now).milliseconds());
+        let mut of: BTreeMap<DeviceId, Vec<Reading>> = BTreeMap::new();
+        for chain in chains {
+            let piece = Piece {
+                first: chain.first,
+                last: chain.last,
+                // What it was pulled back before counts on.
+                ahead_ms: back + (chain.written.milliseconds() - chain.counts.milliseconds()),
+                floor: Hlc(chain.before.0.saturating_add(1)),
+                ceiling: wall(now),
+            };
+            of.entry(chain.device).or_default().push(Reading { space, lane: chain.lane, piece });
+        }
+        let entries = of
+            .iter()
+            .flat_map(|(device, readings)| readings.chunks(MAX_READINGS).map(|some| build::clock_entry(*device, some)));
+        tracing::warn!(%space, seconds = back / 1_000, "the clock was ahead; what was written then is pulled back");
+        let scope = Scope::Account(user);
+        let by = &account.device;
+        let end = turn.log().chain(scope, LaneTag::CONTROL, by.id);
+        let entries = entries.collect();
+        let frame = build::account_entries(user, by, entries, &lane.heads, end, self.tick(), &mut rand::rng())?;
+        let mut batch = turn.begin();
+        batch.admit(scope, frame.into_bytes())?;
+        batch.store().await?;
+        self.follow_clocks(turn, user, lane.clocks()).await?;
+        self.0.readings.lock().pulled.insert(space, now);
+        let _ = self.0.feed.send(Moved::Log(scope));
         // Sessions begin anew: what a peer refused is offered to it at once.
         let _ = self.0.feed.send(Moved::Rewritten);
         Ok(())
@@ -181,12 +185,13 @@ impl Vault {
     /// is searched by halves.
     async fn ahead_of(
         &self,
+        turn: &Turn,
         space: SpaceId,
         (lane, device, last): (LaneTag, DeviceId, u64),
         clocks: &Clocks,
         now: Timestamp,
     ) -> Result<Option<Ahead>, VaultError> {
-        let log = self.0.admission.log();
+        let log = turn.log();
         let row = async |later: u64| match log.row_before_end(Scope::Space(space), lane, device, later).await? {
             None => Ok::<_, VaultError>(None),
             Some(row) => {
@@ -237,13 +242,18 @@ impl Vault {
     }
 
     /// Lets spaces follow clock readings that were pulled back: their views are made anew when they are opened next.
-    /// Returns the spaces. The caller holds the turn.
-    pub(super) async fn follow_clocks(&self, user: UserId, before: &Clocks) -> Result<Vec<SpaceId>, VaultError> {
-        let now = self.0.admission.clocks_of(Scope::Account(user));
+    /// Returns the spaces.
+    pub(super) async fn follow_clocks(
+        &self,
+        turn: &Turn,
+        user: UserId,
+        before: &Clocks,
+    ) -> Result<Vec<SpaceId>, VaultError> {
+        let now = turn.clocks_of(Scope::Account(user));
         let mut changed: Vec<_> = now.spaces().into_iter().collect();
         changed.retain(|space| before.digest(*space) != now.digest(*space) && self.owner_of(*space) == Some(user));
         for space in &changed {
-            self.replace_space(*space, false).await?;
+            self.replace_space(turn, *space, false).await?;
             self.0.readings.lock().largest.remove(space);
             let _ = self.0.feed.send(Moved::Control(*space));
         }

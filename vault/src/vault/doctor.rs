@@ -47,9 +47,10 @@ impl Vault {
 
     /// Closes a space, whoever works with it, and removes its view: the next opening makes it anew.
     async fn forget_view(&self, id: SpaceId) -> Result<(), VaultError> {
-        let _opening = self.0.opening.lock().await;
-        let _turn = self.0.turn.lock().await;
-        self.replace_space(id, true).await
+        self.opening(move |vault, _| {
+            Box::pin(vault.in_turn(move |vault, turn| Box::pin(vault.replace_space(turn, id, true))))
+        })
+        .await
     }
 
     /// `None`: the keys of the space are not sealed to this device yet.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use policy_core::SpaceId;
 
-use super::{VaultError, remove_view};
+use super::VaultError;
+use super::spaces::remove_view;
 use crate::accounts::{Accounts, ViewRecord};
 use crate::data_dir::mark_opened;
 use crate::database::{self, LOG_FILE};

@@ -8,6 +8,7 @@ use vault_core::identity::{DeviceSecret, Signer};
 use super::{CreatedAccount, Vault, VaultError};
 use crate::feed::Moved;
 use crate::log::Scope;
+use crate::turn::Turn;
 
 /// The name of a personal space.
 fn personal() -> PolicyEntry {
@@ -15,8 +16,12 @@ fn personal() -> PolicyEntry {
 }
 
 impl Vault {
-    /// Makes an account, its first device (this node's) and its personal space.
+    /// Makes an account, its first device (this node's) and its personal space. Runs to its end, whoever goes away.
     pub async fn create_account(&self) -> Result<CreatedAccount, VaultError> {
+        self.in_turn(|vault, turn| Box::pin(vault.create_account_in(turn))).await
+    }
+
+    async fn create_account_in(&self, turn: &Turn) -> Result<CreatedAccount, VaultError> {
         let (root, device, user, frame) = {
             let mut rng = rand::rng();
             let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
@@ -25,17 +30,14 @@ impl Vault {
         };
         let id = device.id;
         // Keys first: a log entry whose keys are lost could not be undone.
-        self.0.accounts.add(user, device.clone(), Some(&root)).await?;
+        self.0.accounts.add(turn, user, device.clone(), Some(&root)).await?;
         let own = [device.public(self.transport())];
         let (space, first) = build::create_space(user, &device, &own, &personal(), self.tick(), &mut rand::rng())?;
-        {
-            // Account and space are in the log, or neither is.
-            let _turn = self.0.turn.lock().await;
-            let mut batch = self.0.admission.begin();
-            batch.admit(Scope::Account(user), frame.bytes)?;
-            batch.admit(Scope::Space(space), first.bytes)?;
-            batch.store().await?;
-        }
+        // Account and space are in the log, or neither is.
+        let mut batch = turn.begin();
+        batch.admit(Scope::Account(user), frame.into_bytes())?;
+        batch.admit(Scope::Space(space), first.into_bytes())?;
+        batch.store().await?;
         let _ = self.0.feed.send(Moved::Sharing);
         let _ = self.0.feed.send(Moved::Log(Scope::Space(space)));
         Ok(CreatedAccount { user, device: id, space })
@@ -47,13 +49,16 @@ impl Vault {
         for user in self.users() {
             let Some(account) = self.0.accounts.get(user).filter(|account| account.made_here) else { continue };
             if self.0.admission.account(user).is_none() {
-                self.0.accounts.forget(user).await?;
+                self.in_turn(move |vault, turn| {
+                    Box::pin(async move { Ok::<_, VaultError>(vault.0.accounts.forget(turn, user).await?) })
+                })
+                .await?;
                 continue;
             }
             let found = self.spaces(user).await?.into_iter().find(|space| space.personal);
             let space = match found {
                 Some(space) => space.id,
-                None => self.make_space(user, &personal()).await?,
+                None => self.make_space(user, personal()).await?,
             };
             return Ok(Some(CreatedAccount { user, device: account.device.id, space }));
         }

@@ -20,13 +20,15 @@ use vault_core::frame::Frame;
 use vault_core::identity::DeviceSecret;
 use vault_core::tags::LaneTag;
 
-use super::{Vault, VaultError, remove_view};
+use super::spaces::remove_view;
+use super::{Vault, VaultError};
 use crate::accounts::Account;
 use crate::admission::head_of;
 use crate::feed::Moved;
 use crate::log::{Row, Scope};
 use crate::replicate::Tip;
 use crate::space::{Space, SpaceError, decode};
+use crate::turn::Turn;
 
 /// What frames of our own devices led to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,30 +69,28 @@ impl Vault {
         Ok(differing)
     }
 
-    /// Looks at frames of our own devices before they are taken. The caller holds the turn.
-    pub(super) async fn reclaim(&self, scope: Scope, frames: &[Vec<u8>]) -> Result<Reclaimed, VaultError> {
+    /// Looks at frames of our own devices before they are taken.
+    pub(super) async fn reclaim(&self, turn: &Turn, scope: Scope, frames: &[Vec<u8>]) -> Result<Reclaimed, VaultError> {
         let mut done = Reclaimed::default();
         let mut ahead = None;
         for bytes in frames {
             let Ok((lane, device, (last, tip))) = head_of(bytes) else { continue };
             let Some(account) = self.0.accounts.owning(device) else { continue };
-            let held = self.0.admission.log().chain(scope, lane, device);
+            let held = turn.log().chain(scope, lane, device);
             if held.is_none_or(|(seq, _)| seq < last) && account.device.id == device {
                 ahead = Some(account.user);
             }
             let Some((seq, _)) = held else { continue };
             let Ok(frame) = Frame::decode(bytes) else { continue };
             let first = &frame.first().commit;
-            if first.seq > seq
-                || (last <= seq && self.0.admission.log().commit_at(scope, lane, device, last).await? == Some(tip))
-            {
+            if first.seq > seq || (last <= seq && turn.log().commit_at(scope, lane, device, last).await? == Some(tip)) {
                 continue;
             }
             let before = match first.seq.checked_sub(1).filter(|before| *before > 0) {
-                Some(before) => self.0.admission.log().commit_at(scope, lane, device, before).await?,
+                Some(before) => turn.log().commit_at(scope, lane, device, before).await?,
                 None => None,
             };
-            if before == first.prev && self.rewrite(&account, scope, &frame, bytes).await? {
+            if before == first.prev && self.rewrite(turn, &account, scope, &frame, bytes).await? {
                 done.rewritten = true;
                 done.succeeded = Some(account.user);
             }
@@ -99,11 +99,11 @@ impl Vault {
             && done.succeeded.is_none()
         {
             // Somebody may have made them up: only frames that verify count.
-            let (batch, _) = self.0.admission.take(scope, frames.to_vec(), None);
+            let (batch, _) = turn.take(scope, frames.to_vec(), None);
             let current = self.device(user);
             if batch.admitted().iter().any(|(_, frame)| Some(frame.get().txn.device) == current) {
                 drop(batch);
-                self.retire(user).await?;
+                self.retire(turn, user).await?;
                 done.succeeded = Some(user);
             }
         }
@@ -126,8 +126,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Lets a new device take the place of the one by which this node writes. The caller holds the turn.
-    async fn retire(&self, user: UserId) -> Result<(), VaultError> {
+    /// Lets a new device take the place of the one by which this node writes.
+    async fn retire(&self, turn: &Turn, user: UserId) -> Result<(), VaultError> {
         let device = DeviceSecret::random(&mut rand::rng());
         tracing::warn!(
             account = %user, device = %device.id,
@@ -135,10 +135,10 @@ impl Vault {
         );
         // Keys first: a log entry whose keys are lost could not be undone. Should it end here, the next
         // start goes on.
-        self.0.accounts.replace(user, device).await?;
-        self.succeed(user).await?;
-        for id in self.0.admission.spaces_of(user) {
-            self.replace_space(id, false).await?;
+        self.0.accounts.replace(turn, user, device).await?;
+        self.succeed(turn, user).await?;
+        for id in turn.spaces_of(user) {
+            self.replace_space(turn, id, false).await?;
         }
         // Before anything is written by it: sessions know their own by then.
         let _ = self.0.feed.send(Moved::Sharing);
@@ -146,23 +146,22 @@ impl Vault {
     }
 
     /// Enrols the device of this node, if it has taken the place of another and is not enrolled yet.
-    pub(super) async fn succeed(&self, user: UserId) -> Result<(), VaultError> {
-        let (Some(account), Some(lane)) = (self.0.accounts.get(user), self.0.admission.account(user)) else {
+    pub(super) async fn succeed(&self, turn: &Turn, user: UserId) -> Result<(), VaultError> {
+        let (Some(account), Some(lane)) = (self.0.accounts.get(user), turn.account(user)) else {
             return Ok(());
         };
         let old = account.former.iter().rev().find(|device| lane.device(device.id).is_some());
         let Some(old) = old.filter(|_| lane.device(account.device.id).is_none()) else { return Ok(()) };
         let new = (&*account.device, self.transport());
         let frame = build::succeed_device(user, old, new, &lane.heads, self.tick(), &mut rand::rng())?;
-        let mut batch = self.0.admission.begin();
-        batch.admit(Scope::Account(user), frame.bytes)?;
+        let mut batch = turn.begin();
+        batch.admit(Scope::Account(user), frame.into_bytes())?;
         batch.store().await?;
         Ok(())
     }
 
-    /// Closes a space so that it is opened anew; `anew`: and its view made from the log again. The caller
-    /// holds the turn.
-    pub(super) async fn replace_space(&self, id: SpaceId, anew: bool) -> Result<(), VaultError> {
+    /// Closes a space so that it is opened anew; `anew`: and its view made from the log again.
+    pub(super) async fn replace_space(&self, _turn: &Turn, id: SpaceId, anew: bool) -> Result<(), VaultError> {
         let space = self.0.spaces.lock().remove(&id);
         if let Some(space) = space {
             space.replace();
@@ -178,31 +177,37 @@ impl Vault {
     }
 
     /// Puts `theirs`, a frame of our own device, where this node has written something else, and writes
-    /// that again under another device. False: the frame does not verify there. The caller holds the turn.
-    async fn rewrite(&self, account: &Account, scope: Scope, theirs: &Frame, bytes: &[u8]) -> Result<bool, VaultError> {
+    /// that again under another device. False: the frame does not verify there.
+    async fn rewrite(
+        &self,
+        turn: &Turn,
+        account: &Account,
+        scope: Scope,
+        theirs: &Frame,
+        bytes: &[u8],
+    ) -> Result<bool, VaultError> {
         let (lane, device, first) = (theirs.lane, theirs.txn.device, &theirs.first().commit);
-        let admission = &self.0.admission;
         let left = first.prev.map(|cid| (first.seq - 1, cid));
-        let mut gone = admission.log().chain_rows(scope, lane, device, first.seq - 1).await?;
-        if gone.first().is_none_or(|row| row.first != first.seq) {
+        let mut gone = turn.log().chain_rows(scope, lane, device, first.seq - 1).await?;
+        if gone.first().is_none_or(|row| row.first() != first.seq) {
             return Ok(false);
         }
         let mut left = vec![(device, left)];
-        if admission.begin_without(scope, lane, &left, &gone).await?.admit(scope, bytes.to_vec()).is_err() {
+        if turn.begin_without(scope, lane, &left, &gone).await?.admit(scope, bytes.to_vec()).is_err() {
             return Ok(false);
         }
         if lane != LaneTag::CONTROL {
             self.resting(account, scope, lane, &mut left, &mut gone).await?;
         }
         if left.iter().any(|(device, _)| *device == account.device.id) {
-            self.retire(account.user).await?;
+            self.retire(turn, account.user).await?;
         }
         let account = self.0.accounts.get(account.user).ok_or(SpaceError::NotFound)?;
         tracing::warn!(
             ?scope, %device, from = first.seq, rows = gone.len(),
             "what was written on numbers that were taken is written again under another device"
         );
-        let mut batch = admission.begin_without(scope, lane, &left, &gone).await?;
+        let mut batch = turn.begin_without(scope, lane, &left, &gone).await?;
         batch.admit(scope, bytes.to_vec())?;
         let end = batch.chain(scope, lane, account.device.id);
         let again = match scope {
@@ -220,7 +225,7 @@ impl Vault {
                 let open = self.0.spaces.lock().get(&id).cloned();
                 let space = match open {
                     Some(space) => space,
-                    None => Arc::new(self.open_space(account.clone(), id).await?),
+                    None => Arc::new(self.open_space(turn, account.clone(), id).await?),
                 };
                 let again = Again { space, account, heads, end, now: (self.0.clock)() };
                 let work = move || match lane {
@@ -233,12 +238,12 @@ impl Vault {
             }
         };
         for frame in again {
-            batch.admit(scope, frame.bytes)?;
+            batch.admit(scope, frame.into_bytes())?;
         }
         batch.readmit()?;
         batch.store().await?;
         if let Scope::Space(id) = scope {
-            self.replace_space(id, true).await?;
+            self.replace_space(turn, id, true).await?;
         }
         Ok(true)
     }
@@ -283,7 +288,7 @@ impl Vault {
                 }
             }
             if left.len() == before {
-                gone.sort_by_key(|row| row.position);
+                gone.sort_by_key(|row| row.position());
                 return Ok(());
             }
         }
@@ -325,7 +330,7 @@ impl Again {
                 txn.again(entry.commit.kind, body, &mut self.heads, core.hlc, &mut rng)?;
             }
             let frame = txn.finish(&device.signer).remove(0);
-            self.end = Some((frame.tip.seq, frame.tip.cid));
+            self.end = Some((frame.tip().seq, frame.tip().cid));
             frames.push(frame);
         }
         Ok(frames)
@@ -415,7 +420,7 @@ impl Again {
                 }
             }
             let frame = txn.finish(&device.signer).remove(0);
-            self.end = Some((frame.tip.seq, frame.tip.cid));
+            self.end = Some((frame.tip().seq, frame.tip().cid));
             again.push(frame);
         }
         Ok(again)

@@ -14,12 +14,11 @@ mod scope;
 mod weight;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::lock_api::ArcMutexGuard;
 use policy_core::{GateSeal, Permits, Timestamp, UserId, Write};
-use tokio::sync::{Mutex, broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot};
 use vault_core::change::ChangeRequest;
 
 pub use error::WriteError;
@@ -30,6 +29,7 @@ use crate::admission::Admission;
 use crate::feed::Moved;
 use crate::log::{NewRow, Scope};
 use crate::space::{Core, Space};
+use crate::turn::Turn;
 use crate::view::ViewError;
 
 /// A batch is cut at so many requests, or so many commits.
@@ -56,35 +56,23 @@ struct Job {
 /// The way to the writer's thread. Dropped, the thread ends after what is queued.
 pub struct Writer {
     queue: Arc<Queue>,
-    failed: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 /// What the writer's thread works with.
 pub struct Parts {
     pub admission: Arc<Admission>,
-    /// Whoever appends to the log holds this.
-    pub turn: Arc<Mutex<()>>,
     pub seal: GateSeal,
     pub clock: Clock,
     pub feed: broadcast::Sender<Moved>,
-    pub runtime: tokio::runtime::Handle,
 }
 
 impl Writer {
     pub fn start(parts: Parts) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new());
         let jobs = Arc::clone(&queue);
-        let failed = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&failed);
-        let thread =
-            std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs, &stop))?;
-        Ok(Writer { queue, failed, thread: Some(thread) })
-    }
-
-    /// Whether the log has failed: nothing is written until the node is started again.
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        let thread = std::thread::Builder::new().name("allod-writer".into()).spawn(move || run(&parts, &jobs))?;
+        Ok(Writer { queue, thread: Some(thread) })
     }
 
     /// Answers after the change is on disk.
@@ -120,7 +108,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn run(parts: &Parts, jobs: &Queue, failed: &AtomicBool) {
+fn run(parts: &Parts, jobs: &Queue) {
     let _ends = Ends(jobs);
     // Spaces whose view has an open transaction, and since when.
     let mut open: Vec<(Arc<Space>, Instant)> = Vec::new();
@@ -131,8 +119,8 @@ fn run(parts: &Parts, jobs: &Queue, failed: &AtomicBool) {
             Next::End => break,
         };
         if let Some(first) = first {
-            let turn = parts.turn.blocking_lock();
-            batch(parts, first, jobs, failed, &mut open);
+            let turn = parts.admission.turn_of_thread();
+            batch(parts, &turn, first, jobs, &mut open);
             drop(turn);
             // While there is work, views wait for a pause, for a reader or for enough changes.
             if !jobs.is_empty() {
@@ -151,13 +139,7 @@ fn run(parts: &Parts, jobs: &Queue, failed: &AtomicBool) {
     }
 }
 
-fn batch(
-    parts: &Parts,
-    first: (UserId, Job),
-    jobs: &Queue,
-    failed: &AtomicBool,
-    open: &mut Vec<(Arc<Space>, Instant)>,
-) {
+fn batch(parts: &Parts, turn: &Turn, first: (UserId, Job), jobs: &Queue, open: &mut Vec<(Arc<Space>, Instant)>) {
     let mut spaces: Vec<(Arc<Space>, Guard)> = Vec::new();
     let mut rows: Vec<NewRow> = Vec::new();
     let mut answers = Vec::new();
@@ -165,7 +147,7 @@ fn batch(
     while let Some((person, job)) = next {
         bytes += job.weight.bytes;
         requests += 1;
-        if failed.load(Ordering::Acquire) {
+        if turn.log().has_stopped() {
             let _ = job.reply.send(Err(WriteError::Stopped));
         } else {
             let at = match spaces.iter().position(|(space, _)| space.id == job.space.id) {
@@ -177,13 +159,13 @@ fn batch(
                 }
             };
             let (space, core) = &mut spaces[at];
-            match request(parts, space, core, &job) {
+            match request(parts, turn, space, core, &job) {
                 Ok((answer, built)) => {
-                    let sealed: u64 = built.iter().map(|row| row.body.len() as u64).sum();
+                    let sealed: u64 = built.iter().map(|row| row.len() as u64).sum();
                     // What a filter found was not known before.
                     jobs.charge(person, sealed.saturating_sub(job.weight.bytes));
                     bytes += sealed.saturating_sub(job.weight.bytes);
-                    commits += built.iter().map(|row| (row.last - row.first + 1) as usize).sum::<usize>();
+                    commits += built.iter().map(NewRow::commits).sum::<usize>();
                     rows.extend(built);
                     answers.push((job.reply, answer));
                 }
@@ -209,8 +191,8 @@ fn batch(
             let _ = reply.send(Ok(answer));
         }
     } else {
-        let scopes: Vec<Scope> = rows.iter().map(|row| row.scope).collect();
-        match parts.runtime.block_on(parts.admission.log().append(rows)) {
+        let scopes: Vec<Scope> = rows.iter().map(NewRow::scope).collect();
+        match turn.runtime().block_on(turn.append(rows)) {
             Ok(positions) => {
                 for (space, core) in &mut spaces {
                     let scope = Scope::Space(space.id);
@@ -251,7 +233,7 @@ fn batch(
                 // What was sent to the disk may or may not be there, and a later fsync would not tell:
                 // nothing more is written until a start has read the log again.
                 tracing::error!(%error, "the log could not be written; the node stops writing");
-                failed.store(true, Ordering::Release);
+                turn.log().stop();
                 for (space, core) in &mut spaces {
                     core.lose();
                     space.mark_dirty();
@@ -265,7 +247,13 @@ fn batch(
 }
 
 /// One request, whole or not at all.
-fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(Vec<u8>, Vec<NewRow>), WriteError> {
+fn request(
+    parts: &Parts,
+    turn: &Turn,
+    space: &Space,
+    core: &mut Core,
+    job: &Job,
+) -> Result<(Vec<u8>, Vec<NewRow>), WriteError> {
     let now = (parts.clock)();
     parts.seal.admits(&job.permits, space.schema().version, now).map_err(WriteError::Permit)?;
     if job.permits.space() != space.id {
@@ -279,14 +267,14 @@ fn request(parts: &Parts, space: &Space, core: &mut Core, job: &Job) -> Result<(
     }
     core.begin()?;
     core.view.savepoint()?;
-    let control = parts.admission.space(space.id).map(|lane| lane.heads.seen()).unwrap_or_default();
+    let control = turn.space(space.id).map(|lane| lane.heads.seen()).unwrap_or_default();
     let hlc = core.hlc;
     match change::run(space, core, control, &job.permits, &job.request, now) {
         Ok((answer, frames, count)) => {
             core.view.release()?;
             core.uncommitted += count;
             for frame in &frames {
-                core.chains.insert(frame.lane, (frame.tip.seq, frame.tip.cid));
+                core.chains.insert(frame.lane(), (frame.tip().seq, frame.tip().cid));
             }
             let rows = frames.into_iter().map(|frame| NewRow::built(Scope::Space(space.id), frame)).collect();
             Ok((answer, rows))

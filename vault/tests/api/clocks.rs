@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use policy_core::{DeviceId, SpaceId, UserId};
 use rand::{RngExt, SeedableRng};
-use vault::log::Scope;
+use vault::log::{Log, Scope};
+use vault::replica::ReplicaLog;
 use vault::replicate::Refused;
 use vault_core::build;
 use vault_core::control::{Piece, Reading};
@@ -38,7 +39,7 @@ impl Nodes {
             nodes.all[0].vault.enrol(nodes.user, keys, [n as u8; 32]).await.unwrap();
             nodes.secrets.push(device.clone());
             send(&nodes.all[0], &node, Scope::Account(nodes.user)).await;
-            node.vault.accounts().add(nodes.user, device, None).await.unwrap();
+            node.vault.join(nodes.user, device).await.unwrap();
             nodes.all.push(node);
         }
         nodes.settle().await;
@@ -111,7 +112,7 @@ impl Nodes {
     }
 
     async fn corrections(&self) -> usize {
-        let entry = |row: &vault::log::Row| vault_core::frame::Frame::decode(&row.body).unwrap().entries.len();
+        let entry = |row: &vault::log::Row| vault_core::frame::Frame::decode(row.body()).unwrap().entries.len();
         let log = self.all[0].vault.admission();
         let rows = log.beyond(Scope::Account(self.user), true, 0, &|_, _| 0, 1 << 20).await.unwrap();
         // All but the genesis, the first device, and those that were enrolled.
@@ -119,11 +120,15 @@ impl Nodes {
     }
 }
 
-/// Puts an entry into a vault's log behind its back.
-async fn put(vault: &vault::Vault, user: UserId, frame: Vec<u8>) {
-    let mut batch = vault.admission().begin();
-    batch.admit(Scope::Account(user), frame).unwrap();
-    batch.store().await.unwrap();
+/// Puts an entry into the log of a node that does not run.
+async fn put(node: &mut Node, user: UserId, frame: Vec<u8>) {
+    node.vault.shutdown().await.unwrap();
+    let log = Log::open(vault::database::open_log(node.dir.path()).await.unwrap()).await.unwrap();
+    let log = ReplicaLog::open(log).await.unwrap();
+    let (taken, _) = log.take(user, Scope::Account(user), vec![frame]).await.unwrap();
+    assert_eq!((taken.stored.len(), taken.refused), (1, None));
+    log.close().await.unwrap();
+    node.reopen().await;
 }
 
 /// Sends what `to` lacks of a scope; a chain that waits for its time keeps back nobody else's. Whether one does.
@@ -137,8 +142,8 @@ async fn send(from: &Node, to: &Node, scope: Scope) -> bool {
                 false => held.get(&(lane, device)).map_or(0, |(seq, _)| *seq),
             };
             let rows = from.vault.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
-            let chains: Vec<_> = rows.iter().map(|row| (row.lane, row.device)).collect();
-            let frames = rows.into_iter().map(|row| row.body).collect();
+            let chains: Vec<_> = rows.iter().map(|row| (row.lane(), row.device())).collect();
+            let frames = rows.into_iter().map(|row| row.into_body()).collect();
             let taken = to.vault.ingest(scope, frames).await.unwrap();
             match taken.refused {
                 None => break,
@@ -272,22 +277,22 @@ async fn a_node_without_another_device_believes_its_clock_after_a_while() {
 async fn nobody_moves_the_clock_of_others_by_a_correction() {
     let mut nodes = Nodes::new(2).await;
     let (user, space) = (nodes.user, nodes.space);
-    let (home, laptop) = (&nodes.all[0].vault.clone(), &nodes.all[1].vault.clone());
+    let home = &nodes.all[0].vault.clone();
     let by = &nodes.secrets[0].clone();
     nodes.add(0, "home's").await;
     nodes.settle().await;
     let of_home = home.device(user).unwrap();
     let lane = home.admission().tips(Scope::Space(space)).into_keys().find(|(lane, _)| *lane != LaneTag::CONTROL);
     let lane = lane.unwrap().0;
-    let entry = |device: DeviceId, piece: Piece| {
-        let lane_of = laptop.admission().account(user).unwrap();
-        let end = laptop.admission().log().chain(Scope::Account(user), LaneTag::CONTROL, by.id);
+    let entry = |laptop: &Node, device: DeviceId, piece: Piece| {
+        let lane_of = laptop.vault.admission().account(user).unwrap();
+        let end = laptop.vault.admission().tips(Scope::Account(user)).get(&(LaneTag::CONTROL, by.id)).copied();
         let entry = build::clock_entry(device, &[Reading { space, lane, piece }]);
         let hlc = Hlc::from_parts(1, 0);
-        build::account_entries(user, by, vec![entry], &lane_of.heads, end, hlc, &mut rand::rng()).unwrap().bytes
+        build::account_entries(user, by, vec![entry], &lane_of.heads, end, hlc, &mut rand::rng()).unwrap().into_bytes()
     };
     let all = Piece { first: 1, last: 9, ahead_ms: 1 << 30, floor: Hlc(0), ceiling: Hlc(5) };
-    let taken = home.ingest(Scope::Account(user), vec![entry(of_home, all)]).await.unwrap();
+    let taken = home.ingest(Scope::Account(user), vec![entry(&nodes.all[1], of_home, all)]).await.unwrap();
     assert!(matches!(taken.refused, Some(Refused::Invalid(_))), "another device's clock: {taken:?}");
     assert_eq!(nodes.corrections().await, 0);
 
@@ -306,14 +311,17 @@ async fn nobody_moves_the_clock_of_others_by_a_correction() {
             "never ahead of itself",
         ),
     ] {
-        put(laptop, user, entry(by.id, piece)).await;
+        let said = entry(&nodes.all[1], by.id, piece);
+        put(&mut nodes.all[1], user, said).await;
         assert!(!send(&nodes.all[1], &nodes.all[0], Scope::Account(user)).await, "its own chain");
         assert!(send(&nodes.all[1], &nodes.all[0], Scope::Space(space)).await, "{why}");
     }
     assert_eq!(nodes.texts(0).await, ["home's"]);
     // The control: both are pulled back, and taken.
     let ms = HOURS as u64 / 1_000;
-    put(laptop, user, entry(by.id, Piece { first: 1, last: 2, ahead_ms: ms, floor: Hlc(0), ceiling: right })).await;
+    let both = Piece { first: 1, last: 2, ahead_ms: ms, floor: Hlc(0), ceiling: right };
+    let said = entry(&nodes.all[1], by.id, both);
+    put(&mut nodes.all[1], user, said).await;
     nodes.shift(1, -HOURS);
     assert!(nodes.settle().await);
     let laptop = nodes.all.remove(1).restart(true).await;

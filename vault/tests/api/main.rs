@@ -1,9 +1,8 @@
 //! The vault from outside: what it keeps, what it answers, what it refuses.
 
-mod accounts;
+mod broken_off;
 mod changes;
 mod clocks;
-mod log;
 mod merges;
 mod node;
 mod put_back;

@@ -43,7 +43,7 @@ impl Pair {
         let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(1));
         home.vault.enrol(user, device.public(laptop.vault.transport()), [7; 32]).await.unwrap();
         carry(&home.vault, &laptop.vault, Scope::Account(user)).await;
-        laptop.vault.accounts().add(user, device, None).await.unwrap();
+        laptop.vault.join(user, device).await.unwrap();
         meet(&home.vault, &laptop.vault, user, space).await;
         laptop.time.fetch_add(60_000_000, std::sync::atomic::Ordering::SeqCst);
         Pair { home, laptop, user, space }

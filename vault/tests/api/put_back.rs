@@ -22,7 +22,7 @@ async fn carry(from: &Vault, to: &Vault, scope: Scope, own: &[DeviceId]) -> bool
             held.get(&(lane, device)).filter(|_| !own.contains(&device)).map_or(0, |(seq, _)| *seq)
         };
         let rows = from.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
-        let taken = to.ingest(scope, rows.into_iter().map(|row| row.body).collect()).await.unwrap();
+        let taken = to.ingest(scope, rows.into_iter().map(|row| row.into_body()).collect()).await.unwrap();
         assert!(matches!(taken.refused, None | Some(Refused::Gap)), "{taken:?}");
         all &= taken.refused.is_none();
     }
@@ -73,7 +73,7 @@ async fn pair() -> Pair {
     let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(1));
     home.vault.enrol(user, device.public(laptop.vault.transport()), [7; 32]).await.unwrap();
     carry(&home.vault, &laptop.vault, Scope::Account(user), &[]).await;
-    laptop.vault.accounts().add(user, device, None).await.unwrap();
+    laptop.vault.join(user, device).await.unwrap();
     meet(&home.vault, &laptop.vault, user, space).await;
     laptop.add(user, space, &["before"]).await.unwrap();
     meet(&home.vault, &laptop.vault, user, space).await;
@@ -229,17 +229,17 @@ async fn made_up_frames_of_our_own_device_change_nothing() {
     let scope = Scope::Space(space);
     let device = all.laptop.vault.device(user).unwrap();
     let rows = all.laptop.vault.admission().beyond(scope, false, 0, &|_, _| 0, 1 << 20).await.unwrap().rows;
-    let own: Vec<_> = rows.into_iter().filter(|row| row.device == device).collect();
+    let own: Vec<_> = rows.into_iter().filter(|row| row.device() == device).collect();
     let before = all.laptop.vault.admission().tips(scope);
-    for n in 0..own.last().unwrap().body.len() {
-        let mut forged = own.last().unwrap().body.clone();
+    for n in 0..own.last().unwrap().body().len() {
+        let mut forged = own.last().unwrap().body().to_vec();
         forged[n] ^= 1;
         let taken = all.laptop.vault.ingest(scope, vec![forged]).await.unwrap();
         assert!(taken.stored.len() <= 1);
     }
     assert_eq!(all.laptop.vault.admission().tips(scope), before);
     assert_eq!(all.laptop.vault.device(user), Some(device));
-    let taken = all.laptop.vault.ingest(scope, vec![own[0].body.clone()]).await.unwrap();
+    let taken = all.laptop.vault.ingest(scope, vec![own[0].body().to_vec()]).await.unwrap();
     assert!(!matches!(taken.refused, Some(Refused::Invalid(_))), "control: what is held is held");
 }
 

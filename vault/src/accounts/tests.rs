@@ -1,12 +1,13 @@
 //! The vault's own tables in the node database, on every database that can hold them.
 
-use policy_core::{SpaceId, UserId};
 use rand::SeedableRng;
-use vault::accounts::Accounts;
-use vault::keyring::NodeKey;
 use vault_core::identity::{DeviceSecret, Signer};
 
-use crate::log::Backend;
+use super::*;
+use crate::admission::Admission;
+use crate::backend::Backend;
+use crate::keyring::NodeKey;
+use crate::log::Log;
 
 #[tokio::test]
 async fn secrets_are_kept_under_the_node_key_and_open_under_no_other() {
@@ -19,7 +20,12 @@ async fn secrets_are_kept_under_the_node_key_and_open_under_no_other() {
         let (seed, view) = (accounts.transport_seed(), accounts.view(space).await.unwrap());
         let device = DeviceSecret::random(&mut rng);
         let id = device.id;
-        accounts.add(user, device, Some(&Signer::random(&mut rng))).await.unwrap();
+        let root = Signer::random(&mut rng);
+        let accounts = Arc::new(accounts);
+        let adding = Arc::clone(&accounts);
+        let start = Admission::unread(Log::open(backend.open().await).await.unwrap()).turn().await;
+        let add = start.run(move |turn| Box::pin(async move { adding.add(turn, user, device, Some(&root)).await }));
+        add.await.unwrap().unwrap();
         accounts.mark_view(space, true, "boot").await.unwrap();
         accounts.set("port", "1").await.unwrap();
         accounts.set("port", "2").await.unwrap();
