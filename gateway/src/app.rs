@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use gateway_graphql::Caches;
 use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, wall_clock};
 use policy_core::{Engine, Gate};
 use rand::RngExt;
@@ -22,7 +23,6 @@ use crate::records::Records;
 use crate::spaces::Spaces;
 use crate::tasks::Tasks;
 use crate::turns::Turns;
-use gateway_graphql::Caches;
 
 /// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
 const SCHEMAS: usize = 256;
@@ -47,7 +47,7 @@ pub struct App {
     pub directory: Arc<Directory>,
     pub caches: Caches,
     /// What requests share of memory and time.
-    pub(crate) pools: Pools,
+    pub(crate) pools: Arc<Pools>,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
     /// What the node works with on disk.
@@ -139,7 +139,7 @@ async fn open_with(
         spaces,
         directory,
         caches: Caches::new(SCHEMAS, OPERATIONS),
-        pools: Pools::default(),
+        pools: Arc::default(),
         sync: OnceLock::new(),
         stop: Notify::new(),
         files: OpenFiles::of_node(dir),

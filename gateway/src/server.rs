@@ -20,7 +20,6 @@ use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::directory::{Secret, SecretHash};
 use crate::failure::{Exit, Failure};
-use crate::front::Deadline;
 use crate::front::addresses::Addresses;
 use crate::front::cross_origin::{Allowed, Origins};
 use crate::node::Node as _;
@@ -29,12 +28,8 @@ use crate::stdout::say;
 
 /// Views that nobody has used for so long are closed.
 const IDLE_S: u64 = 60;
-/// A request that has not been answered by then is cut: reads have 30 s of their own.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// A connection whose peer takes nothing for so long ends.
 const NOT_TAKEN: Duration = Duration::from_secs(60);
-/// The largest body of a request.
-pub const MAX_BODY: usize = 16 << 20;
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed("failed", &error.to_string())
@@ -126,15 +121,15 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let node = web::Data::from(node);
     let addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), bind);
     let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
+    let pools = web::Data::from(Arc::clone(&app.pools));
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let server = HttpServer::new(move || {
         HttpApp::new()
-            .wrap(from_fn(crate::front::intake::admitted))
-            .wrap(Deadline(DEADLINE))
             .app_data(data.clone())
             .app_data(node.clone())
             .app_data(addresses.clone())
             .app_data(origins.clone())
+            .app_data(pools.clone())
             .wrap(from_fn(crate::front::uncoded))
             .wrap(from_fn(crate::front::error::shaped))
             .wrap(from_fn(crate::front::pages::at_their_name))

@@ -8,7 +8,8 @@ use rust_embed::RustEmbed;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::front::Routes;
+use crate::front::contract::LEAST_BODY;
+use crate::front::{Front, Routes, Terms};
 use crate::node::Node as _;
 
 #[derive(RustEmbed)]
@@ -17,7 +18,9 @@ struct Console;
 
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-pub fn routes(routes: &mut Routes) {
+pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
+
+fn routes(routes: &mut Routes) {
     routes
         .get("/", root)
         .get("/healthz", healthz)

@@ -8,14 +8,15 @@ use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, ResponseError};
 use futures::future::{LocalBoxFuture, Ready, ok};
 
+use super::contract::Errors;
 use super::error::ApiError;
 
-/// The one route that waits as long as it is told to.
-const WAITS: &str = "/api/v1/sync/wait";
-
-/// Answers 408 to a request whose answer has not begun after this long.
+/// Answers 408 to a request whose answer has not begun after this long; `None`: the request itself says how long.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub Duration);
+pub struct Deadline {
+    pub after: Option<Duration>,
+    pub errors: Errors,
+}
 
 impl<S, B> Transform<S, ServiceRequest> for Deadline
 where
@@ -30,14 +31,14 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ok(DeadlineService { service, after: self.0 })
+        ok(DeadlineService { service, deadline: *self })
     }
 }
 
 /// See [`Deadline`].
 pub struct DeadlineService<S> {
     service: S,
-    after: Duration,
+    deadline: Deadline,
 }
 
 impl<S, B> Service<ServiceRequest> for DeadlineService<S>
@@ -53,15 +54,12 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let waits = request.path() == WAITS;
-        let after = self.after;
+        let Deadline { after, errors } = self.deadline;
         // The request itself is the router's alone: while it looks for the route, nobody else may hold it.
         let answer = self.service.call(request);
         Box::pin(async move {
-            if waits {
-                return answer.await;
-            }
-            actix_web::rt::time::timeout(after, answer).await.unwrap_or_else(|_| Err(TooLong.into()))
+            let Some(after) = after else { return answer.await };
+            actix_web::rt::time::timeout(after, answer).await.unwrap_or_else(|_| Err(TooLong(errors).into()))
         })
     }
 }
@@ -69,7 +67,7 @@ where
 /// The answer to a request that took too long; the connection ends with it.
 #[derive(Debug, thiserror::Error)]
 #[error("The request took too long: send its body faster, or ask for less.")]
-struct TooLong;
+struct TooLong(Errors);
 
 impl ResponseError for TooLong {
     fn status_code(&self) -> StatusCode {
@@ -77,7 +75,7 @@ impl ResponseError for TooLong {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = ApiError::new(self.status_code(), "limit_time", self.to_string()).error_response();
+        let mut response = (self.0)(&ApiError::new(self.status_code(), "limit_time", self.to_string()));
         response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
         response
     }
@@ -97,7 +95,8 @@ mod tests {
             }
             HttpResponse::Ok().body(body)
         }
-        let app = App::new().wrap(Deadline(Duration::from_millis(50))).route("/x", web::post().to(slow));
+        let deadline = Deadline { after: Some(Duration::from_millis(50)), errors: crate::front::contract::json_errors };
+        let app = App::new().wrap(deadline).route("/x", web::post().to(slow));
         let app = test::init_service(app).await;
         let quick = test::call_service(&app, test::TestRequest::post().uri("/x").set_payload("hi").to_request()).await;
         assert_eq!(quick.status(), StatusCode::OK);

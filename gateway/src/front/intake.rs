@@ -17,19 +17,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _};
+use actix_web::{HttpMessage as _, HttpResponse};
 use futures::Stream;
 use vault::shares::{Lease, Payer};
 
+use super::contract::{LEAST_BODY, Terms};
 use super::error::ApiError;
-use crate::app::App;
-use crate::authn;
-use crate::server::MAX_BODY;
+use crate::node::Node;
+use crate::pools::Pools;
 
-/// The largest body of a request that changes no documents and defines nothing.
-const SMALL_BODY: usize = 1 << 20;
-/// The largest body of forms, and of whoever has not said who they are.
-const LEAST_BODY: usize = 64 << 10;
 /// Bodies of so little are not charged: all connections together hold little of them, and whoever signs in waits for no
 /// stranger's.
 const FREE_BODY: usize = 4 << 10;
@@ -46,18 +42,6 @@ const CHUNK: usize = 64 << 10;
 const LEAST_READ: usize = 256 << 10;
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
-/// The largest body that a route takes of somebody who is known.
-fn largest(path: &str) -> usize {
-    let data = ["/graphql", "/collections", "/schema"].iter().any(|end| path.ends_with(end));
-    match path.strip_prefix("/api/") {
-        Some(route) if data || route.starts_with("v1/policy/") => MAX_BODY,
-        // Whoever signs in is not known.
-        Some(route) if route.starts_with("v1/session") => LEAST_BODY,
-        Some(_) => SMALL_BODY,
-        None => LEAST_BODY,
-    }
-}
-
 /// How long the body is: `None`, there is none; `Some(None)`, it comes in chunks.
 fn announced(request: &ServiceRequest) -> Option<Option<usize>> {
     if request.headers().contains_key(TRANSFER_ENCODING) {
@@ -70,8 +54,7 @@ fn announced(request: &ServiceRequest) -> Option<Option<usize>> {
 }
 
 /// The request is answered before its body is read: the connection ends with it.
-fn unread(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
-    let mut response = error.error_response();
+fn unread(request: ServiceRequest, mut response: HttpResponse) -> ServiceResponse<BoxBody> {
     response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
     request.into_response(response)
 }
@@ -84,32 +67,34 @@ pub fn busy() -> ApiError {
 
 /// Reads no body before it is known whose it is, and keeps what is read and answered within their share.
 pub async fn admitted<B: MessageBody + 'static>(
+    terms: Terms,
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(length) = announced(&request) else { return next.call(request).await.map(metered) };
-    let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
+    let (node, pools) = (request.app_data::<web::Data<dyn Node>>(), request.app_data::<web::Data<Pools>>());
+    let (Some(node), Some(pools)) = (node.cloned(), pools.cloned()) else {
         return next.call(request).await.map(metered);
     };
-    let known = authn::authenticate(request.request(), &**app).await;
-    let path = request.path();
+    let known = (terms.clients)(request.request(), &**node).await;
+    let largest = terms.limits.body;
     let (payer, most) = match &known {
-        Ok(principal) => (Payer::from(&principal.caller), largest(path)),
-        Err(_) => (Payer::Nobody, LEAST_BODY.min(largest(path))),
+        Ok(principal) => (Payer::from(&principal.caller), largest),
+        Err(_) => (Payer::Nobody, LEAST_BODY.min(largest)),
     };
     if length.is_some_and(|length| length > most) {
         let refused = match known {
-            Err(error) if largest(path) > most => ApiError::from(error),
+            Err(error) if largest > most => ApiError::from(error),
             _ => too_large(),
         };
-        return Ok(unread(request, &refused));
+        return Ok(unread(request, (terms.errors)(&refused)));
     }
     if length.is_some_and(|length| length <= FREE_BODY) {
         return next.call(request).await.map(metered);
     }
     let cost = length.unwrap_or(most) as u64 * COST;
-    let Ok(lease) = app.pools.bodies.take(payer, cost, PATIENCE).await else {
-        let mut answer = unread(request, &busy());
+    let Ok(lease) = pools.bodies.take(payer, cost, PATIENCE).await else {
+        let mut answer = unread(request, (terms.errors)(&busy()));
         answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
         return Ok(answer);
     };
@@ -239,25 +224,9 @@ impl MessageBody for Metered {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_documents_and_definitions_are_large() {
-        for (path, most) in [
-            ("/api/v1/graphql", MAX_BODY),
-            ("/api/v0/schema", MAX_BODY),
-            ("/api/v1/collections", MAX_BODY),
-            ("/api/v1/policy/schema", MAX_BODY),
-            ("/api/v1/session", LEAST_BODY),
-            ("/api/v1/spaces", SMALL_BODY),
-            ("/oauth/token", LEAST_BODY),
-            ("/graphql", LEAST_BODY),
-        ] {
-            assert_eq!(largest(path), most, "{path}");
-        }
-    }
-
     #[actix_web::test]
     async fn an_answer_that_nobody_reads_is_dropped_and_one_that_is_read_is_whole() {
-        let pool = crate::pools::Pools::default().bodies;
+        let pool = Pools::default().bodies;
         let text: Bytes = (0..300_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
         let take = || pool.take(Payer::Nobody, 1_000, Duration::ZERO);
         let mut read = Metered::new(text.clone(), Some(take().await.unwrap()));

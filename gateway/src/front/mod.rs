@@ -3,6 +3,7 @@
 pub mod account;
 pub mod addresses;
 mod console;
+pub mod contract;
 pub mod cross_origin;
 pub mod data;
 mod deadline;
@@ -18,29 +19,30 @@ mod policy;
 pub mod route;
 mod sharing;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 pub use console::policy_trouble;
-pub use deadline::Deadline;
+pub use contract::{Front, Limits, Terms};
 pub(crate) use media::uncoded;
 pub use route::Routes;
 
-use crate::server::MAX_BODY;
+use contract::{LARGE_BODY, SMALL_BODY};
 
 /// Every path of a node with its methods.
 pub(crate) fn table() -> Routes {
-    Routes::default()
-        .with(account::routes)
-        .with(oauth::routes)
-        .with(data::routes)
-        .with(peers::routes)
-        .with(policy::routes)
-        .with(sharing::routes)
-        .with(console::routes)
+    let fronts =
+        [account::FRONT, oauth::FRONT, data::FRONT, peers::FRONT, policy::FRONT, sharing::FRONT, console::FRONT];
+    fronts.iter().fold(Routes::default(), Routes::front)
 }
 
 /// Every route of a node.
 pub fn routes(config: &mut ServiceConfig) {
-    config.app_data(web::PayloadConfig::new(MAX_BODY));
+    config.app_data(web::PayloadConfig::new(LARGE_BODY));
     table().install(config);
-    config.default_service(web::to(error::no_route));
+    let terms = Terms::own(SMALL_BODY);
+    let admitted = move |request: ServiceRequest, next: Next<BoxBody>| intake::admitted(terms, request, next);
+    let deadline = deadline::Deadline { after: terms.limits.deadline, errors: terms.errors };
+    config.default_service(web::to(error::no_route).wrap(from_fn(admitted)).wrap(deadline));
 }

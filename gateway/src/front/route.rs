@@ -1,33 +1,57 @@
 //! The table of routes: paths with the handlers of their methods. The router follows from it, and with it
 //! what holds on every path alike (RFC 9110, 9.3): `HEAD` wherever `GET` is, `OPTIONS`, and the `Allow` of a 405.
 
-use actix_web::dev::Handler;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Handler, ServiceRequest};
 use actix_web::guard::{self, Guard};
 use actix_web::http::header::ALLOW;
 use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, HttpResponse, Responder, ResponseError, Route};
+use actix_web::{FromRequest, HttpResponse, Responder, Route};
 
+use super::contract::{Front, Limits, SMALL_BODY, Terms};
+use super::deadline::Deadline;
 use super::error::ApiError;
+use super::intake::admitted;
 
 /// Paths in the order in which they are tried, each with its methods.
-#[derive(Default)]
-pub struct Routes(Vec<Place>);
+pub struct Routes {
+    places: Vec<Place>,
+    /// Of the front whose routes are added.
+    terms: Terms,
+}
 
 struct Place {
     path: &'static str,
+    terms: Terms,
     methods: Vec<(Method, Route)>,
 }
 
+impl Default for Routes {
+    fn default() -> Self {
+        Routes { places: Vec::new(), terms: Terms::own(SMALL_BODY) }
+    }
+}
+
 impl Routes {
-    /// What `part` adds; `part` is the `routes` of a front or of a resource.
+    /// The routes of a front, each on its terms.
     #[must_use]
-    pub fn with(mut self, part: fn(&mut Routes)) -> Routes {
-        part(&mut self);
+    pub fn front(mut self, front: &Front) -> Routes {
+        self.terms = front.terms;
+        (front.routes)(&mut self);
         self
     }
 
-    /// [`Routes::with`], for a front that is made of parts itself.
+    /// Gives a path, whose methods are there already, limits of its own.
+    pub fn limited(&mut self, path: &'static str, limits: Limits) -> &mut Routes {
+        for place in self.places.iter_mut().filter(|place| place.path == path) {
+            place.terms.limits = limits;
+        }
+        self
+    }
+
+    /// What `part` adds: a resource of a front.
     pub fn part(&mut self, part: fn(&mut Routes)) -> &mut Routes {
         part(self);
         self
@@ -77,9 +101,9 @@ impl Routes {
         F::Output: Responder + 'static,
     {
         let route = Route::new().guard(answers(&method)).to(handler);
-        match self.0.iter_mut().find(|place| place.path == path) {
+        match self.places.iter_mut().find(|place| place.path == path) {
             Some(place) => place.methods.push((method, route)),
-            None => self.0.push(Place { path, methods: vec![(method, route)] }),
+            None => self.places.push(Place { path, terms: self.terms, methods: vec![(method, route)] }),
         }
         self
     }
@@ -87,22 +111,32 @@ impl Routes {
     #[cfg(test)]
     /// Each path with the methods that its `Allow` names.
     pub fn table(&self) -> impl Iterator<Item = (&'static str, Vec<Method>)> {
-        self.0.iter().map(|place| (place.path, place.allowed()))
+        self.places.iter().map(|place| (place.path, place.allowed()))
+    }
+
+    #[cfg(test)]
+    /// Each path with its limits.
+    pub fn limits(&self) -> impl Iterator<Item = (&'static str, Limits)> {
+        self.places.iter().map(|place| (place.path, place.terms.limits))
     }
 
     /// Puts the table into a server.
     pub fn install(self, config: &mut ServiceConfig) {
-        for place in self.0 {
+        for place in self.places {
+            let terms = place.terms;
             let allow = place.allowed().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             let mut resource = web::resource(place.path);
             for (_, route) in place.methods {
                 resource = resource.route(route);
             }
             let other = move |method: Method| {
-                let answer = without_handler(&method, &allow);
+                let answer = without_handler(&method, &allow, terms);
                 async move { answer }
             };
-            config.service(resource.default_service(web::to(other)));
+            let resource = resource.default_service(web::to(other));
+            let admitted = move |request: ServiceRequest, next: Next<BoxBody>| admitted(terms, request, next);
+            let deadline = Deadline { after: terms.limits.deadline, errors: terms.errors };
+            config.service(resource.wrap(from_fn(admitted)).wrap(deadline));
         }
     }
 }
@@ -129,13 +163,13 @@ fn answers(method: &Method) -> impl Guard + 'static {
 }
 
 /// The answer on a known path to a method that has no handler there.
-fn without_handler(method: &Method, allow: &str) -> HttpResponse {
+fn without_handler(method: &Method, allow: &str, terms: Terms) -> HttpResponse {
     if *method == Method::OPTIONS {
         return HttpResponse::NoContent().insert_header((ALLOW, allow)).finish();
     }
     let text = format!("This route does not take this method; it takes {allow}.");
     let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text);
-    let mut answer = error.error_response();
+    let mut answer = (terms.errors)(&error);
     if let Ok(allow) = allow.parse() {
         answer.headers_mut().insert(ALLOW, allow);
     }
@@ -199,7 +233,8 @@ mod tests {
             routes.get("/x/{name}", |name: web::Path<String>| async move { name.into_inner() });
             routes.post("/x/{name}", || async { "made" });
         }
-        let app = init_service(App::new().configure(|config| Routes::default().with(part).install(config))).await;
+        let front = Front { routes: part, terms: Terms::own(SMALL_BODY) };
+        let app = init_service(App::new().configure(|config| Routes::default().front(&front).install(config))).await;
         for method in [Method::GET, Method::HEAD] {
             let answer = call_service(&app, TestRequest::with_uri("/x/abc").method(method).to_request()).await;
             assert_eq!(answer.status(), 200);

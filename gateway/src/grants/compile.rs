@@ -1,5 +1,6 @@
 //! From what is asked to what is enforced: names become ids, values get the types of their fields.
 
+use gateway_graphql::instant::instant;
 use policy_core::{
     Comparison, Condition, DocId, Grant, GrantEntry, GrantId, GrantScope, Holder, Predicate, Scalar, SpaceId,
     Timestamp, UserId,
@@ -9,7 +10,6 @@ use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
 use super::show::comparison;
 use super::{Access, AccessError, Asked, Operator};
-use gateway_graphql::instant::instant;
 
 /// Whose grant it is, to whom, and when it begins.
 #[derive(Debug, Clone, Copy)]

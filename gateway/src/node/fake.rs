@@ -88,7 +88,7 @@ impl Fake {
             .app_data(web::Data::from(node))
             .configure(|config| {
                 let routes = crate::front::Routes::default();
-                routes.with(crate::front::account::routes).with(crate::front::oauth::routes).install(config);
+                routes.front(&crate::front::account::FRONT).front(&crate::front::oauth::FRONT).install(config);
             });
         let service = init_service(app).await;
         let request: Request = request.insert_header(("Host", "127.0.0.1:8420")).to_request();

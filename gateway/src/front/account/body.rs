@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use gateway_graphql::weight;
 use policy_core::Timestamp;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -10,7 +11,6 @@ use time::format_description::well_known::Rfc3339;
 use super::ApiError;
 use crate::front::media;
 use crate::grants::reads_once;
-use gateway_graphql::weight;
 
 /// The most values in a body: more of them take far more memory than their text.
 const VALUES_MAX: usize = 150_000;

@@ -20,14 +20,17 @@ pub use setup::setup;
 
 use super::error::ApiError;
 use crate::authn::{Principal, authenticate};
-use crate::front::Routes;
+use crate::front::contract::{LEAST_BODY, SMALL_BODY};
+use crate::front::{Front, Limits, Routes, Terms};
 use crate::node::Node;
 
 /// What handlers get of the node.
 pub type Data = web::Data<dyn Node>;
 
+pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+
 /// Adds the routes. The app data must hold a [`Data`].
-pub fn routes(routes: &mut Routes) {
+fn routes(routes: &mut Routes) {
     routes
         .post("/api/v1/session", session::sign_in)
         .delete("/api/v1/session", session::sign_out)
@@ -47,6 +50,10 @@ pub fn routes(routes: &mut Routes) {
         .get("/api/v1/grants", grants::list)
         .get("/api/v1/grants/{id}", grants::one)
         .delete("/api/v1/grants/{id}", grants::revoke);
+    // Whoever signs in is not known.
+    for path in ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions"] {
+        routes.limited(path, Limits::body(LEAST_BODY));
+    }
 }
 
 /// The person (or operator) who sent `req`: accounts are not for apps.

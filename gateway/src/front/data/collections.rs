@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_graphql::{SdlError, sdl};
 use policy_core::SealRefusal;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,10 +14,10 @@ use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
 use crate::directory::{DirectoryError, QuotaKind};
-use crate::front::Routes;
+use crate::front::contract::LARGE_BODY;
 use crate::front::error::ApiError;
 use crate::front::media;
-use gateway_graphql::{SdlError, sdl};
+use crate::front::{Limits, Routes};
 
 /// The largest definition text.
 const MAX_SDL: usize = 1 << 20;
@@ -25,6 +26,9 @@ const SDL_TYPES: [&str; 4] = [media::JSON, "text/plain", "application/graphql", 
 
 pub fn routes(routes: &mut Routes) {
     routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define);
+    for path in ["/api/v1/collections", "/api/v0/schema"] {
+        routes.limited(path, Limits::body(LARGE_BODY));
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 use policy_core::{CollectionId, Mask, SealRefusal};
 use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
@@ -14,10 +15,10 @@ use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::front::Routes;
+use crate::front::contract::{self, LARGE_BODY};
 use crate::front::error::ApiError;
 use crate::front::intake::charged;
 use crate::front::media;
-use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";
@@ -30,7 +31,7 @@ pub fn routes(routes: &mut Routes) {
     {
         let post = move |request: HttpRequest, app: web::Data<App>, body: Bytes| post(request, app, body, spelling);
         let get = move |request: HttpRequest, app: web::Data<App>| get(request, app, spelling);
-        routes.post(path, post).get(path, get);
+        routes.post(path, post).get(path, get).limited(path, contract::Limits::body(LARGE_BODY));
     }
 }
 

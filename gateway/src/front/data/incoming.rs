@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_web::web;
+use gateway_graphql::{GraphQlError, Limits, Request, weight};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use vault::shares::Payer;
@@ -16,7 +17,6 @@ use crate::authn::Principal;
 use crate::front::error::ApiError;
 use crate::front::intake::busy;
 use crate::grants::reads_once;
-use gateway_graphql::{GraphQlError, Limits, Request, weight};
 
 /// A request of at most so many bytes is read and planned on the thread that serves it.
 pub(super) const LIGHT: usize = 16 << 10;

@@ -13,10 +13,13 @@ use policy_core::SpaceId;
 
 use crate::app::App;
 use crate::authn::{Principal, only};
-use crate::front::Routes;
+use crate::front::contract::SMALL_BODY;
 use crate::front::error::ApiError;
+use crate::front::{Front, Routes, Terms};
 
-pub fn routes(routes: &mut Routes) {
+pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+
+fn routes(routes: &mut Routes) {
     routes.part(spaces::routes).part(collections::routes).part(graphql::routes);
 }
 

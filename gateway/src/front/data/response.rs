@@ -4,9 +4,9 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_graphql::GraphQlError;
 
 use crate::front::media;
-use gateway_graphql::GraphQlError;
 
 const RESPONSE: &str = "application/graphql-response+json";
 

@@ -22,10 +22,13 @@ pub(crate) use page::{escape, notice, wide_page};
 pub(crate) use token::token_answer;
 
 use super::account::Data;
-use crate::front::Routes;
+use crate::front::contract::LEAST_BODY;
+use crate::front::{Front, Routes, Terms};
+
+pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 
 /// Adds the routes. The app data must hold a [`Data`].
-pub fn routes(routes: &mut Routes) {
+fn routes(routes: &mut Routes) {
     routes
         .get("/setup", setup::show)
         .post("/setup", setup::submit)

@@ -13,11 +13,12 @@ use sync::{AddReplicaError, NamedBy};
 use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::directory::QuotaKind;
-use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::console::clock_trouble;
+use crate::front::contract::SMALL_BODY;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
+use crate::front::{Limits, Routes};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -29,6 +30,7 @@ pub fn routes(routes: &mut Routes) {
         .post("/api/v1/replicas", add_replica)
         .delete("/api/v1/replicas/{replica}", remove_replica)
         .post("/api/v1/sync/wait", wait)
+        .limited("/api/v1/sync/wait", Limits { deadline: None, ..Limits::body(SMALL_BODY) })
         .get("/api/v1/doctor", doctor)
         .post("/api/v1/stop", stop);
 }

@@ -2,8 +2,11 @@
 
 mod check;
 mod devices;
-use crate::front::Routes;
+use crate::front::contract::SMALL_BODY;
+use crate::front::{Front, Routes, Terms};
 
-pub fn routes(routes: &mut Routes) {
+pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+
+fn routes(routes: &mut Routes) {
     routes.part(devices::routes).part(check::routes);
 }

@@ -13,9 +13,12 @@ use super::error::ApiError;
 use crate::access::unanswered;
 use crate::app::App;
 use crate::authn;
-use crate::front::Routes;
+use crate::front::contract::LARGE_BODY;
+use crate::front::{Front, Routes, Terms};
 
-pub fn routes(routes: &mut Routes) {
+pub const FRONT: Front = Front { routes, terms: Terms::own(LARGE_BODY) };
+
+fn routes(routes: &mut Routes) {
     routes
         .get("/api/v1/policy/schema", schema::read)
         .put("/api/v1/policy/schema", schema::write)

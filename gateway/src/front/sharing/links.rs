@@ -24,9 +24,10 @@ use super::{ApiError, Sharer, Turn, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
-use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::contract::LEAST_BODY;
 use crate::front::oauth::{escape, notice, wide_page};
+use crate::front::{Limits, Routes};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
 use crate::node::Node;
 
@@ -44,7 +45,8 @@ pub(super) fn routes(routes: &mut Routes) {
         .post("/api/v1/links", add)
         .get("/api/v1/links", list)
         .delete("/api/v1/links/{id}", remove)
-        .get("/l/{token}", open);
+        .get("/l/{token}", open)
+        .limited("/l/{token}", Limits::body(LEAST_BODY));
 }
 
 #[derive(Debug, Deserialize)]

@@ -32,12 +32,15 @@ use super::error::ApiError;
 use crate::app::App;
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, Group};
-use crate::front::Routes;
+use crate::front::contract::SMALL_BODY;
+use crate::front::{Front, Routes, Terms};
 use crate::grants::Span;
 use crate::node::Node as _;
 use crate::turns::Turn;
 
-pub fn routes(routes: &mut Routes) {
+pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+
+fn routes(routes: &mut Routes) {
     routes
         .part(groups::routes)
         .part(shares::routes)
