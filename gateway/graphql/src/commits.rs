@@ -64,16 +64,16 @@ impl<'a> Planner<'a> {
                             "type" => SignatureItem::Type,
                             "identity" => SignatureItem::Identity,
                             "value" => SignatureItem::Value,
-                            _ => SignatureItem::TypeName("_CommitSignature".to_owned()),
+                            _ => SignatureItem::Constant("_CommitSignature".to_owned()),
                         };
                         parts.push((part.response.to_owned(), kind));
                     }
                     CommitItemKind::Signature(parts)
                 }
-                "__typename" => CommitItemKind::TypeName("_Commit".to_owned()),
+                "__typename" => CommitItemKind::Constant("_Commit".to_owned()),
                 other => return Err(unknown("_Commit", other)),
             };
-            items.push(CommitItem { response: child.response.to_owned(), kind });
+            items.push(CommitItem { key: child.response.to_owned(), kind });
         }
         Ok(items)
     }
@@ -85,7 +85,7 @@ impl<'a> Planner<'a> {
                 "cid" => LinkItem::Cid,
                 "name" => LinkItem::Name,
                 "fieldName" => LinkItem::FieldName,
-                _ => LinkItem::TypeName("_CommitLink".to_owned()),
+                _ => LinkItem::Constant("_CommitLink".to_owned()),
             };
             out.push((child.response.to_owned(), kind));
         }

@@ -63,7 +63,7 @@ impl<'a> Planner<'a> {
         };
         let children = self.walk.children(root)?;
         let items = self.items(collection, &children, None)?;
-        Ok(Change { response: root.response.to_owned(), collection: collection.id, action, items })
+        Ok(Change { key: root.response.to_owned(), collection: collection.id, action, items })
     }
 
     /// Which documents. What narrows must not be hollow: a variable that was forgotten would make it

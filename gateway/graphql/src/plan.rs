@@ -93,11 +93,11 @@ impl Plan {
     pub fn only_root(&self) -> Option<&str> {
         match self {
             Plan::Query(query) => match query.roots.as_slice() {
-                [only] => Some(&only.response),
+                [only] => Some(&only.key),
                 _ => None,
             },
             Plan::Change(request) => match request.changes.as_slice() {
-                [only] => Some(&only.response),
+                [only] => Some(&only.key),
                 _ => None,
             },
             Plan::Answer(_) => None,
@@ -168,7 +168,7 @@ impl<'a> Planner<'a> {
         let mut out = Vec::with_capacity(roots.len());
         for root in roots {
             let kind = self.walk_within(root, |planner| planner.query_root(root))?;
-            out.push(Root { response: root.response.to_owned(), kind });
+            out.push(Root { key: root.response.to_owned(), kind });
         }
         Ok(Query { roots: out })
     }
@@ -177,7 +177,7 @@ impl<'a> Planner<'a> {
         let name = root.name();
         let entry = self.entry;
         if name == "__typename" {
-            return Ok(RootKind::TypeName("Query".to_owned()));
+            return Ok(RootKind::Constant("Query".to_owned()));
         }
         if name == "__schema" || name == "__type" {
             return Err(GraphQlError::invalid("Introspection and documents cannot be asked for in one operation."));
@@ -212,5 +212,5 @@ impl<'a> Planner<'a> {
 
 /// The constant behind `__typename`.
 pub(crate) fn type_name(name: &str) -> ItemKind {
-    ItemKind::TypeName(name.to_owned())
+    ItemKind::Constant(name.to_owned())
 }

@@ -69,7 +69,7 @@ impl<'a> Planner<'a> {
         let mut items = Vec::with_capacity(children.len());
         for child in children {
             let kind = self.walk_within(child, |planner| planner.item(collection, child, grouped))?;
-            items.push(Item { response: child.response.to_owned(), kind });
+            items.push(Item { key: child.response.to_owned(), kind });
         }
         Ok(items)
     }
@@ -132,7 +132,7 @@ impl<'a> Planner<'a> {
                         "value" => ConflictItem::Value,
                         "cid" => ConflictItem::Cid,
                         "reason" => ConflictItem::Reason,
-                        _ => ConflictItem::TypeName,
+                        _ => ConflictItem::Constant("_Conflict".to_owned()),
                     };
                     out.push((part.response.to_owned(), kind));
                 }
@@ -153,12 +153,12 @@ impl<'a> Planner<'a> {
                         Function::Count => ScalarType::Int,
                         _ => ScalarType::Float64,
                     };
-                    out.add(&item.response, Operand::Aggregate(Box::new(aggregate.clone())), of);
+                    out.add(&item.key, Operand::Aggregate(Box::new(aggregate.clone())), of);
                 }
                 ItemKind::Field(id) => {
                     let field = collection.with(Verb::Search).find(|field| field.id == *id);
                     if let Some(of) = field.and_then(|field| field.scalar()).filter(|of| *of != ScalarType::Json) {
-                        out.add(&item.response, Operand::Field(*id), of);
+                        out.add(&item.key, Operand::Field(*id), of);
                     }
                 }
                 _ => {}

@@ -17,7 +17,7 @@ pub struct ChangeRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The key in the answer.
-    pub response: String,
+    pub key: String,
     pub collection: CollectionId,
     pub action: Action,
     /// Cut to the caller's read mask by the writer.

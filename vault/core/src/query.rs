@@ -1,4 +1,4 @@
-//! Queries, free of any front: what a GraphQL operation (or another protocol) asks of the vault.
+//! Queries, free of any front: what an operation of some protocol asks of the vault.
 //!
 //! A front resolves names to ids against the definitions **as the caller's permit shows them**, so a
 //! query never names a field outside the mask; the reader checks that again and adds the row
@@ -19,7 +19,7 @@ pub struct Query {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Root {
     /// The key in the answer.
-    pub response: String,
+    pub key: String,
     pub kind: RootKind,
 }
 
@@ -31,8 +31,8 @@ pub enum RootKind {
     Aggregate(Aggregate),
     /// Rows of history.
     Commits(CommitSelect),
-    /// A constant, for `__typename` at the root.
-    TypeName(String),
+    /// A text of the front's own.
+    Constant(String),
 }
 
 /// A selection of documents of one collection.
@@ -46,9 +46,9 @@ pub struct Select {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SelectArgs {
     pub filter: Option<Filter>,
-    /// `docID:`; an empty list selects nothing.
+    /// Of these documents; an empty list selects nothing.
     pub doc_ids: Option<Vec<DocId>>,
-    /// `cid:`: documents as they were at these composite commits.
+    /// Documents as they were at these commits.
     pub cids: Option<Vec<Cid>>,
     pub order: Vec<OrderKey>,
     pub limit: Option<u64>,
@@ -60,43 +60,43 @@ pub struct SelectArgs {
 /// One member of a selection, in the order of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    pub response: String,
+    pub key: String,
     pub kind: ItemKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ItemKind {
     DocId,
-    /// `_deleted`.
+    /// Whether it is deleted.
     Deleted,
-    /// `__typename`: the constant.
-    TypeName(String),
+    /// A text of the front's own, the same in every row.
+    Constant(String),
     /// A stored scalar, list or JSON field.
     Field(FieldId),
-    /// `_authorID`: the stored id of a to-one relation.
+    /// The stored id of a to-one relation.
     RelationId(FieldId),
     /// The related document (object or null), or the list of them; `select.collection` is the target.
     Relation {
         field: FieldId,
         select: Box<Select>,
     },
-    /// `GROUP` (v0 `_group`): the documents of a group, with arguments of its own.
+    /// The documents of a group, with arguments of its own.
     Group(Box<Select>),
     Aggregate(Aggregate),
-    /// `_version`: the heads of the document as rows of history.
+    /// The heads of the document as rows of history.
     Version(Vec<CommitItem>),
-    /// `_conflicts {fieldName value cid reason}`.
+    /// What the document's values do not tell, and which rules of its definition a merge has broken.
     Conflicts(Vec<(String, ConflictItem)>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictItem {
     FieldName,
     Value,
     Cid,
     /// `concurrent`, `type`, `unique` or `not_null`.
     Reason,
-    TypeName,
+    Constant(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,14 +144,14 @@ pub enum Over {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
     DocId,
-    /// `_deleted`, as a boolean: meaningful where `show_deleted` is set.
+    /// Whether it is deleted, as a boolean: meaningful where `show_deleted` is set.
     Deleted,
     Field(FieldId),
-    /// `_authorID`.
+    /// The stored id of a to-one relation.
     RelationId(FieldId),
     /// A path inside a JSON field.
     JsonPath(FieldId, Vec<String>),
-    /// `_alias`: the aggregate that the selection calls by this response name (written out here).
+    /// An aggregate over what belongs to the document.
     Aggregate(Box<Aggregate>),
 }
 
@@ -169,7 +169,7 @@ pub enum Filter {
     },
 }
 
-/// Null is comparable: `_eq: null` matches absent values; orders have nulls first ascending.
+/// Null is comparable: to equal null is to have no value; orders have nulls first ascending.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operator {
     Eq(Value),
@@ -209,14 +209,14 @@ pub enum OrderOperand {
     },
 }
 
-/// `_commits`, `latestCommits`.
+/// A selection of commits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommitSelect {
     pub doc_ids: Option<Vec<DocId>>,
     pub cid: Option<Cid>,
-    /// `fieldName`: a part's field by name, or `None` for all; `_C` names the composite rows.
+    /// The field that a part is of, by name; `_C` names the rows of whole commits. `None`: all rows.
     pub field: Option<String>,
-    /// `latestCommits`: only the heads.
+    /// Only the heads.
     pub heads_only: bool,
     /// How far back from `cid` or the heads; `None`: to the root.
     pub depth: Option<u64>,
@@ -237,7 +237,7 @@ pub enum CommitOrder {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommitItem {
-    pub response: String,
+    pub key: String,
     pub kind: CommitItemKind,
 }
 
@@ -250,12 +250,12 @@ pub enum CommitItemKind {
     DocId,
     FieldName,
     CollectionVersionId,
-    /// Each link: `cid`, `name`, `fieldName` by response name.
+    /// Each with its members, by key.
     Links(Vec<(String, LinkItem)>),
     Heads(Vec<(String, LinkItem)>),
-    /// `type`, `identity`, `value`.
+    /// With its members, by key.
     Signature(Vec<(String, SignatureItem)>),
-    TypeName(String),
+    Constant(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,7 +263,7 @@ pub enum LinkItem {
     Cid,
     Name,
     FieldName,
-    TypeName(String),
+    Constant(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,5 +271,5 @@ pub enum SignatureItem {
     Type,
     Identity,
     Value,
-    TypeName(String),
+    Constant(String),
 }

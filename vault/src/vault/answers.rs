@@ -133,7 +133,7 @@ impl Vault {
 /// Whether every root looks at a few documents that their ids or an index lead to.
 fn is_bounded(schema: &Schema, query: &Query) -> bool {
     let bounded = |kind: &RootKind| match kind {
-        RootKind::TypeName(_) => true,
+        RootKind::Constant(_) => true,
         RootKind::Select(select) if select.args.cids.is_none() && select.args.group_by.is_none() => {
             let few = select.args.doc_ids.as_ref().is_some_and(|ids| ids.len() <= 64);
             let indexed = |field| {

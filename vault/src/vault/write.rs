@@ -10,7 +10,7 @@ use crate::view::{Answer, CHANGED_MAX};
 use crate::writer::WriteError;
 
 impl Vault {
-    /// Makes a change: durable when this answers. The answer is a JSON object by response name.
+    /// Makes a change: durable when this answers. The answer is the text of a JSON object: of each change what it asks of the documents, by its key.
     pub async fn write(&self, permits: Permits<Write>, request: ChangeRequest) -> Result<Answer<Vec<u8>>, WriteError> {
         let most = if request.changes.iter().all(|change| names_ids_alone(&change.items)) { 0 } else { CHANGED_MAX };
         let room = self.0.reading.whole(Payer::from(permits.caller()), most).await?;
@@ -27,5 +27,5 @@ impl Vault {
 
 /// Whether nothing is asked of the changed documents but their ids: the answer is then no larger than the request.
 fn names_ids_alone(items: &[Item]) -> bool {
-    items.len() <= 2 && items.iter().all(|item| matches!(item.kind, ItemKind::DocId | ItemKind::TypeName(_)))
+    items.len() <= 2 && items.iter().all(|item| matches!(item.kind, ItemKind::DocId | ItemKind::Constant(_)))
 }

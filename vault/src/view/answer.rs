@@ -39,8 +39,8 @@ impl View {
         out: &mut dyn Sink,
     ) -> Result<(), ViewError> {
         // Ids are shown to everybody who may change a document, and need no look-up.
-        if let [Item { response, kind: ItemKind::DocId }] = items {
-            ids(response, docs, out);
+        if let [Item { key, kind: ItemKind::DocId }] = items {
+            ids(key, docs, out);
             return Ok(());
         }
         let mut compiler = Compiler::lenient(schema, masks);

@@ -65,15 +65,15 @@ pub(super) fn write(
     out.begin_list();
     for conflict in &found(run, collection, &mask, doc)? {
         out.begin_row();
-        for (response, item) in items {
-            out.key(response);
+        for (key, item) in items {
+            out.key(key);
             match (item, &conflict.cid) {
                 (ConflictItem::FieldName, _) => out.text(&conflict.field.name),
                 (ConflictItem::Value, _) => sink::value(out, conflict.shape, &conflict.value),
                 (ConflictItem::Cid, Some(cid)) => out.text(&cid.to_string()),
                 (ConflictItem::Cid, None) => out.null(),
                 (ConflictItem::Reason, _) => out.text(conflict.reason),
-                (ConflictItem::TypeName, _) => out.text("_Conflict"),
+                (ConflictItem::Constant(text), _) => out.text(text),
             }
         }
         out.end_row();

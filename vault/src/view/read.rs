@@ -110,7 +110,7 @@ impl Reader {
         let mut run = Run::new(&self.database.connection, schema, masks, *limits, room);
         out.begin_row();
         for root in &query.roots {
-            out.key(&root.response);
+            out.key(&root.key);
             self.root(&mut run, root, out)?;
         }
         out.end_row();
@@ -120,7 +120,7 @@ impl Reader {
     fn root(&self, run: &mut Run<'_>, root: &Root, out: &mut dyn Sink) -> Result<(), ReadError> {
         let mut compiler = Compiler::new(run.schema, run.masks);
         match &root.kind {
-            RootKind::TypeName(name) => out.text(name),
+            RootKind::Constant(name) => out.text(name),
             RootKind::Select(select) => {
                 let past = match &select.args.cids {
                     Some(cids) => {
@@ -137,7 +137,7 @@ impl Reader {
                 run.plan(&plan, &[], out)?;
             }
             RootKind::Aggregate(aggregate) => {
-                let plan = root_aggregate(&mut compiler, &root.response, aggregate)?;
+                let plan = root_aggregate(&mut compiler, &root.key, aggregate)?;
                 self.database.set_called(compiler.called);
                 run.single(&plan, out)?;
             }

@@ -98,7 +98,7 @@ impl Work<'_> {
                     self.mark_all(collection, ids, Status::Undeleted, expect_heads.as_deref())?
                 }
             };
-            answer.key(&change.response);
+            answer.key(&change.key);
             let view = &self.core.view;
             view.answer(self.permits, self.schema, collection.id, &touched, &change.items, &mut answer)?;
             if answer.size() > CHANGED_MAX {

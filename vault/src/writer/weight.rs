@@ -98,9 +98,7 @@ mod tests {
 
     fn weigh(action: Action) -> Weight {
         let collection = CollectionId::from_bytes([1; 16]);
-        Weight::of(&ChangeRequest {
-            changes: vec![Change { response: "a".into(), collection, action, items: Vec::new() }],
-        })
+        Weight::of(&ChangeRequest { changes: vec![Change { key: "a".into(), collection, action, items: Vec::new() }] })
     }
 
     #[test]

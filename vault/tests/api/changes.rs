@@ -57,7 +57,7 @@ async fn changes_lead_on_through_writes_and_ends_and_are_reset_by_name_when_a_vi
     let notes = node.vault.schema(account.space).await.unwrap().collection_named("Note").unwrap().id;
     let first = *held.keys().next().unwrap();
     let delete = |expect_heads| Wanted {
-        response: "d".into(),
+        key: "d".into(),
         collection: notes,
         action: Action::Delete { target: Target { doc_ids: Some(vec![first]), ..Target::default() }, expect_heads },
         items: vec![],

@@ -62,7 +62,7 @@ impl Pair {
         let schema = node.vault.schema(self.space).await.unwrap();
         let items = schema.collection_named("Item").unwrap();
         let action = action(&|name| items.field_named(name).unwrap().id);
-        let change = Change { response: "r".into(), collection: items.id, action, items: vec![] };
+        let change = Change { key: "r".into(), collection: items.id, action, items: vec![] };
         let permits = node.write_permits(self.user, self.space).await;
         node.vault.write(permits, ChangeRequest { changes: vec![change] }).await.unwrap();
     }
@@ -81,15 +81,12 @@ impl Pair {
         let collection = schema.collection_named("Item").unwrap();
         let parts = [("of", ConflictItem::FieldName), ("value", ConflictItem::Value), ("why", ConflictItem::Reason)];
         let parts = parts.map(|(name, part)| (name.to_owned(), part)).into();
-        let mut items = vec![Item { response: "conflicts".into(), kind: ItemKind::Conflicts(parts) }];
+        let mut items = vec![Item { key: "conflicts".into(), kind: ItemKind::Conflicts(parts) }];
         items.extend(
-            collection
-                .fields
-                .iter()
-                .map(|field| Item { response: field.name.clone(), kind: ItemKind::Field(field.id) }),
+            collection.fields.iter().map(|field| Item { key: field.name.clone(), kind: ItemKind::Field(field.id) }),
         );
         let select = Select { collection: collection.id, args: SelectArgs::default(), items };
-        let query = Query { roots: vec![Root { response: "r".into(), kind: RootKind::Select(select) }] };
+        let query = Query { roots: vec![Root { key: "r".into(), kind: RootKind::Select(select) }] };
         let permits = node.read_permits(self.user, self.space).await;
         let read = node.vault.read(permits, query).await.unwrap();
         serde_json::from_slice::<Json>(&read.sink.into_bytes()).unwrap()["r"].take()

@@ -136,10 +136,10 @@ impl Node {
             ],
         };
         let change = Change {
-            response: "add".into(),
+            key: "add".into(),
             collection: notes.id,
             action: Action::Add(texts.iter().map(document).collect()),
-            items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
+            items: vec![Item { key: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
         self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.sink)
@@ -151,14 +151,14 @@ impl Node {
         let notes = schema.collection_named("Note").unwrap();
         let text = notes.fields[0].id;
         let change = Change {
-            response: "set".into(),
+            key: "set".into(),
             collection: notes.id,
             action: Action::Update {
                 target: Target::default(),
                 fields: vec![(text, Value::Scalar(Scalar::String(to.to_owned())))],
                 expect_heads: None,
             },
-            items: vec![Item { response: "text".into(), kind: ItemKind::Field(text) }],
+            items: vec![Item { key: "text".into(), kind: ItemKind::Field(text) }],
         };
         let permits = self.write_permits(user, space).await;
         self.vault.write(permits, ChangeRequest { changes: vec![change] }).await.map(|answer| answer.sink)
@@ -174,9 +174,9 @@ impl Node {
     pub async fn query(&self, space: SpaceId) -> Query {
         let schema = self.vault.schema(space).await.unwrap();
         let notes = schema.collection_named("Note").unwrap();
-        let items = vec![Item { response: "t".into(), kind: ItemKind::Field(notes.fields[0].id) }];
+        let items = vec![Item { key: "t".into(), kind: ItemKind::Field(notes.fields[0].id) }];
         let select = Select { collection: notes.id, args: SelectArgs::default(), items };
-        Query { roots: vec![Root { response: "n".into(), kind: RootKind::Select(select) }] }
+        Query { roots: vec![Root { key: "n".into(), kind: RootKind::Select(select) }] }
     }
 }
 

@@ -83,11 +83,11 @@ fn a_selection_is_compiled_to_ids() {
             ..SelectArgs::default()
         }
     );
-    let names: Vec<&str> = got.items.iter().map(|item| item.response.as_str()).collect();
+    let names: Vec<&str> = got.items.iter().map(|item| item.key.as_str()).collect();
     assert_eq!(names, ["t", "_docID", "author", "_authorID", "__typename"], "in the order of the request");
     assert_eq!(got.items[0].kind, ItemKind::Field(field("title")));
     assert_eq!(got.items[3].kind, ItemKind::RelationId(field("author")));
-    assert_eq!(got.items[4].kind, ItemKind::TypeName("Book".into()));
+    assert_eq!(got.items[4].kind, ItemKind::Constant("Book".into()));
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn mutations_become_changes() {
         matches!(&changes[2].action, Action::Delete { target, expect_heads: None } if *target == Default::default())
     );
     assert!(matches!(&changes[3].action, Action::Restore { .. }));
-    assert_eq!(changes.iter().map(|change| change.response.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(changes.iter().map(|change| change.key.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     for (text, code) in [
         ("mutation { update_Book(input: {big: -1}) { big } }", "invalid_input"),
         ("mutation { update_Book(docID: null, input: {pages: 1}) { big } }", "invalid_input"),
@@ -421,19 +421,19 @@ fn conditions_meta_fields_and_operations() {
     for (yes, name) in [(true, "title"), (false, "pages")] {
         let mut got = query(library.plan_vars(text, json!({"y": yes})).unwrap());
         let RootKind::Select(select) = got.roots.remove(0).kind else { panic!() };
-        assert_eq!(select.items.iter().map(|item| item.response.as_str()).collect::<Vec<_>>(), [name]);
+        assert_eq!(select.items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(), [name]);
     }
     assert_eq!(answer(library.plan("{ __typename }").unwrap()), json!({"__typename": "Query"}));
     assert_eq!(answer(library.plan("mutation { a: __typename }").unwrap()), json!({"a": "Mutation"}));
     let mixed = query(library.plan("{ __typename Book { title } }").unwrap());
-    assert_eq!(mixed.roots[0].kind, RootKind::TypeName("Query".into()));
+    assert_eq!(mixed.roots[0].kind, RootKind::Constant("Query".into()));
     assert_eq!(library.code("{ __schema { types { name } } Book { title } }"), "invalid_input");
     let two = "query A { Book { title } } query B { Author { name } }";
     assert_eq!(library.code(two), "invalid_input");
     let mut request = Request::text(two);
     request.operation_name = Some("B".into());
     let got = query(library.plan_with(&library.everything(), Spelling::V1, &request).unwrap());
-    assert_eq!(got.roots[0].response, "Author");
+    assert_eq!(got.roots[0].key, "Author");
     request.operation_name = Some("C".into());
     assert_eq!(library.plan_with(&library.everything(), Spelling::V1, &request).unwrap_err()[0].code, "invalid_input");
     assert_eq!(library.code("subscription { Book { title } }"), "unknown_field");
@@ -466,7 +466,7 @@ fn like_fields_merge() {
         select(&library, "{ Book { author { name } ...F author { name } } } fragment F on Book { author { born } }");
     let ItemKind::Relation { select, .. } = &got.items[0].kind else { panic!() };
     assert_eq!(got.items.len(), 1);
-    assert_eq!(select.items.iter().map(|item| item.response.as_str()).collect::<Vec<_>>(), ["name", "born"]);
+    assert_eq!(select.items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(), ["name", "born"]);
 }
 
 #[test]

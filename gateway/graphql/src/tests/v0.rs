@@ -23,7 +23,7 @@ fn the_walk_through_is_planned() {
     let plan = plan_v0(&users, create);
     assert!(plan.only_root().is_some());
     let created = change(plan).changes.remove(0);
-    assert_eq!((created.response.as_str(), &created.items[0].kind), ("create_User", &ItemKind::DocId));
+    assert_eq!((created.key.as_str(), &created.items[0].kind), ("create_User", &ItemKind::DocId));
     let Action::Add(added) = created.action else { panic!() };
     let mut fields = added[0].fields.clone();
     fields.sort_by_key(|(id, _)| *id);

@@ -173,9 +173,9 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
     let (_, permits) = app.access.read_permits_to(&caller, asked.space, &[asked.collection.id]).await?;
     let only = entry.map(|entry| filter(&entry.predicate, asked.collection));
     let args = SelectArgs { doc_ids: Some(vec![doc]), filter: only, ..SelectArgs::default() };
-    let items = vec![Item { response: "_docID".into(), kind: ItemKind::DocId }];
+    let items = vec![Item { key: "_docID".into(), kind: ItemKind::DocId }];
     let select = Select { collection: asked.collection.id, args, items };
-    let root = Root { response: "found".into(), kind: RootKind::Select(select) };
+    let root = Root { key: "found".into(), kind: RootKind::Select(select) };
     let found = app.vault.cells(permits, Query { roots: vec![root] }).await;
     let found = found.map_err(|error| {
         tracing::warn!(%error, "a document could not be looked up");

@@ -272,7 +272,7 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, Api
                     continue;
                 }
             };
-            items.push(Item { response: field.name.clone(), kind });
+            items.push(Item { key: field.name.clone(), kind });
             columns.push((field.name.clone(), shows));
         }
         let select = Select {

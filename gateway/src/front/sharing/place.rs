@@ -155,7 +155,7 @@ pub(super) async fn seen(
     let select = Select {
         collection,
         args: SelectArgs { doc_ids: Some(documents.to_vec()), show_deleted: deleted, ..SelectArgs::default() },
-        items: vec![Item { response: "id".into(), kind: ItemKind::DocId }],
+        items: vec![Item { key: "id".into(), kind: ItemKind::DocId }],
     };
     let (rows, ()) = rows(app, &by.principal.caller, space, |_, _| Ok((select.clone(), ()))).await?;
     let id = |row: &Row| if let Some((_, Cell::Document(id))) = row.first() { Some(*id) } else { None };

@@ -23,7 +23,7 @@ pub(super) async fn rows<T>(
     for _ in 0..5 {
         let (catalogue, permits) = app.access.read_permits(caller, space).await?;
         let (select, said) = select(&catalogue, &permits)?;
-        let root = Root { response: "rows".into(), kind: RootKind::Select(select) };
+        let root = Root { key: "rows".into(), kind: RootKind::Select(select) };
         match app.vault.cells(permits, Query { roots: vec![root] }).await {
             Err(ReadError::Seal(SealRefusal::Moved)) => {}
             Err(ReadError::Hidden) => return Ok((None, said)),

@@ -130,8 +130,8 @@ impl Columns {
             }
         }
     }
-    fn push(&mut self, response: &str, kind: ColumnKind) {
-        self.columns.push(Column { key: response.to_owned(), kind });
+    fn push(&mut self, key: &str, kind: ColumnKind) {
+        self.columns.push(Column { key: key.to_owned(), kind });
     }
 }
 
@@ -309,18 +309,18 @@ impl<'a> Compiler<'a> {
         columns: &mut Columns,
     ) -> Result<(), ReadError> {
         for item in items {
-            let response = &item.response;
+            let key = &item.key;
             match &item.kind {
                 ItemKind::Field(field) | ItemKind::RelationId(field) if frame.group_keys().contains(field) => {
                     let (sql, shape) = self.group_key(p, scope, *field)?;
                     let at = columns.add(sql);
-                    columns.push(response, ColumnKind::Value(at, shape));
+                    columns.push(key, ColumnKind::Value(at, shape));
                 }
-                ItemKind::TypeName(name) => columns.push(response, constant(name)),
+                ItemKind::Constant(name) => columns.push(key, constant(name)),
                 ItemKind::Aggregate(aggregate) => {
                     let (sql, shape) = self.aggregate(p, &Around::Group(scope, frame), aggregate)?;
                     let at = columns.add(sql);
-                    columns.push(response, ColumnKind::Value(at, shape));
+                    columns.push(key, ColumnKind::Value(at, shape));
                 }
                 ItemKind::Group(select) => {
                     let mut inner = frame.clone();
@@ -335,10 +335,10 @@ impl<'a> Compiler<'a> {
                         arguments.push(columns.add(sql));
                     }
                     let plan = Box::new(self.select(&inner, &select.items)?);
-                    columns.push(response, ColumnKind::Nested { arguments, relation: false, plan });
+                    columns.push(key, ColumnKind::Nested { arguments, relation: false, plan });
                 }
                 // A field that the group has many values of.
-                _ => columns.push(response, ColumnKind::Constant(Constant::Null)),
+                _ => columns.push(key, ColumnKind::Constant(Constant::Null)),
             }
         }
         Ok(())
@@ -352,14 +352,14 @@ impl<'a> Compiler<'a> {
         item: &Item,
         columns: &mut Columns,
     ) -> Result<(), ReadError> {
-        let response = &item.response;
+        let key = &item.key;
         let kind = match &item.kind {
             ItemKind::DocId => ColumnKind::Value(columns.add(format!("{}.doc", scope.alias)), Shape::DocId),
             ItemKind::Deleted => {
                 let at = columns.add(format!("{}.deleted", scope.alias));
                 ColumnKind::Value(at, Shape::Scalar(ScalarType::Boolean))
             }
-            ItemKind::TypeName(name) => constant(name),
+            ItemKind::Constant(name) => constant(name),
             ItemKind::Field(field) | ItemKind::RelationId(field) => {
                 let (sql, shape) = self.field(p, scope, *field, &[Verb::Read])?;
                 ColumnKind::Value(columns.add(sql), shape)
@@ -382,7 +382,7 @@ impl<'a> Compiler<'a> {
                 items: items.clone(),
             },
         };
-        columns.push(response, kind);
+        columns.push(key, kind);
         Ok(())
     }
 
@@ -469,7 +469,7 @@ fn everywhere(mask: &Mask) -> Mask {
 /// A root aggregate as a statement of one row and one column.
 pub(in crate::view) fn root_aggregate<'a>(
     compiler: &mut Compiler<'a>,
-    response: &str,
+    key: &str,
     aggregate: &vault_core::query::Aggregate,
 ) -> Result<Plan, ReadError> {
     let mut p = Parameters::default();
@@ -479,6 +479,6 @@ pub(in crate::view) fn root_aggregate<'a>(
     }
     let mut columns = Columns::default();
     let at = columns.add(sql);
-    columns.push(response, ColumnKind::Value(at, shape));
+    columns.push(key, ColumnKind::Value(at, shape));
     Ok(Plan { sql: format!("SELECT {}", columns.sql.concat()), parameters: p, columns: columns.columns, one: true })
 }

@@ -172,7 +172,7 @@ pub(super) fn write_row(
     object(
         out,
         items,
-        |item| &item.response,
+        |item| &item.key,
         |out, item| {
             match &item.kind {
                 CommitItemKind::Cid => out.text(&row.cid.to_string()),
@@ -180,7 +180,7 @@ pub(super) fn write_row(
                 CommitItemKind::DocId => out.document(graph.doc),
                 CommitItemKind::FieldName => out.text(field_name(graph, row)),
                 CommitItemKind::CollectionVersionId => out.text(&graph.collection.version.to_string()),
-                CommitItemKind::TypeName(name) => out.text(name),
+                CommitItemKind::Constant(name) => out.text(name),
                 CommitItemKind::Delta => {
                     let delta = delta(run, graph, row)?;
                     out.text(&data_encoding::BASE64.encode(&delta));
@@ -201,14 +201,14 @@ pub(super) fn write_row(
                     object(
                         out,
                         members,
-                        |(response, _)| response,
+                        |(key, _)| key,
                         |out, (_, item)| {
                             match item {
                                 SignatureItem::Type => out.text("Ed25519"),
                                 SignatureItem::Identity => out.text(&shown.commit.device.to_string()),
                                 // It covers the whole transaction and stands in the log, not in the view.
                                 SignatureItem::Value => out.null(),
-                                SignatureItem::TypeName(name) => out.text(name),
+                                SignatureItem::Constant(name) => out.text(name),
                             }
                             Ok(())
                         },
@@ -224,12 +224,12 @@ fn write_link(out: &mut dyn Sink, members: &[(String, LinkItem)], cid: &Cid, nam
     object(
         out,
         members,
-        |(response, _)| response,
+        |(key, _)| key,
         |out, (_, item)| {
             match item {
                 LinkItem::Cid => out.text(&cid.to_string()),
                 LinkItem::Name | LinkItem::FieldName => out.text(name),
-                LinkItem::TypeName(name) => out.text(name),
+                LinkItem::Constant(name) => out.text(name),
             }
             Ok(())
         },

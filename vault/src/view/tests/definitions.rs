@@ -160,8 +160,7 @@ impl Replica {
             };
             items.push(item(&field.name, kind));
         }
-        let query =
-            Query { roots: vec![Root { response: "r".into(), kind: select(ITEM, SelectArgs::default(), items) }] };
+        let query = Query { roots: vec![Root { key: "r".into(), kind: select(ITEM, SelectArgs::default(), items) }] };
         let reader = self.view.reader().unwrap();
         let limits = Limits::default();
         let mut answer = Answer::new(Text::default(), Room::free(limits.bytes));

@@ -78,7 +78,7 @@ fn decoded(bytes: &mut &[u8]) -> Json {
 /// Field and delta of all rows of a document, oldest commit first, a composite before its parts.
 fn deltas(fixture: &Fixture, masks: &Masked, n: u8) -> Vec<(String, Json)> {
     let items = [("f", CommitItemKind::FieldName), ("d", CommitItemKind::Delta)];
-    let items = items.into_iter().map(|(response, kind)| CommitItem { response: response.into(), kind }).collect();
+    let items = items.into_iter().map(|(key, kind)| CommitItem { key: key.into(), kind }).collect();
     let select = CommitSelect { items, ..all_commits(Some(vec![doc(n)])) };
     let rows = fixture.read(masks, RootKind::Commits(select)).unwrap();
     let mut by_commit: Vec<Vec<(String, Json)>> = Vec::new();

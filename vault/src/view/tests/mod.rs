@@ -213,7 +213,7 @@ impl Fixture {
     }
 
     pub fn read(&self, masks: &Masked, root: RootKind) -> Result<serde_json::Value, ReadError> {
-        let query = Query { roots: vec![Root { response: "r".into(), kind: root }] };
+        let query = Query { roots: vec![Root { key: "r".into(), kind: root }] };
         let bytes = self.answer(masks, &query, &Limits::default(), || Ok(()))?;
         let mut value: serde_json::Value =
             serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
@@ -222,7 +222,7 @@ impl Fixture {
 
     /// As [`Fixture::read`], in typed cells.
     pub fn cells(&self, masks: &Masked, root: RootKind) -> Result<Cell, ReadError> {
-        let query = Query { roots: vec![Root { response: "r".into(), kind: root }] };
+        let query = Query { roots: vec![Root { key: "r".into(), kind: root }] };
         let limits = Limits::default();
         let mut answer = Answer::new(Cells::default(), Room::free(limits.bytes));
         let lookup = |id| masks.get(&id).cloned();
@@ -292,8 +292,8 @@ pub fn with(mut masks: Masked, collection: CollectionId, entries: Vec<Entry>) ->
     masks
 }
 
-pub fn item(response: &str, kind: ItemKind) -> Item {
-    Item { response: response.into(), kind }
+pub fn item(key: &str, kind: ItemKind) -> Item {
+    Item { key: key.into(), kind }
 }
 
 pub fn select(collection: CollectionId, args: SelectArgs, items: Vec<Item>) -> RootKind {

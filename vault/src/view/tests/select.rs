@@ -10,7 +10,7 @@ fn fields_print_as_the_contract_says() {
     let items = vec![
         item("id", ItemKind::DocId),
         item("gone", ItemKind::Deleted),
-        item("t", ItemKind::TypeName("Book".into())),
+        item("t", ItemKind::Constant("Book".into())),
         item("title", ItemKind::Field(TITLE)),
         item("rating", ItemKind::Field(RATING)),
         item("pages", ItemKind::Field(PAGES)),
@@ -173,7 +173,7 @@ fn composite() -> Vec<CommitItem> {
         ("heads", heads),
     ]
     .into_iter()
-    .map(|(response, kind)| CommitItem { response: response.into(), kind })
+    .map(|(key, kind)| CommitItem { key: key.into(), kind })
     .collect()
 }
 
@@ -238,7 +238,7 @@ fn deleted_documents_show_only_when_asked_for() {
 #[test]
 fn a_read_is_bounded_in_rows_and_time() {
     let fixture = Fixture::library();
-    let query = |root| Query { roots: vec![Root { response: "r".into(), kind: root }] };
+    let query = |root| Query { roots: vec![Root { key: "r".into(), kind: root }] };
     let masks = owner();
     let read = |limits: Limits| {
         let all = query(select(BOOK, SelectArgs::default(), vec![item("i", ItemKind::DocId)]));
@@ -271,7 +271,7 @@ fn a_read_is_bounded_in_rows_and_time() {
     };
     assert!(matches!(count(std::time::Duration::ZERO), Err(ReadError::Time(_))));
     assert_eq!(count(Limits::default().time).unwrap(), br#"{"r":4498500}"#);
-    let of_a_type = query(RootKind::TypeName("Query".into()));
+    let of_a_type = query(RootKind::Constant("Query".into()));
     let refused = fixture.answer(&masks, &of_a_type, &Limits::default(), || Err(policy_core::SealRefusal::Moved));
     assert!(matches!(refused, Err(ReadError::Seal(policy_core::SealRefusal::Moved))));
 }

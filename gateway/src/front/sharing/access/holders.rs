@@ -106,7 +106,7 @@ async fn covers(
         filter: Some(filter(&entry.predicate, asked.collection)),
         ..SelectArgs::default()
     };
-    let items = vec![Item { response: "id".into(), kind: ItemKind::DocId }];
+    let items = vec![Item { key: "id".into(), kind: ItemKind::DocId }];
     let select = Select { collection: asked.collection.id, args, items };
     let (rows, ()) = rows(app, &by.principal.caller, asked.place.space, |_, _| Ok((select.clone(), ()))).await?;
     Ok(rows.map(|rows| !rows.is_empty()))
