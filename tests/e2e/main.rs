@@ -10,6 +10,7 @@ mod damage;
 mod data_dir;
 mod doors;
 mod durability;
+mod explained;
 mod grants;
 mod graphql_http;
 mod history;
