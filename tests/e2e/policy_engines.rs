@@ -9,6 +9,10 @@ use harness::{Allod, Answer, Client, Node};
 use proxy::{Mode, Proxy};
 use reqwest::Method;
 use serde_json::{Value, json};
+use spicedb_grpc_tonic::v1::schema_service_client::SchemaServiceClient;
+use spicedb_grpc_tonic::v1::{ReadSchemaRequest, WriteSchemaRequest};
+use tonic::Request;
+use tonic::transport::Endpoint;
 
 /// A node before whose SpiceDB one can stand; nothing, where no SpiceDB is at hand.
 struct World {
@@ -17,7 +21,7 @@ struct World {
     alice: Client,
     bob: Client,
     space: String,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 async fn world() -> Option<World> {
@@ -40,7 +44,7 @@ async fn world() -> Option<World> {
     alice.graphql(r#"mutation { add_Contact(input: {name: "Ann", phone: "1"}) { _docID } }"#).await.unwrap();
     let space = made["space"].as_str().unwrap().to_owned();
     let bob = node.sign_in("bob", "the long password of bob").await.unwrap().in_space(&space);
-    Some(World { proxy, node, alice, bob, space, _root: root })
+    Some(World { proxy, node, alice, bob, space, root })
 }
 
 /// A command that must succeed, while this runtime goes on.
@@ -208,4 +212,64 @@ async fn a_grant_is_taken_back_while_spicedb_is_away() {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     panic!("the space does not say so: {}", alice.get("/api/v1/links").await.unwrap().text);
+}
+
+/// The schema in SpiceDB, changed by whoever has its key, past the node.
+async fn change_schema(world: &World, from: &str, to: &str) {
+    let key = std::fs::read_to_string(world.root.path().join("home.spicedb.key")).unwrap();
+    let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", key.trim()).parse().unwrap();
+    let address = format!("http://{}", std::env::var("ALLOD_TEST_SPICEDB").unwrap());
+    let mut schema = SchemaServiceClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap());
+    let mut read = Request::new(ReadSchemaRequest {});
+    read.metadata_mut().insert("authorization", bearer.clone());
+    let text = schema.read_schema(read).await.unwrap().into_inner().schema_text;
+    assert!(text.contains(from), "{text}");
+    let mut write = Request::new(WriteSchemaRequest { schema: text.replace(from, to) });
+    write.metadata_mut().insert("authorization", bearer);
+    schema.write_schema(write).await.unwrap();
+}
+
+/// What takes away and is refused by SpiceDB counts on the node at once, holds up whom it concerns and nobody else, and
+/// is there by itself when SpiceDB takes it, also if SpiceDB was gone in between.
+#[tokio::test]
+async fn a_revocation_that_spicedb_refuses_waits_and_is_delivered_when_it_is_taken() {
+    let Some(world) = world().await else { return };
+    made(&world.alice, "/api/v1/shares", json!({"with": {"user": "bob"}, "role": "viewer"}), "share").await;
+    let phones = "{ Contact { name phone } }";
+    let both = json!([{"name": "Ann", "phone": "1"}]);
+    assert_eq!(world.bob.graphql(phones).await.unwrap()["Contact"], both, "control");
+    let (with, without) = ("relation hidden: user | group#member", "relation hidden: group#member");
+    change_schema(&world, with, without).await;
+    let hide = json!({"collection": "Contact", "field": "phone", "rule": "hidden", "who": {"user": "bob"}});
+    let hidden = world.alice.post("/api/v1/field-rules", &hide).await.unwrap();
+    assert!([201, 202, 503].contains(&hidden.status), "{}", hidden.text);
+    let shut = async |world: &World| {
+        let answer = world.bob.try_graphql(phones, Value::Null).await.unwrap();
+        assert!(answer.json["data"].is_null() && !answer.text.contains("\"1\""), "{}", answer.text);
+        assert_eq!(world.alice.graphql(phones).await.unwrap()["Contact"], both, "it concerns her not");
+    };
+    shut(&world).await;
+    let waits = world.ready().await;
+    let policy = &waits.json["policy"];
+    assert_eq!((&policy["revocations_pending"], &policy["refused"]), (&json!(1), &json!(1)), "{}", waits.text);
+    assert!(policy["fix"].is_string(), "{}", waits.text);
+    // Away and back changes nothing of that.
+    world.stop().await;
+    world.proxy.set(Mode::Pass);
+    world.until(true).await;
+    shut(&world).await;
+    // SpiceDB takes it: nobody has to do anything more.
+    change_schema(&world, without, with).await;
+    for _ in 0..600 {
+        if world.ready().await.json["policy"]["revocations_pending"] == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let ready = world.ready().await;
+    assert_eq!((ready.status, &ready.json["policy"]["refused"]), (200, &json!(0)), "{}", ready.text);
+    assert_eq!(names(&world.bob).await.json["data"]["Contact"], json!([{"name": "Ann"}]));
+    let phone = world.bob.try_graphql(phones, Value::Null).await.unwrap();
+    assert_eq!(phone.codes(), ["unknown_field"], "{}", phone.text);
+    assert_eq!(world.alice.graphql(phones).await.unwrap()["Contact"], both);
 }

@@ -31,6 +31,8 @@ const DELIVERY_BYTES: usize = 2 << 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Who can go on without a delivery waits for it so long.
 const SOON: Duration = Duration::from_secs(2);
+/// What was refused is tried again after so long, then after twice as long, up to [`IDLE`].
+const AGAIN: Duration = Duration::from_secs(2);
 /// Without anything to do, the table is looked at this often.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -208,14 +210,27 @@ impl Outbox {
         }
     }
 
-    /// Delivers whatever is put, for as long as it is polled.
+    /// Delivers whatever is put, for as long as it is polled. What SpiceDB refused is tried again now and then: its
+    /// schema may be another meanwhile, and nobody else would come back to it.
     pub async fn run(&self) {
         let mut pause = Duration::from_millis(50);
+        let mut again = AGAIN;
+        // What an earlier process left is tried first of all.
+        let mut due = tokio::time::Instant::now();
         loop {
+            if tokio::time::Instant::now() >= due {
+                match self.retry_refused().await {
+                    Ok(true) => again = (again * 2).min(IDLE),
+                    Ok(false) => again = AGAIN,
+                    Err(error) => tracing::warn!(%error, "what SpiceDB refused cannot be tried again"),
+                }
+                due = tokio::time::Instant::now() + again;
+            }
             match self.deliver().await {
                 Ok(_) => {
                     pause = Duration::from_millis(50);
-                    let _ = tokio::time::timeout(IDLE, self.wake.notified()).await;
+                    let idle = if matches!(self.has_parked().await, Ok(false)) { IDLE } else { again };
+                    let _ = tokio::time::timeout(idle, self.wake.notified()).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "changes wait to be delivered to SpiceDB");
@@ -225,6 +240,20 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    /// Tries again what was refused, if anything was.
+    async fn retry_refused(&self) -> Result<bool, OutboxError> {
+        let any = self.has_parked().await?;
+        if any {
+            self.retry_parked().await?;
+        }
+        Ok(any)
+    }
+
+    async fn has_parked(&self) -> Result<bool, OutboxError> {
+        let parked = row::Entity::find().filter(row::Column::Parked.is_not_null()).limit(1);
+        Ok(parked.one(&self.db).await?.is_some())
     }
 
     /// Puts a schema into force there, before it is here: relationships that it allows may follow at once.
