@@ -150,9 +150,9 @@ async fn a_question_finds_the_space_that_it_is_about_or_says_that_it_needs_it() 
     assert_eq!(found.json["space"], people.space);
     // Through a group as well.
     let firm = group(alice, "Firm").await;
-    assert_eq!(put(alice, &firm, json!({"user": "carol"})).await.status, 201);
+    assert_eq!(put(alice, &firm, json!({"user": "bob"})).await.status, 201);
     people.share(json!({"collection": "Company", "with": {"group": firm}, "role": "viewer"})).await;
-    let found = check(node, "carol", &["read", "Company.title"]);
+    let found = check(node, "bob", &["read", "Company.title"]);
     allowed(&found);
     assert_eq!(found.json["space"], people.space);
     // Two spaces have one: then it has to be said which. One's own goes before all others.

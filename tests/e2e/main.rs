@@ -5,6 +5,7 @@ mod addresses;
 mod circles;
 mod clocks;
 mod config;
+mod conflicts;
 mod contract;
 mod damage;
 mod data_dir;

@@ -166,8 +166,10 @@ async fn begun(home: &Home, head: &str, body: &[u8]) -> String {
 #[tokio::test]
 async fn nothing_but_a_head_is_read_of_who_is_not_known() {
     let (home, _) = filled(1, 10).await;
-    let post =
-        |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json{more}");
+    let host = home.node.url.trim_start_matches("http://").to_owned();
+    let post = |path: &str, more: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json{more}")
+    };
     for path in ["/api/v1/graphql", "/api/v0/graphql", "/api/v1/collections", "/api/v1/spaces", "/api/v1/links"] {
         for who in ["", "\r\nAuthorization: Bearer nonsense", "\r\nCookie: allod=nonsense"] {
             let answer = begun(&home, &post(path, &format!("{who}\r\nContent-Length: 15000000")), b"{\"query\"").await;
