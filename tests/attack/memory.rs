@@ -32,7 +32,9 @@ pub async fn run(report: &mut Report, unanswered: &mut Vec<String>) -> Result<()
         std::fs::write(format!("/proc/{}/clear_refs", scene.node.pid()), "5")?;
         let said = attack(&scene, kind).await?;
         let over = scene.memory("VmHWM:")? - idle;
-        report.alone(&name, over, "MB", format!("over {idle:.0} MB idle; {said}"));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let left = scene.memory("VmRSS:")? - idle;
+        report.alone(&name, over, "MB", format!("over {idle:.0} MB idle, {left:.0} of them held after; {said}"));
         if scene.bob.graphql("{ Mine { a } }").await.is_err() {
             unanswered.push(name);
         }
@@ -81,7 +83,10 @@ async fn attack(scene: &Scene, kind: &str) -> Result<String> {
             let mut open = Vec::new();
             for _ in 0..100 {
                 let mut stream = TcpStream::connect(scene.address()).await?;
-                let head = "POST /api/v1/graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15000000\r\n\r\n";
+                let head = format!(
+                    "POST /api/v1/graphql HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 15000000\r\n\r\n",
+                    scene.address()
+                );
                 stream.write_all(head.as_bytes()).await?;
                 open.push(tokio::spawn(async move {
                     let some = vec![b'x'; 1_000_000];
@@ -150,7 +155,8 @@ async fn begin(scene: &Scene, token: Option<&str>, body: &str) -> Result<TcpStre
     let mut stream = TcpStream::connect(scene.address()).await?;
     let token = token.unwrap_or_default();
     let head = format!(
-        "POST /api/v1/graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v1/graphql HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        scene.address(),
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;

@@ -153,6 +153,7 @@ impl Command {
 
 /// Parses the arguments, runs the command, prints its result; returns the exit code.
 pub fn run() -> i32 {
+    harden::give_back();
     harden::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

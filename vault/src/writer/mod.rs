@@ -48,7 +48,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 struct Job {
     space: Arc<Space>,
     permits: Permits<Write>,
-    request: ChangeRequest,
+    request: Arc<ChangeRequest>,
     weight: Weight,
     reply: oneshot::Sender<Result<Vec<u8>, WriteError>>,
 }
@@ -80,7 +80,7 @@ impl Writer {
         &self,
         space: Arc<Space>,
         permits: Permits<Write>,
-        request: ChangeRequest,
+        request: Arc<ChangeRequest>,
     ) -> Result<Vec<u8>, WriteError> {
         let (reply, answer) = oneshot::channel();
         let weight = Weight::of(&request);

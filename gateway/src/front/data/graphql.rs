@@ -5,9 +5,10 @@ use std::sync::Arc;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
-use policy_core::{CollectionId, Mask, SealRefusal};
+use policy_core::{CollectionId, Mask, SchemaVersion, SealRefusal, SpaceId};
 use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
+use vault_core::change::ChangeRequest;
 
 use super::incoming::{self, LIGHT, apart};
 use super::response::Shape;
@@ -22,6 +23,9 @@ use crate::front::media;
 
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";
+/// A change of more bytes is not kept as it was asked for while it waits for the writer: it is there as what is to be
+/// written.
+const KEPT: usize = 256 << 10;
 /// How often a request is begun again because policy moved meanwhile.
 const TRIES: usize = 8;
 
@@ -75,11 +79,13 @@ async fn answer(
     allow_mutation: bool,
 ) -> Result<HttpResponse, ApiError> {
     let space = space_of(app, principal, http).await?;
-    let request = Arc::new(request);
+    let mut request = Some(Arc::new(request));
     for _ in 0..TRIES {
+        let Some(asked) = request.clone() else { return Err(unavailable("Definitions are changing; try again.")) };
         let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
-        let light = bytes <= LIGHT && incoming::is_light(&request.text, &catalogue.schema);
-        let (node, asked) = (app.clone().into_inner(), Arc::clone(&request));
+        let light = bytes <= LIGHT && incoming::is_light(&asked.text, &catalogue.schema);
+        let version = catalogue.schema.version;
+        let node = app.clone().into_inner();
         let plan = move || {
             let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
             let context = Context {
@@ -111,10 +117,12 @@ async fn answer(
                 }
             },
             Plan::Change(change) => {
-                let (_, permits) = app.access.write_permits(&principal.caller, space).await?;
-                match app.vault.write(permits, change).await {
-                    Err(WriteError::Permit(SealRefusal::Moved)) => continue,
-                    other => other.map(Answer::into_parts).map_err(|error| write_error(&error)),
+                if bytes > KEPT {
+                    request = None;
+                }
+                match write(app, principal, space, version, change).await? {
+                    None => continue,
+                    Some(done) => done.map(Answer::into_parts).map_err(|error| write_error(&error)),
                 }
             }
         };
@@ -127,6 +135,28 @@ async fn answer(
         });
     }
     Err(unavailable("Policy is moving; try again."))
+}
+
+/// Writes what was planned under these definitions, again if policy moves meanwhile. `None`: it has to be planned anew.
+async fn write(
+    app: &App,
+    principal: &Principal,
+    space: SpaceId,
+    planned: SchemaVersion,
+    change: ChangeRequest,
+) -> Result<Option<Result<Answer<Vec<u8>>, WriteError>>, ApiError> {
+    let change = Arc::new(change);
+    for _ in 0..TRIES {
+        let (catalogue, permits) = app.access.write_permits(&principal.caller, space).await?;
+        if catalogue.schema.version != planned {
+            return Ok(None);
+        }
+        match app.vault.write(permits, Arc::clone(&change)).await {
+            Err(WriteError::Permit(SealRefusal::Moved)) => {}
+            done => return Ok(Some(done)),
+        }
+    }
+    Ok(None)
 }
 
 /// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself (`bare`); what introspection
