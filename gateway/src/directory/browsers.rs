@@ -11,7 +11,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait as _, QueryFilter};
 use sha2::Sha256;
 
-use super::people::name_of;
+use super::names::name_of;
 use super::secret::random;
 use super::tables::user;
 use super::{Directory, DirectoryError};

@@ -3,6 +3,7 @@
 use policy_core::{SpaceId, TenantId, Timestamp, UserId};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait};
 
+use super::names::{look_alike, name_of};
 use super::passwords::fit;
 use super::tables::{tenant, user};
 use super::{Directory, DirectoryError, id};
@@ -22,17 +23,6 @@ pub struct User {
     pub tenant: TenantId,
     /// Their personal space.
     pub space: SpaceId,
-}
-
-const NAME: &str =
-    "A name has 1 to 64 characters: letters a to z, digits, and . _ - between them; it begins with a letter or digit.";
-
-/// Names are compared without case, and stored small.
-pub(crate) fn name_of(text: &str) -> Result<String, DirectoryError> {
-    let name = text.trim().to_ascii_lowercase();
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if begins && name.len() <= 64 && name.chars().all(inner) { Ok(name) } else { Err(DirectoryError::Unfit(NAME)) }
 }
 
 fn taken(name: &str) -> impl FnOnce(DbErr) -> DirectoryError + '_ {
@@ -90,9 +80,17 @@ impl Directory {
     pub async fn can_add_user(&self, name: &str, password: &str) -> Result<(), DirectoryError> {
         let name = name_of(name)?;
         fit(password, &name)?;
-        match self.user_named(&name).await? {
-            Some(_) => Err(DirectoryError::Taken(name)),
-            None => Ok(()),
+        if self.user_named(&name).await?.is_some() {
+            return Err(DirectoryError::Taken(name));
+        }
+        self.unlike_others(&name).await
+    }
+
+    /// Refuses a name that people would take for another's.
+    async fn unlike_others(&self, name: &str) -> Result<(), DirectoryError> {
+        match self.users().await?.iter().any(|user| user.name != name && look_alike(&user.name, name)) {
+            true => Err(DirectoryError::Unfit("There is a name that looks the same in other letters; choose another.")),
+            false => Ok(()),
         }
     }
 
@@ -159,6 +157,7 @@ impl Directory {
     ) -> Result<(User, user::ActiveModel), DirectoryError> {
         let name = name_of(name)?;
         fit(password, &name)?;
+        self.unlike_others(&name).await?;
         let hash = self.passwords.hash(password).await?;
         let added = User { id: account.0, name, tenant, space: account.1 };
         let row = user::ActiveModel {
@@ -216,7 +215,7 @@ mod tests {
             let home = directory.add_tenant("Home", now).await.unwrap();
             assert!(matches!(directory.add_tenant("home", now).await, Err(DirectoryError::Taken(_))));
             assert_eq!(directory.tenant_named("HOME").await.unwrap(), Some(home.clone()));
-            for bad in ["", " ", "a b", "<b>", "-a", "é", &"a".repeat(65)] {
+            for bad in ["", " ", "a b", "<b>", "-a", "a\u{200b}", &"a".repeat(65)] {
                 assert!(matches!(directory.add_tenant(bad, now).await, Err(DirectoryError::Unfit(_))), "{bad}");
             }
             let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
@@ -226,6 +225,16 @@ mod tests {
             let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
             let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
             assert!(matches!(again, Err(DirectoryError::Taken(_))));
+            for (n, (name, fits)) in
+                [("Ольга", true), ("асе", true), ("ace", false), ("山田", true)].into_iter().enumerate()
+            {
+                let n = u8::try_from(n).unwrap() + 10;
+                let account = (UserId::from_bytes([n; 16]), SpaceId::from_bytes([n; 16]));
+                let can = directory.can_add_user(name, "a long password").await;
+                let added = directory.add_user(account, name, home.id, "a long password", now).await;
+                assert_eq!((can.is_ok(), added.is_ok()), (fits, fits), "{name}: {added:?}");
+            }
+            assert_eq!(directory.user_named("ОЛЬГА").await.unwrap().unwrap().name, "ольга");
             let ip = Some([192, 0, 2, 1].into());
             let sign_in = async |name: &str, password: &str| {
                 let from = Origin { address: ip, browsers: Vec::new() };

@@ -10,7 +10,7 @@ use policy_core::{Timestamp, UserId};
 use serde_json::json;
 
 use super::browsers::KnownBrowser;
-use super::people::name_of;
+use super::names::name_of;
 use super::turns::{Asker, Network};
 use super::{Actor, Directory, DirectoryError, SecretHash, User, audit};
 
