@@ -248,24 +248,10 @@ impl Embedded {
     /// # Errors
     /// If it has not: it would answer by what was before.
     pub async fn settle(&self) -> Result<(), PolicyError> {
-        let Some(outbox) = self.inner.outbox.get() else { return Ok(()) };
-        let undelivered = |error: OutboxError| PolicyError::Undelivered(error.to_string());
-        // Held until they are in the outbox, so that who comes second does not go on before the first.
-        let writer = self.inner.writer().await?;
-        let updates = std::mem::take(&mut *self.inner.undelivered.lock());
-        if !updates.is_empty() {
-            let put = store::put_into(&self.inner.db, outbox, &updates).await;
-            if put.is_err() {
-                self.inner.undelivered.lock().splice(0..0, updates);
-            }
-            put?;
+        if self.inner.outbox.get().is_none() {
+            return Ok(());
         }
-        drop(writer);
-        match outbox.deliver().await {
-            // What it will not take back is known, and asked about here as well until it does.
-            Ok(_) | Err(OutboxError::Refused(_)) => Ok(()),
-            Err(error) => Err(undelivered(error)),
-        }
+        self.run(|inner| async move { inner.settle().await }).await
     }
 
     /// Makes every permit stale: for what decides outside these tables, as sessions and tokens.
@@ -348,6 +334,27 @@ impl Inner {
             self.reload(&mut writer).await?;
         }
         Ok(writer)
+    }
+
+    async fn settle(&self) -> Result<(), PolicyError> {
+        let Some(outbox) = self.outbox.get() else { return Ok(()) };
+        let undelivered = |error: OutboxError| PolicyError::Undelivered(error.to_string());
+        // Held until they are in the outbox, so that who comes second does not go on before the first.
+        let writer = self.writer().await?;
+        let updates = std::mem::take(&mut *self.undelivered.lock());
+        if !updates.is_empty() {
+            let put = store::put_into(&self.db, outbox, &updates).await;
+            if put.is_err() {
+                self.undelivered.lock().splice(0..0, updates);
+            }
+            put?;
+        }
+        drop(writer);
+        match outbox.deliver().await {
+            // What it will not take back is known, and asked about here as well until it does.
+            Ok(_) | Err(OutboxError::Refused(_)) => Ok(()),
+            Err(error) => Err(undelivered(error)),
+        }
     }
 
     async fn reload(&self, writer: &mut Writer) -> Result<(), PolicyError> {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use policy_core::{PeerKey, UserId};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait};
 use sea_orm_migration::MigratorTrait;
 use sync_core::{Limits, Offer, Reason, Scope, Tips};
@@ -50,7 +51,9 @@ impl Allowed {
             return Ok(());
         }
         let row = table::allowed::ActiveModel { user: Set(user.as_bytes().to_vec()) };
-        table::allowed::Entity::insert(row).exec_without_returning(&self.db).await?;
+        // Whoever was cut off between the table and what is known of it comes again.
+        let again = OnConflict::column(table::allowed::Column::User).do_nothing().to_owned();
+        table::allowed::Entity::insert(row).on_conflict(again).exec_without_returning(&self.db).await?;
         self.users.lock().insert(user);
         Ok(())
     }

@@ -29,6 +29,7 @@ mod tokens;
 mod turns;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use policy_core::{GrantId, TenantId, Timestamp, UserId};
@@ -81,7 +82,7 @@ pub struct Directory {
     refusals: refusals::Refusals,
     /// When each grant was last used, not yet written.
     used: Mutex<HashMap<GrantId, Timestamp>>,
-    owner: RwLock<Option<UserId>>,
+    owner: Arc<RwLock<Option<UserId>>>,
     tenant_of: RwLock<HashMap<UserId, TenantId>>,
     /// Held while the node is set up, so that it is set up once.
     setup: tokio::sync::Mutex<()>,
@@ -112,7 +113,7 @@ impl Directory {
             passwords: passwords::Passwords::default(),
             refusals: refusals::Refusals::default(),
             used: Mutex::default(),
-            owner: RwLock::new(owner),
+            owner: Arc::new(RwLock::new(owner)),
             tenant_of: RwLock::default(),
             setup: tokio::sync::Mutex::default(),
             making: quotas::Making::default(),
@@ -144,6 +145,14 @@ impl Directory {
         self.tell_refusals(now).await?;
         self.drop_lapsed(now).await
     }
+}
+
+/// Changes the database and what is known of it in memory: both, whoever asked and goes away.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, DirectoryError>> + Send + 'static,
+) -> Result<T, DirectoryError> {
+    let broken = |_| Err(DbErr::Custom("the change was broken off".to_owned()).into());
+    tokio::spawn(work).await.unwrap_or_else(broken)
 }
 
 /// A stored id of sixteen bytes.

@@ -1,12 +1,14 @@
 //! Tenants and users.
 
+use std::sync::Arc;
+
 use policy_core::{SpaceId, TenantId, Timestamp, UserId};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait};
 
 use super::names::{look_alike, name_of};
 use super::passwords::fit;
 use super::tables::{tenant, user};
-use super::{Directory, DirectoryError, id};
+use super::{Directory, DirectoryError, id, to_its_end};
 
 /// A household or firm on the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,12 +127,16 @@ impl Directory {
         now: Timestamp,
     ) -> Result<User, DirectoryError> {
         let (added, row) = self.new_user(account, name, tenant, password, now).await?;
-        let txn = self.db.begin().await?;
-        user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
-        super::settings::name_owner(&txn, added.id).await?;
-        txn.commit().await?;
-        self.set_owner(added.id);
-        Ok(added)
+        let (db, owner) = (self.db.clone(), Arc::clone(&self.owner));
+        to_its_end(async move {
+            let txn = db.begin().await?;
+            user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
+            super::settings::name_owner(&txn, added.id).await?;
+            txn.commit().await?;
+            *owner.write() = Some(added.id);
+            Ok(added)
+        })
+        .await
     }
 
     /// Adds a user whose account and personal space exist.

@@ -66,9 +66,4 @@ impl Directory {
     pub(crate) async fn setting_up(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.setup.lock().await
     }
-
-    /// Remembers who the database says is the owner.
-    pub(super) fn set_owner(&self, owner: UserId) {
-        *self.owner.write() = Some(owner);
-    }
 }

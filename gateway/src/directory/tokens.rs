@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
 use policy_core::{ClientId, GrantId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set, TransactionTrait};
+use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, Set, TransactionTrait};
 
 use super::secret::random;
 use super::tables::{code, grant, link, refresh, token};
-use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id};
+use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id, to_its_end};
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +69,8 @@ fn page_hash(cookie: &str, key: &str) -> SecretHash {
 
 /// The tokens seen last. A revocation empties it, and a lookup that began before the revocation does
 /// not fill it again.
-#[derive(Debug)]
-pub(super) struct Cache(Mutex<Cached>);
+#[derive(Debug, Clone)]
+pub(super) struct Cache(Arc<Mutex<Cached>>);
 
 #[derive(Debug)]
 struct Cached {
@@ -82,7 +83,7 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(4_096).expect("more than none");
 
 impl Default for Cache {
     fn default() -> Self {
-        Cache(Mutex::new(Cached { known: LruCache::new(CACHED), revocations: 0 }))
+        Cache(Arc::new(Mutex::new(Cached { known: LruCache::new(CACHED), revocations: 0 })))
     }
 }
 
@@ -183,14 +184,10 @@ impl Directory {
 
     /// Notes that the person of a session gave their password again.
     pub async fn confirm_session(&self, session: SecretHash, now: Timestamp) -> Result<(), DirectoryError> {
-        let done = token::Entity::update_many()
+        let confirm = token::Entity::update_many()
             .col_expr(token::Column::Confirmed, Expr::value(now.0))
-            .filter(token::Column::Hash.eq(session.0.to_vec()))
-            .exec(&self.db)
-            .await;
-        self.tokens.forget();
-        done?;
-        Ok(())
+            .filter(token::Column::Hash.eq(session.0.to_vec()));
+        self.change_tokens(|db| async move { Ok(drop(confirm.exec(&db).await?)) }).await
     }
 
     /// Notes the token of a link, which lasts as long as its grant.
@@ -238,12 +235,25 @@ impl Directory {
         Ok(Some(token).filter(|token| token.expires > now))
     }
 
+    /// Changes what the database says of tokens, and forgets what is known of them: both, whoever goes away.
+    async fn change_tokens<T, F>(&self, change: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DirectoryError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DirectoryError>> + Send + 'static,
+    {
+        let (tokens, change) = (self.tokens.clone(), change(self.db.clone()));
+        to_its_end(async move {
+            let done = change.await;
+            tokens.forget();
+            done
+        })
+        .await
+    }
+
     /// Ends one token. The policy epoch moves after this and before the acknowledgement.
     pub async fn end_token(&self, hash: SecretHash) -> Result<(), DirectoryError> {
-        let done = token::Entity::delete_by_id(hash.0.to_vec()).exec(&self.db).await;
-        self.tokens.forget();
-        done?;
-        Ok(())
+        let end = token::Entity::delete_by_id(hash.0.to_vec());
+        self.change_tokens(|db| async move { Ok(drop(end.exec(&db).await?)) }).await
     }
 
     /// Ends every session of a person; returns how many there were. Grants to apps and links stay.
@@ -251,44 +261,20 @@ impl Directory {
         let sessions = Condition::all()
             .add(token::Column::User.eq(user.as_bytes().to_vec()))
             .add(token::Column::GrantId.is_null());
-        let done = token::Entity::delete_many().filter(sessions).exec(&self.db).await;
-        self.tokens.forget();
-        Ok(done?.rows_affected)
+        let end = token::Entity::delete_many().filter(sessions);
+        self.change_tokens(|db| async move { Ok(end.exec(&db).await?.rows_affected) }).await
     }
 
     /// Ends all tokens of a family.
     pub async fn end_family(&self, family: Family) -> Result<(), DirectoryError> {
-        let done = self.delete_family(family).await;
-        self.tokens.forget();
-        done
-    }
-
-    async fn delete_family(&self, family: Family) -> Result<(), DirectoryError> {
-        let txn = self.db.begin().await?;
-        let bytes = family.0.to_vec();
-        refresh::Entity::delete_many().filter(refresh::Column::Family.eq(bytes.clone())).exec(&txn).await?;
-        token::Entity::delete_many().filter(token::Column::Family.eq(bytes)).exec(&txn).await?;
-        Ok(txn.commit().await?)
+        self.change_tokens(move |db| delete_family(db, family)).await
     }
 
     /// Ends a grant's bookkeeping and everything that was issued for it.
     pub async fn end_grant(&self, grant: GrantId) -> Result<(), DirectoryError> {
-        let done = self.delete_grant(grant).await;
-        self.tokens.forget();
+        let done = self.change_tokens(move |db| delete_grant(db, grant)).await;
         self.used.lock().remove(&grant);
         done
-    }
-
-    async fn delete_grant(&self, grant: GrantId) -> Result<(), DirectoryError> {
-        let txn = self.db.begin().await?;
-        let bytes = grant.as_bytes().to_vec();
-        // First the grant: who issues tokens touches its row first, and finds it gone.
-        grant::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
-        link::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
-        code::Entity::delete_many().filter(code::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
-        refresh::Entity::delete_many().filter(refresh::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
-        token::Entity::delete_many().filter(token::Column::GrantId.eq(bytes)).exec(&txn).await?;
-        Ok(txn.commit().await?)
     }
 
     /// Drops tokens and codes that lapsed: they answer nothing any more.
@@ -302,10 +288,63 @@ impl Directory {
     }
 }
 
+async fn delete_family(db: DatabaseConnection, family: Family) -> Result<(), DirectoryError> {
+    let txn = db.begin().await?;
+    let bytes = family.0.to_vec();
+    refresh::Entity::delete_many().filter(refresh::Column::Family.eq(bytes.clone())).exec(&txn).await?;
+    token::Entity::delete_many().filter(token::Column::Family.eq(bytes)).exec(&txn).await?;
+    Ok(txn.commit().await?)
+}
+
+async fn delete_grant(db: DatabaseConnection, grant: GrantId) -> Result<(), DirectoryError> {
+    let txn = db.begin().await?;
+    let bytes = grant.as_bytes().to_vec();
+    // First the grant: who issues tokens touches its row first, and finds it gone.
+    grant::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
+    link::Entity::delete_by_id(bytes.clone()).exec(&txn).await?;
+    code::Entity::delete_many().filter(code::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
+    refresh::Entity::delete_many().filter(refresh::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
+    token::Entity::delete_many().filter(token::Column::GrantId.eq(bytes)).exec(&txn).await?;
+    Ok(txn.commit().await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::on_each_backend;
     use super::*;
+
+    #[tokio::test]
+    async fn who_goes_away_while_a_session_ends_leaves_nothing_of_it_in_memory() {
+        use std::task::Poll;
+        let directory = super::super::in_memory().await;
+        let (alice, now) = (UserId::from_bytes([1; 16]), Timestamp::from_seconds(100));
+        for looks in 1..30 {
+            let (secret, _) = directory.open_session(alice, now, 60, None).await.unwrap();
+            assert!(directory.token(secret.text(), now).await.unwrap().is_some(), "control: it is in memory now");
+            let (mut end, mut left) = (Box::pin(directory.end_token(secret.hash())), looks);
+            // Looked at so many times, and dropped.
+            let done = std::future::poll_fn(|cx| {
+                left -= 1;
+                let done = end.as_mut().poll(cx).is_ready();
+                if done || left == 0 { Poll::Ready(done) } else { Poll::Pending }
+            });
+            let done = done.await;
+            drop(end);
+            let mut gone = false;
+            for _ in 0..500 {
+                gone = directory.token(secret.text(), now).await.unwrap().is_none();
+                if gone {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            assert!(gone, "after {looks} looks");
+            if done {
+                return;
+            }
+        }
+        panic!("it does not end");
+    }
 
     #[tokio::test]
     async fn sessions_answer_until_they_lapse_or_end() {

@@ -110,7 +110,12 @@ impl Ledger {
     }
 
     /// Adds a peer of a user, or widens what it is given. On disk when this returns.
-    pub(crate) async fn add_peer(&self, mut added: Peer) -> Result<(), StoreError> {
+    pub(crate) async fn add_peer(self: &Arc<Self>, added: Peer) -> Result<(), StoreError> {
+        let ledger = Arc::clone(self);
+        to_its_end(async move { ledger.keep_peer(added).await }).await
+    }
+
+    async fn keep_peer(&self, mut added: Peer) -> Result<(), StoreError> {
         let known = self.peers().into_iter().find(|known| known.key == added.key && known.user == added.user);
         if let Some(known) = known {
             added.spaces = match (known.spaces, added.spaces) {
@@ -137,7 +142,12 @@ impl Ledger {
     }
 
     /// Forgets a peer of a user; false: there was none. On disk when this returns.
-    pub(crate) async fn remove_peer(&self, key: PeerKey, user: UserId) -> Result<bool, StoreError> {
+    pub(crate) async fn remove_peer(self: &Arc<Self>, key: PeerKey, user: UserId) -> Result<bool, StoreError> {
+        let ledger = Arc::clone(self);
+        to_its_end(async move { ledger.forget_peer(key, user).await }).await
+    }
+
+    async fn forget_peer(&self, key: PeerKey, user: UserId) -> Result<bool, StoreError> {
         let row = (key.0.to_vec(), user.as_bytes().to_vec());
         let gone = peer::Entity::delete_by_id(row).exec(&self.database).await?;
         let left = {
@@ -269,6 +279,13 @@ impl Ledger {
         held::Entity::delete_many().exec(&self.database).await?;
         Ok(())
     }
+}
+
+/// Changes the database and what is known of it in memory: both, whoever asked and goes away.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(StoreError(error.to_string())))
 }
 
 /// Tips as they are kept: 72 bytes each.
