@@ -57,6 +57,8 @@ pub struct App {
     pub(crate) url: OnceLock<String>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
+    /// Accounts that were made for people who were never named.
+    pub(crate) spare: parking_lot::Mutex<Vec<vault::CreatedAccount>>,
 }
 
 /// By how much `ALLOD_CLOCK_AHEAD` (seconds) shifts the clock of this process: for tests of clocks that are wrong.
@@ -147,6 +149,7 @@ async fn open_with(
         url: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
+        spare: parking_lot::Mutex::default(),
     })
 }
 

@@ -24,3 +24,4 @@ mod spaces;
 mod stdout;
 mod tasks;
 mod turns;
+mod unfinished;

@@ -6,18 +6,20 @@ use serde_json::{Value, json};
 use sync::Identity;
 use sync::pairing::{Code, PairingError};
 use vault::keyring::{DirectoryLock, NodeKey};
-use vault_core::identity::DeviceSecret;
 
 use crate::app;
 use crate::failure::{Exit, Failure};
 use crate::node::Node as _;
+
+const UNANSWERED: &str = "pairing_unanswered";
 
 fn failure(error: PairingError) -> Failure {
     let exit = if matches!(error, PairingError::Malformed) { Exit::Usage } else { Exit::Failed };
     Failure::coded(exit, &error.to_string())
 }
 
-/// Joins by a code. On a failure the directory is left as it was found.
+/// Joins by a code. On a failure the directory is left as it was found; but if the other side may have taken the device,
+/// its keys stay, and the same command goes on.
 pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Value, Failure> {
     let code = Code::parse(code).map_err(failure)?;
     let existed = dir.exists();
@@ -25,7 +27,8 @@ pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Va
     // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
     let fresh = !NodeKey::exists(dir);
     let joined = join_unowned(dir, &code, passphrase).await;
-    if joined.is_err() && fresh {
+    let begun = joined.as_ref().is_err_and(|failure| failure.code == UNANSWERED);
+    if joined.is_err() && fresh && !begun {
         crate::init::remove_fresh(dir);
         drop(lock);
         if !existed {
@@ -49,7 +52,8 @@ async fn join_unowned(dir: &Path, code: &Code, passphrase: Option<&str>) -> Resu
 async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
     let identity = Identity::from_seed(app.vault.accounts().transport_seed());
-    let device = DeviceSecret::random(&mut rand::rng());
+    // On disk before anybody hears of it: broken off behind the enrolment, joining goes on with the same device.
+    let device = app.vault.accounts().joining(code.user).await.map_err(|error| failed(&error))?;
     let id = device.id;
     let joined = sync::pairing::join(code, &identity, &device).await.map_err(failure)?;
     // The account is the one that the code names, or nothing of this verifies.

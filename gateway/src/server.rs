@@ -160,6 +160,10 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let url = format!("http://{reachable}");
     let _ = app.url.set(options.public_url.clone().unwrap_or_else(|| url.clone()));
     write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
+    app.find_spare().await.map_err(failed)?;
+    if let Err(error) = app.finish_people().await {
+        tracing::warn!(%error, "policy has not heard of somebody who was added; it is tried again");
+    }
     let p2p = start_sync(&app, &options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
     let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
@@ -257,6 +261,9 @@ async fn tend(app: Arc<App>) {
         every.tick().await;
         if let Err(error) = app.vault.close_idle(IDLE_S).await {
             tracing::warn!(%error, "idle views were not closed");
+        }
+        if let Err(error) = app.finish_people().await {
+            tracing::warn!(%error, "policy has not heard of somebody who was added");
         }
         if let Err(error) = app.vault.look_at_clocks().await {
             tracing::warn!(%error, "the clock readings of spaces were not looked at");

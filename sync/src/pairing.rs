@@ -82,6 +82,11 @@ pub enum PairingError {
     Unreachable(String),
     #[error("code_refused: the inviting device does not take this code (it may have been used)")]
     Refused,
+    /// The device was named, and no answer came.
+    #[error(
+        "pairing_unanswered: the inviting device has not answered; it may have taken this device: run the same command again"
+    )]
+    Unanswered,
     #[error("pairing_failed: {0}")]
     Failed(String),
 }
@@ -168,23 +173,30 @@ fn write_keys(w: &mut Writer, keys: &DeviceKeys) {
 pub(crate) struct Invites {
     ledger: Arc<Ledger>,
     waiting: Mutex<HashMap<[u8; 32], (Code, u8)>>,
+    /// Codes by which a device came, as long as they would live: what was broken off behind its enrolment goes on.
+    used: Mutex<HashMap<[u8; 32], Code>>,
 }
+
+/// Stands for the wrong tries of a code that was used.
+const USED: i32 = -1;
 
 impl Invites {
     /// The codes that still wait from before.
     pub(crate) async fn open(ledger: Arc<Ledger>) -> Result<Self, StoreError> {
         let now = wall_clock();
-        let mut waiting = HashMap::new();
+        let (mut waiting, mut used) = (HashMap::new(), HashMap::new());
         for (id, code, tries) in ledger.invites().await? {
             let kept = <[u8; 32]>::try_from(id).ok().zip(Code::read(&code).ok());
             let Some((id, code)) = kept else { return Err(StoreError("a row of sync_invite is damaged".to_owned())) };
-            if code.expires > now {
+            if code.expires > now && tries == USED {
+                used.insert(id, code);
+            } else if code.expires > now {
                 waiting.insert(id, (code, u8::try_from(tries).unwrap_or(TRIES)));
             } else {
                 ledger.drop_invite(&id).await?;
             }
         }
-        Ok(Invites { ledger, waiting: Mutex::new(waiting) })
+        Ok(Invites { ledger, waiting: Mutex::new(waiting), used: Mutex::new(used) })
     }
 
     /// A new code, on disk when this returns; `None`: too many wait.
@@ -196,9 +208,11 @@ impl Invites {
     ) -> Result<Option<Code>, StoreError> {
         let now = wall_clock();
         let lapsed: Vec<[u8; 32]> = {
-            let mut waiting = self.waiting.lock();
-            let lapsed = waiting.iter().filter(|(_, (code, _))| code.expires <= now).map(|(id, _)| *id).collect();
+            let (mut waiting, mut used) = (self.waiting.lock(), self.used.lock());
+            let codes = waiting.iter().map(|(id, (code, _))| (id, code)).chain(used.iter());
+            let lapsed = codes.filter(|(_, code)| code.expires <= now).map(|(id, _)| *id).collect();
             waiting.retain(|_, (code, _)| code.expires > now);
+            used.retain(|_, code| code.expires > now);
             lapsed
         };
         for id in lapsed {
@@ -234,8 +248,18 @@ impl Invites {
         self.waiting.lock().get(id).map(|(code, _)| code.clone()).filter(|code| code.expires > wall_clock())
     }
 
+    /// A code by which a device has come.
+    fn used(&self, id: &[u8; 32]) -> Option<Code> {
+        self.used.lock().get(id).filter(|code| code.expires > wall_clock()).cloned()
+    }
+
     /// Counts a wrong proof before the next one is looked at, here and on disk.
     async fn wrong(&self, id: &[u8; 32]) {
+        if self.used.lock().remove(id).is_some()
+            && let Err(error) = self.ledger.drop_invite(id).await
+        {
+            tracing::warn!(%error, "a used code is still written down");
+        }
         let tries = {
             let mut waiting = self.waiting.lock();
             let Some((code, tries)) = waiting.get_mut(id) else { return };
@@ -257,14 +281,19 @@ impl Invites {
         }
     }
 
-    /// Takes the code away; false if somebody was faster. What remains of it on disk opens nothing: the
-    /// account's lane takes a code once.
+    /// Takes the code away; false if somebody was faster. What remains of it lets the device that came by it hear the
+    /// answer again, and opens nothing to others: the account's lane takes a code once.
     async fn consume(&self, id: &[u8; 32]) -> bool {
-        let there = self.waiting.lock().remove(id).is_some();
-        if there && let Err(error) = self.ledger.drop_invite(id).await {
-            tracing::warn!(%error, "a used code is still written down");
+        let code = {
+            let mut waiting = self.waiting.lock();
+            let Some((code, _)) = waiting.remove(id) else { return false };
+            self.used.lock().insert(*id, code.clone());
+            code
+        };
+        if let Err(error) = self.ledger.keep_invite(id, code.write(), USED).await {
+            tracing::warn!(%error, "it was not written down that a code was used");
         }
-        there
+        true
     }
 }
 
@@ -317,7 +346,9 @@ async fn invite(
     r.array_of(2)?;
     let (id, theirs): ([u8; 32], [u8; 32]) = (r.array_bytes()?, r.array_bytes()?);
     r.end()?;
-    let code = invites.find(&id).ok_or(PairingError::Refused)?;
+    // A code that was used is good for the device that came by it, to hear the answer that it may have missed.
+    let came = |code: &Code| vault.admission().transports(code.user).contains(&joiner);
+    let code = invites.find(&id).or_else(|| invites.used(&id).filter(came)).ok_or(PairingError::Refused)?;
     named.store(true, Ordering::SeqCst);
     let ours: [u8; 32] = rand::rng().random();
     let (private, public) = X25519HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
@@ -333,11 +364,16 @@ async fn invite(
             return Err(error);
         }
     };
-    if !invites.consume(&id).await {
+    let consumed = invites.consume(&id).await;
+    // Joining was broken off behind the enrolment: the very same keys are those of a device already.
+    let known = vault.devices(code.user).contains(&keys);
+    if !consumed && !known {
         return Err(PairingError::Refused);
     }
     let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
-    vault.enrol(code.user, keys, code.hash()).await.map_err(|error| failed(&error))?;
+    if !known {
+        vault.enrol(code.user, keys, code.hash()).await.map_err(|error| failed(&error))?;
+    }
     let scope = vault::log::Scope::Account(code.user);
     let rows = vault
         .admission()
@@ -436,15 +472,17 @@ pub async fn join(code: &Code, identity: &Identity, device: &DeviceSecret) -> Re
         SwarmHandle::start(identity, &[]).await.map_err(|error: StartError| PairingError::Failed(error.to_string()))?;
     let peer = libp2p_id(code.inviter).ok_or(PairingError::Malformed)?;
     let addrs: Vec<Multiaddr> = code.addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
+    let named = AtomicBool::new(false);
     let joined = tokio::time::timeout(STEP * 2, async {
         swarm.connect(peer, addrs).await.map_err(PairingError::Unreachable)?;
         let stream = swarm.control().open_stream(peer, PAIR).await;
-        prove(stream.map_err(|error| PairingError::Unreachable(error.to_string()))?, code, identity, device).await
+        prove(stream.map_err(|error| PairingError::Unreachable(error.to_string()))?, code, identity, device, &named)
+            .await
     })
     .await
-    .map_err(|_| PairingError::Unreachable("it does not answer in time".into()))??;
+    .unwrap_or_else(|_| Err(PairingError::Unreachable("it does not answer in time".into())));
     swarm.disconnect(peer).await;
-    Ok(joined)
+    joined.map_err(|error| if named.load(Ordering::SeqCst) { PairingError::Unanswered } else { error })
 }
 
 async fn prove(
@@ -452,6 +490,7 @@ async fn prove(
     code: &Code,
     identity: &Identity,
     device: &DeviceSecret,
+    named: &AtomicBool,
 ) -> Result<Joined, PairingError> {
     let id = code.id();
     let ours: [u8; 32] = rand::rng().random();
@@ -489,6 +528,7 @@ async fn prove(
         w.array(2).bytes(&encapped.to_bytes()).bytes(&ct);
         (w.into_bytes(), reply)
     };
+    named.store(true, Ordering::SeqCst);
     framing::write(&mut stream, &sealed).await?;
     let answer = framing::read(&mut stream, ANSWER).await?.ok_or(PairingError::Refused)?;
     let plain = open(&reply, &answer)?;
@@ -534,6 +574,10 @@ mod tests {
         assert!(waiting.find(&code.id()).is_none() && invites(&dir).await.find(&code.id()).is_none());
         let again = waiting.add(user, inviter, vec![]).await.unwrap().unwrap();
         assert!(waiting.consume(&again.id()).await && !waiting.consume(&again.id()).await);
-        assert!(!invites(&dir).await.consume(&again.id()).await, "a used code stays used");
+        let waiting = invites(&dir).await;
+        assert!(!waiting.consume(&again.id()).await, "a used code stays used");
+        assert!(waiting.find(&again.id()).is_none() && waiting.used(&again.id()).is_some(), "for who came by it");
+        waiting.wrong(&again.id()).await;
+        assert!(waiting.used(&again.id()).is_none() && invites(&dir).await.used(&again.id()).is_none());
     }
 }

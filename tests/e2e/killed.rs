@@ -156,13 +156,17 @@ async fn a_joining_that_was_killed_anywhere_is_done_again() {
     home.node.cli_ok(&["quota", "set", "codes", "64"]).unwrap();
     let allod = home.node.allod.clone();
     let invite = || home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
-    let join = |dir: &Path| allod.command(dir, &["device", "join", &invite()]);
+    let join_by = |dir: &Path, code: &str| allod.command(dir, &["device", "join", code]);
+    let join = |dir: &Path| join_by(dir, &invite());
     let all = points(&join(&home.root.path().join("whole")), &home.root.path().join("trace"), kills(4));
     let mut again = 0;
     for (n, point) in all.iter().enumerate() {
         let dir = home.root.path().join(format!("joined-{n}"));
-        killed_at(&join(&dir), point);
-        let outcome = allod.run(&dir, &["device", "join", &invite()]).unwrap();
+        let code = invite();
+        killed_at(&join_by(&dir, &code), point);
+        // By the same code, or by a new one.
+        let code = if n % 2 == 0 { code } else { invite() };
+        let outcome = allod.run(&dir, &["device", "join", &code]).unwrap();
         match outcome.code {
             0 => again += 1,
             _ => assert_eq!(outcome.refused(1).unwrap(), "already_a_node", "killed at {point:?}"),
@@ -181,6 +185,44 @@ async fn a_joining_that_was_killed_anywhere_is_done_again() {
         laptop.stop().unwrap();
     }
     assert!(again > 0, "no kill came in time");
+    let devices = home.node.cli_ok(&["device", "list"]).unwrap().as_array().unwrap().len();
+    // Home, one a directory, and that of the points if it was done in time.
+    assert!(devices - 1 - all.len() <= 1, "{devices} devices of {} directories: some never come", all.len());
+}
+
+#[tokio::test]
+async fn people_whose_making_was_killed_anywhere_are_made() {
+    let mut home = Home::new().await;
+    let allod = home.node.allod.clone();
+    home.node.cli_ok(&["tenant", "add", "guests"]).unwrap();
+    let few = kills(8);
+    for n in 0..few {
+        let name = format!("person{n}");
+        let password = format!("the long password of {name}");
+        let file = home.file(&format!("{name}.password"), &password);
+        let add = |tenant| ["user", "add", &name, "--tenant", tenant, "--password-file", &file].map(str::to_owned);
+        let dir = home.node.dir.clone();
+        let mut adding = allod.command(&dir, &add("guests").each_ref().map(String::as_str));
+        let mut adding = adding.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(600 * n as u64 / few as u64));
+        let dir = home.node.kill().unwrap();
+        adding.wait().unwrap();
+        home.node = Node::serve(&allod, &dir).unwrap_or_else(|error| panic!("killed at {n}: {error:#}"));
+        // Once more, by another tenant's name: nothing of the first try is left behind.
+        let again = home.node.cli(&add("home").each_ref().map(String::as_str)).unwrap();
+        let users = home.node.cli_ok(&["user", "list"]).unwrap();
+        let users = users.as_array().unwrap();
+        assert_eq!(users.len(), n + 2, "{users:?}");
+        if again.code != 0 {
+            assert_eq!(again.refused(1).unwrap(), "name_taken", "killed at {n}");
+        }
+        let person =
+            home.node.sign_in(&name, &password).await.unwrap_or_else(|error| panic!("killed at {n}: {error:#}"));
+        person.define("type Note { n: Int }").await.unwrap_or_else(|error| panic!("killed at {n}: {error:#}"));
+        person.graphql("mutation { add_Note(input: {n: 1}) { _docID } }").await.unwrap();
+        let spaces = home.node.cli_ok(&["doctor"]).unwrap()["spaces"].as_array().unwrap().len();
+        assert!(spaces <= users.len() + 1, "killed at {n}: accounts that nobody sees: {spaces} of {}", users.len());
+    }
 }
 
 #[tokio::test]

@@ -6,10 +6,11 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use parking_lot::RwLock;
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait, TransactionTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use vault_core::identity::{DeviceSecret, Signer};
 use zeroize::Zeroizing;
@@ -39,6 +40,11 @@ impl Account {
     pub fn is_own(&self, device: DeviceId) -> bool {
         self.devices().any(|own| own.id == device)
     }
+}
+
+/// The setting that holds the device by which an account is being joined.
+fn joining(user: UserId) -> String {
+    format!("joining {user}")
 }
 
 /// Why the keys of this node cannot be read.
@@ -160,6 +166,19 @@ impl Accounts {
         self.accounts.read().values().find(|account| account.device.id == device).cloned()
     }
 
+    /// The device by which this node joins an account: the same at every try, so that one that was broken off goes on.
+    pub async fn joining(&self, user: UserId) -> Result<DeviceSecret, AccountsError> {
+        let (name, place) = (joining(user), place("device", user.as_bytes()));
+        if let Some(kept) = self.setting(&name).await? {
+            let sealed = BASE64.decode(kept.as_bytes()).map_err(|_| AccountsError::Unreadable)?;
+            let secret = self.key.unseal(&place, &sealed)?;
+            return DeviceSecret::decode(&secret).map_err(|_| AccountsError::Unreadable);
+        }
+        let device = DeviceSecret::random(&mut rand::rng());
+        self.set(&name, &BASE64.encode(&self.key.seal(&place, &device.encode()))).await?;
+        Ok(device)
+    }
+
     /// Keeps an account. `root`: its root key, where it was made here.
     pub(crate) async fn add(
         &self,
@@ -174,7 +193,10 @@ impl Accounts {
             device_secret: Set(self.key.seal(&place("device", user.as_bytes()), &device.encode())),
             root_secret: Set(root.map(|root| self.key.seal(&place("root", user.as_bytes()), &*root.seed()))),
         };
-        tables::account::Entity::insert(row).exec_without_returning(&self.db).await?;
+        let txn = self.db.begin().await?;
+        tables::account::Entity::insert(row).exec_without_returning(&txn).await?;
+        tables::setting::Entity::delete_by_id(joining(user)).exec(&txn).await?;
+        txn.commit().await?;
         self.accounts.write().insert(user, Account { user, device: Arc::new(device), former: Vec::new(), made_here });
         Ok(())
     }
@@ -237,6 +259,19 @@ impl Accounts {
             OnConflict::column(tables::setting::Column::Name).update_column(tables::setting::Column::Value).to_owned();
         tables::setting::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.db).await?;
         Ok(())
+    }
+
+    /// Forgets a setting.
+    pub async fn unset(&self, name: &str) -> Result<(), AccountsError> {
+        tables::setting::Entity::delete_by_id(name.to_owned()).exec(&self.db).await?;
+        Ok(())
+    }
+
+    /// What follows `prefix` in the names of settings that begin with it.
+    pub async fn settings_under(&self, prefix: &str) -> Result<Vec<String>, AccountsError> {
+        let found = tables::setting::Entity::find().filter(tables::setting::Column::Name.starts_with(prefix));
+        let names = found.all(&self.db).await?.into_iter().map(|row| row.name);
+        Ok(names.filter_map(|name| name.strip_prefix(prefix).map(str::to_owned)).collect())
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<String>, AccountsError> {

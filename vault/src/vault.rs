@@ -169,10 +169,12 @@ impl Vault {
             boot,
             readings: Mutex::default(),
         }));
+        let copied = opening::is_copied(&options.dir, &vault.0.accounts).await?;
         for user in vault.0.accounts.users() {
-            vault.in_turn(move |vault, turn| Box::pin(async move { vault.succeed(turn, user).await })).await?;
+            vault.in_turn(move |vault, turn| Box::pin(vault.begin_as(turn, user, copied))).await?;
             vault.heal_envelopes(user).await?;
         }
+        opening::note_file(&options.dir, &vault.0.accounts).await?;
         Ok(vault)
     }
 

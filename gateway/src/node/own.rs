@@ -39,12 +39,13 @@ impl Node for App {
         // Before anybody owns the node, an account here is that of a set-up which was broken off.
         let left = match self.owner() {
             None => self.vault.resume_account().await.map_err(node_error)?,
-            Some(_) => None,
+            Some(_) => self.spare.lock().pop(),
         };
         let made = match left {
             Some(made) => made,
             None => self.vault.create_account().await.map_err(node_error)?,
         };
+        self.begin_enrolling(made.user).await.map_err(|error| NodeError::Failed(error.to_string()))?;
         Ok((made.user, made.space))
     }
 
@@ -55,7 +56,8 @@ impl Node for App {
     async fn enrol(&self, tenant: TenantId, user: UserId, space: SpaceId) -> Result<(), NodeError> {
         let policy_failed = |error: policy::PolicyError| NodeError::Failed(error.to_string());
         self.policy.add_member(tenant, user).await.map_err(policy_failed)?;
-        self.policy.declare_space(space, tenant, user).await.map_err(policy_failed)
+        self.policy.declare_space(space, tenant, user).await.map_err(policy_failed)?;
+        self.end_enrolling(user).await.map_err(|error| NodeError::Failed(error.to_string()))
     }
 
     async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError> {

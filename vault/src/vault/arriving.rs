@@ -61,7 +61,7 @@ impl Vault {
     }
 
     async fn take(&self, turn: &Turn, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Arrived, VaultError> {
-        let mine = self.reclaim(turn, scope, &frames).await?;
+        let mut mine = self.reclaim(turn, scope, &frames).await?;
         let devices: Vec<_> = frames.iter().map(|frame| head_of(frame).ok().map(|(_, device, _)| device)).collect();
         let now = (self.0.clock)();
         let latest = Hlc::default().tick(Timestamp(now.0.saturating_add(CLOCK_AHEAD_US)));
@@ -84,7 +84,12 @@ impl Vault {
         let mut pulled = Vec::new();
         match scope {
             Scope::Space(id) => self.follow(turn, id, control, changes).await?,
-            Scope::Account(user) => pulled = self.follow_clocks(turn, user, &before).await?,
+            Scope::Account(user) => {
+                pulled = self.follow_clocks(turn, user, &before).await?;
+                if self.give_way(turn, user).await? {
+                    mine.succeeded = Some(user);
+                }
+            }
         }
         Ok(Arrived { taken, mine, stored: true, pulled })
     }

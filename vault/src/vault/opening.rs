@@ -58,6 +58,31 @@ pub(super) async fn log(
     Ok(log)
 }
 
+/// The setting that holds it.
+const BORN: &str = "log born";
+
+/// When log.db came to be, as its file system says, where that says so. Files that were copied came to be later.
+fn born(dir: &Path) -> Option<String> {
+    let created = std::fs::metadata(dir.join(LOG_FILE)).and_then(|file| file.created()).ok()?;
+    let since = created.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(since.as_nanos().to_string())
+}
+
+/// Whether the log lies in another file than the one that this node last wrote: it was copied, or put back from a
+/// copy. Nobody knows then whether more was written before.
+pub(super) async fn is_copied(dir: &Path, accounts: &Accounts) -> Result<bool, VaultError> {
+    let noted = accounts.setting(BORN).await?;
+    Ok(noted.zip(born(dir)).is_some_and(|(noted, born)| noted != born))
+}
+
+/// Notes the file in which the log lies.
+pub(super) async fn note_file(dir: &Path, accounts: &Accounts) -> Result<(), VaultError> {
+    match born(dir) {
+        Some(born) if accounts.setting(BORN).await?.as_ref() != Some(&born) => Ok(accounts.set(BORN, &born).await?),
+        _ => Ok(()),
+    }
+}
+
 /// The spaces whose views hold what the log does not. A view that was closed is not newer than the marks.
 async fn newer_views(accounts: &Accounts, log: &Log, dir: &Path) -> Result<Vec<Behind>, VaultError> {
     let open: Vec<_> = accounts.views().await?.into_iter().filter(|(_, record)| !record.clean).collect();

@@ -1,9 +1,12 @@
 //! Making an account, in a way that can be broken off anywhere.
 
+use std::collections::BTreeSet;
+
 use policy_core::UserId;
 use vault_core::build;
 use vault_core::control::PolicyEntry;
 use vault_core::identity::{DeviceSecret, Signer};
+use vault_core::tags::LaneTag;
 
 use super::{CreatedAccount, Vault, VaultError};
 use crate::feed::Moved;
@@ -63,6 +66,30 @@ impl Vault {
             return Ok(Some(CreatedAccount { user, device: account.device.id, space }));
         }
         Ok(None)
+    }
+
+    /// Accounts that were made here for nobody in `known`, and in which nothing was ever written; those that are not
+    /// even in the log are forgotten.
+    pub async fn unused_accounts(&self, known: &BTreeSet<UserId>) -> Result<Vec<CreatedAccount>, VaultError> {
+        let mut unused = Vec::new();
+        for user in self.users().into_iter().filter(|user| !known.contains(user)) {
+            let Some(account) = self.0.accounts.get(user).filter(|account| account.made_here) else { continue };
+            if self.0.admission.account(user).is_none() {
+                self.in_turn(move |vault, turn| {
+                    Box::pin(async move { Ok::<_, VaultError>(vault.0.accounts.forget(turn, user).await?) })
+                })
+                .await?;
+                continue;
+            }
+            let spaces = self.spaces(user).await?;
+            let [space] = &spaces[..] else { continue };
+            let chains = self.0.admission.log().chains(Scope::Space(space.id));
+            let written = chains.keys().any(|(lane, _)| *lane != LaneTag::CONTROL);
+            if space.personal && !written && self.schema(space.id).await?.collections.is_empty() {
+                unused.push(CreatedAccount { user, device: account.device.id, space: space.id });
+            }
+        }
+        Ok(unused)
     }
 
     /// The accounts that this node joined as a further device.

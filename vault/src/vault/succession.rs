@@ -1,6 +1,7 @@
 //! A node whose own chains are longer elsewhere: it was put back from an older copy.
 //!
-//! Numbers of a chain are never used twice. As soon as a peer shows, with a frame that our own device
+//! Numbers of a chain are never used twice. A start that finds the log in another file than before, as a copy is, takes
+//! a new device before anything is written. Where that cannot be seen (a snapshot of a disk): as soon as a peer shows, with a frame that our own device
 //! has signed, that more was written by that device than this node knows, another device takes its
 //! place. What was written here meanwhile, on numbers that were taken, is written again under the new
 //! one: taken out, and back in, in one transaction of the log. None of it had reached that peer.
@@ -126,12 +127,37 @@ impl Vault {
         Ok(())
     }
 
+    /// Whether the place of our device was taken by one that is not ours: a copy of our directory was served.
+    fn is_displaced(&self, user: UserId) -> bool {
+        let Some(account) = self.0.accounts.get(user) else { return false };
+        self.successor(user, account.device.id).is_some_and(|device| !account.is_own(device))
+    }
+
+    /// Takes a new device if another node has taken the place of ours; whether it has.
+    pub(super) async fn give_way(&self, turn: &Turn, user: UserId) -> Result<bool, VaultError> {
+        let displaced = self.is_displaced(user);
+        if displaced {
+            self.retire(turn, user).await?;
+        }
+        Ok(displaced)
+    }
+
+    /// Makes sure of the device of this node at a start; `copied`: its log lies in another file than before, and the
+    /// numbers of a chain that may be longer elsewhere are not used again.
+    pub(super) async fn begin_as(&self, turn: &Turn, user: UserId, copied: bool) -> Result<(), VaultError> {
+        self.succeed(turn, user).await?;
+        if copied && self.0.admission.account(user).is_some() {
+            self.retire(turn, user).await?;
+        }
+        Ok(())
+    }
+
     /// Lets a new device take the place of the one by which this node writes.
     async fn retire(&self, turn: &Turn, user: UserId) -> Result<(), VaultError> {
         let device = DeviceSecret::random(&mut rand::rng());
         tracing::warn!(
             account = %user, device = %device.id,
-            "this node was put back from an older copy: a new device takes the place of the one it had"
+            "this node was copied or put back from an older copy: a new device takes the place of the one it had"
         );
         // Keys first: a log entry whose keys are lost could not be undone. Should it end here, the next
         // start goes on.

@@ -57,6 +57,21 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Writes older contents over files, and removes those that the older state had not.
+fn over(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(to).unwrap() {
+        let path = entry.unwrap().path();
+        let older = from.join(path.file_name().unwrap());
+        if path.is_dir() {
+            over(&older, &path)
+        } else if older.exists() {
+            std::fs::write(&path, std::fs::read(older).unwrap()).unwrap()
+        } else {
+            std::fs::remove_file(path).unwrap()
+        }
+    }
+}
+
 /// A home and a laptop of one account that have met, the laptop's directory as it was then beside it.
 struct Pair {
     home: Node,
@@ -84,8 +99,15 @@ async fn pair() -> Pair {
 }
 
 impl Pair {
-    /// Puts the laptop's directory back as it was.
+    /// Puts the laptop's disk back as it was, as a snapshot does: the files are the same, and what is in them older.
     async fn put_back(&mut self) {
+        self.laptop.vault.shutdown().await.unwrap();
+        over(self.older.path(), self.laptop.dir.path());
+        self.laptop.reopen().await;
+    }
+
+    /// Puts the laptop's directory back from a copy.
+    async fn put_back_a_copy(&mut self) {
         self.laptop.vault.shutdown().await.unwrap();
         for entry in std::fs::read_dir(self.laptop.dir.path()).unwrap() {
             let path = entry.unwrap().path();
@@ -245,4 +267,72 @@ async fn made_up_frames_of_our_own_device_change_nothing() {
 
 fn named(name: &str) -> vault_core::schema::NewCollection {
     vault_core::schema::NewCollection { name: name.into(), ..crate::node::note() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_meets_whoever_lacks_the_lost_commits_first_makes_no_fork() {
+    let mut all = pair().await;
+    let (user, space) = (all.user, all.space);
+    let phone = Node::new().await;
+    let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(2));
+    all.home.vault.enrol(user, device.public(phone.vault.transport()), [8; 32]).await.unwrap();
+    carry(&all.home.vault, &phone.vault, Scope::Account(user), &[]).await;
+    phone.vault.join(user, device).await.unwrap();
+    meet(&all.home.vault, &phone.vault, user, space).await;
+    for text in ["lost one", "lost two"] {
+        all.laptop.add(user, space, &[text]).await.unwrap();
+    }
+    // Only home has them.
+    all.meet().await;
+    let before = all.laptop.vault.device(user);
+    all.put_back_a_copy().await;
+    if std::fs::metadata(all.laptop.dir.path().join("log.db")).unwrap().created().is_err() {
+        eprintln!("note: this file system does not say when files came to be");
+        return;
+    }
+    assert_ne!(all.laptop.vault.device(user), before, "before anything is written");
+    all.laptop.add(user, space, &["offline"]).await.unwrap();
+    meet(&phone.vault, &all.laptop.vault, user, space).await;
+    phone.set_all(user, space, "on the phone").await.unwrap();
+    meet(&phone.vault, &all.laptop.vault, user, space).await;
+    for _ in 0..2 {
+        all.meet().await;
+        meet(&all.home.vault, &phone.vault, user, space).await;
+        meet(&phone.vault, &all.laptop.vault, user, space).await;
+    }
+    all.alike(&["lost one", "lost two", "on the phone", "on the phone"]).await;
+    assert_eq!(all.texts(&phone).await, ["lost one", "lost two", "on the phone", "on the phone"]);
+    // The control: a start of the same files changes nothing.
+    let before = all.laptop.vault.device(user);
+    all.laptop = all.laptop.restart(true).await;
+    assert_eq!(all.laptop.vault.device(user), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_served_beside_the_original_is_another_device() {
+    let mut all = pair().await;
+    let (user, space) = (all.user, all.space);
+    let original = tempfile::tempdir().unwrap();
+    all.laptop.vault.shutdown().await.unwrap();
+    copy(all.laptop.dir.path(), original.path());
+    // The copy first, and then the original, which learns of it.
+    let here = std::mem::replace(&mut all.laptop.dir, original);
+    all.laptop.reopen().await;
+    all.laptop.add(user, space, &["of the copy"]).await.unwrap();
+    all.meet().await;
+    let copied = all.laptop.vault.device(user);
+    all.laptop.vault.shutdown().await.unwrap();
+    let of_copy = std::mem::replace(&mut all.laptop.dir, here);
+    all.laptop.reopen().await;
+    all.laptop.add(user, space, &["of the original"]).await.unwrap();
+    all.meet().await;
+    assert_ne!(all.laptop.vault.device(user), copied);
+    let mine = all.laptop.vault.create_space(user, "made after that").await.unwrap();
+    assert!(
+        all.laptop.vault.spaces(user).await.unwrap().iter().any(|space| space.id == mine),
+        "it opens its own spaces"
+    );
+    all.meet().await;
+    all.alike(&["before", "of the copy", "of the original"]).await;
+    drop(of_copy);
 }

@@ -75,9 +75,10 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
     };
     // Before the account is made: an account without a user could not be removed again.
     directory.can_add_user(&name, &password).await?;
+    // Broken off before they are named, the account waits for the next who is added; behind that, a start goes on.
     let (id, space) = node.create_account().await?;
-    node.enrol(tenant, id, space).await?;
     let user = directory.add_user((id, space), &name, tenant, &password, node.now()).await?;
+    node.enrol(tenant, id, space).await?;
     directory.audit(id, Actor::Operator, "user.created", json!({ "tenant": tenant }), node.now()).await?;
     Ok(HttpResponse::Created().json(shown_user(&user)))
 }

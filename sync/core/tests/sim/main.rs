@@ -86,8 +86,9 @@ fn a_device_that_signs_two_histories_is_reported_and_stops_nobody_else() {
     }
 }
 
-/// A node that is put back from an older copy and writes before it meets anybody, `twice`: and once more.
-fn put_back(nodes: usize, seed: u64) {
+/// A node that is put back from an older copy and writes before it meets anybody, `twice`: and once more. `noticed`: it
+/// sees that it is a copy, and somebody who lacks what is lost may be met first.
+fn put_back(nodes: usize, seed: u64, noticed: bool) {
     println!("nodes {nodes}, seed {seed}");
     let mut world = World::new(nodes, seed);
     for node in 0..nodes {
@@ -114,9 +115,13 @@ fn put_back(nodes: usize, seed: u64) {
         world.run(30_000_000);
         let copy = world.copy(node);
         (0..nodes).for_each(|node| some(&mut world, node, 6));
-        // Everybody has what will be lost.
-        world.run(30_000_000);
+        // Everybody has what will be lost; or somebody has some of it.
+        let pause = if noticed { world.dice.below(400_000) as i64 } else { 30_000_000 };
+        world.run(pause);
         world.put_back(node, copy);
+        if noticed {
+            world.renew(node);
+        }
         some(&mut world, node, 9);
         world.lost = world.dice.below(200);
         world.twice = world.dice.below(200);
@@ -141,7 +146,14 @@ fn put_back(nodes: usize, seed: u64) {
 #[test]
 fn a_node_that_is_put_back_loses_nothing_and_forks_nothing() {
     for seed in seeds(300) {
-        put_back(2 + seed as usize % 2, seed);
+        put_back(2 + seed as usize % 2, seed, false);
+    }
+}
+
+#[test]
+fn a_copy_that_is_put_back_forks_nothing_whomever_it_meets_first() {
+    for seed in seeds(60) {
+        put_back(3, seed, true);
     }
 }
 

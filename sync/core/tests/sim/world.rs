@@ -180,6 +180,8 @@ pub struct World {
     limits: Limits,
     now: i64,
     written: u64,
+    /// What was written on disks that are gone, and nowhere else.
+    gone: BTreeSet<Vec<u8>>,
     connections: BTreeMap<(usize, usize), u64>,
     flying: Vec<(i64, Flying)>,
 }
@@ -210,6 +212,7 @@ impl World {
             limits,
             now: 0,
             written: 0,
+            gone: BTreeSet::new(),
             connections,
             flying: Vec::new(),
         }
@@ -239,6 +242,11 @@ impl World {
 
     /// Puts a copy back; the node is alone until it crashes, which connects it anew.
     pub fn put_back(&mut self, node: usize, copy: Copy) {
+        // What nobody else has is gone with the disk.
+        let bodies = |disk: &[Row]| disk.iter().map(|row| row.frame[104..112].to_vec()).collect::<BTreeSet<_>>();
+        let others = self.nodes.iter().enumerate().filter(|(n, _)| *n != node).map(|(_, node)| bodies(&node.disk));
+        let kept: BTreeSet<_> = others.flatten().chain(bodies(&copy.disk)).collect();
+        self.gone.extend(bodies(&self.nodes[node].disk).difference(&kept).cloned());
         let Copy { disk, acked, own, device } = copy;
         let back = &mut self.nodes[node];
         (back.disk, back.acked, back.own, back.device) = (disk, acked, own, device);
@@ -248,10 +256,21 @@ impl World {
         }
     }
 
-    /// Whether every node holds everything that was ever written.
+    /// A start that sees that its files are a copy: another device writes from now on.
+    pub fn renew(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        node.devices += 1;
+        let mut id = *node.device.expect("a node that writes").as_bytes();
+        id[15] = node.devices;
+        node.device = Some(DeviceId::from_bytes(id));
+        node.own.extend(node.device);
+    }
+
+    /// Whether every node holds everything that was ever written, but for what was only on a disk that is gone.
     pub fn nothing_lost(&self) -> bool {
         let holds = |node: &Node, n: u64| node.disk.iter().any(|row| row.frame[104..112] == n.to_be_bytes());
-        self.nodes.iter().all(|node| (1..=self.written).all(|n| holds(node, n)))
+        let kept = (1..=self.written).filter(|n| !self.gone.contains(n.to_be_bytes().as_slice()));
+        kept.into_iter().all(|n| self.nodes.iter().all(|node| holds(node, n)))
     }
 
     pub fn crash(&mut self, node: usize) {
