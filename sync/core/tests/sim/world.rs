@@ -99,7 +99,7 @@ impl Node {
         if gone.iter().any(|row| Some(row.tip.device) == self.device) || self.device == Some(tip.device) {
             self.devices += 1;
             let mut id = *tip.device.as_bytes();
-            id[15] = self.devices;
+            (id[14], id[15]) = (u8::MAX, self.devices);
             self.device = Some(DeviceId::from_bytes(id));
             self.own.extend(self.device);
         }
@@ -261,7 +261,8 @@ impl World {
         let node = &mut self.nodes[node];
         node.devices += 1;
         let mut id = *node.device.expect("a node that writes").as_bytes();
-        id[15] = node.devices;
+        // Never the id that it had: all bytes of a first one are alike.
+        (id[14], id[15]) = (u8::MAX, node.devices);
         node.device = Some(DeviceId::from_bytes(id));
         node.own.extend(node.device);
     }
