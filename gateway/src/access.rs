@@ -17,6 +17,7 @@ use vault::{Clock, Vault};
 use vault_core::schema::Schema;
 
 use crate::directory::{Directory, DirectoryError};
+use crate::node::NodeError;
 use crate::spaces::Spaces;
 
 /// What a space holds, as policy names it. Made once a version of its definitions.
@@ -50,6 +51,8 @@ pub enum AccessError {
     /// Policy gives no answer, and without one nothing is allowed; the engine's word for why.
     #[error("Policy cannot decide this now: {}.", crate::engine::sentence(.0).0)]
     Policy(String),
+    #[error("Policy is moving; try again.")]
+    Moving,
     #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
     TooManyDocuments,
 }
@@ -67,6 +70,54 @@ impl From<Refusal> for AccessError {
             Refusal::TooManyDocuments => AccessError::TooManyDocuments,
             Refusal::Unavailable(reason) => AccessError::Policy(reason),
         }
+    }
+}
+
+impl From<AccessError> for NodeError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound => NodeError::NotFound,
+            AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
+            AccessError::Moving => NodeError::Unavailable("policy is moving".into()),
+            AccessError::Policy(reason) => NodeError::Policy(reason),
+            AccessError::TooManyDocuments => NodeError::Failed(error.to_string()),
+        }
+    }
+}
+
+/// How often work is begun because policy moved meanwhile.
+const TRIES: usize = 8;
+
+/// Fresh permits for each time that work is begun, until it is done or policy has moved each time.
+pub struct Attempts<'a> {
+    access: &'a Access,
+    caller: &'a Caller,
+    space: SpaceId,
+    left: usize,
+}
+
+impl Attempts<'_> {
+    fn next(&mut self) -> Result<(), AccessError> {
+        self.left = self.left.checked_sub(1).ok_or(AccessError::Moving)?;
+        Ok(())
+    }
+
+    /// Permits to read, and the definitions that they were minted for.
+    ///
+    /// # Errors
+    /// If there are none, or this was asked too often.
+    pub async fn read(&mut self) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        self.next()?;
+        self.access.read_permits(self.caller, self.space).await
+    }
+
+    /// [`Attempts::read`], to write.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write(&mut self) -> Result<(Catalogue, Permits<Write>), AccessError> {
+        self.next()?;
+        self.access.write_permits(self.caller, self.space).await
     }
 }
 
@@ -120,6 +171,11 @@ impl Access {
 
     fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// For work that begins again, under fresh permits, when what it was begun under holds no more.
+    pub fn attempts<'a>(&'a self, caller: &'a Caller, space: SpaceId) -> Attempts<'a> {
+        Attempts { access: self, caller, space, left: TRIES }
     }
 
     /// Permits to read, and the definitions that they were minted for.

@@ -8,7 +8,7 @@ use policy_core::{Caller, Context, GrantId, SealRefusal, SpaceId, UserId};
 use vault::VaultError;
 use vault_core::control::GrantRecord;
 
-use crate::access::{Access, AccessError};
+use crate::access::Access;
 use crate::node::NodeError;
 use crate::spaces::{Spaces, node_error};
 
@@ -68,13 +68,9 @@ impl Records {
     /// Records a change of a space's grants, again if policy moves meanwhile.
     async fn record(&self, user: UserId, space: SpaceId, change: PolicyChange) -> Result<(), NodeError> {
         let caller = Caller { user, app: None, device: None };
-        for _ in 0..5 {
-            let (_, permits) = self.access.write_permits(&caller, space).await.map_err(|error| match error {
-                AccessError::NotFound => NodeError::NotFound,
-                AccessError::Unavailable(reason) => NodeError::Unavailable(reason),
-                AccessError::Policy(reason) => NodeError::Policy(reason),
-                AccessError::TooManyDocuments => NodeError::Failed(error.to_string()),
-            })?;
+        let mut attempts = self.access.attempts(&caller, space);
+        loop {
+            let (_, permits) = attempts.write().await?;
             let done = match &change {
                 PolicyChange::Put(record) => self.spaces.vault.put_grant(&permits, record.clone()).await,
                 PolicyChange::Revoke(id) => self.spaces.vault.revoke_grant(&permits, *id).await,
@@ -84,7 +80,6 @@ impl Records {
                 other => return other.map_err(node_error),
             }
         }
-        Err(NodeError::Unavailable("policy is moving".into()))
     }
 }
 

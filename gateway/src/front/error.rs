@@ -163,7 +163,7 @@ impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::NotFound => ApiError::not_found(),
-            AccessError::Unavailable(_) => {
+            AccessError::Unavailable(_) | AccessError::Moving => {
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
             }
             AccessError::Policy(ref reason) => policy_unavailable(reason),

@@ -78,8 +78,9 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         return Err(forbidden());
     }
     let text = sdl_of(&request, &body)?;
-    for _ in 0..5 {
-        let (catalogue, permits) = app.access.write_permits(&principal.caller, space).await?;
+    let mut attempts = app.access.attempts(&principal.caller, space);
+    loop {
+        let (catalogue, permits) = attempts.write().await?;
         if !permits.manages() {
             return Err(forbidden());
         }
@@ -119,7 +120,6 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             }
         }
     }
-    Err(unavailable("Policy is moving; try again."))
 }
 
 /// The collections that the caller sees.

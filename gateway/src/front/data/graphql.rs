@@ -13,6 +13,7 @@ use vault_core::change::ChangeRequest;
 use super::incoming::{self, LIGHT, apart};
 use super::response::Shape;
 use super::{space_of, unavailable};
+use crate::access::AccessError;
 use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::front::Routes;
@@ -26,8 +27,6 @@ const TEXT: &str = "application/graphql";
 /// A change of more bytes is not kept as it was asked for while it waits for the writer: it is there as what is to be
 /// written.
 const KEPT: usize = 256 << 10;
-/// How often a request is begun again because policy moved meanwhile.
-const TRIES: usize = 8;
 
 pub fn routes(routes: &mut Routes) {
     for (path, spelling) in
@@ -80,9 +79,10 @@ async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let space = space_of(app, principal, http).await?;
     let mut request = Some(Arc::new(request));
-    for _ in 0..TRIES {
+    let mut attempts = app.access.attempts(&principal.caller, space);
+    loop {
         let Some(asked) = request.clone() else { return Err(unavailable("Definitions are changing; try again.")) };
-        let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
+        let (catalogue, permits) = attempts.read().await?;
         let light = bytes <= LIGHT && incoming::is_light(&asked.text, &catalogue.schema);
         let version = catalogue.schema.version;
         let node = app.clone().into_inner();
@@ -134,7 +134,6 @@ async fn answer(
             }
         });
     }
-    Err(unavailable("Policy is moving; try again."))
 }
 
 /// Writes what was planned under these definitions, again if policy moves meanwhile. `None`: it has to be planned anew.
@@ -146,8 +145,12 @@ async fn write(
     change: ChangeRequest,
 ) -> Result<Option<Result<Answer<Vec<u8>>, WriteError>>, ApiError> {
     let change = Arc::new(change);
-    for _ in 0..TRIES {
-        let (catalogue, permits) = app.access.write_permits(&principal.caller, space).await?;
+    let mut attempts = app.access.attempts(&principal.caller, space);
+    loop {
+        let (catalogue, permits) = match attempts.write().await {
+            Err(AccessError::Moving) => return Ok(None),
+            permits => permits?,
+        };
         if catalogue.schema.version != planned {
             return Ok(None);
         }
@@ -156,7 +159,6 @@ async fn write(
             done => return Ok(Some(done)),
         }
     }
-    Ok(None)
 }
 
 /// `{"data": …}`. In the spelling of 2023 the list of a single root is `data` itself (`bare`); what introspection

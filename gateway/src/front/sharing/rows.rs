@@ -20,8 +20,9 @@ pub(super) async fn rows<T>(
     space: SpaceId,
     select: impl Fn(&Catalogue, &Permits<Read>) -> Result<(Select, T), ApiError>,
 ) -> Result<(Option<Vec<Row>>, T), ApiError> {
-    for _ in 0..5 {
-        let (catalogue, permits) = app.access.read_permits(caller, space).await?;
+    let mut attempts = app.access.attempts(caller, space);
+    loop {
+        let (catalogue, permits) = attempts.read().await?;
         let (select, said) = select(&catalogue, &permits)?;
         let root = Root { key: "rows".into(), kind: RootKind::Select(select) };
         match app.vault.cells(permits, Query { roots: vec![root] }).await {
@@ -40,5 +41,4 @@ pub(super) async fn rows<T>(
             }
         }
     }
-    Err(unavailable("Policy is moving; try again."))
 }
