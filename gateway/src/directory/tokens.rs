@@ -187,7 +187,11 @@ impl Directory {
         let confirm = token::Entity::update_many()
             .col_expr(token::Column::Confirmed, Expr::value(now.0))
             .filter(token::Column::Hash.eq(session.0.to_vec()));
-        self.change_tokens(|db| async move { Ok(drop(confirm.exec(&db).await?)) }).await
+        self.change_tokens(|db| async move {
+            confirm.exec(&db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Notes the token of a link, which lasts as long as its grant.
@@ -253,7 +257,11 @@ impl Directory {
     /// Ends one token. The policy epoch moves after this and before the acknowledgement.
     pub async fn end_token(&self, hash: SecretHash) -> Result<(), DirectoryError> {
         let end = token::Entity::delete_by_id(hash.0.to_vec());
-        self.change_tokens(|db| async move { Ok(drop(end.exec(&db).await?)) }).await
+        self.change_tokens(|db| async move {
+            end.exec(&db).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Ends every session of a person; returns how many there were. Grants to apps and links stay.

@@ -67,7 +67,8 @@ impl Addresses {
     fn knows(&self, host: &str) -> bool {
         let Some(host) = Url::parse(&format!("http://{host}/")).ok().filter(|url| {
             // Nothing but a name and a port.
-            url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none()
+            let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+            bare && url.username().is_empty() && url.password().is_none()
         }) else {
             return false;
         };

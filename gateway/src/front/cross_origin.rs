@@ -44,7 +44,8 @@ impl FromStr for Allowed {
         let url = Url::parse(text).map_err(|_| WRONG)?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         let written = url.origin().ascii_serialization();
-        let whole = text.trim_end_matches('/').eq_ignore_ascii_case(&written);
+        // A name with a star in it would look like a pattern, and be none.
+        let whole = text.trim_end_matches('/').eq_ignore_ascii_case(&written) && !text.contains('*');
         if matches!(url.scheme(), "http" | "https") && bare && whole { Ok(Allowed::Only(written)) } else { Err(WRONG) }
     }
 }
