@@ -121,6 +121,11 @@ async function visit(context, address) {
   await page.close();
 }
 
+/** Whether a cookie is half of a page's session, and not what a known browser shows. */
+function isSession(cookie) {
+  return !cookie.name.includes("-known-");
+}
+
 const scenarios = {
   async "an app beside the node gets no session by Allow or Deny and changes nothing"() {
     for (const decision of ["deny", "allow"]) {
@@ -128,8 +133,13 @@ const scenarios = {
       const page = await context.newPage();
       await signIn(page);
       const before = await state();
-      names = (await context.cookies()).map((cookie) => cookie.name);
-      assert.equal(names.length, 1, "the node has one cookie");
+      const cookies = await context.cookies();
+      names = cookies.map((cookie) => cookie.name);
+      assert.equal(cookies.filter(isSession).length, 1, "the node has one cookie for a session");
+      // By the others a browser is known where passwords are given, and nowhere else.
+      for (const known of cookies.filter((cookie) => !isSession(cookie))) {
+        assert.ok(known.httpOnly && ["/api/v1/session", "/oauth/authorize"].includes(known.path), known.path);
+      }
       targets = [node.url, node.pages, `http://localhost:${node.port}`];
       await consentPage(page);
       await Promise.all([page.waitForURL(/\/cb\?/), page.click(`button[value=${decision}]`)]);
@@ -159,11 +169,12 @@ const scenarios = {
     const context = await browser.newContext();
     const page = await context.newPage();
     await signIn(page);
-    const own = (await context.cookies())[0];
+    const own = (await context.cookies()).find(isSession);
     const body = JSON.stringify({ user: "mallory", password: "the long password of mallory" });
     const headers = { "content-type": "application/json", "sec-fetch-site": "same-origin" };
     const theirs = await raw(`${node.url}/api/v1/session`, { method: "POST", headers, body });
-    const value = theirs.headers["set-cookie"][0].split(";")[0].split("=")[1];
+    const pairs = theirs.headers["set-cookie"].map((line) => line.split(";")[0].split("="));
+    const value = pairs.find(([name]) => isSession({ name }))[1];
     await context.addCookies([{ ...own, value }]);
     const answer = await page.evaluate(async () => {
       const key = localStorage.getItem("allod-page-key");
