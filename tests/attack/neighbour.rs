@@ -215,8 +215,8 @@ async fn watch(bob: &Client, probe: Probe, for_: Duration, pause: Option<Duratio
             }
         }
         if matches!(probe, Probe::Code) {
-            // A person has few of them: one that is given is enough.
-            if !times.ms.is_empty() && pause.is_some() {
+            // A person has few of them, for both times: one that is given is enough.
+            if !times.ms.is_empty() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
