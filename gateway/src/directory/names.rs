@@ -109,6 +109,12 @@ mod tests {
     }
 
     proptest! {
+        /// Who had a name before other scripts were taken has it still.
+        #[test]
+        fn names_in_ascii_are_what_they_were(text in "[a-z0-9][a-z0-9._-]{0,63}") {
+            prop_assert_eq!(name_of(&text).ok(), Some(text));
+        }
+
         /// A spelling is its own spelling, and looks like itself.
         #[test]
         fn a_name_is_stable(text in "\\PC{0,40}") {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest};
 use data_encoding::HEXLOWER;
@@ -16,7 +17,6 @@ use crate::authn;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request is called, on its answer and in the log.
-#[derive(Debug, Clone)]
 struct RequestId(HeaderValue);
 
 impl RequestId {
@@ -35,45 +35,51 @@ pub async fn kept<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let begun = Instant::now();
     let id = RequestId::draw();
-    request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let answer = next.call(request).await;
-    let status = match &answer {
-        Ok(answer) => answer.status(),
-        Err(error) => error.as_response_error().status_code(),
-    };
     let ms = begun.elapsed().as_micros() as f64 / 1_000.0;
     match answer {
         Ok(mut answer) => {
-            let req = answer.request();
-            let route = req.match_pattern().unwrap_or_else(|| "(none)".to_owned());
-            let caller = caller(req);
-            let from = authn::address(req).map(|from| from.to_string()).unwrap_or_default();
-            line(&method, &route, status.as_u16(), ms, &id, &caller, &from);
+            line(&method, Some(answer.request()), answer.status(), ms, &id);
             answer.headers_mut().insert(REQUEST_ID, id.0);
             Ok(answer)
         }
         Err(error) => {
-            line(&method, "(cut)", status.as_u16(), ms, &id, "", "");
+            line(&method, None, error.as_response_error().status_code(), ms, &id);
             Err(error)
         }
     }
 }
 
+/// The route that answered, as the table of routes writes it.
+fn route(req: Option<&HttpRequest>) -> String {
+    match req {
+        Some(req) => req.match_pattern().unwrap_or_else(|| "(none)".to_owned()),
+        None => "(cut)".to_owned(),
+    }
+}
+
 /// Who asked, by the ids that audits use.
-fn caller(req: &HttpRequest) -> String {
-    match req.extensions().get::<Payer>() {
+fn caller(req: Option<&HttpRequest>) -> String {
+    match req.and_then(|req| req.extensions().get::<Payer>().copied()) {
         Some(Payer::Person(user)) => user.to_string(),
         Some(Payer::Part(user, grant)) => format!("{user} by grant {grant}"),
         Some(Payer::Nobody) | None => "nobody".to_owned(),
     }
 }
 
-fn line(method: &actix_web::http::Method, route: &str, status: u16, ms: f64, id: &RequestId, caller: &str, from: &str) {
-    let id = id.0.to_str().unwrap_or_default();
-    if status >= 500 {
-        tracing::warn!(target: "allod::http", %method, route, status, ms, request_id = id, caller, from, "failed");
+fn from(req: Option<&HttpRequest>) -> String {
+    req.and_then(authn::address).map(|from| from.to_string()).unwrap_or_default()
+}
+
+/// What stands in the line is put together only if it is written.
+fn line(method: &Method, req: Option<&HttpRequest>, status: StatusCode, ms: f64, id: &RequestId) {
+    let (id, code) = (id.0.to_str().unwrap_or_default(), status.as_u16());
+    if status.is_server_error() {
+        tracing::warn!(target: "allod::http", %method, route = route(req), status = code, ms, request_id = id,
+            caller = caller(req), from = from(req), "failed");
     } else {
-        tracing::info!(target: "allod::http", %method, route, status, ms, request_id = id, caller, from, "answered");
+        tracing::info!(target: "allod::http", %method, route = route(req), status = code, ms, request_id = id,
+            caller = caller(req), from = from(req), "answered");
     }
 }

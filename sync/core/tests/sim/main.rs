@@ -152,7 +152,7 @@ fn a_node_that_is_put_back_loses_nothing_and_forks_nothing() {
 
 #[test]
 fn a_copy_that_is_put_back_forks_nothing_whomever_it_meets_first() {
-    for seed in seeds(60) {
+    for seed in seeds(160) {
         put_back(3, seed, true);
     }
 }
