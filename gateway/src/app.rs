@@ -1,6 +1,5 @@
 //! The composition root: the one place where engines are named and the gate is made.
 
-use std::path::Path;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use gateway_graphql::Caches;
@@ -8,7 +7,7 @@ use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbCon
 use policy_core::{Engine, Gate};
 use rand::RngExt;
 use tokio::sync::Notify;
-use vault::data_dir::OpenFiles;
+use vault::data_dir::{DataDir, OpenFiles};
 use vault::database::DatabaseError;
 use vault::keyring::NodeKey;
 use vault::witness::Loss;
@@ -94,13 +93,13 @@ fn vault_failed(error: VaultError) -> Failure {
 }
 
 /// Opens a node's directory. The caller holds its lock. `accept_loss`: go on without what was lost of its files.
-pub async fn open(dir: &Path, passphrase: Option<&str>, accept_loss: bool) -> Result<App, Failure> {
+pub async fn open(dir: &DataDir, passphrase: Option<&str>, accept_loss: bool) -> Result<App, Failure> {
     let key = NodeKey::load(dir, passphrase)?;
     open_with(dir, key, None, accept_loss).await
 }
 
 async fn open_with(
-    dir: &Path,
+    dir: &DataDir,
     key: NodeKey,
     spicedb: Option<&SpiceDbConfig>,
     accept_loss: bool,
@@ -118,7 +117,7 @@ async fn open_with(
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
     let gate = Gate::new(rand::rng().random(), Arc::clone(&chosen.engine) as Arc<dyn Engine>);
     let options = vault::Options {
-        dir: dir.to_owned(),
+        dir: dir.clone(),
         key,
         node: database.clone(),
         seal: gate.seal(),
@@ -146,7 +145,7 @@ async fn open_with(
         pools: Arc::default(),
         sync: OnceLock::new(),
         stop: Notify::new(),
-        files: OpenFiles::of_node(dir),
+        files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),
         local_token: OnceLock::new(),
@@ -157,7 +156,7 @@ async fn open_with(
 
 /// Opens a directory that may be empty: an empty one gets its key. With `spicedb`, that answers policy.
 pub async fn open_or_create(
-    dir: &Path,
+    dir: &DataDir,
     passphrase: Option<&str>,
     spicedb: Option<&SpiceDbConfig>,
 ) -> Result<App, Failure> {

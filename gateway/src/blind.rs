@@ -1,16 +1,15 @@
 //! `allod replica init | serve | allow`: a blind replica in a directory.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use policy_core::UserId;
 use serde_json::{Value, json};
 use sync::Identity;
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
-use vault::data_dir::{Holds, REPLICA_KEY_FILE as KEY, is_exposed, mark_opened, write_private};
-use vault::database::{DatabaseError, LOG_FILE, REPLICA_FILE};
-use vault::keyring::{DirectoryError, DirectoryLock};
+use vault::data_dir::{DataDir, DataFile, Holds, SecretError};
+use vault::database::DatabaseError;
+use vault::keyring::DirectoryError;
 use vault::log::Log;
 use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
@@ -19,55 +18,51 @@ use crate::failure::{Exit, Failure};
 use crate::node_file::{NodeFile, Of};
 use crate::stdout::say;
 
-const ADDRESS: &str = "replica.addr";
-
-fn key_path(dir: &Path) -> PathBuf {
-    dir.join(KEY)
-}
-
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed("failed", &error.to_string())
 }
 
 /// The replica's transport identity: its only secret, and of no use to anybody's data.
-fn identity(dir: &Path) -> Result<Identity, Failure> {
-    let path = key_path(dir);
-    let missing = |error: std::io::Error| match Holds::of(dir) {
-        Holds::Replica if error.kind() == std::io::ErrorKind::NotFound => Failure::failed(
-            "replica_key_missing",
-            &format!("{} is missing; put it back from your backup, nothing was changed", path.display()),
-        ),
-        Holds::Replica => Failure::failed("io", &format!("{}: {error}", path.display())),
-        _ => Failure::failed("not_a_replica", &format!("{} does not hold a replica", dir.display()))
-            .hint("run `allod replica init` first"),
-    };
-    let file = std::fs::File::open(&path).map_err(missing)?;
-    if is_exposed(&file).map_err(failed)? {
-        return Err(DirectoryError::KeyExposed { code: "replica_key_exposed", path }.into());
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(1_024).read_to_string(&mut text).map_err(failed)?;
-    let seed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|seed| seed.try_into().ok());
+fn identity(dir: &DataDir) -> Result<Identity, Failure> {
     let damaged = || Failure::failed("replica_key_damaged", "replica.key is not a key; put it back from your backup");
+    let text = match dir.read_secret(DataFile::ReplicaKey) {
+        Ok(text) => text,
+        Err(SecretError::Exposed(path)) => {
+            return Err(DirectoryError::KeyExposed { code: "replica_key_exposed", path }.into());
+        }
+        Err(SecretError::Missing(path)) if dir.holds() == Holds::Replica => {
+            let message = format!("{} is missing; put it back from your backup, nothing was changed", path.display());
+            return Err(Failure::failed(DataFile::ReplicaKey.missing_code(), &message));
+        }
+        Err(SecretError::Missing(_)) => {
+            let message = format!("{} does not hold a replica", dir.path().display());
+            return Err(Failure::failed("not_a_replica", &message).hint("run `allod replica init` first"));
+        }
+        Err(SecretError::Damaged(_)) => return Err(damaged()),
+        Err(SecretError::Io { path, source }) => {
+            return Err(Failure::failed("io", &format!("{}: {source}", path.display())));
+        }
+    };
+    let seed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|seed| seed.try_into().ok());
     Ok(Identity::from_seed(seed.ok_or_else(damaged)?))
 }
 
 /// Makes the directory a replica.
-pub async fn init(dir: &Path) -> Result<Value, Failure> {
-    let _lock = DirectoryLock::take(dir)?;
-    match Holds::of(dir) {
+pub async fn init(dir: &DataDir) -> Result<Value, Failure> {
+    let _lock = dir.lock()?;
+    match dir.holds() {
         Holds::Nothing => {}
-        Holds::Replica if !key_path(dir).exists() => return identity(dir).map(|_| Value::Null),
-        Holds::Node | Holds::Replica => return Err(DirectoryError::AlreadyANode(dir.to_owned()).into()),
+        Holds::Replica if !dir.file(DataFile::ReplicaKey).exists() => return identity(dir).map(|_| Value::Null),
+        Holds::Node | Holds::Replica => return Err(DirectoryError::AlreadyANode(dir.path().to_owned()).into()),
     }
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(&mut *seed).map_err(failed)?;
     let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&*seed));
-    write_private(&key_path(dir), text.as_bytes()).map_err(failed)?;
+    dir.write(DataFile::ReplicaKey, text.as_bytes()).map_err(failed)?;
     Ok(json!({ "peer": Identity::from_seed(*seed).peer_id() }))
 }
 
-async fn open_database(dir: &Path) -> Result<sea_orm::DatabaseConnection, Failure> {
+async fn open_database(dir: &DataDir) -> Result<sea_orm::DatabaseConnection, Failure> {
     vault::database::open_replica(dir).await.map_err(|error| match error {
         DatabaseError::Loss(loss) => lost(&loss),
         other => failed(other),
@@ -80,29 +75,29 @@ fn lost(loss: &Loss) -> Failure {
 }
 
 /// The log, if it is the one that the replica's database knows.
-async fn open_log(dir: &Path, witness: &Witness, in_use: bool) -> Result<Log, Failure> {
+async fn open_log(dir: &DataDir, witness: &Witness, in_use: bool) -> Result<Log, Failure> {
     // Who is allowed before the first start has not brought anything yet: only marks say that there must be a log.
-    if !dir.join(LOG_FILE).exists() && witness.expects_a_log(false) {
+    if !dir.file(DataFile::Log).exists() && witness.expects_a_log(false) {
         return Err(lost(&Loss::LogMissing));
     }
     let log = Log::open(vault::database::open_log(dir).await.map_err(failed)?).await.map_err(failed)?;
     match witness.begin(&log, in_use).await {
-        Ok(()) => mark_opened(dir).map(|()| log).map_err(failed),
+        Ok(()) => dir.mark_opened().map(|()| log).map_err(failed),
         Err(WitnessError::Loss(loss)) => Err(lost(&loss)),
         Err(error) => Err(failed(error)),
     }
 }
 
 /// Serves until the process is told to end.
-pub async fn serve(dir: &Path, listen: &str, json_wanted: bool) -> Result<(), Failure> {
+pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(), Failure> {
     let identity = identity(dir)?;
-    let _lock = DirectoryLock::take(dir)?;
+    let _lock = dir.lock()?;
     let database = open_database(dir).await?;
-    let witness = Witness::open(database.clone(), REPLICA_FILE).await.map_err(failed)?;
+    let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
     let allowed = Allowed::open(database).await.map_err(failed)?;
     let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
     let noted = log.clone();
-    let remembered = std::fs::read_to_string(dir.join(ADDRESS)).ok();
+    let remembered = std::fs::read_to_string(dir.file(DataFile::ReplicaListen)).ok();
     let options = ReplicaOptions {
         listen: vec![listen.to_owned()],
         identity,
@@ -111,7 +106,7 @@ pub async fn serve(dir: &Path, listen: &str, json_wanted: bool) -> Result<(), Fa
     };
     let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
     let addr = replica.addrs().first().cloned().unwrap_or_default();
-    write_private(&dir.join(ADDRESS), addr.as_bytes()).map_err(failed)?;
+    dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
         .and_then(|file| file.write(dir, Of::Replica))
         .map_err(failed)?;
@@ -144,7 +139,7 @@ async fn note(witness: &Witness, log: &Log) {
 }
 
 /// Lets an account store here.
-pub async fn allow(dir: &Path, account: &str) -> Result<Value, Failure> {
+pub async fn allow(dir: &DataDir, account: &str) -> Result<Value, Failure> {
     identity(dir)?;
     let user: UserId = account
         .parse()

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use vault::data_dir::DataFile;
 use vault::{Health, VaultError};
 
 use crate::app::App;
@@ -52,11 +53,12 @@ impl Check {
 pub fn checks(app: &App) -> Vec<Check> {
     let missing = app.files.missing();
     let put_back = "stop the node and put the file back from your backup: what is written now is lost with it";
-    let file = |name, code, file: &str| {
-        if missing.contains(&code) {
-            return Check::bad(name, format!("{file} was deleted or replaced while the node runs ({code})"), put_back);
+    let file = |check, file: DataFile| {
+        let (name, code) = (file.name(), file.missing_code());
+        if missing.contains(&file) {
+            return Check::bad(check, format!("{name} was deleted or replaced while the node runs ({code})"), put_back);
         }
-        Check::ok(name, format!("{file} is there"))
+        Check::ok(check, format!("{name} is there"))
     };
     let writing = match app.vault.is_writing() {
         true => Check::ok("writing", "what is written is kept"),
@@ -67,9 +69,9 @@ pub fn checks(app: &App) -> Vec<Check> {
         ),
     };
     vec![
-        file("node_key", "node_key_missing", "node.key"),
-        file("node_database", "node_database_missing", "node.db"),
-        file("log", "log_missing", "log.db"),
+        file("node_key", DataFile::NodeKey),
+        file("node_database", DataFile::NodeDatabase),
+        file("log", DataFile::Log),
         writing,
     ]
 }

@@ -2,10 +2,9 @@
 //! a `DIR/replica.json` like it, without an address for HTTP.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vault::data_dir::write_private;
+use vault::data_dir::{DataDir, DataFile};
 
 /// What the file says. Written at start (0600), removed at a clean end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,11 +42,13 @@ pub enum Of {
     Replica,
 }
 
-fn path(dir: &Path, of: Of) -> PathBuf {
-    dir.join(match of {
-        Of::Node => "node.json",
-        Of::Replica => "replica.json",
-    })
+impl Of {
+    fn file(self) -> DataFile {
+        match self {
+            Of::Node => DataFile::NodeAddress,
+            Of::Replica => DataFile::ReplicaAddress,
+        }
+    }
 }
 
 fn boot() -> String {
@@ -66,8 +67,8 @@ impl NodeFile {
     ///
     /// # Errors
     /// If the directory cannot be looked at.
-    pub fn new(dir: &Path, url: &str, p2p: &[String]) -> std::io::Result<Self> {
-        let found = dir.metadata()?;
+    pub fn new(dir: &DataDir, url: &str, p2p: &[String]) -> std::io::Result<Self> {
+        let found = dir.path().metadata()?;
         let pid = std::process::id();
         let written =
             Written { device: found.dev(), inode: found.ino(), boot: boot(), began: began(pid).unwrap_or_default() };
@@ -78,13 +79,13 @@ impl NodeFile {
     ///
     /// # Errors
     /// If none does, with whether the file is a copy of another directory's.
-    pub fn read(dir: &Path, of: Of) -> Result<Self, Absent> {
-        let text = std::fs::read_to_string(path(dir, of)).map_err(|_| Absent::NotRunning)?;
+    pub fn read(dir: &DataDir, of: Of) -> Result<Self, Absent> {
+        let text = std::fs::read_to_string(dir.file(of.file())).map_err(|_| Absent::NotRunning)?;
         let file: NodeFile = serde_json::from_str(&text).map_err(|_| Absent::NotRunning)?;
         if file.written.boot != boot() || began(file.pid).is_none_or(|began| began != file.written.began) {
             return Err(Absent::NotRunning);
         }
-        let found = dir.metadata().map_err(|_| Absent::NotRunning)?;
+        let found = dir.path().metadata().map_err(|_| Absent::NotRunning)?;
         if (found.dev(), found.ino()) == (file.written.device, file.written.inode) {
             Ok(file)
         } else {
@@ -97,12 +98,12 @@ impl NodeFile {
         Process { pid: self.pid, began: self.written.began }
     }
 
-    pub fn write(&self, dir: &Path, of: Of) -> std::io::Result<()> {
-        write_private(&path(dir, of), &serde_json::to_vec(self)?)
+    pub fn write(&self, dir: &DataDir, of: Of) -> std::io::Result<()> {
+        dir.write(of.file(), &serde_json::to_vec(self)?)
     }
 
-    pub fn remove(dir: &Path, of: Of) {
-        let _ = std::fs::remove_file(path(dir, of));
+    pub fn remove(dir: &DataDir, of: Of) {
+        dir.remove(of.file());
     }
 }
 
@@ -146,15 +147,15 @@ mod tests {
     #[test]
     fn a_file_counts_only_on_its_directory_and_for_its_process() {
         let root = tempfile::tempdir().unwrap();
-        let [home, copy] = ["home", "copy"].map(|name| root.path().join(name));
+        let [home, copy] = ["home", "copy"].map(|name| DataDir::at(root.path().join(name)));
         for dir in [&home, &copy] {
-            std::fs::create_dir(dir).unwrap();
+            std::fs::create_dir(dir.path()).unwrap();
         }
         assert_eq!(NodeFile::read(&home, Of::Node).unwrap_err(), Absent::NotRunning);
         let file = NodeFile::new(&home, "http://127.0.0.1:1", &[]).unwrap();
         file.write(&home, Of::Node).unwrap();
         assert_eq!(NodeFile::read(&home, Of::Node).unwrap().pid, std::process::id(), "control");
-        std::fs::copy(path(&home, Of::Node), path(&copy, Of::Node)).unwrap();
+        std::fs::copy(home.file(DataFile::NodeAddress), copy.file(DataFile::NodeAddress)).unwrap();
         assert_eq!(NodeFile::read(&copy, Of::Node).unwrap_err(), Absent::Copied);
         let changed = |change: fn(&mut NodeFile)| {
             let mut other = file.clone();

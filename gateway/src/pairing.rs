@@ -1,11 +1,10 @@
 //! `allod device join`: an empty directory becomes a device of an account.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use sync::Identity;
 use sync::pairing::{Code, PairingError};
-use vault::keyring::{DirectoryLock, NodeKey};
+use vault::data_dir::DataDir;
+use vault::keyring::NodeKey;
 
 use crate::app;
 use crate::failure::{Exit, Failure};
@@ -20,28 +19,28 @@ fn failure(error: PairingError) -> Failure {
 
 /// Joins by a code. On a failure the directory is left as it was found; but if the other side may have taken the device,
 /// its keys stay, and the same command goes on.
-pub async fn join(dir: &Path, code: &str, passphrase: Option<&str>) -> Result<Value, Failure> {
+pub async fn join(dir: &DataDir, code: &str, passphrase: Option<&str>) -> Result<Value, Failure> {
     let code = Code::parse(code).map_err(failure)?;
-    let existed = dir.exists();
-    let lock = DirectoryLock::take(dir)?;
+    let existed = dir.path().exists();
+    let lock = dir.lock()?;
     // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
     let fresh = !NodeKey::exists(dir);
     let joined = join_unowned(dir, &code, passphrase).await;
     let begun = joined.as_ref().is_err_and(|failure| failure.code == UNANSWERED);
     if joined.is_err() && fresh && !begun {
-        crate::init::remove_fresh(dir);
+        dir.remove_fresh();
         drop(lock);
         if !existed {
-            let _ = std::fs::remove_dir_all(dir);
+            let _ = std::fs::remove_dir_all(dir.path());
         }
     }
     joined
 }
 
-async fn join_unowned(dir: &Path, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
+async fn join_unowned(dir: &DataDir, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
     let app = app::open_or_create(dir, passphrase, None).await?;
     let joined = if app.owner().is_some() || !app.vault.users().is_empty() {
-        Err(vault::keyring::DirectoryError::AlreadyANode(dir.to_owned()).into())
+        Err(vault::keyring::DirectoryError::AlreadyANode(dir.path().to_owned()).into())
     } else {
         join_with(&app, code).await
     };

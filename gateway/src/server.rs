@@ -1,7 +1,7 @@
 //! `allod serve`: one process, one port for HTTP, one for peers.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use socket2::SockRef;
 use sync::{Identity, VaultMember};
-use vault::data_dir::write_private;
-use vault::keyring::DirectoryLock;
+use vault::data_dir::{DataDir, DataFile};
 use zeroize::Zeroizing;
 
 use crate::access::Newcomers;
@@ -94,9 +93,9 @@ pub struct PolicyApi {
 }
 
 /// Serves until told to end; returns when everything is written out.
-pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Result<(), Failure> {
+pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) -> Result<(), Failure> {
     let wished = address(&options.listen)?;
-    let _lock = DirectoryLock::take(dir)?;
+    let _lock = dir.lock()?;
     let app = Arc::new(app::open_or_create(dir, passphrase, options.spicedb.as_ref()).await?);
     if let Some(spicedb) = &options.spicedb
         && let Err(failure) = crate::engine::ready(&app.policy, spicedb).await
@@ -159,7 +158,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
         if local.ip().is_unspecified() { SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port()) } else { local };
     let url = format!("http://{reachable}");
     let _ = app.url.set(options.public_url.clone().unwrap_or_else(|| url.clone()));
-    write_private(&dir.join("local.token"), token.text().as_bytes()).map_err(failed)?;
+    dir.write(DataFile::LocalToken, token.text().as_bytes()).map_err(failed)?;
     app.find_spare().await.map_err(failed)?;
     if let Err(error) = app.finish_people().await {
         tracing::warn!(%error, "policy has not heard of somebody who was added; it is tried again");
@@ -198,7 +197,7 @@ pub async fn serve(dir: &Path, passphrase: Option<&str>, options: Options) -> Re
     let _ = serving.await;
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
-    let _ = std::fs::remove_file(dir.join("local.token"));
+    dir.remove(DataFile::LocalToken);
     Ok(())
 }
 

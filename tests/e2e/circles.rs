@@ -13,7 +13,7 @@ const IN_CIRCLES: [(&str, usize); 10] = [
     ("policy/core", 42),
     ("policy", 33),
     ("vault/core", 5),
-    ("vault", 32),
+    ("vault", 29),
     ("sync/core", 6),
     ("sync", 13),
     ("gateway/authzed", 0),

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 
+use crate::data_dir::DataDir;
+
 /// Opens the same database again and again; dropped with the test.
 pub(crate) enum Backend {
     Sqlite(tempfile::TempDir),
@@ -30,7 +32,7 @@ impl Backend {
 
     pub(crate) async fn open(&self) -> DatabaseConnection {
         match self {
-            Backend::Sqlite(dir) => crate::database::open_log(dir.path()).await.unwrap(),
+            Backend::Sqlite(dir) => crate::database::open_log(&DataDir::at(dir.path())).await.unwrap(),
             Backend::Postgres(url) => Database::connect(url).await.unwrap(),
         }
     }

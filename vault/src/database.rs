@@ -4,21 +4,13 @@
 //! `synchronous = FULL`; the log's setting is read back, because a log that does not wait for the
 //! disk would acknowledge what a power cut takes away.
 
-use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 
-use crate::data_dir::was_opened;
+use crate::data_dir::{DataDir, DataFile};
 use crate::keyring::NodeKey;
 use crate::witness::Loss;
-
-/// The file of the node database.
-pub const NODE_FILE: &str = "node.db";
-/// The file of the log.
-pub const LOG_FILE: &str = "log.db";
-/// The file of a blind replica's small database.
-pub const REPLICA_FILE: &str = "replica.db";
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +24,21 @@ pub enum DatabaseError {
 }
 
 /// A database that is gone beside a log, or where it was before, is a loss, and not the beginning of a new one.
-fn beside_a_log(dir: &Path, file: &'static str) -> Result<(), DatabaseError> {
-    if !dir.join(file).exists() && (dir.join(LOG_FILE).exists() || was_opened(dir)) {
+fn beside_a_log(dir: &DataDir, file: DataFile) -> Result<(), DatabaseError> {
+    if !dir.file(file).exists() && (dir.file(DataFile::Log).exists() || dir.was_opened()) {
         return Err(Loss::DatabaseMissing { file }.into());
     }
     Ok(())
 }
 
 async fn open_file(
-    dir: &Path,
-    file: &'static str,
+    dir: &DataDir,
+    file: DataFile,
     key: Option<String>,
     connections: u32,
 ) -> Result<DatabaseConnection, DatabaseError> {
-    let path = dir.join(file);
+    let path = dir.file(file);
+    let file = file.name();
     let synchronous = synchronous();
     let mut options = ConnectOptions::new("sqlite://node");
     options
@@ -100,21 +93,21 @@ fn synchronous() -> &'static str {
 }
 
 /// Opens (creates) the node database, encrypted under the node key.
-pub async fn open_node(dir: &Path, key: &NodeKey) -> Result<DatabaseConnection, DatabaseError> {
-    beside_a_log(dir, NODE_FILE)?;
+pub async fn open_node(dir: &DataDir, key: &NodeKey) -> Result<DatabaseConnection, DatabaseError> {
+    beside_a_log(dir, DataFile::NodeDatabase)?;
     let hex = data_encoding::HEXLOWER.encode(&*key.derive("node database"));
-    open_file(dir, NODE_FILE, Some(format!("\"x'{hex}'\"")), 4).await
+    open_file(dir, DataFile::NodeDatabase, Some(format!("\"x'{hex}'\"")), 4).await
 }
 
 /// Opens (creates) the log: its rows are sealed, so the file itself is not encrypted.
-pub async fn open_log(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
-    open_file(dir, LOG_FILE, None, 2).await
+pub async fn open_log(dir: &DataDir) -> Result<DatabaseConnection, DatabaseError> {
+    open_file(dir, DataFile::Log, None, 2).await
 }
 
 /// Opens (creates) the small database of a blind replica: the ids of the accounts it serves.
-pub async fn open_replica(dir: &Path) -> Result<DatabaseConnection, DatabaseError> {
-    beside_a_log(dir, REPLICA_FILE)?;
-    open_file(dir, REPLICA_FILE, None, 1).await
+pub async fn open_replica(dir: &DataDir) -> Result<DatabaseConnection, DatabaseError> {
+    beside_a_log(dir, DataFile::ReplicaDatabase)?;
+    open_file(dir, DataFile::ReplicaDatabase, None, 1).await
 }
 
 #[cfg(test)]
@@ -123,16 +116,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_node_database_opens_under_its_key_only_and_shows_no_plaintext() {
-        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (key, other) = (NodeKey::create(a.path(), None).unwrap(), NodeKey::create(b.path(), None).unwrap());
-        let db = open_node(a.path(), &key).await.unwrap();
+        let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [a, b] = roots.each_ref().map(|root| DataDir::at(root.path()));
+        let (key, other) = (NodeKey::create(&a, None).unwrap(), NodeKey::create(&b, None).unwrap());
+        let db = open_node(&a, &key).await.unwrap();
         db.execute_unprepared("CREATE TABLE t(x); INSERT INTO t VALUES ('canary-in-the-node-database')").await.unwrap();
         db.close().await.unwrap();
-        let bytes = std::fs::read(a.path().join(NODE_FILE)).unwrap();
+        let bytes = std::fs::read(a.file(DataFile::NodeDatabase)).unwrap();
         assert!(bytes.len() > 4_000);
         assert!(!bytes.windows(6).any(|w| w == b"canary" || w == b"SQLite"));
-        assert!(matches!(open_node(a.path(), &other).await, Err(DatabaseError::Open { .. })));
-        let db = open_node(a.path(), &key).await.unwrap();
+        assert!(matches!(open_node(&a, &other).await, Err(DatabaseError::Open { .. })));
+        let db = open_node(&a, &key).await.unwrap();
         let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), "SELECT x FROM t")).await.unwrap();
         assert_eq!(row.unwrap().try_get_by_index::<String>(0).unwrap(), "canary-in-the-node-database");
     }
@@ -140,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn the_log_waits_for_the_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open_log(dir.path()).await.unwrap();
+        let db = open_log(&DataDir::at(dir.path())).await.unwrap();
         let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), "PRAGMA synchronous")).await;
         assert_eq!(row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap(), 2);
     }

@@ -4,21 +4,15 @@
 //! (Argon2id, 64 MiB, three passes; RFC 9106). A missing or wrong key is a refusal, never a new key:
 //! everything on the node hangs on it.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use crate::data_dir::{Holds, is_exposed, write_private};
+use crate::data_dir::{DataDir, DataFile, Holds, SecretError, io};
 
-pub use crate::data_dir::DirectoryLock;
+pub use crate::data_dir::DirectoryError;
 
-/// The file of the node key.
-pub const KEY_FILE: &str = "node.key";
 /// The first word of a key file: what follows is the key, or salt and sealed key.
 const PLAIN: &str = "allod-node-key-1";
 const SEALED: &str = "allod-node-key-2";
@@ -32,48 +26,6 @@ fn stretch(passphrase: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, Directo
         .hash_password_into(passphrase.as_bytes(), salt, &mut *key)
         .map_err(failed)?;
     Ok(key)
-}
-
-/// Why a data directory cannot be used. The words in front of the colon are stable codes.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    #[error("already_a_node: {0} already holds a node; choose an empty directory")]
-    AlreadyANode(PathBuf),
-    #[error("not_a_node: {0} does not hold a node; run `allod init` first")]
-    NotANode(PathBuf),
-    #[error("data_dir_in_use: a node is running on {0}; stop it first")]
-    InUse(PathBuf),
-    #[error("node_key_missing: {0} is missing; put it back from your backup, nothing was changed")]
-    KeyMissing(PathBuf),
-    #[error("node_key_damaged: {0} is not a node key; put it back from your backup, nothing was changed")]
-    KeyDamaged(PathBuf),
-    #[error("passphrase_needed: the node key is sealed; give its passphrase with --passphrase-file")]
-    PassphraseNeeded,
-    #[error("passphrase_wrong: this passphrase does not open the node key; nothing was changed")]
-    PassphraseWrong,
-    #[error("{code}: {path} can be read by others; run `chmod 600` on it")]
-    KeyExposed { code: &'static str, path: PathBuf },
-    #[error("holds_a_replica: {0} holds a blind replica; choose another directory")]
-    AReplica(PathBuf),
-    #[error(
-        "path_too_long: the path of the data directory has {bytes} bytes, and SQLite takes {most}; choose a shorter one"
-    )]
-    PathTooLong { bytes: usize, most: usize },
-    #[error("path_not_unicode: SQLite takes no path that is not UTF-8; choose another one than {0}")]
-    PathNotUtf8(PathBuf),
-    #[error(
-        "network_file_system: {dir} lies on {kind}, whose locks do not keep two machines apart; choose a directory on a \
-         local disk"
-    )]
-    NetworkFileSystem { dir: PathBuf, kind: String },
-    #[error("no_locks: the file system of {0} does not keep locks; choose a directory on a local disk")]
-    NoLocks(PathBuf),
-    #[error("io: {path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
-}
-
-pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DirectoryError + '_ {
-    move |source| DirectoryError::Io { path: path.to_owned(), source }
 }
 
 /// The key under which everything that the node keeps for itself is sealed.
@@ -93,18 +45,18 @@ pub struct UnsealError;
 
 impl NodeKey {
     /// Whether the directory holds a node, or what is left of one: then no new key is made.
-    pub fn exists(dir: &Path) -> bool {
-        Holds::of(dir) == Holds::Node
+    pub fn exists(dir: &DataDir) -> bool {
+        dir.holds() == Holds::Node
     }
 
     /// Makes the key of a new node; with a passphrase, sealed under it.
-    pub fn create(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
-        match Holds::of(dir) {
+    pub fn create(dir: &DataDir, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
+        match dir.holds() {
             Holds::Nothing => {}
-            Holds::Node => return Err(DirectoryError::AlreadyANode(dir.to_owned())),
-            Holds::Replica => return Err(DirectoryError::AReplica(dir.to_owned())),
+            Holds::Node => return Err(DirectoryError::AlreadyANode(dir.path().to_owned())),
+            Holds::Replica => return Err(DirectoryError::AReplica(dir.path().to_owned())),
         }
-        let path = dir.join(KEY_FILE);
+        let path = dir.file(DataFile::NodeKey);
         let no_randomness =
             |_| DirectoryError::Io { path: path.clone(), source: std::io::Error::other("no randomness") };
         let mut key = Zeroizing::new([0u8; 32]);
@@ -119,34 +71,30 @@ impl NodeKey {
             }
         };
         let text = Zeroizing::new(text);
-        write_private(&path, text.as_bytes()).map_err(io(&path))?;
+        dir.write(DataFile::NodeKey, text.as_bytes()).map_err(io(&path))?;
         Ok(NodeKey(key))
     }
 
     /// Whether the key of a node is sealed under a passphrase.
-    pub fn needs_passphrase(dir: &Path) -> bool {
-        std::fs::read_to_string(dir.join(KEY_FILE)).is_ok_and(|text| text.starts_with(SEALED))
+    pub fn needs_passphrase(dir: &DataDir) -> bool {
+        std::fs::read_to_string(dir.file(DataFile::NodeKey)).is_ok_and(|text| text.starts_with(SEALED))
     }
 
     /// Reads the key of a node.
-    pub fn load(dir: &Path, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
-        match Holds::of(dir) {
+    pub fn load(dir: &DataDir, passphrase: Option<&str>) -> Result<Self, DirectoryError> {
+        match dir.holds() {
             Holds::Node => {}
-            Holds::Nothing => return Err(DirectoryError::NotANode(dir.to_owned())),
-            Holds::Replica => return Err(DirectoryError::AReplica(dir.to_owned())),
+            Holds::Nothing => return Err(DirectoryError::NotANode(dir.path().to_owned())),
+            Holds::Replica => return Err(DirectoryError::AReplica(dir.path().to_owned())),
         }
-        let path = dir.join(KEY_FILE);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(DirectoryError::KeyMissing(path)),
-            Err(source) => return Err(DirectoryError::Io { path, source }),
-        };
-        if is_exposed(&file).map_err(io(&path))? {
-            return Err(DirectoryError::KeyExposed { code: "node_key_exposed", path });
-        }
+        let path = dir.file(DataFile::NodeKey);
         let damaged = || DirectoryError::KeyDamaged(path.clone());
-        let mut text = Zeroizing::new(String::new());
-        Read::by_ref(&mut file).take(1_024).read_to_string(&mut text).map_err(|_| damaged())?;
+        let text = dir.read_secret(DataFile::NodeKey).map_err(|error| match error {
+            SecretError::Missing(path) => DirectoryError::KeyMissing(path),
+            SecretError::Exposed(path) => DirectoryError::KeyExposed { code: "node_key_exposed", path },
+            SecretError::Damaged(path) => DirectoryError::KeyDamaged(path),
+            SecretError::Io { path, source } => DirectoryError::Io { path, source },
+        })?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let decode = |hex: &str| HEXLOWER.decode(hex.as_bytes()).map(Zeroizing::new).map_err(|_| damaged());
         let key = match words[..] {
@@ -194,39 +142,42 @@ mod tests {
 
     #[test]
     fn a_key_is_made_once_and_never_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::NotANode(_))));
-        let key = NodeKey::create(dir.path(), None).unwrap();
-        assert!(matches!(NodeKey::create(dir.path(), None), Err(DirectoryError::AlreadyANode(_))));
-        assert_eq!(*NodeKey::load(dir.path(), None).unwrap().0, *key.0);
-        let path = dir.path().join(KEY_FILE);
-        std::fs::write(dir.path().join(crate::database::NODE_FILE), b"x").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::NotANode(_))));
+        let key = NodeKey::create(&dir, None).unwrap();
+        assert!(matches!(NodeKey::create(&dir, None), Err(DirectoryError::AlreadyANode(_))));
+        assert_eq!(*NodeKey::load(&dir, None).unwrap().0, *key.0);
+        let path = dir.file(DataFile::NodeKey);
+        std::fs::write(dir.file(DataFile::NodeDatabase), b"x").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyExposed { .. })));
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::KeyExposed { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "allod-node-key-1 00\n").unwrap();
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyDamaged(_))));
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::KeyDamaged(_))));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::KeyMissing(_))));
-        assert!(matches!(NodeKey::create(dir.path(), None), Err(DirectoryError::AlreadyANode(_))));
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::KeyMissing(_))));
+        assert!(matches!(NodeKey::create(&dir, None), Err(DirectoryError::AlreadyANode(_))));
     }
 
     #[test]
     fn a_sealed_key_opens_with_its_passphrase_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::create(dir.path(), Some("a long passphrase")).unwrap();
-        assert!(NodeKey::needs_passphrase(dir.path()));
-        let text = std::fs::read_to_string(dir.path().join(KEY_FILE)).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        let key = NodeKey::create(&dir, Some("a long passphrase")).unwrap();
+        assert!(NodeKey::needs_passphrase(&dir));
+        let text = std::fs::read_to_string(dir.file(DataFile::NodeKey)).unwrap();
         assert!(!text.contains(&HEXLOWER.encode(&*key.0)));
-        assert!(matches!(NodeKey::load(dir.path(), None), Err(DirectoryError::PassphraseNeeded)));
-        assert!(matches!(NodeKey::load(dir.path(), Some("another")), Err(DirectoryError::PassphraseWrong)));
-        assert_eq!(*NodeKey::load(dir.path(), Some("a long passphrase")).unwrap().0, *key.0);
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::PassphraseNeeded)));
+        assert!(matches!(NodeKey::load(&dir, Some("another")), Err(DirectoryError::PassphraseWrong)));
+        assert_eq!(*NodeKey::load(&dir, Some("a long passphrase")).unwrap().0, *key.0);
     }
 
     #[test]
     fn what_is_sealed_opens_at_its_place() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = NodeKey::create(dir.path(), None).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        let key = NodeKey::create(&dir, None).unwrap();
         let mut sealed = key.seal(b"here", b"secret");
         assert_eq!(&key.unseal(b"here", &sealed).unwrap()[..], b"secret");
         assert!(key.unseal(b"there", &sealed).is_err());

@@ -31,8 +31,8 @@ pub use doctor::Health;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError};
-use crate::data_dir::VIEWS;
-use crate::database::{self, DatabaseError};
+use crate::data_dir::{DataDir, DataFile};
+use crate::database::DatabaseError;
 use crate::define::DefinitionError;
 use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
@@ -45,7 +45,7 @@ use crate::writer::{Clock, Parts, Writer};
 
 /// What a vault is opened with.
 pub struct Options {
-    pub dir: PathBuf,
+    pub dir: DataDir,
     pub key: NodeKey,
     /// The node database, opened by the composition root.
     pub node: DatabaseConnection,
@@ -139,10 +139,10 @@ struct Inner {
 impl Vault {
     /// Opens the log, verifies its control lanes, and starts the writer.
     pub async fn open(options: Options) -> Result<Self, VaultError> {
-        let witness = Witness::open(options.node.clone(), database::NODE_FILE).await?;
+        let witness = Witness::open(options.node.clone(), DataFile::NodeDatabase).await?;
         let accounts = Accounts::open(options.node, options.key).await?;
-        let views = options.dir.join(VIEWS);
-        let log = opening::log(&options.dir, &views, &accounts, &witness, options.accept_loss).await?;
+        let views = options.dir.views();
+        let log = opening::log(&options.dir, &accounts, &witness, options.accept_loss).await?;
         DirBuilder::new().recursive(true).mode(0o700).create(&views)?;
         let admission = Arc::new(Admission::open(log).await?);
         let (feed, _) = broadcast::channel(FEED);

@@ -15,6 +15,7 @@ use sea_orm::{ActiveValue::Set, DatabaseConnection, DbErr, EntityTrait, Transact
 use sea_orm_migration::MigratorTrait;
 use vault_core::commit::{cid_from_digest, digest_of};
 
+use crate::data_dir::DataFile;
 use crate::log::identity::Identity;
 use crate::log::{Log, Scope};
 
@@ -42,9 +43,9 @@ pub enum Loss {
     /// Views hold what the log lacks.
     LogOlderThanView(Vec<Behind>),
     /// The database is gone, or empty beside a log that is not.
-    DatabaseMissing { file: &'static str },
+    DatabaseMissing { file: DataFile },
     /// The database is older than the log.
-    DatabaseRolledBack { file: &'static str },
+    DatabaseRolledBack { file: DataFile },
 }
 
 impl Loss {
@@ -58,7 +59,7 @@ impl std::error::Error for Loss {}
 
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let database = |file: &str| if file == crate::database::NODE_FILE { "node" } else { "replica" };
+        let database = |file: DataFile| if file == DataFile::NodeDatabase { "node" } else { "replica" };
         match self {
             Loss::LogMissing => f.write_str(
                 "log_missing: log.db is missing, and with it every document that no other device or replica holds; put it \
@@ -77,12 +78,12 @@ impl std::fmt::Display for Loss {
                 list(f, behind)
             }
             Loss::DatabaseMissing { file } => {
-                let of = database(file);
-                write!(f, "{of}_database_missing: {file} is missing, or empty beside a log that is not; put it back from your backup")
+                let of = database(*file);
+                write!(f, "{of}_database_missing: {} is missing, or empty beside a log that is not; put it back from your backup", file.name())
             }
             Loss::DatabaseRolledBack { file } => {
-                let of = database(file);
-                write!(f, "{of}_database_rolled_back: {file} is older than log.db: what was changed in it since then is lost; put the newer one back")
+                let of = database(*file);
+                write!(f, "{of}_database_rolled_back: {} is older than log.db: what was changed in it since then is lost; put the newer one back", file.name())
             }
         }
     }
@@ -129,7 +130,7 @@ pub enum WitnessError {
 /// The memory, in a database that others use as well.
 pub struct Witness {
     db: DatabaseConnection,
-    file: &'static str,
+    file: DataFile,
     marks: Mutex<HashMap<Scope, (u64, Cid)>>,
 }
 
@@ -138,7 +139,7 @@ impl Witness {
     ///
     /// # Errors
     /// If the database cannot be used.
-    pub async fn open(db: DatabaseConnection, file: &'static str) -> Result<Self, DbErr> {
+    pub async fn open(db: DatabaseConnection, file: DataFile) -> Result<Self, DbErr> {
         table::Migrator::up(&db, None).await?;
         let unreadable = || DbErr::Custom("a mark of the log is unreadable".into());
         let mut marks = HashMap::new();

@@ -104,7 +104,7 @@ impl ServeFlags {
 }
 
 fn load(common: &Common, flags: &Flags) -> Result<Settings, Failure> {
-    Ok(Settings::load(&common.dir()?, common.config.as_deref(), &Environment::of_process(), flags)?)
+    Ok(Settings::load(common.dir()?.path(), common.config.as_deref(), &Environment::of_process(), flags)?)
 }
 
 impl From<ConfigError> for Failure {

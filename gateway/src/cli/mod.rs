@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 
 use output::{Exit, Failure};
+use vault::data_dir::DataDir;
 
 /// Personal cloud, held outright: data in an encrypting vault, apps as visitors, replicas you choose.
 #[derive(Debug, Parser)]
@@ -51,7 +52,7 @@ pub struct Common {
 impl Common {
     /// The passphrase of the node key, from its file; asked for where a person can answer and the key
     /// of `dir` needs one.
-    pub fn passphrase(&self, dir: &std::path::Path) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
+    pub fn passphrase(&self, dir: &DataDir) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
         use std::io::IsTerminal;
         if let Some(file) = &self.passphrase_file {
             return node::read_private(file, "passphrase_file_exposed").map(Some);
@@ -66,14 +67,14 @@ impl Common {
     }
 
     /// `--data`, else `ALLOD_DATA`, else `$XDG_DATA_HOME/allod` or `~/.local/share/allod`.
-    pub fn dir(&self) -> Result<PathBuf, Failure> {
+    pub fn dir(&self) -> Result<DataDir, Failure> {
         if let Some(dir) = &self.data {
-            return Ok(dir.clone());
+            return Ok(DataDir::at(dir));
         }
         let base = std::env::var_os("XDG_DATA_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-        base.map(|base| base.join("allod"))
+        base.map(|base| DataDir::at(base.join("allod")))
             .ok_or_else(|| Failure::usage("no_data_dir", "there is no home directory; name one with --data"))
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
-use vault::keyring::{DirectoryError, DirectoryLock, NodeKey};
+use vault::data_dir::DataDir;
+use vault::keyring::{DirectoryError, NodeKey};
 use zeroize::Zeroizing;
 
 use super::Common;
@@ -130,9 +131,9 @@ impl Doctor {
             return Ok(shown(common, &report));
         }
         if !NodeKey::exists(&dir) {
-            return Err(DirectoryError::NotANode(dir).into());
+            return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
         }
-        let _lock = DirectoryLock::take(&dir)?;
+        let _lock = dir.lock()?;
         let passphrase = common.passphrase(&dir)?;
         match self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await {
             Ok(report) => Ok(shown(common, &report)),
@@ -147,7 +148,7 @@ impl Doctor {
         }
     }
 
-    async fn examine(&self, dir: &Path, passphrase: Option<&str>) -> Result<Value, Failure> {
+    async fn examine(&self, dir: &DataDir, passphrase: Option<&str>) -> Result<Value, Failure> {
         let (app, accepted) = match app::open(dir, passphrase, false).await {
             Ok(app) => (app, Vec::new()),
             Err(failure) if self.accept_loss => {

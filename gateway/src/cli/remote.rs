@@ -1,10 +1,10 @@
 //! Speaking to the running node: `DIR/node.json` tells where it is, `DIR/local.token` lets us in.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
+use vault::data_dir::{DataDir, DataFile};
 
 use super::output::{Exit, Failure};
 use crate::node_file::{Absent, NodeFile, Of, Process};
@@ -25,13 +25,13 @@ pub struct Response {
 }
 
 /// Why the node of a directory cannot be spoken to.
-pub fn absent(dir: &Path, why: Absent) -> Failure {
+pub fn absent(dir: &DataDir, why: Absent) -> Failure {
     match why {
         Absent::NotRunning => unreachable(dir),
         Absent::Copied => {
             let message = format!(
                 "no node is running on {}: what it says of one was copied from the directory of another node, which runs",
-                dir.display()
+                dir.path().display()
             );
             Failure::new(Exit::Unreachable, "copied_directory", &message)
                 .hint("name that node's own directory with --data")
@@ -39,21 +39,21 @@ pub fn absent(dir: &Path, why: Absent) -> Failure {
     }
 }
 
-fn unreachable(dir: &Path) -> Failure {
-    Failure::new(Exit::Unreachable, "node_unreachable", &format!("no node is running on {}", dir.display()))
+fn unreachable(dir: &DataDir) -> Failure {
+    Failure::new(Exit::Unreachable, "node_unreachable", &format!("no node is running on {}", dir.path().display()))
         .hint("start it with `allod serve`")
 }
 
 impl Remote {
     /// The node that runs on `dir`.
-    pub fn of(dir: &Path) -> Result<Self, Failure> {
+    pub fn of(dir: &DataDir) -> Result<Self, Failure> {
         let file = NodeFile::read(dir, Of::Node).map_err(|why| absent(dir, why))?;
-        let token = std::fs::read_to_string(dir.join("local.token")).map_err(|_| unreachable(dir))?;
+        let token = std::fs::read_to_string(dir.file(DataFile::LocalToken)).map_err(|_| unreachable(dir))?;
         Self::build(&file.url.clone(), Some(token.trim().to_owned()), Some(file))
     }
 
     /// A node by its address, with the directory's token if it is that directory's node.
-    pub fn at(url: &str, dir: &Path) -> Result<Self, Failure> {
+    pub fn at(url: &str, dir: &DataDir) -> Result<Self, Failure> {
         match NodeFile::read(dir, Of::Node) {
             Ok(file) if file.url.trim_end_matches('/') == url.trim_end_matches('/') => Self::of(dir),
             _ => Self::build(url, None, None),

@@ -6,6 +6,7 @@ use actix_web::web;
 use policy::Standing;
 use rust_embed::RustEmbed;
 use serde_json::{Value, json};
+use vault::data_dir::DataFile;
 
 use crate::app::App;
 use crate::front::contract::LEAST_BODY;
@@ -41,6 +42,7 @@ async fn healthz() -> HttpResponse {
 /// The node can serve: it is set up, it writes, and policy answers.
 async fn readyz(app: web::Data<App>) -> HttpResponse {
     let (set_up, writing, missing) = (app.owner().is_some(), app.vault.is_writing(), app.files.missing());
+    let missing: Vec<&str> = missing.into_iter().map(DataFile::missing_code).collect();
     let standing = app.access.policy_standing().await;
     let answers = standing.unanswered.is_none();
     let mut policy = json!({ "engine": standing.engine, "answers": answers, "pending": standing.pending,

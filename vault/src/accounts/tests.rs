@@ -6,14 +6,15 @@ use vault_core::identity::{DeviceSecret, Signer};
 use super::*;
 use crate::admission::Admission;
 use crate::backend::Backend;
+use crate::data_dir::DataDir;
 use crate::keyring::NodeKey;
 use crate::log::Log;
 
 #[tokio::test]
 async fn secrets_are_kept_under_the_node_key_and_open_under_no_other() {
     for backend in Backend::all().await {
-        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (key, other) = (NodeKey::create(a.path(), None).unwrap(), NodeKey::create(b.path(), None).unwrap());
+        let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [key, other] = roots.each_ref().map(|root| NodeKey::create(&DataDir::at(root.path()), None).unwrap());
         let mut rng = rand::rngs::StdRng::seed_from_u64(1);
         let (user, space) = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
         let accounts = Accounts::open(backend.open().await, key.clone()).await.unwrap();

@@ -7,8 +7,8 @@ use policy_core::SpaceId;
 use super::VaultError;
 use super::spaces::remove_view;
 use crate::accounts::{Accounts, ViewRecord};
-use crate::data_dir::mark_opened;
-use crate::database::{self, LOG_FILE};
+use crate::data_dir::{DataDir, DataFile};
+use crate::database;
 use crate::log::{Log, Scope};
 use crate::space::SpaceError;
 use crate::view::position_in;
@@ -19,18 +19,17 @@ use crate::witness::{Behind, Loss, Witness};
 /// # Errors
 /// If something was lost: then nothing is changed.
 pub(super) async fn log(
-    dir: &Path,
-    views: &Path,
+    dir: &DataDir,
     accounts: &Accounts,
     witness: &Witness,
     accept: bool,
 ) -> Result<Log, VaultError> {
     let in_use = !accounts.users().is_empty();
-    if !dir.join(LOG_FILE).exists() && witness.expects_a_log(in_use) {
+    if !dir.file(DataFile::Log).exists() && witness.expects_a_log(in_use) {
         return Err(Loss::LogMissing.into());
     }
     let log = Log::open(database::open_log(dir).await?).await?;
-    let newer = newer_views(accounts, &log, views).await?;
+    let newer = newer_views(accounts, &log, &dir.views()).await?;
     // What views show says more than marks, which are noted now and then.
     let told = |loss| match loss {
         Loss::LogRolledBack(mut behind) => {
@@ -47,14 +46,14 @@ pub(super) async fn log(
             tracing::warn!(%loss, "accepted");
             for behind in &newer {
                 if let Scope::Space(id) = behind.scope {
-                    remove_view(views, id)?;
+                    remove_view(&dir.views(), id)?;
                 }
             }
             witness.accept(&log).await?;
         }
         Some(loss) => return Err(loss.into()),
     }
-    mark_opened(dir)?;
+    dir.mark_opened()?;
     Ok(log)
 }
 
@@ -62,21 +61,21 @@ pub(super) async fn log(
 const BORN: &str = "log born";
 
 /// When log.db came to be, as its file system says, where that says so. Files that were copied came to be later.
-fn born(dir: &Path) -> Option<String> {
-    let created = std::fs::metadata(dir.join(LOG_FILE)).and_then(|file| file.created()).ok()?;
+fn born(dir: &DataDir) -> Option<String> {
+    let created = std::fs::metadata(dir.file(DataFile::Log)).and_then(|file| file.created()).ok()?;
     let since = created.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(since.as_nanos().to_string())
 }
 
 /// Whether the log lies in another file than the one that this node last wrote: it was copied, or put back from a
 /// copy. Nobody knows then whether more was written before.
-pub(super) async fn is_copied(dir: &Path, accounts: &Accounts) -> Result<bool, VaultError> {
+pub(super) async fn is_copied(dir: &DataDir, accounts: &Accounts) -> Result<bool, VaultError> {
     let noted = accounts.setting(BORN).await?;
     Ok(noted.zip(born(dir)).is_some_and(|(noted, born)| noted != born))
 }
 
 /// Notes the file in which the log lies.
-pub(super) async fn note_file(dir: &Path, accounts: &Accounts) -> Result<(), VaultError> {
+pub(super) async fn note_file(dir: &DataDir, accounts: &Accounts) -> Result<(), VaultError> {
     match born(dir) {
         Some(born) if accounts.setting(BORN).await?.as_ref() != Some(&born) => Ok(accounts.set(BORN, &born).await?),
         _ => Ok(()),

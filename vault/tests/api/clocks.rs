@@ -123,7 +123,9 @@ impl Nodes {
 /// Puts an entry into the log of a node that does not run.
 async fn put(node: &mut Node, user: UserId, frame: Vec<u8>) {
     node.vault.shutdown().await.unwrap();
-    let log = Log::open(vault::database::open_log(node.dir.path()).await.unwrap()).await.unwrap();
+    let log = Log::open(vault::database::open_log(&vault::data_dir::DataDir::at(node.dir.path())).await.unwrap())
+        .await
+        .unwrap();
     let log = ReplicaLog::open(log).await.unwrap();
     let (taken, _) = log.take(user, Scope::Account(user), vec![frame]).await.unwrap();
     assert_eq!((taken.stored.len(), taken.refused), (1, None));

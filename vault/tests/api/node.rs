@@ -8,6 +8,7 @@ use policy_core::{
     Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId, Lookup,
     LookupResources, Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
 };
+use vault::data_dir::DataDir;
 use vault::keyring::NodeKey;
 use vault::{CreatedAccount, Options, Vault};
 use vault_core::change::{Action, Change, ChangeRequest, NewDocument, Target};
@@ -54,17 +55,18 @@ pub fn gate(id: u64) -> (Gate, Arc<EpochClock>) {
 }
 
 async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vault {
-    let key = NodeKey::load(dir, None).unwrap();
-    let node = vault::database::open_node(dir, &key).await.unwrap();
+    let dir = DataDir::at(dir);
+    let key = NodeKey::load(&dir, None).unwrap();
+    let node = vault::database::open_node(&dir, &key).await.unwrap();
     let time = Arc::clone(time);
     let clock = Arc::new(move || Timestamp(time.fetch_add(1_000, Ordering::SeqCst)));
-    Vault::open(Options { dir: dir.to_owned(), key, node, seal: gate.seal(), clock, accept_loss: false }).await.unwrap()
+    Vault::open(Options { dir, key, node, seal: gate.seal(), clock, accept_loss: false }).await.unwrap()
 }
 
 impl Node {
     pub async fn new() -> Node {
         let dir = tempfile::tempdir().unwrap();
-        NodeKey::create(dir.path(), None).unwrap();
+        NodeKey::create(&DataDir::at(dir.path()), None).unwrap();
         let (gate, clock) = gate(1);
         let time = Arc::new(AtomicI64::new(1_700_000_000_000_000));
         let vault = open(dir.path(), &gate, &time).await;
