@@ -130,7 +130,6 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .app_data(origins.clone())
             .app_data(pools.clone())
             .wrap(from_fn(crate::front::uncoded))
-            .wrap(from_fn(crate::front::error::shaped))
             .wrap(from_fn(crate::front::pages::at_their_name))
             .wrap(from_fn(crate::front::addresses::known))
             .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))

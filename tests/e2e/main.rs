@@ -30,6 +30,7 @@ mod policy;
 mod policy_engines;
 mod policy_node;
 mod policy_testing;
+mod problems;
 mod put_back;
 mod queries;
 mod quotas;

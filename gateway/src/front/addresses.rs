@@ -11,12 +11,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, ResponseError as _, web};
+use actix_web::{HttpMessage as _, web};
 use sync::IpNet;
 use url::{Host, Url};
 
 use super::error::ApiError;
 use super::pages::LOOPBACK_NAME;
+use super::shape::errors_at;
 use crate::authn::{CameFrom, only};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -127,7 +128,10 @@ pub async fn known<B: MessageBody + 'static>(
     };
     match refused {
         None => Ok(next.call(request).await?.map_into_left_body()),
-        Some(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+        Some(error) => {
+            let answer = errors_at(request.path())(&error);
+            Ok(request.into_response(answer).map_into_right_body())
+        }
     }
 }
 

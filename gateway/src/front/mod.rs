@@ -16,7 +16,10 @@ pub mod oauth;
 pub mod pages;
 mod peers;
 mod policy;
+pub mod problem;
+mod request_id;
 pub mod route;
+mod shape;
 mod sharing;
 
 use actix_web::body::BoxBody;
@@ -42,7 +45,10 @@ pub fn routes(config: &mut ServiceConfig) {
     config.app_data(web::PayloadConfig::new(LARGE_BODY));
     table().install(config);
     let terms = Terms::own(SMALL_BODY);
-    let admitted = move |request: ServiceRequest, next: Next<BoxBody>| intake::admitted(terms, request, next);
+    let admitted = move |request: ServiceRequest, next: Next<BoxBody>| {
+        let terms = Terms { errors: shape::errors_at(request.path()), ..terms };
+        intake::admitted(terms, request, next)
+    };
     let deadline = deadline::Deadline { after: terms.limits.deadline, errors: terms.errors };
-    config.default_service(web::to(error::no_route).wrap(from_fn(admitted)).wrap(deadline));
+    config.default_service(web::to(shape::no_route).wrap(from_fn(admitted)).wrap(deadline));
 }

@@ -9,11 +9,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, Bytes};
-use actix_web::{App, Error, HttpRequest, HttpResponse};
+use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError as _};
 use futures::future::LocalBoxFuture;
 use policy_core::{Caller, TenantId, UserId};
 
 use super::*;
+use crate::front::error::ApiError;
 use crate::node::fake::Fake;
 use crate::pools::Pools;
 

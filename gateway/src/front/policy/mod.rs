@@ -16,7 +16,7 @@ use crate::authn;
 use crate::front::contract::LARGE_BODY;
 use crate::front::{Front, Routes, Terms};
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(LARGE_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(LARGE_BODY) };
 
 fn routes(routes: &mut Routes) {
     routes
