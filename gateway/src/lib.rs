@@ -14,6 +14,7 @@ mod front;
 mod grants;
 mod init;
 mod lapsed;
+mod metrics;
 mod node;
 mod node_file;
 mod pairing;

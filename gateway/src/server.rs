@@ -78,6 +78,8 @@ pub struct Options {
     pub trusted_proxies: Vec<sync::IpNet>,
     /// Origins whose pages may call this node.
     pub allowed_origins: Vec<Allowed>,
+    /// Where the node's figures are for whoever asks.
+    pub metrics_listen: Option<String>,
     /// Print what happens as JSON.
     pub json: bool,
     /// SpiceDB answers policy; else the embedded engine.
@@ -121,6 +123,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     let addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), bind);
     let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
     let pools = web::Data::from(Arc::clone(&app.pools));
+    let requests = web::Data::new(app.metrics.requests.clone());
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let server = HttpServer::new(move || {
         HttpApp::new()
@@ -129,6 +132,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .app_data(addresses.clone())
             .app_data(origins.clone())
             .app_data(pools.clone())
+            .app_data(requests.clone())
             .wrap(from_fn(crate::front::uncoded))
             .wrap(from_fn(crate::front::pages::at_their_name))
             .wrap(from_fn(crate::front::addresses::known))
@@ -174,6 +178,10 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         None => None,
         Some(api) => Some(serve_policy(&app, api).await?),
     };
+    let metrics = match &options.metrics_listen {
+        None => None,
+        Some(listen) => Some(serve_metrics(&app, address(listen)?)?),
+    };
     app.tasks.spawn(Arc::clone(&app.access).follow());
     app.tasks.spawn(tend(Arc::clone(&app)));
     if options.json {
@@ -181,23 +189,61 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         if let Some(listening) = &policy {
             ready["policy"] = listening.to_string().into();
         }
+        if let Some(listening) = &metrics {
+            ready["metrics"] = format!("http://{listening}/metrics").into();
+        }
         say(&ready.to_string());
     } else {
         if let Some(listening) = &policy {
             say(&format!("Serving authzed.api.v1 of this node at {listening}"));
+        }
+        if let Some(listening) = &metrics {
+            say(&format!("Serving figures of this node, to whoever asks, at http://{listening}/metrics"));
         }
         match &setup {
             Some(link) => say(&format!("Allod is running. Set it up, once, at:\n{link}")),
             None => say(&format!("Allod is running at {url} (console: {url}/admin/)")),
         }
     }
-    tokio::select! { () = ended() => {}, () = app.stop.notified() => {} }
+    tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), url, set_up, "started");
+    let asked_by = tokio::select! { () = ended() => "a signal", () = app.stop.notified() => "the operator" };
+    tracing::info!(target: "allod::node", asked_by, "stopping");
     handle.stop(true).await;
     let _ = serving.await;
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
     dir.remove(DataFile::LocalToken);
+    tracing::info!(target: "allod::node", "stopped");
     Ok(())
+}
+
+/// Begins to serve the node's figures, and nothing else, to whoever can reach `wished`.
+fn serve_metrics(app: &Arc<App>, wished: SocketAddr) -> Result<SocketAddr, Failure> {
+    let (data, requests) = (web::Data::from(Arc::clone(app)), web::Data::new(app.metrics.requests.clone()));
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .app_data(data.clone())
+            .app_data(requests.clone())
+            .wrap(from_fn(crate::front::error::shaped))
+            .wrap(from_fn(crate::front::headers::guarded))
+            .wrap(from_fn(crate::front::journal::kept))
+            .configure(crate::front::open_metrics)
+    })
+    .workers(1)
+    .max_connections(64)
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(1)
+    .disable_signals()
+    .bind(wished)
+    .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}")))?;
+    let listening = server.addrs().first().copied().unwrap_or(wished);
+    let running = server.run();
+    app.tasks.spawn(async move {
+        if let Err(error) = running.await {
+            tracing::error!(%error, "the node's figures are not served any more");
+        }
+    });
+    Ok(listening)
 }
 
 /// Begins to serve SpiceDB's API of this node.

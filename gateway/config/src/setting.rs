@@ -73,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         "origins whose pages may call the node, as https://app.example.org; * is every one (CORS, without cookies)",
     ),
     Setting::new(
+        "http.metrics_listen",
+        Kind::One,
+        "",
+        "where to serve GET /metrics, and nothing else, to whoever asks; without it the operator alone reads it",
+    ),
+    Setting::new(
         "p2p.listen",
         Kind::Many,
         "",

@@ -49,6 +49,9 @@ pub struct ServeFlags {
     /// Origins whose pages may call the node, as https://app.example.org; * is every one
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origins: Vec<String>,
+    /// Serve GET /metrics here, and nothing else, to whoever asks
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Let the SpiceDB at this address (host:port) answer policy [default: the embedded engine]
     #[arg(long, value_name = "ADDRESS")]
     spicedb: Option<String>,
@@ -85,6 +88,7 @@ impl ServeFlags {
             .with("http.public_url", self.public_url.as_ref())
             .with("http.trusted_proxies", listed(&self.trusted_proxies))
             .with("http.allowed_origins", listed(&self.allowed_origins))
+            .with("http.metrics_listen", self.metrics_listen.as_ref())
             .with("p2p.listen", listed(&self.p2p_listen))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
@@ -163,6 +167,7 @@ pub fn options(settings: &Settings, json: bool) -> Result<(Options, Vec<String>)
         public_url: settings.get_by("http.public_url", server::public_url)?,
         trusted_proxies: settings.list("http.trusted_proxies")?,
         allowed_origins: settings.list("http.allowed_origins")?,
+        metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         json,
         spicedb,
         policy,

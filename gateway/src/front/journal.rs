@@ -7,11 +7,13 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
+use tracing::Instrument as _;
 use vault::shares::Payer;
 
 use super::request_id::{REQUEST_ID, RequestId};
 use crate::authn;
+use crate::metrics::Requests;
 
 /// Names every request, and writes one line of it when it is answered.
 pub async fn kept<B: MessageBody + 'static>(
@@ -21,7 +23,19 @@ pub async fn kept<B: MessageBody + 'static>(
     let begun = Instant::now();
     let id = RequestId::draw();
     let method = request.method().clone();
-    let answer = id.of(async { next.call(request).await }).await;
+    let requests = request.app_data::<web::Data<Requests>>().cloned();
+    let open = requests.as_ref().map(|requests| requests.begun());
+    // Whatever is logged on the way to the answer names its request. An error's span: it is there at every level.
+    let span = tracing::error_span!(target: "allod::http", "request", request_id = id.text());
+    let answer = id.of(async { next.call(request).await }).instrument(span).await;
+    drop(open);
+    if let Some(requests) = requests {
+        let (req, status) = match &answer {
+            Ok(answer) => (Some(answer.request()), answer.status()),
+            Err(error) => (None, error.as_response_error().status_code()),
+        };
+        requests.answered(&method, route(req), status, begun.elapsed());
+    }
     let ms = begun.elapsed().as_micros() as f64 / 1_000.0;
     match answer {
         Ok(mut answer) => {

@@ -12,6 +12,7 @@ pub mod headers;
 pub(crate) mod intake;
 pub mod journal;
 mod media;
+mod metrics;
 pub mod oauth;
 pub mod pages;
 mod peers;
@@ -29,14 +30,23 @@ use actix_web::web::{self, ServiceConfig};
 pub use console::policy_trouble;
 pub use contract::{Front, Limits, Terms};
 pub(crate) use media::uncoded;
+pub(crate) use metrics::open as open_metrics;
 pub use route::Routes;
 
 use contract::{LARGE_BODY, SMALL_BODY};
 
 /// Every path of a node with its methods.
 pub(crate) fn table() -> Routes {
-    let fronts =
-        [account::FRONT, oauth::FRONT, data::FRONT, peers::FRONT, policy::FRONT, sharing::FRONT, console::FRONT];
+    let fronts = [
+        account::FRONT,
+        oauth::FRONT,
+        data::FRONT,
+        peers::FRONT,
+        policy::FRONT,
+        sharing::FRONT,
+        metrics::FRONT,
+        console::FRONT,
+    ];
     fronts.iter().fold(Routes::default(), Routes::front)
 }
 

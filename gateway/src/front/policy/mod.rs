@@ -28,7 +28,7 @@ fn routes(routes: &mut Routes) {
 }
 
 /// Only whoever holds the machine may look at, or change, what everybody's rights rest on.
-async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
+pub(super) async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
     if authn::authenticate(request, app).await?.operator {
         return Ok(());
     }
