@@ -224,7 +224,6 @@ fn serve_metrics(app: &Arc<App>, wished: SocketAddr) -> Result<SocketAddr, Failu
         HttpApp::new()
             .app_data(data.clone())
             .app_data(requests.clone())
-            .wrap(from_fn(crate::front::error::shaped))
             .wrap(from_fn(crate::front::headers::guarded))
             .wrap(from_fn(crate::front::journal::kept))
             .configure(crate::front::open_metrics)

@@ -6,8 +6,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::contract::LEAST_BODY;
-use super::error::{self, ApiError};
+use super::error::ApiError;
 use super::policy::operator;
+use super::shape;
 use crate::app::App;
 use crate::front::{Front, Routes, Terms};
 
@@ -35,5 +36,5 @@ pub(crate) fn open(config: &mut ServiceConfig) {
         routes.get("/metrics", figures);
     }
     Routes::default().front(&Front { routes, terms: Terms::own(LEAST_BODY) }).install(config);
-    config.default_service(web::to(error::no_route));
+    config.default_service(web::to(shape::no_route));
 }

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::{self, Bytes};
-use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::{App, Error, HttpRequest, HttpResponse};
 use futures::future::LocalBoxFuture;
 use policy_core::{Caller, TenantId, UserId};
 
