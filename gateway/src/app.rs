@@ -112,10 +112,10 @@ async fn open_with(
         other => Failure::failed("database_unreadable", &other.to_string()).hint("is the node key the right one?"),
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
-    let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
-    let tasks = Tasks::default();
     let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
-    let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks)?;
+    let embedded = Embedded::open(database.clone(), Arc::clone(&clock)).await.map_err(failed)?;
+    let tasks = Tasks::default();
+    let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks, &clock)?;
     let metrics = Metrics::default();
     let engine: Arc<dyn Explainer> = Arc::new(Timed::new(chosen.engine, metrics.policy.clone()));
     // The only gate of this process: the vault recognises its permits and no others.
