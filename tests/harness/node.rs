@@ -22,8 +22,6 @@ pub struct Node {
     pub url: String,
     /// The setup link, if the directory was not yet a node.
     pub setup: Option<String>,
-    /// The line that it said when it was ready.
-    pub ready: Value,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
     said: Said,
@@ -78,7 +76,6 @@ impl Node {
             url: ready["url"].as_str().context("no url in the ready line")?.trim_end_matches('/').to_owned(),
             setup: ready["setup"].as_str().map(str::to_owned),
             ready_after: begun.elapsed(),
-            ready,
             said,
             child,
         })

@@ -21,7 +21,6 @@ mod arriving;
 mod clock;
 mod control;
 mod doctor;
-mod figures;
 mod opening;
 mod set_up;
 mod spaces;
@@ -29,7 +28,6 @@ mod succession;
 mod write;
 
 pub use doctor::Health;
-pub use figures::Figures;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError};

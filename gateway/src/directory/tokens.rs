@@ -261,9 +261,7 @@ impl Directory {
             end.exec(&db).await?;
             Ok(())
         })
-        .await?;
-        tracing::info!(target: "allod::audit", action = "token.ended", "done");
-        Ok(())
+        .await
     }
 
     /// Ends every session of a person; returns how many there were. Grants to apps and links stay.
@@ -277,9 +275,7 @@ impl Directory {
 
     /// Ends all tokens of a family.
     pub async fn end_family(&self, family: Family) -> Result<(), DirectoryError> {
-        self.change_tokens(move |db| delete_family(db, family)).await?;
-        tracing::info!(target: "allod::audit", action = "tokens.ended", "done");
-        Ok(())
+        self.change_tokens(move |db| delete_family(db, family)).await
     }
 
     /// Ends a grant's bookkeeping and everything that was issued for it.

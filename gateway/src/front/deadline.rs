@@ -8,7 +8,8 @@ use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, ResponseError};
 use futures::future::{LocalBoxFuture, Ready, ok};
 
-use super::error::{ApiError, Errors};
+use super::contract::Errors;
+use super::error::ApiError;
 
 /// Answers 408 to a request whose answer has not begun after this long; `None`: the request itself says how long.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +95,7 @@ mod tests {
             }
             HttpResponse::Ok().body(body)
         }
-        let deadline = Deadline { after: Some(Duration::from_millis(50)), errors: crate::front::error::json_errors };
+        let deadline = Deadline { after: Some(Duration::from_millis(50)), errors: crate::front::contract::json_errors };
         let app = App::new().wrap(deadline).route("/x", web::post().to(slow));
         let app = test::init_service(app).await;
         let quick = test::call_service(&app, test::TestRequest::post().uri("/x").set_payload("hi").to_request()).await;

@@ -23,7 +23,6 @@ pub(crate) use token::token_answer;
 
 use super::account::Data;
 use crate::front::contract::LEAST_BODY;
-use crate::front::shape::oauth_errors;
 use crate::front::{Front, Routes, Terms};
 
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
@@ -40,7 +39,4 @@ fn routes(routes: &mut Routes) {
         .post("/oauth/revoke", introspect::revoke)
         .get("/oauth/style.css", style::sheet)
         .get("/.well-known/oauth-authorization-server", metadata::metadata);
-    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
-        routes.erring(path, oauth_errors);
-    }
 }
