@@ -16,6 +16,7 @@ use vault::{SpaceError, Vault, VaultError};
 use crate::access::Access;
 use crate::directory::{Directory, SecretHash};
 use crate::failure::{Exit, Failure};
+use crate::metrics::{Metrics, Timed};
 use crate::node::Node as _;
 use crate::pools::Pools;
 use crate::records::Records;
@@ -31,6 +32,8 @@ const OPERATIONS: usize = 16 << 20;
 pub struct App {
     /// The one clock of the node.
     pub(crate) clock: vault::Clock,
+    /// What is counted and timed.
+    pub(crate) metrics: Metrics,
     /// What runs beside requests, until [`App::shutdown`].
     pub(crate) tasks: Tasks,
     pub vault: Vault,
@@ -54,8 +57,6 @@ pub struct App {
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
     pub(crate) sharing: Turns,
     pub(crate) url: OnceLock<String>,
-    /// The certificates of the node, if it speaks TLS.
-    pub(crate) tls: OnceLock<Arc<gateway_tls::Tls>>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
     /// Accounts that were made for people who were never named.
@@ -111,13 +112,15 @@ async fn open_with(
         other => Failure::failed("database_unreadable", &other.to_string()).hint("is the node key the right one?"),
     };
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
-    let embedded = Embedded::open(database.clone()).await.map_err(failed)?;
-    let tasks = Tasks::default();
     let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
-    let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks)?;
+    let embedded = Embedded::open(database.clone(), Arc::clone(&clock)).await.map_err(failed)?;
+    let tasks = Tasks::default();
+    let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks, &clock)?;
+    let metrics = Metrics::default();
+    let engine: Arc<dyn Explainer> = Arc::new(Timed::new(chosen.engine, metrics.policy.clone()));
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
-    let gate = Gate::new(rand::rng().random(), Arc::clone(&chosen.engine) as Arc<dyn Engine>);
+    let gate = Gate::new(rand::rng().random(), Arc::clone(&engine) as Arc<dyn Engine>);
     let options = vault::Options {
         dir: dir.clone(),
         key,
@@ -130,14 +133,14 @@ async fn open_with(
     let directory = Arc::new(Directory::open(database.clone()).await.map_err(failed)?);
     let policy = Relationships::new(embedded);
     let spaces = Arc::new(Spaces::new(vault.clone(), policy.clone(), Arc::clone(&directory)));
-    let engine = Arc::clone(&chosen.engine);
-    let access = Arc::new(Access::new(gate, engine, Arc::clone(&spaces), Arc::clone(&clock)));
+    let access = Arc::new(Access::new(gate, Arc::clone(&engine), Arc::clone(&spaces), Arc::clone(&clock)));
     Ok(App {
         clock,
+        metrics,
         tasks,
         vault,
         policy,
-        engine: chosen.engine,
+        engine,
         policy_api: chosen.api,
         records: Records::new(Arc::clone(&access), Arc::clone(&spaces)),
         access,
@@ -150,7 +153,6 @@ async fn open_with(
         files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),
-        tls: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
         spare: parking_lot::Mutex::default(),

@@ -115,6 +115,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     } else {
         say(&format!("Serving {addr}\nAdd it at home: allod replica add {addr}"));
     }
+    tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), addr, "a replica started");
     let mut every = tokio::time::interval(NOTED);
     let mut ended = std::pin::pin!(crate::server::ended());
     loop {
@@ -123,9 +124,11 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
             _ = every.tick() => note(&witness, &noted).await,
         }
     }
+    tracing::info!(target: "allod::node", asked_by = "a signal", "stopping");
     note(&witness, &noted).await;
     NodeFile::remove(dir, Of::Replica);
     replica.shutdown().await;
+    tracing::info!(target: "allod::node", "stopped");
     Ok(())
 }
 

@@ -43,6 +43,7 @@ pub fn start(
     database: &sea_orm::DatabaseConnection,
     spicedb: Option<&SpiceDbConfig>,
     tasks: &Tasks,
+    clock: &policy::Clock,
 ) -> Result<Chosen, Failure> {
     let own = EmbeddedService::new(Arc::clone(embedded), "policy_api");
     let Some(config) = spicedb else {
@@ -50,7 +51,7 @@ pub fn start(
     };
     let service = client(config)?;
     let to = Arc::clone(&service) as Arc<dyn RelationshipService>;
-    let outbox = Outbox::new(database.clone(), to, Arc::clone(embedded.clock()));
+    let outbox = Outbox::new(database.clone(), to, Arc::clone(embedded.clock()), Arc::clone(clock));
     embedded.deliver_to(Arc::clone(&outbox));
     let delivering = Arc::clone(&outbox);
     tasks.spawn(async move { delivering.run().await });

@@ -14,7 +14,7 @@ mod front;
 mod grants;
 mod init;
 mod lapsed;
-mod listen;
+mod metrics;
 mod node;
 mod node_file;
 mod pairing;

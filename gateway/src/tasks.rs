@@ -1,5 +1,7 @@
 //! The work that a node does beside requests: begun in one place, ended by one signal.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,12 +14,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What runs until [`Tasks::end`].
 pub struct Tasks {
     ended: watch::Sender<bool>,
+    count: Arc<AtomicUsize>,
     running: Mutex<JoinSet<()>>,
+}
+
+/// One that runs, for as long as it is there.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn by(count: &Arc<AtomicUsize>) -> Counted {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks { ended: watch::Sender::new(false), running: Mutex::default() }
+        Tasks { ended: watch::Sender::new(false), count: Arc::default(), running: Mutex::default() }
     }
 }
 
@@ -26,13 +45,20 @@ impl Tasks {
     /// begins.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut ended = self.ended.subscribe();
+        let counted = Counted::by(&self.count);
         self.running.lock().spawn(async move {
+            let _counted = counted;
             tokio::select! {
                 biased;
                 _ = ended.wait_for(|ended| *ended) => {}
                 () = work => {}
             }
         });
+    }
+
+    /// How many run.
+    pub fn running(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Gives the signal, and returns when nothing runs any more.
@@ -54,42 +80,25 @@ impl Tasks {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
-
-    /// Counts those of its kind that are there.
-    struct Held(Arc<AtomicUsize>);
-
-    impl Held {
-        fn by(count: &Arc<AtomicUsize>) -> Held {
-            count.fetch_add(1, Ordering::SeqCst);
-            Held(Arc::clone(count))
-        }
-    }
-
-    impl Drop for Held {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
 
     #[tokio::test]
     async fn one_signal_ends_what_runs_and_nothing_begins_after_it() {
         let (tasks, there) = (Tasks::default(), Arc::new(AtomicUsize::new(0)));
         for _ in 0..3 {
-            let held = Held::by(&there);
+            let held = Counted::by(&there);
             tasks.spawn(async move {
                 let _held = held;
                 std::future::pending().await
             });
         }
         assert_eq!(there.load(Ordering::SeqCst), 3, "control: they run");
+        assert_eq!(tasks.running(), 3);
         tasks.end().await;
         assert_eq!(there.load(Ordering::SeqCst), 0, "what they held is free when the end returns");
+        assert_eq!(tasks.running(), 0);
 
-        let (late, begun) = (Held::by(&there), Arc::new(AtomicUsize::new(0)));
+        let (late, begun) = (Counted::by(&there), Arc::new(AtomicUsize::new(0)));
         let begins = Arc::clone(&begun);
         tasks.spawn(async move {
             let _late = late;

@@ -24,11 +24,10 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::catalogue::{self, Catalogue};
-use crate::clock::wall_clock;
 use crate::history::{History, Kept};
 use crate::spicedb::{Outbox, OutboxError, Put};
 use crate::store::{self, Change, Tip};
-use crate::timeline::Timeline;
+use crate::timeline::{Clock, Timeline};
 use crate::{
     AuditRow, Consistency, Delivery, Explainer, MAX_CHANGES, Migrator, PolicyError, Reason, ServiceError, Standing,
     Token, facts, lookup, schema,
@@ -78,13 +77,13 @@ struct Writer {
 }
 
 impl Embedded {
-    /// Creates the tables if they are not there and reads them.
+    /// Creates the tables if they are not there and reads them. `clock` tells the time of what is written.
     ///
     /// Grants are enforced once [`Embedded::put_grant`] has brought their terms.
     ///
     /// # Errors
     /// If the database cannot be used, or a row in it cannot be understood: nothing is enforced by halves.
-    pub async fn open(db: DatabaseConnection) -> Result<Arc<Embedded>, PolicyError> {
+    pub async fn open(db: DatabaseConnection, clock: Clock) -> Result<Arc<Embedded>, PolicyError> {
         Migrator::up(&db, None).await?;
         let empty = Tuples::new(Arc::new(schema::platform()?));
         let empty = Snapshot { tuples: empty, grants: Arc::default(), revoked: Arc::default() };
@@ -93,7 +92,7 @@ impl Embedded {
             clock: Arc::default(),
             snapshot: ArcSwap::from_pointee(empty),
             catalogue: Mutex::default(),
-            timeline: Timeline::new(Arc::new(wall_clock), history(Tuples::new(Arc::default()), 0)),
+            timeline: Timeline::new(clock, history(Tuples::new(Arc::default()), 0)),
             outbox: OnceLock::new(),
             undelivered: Mutex::default(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
@@ -404,17 +403,17 @@ impl Inner {
         }
         // Before anything is stored, so that what does not fit is refused; and again below, since the catalogue may
         // have brought edges meanwhile.
-        before.tuples.with_schema(Arc::clone(&schema), wall_clock())?;
+        before.tuples.with_schema(Arc::clone(&schema), self.timeline.now())?;
         if let Some(outbox) = self.outbox.get() {
             let written = outbox.write_schema(&schema.to_source()).await;
             written.map_err(|error| PolicyError::Undelivered(error.to_string()))?;
         }
         let change = Change { action: "write_schema", schema: Some(added), metadata: by, ..Change::default() };
         writer.fresh = false;
-        writer.tip = store::commit(&self.db, &change, writer.tip, wall_clock()).await?;
+        writer.tip = store::commit(&self.db, &change, writer.tip, self.timeline.now()).await?;
         let catalogue = self.catalogue.lock();
         let mut next = Snapshot::clone(&self.snapshot.load());
-        next.tuples = next.tuples.with_schema(schema, wall_clock())?;
+        next.tuples = next.tuples.with_schema(schema, self.timeline.now())?;
         self.publish_schema(next);
         drop(catalogue);
         writer.fresh = true;
@@ -430,7 +429,7 @@ impl Inner {
         publish: impl FnOnce(&mut Snapshot) + Send,
     ) -> Result<Option<Put<'a>>, PolicyError> {
         change.put.extend(exceptions::marks(&change.put));
-        let now = wall_clock();
+        let now = self.timeline.now();
         let (put, asked) = {
             let mut next = self.snapshot.load().tuples.clone();
             change.remove.retain(|tuple| next.remove(tuple));
@@ -505,7 +504,7 @@ impl Inner {
     fn publish(&self, next: Snapshot, updates: Vec<Update>, metadata: Context) {
         if !updates.is_empty() {
             let told = crate::history::Change { updates, metadata };
-            self.timeline.history.lock().relationships_changed(next.tuples.clone(), told, wall_clock());
+            self.timeline.history.lock().relationships_changed(next.tuples.clone(), told, self.timeline.now());
         }
         self.snapshot.store(Arc::new(next));
         self.clock.advance();
@@ -514,7 +513,7 @@ impl Inner {
     /// As [`Inner::publish`], where the schema is another.
     fn publish_schema(&self, next: Snapshot) {
         let text = next.tuples.schema().to_source();
-        self.timeline.history.lock().schema_changed(next.tuples.clone(), &text, wall_clock());
+        self.timeline.history.lock().schema_changed(next.tuples.clone(), &text, self.timeline.now());
         self.snapshot.store(Arc::new(next));
         self.clock.advance();
     }

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use crate::service::{Consistency, Cursor, Reason, RelationshipService, ServiceError, Token, Window};
 use crate::spicedb::canonical;
-use crate::wall_clock;
 
 /// How many relationships are read at a time, and put at a time.
 const PAGE: u32 = 1_000;
@@ -90,7 +89,7 @@ pub enum MigrateError {
 }
 
 /// Copies schema and relationships, as they are at one point of the source, and verifies the copy: every relationship is
-/// read back, and both engines are asked the same questions. Nobody else should write to either of them meanwhile.
+/// read back, and both engines are asked the same questions. What has lapsed by `clock` is left behind. Nobody else should write to either of them meanwhile.
 ///
 /// # Errors
 /// If the target is not empty and may not be merged into, if either engine fails, or if the copy is not exact.
@@ -98,6 +97,7 @@ pub async fn migrate(
     from: &dyn RelationshipService,
     to: &dyn RelationshipService,
     how: &MigrateOptions,
+    clock: &(dyn Fn() -> Timestamp + Sync),
     progress: &mut (dyn FnMut(MigrateProgress<'_>) + Send),
 ) -> Result<Migrated, MigrateError> {
     let (text, _) = from.read_schema().await.map_err(MigrateError::Source)?;
@@ -113,6 +113,7 @@ pub async fn migrate(
         from,
         to,
         how,
+        clock,
         at: Consistency::Exactly(at.clone()),
         sample: Vec::new(),
         seen: 0,
@@ -182,6 +183,7 @@ struct Run<'a> {
     from: &'a dyn RelationshipService,
     to: &'a dyn RelationshipService,
     how: &'a MigrateOptions,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// The point of the source.
     at: Consistency,
     /// Relationships drawn at random, each as likely as any other.
@@ -204,7 +206,7 @@ impl Run<'_> {
         loop {
             let page = self.source(definition, after).await?;
             after = page.last().and_then(|(_, cursor)| cursor.clone());
-            let (now, count) = (wall_clock(), page.len());
+            let (now, count) = ((self.clock)(), page.len());
             let mut tuples: Vec<Tuple> = page.into_iter().map(|(tuple, _)| tuple).collect();
             tuples.retain(|tuple| !lapsed(tuple, now));
             self.lapsed += (count - tuples.len()) as u64;
@@ -266,7 +268,7 @@ impl Run<'_> {
         let (mut after, mut count, mut examples) = (None, 0, Vec::new());
         loop {
             let page = self.source(definition, after).await?;
-            let now = wall_clock();
+            let now = (self.clock)();
             for (tuple, _) in &page {
                 if prints.contains(&print(tuple)) && !lapsed(tuple, now) {
                     count += 1;

@@ -44,7 +44,7 @@ impl Backend {
     }
 
     async fn open(&self) -> Arc<Embedded> {
-        Embedded::open(self.connect().await).await.unwrap()
+        Embedded::open(self.connect().await, Arc::new(policy::wall_clock)).await.unwrap()
     }
 }
 
@@ -327,7 +327,10 @@ async fn the_audit_chain_shows_what_was_changed_behind_its_back() {
         assert_eq!(engine.audit(0, 100).await.unwrap(), rows);
         db.execute_unprepared("DELETE FROM policy_audit WHERE seq = 2").await.unwrap();
         assert!(matches!(engine.audit(0, 100).await, Err(PolicyError::Damaged(_))));
-        assert!(Embedded::open(backend.connect().await).await.is_err(), "a gap before the last row is seen at once");
+        assert!(
+            Embedded::open(backend.connect().await, Arc::new(policy::wall_clock)).await.is_err(),
+            "a gap before the last row is seen at once"
+        );
     }
 }
 
@@ -337,9 +340,12 @@ async fn a_row_that_cannot_be_understood_is_a_refusal_to_open() {
         drop(household(&backend).await);
         let db = backend.connect().await;
         db.execute_unprepared("UPDATE policy_tuple SET relation = 'lord' WHERE relation = 'member'").await.unwrap();
-        assert!(matches!(Embedded::open(backend.connect().await).await, Err(PolicyError::Damaged(_))));
+        assert!(matches!(
+            Embedded::open(backend.connect().await, Arc::new(policy::wall_clock)).await,
+            Err(PolicyError::Damaged(_))
+        ));
         db.execute_unprepared("UPDATE policy_tuple SET relation = 'member' WHERE relation = 'lord'").await.unwrap();
-        assert!(Embedded::open(backend.connect().await).await.is_ok());
+        assert!(Embedded::open(backend.connect().await, Arc::new(policy::wall_clock)).await.is_ok());
     }
 }
 
@@ -556,7 +562,12 @@ async fn a_sealed_field_is_sealed_for_a_second_engine_too() {
         let open = async || {
             let engine = backend.open().await;
             let to = Arc::clone(&memory) as Arc<dyn RelationshipService>;
-            assert!(engine.deliver_to(Outbox::new(backend.connect().await, to, Arc::clone(engine.clock()))));
+            assert!(engine.deliver_to(Outbox::new(
+                backend.connect().await,
+                to,
+                Arc::clone(engine.clock()),
+                Arc::new(policy::wall_clock)
+            )));
             engine
         };
         let engine = open().await;

@@ -289,7 +289,13 @@ impl Replica {
         let context = Arc::new(Context { store: shared, ledger: None, trace, limits: Limits::default() });
         let lives = Lives::new(options.identity.peer());
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(link::accept(Arc::new(Hub { swarm, context, lives: Arc::clone(&lives), stopped })));
+        tokio::spawn(link::accept(Arc::new(Hub {
+            swarm,
+            context,
+            lives: Arc::clone(&lives),
+            stopped,
+            turned_away: link::TurnedAway::default(),
+        })));
         Ok(Replica { identity: options.identity, store, addrs, stop, lives })
     }
 

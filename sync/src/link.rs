@@ -37,6 +37,28 @@ pub(crate) struct Hub {
     pub(crate) context: Arc<Context>,
     pub(crate) lives: Arc<Lives>,
     pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) turned_away: TurnedAway,
+}
+
+/// Peers that were turned away, told at a bounded rate: anybody can come, as often as they like.
+#[derive(Debug, Default)]
+pub(crate) struct TurnedAway(Mutex<(Option<Instant>, u64)>);
+
+impl TurnedAway {
+    /// A line of the log at most so often.
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// Counts one; how many to tell of, if it is time.
+    fn count(&self, now: Instant) -> Option<u64> {
+        let mut counted = self.0.lock();
+        counted.1 += 1;
+        if counted.0.is_some_and(|told| now.duration_since(told) < Self::EVERY) {
+            return None;
+        }
+        let times = std::mem::take(&mut counted.1);
+        counted.0 = Some(now);
+        Some(times)
+    }
 }
 
 /// Takes sessions that peers open. Peers that nothing is shared with are dropped at once.
@@ -58,7 +80,10 @@ pub(crate) async fn accept(hub: Arc<Hub>) {
             match hub.context.store.knows(remote).await {
                 Ok(true) => hub.swarm.know(peer).await,
                 Ok(false) => {
-                    tracing::debug!(%peer, "a peer that nothing is shared with was turned away");
+                    if let Some(times) = hub.turned_away.count(Instant::now()) {
+                        let said = "peers that nothing is shared with were turned away; the last of them is named";
+                        tracing::warn!(target: "allod::sync", %peer, times, "{said}");
+                    }
                     return;
                 }
                 Err(error) => {
@@ -179,5 +204,20 @@ pub(crate) async fn keep_dialling(
             () = dialling.nudge.notified() => wait = BACKOFF_FIRST,
             () = tokio::time::sleep(some) => wait = (wait * 2).min(most),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_strangers_is_a_line_now_and_then() {
+        let (away, begun) = (TurnedAway::default(), Instant::now());
+        assert_eq!(away.count(begun), Some(1), "the first is told at once");
+        for n in 0..1_000 {
+            assert_eq!(away.count(begun + Duration::from_millis(n)), None);
+        }
+        assert_eq!(away.count(begun + TurnedAway::EVERY), Some(1_001), "and none is forgotten");
     }
 }

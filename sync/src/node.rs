@@ -98,7 +98,13 @@ impl Node {
         });
         let lives = Lives::new(own);
         let (stop, stopped) = watch::channel(false);
-        let hub = Arc::new(Hub { swarm, context, lives: Arc::clone(&lives), stopped: stopped.clone() });
+        let hub = Arc::new(Hub {
+            swarm,
+            context,
+            lives: Arc::clone(&lives),
+            stopped: stopped.clone(),
+            turned_away: link::TurnedAway::default(),
+        });
         tokio::spawn(link::accept(Arc::clone(&hub)));
         tokio::spawn(keep(Arc::clone(&store), Arc::clone(&ledger), stopped));
         let invites = Invites::open(Arc::clone(&ledger)).await.map_err(store_failed)?;

@@ -14,6 +14,9 @@ use crate::identity::peer_id;
 use crate::ledger::{Apart, Kind, Peer};
 use crate::node::{Node, wall_clock};
 
+/// Peers that are looked at together at most.
+const MOST_PEERS: usize = 1_024;
+
 /// A peer, and how far behind it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PeerLag {
@@ -59,6 +62,30 @@ impl Node {
             peers.push(Peer { key, user, kind: Kind::Device, addrs, spaces: None, vouched: true });
         }
         peers
+    }
+
+    /// The peers of all these people, each once, those that are furthest behind first. A peer of several people is behind
+    /// by what it lacks of all of them. Of more than [`MOST_PEERS`] the others are left out.
+    pub async fn peers(&self, users: &[UserId]) -> Vec<PeerLag> {
+        let mut all: HashMap<String, PeerLag> = HashMap::new();
+        for user in users {
+            for peer in self.peers_of(*user, None).await {
+                if all.len() >= MOST_PEERS {
+                    break;
+                }
+                let lag = self.lag(&peer, None).await;
+                match all.get_mut(&lag.peer) {
+                    Some(known) => {
+                        known.lag_commits = known.lag_commits.saturating_add(lag.lag_commits);
+                        known.lag_s = known.lag_s.max(lag.lag_s);
+                    }
+                    None => drop(all.insert(lag.peer.clone(), lag)),
+                }
+            }
+        }
+        let mut all: Vec<PeerLag> = all.into_values().collect();
+        all.sort_by(|a, b| (b.lag_s, b.lag_commits, &a.peer).cmp(&(a.lag_s, a.lag_commits, &b.peer)));
+        all
     }
 
     /// The other devices of `user`, and how far they are behind.

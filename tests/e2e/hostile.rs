@@ -338,8 +338,9 @@ async fn a_space_header_that_names_nothing_answers_like_a_foreign_one() {
         &format!("{own}, {own}"),
     ] {
         for path in ["/api/v1/graphql", "/api/v0/graphql", "/api/v1/collections"] {
+            let foreign = home.alice.in_space(&foreign).post(path, &ask).await.unwrap();
             let answer = home.alice.in_space(garbage).post(path, &ask).await.unwrap();
-            assert_eq!((answer.status, &answer.text), (404, &expected.text), "{garbage:?} at {path}");
+            assert_eq!((answer.status, &answer.text), (404, &foreign.text), "{garbage:?} at {path}");
         }
     }
     let bytes = reqwest::header::HeaderValue::from_bytes(b"\xff\xfe").unwrap();

@@ -13,7 +13,7 @@ pub struct Client {
     pub space: Option<String>,
 }
 
-/// Status and body of a response.
+/// Status and body of a response; in the body the name of the request is `the request`.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -75,7 +75,10 @@ impl Client {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = request.send().await?;
         let status = response.status().as_u16();
+        let id = response.headers().get("x-request-id").and_then(|id| Some(id.to_str().ok()?.to_owned()));
         let text = response.text().await?;
+        // Errors say what the request is called, which no two have alike.
+        let text = id.map_or(text.clone(), |id| text.replace(&id, "the request"));
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Answer { status, text, json })
     }

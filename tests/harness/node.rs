@@ -22,6 +22,8 @@ pub struct Node {
     pub url: String,
     /// The setup link, if the directory was not yet a node.
     pub setup: Option<String>,
+    /// The line that it said when it was ready.
+    pub ready: Value,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
     said: Said,
@@ -76,6 +78,7 @@ impl Node {
             url: ready["url"].as_str().context("no url in the ready line")?.trim_end_matches('/').to_owned(),
             setup: ready["setup"].as_str().map(str::to_owned),
             ready_after: begun.elapsed(),
+            ready,
             said,
             child,
         })

@@ -25,6 +25,6 @@ mod writer;
 
 pub use space::{Policy, SpaceError};
 pub use turn::CutOff;
-pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};
+pub use vault::{CreatedAccount, Figures, Health, Options, SpaceInfo, Vault, VaultError};
 pub use view::ReadError;
 pub use writer::{Clock, WriteError};

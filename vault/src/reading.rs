@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::shares::{Lease, Payer, Pool, Shares};
+use crate::shares::{Lease, Payer, Pool, Shares, Use};
 use crate::view::{ReadError, Room, ViewError};
 
 /// How long a read may hold the thread of its caller.
@@ -42,6 +42,11 @@ impl Reading {
             long: places(cores.clamp(2, 8)),
             answers: Pool::new(Shares { total: ANSWERS, person: ANSWERS / 2, part: ANSWERS / 3, waiting: WAITING }),
         }
+    }
+
+    /// How the places for short reads, those for long ones, and the memory of answers are used.
+    pub(crate) fn usage(&self) -> [Use; 3] {
+        [self.short.usage(), self.long.usage(), self.answers.usage()]
     }
 
     /// Whether this caller's reads wait already: then none of them goes ahead of the others.

@@ -29,7 +29,24 @@ impl std::fmt::Debug for Pool {
 #[error("you ask for too much at a time: wait for some of it to be answered, then try again")]
 pub struct Busy;
 
+/// How a pool is used, by all callers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Use {
+    /// Places, or bytes.
+    pub total: u64,
+    /// Of the same.
+    pub held: u64,
+    /// Requests.
+    pub waiting: usize,
+}
+
 impl Pool {
+    /// How it is used at this moment.
+    pub fn usage(&self) -> Use {
+        let state = self.0.lock();
+        Use { total: state.fair.shares().total, held: state.fair.held(), waiting: state.fair.waiting() }
+    }
+
     pub fn new(shares: Shares) -> Pool {
         Pool(Arc::new(Mutex::new(State { fair: Fair::new(shares), turns: HashMap::new() })))
     }
@@ -170,6 +187,7 @@ mod tests {
     async fn turns_come_to_who_waits_and_pass_by_who_went_away() {
         let pool = Pool::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
         let held = pool.take(person(1), 1, LONG).await.unwrap();
+        assert_eq!(pool.usage(), Use { total: 1, held: 1, waiting: 0 });
         let gone = tokio::spawn({
             let pool = pool.clone();
             async move { pool.take(person(2), 1, LONG).await.map(drop) }
@@ -184,6 +202,7 @@ mod tests {
         while !pool.waits(person(3)) {
             tokio::task::yield_now().await;
         }
+        assert_eq!(pool.usage(), Use { total: 1, held: 1, waiting: 2 });
         gone.abort();
         assert!(gone.await.is_err());
         drop(held);

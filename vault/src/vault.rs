@@ -21,6 +21,7 @@ mod arriving;
 mod clock;
 mod control;
 mod doctor;
+mod figures;
 mod opening;
 mod set_up;
 mod spaces;
@@ -28,6 +29,7 @@ mod succession;
 mod write;
 
 pub use doctor::Health;
+pub use figures::Figures;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError};

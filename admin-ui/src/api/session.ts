@@ -34,7 +34,7 @@ async function ask(method: string, path: string, body?: unknown): Promise<Respon
   const response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
   if (response.ok) return response;
   const answer: unknown = await response.json().catch(() => null);
-  const message = (answer as { error?: { message?: string } } | null)?.error?.message;
+  const message = (answer as { detail?: string } | null)?.detail;
   throw new Refused(response.status, message ?? `The node answered ${response.status}.`);
 }
 

@@ -49,8 +49,7 @@ impl Remote {
     pub fn of(dir: &DataDir) -> Result<Self, Failure> {
         let file = NodeFile::read(dir, Of::Node).map_err(|why| absent(dir, why))?;
         let token = std::fs::read_to_string(dir.file(DataFile::LocalToken)).map_err(|_| unreachable(dir))?;
-        let base = file.local.clone().unwrap_or_else(|| file.url.clone());
-        Self::build(&base, Some(token.trim().to_owned()), Some(file))
+        Self::build(&file.url.clone(), Some(token.trim().to_owned()), Some(file))
     }
 
     /// A node by its address, with the directory's token if it is that directory's node.
@@ -123,9 +122,13 @@ impl Response {
         if (200..300).contains(&self.status) {
             return Ok(self.json);
         }
-        let error = &self.json["error"];
+        // A problem (RFC 9457), or the shape of the routes beside `/api/v1`.
+        let (error, sentence) = match &self.json["error"] {
+            _ if self.json["code"].is_string() => (&self.json, "detail"),
+            error => (error, "message"),
+        };
         let code = error["code"].as_str().unwrap_or("failed");
-        let message = error["message"].as_str().unwrap_or("the node refused the request");
+        let message = error[sentence].as_str().unwrap_or("the node refused the request");
         let exit = match (self.status, code) {
             (404, _) => Exit::NotFound,
             (400 | 422, _) => Exit::Usage,

@@ -111,5 +111,7 @@ pub(super) async fn insert(
         detail: Set(detail.to_string()),
     };
     audit::Entity::insert(row).exec_without_returning(db).await?;
+    // The operator's log tells that it was done, and the audit of whom it concerns tells what it was done to.
+    tracing::info!(target: "allod::audit", action, %actor, %user, "done");
     Ok(())
 }

@@ -124,6 +124,11 @@ impl Directory {
         })
     }
 
+    /// How many passwords wait to be checked.
+    pub fn sign_ins_waiting(&self) -> usize {
+        self.passwords.waiting()
+    }
+
     /// The id of the node: 32 hexadecimal digits, drawn once.
     pub fn node(&self) -> &str {
         &self.node

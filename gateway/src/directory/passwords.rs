@@ -86,6 +86,11 @@ impl Drop for Place<'_> {
 }
 
 impl Passwords {
+    /// How many attempts wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.lock().waiting.len()
+    }
+
     /// Begins every turn that can begin. When the next one can without anybody's doing.
     fn begin(&self) -> Option<Instant> {
         loop {

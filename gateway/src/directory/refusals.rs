@@ -83,7 +83,7 @@ impl Refusals {
 /// No name: what is typed as a name may be a password.
 fn tell(failures: Option<u64>) {
     if let Some(failures) = failures {
-        tracing::warn!(failures, "sign-ins were refused: a wrong name or password; people's audits name the addresses");
+        tracing::warn!(target: "allod::sign_in", failures, "sign-ins were refused: a wrong name or password; people's audits name the addresses");
     }
 }
 

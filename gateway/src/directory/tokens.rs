@@ -261,7 +261,9 @@ impl Directory {
             end.exec(&db).await?;
             Ok(())
         })
-        .await
+        .await?;
+        tracing::info!(target: "allod::audit", action = "token.ended", "done");
+        Ok(())
     }
 
     /// Ends every session of a person; returns how many there were. Grants to apps and links stay.
@@ -275,7 +277,9 @@ impl Directory {
 
     /// Ends all tokens of a family.
     pub async fn end_family(&self, family: Family) -> Result<(), DirectoryError> {
-        self.change_tokens(move |db| delete_family(db, family)).await
+        self.change_tokens(move |db| delete_family(db, family)).await?;
+        tracing::info!(target: "allod::audit", action = "tokens.ended", "done");
+        Ok(())
     }
 
     /// Ends a grant's bookkeeping and everything that was issued for it.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::HttpRequest;
 use futures::future::LocalBoxFuture;
 
-use super::error::ApiError;
+pub use super::error::{Errors, json_errors};
+use super::problem::problems;
 use super::route::Routes;
 use crate::authn::{self, AuthError, Principal};
 use crate::node::Node;
@@ -41,9 +42,6 @@ pub struct Terms {
 /// Finds who sent a request: whom its body is charged to, before it is read.
 pub type Clients = for<'a> fn(&'a HttpRequest, &'a dyn Node) -> LocalBoxFuture<'a, Result<Principal, AuthError>>;
 
-/// Makes the answer that says an error.
-pub type Errors = fn(&ApiError) -> HttpResponse;
-
 /// What a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -65,6 +63,11 @@ impl Terms {
     pub const fn own(body: usize) -> Terms {
         Terms { clients: own_clients, errors: json_errors, limits: Limits::body(body) }
     }
+
+    /// The terms of `/api/v1`: as [`Terms::own`], errors as problems (RFC 9457).
+    pub const fn api(body: usize) -> Terms {
+        Terms { errors: problems, ..Terms::own(body) }
+    }
 }
 
 /// A bearer token, the session of a page, or the local token: [`authn::authenticate`].
@@ -73,11 +76,6 @@ pub fn own_clients<'a>(
     node: &'a dyn Node,
 ) -> LocalBoxFuture<'a, Result<Principal, AuthError>> {
     Box::pin(authn::authenticate(request, node))
-}
-
-/// `{"error": {"code", "message", "hint"}}`.
-pub fn json_errors(error: &ApiError) -> HttpResponse {
-    error.error_response()
 }
 
 #[cfg(test)]

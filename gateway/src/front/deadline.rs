@@ -8,8 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, ResponseError};
 use futures::future::{LocalBoxFuture, Ready, ok};
 
-use super::contract::Errors;
-use super::error::ApiError;
+use super::error::{ApiError, Errors};
 
 /// Answers 408 to a request whose answer has not begun after this long; `None`: the request itself says how long.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +94,7 @@ mod tests {
             }
             HttpResponse::Ok().body(body)
         }
-        let deadline = Deadline { after: Some(Duration::from_millis(50)), errors: crate::front::contract::json_errors };
+        let deadline = Deadline { after: Some(Duration::from_millis(50)), errors: crate::front::error::json_errors };
         let app = App::new().wrap(deadline).route("/x", web::post().to(slow));
         let app = test::init_service(app).await;
         let quick = test::call_service(&app, test::TestRequest::post().uri("/x").set_payload("hi").to_request()).await;

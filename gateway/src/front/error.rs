@@ -1,21 +1,22 @@
-//! Errors of the JSON routes: `{"error": {"code", "message", "hint"}}` with the right status.
+//! Errors of the routes. Each front says them in a shape of its own: [`Errors`].
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::middleware::Next;
-use actix_web::{HttpResponse, ResponseError};
-use serde_json::json;
+use actix_web::http::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
 
 use super::headers::guard;
+use super::request_id::request_id;
 use crate::access::AccessError;
 use crate::authn::AuthError;
 use crate::directory::DirectoryError;
 use crate::grants::{self, IssueError};
 use crate::node::NodeError;
 
-/// What a JSON route answers when it does not do what was asked.
+/// Makes the answer that says an error.
+pub type Errors = fn(&ApiError) -> HttpResponse;
+
+/// What a route answers when it does not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
@@ -45,6 +46,27 @@ impl ApiError {
         self.code
     }
 
+    pub fn plain(&self) -> Plain<'_> {
+        Plain { code: self.code, message: &self.message, hint: self.hint }
+    }
+
+    /// The answer that says it, but for the body.
+    pub fn head(&self) -> HttpResponseBuilder {
+        let mut answer = HttpResponse::build(self.status);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            answer.insert_header((RETRY_AFTER, "5"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, self.challenge));
+        }
+        let mut guarded = HeaderMap::new();
+        guard(&mut guarded);
+        for header in guarded {
+            answer.insert_header(header);
+        }
+        answer
+    }
+
     /// Not there, or not the caller's: the two answer alike.
     pub fn not_found() -> Self {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is nothing of this id.")
@@ -60,52 +82,28 @@ impl ResponseError for ApiError {
         self.status
     }
 
+    /// For what stands before every front; a front's own shape comes from [`super::shape::shaped`].
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status);
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            answer.insert_header((RETRY_AFTER, "5"));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            answer.insert_header((WWW_AUTHENTICATE, self.challenge));
-        }
-        let body = json!({ "error": { "code": self.code, "message": self.message, "hint": self.hint } });
-        let mut answer = answer.json(body);
-        guard(answer.headers_mut());
-        answer
+        json_errors(self)
     }
 }
 
-/// Where no route is.
-pub async fn no_route() -> HttpResponse {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such route.").error_response()
+/// `{"error": {"code", "message", "hint"}, "request_id"}`.
+pub fn json_errors(error: &ApiError) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: Plain<'a>,
+        request_id: String,
+    }
+    error.head().json(Body { error: error.plain(), request_id: request_id() })
 }
 
-/// Gives the refusals of the HTTP library itself the shape that all others have.
-pub async fn shaped<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let answer = next.call(request).await?;
-    let (status, kind) = (answer.status(), answer.headers().get(CONTENT_TYPE));
-    // An error of ours is JSON or a page; the library's are a line of text, or nothing.
-    let bare =
-        kind.is_none_or(|kind| answer.response().error().is_some() && kind.as_bytes().starts_with(b"text/plain"));
-    if !bare || !(status.is_client_error() || status.is_server_error()) {
-        return Ok(answer.map_into_left_body());
-    }
-    let (code, message) = match status {
-        StatusCode::NOT_FOUND => ("not_found", "There is no such route."),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This route does not take this method."),
-        StatusCode::PAYLOAD_TOO_LARGE => ("limit_body", "The body is too large for this route."),
-        _ => ("bad_request", "The request is malformed."),
-    };
-    let allow = answer.headers().get(ALLOW).cloned();
-    let (request, _) = answer.into_parts();
-    let mut shaped = ApiError::new(status, code, message).error_response();
-    if let Some(allow) = allow {
-        shaped.headers_mut().insert(ALLOW, allow);
-    }
-    Ok(ServiceResponse::new(request, shaped).map_into_right_body())
+/// An error as it is told beside `/api/v1`.
+#[derive(Debug, Serialize)]
+pub struct Plain<'a> {
+    code: &'static str,
+    message: &'a str,
+    hint: &'static str,
 }
 
 impl From<AuthError> for ApiError {

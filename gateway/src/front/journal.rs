@@ -5,28 +5,15 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest};
-use data_encoding::HEXLOWER;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
+use tracing::Instrument as _;
 use vault::shares::Payer;
 
+use super::request_id::{REQUEST_ID, RequestId};
 use crate::authn;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What a request is called, on its answer and in the log.
-struct RequestId(HeaderValue);
-
-impl RequestId {
-    fn draw() -> RequestId {
-        let mut bytes = [0; 12];
-        rand::fill(&mut bytes);
-        // Hexadecimal is always a header.
-        RequestId(HeaderValue::from_str(&HEXLOWER.encode(&bytes)).unwrap_or(HeaderValue::from_static("none")))
-    }
-}
+use crate::metrics::Requests;
 
 /// Names every request, and writes one line of it when it is answered.
 pub async fn kept<B: MessageBody + 'static>(
@@ -36,7 +23,19 @@ pub async fn kept<B: MessageBody + 'static>(
     let begun = Instant::now();
     let id = RequestId::draw();
     let method = request.method().clone();
-    let answer = next.call(request).await;
+    let requests = request.app_data::<web::Data<Requests>>().cloned();
+    let open = requests.as_ref().map(|requests| requests.begun());
+    // Whatever is logged on the way to the answer names its request. An error's span: it is there at every level.
+    let span = tracing::error_span!(target: "allod::http", "request", request_id = id.text());
+    let answer = id.of(async { next.call(request).await }).instrument(span).await;
+    drop(open);
+    if let Some(requests) = requests {
+        let (req, status) = match &answer {
+            Ok(answer) => (Some(answer.request()), answer.status()),
+            Err(error) => (None, error.as_response_error().status_code()),
+        };
+        requests.answered(&method, route(req), status, begun.elapsed());
+    }
     let ms = begun.elapsed().as_micros() as f64 / 1_000.0;
     match answer {
         Ok(mut answer) => {
@@ -46,8 +45,28 @@ pub async fn kept<B: MessageBody + 'static>(
         }
         Err(error) => {
             line(&method, None, error.as_response_error().status_code(), ms, &id);
-            Err(error)
+            Err(Cut { error, id }.into())
         }
+    }
+}
+
+/// An error that no route has made an answer of, with the name of its request.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+struct Cut {
+    error: actix_web::Error,
+    id: RequestId,
+}
+
+impl ResponseError for Cut {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = self.id.of_now(|| self.error.error_response());
+        answer.headers_mut().insert(REQUEST_ID, self.id.0.clone());
+        answer
     }
 }
 
@@ -74,7 +93,7 @@ fn from(req: Option<&HttpRequest>) -> String {
 
 /// What stands in the line is put together only if it is written.
 fn line(method: &Method, req: Option<&HttpRequest>, status: StatusCode, ms: f64, id: &RequestId) {
-    let (id, code) = (id.0.to_str().unwrap_or_default(), status.as_u16());
+    let (id, code) = (id.text(), status.as_u16());
     if status.is_server_error() {
         tracing::warn!(target: "allod::http", %method, route = route(req), status = code, ms, request_id = id,
             caller = caller(req), from = from(req), "failed");

@@ -1,14 +1,15 @@
 //! Media types (RFC 9110, 8.3 and 12.5.1): what a body is sent as, and what answer is wanted. Types and the names
 //! of parameters have no case.
 
+use actix_web::HttpRequest;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, ResponseError as _};
 
 use super::error::ApiError;
+use super::shape::errors_at;
 use crate::authn::only;
 
 pub(crate) const JSON: &str = "application/json";
@@ -117,7 +118,8 @@ pub(crate) async fn uncoded<B: MessageBody + 'static>(
     if request.headers().get_all(CONTENT_ENCODING).all(is_plain) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
-    let mut answer = unsupported("Send the body as it is, without `Content-Encoding`.").error_response();
+    let error = unsupported("Send the body as it is, without `Content-Encoding`.");
+    let mut answer = errors_at(request.path())(&error);
     answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     // The body is not read: nothing else can follow it on this connection.
     answer.head_mut().set_connection_type(actix_http::ConnectionType::Close);

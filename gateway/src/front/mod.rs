@@ -12,13 +12,15 @@ pub mod headers;
 pub(crate) mod intake;
 pub mod journal;
 mod media;
+mod metrics;
 pub mod oauth;
-pub mod over_tls;
 pub mod pages;
 mod peers;
 mod policy;
-pub mod redirect;
+pub mod problem;
+mod request_id;
 pub mod route;
+mod shape;
 mod sharing;
 
 use actix_web::body::BoxBody;
@@ -28,14 +30,23 @@ use actix_web::web::{self, ServiceConfig};
 pub use console::policy_trouble;
 pub use contract::{Front, Limits, Terms};
 pub(crate) use media::uncoded;
+pub(crate) use metrics::open as open_metrics;
 pub use route::Routes;
 
 use contract::{LARGE_BODY, SMALL_BODY};
 
 /// Every path of a node with its methods.
 pub(crate) fn table() -> Routes {
-    let fronts =
-        [account::FRONT, oauth::FRONT, data::FRONT, peers::FRONT, policy::FRONT, sharing::FRONT, console::FRONT];
+    let fronts = [
+        account::FRONT,
+        oauth::FRONT,
+        data::FRONT,
+        peers::FRONT,
+        policy::FRONT,
+        sharing::FRONT,
+        metrics::FRONT,
+        console::FRONT,
+    ];
     fronts.iter().fold(Routes::default(), Routes::front)
 }
 
@@ -44,7 +55,10 @@ pub fn routes(config: &mut ServiceConfig) {
     config.app_data(web::PayloadConfig::new(LARGE_BODY));
     table().install(config);
     let terms = Terms::own(SMALL_BODY);
-    let admitted = move |request: ServiceRequest, next: Next<BoxBody>| intake::admitted(terms, request, next);
+    let admitted = move |request: ServiceRequest, next: Next<BoxBody>| {
+        let terms = Terms { errors: shape::errors_at(request.path()), ..terms };
+        intake::admitted(terms, request, next)
+    };
     let deadline = deadline::Deadline { after: terms.limits.deadline, errors: terms.errors };
-    config.default_service(web::to(error::no_route).wrap(from_fn(admitted)).wrap(deadline));
+    config.default_service(web::to(shape::no_route).wrap(from_fn(admitted)).wrap(deadline));
 }

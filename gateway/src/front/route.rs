@@ -12,8 +12,9 @@ use actix_web::{FromRequest, HttpResponse, Responder, Route};
 
 use super::contract::{Front, Limits, SMALL_BODY, Terms};
 use super::deadline::Deadline;
-use super::error::ApiError;
+use super::error::{ApiError, Errors};
 use super::intake::admitted;
+use super::shape::shaped;
 
 /// Paths in the order in which they are tried, each with its methods.
 pub struct Routes {
@@ -47,6 +48,14 @@ impl Routes {
     pub fn limited(&mut self, path: &'static str, limits: Limits) -> &mut Routes {
         for place in self.places.iter_mut().filter(|place| place.path == path) {
             place.terms.limits = limits;
+        }
+        self
+    }
+
+    /// Gives a path, whose methods are there already, a shape of errors of its own.
+    pub fn erring(&mut self, path: &'static str, errors: Errors) -> &mut Routes {
+        for place in self.places.iter_mut().filter(|place| place.path == path) {
+            place.terms.errors = errors;
         }
         self
     }
@@ -136,7 +145,8 @@ impl Routes {
             let resource = resource.default_service(web::to(other));
             let admitted = move |request: ServiceRequest, next: Next<BoxBody>| admitted(terms, request, next);
             let deadline = Deadline { after: terms.limits.deadline, errors: terms.errors };
-            config.service(resource.wrap(from_fn(admitted)).wrap(deadline));
+            let shaped = move |request: ServiceRequest, next: Next<BoxBody>| shaped(terms.errors, request, next);
+            config.service(resource.wrap(from_fn(shaped)).wrap(from_fn(admitted)).wrap(deadline));
         }
     }
 }
@@ -215,7 +225,10 @@ mod tests {
                 assert_eq!(allow.split(", ").collect::<BTreeSet<_>>(), wanted, "{method} {pattern}");
                 if status == 405 {
                     let body: serde_json::Value = serde_json::from_slice(&read_body(answer).await).unwrap();
-                    assert_eq!(body["error"]["code"], "method_not_allowed", "{method} {pattern}");
+                    let oauth = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"].contains(&pattern);
+                    let code = if oauth { &body["error"] } else { &body["error"]["code"] };
+                    let wanted = if oauth { "invalid_request" } else { "method_not_allowed" };
+                    assert_eq!(code, wanted, "{method} {pattern}");
                 }
             }
         }

@@ -7,7 +7,8 @@ use super::*;
 
 #[tokio::test]
 async fn so_many_lists_at_a_time_and_no_more() {
-    let engine = Embedded::open(Database::connect("sqlite::memory:").await.unwrap()).await.unwrap();
+    let engine =
+        Embedded::open(Database::connect("sqlite::memory:").await.unwrap(), Arc::new(crate::wall_clock)).await.unwrap();
     let lookup = LookupResources {
         kind: "document".to_owned(),
         permission: "view".to_owned(),

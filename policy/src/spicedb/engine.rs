@@ -122,7 +122,7 @@ impl Explainer for SpiceDbEngine {
         let settled = self.settled().await;
         let (traced, at) = self.service.trace(check, &Consistency::MinimizeLatency).await?;
         if !settled {
-            let own = self.local.check(std::slice::from_ref(check), crate::wall_clock()).await;
+            let own = self.local.check(std::slice::from_ref(check), self.outbox.now()).await;
             let own = own.ok().and_then(|answers| answers.first().map(|answer| answer.permissionship));
             if own != Some(traced.permissionship) {
                 return Err(ServiceError::new(Reason::Unavailable, REVOCATION_PENDING));

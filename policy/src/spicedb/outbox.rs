@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use policy_core::{EpochClock, Tuple, Update};
+use policy_core::{EpochClock, Timestamp, Tuple, Update};
 use rand::RngExt;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -21,6 +21,7 @@ use sea_orm::{
 use tokio::sync::Notify;
 
 use crate::service::{MAX_UPDATES, Reason, RelationshipService, ServiceError, Token, Write};
+use crate::timeline::Clock;
 pub(crate) use table::Migration;
 use table::{row, token};
 
@@ -49,6 +50,7 @@ pub struct Outbox {
     db: DatabaseConnection,
     service: Arc<dyn RelationshipService>,
     clock: Arc<EpochClock>,
+    time: Clock,
     /// One delivery at a time, so that they arrive in order.
     delivering: tokio::sync::Mutex<()>,
     /// Transactions that have put something, and how many of them there were when nothing was left to take away.
@@ -105,18 +107,29 @@ impl Drop for Put<'_> {
 }
 
 impl Outbox {
-    /// The tables are those of [`crate::Migrator`]. `clock` moves with every delivery.
-    pub fn new(db: DatabaseConnection, service: Arc<dyn RelationshipService>, clock: Arc<EpochClock>) -> Arc<Self> {
+    /// The tables are those of [`crate::Migrator`]. `clock` moves with every delivery; `time` tells when a change was
+    /// put.
+    pub fn new(
+        db: DatabaseConnection,
+        service: Arc<dyn RelationshipService>,
+        clock: Arc<EpochClock>,
+        time: Clock,
+    ) -> Arc<Self> {
         Arc::new(Outbox {
             db,
             service,
             clock,
+            time,
             delivering: tokio::sync::Mutex::default(),
             // What an earlier process left is not known yet.
             ended: AtomicU64::new(1),
             taken: AtomicU64::new(0),
             wake: Notify::new(),
         })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.time)()
     }
 
     /// Puts changes into the transaction `db`. `scope` is whose they are (a tenant); its token follows the delivery.
@@ -141,7 +154,7 @@ impl Outbox {
                 takes: Set(effect == Effect::Takes),
                 body: Set(update.tuple().to_text()),
                 scope: Set(scope.to_owned()),
-                created: Set(crate::wall_clock().0),
+                created: Set(self.now().0),
                 parked: Set(None),
             });
             row::Entity::insert_many(rows).exec_without_returning(db).await?;

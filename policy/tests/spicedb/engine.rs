@@ -86,7 +86,7 @@ async fn world() -> Option<World> {
     Migrator::up(&db, None).await.unwrap();
     let local = Arc::new(Local::default());
     let remote = Arc::clone(&service) as Arc<dyn RelationshipService>;
-    let outbox = Outbox::new(db.clone(), remote, Arc::clone(&local.clock));
+    let outbox = Outbox::new(db.clone(), remote, Arc::clone(&local.clock), Arc::new(policy::wall_clock));
     let engine = SpiceDbEngine::start(service, local, Arc::clone(&outbox), DEFAULT_HORIZON);
     let gate = Gate::new(1, Arc::clone(&engine) as Arc<dyn Engine>);
     let world = World { store, elsewhere, proxy, db, outbox, engine, gate, _dir: dir };
@@ -211,7 +211,7 @@ async fn a_circle_or_another_schema_refuses() {
     let other = Store { token: format!("{}x", world.store.token), ..world.store.clone() };
     let service = Arc::new(other.client());
     let remote = Arc::clone(&service) as Arc<dyn RelationshipService>;
-    let outbox = Outbox::new(world.db.clone(), remote, Arc::default());
+    let outbox = Outbox::new(world.db.clone(), remote, Arc::default(), Arc::new(policy::wall_clock));
     let engine = SpiceDbEngine::start(service, Arc::new(Local::default()), outbox, DEFAULT_HORIZON);
     let check = super::check(&format!("space:{}#view@user:{}", space(), user(1)));
     let refused = engine.check(&[check], NOW).await.unwrap_err();

@@ -20,7 +20,7 @@ async fn run(
     merge: bool,
 ) -> Result<Migrated, MigrateError> {
     let options = MigrateOptions { merge, ..MigrateOptions::default() };
-    migrate(from, to, &options, &mut |_| {}).await
+    migrate(from, to, &options, &policy::wall_clock, &mut |_| {}).await
 }
 
 /// 1,530 relationships of every form.
@@ -58,7 +58,7 @@ async fn a_copy_is_complete_and_answers_alike_from_any_engine_to_any() {
 async fn copy(from: &dyn RelationshipService, to: &dyn RelationshipService) {
     let mut told = Vec::new();
     let mut progress = |progress: MigrateProgress<'_>| told.push(format!("{progress:?}"));
-    let done = migrate(from, to, &MigrateOptions::default(), &mut progress).await.unwrap();
+    let done = migrate(from, to, &MigrateOptions::default(), &policy::wall_clock, &mut progress).await.unwrap();
     assert_eq!((done.definitions, done.relationships, done.lapsed, done.others), (3, 1_530, 0, 0));
     assert!(done.checks > 200, "{done:?}");
     assert!(told[0].contains("SchemaWritten") && told.last().unwrap().contains("Compared"), "{told:?}");
@@ -189,7 +189,8 @@ impl RelationshipService for Flawed {
 async fn a_node_moves_from_its_own_engine() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
-    let node = Embedded::open(sea_orm::Database::connect(url).await.unwrap()).await.unwrap();
+    let node =
+        Embedded::open(sea_orm::Database::connect(url).await.unwrap(), Arc::new(policy::wall_clock)).await.unwrap();
     let (tenant, owner, space) =
         (TenantId::from_bytes([1; 16]), UserId::from_bytes([2; 16]), SpaceId::from_bytes([3; 16]));
     node.declare_tenant(tenant, Some(owner)).await.unwrap();

@@ -65,7 +65,7 @@ fn deleted(line: &str) -> Update {
 }
 
 fn outbox(db: &DatabaseConnection, service: &Arc<dyn RelationshipService>) -> Arc<Outbox> {
-    Outbox::new(db.clone(), Arc::clone(service), Arc::default())
+    Outbox::new(db.clone(), Arc::clone(service), Arc::default(), Arc::new(policy::wall_clock))
 }
 
 /// Puts changes in a transaction of their own, and commits it.
@@ -80,7 +80,7 @@ async fn put(outbox: &Outbox, db: &DatabaseConnection, effect: Effect, updates: 
 async fn what_was_committed_arrives_and_what_was_not_does_not() {
     for (db, service, _dir) in everywhere().await {
         let clock = Arc::<EpochClock>::default();
-        let outbox = Outbox::new(db.clone(), Arc::clone(&service), Arc::clone(&clock));
+        let outbox = Outbox::new(db.clone(), Arc::clone(&service), Arc::clone(&clock), Arc::new(policy::wall_clock));
         let transaction = db.begin().await.unwrap();
         let put = outbox.put(&transaction, "one", Effect::Gives, &[touched("doc:a#viewer@user:tom")]).await.unwrap();
         transaction.rollback().await.unwrap();

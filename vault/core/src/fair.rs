@@ -115,6 +115,16 @@ impl Fair {
         &self.shares
     }
 
+    /// How much of it all is held.
+    pub fn held(&self) -> u64 {
+        self.shares.total - self.free
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether any request of this payer waits.
     pub fn waits(&self, payer: Payer) -> bool {
         self.parts.get(&payer).is_some_and(|account| account.waiting > 0)

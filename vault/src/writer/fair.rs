@@ -57,6 +57,11 @@ impl<P: Copy + Eq + Hash + Ord, F: Copy + Eq, J> FairQueue<P, F, J> {
         self.waiting == 0
     }
 
+    /// How many requests wait.
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
     /// Queues a request of this cost, or gives it back: then its person has too much waiting, or everybody.
     pub fn push(&mut self, person: P, flow: F, cost: u64, job: J) -> Result<(), J> {
         let cost = cost.max(1);

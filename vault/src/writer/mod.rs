@@ -75,6 +75,11 @@ impl Writer {
         Ok(Writer { queue, thread: Some(thread) })
     }
 
+    /// How many requests wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Answers after the change is on disk.
     pub async fn write(
         &self,

@@ -80,6 +80,11 @@ impl Queue {
         self.state.lock().fair.charge(person, cost);
     }
 
+    /// How many requests wait.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().fair.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.state.lock().fair.is_empty()
     }

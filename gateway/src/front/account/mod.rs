@@ -27,7 +27,7 @@ use crate::node::Node;
 /// What handlers get of the node.
 pub type Data = web::Data<dyn Node>;
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
 
 /// Adds the routes. The app data must hold a [`Data`].
 fn routes(routes: &mut Routes) {

@@ -14,6 +14,7 @@ use futures::future::LocalBoxFuture;
 use policy_core::{Caller, TenantId, UserId};
 
 use super::*;
+use crate::front::error::ApiError;
 use crate::node::fake::Fake;
 use crate::pools::Pools;
 

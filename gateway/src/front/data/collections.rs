@@ -14,7 +14,7 @@ use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
 use crate::directory::{DirectoryError, QuotaKind};
-use crate::front::contract::LARGE_BODY;
+use crate::front::contract::{LARGE_BODY, json_errors};
 use crate::front::error::ApiError;
 use crate::front::media;
 use crate::front::{Limits, Routes};
@@ -29,6 +29,7 @@ pub fn routes(routes: &mut Routes) {
     for path in ["/api/v1/collections", "/api/v0/schema"] {
         routes.limited(path, Limits::body(LARGE_BODY));
     }
+    routes.erring("/api/v0/schema", json_errors);
 }
 
 #[derive(Debug, Deserialize)]

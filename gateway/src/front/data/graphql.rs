@@ -21,6 +21,7 @@ use crate::front::contract::{self, LARGE_BODY};
 use crate::front::error::ApiError;
 use crate::front::intake::charged;
 use crate::front::media;
+use crate::front::shape::graphql_errors;
 
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";
@@ -35,6 +36,7 @@ pub fn routes(routes: &mut Routes) {
         let post = move |request: HttpRequest, app: web::Data<App>, body: Bytes| post(request, app, body, spelling);
         let get = move |request: HttpRequest, app: web::Data<App>| get(request, app, spelling);
         routes.post(path, post).get(path, get).limited(path, contract::Limits::body(LARGE_BODY));
+        routes.erring(path, graphql_errors);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::front::contract::SMALL_BODY;
 use crate::front::error::ApiError;
 use crate::front::{Front, Routes, Terms};
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
 
 fn routes(routes: &mut Routes) {
     routes.part(spaces::routes).part(collections::routes).part(graphql::routes);

@@ -4,12 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use policy_core::ClientId;
-use serde_json::json;
 
 use super::form::Fields;
 use crate::authn::only;
 use crate::directory::App;
 use crate::front::error::ApiError;
+use crate::front::request_id::request_id;
+use crate::front::shape::OAuthBody;
 use crate::node::Node;
 
 /// An error of an endpoint that apps call.
@@ -43,7 +44,7 @@ impl ResponseError for OAuthError {
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Basic realm=\"allod\""));
         }
-        answer.json(json!({ "error": self.code, "error_description": self.text }))
+        answer.json(OAuthBody { error: self.code, error_description: &self.text, code: None, request_id: request_id() })
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use token::token_answer;
 
 use super::account::Data;
 use crate::front::contract::LEAST_BODY;
+use crate::front::shape::oauth_errors;
 use crate::front::{Front, Routes, Terms};
 
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
@@ -39,4 +40,7 @@ fn routes(routes: &mut Routes) {
         .post("/oauth/revoke", introspect::revoke)
         .get("/oauth/style.css", style::sheet)
         .get("/.well-known/oauth-authorization-server", metadata::metadata);
+    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        routes.erring(path, oauth_errors);
+    }
 }

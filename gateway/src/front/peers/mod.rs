@@ -5,7 +5,7 @@ mod devices;
 use crate::front::contract::SMALL_BODY;
 use crate::front::{Front, Routes, Terms};
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
 
 fn routes(routes: &mut Routes) {
     routes.part(devices::routes).part(check::routes);

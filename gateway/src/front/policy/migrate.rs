@@ -57,7 +57,8 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
     // The node's own facts are here already.
     let merge = order.merge || order.to == Engine::Embedded;
     let options = MigrateOptions { merge, ..MigrateOptions::default() };
-    let moved = policy::migrate(from, to, &options, &mut |step| tracing::info!(?step, "policy moves")).await;
+    let moved =
+        policy::migrate(from, to, &options, &*app.clock, &mut |step| tracing::info!(?step, "policy moves")).await;
     let moved = moved.map_err(|error| {
         ApiError::new(StatusCode::CONFLICT, "not_migrated", format!("Not moved: {error}."))
             .hint("Nothing was taken away from where policy came from; mend the cause and run it again with --merge.")

@@ -16,7 +16,7 @@ use crate::authn;
 use crate::front::contract::LARGE_BODY;
 use crate::front::{Front, Routes, Terms};
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(LARGE_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(LARGE_BODY) };
 
 fn routes(routes: &mut Routes) {
     routes
@@ -28,7 +28,7 @@ fn routes(routes: &mut Routes) {
 }
 
 /// Only whoever holds the machine may look at, or change, what everybody's rights rest on.
-async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
+pub(super) async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
     if authn::authenticate(request, app).await?.operator {
         return Ok(());
     }

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
 use crate::front::account::body;
-use crate::front::contract::LEAST_BODY;
+use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::oauth::{escape, notice, wide_page};
 use crate::front::{Limits, Routes};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
@@ -46,7 +46,8 @@ pub(super) fn routes(routes: &mut Routes) {
         .get("/api/v1/links", list)
         .delete("/api/v1/links/{id}", remove)
         .get("/l/{token}", open)
-        .limited("/l/{token}", Limits::body(LEAST_BODY));
+        .limited("/l/{token}", Limits::body(LEAST_BODY))
+        .erring("/l/{token}", json_errors);
 }
 
 #[derive(Debug, Deserialize)]

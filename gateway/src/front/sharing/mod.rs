@@ -38,7 +38,7 @@ use crate::grants::Span;
 use crate::node::Node as _;
 use crate::turns::Turn;
 
-pub const FRONT: Front = Front { routes, terms: Terms::own(SMALL_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
 
 fn routes(routes: &mut Routes) {
     routes

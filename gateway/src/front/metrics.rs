@@ -1,0 +1,40 @@
+//! `GET /metrics`: the node's figures, for the operator on the node's own address, and for whoever asks on an address
+//! that serves nothing else.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::contract::LEAST_BODY;
+use super::error::ApiError;
+use super::policy::operator;
+use super::shape;
+use crate::app::App;
+use crate::front::{Front, Routes, Terms};
+
+/// OpenMetrics 1.0.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
+
+fn routes(routes: &mut Routes) {
+    routes.get("/metrics", for_the_operator);
+}
+
+async fn for_the_operator(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    operator(&request, &app).await?;
+    Ok(figures(app).await)
+}
+
+async fn figures(app: web::Data<App>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(app.metrics.text(&app).await)
+}
+
+/// The routes of an address that serves the figures alone, to whoever asks.
+pub(crate) fn open(config: &mut ServiceConfig) {
+    fn routes(routes: &mut Routes) {
+        routes.get("/metrics", figures);
+    }
+    Routes::default().front(&Front { routes, terms: Terms::own(LEAST_BODY) }).install(config);
+    config.default_service(web::to(shape::no_route));
+}

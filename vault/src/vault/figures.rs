@@ -1,0 +1,64 @@
+//! What a vault is doing, in numbers: of all callers together, and of nobody.
+
+use std::path::Path;
+
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::Vault;
+use crate::data_dir::DataFile;
+use crate::shares::Use;
+
+/// A vault at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    /// Whether it takes writes.
+    pub writing: bool,
+    /// Requests that wait for the writer.
+    pub writes_waiting: usize,
+    /// Places for reads that are done within a moment.
+    pub short_reads: Use,
+    /// Places for all other reads.
+    pub long_reads: Use,
+    /// Bytes of answers that are being made, or not sent yet.
+    pub answers: Use,
+    /// Views that are open.
+    pub views: usize,
+    /// What open views take on disk, in bytes.
+    pub view_bytes: u64,
+    /// What the log takes on disk, in bytes.
+    pub log_bytes: u64,
+}
+
+/// A database file with what was written ahead of it.
+fn bytes(file: &Path) -> u64 {
+    let ahead = || {
+        let mut name = file.as_os_str().to_owned();
+        name.push("-wal");
+        Path::new(&name).metadata().map_or(0, |found| found.len())
+    };
+    file.metadata().map_or(0, |found| found.len() + ahead())
+}
+
+impl Vault {
+    /// The vault at this moment. Looks at the files of what is open.
+    pub fn figures(&self) -> Figures {
+        let inner = &self.0;
+        let open: Vec<_> = inner.spaces.lock().keys().copied().collect();
+        let [short_reads, long_reads, answers] = inner.reading.usage();
+        Figures {
+            writing: self.is_writing(),
+            writes_waiting: inner.writer.waiting(),
+            short_reads,
+            long_reads,
+            answers,
+            views: open.len(),
+            view_bytes: open.iter().map(|id| bytes(&inner.views.join(format!("{id}.view")))).sum(),
+            log_bytes: bytes(&inner.views.with_file_name(DataFile::Log.name())),
+        }
+    }
+
+    /// How long each transaction of the log took until it was on disk, in seconds.
+    pub fn commit_times(&self) -> Histogram {
+        self.0.admission.log().commits().clone()
+    }
+}
