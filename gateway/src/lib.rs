@@ -11,6 +11,8 @@ mod doctor;
 mod engine;
 mod failure;
 mod front;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod grants;
 mod init;
 mod lapsed;

@@ -124,7 +124,7 @@ pub fn origin(req: &HttpRequest, node: &dyn Node, name: &str) -> Origin {
 }
 
 /// The bearer token; an `Authorization` of another kind, or several, is none that counts.
-fn bearer(req: &HttpRequest) -> Result<Option<&str>, AuthError> {
+pub(crate) fn bearer(req: &HttpRequest) -> Result<Option<&str>, AuthError> {
     let Some(value) = only(req, &AUTHORIZATION).map_err(|_| AuthError::Invalid)? else { return Ok(None) };
     let (scheme, token) = value.split_once(' ').ok_or(AuthError::Invalid)?;
     let token = token.trim();

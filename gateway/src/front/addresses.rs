@@ -50,7 +50,7 @@ impl Addresses {
 
     /// Who sent a request that `peer` handed over: the nearest address that is no proxy of ours. A word that cannot be
     /// read, or that a stranger wrote, ends the way.
-    fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut at = peer.to_canonical();
         let lines: Vec<&str> = headers.get_all(FORWARDED_FOR).filter_map(|line| line.to_str().ok()).collect();
         let way = lines.iter().rev().flat_map(|line| line.rsplit(','));
@@ -65,7 +65,7 @@ impl Addresses {
     }
 
     /// Whether the node answers under this name: by number, by the names of this machine, and by its public one.
-    fn knows(&self, host: &str) -> bool {
+    pub(crate) fn knows(&self, host: &str) -> bool {
         let Some(host) = Url::parse(&format!("http://{host}/")).ok().filter(|url| {
             // Nothing but a name and a port.
             let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();

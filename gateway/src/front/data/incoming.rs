@@ -59,13 +59,13 @@ struct Parameters {
 }
 
 /// A body that is an operation.
-pub(super) fn of_text(body: &[u8]) -> Result<Request, GraphQlError> {
+pub(crate) fn of_text(body: &[u8]) -> Result<Request, GraphQlError> {
     let text = std::str::from_utf8(body).map_err(|_| GraphQlError::invalid("The operation is not UTF-8."))?;
     Ok(Request::text(text))
 }
 
 /// A body of JSON.
-pub(super) fn of_json(body: &[u8]) -> Result<Request, GraphQlError> {
+pub(crate) fn of_json(body: &[u8]) -> Result<Request, GraphQlError> {
     bounded(body)?;
     let unfit = |error| GraphQlError::invalid(format!("The body is not a GraphQL request: {error}"));
     let wire: Wire = serde_json::from_slice(body).map_err(unfit)?;
@@ -76,7 +76,7 @@ pub(super) fn of_json(body: &[u8]) -> Result<Request, GraphQlError> {
 }
 
 /// The parameters of an address.
-pub(super) fn of_address(query: &str) -> Result<Request, GraphQlError> {
+pub(crate) fn of_address(query: &str) -> Result<Request, GraphQlError> {
     let unfit = |error| GraphQlError::invalid(format!("The address has no `query`: {error}"));
     let parameters = web::Query::<Parameters>::from_query(query).map_err(unfit)?.into_inner();
     let object = |name: &str, error| GraphQlError::invalid(format!("`{name}` is not a JSON object: {error}"));

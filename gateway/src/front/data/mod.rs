@@ -2,7 +2,7 @@
 
 mod collections;
 mod graphql;
-mod incoming;
+pub(crate) mod incoming;
 mod response;
 mod spaces;
 

@@ -16,7 +16,7 @@ use crate::node::Node;
 
 /// The fields of a query string or form, in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 /// Fields of one form: far more than the largest consent.
 const MOST: usize = 20_000;
@@ -24,7 +24,7 @@ const MOST: usize = 20_000;
 impl Fields {
     /// Reads `application/x-www-form-urlencoded` text. A parameter without a value counts as one that was left
     /// out (RFC 6749, section 3.1).
-    pub(super) fn read(text: &str) -> Fields {
+    pub(crate) fn read(text: &str) -> Fields {
         let sent = url::form_urlencoded::parse(text.as_bytes()).take(MOST);
         Fields(sent.filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
     }
@@ -36,7 +36,7 @@ impl Fields {
     }
 
     /// The value of a field that occurs once; `None` if it is absent or occurs twice.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.0.iter().filter(|(known, _)| known == name);
         let (_, first) = values.next()?;
         values.next().is_none().then_some(first.as_str())
@@ -48,7 +48,7 @@ impl Fields {
     }
 
     /// Whether a field occurs twice: OAuth forbids that, and two readers may pick different ones.
-    pub(super) fn doubled(&self) -> bool {
+    pub(crate) fn doubled(&self) -> bool {
         let mut seen = HashSet::with_capacity(self.0.len());
         self.0.iter().any(|(name, _)| !seen.insert(name.as_str()))
     }

@@ -7,7 +7,7 @@
 mod authorize;
 mod client;
 mod consent;
-mod form;
+pub(crate) mod form;
 mod introspect;
 mod metadata;
 mod page;
