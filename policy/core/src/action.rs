@@ -8,11 +8,17 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Verb {
+    /// Make documents.
     Create = 1,
+    /// Read a document that one can name.
     Read = 2,
+    /// Change documents.
     Update = 4,
+    /// Delete documents, and take that back.
     Delete = 8,
+    /// Find documents: lists, filters, counts.
     Search = 16,
+    /// Read what documents were before.
     History = 32,
 }
 
@@ -51,7 +57,9 @@ impl FromStr for Verb {
 pub struct Verbs(u8);
 
 impl Verbs {
+    /// No verb.
     pub const NONE: Verbs = Verbs(0);
+    /// Every verb.
     pub const ALL: Verbs = Verbs(63);
 
     /// Whether `verb` is in the set.
@@ -72,6 +80,7 @@ impl Verbs {
     pub const fn covers(self, other: Verbs) -> bool {
         self.0 & other.0 == other.0
     }
+    /// Whether it holds no verb.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -83,6 +92,7 @@ impl Verbs {
     pub const fn from_bits(bits: u8) -> Option<Verbs> {
         if bits > 63 { None } else { Some(Verbs(bits)) }
     }
+    /// The verbs that it holds.
     pub fn iter(self) -> impl Iterator<Item = Verb> {
         Verb::ALL.into_iter().filter(move |&verb| self.has(verb))
     }

@@ -5,9 +5,11 @@ use crate::{Check, Context, Object, Permissionship, Subject, Tuple};
 /// A decision and how it came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traced {
+    /// What was asked.
     pub check: Check,
     /// Whether `check.permission` is a permission, not a relation.
     pub is_permission: bool,
+    /// What this part of the question came to.
     pub permissionship: Permissionship,
     /// As in [`crate::Decision::missing`].
     pub missing: Vec<String>,
@@ -22,7 +24,9 @@ pub struct Traced {
 /// A relationship on the way, and what its caveat said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Followed {
+    /// The relationship as it is stored.
     pub tuple: Tuple,
+    /// The caveat that it stands under, and what became of it.
     pub caveat: Option<TracedCaveat>,
 }
 
@@ -47,35 +51,48 @@ impl Traced {
 /// A caveat as it was evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracedCaveat {
+    /// As the schema calls it.
     pub name: String,
+    /// Its expression, as the schema writes it.
     pub expression: String,
     /// The values that it saw, of the relationship and of the request.
     pub context: Context,
+    /// What it came to.
     pub outcome: CaveatOutcome,
 }
 
+/// What a caveat came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaveatOutcome {
+    /// It holds: the relationship counts.
     True,
+    /// It does not hold: the relationship does not count.
     False,
     /// Names of parameters, sorted.
     Missing(Vec<String>),
+    /// Its expression failed, for this reason: the relationship does not count.
     Failed(String),
 }
 
 /// One step of what a relation or permission of an object is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expanded {
+    /// Whose members these are.
     pub object: Object,
+    /// Its relation or permission.
     pub member: String,
+    /// Who they are, and by what.
     pub tree: ExpandedTree,
 }
 
+/// How a relation or permission comes to its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpandedTree {
     /// The subjects that are written there.
     Subjects(Vec<Subject>),
+    /// Whoever is in one of them.
     Union(Vec<Expanded>),
+    /// Whoever is in all of them.
     Intersection(Vec<Expanded>),
     /// The first without all the others.
     Exclusion(Vec<Expanded>),

@@ -23,15 +23,34 @@ pub struct Prepared(Vec<Option<Value>>);
 /// A context does not fit a caveat, or its expression failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaveatError {
+    /// The context gives a value that the caveat does not take.
     #[error("unknown parameter `{parameter}`")]
-    UnknownParameter { caveat: String, parameter: String },
+    UnknownParameter {
+        /// The caveat.
+        caveat: String,
+        /// The name of the value.
+        parameter: String,
+    },
     /// `message` says what the type requires.
     #[error(
         "type error for parameters for caveat `{caveat}`: could not convert context parameter `{parameter}`: {message}"
     )]
-    ParameterType { caveat: String, parameter: String, message: String },
+    ParameterType {
+        /// The caveat.
+        caveat: String,
+        /// The name of the value.
+        parameter: String,
+        /// What the type requires.
+        message: String,
+    },
+    /// The expression failed.
     #[error("evaluation error for caveat {caveat}: {message}")]
-    Evaluation { caveat: String, message: String },
+    Evaluation {
+        /// The caveat.
+        caveat: String,
+        /// Where and why.
+        message: String,
+    },
 }
 
 impl CaveatError {
@@ -63,6 +82,7 @@ impl Caveat {
         Ok(Caveat { name: name.to_owned(), parameters, program })
     }
 
+    /// As the schema calls it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -72,6 +92,7 @@ impl Caveat {
         &self.parameters
     }
 
+    /// As the schema writes it.
     pub fn expression(&self) -> &str {
         self.program.text()
     }

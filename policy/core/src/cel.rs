@@ -51,18 +51,27 @@ const MAX_PARAMETERS: usize = 1000;
 pub enum Type {
     /// Anything that JSON can hold; checked when evaluated.
     Any,
+    /// True or false.
     Bool,
+    /// Text of Unicode.
     String,
+    /// Signed, of 64 bits.
     Int,
     /// Checked as an int, yet a uint when evaluated: it compares with ints and is added to none.
     Uint,
+    /// IEEE 754, of 64 bits.
     Double,
+    /// Any bytes.
     Bytes,
+    /// A length of time.
     Duration,
+    /// An instant.
     Timestamp,
+    /// Elements of one type.
     List(Box<Type>),
     /// Its keys are strings.
     Map(Box<Type>),
+    /// An address of IPv4 or IPv6; SpiceDB's, not CEL's.
     IpAddress,
 }
 
@@ -137,19 +146,24 @@ impl fmt::Display for Type {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CompileError {
+    /// From 1 on.
     pub line: u32,
     /// In characters.
     pub column: u32,
+    /// A sentence.
     pub message: String,
 }
 
 /// What an evaluation comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<Failure = String> {
+    /// The caveat holds.
     True,
+    /// It does not.
     False,
     /// Undecided: the names of parameters without a value that might decide it.
     Missing(BTreeSet<String>),
+    /// The evaluation failed.
     Failed(Failure),
 }
 

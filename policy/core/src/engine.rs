@@ -17,6 +17,7 @@ pub struct Epoch(pub u64);
 pub struct EpochClock(AtomicU64);
 
 impl EpochClock {
+    /// The epoch at this moment.
     pub fn now(&self) -> Epoch {
         Epoch(self.0.load(Ordering::SeqCst))
     }
@@ -29,11 +30,14 @@ impl EpochClock {
 /// An object of the relationship schema: `kind:id`. Ids are internal hex ids, never names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
+    /// The definition in the schema.
     pub kind: String,
+    /// Its id, unique within its kind.
     pub id: String,
 }
 
 impl Object {
+    /// An object of this kind and id.
     pub fn new(kind: &str, id: impl fmt::Display) -> Self {
         Object { kind: kind.to_owned(), id: id.to_string() }
     }
@@ -48,11 +52,14 @@ impl fmt::Display for Object {
 /// Who a check is about: an object, or the members of a relation of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
+    /// The object itself, or whose members are meant.
     pub object: Object,
+    /// The relation or permission whose members are meant; `None`: the object itself.
     pub relation: Option<String>,
 }
 
 impl Subject {
+    /// The object of this kind and id.
     pub fn object(kind: &str, id: impl fmt::Display) -> Self {
         Subject { object: Object::new(kind, id), relation: None }
     }
@@ -70,8 +77,11 @@ impl fmt::Display for Subject {
 /// May `subject` do `permission` on `resource`?
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Check {
+    /// On what.
     pub resource: Object,
+    /// A permission, or a relation, of its kind.
     pub permission: String,
+    /// Who.
     pub subject: Subject,
     /// What the request knows; caveats read it.
     pub context: Context,
@@ -94,27 +104,37 @@ impl fmt::Display for Check {
 /// Which resources of a kind may the subject do this on?
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupResources {
+    /// Of what kind they are.
     pub kind: String,
+    /// A permission, or a relation, of that kind.
     pub permission: String,
+    /// Who may.
     pub subject: Subject,
+    /// What the request knows; caveats read it.
     pub context: Context,
 }
 
 /// Which subjects of a kind may do this on the resource?
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupSubjects {
+    /// On what.
     pub resource: Object,
+    /// A permission, or a relation, of its kind.
     pub permission: String,
+    /// Of what kind the subjects are.
     pub kind: String,
     /// Subjects that stand for the members of this relation; `None`: objects.
     pub relation: Option<String>,
+    /// What the request knows; caveats read it.
     pub context: Context,
 }
 
 /// What an engine knows of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permissionship {
+    /// Allowed.
     Yes,
+    /// Not allowed.
     No,
     /// A caveat lacks context. Treated as a refusal everywhere.
     Conditional,
@@ -124,13 +144,16 @@ pub enum Permissionship {
 /// row on the right of `-` turns no into yes).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
+    /// Whether it is allowed.
     pub permissionship: Permissionship,
     /// What a conditional answer lacks: names of caveats' parameters, sorted, without doubles.
     pub missing: Vec<String>,
+    /// When a row that the answer rests on lapses; `None`: it stays as it is until the epoch moves.
     pub valid_until: Option<Timestamp>,
 }
 
 impl Decision {
+    /// Whether it is allowed, and nothing is missing for that.
     pub fn allowed(&self) -> bool {
         self.permissionship == Permissionship::Yes
     }
@@ -139,7 +162,9 @@ impl Decision {
 /// One answer of a lookup: never [`Permissionship::No`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
+    /// Of the resource, or of the subject; `*` is everyone.
     pub id: String,
+    /// Whether surely, or under a condition.
     pub permissionship: Permissionship,
     /// As in [`Decision::missing`].
     pub missing: Vec<String>,
@@ -148,13 +173,16 @@ pub struct Found {
 /// What a lookup found, sorted by id, and the earliest instant at which a row that it rests on lapses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lookup {
+    /// Without doubles.
     pub found: Vec<Found>,
+    /// When a row that it rests on lapses.
     pub valid_until: Option<Timestamp>,
 }
 
 /// One subject of a lookup; of everyone (`*`) those are named who are not, or perhaps not, meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundSubject {
+    /// The subject.
     pub found: Found,
     /// Sorted by id; with [`Permissionship::Yes`] surely excluded, with `Conditional` perhaps.
     pub excluded: Vec<Found>,
@@ -164,6 +192,7 @@ pub struct FoundSubject {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("policy engine unavailable: {reason}")]
 pub struct EngineUnavailable {
+    /// A stable word for why.
     pub reason: String,
 }
 

@@ -31,23 +31,46 @@ const FEW: usize = 8;
 /// Why a check has no answer. The caller refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
+    /// The schema has no such definition.
     #[error("object definition `{definition}` not found")]
-    UnknownDefinition { definition: String },
+    UnknownDefinition {
+        /// The kind of object that was asked for.
+        definition: String,
+    },
+    /// The definition has no such relation or permission.
     #[error("relation/permission `{member}` not found under definition `{definition}`")]
-    UnknownMember { definition: String, member: String },
+    UnknownMember {
+        /// The kind of object that was asked for.
+        definition: String,
+        /// The name that it does not have.
+        member: String,
+    },
+    /// Everyone is asked about as if it were one subject.
     #[error("a check is about one subject, not about everyone")]
     Everyone,
+    /// An id is none that an object can have.
     #[error("`{id}` is not an object id: expected 1 to 1024 letters, digits and / _ | - = +")]
-    ObjectId { id: String },
+    ObjectId {
+        /// The id.
+        id: String,
+    },
     /// The relationships lead further than [`MAX_DEPTH`] steps, or in a circle.
     #[error("max depth exceeded: the relationships lead further than {MAX_DEPTH} steps")]
     Depth,
+    /// The question, or the way to its answer, is larger than any that is followed.
     #[error("the answer is too large to be told; ask about a part of it")]
     TooLarge,
     /// A caveat could not be evaluated with the values that it was given: the value of `parameter` is of a wrong type,
     /// or, without one, the evaluation failed.
     #[error("caveat `{caveat}`: {message}")]
-    Caveat { caveat: String, parameter: Option<String>, message: String },
+    Caveat {
+        /// The caveat.
+        caveat: String,
+        /// Which of its parameters is at fault, if one is.
+        parameter: Option<String>,
+        /// What is wrong with it.
+        message: String,
+    },
 }
 
 impl CheckError {

@@ -5,6 +5,7 @@ use crate::{ClientId, CollectionId, FieldId, GrantId, LinkId, Predicate, SpaceId
 /// Who acts under a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
+    /// An app.
     Client(ClientId),
     /// Whoever has the link. It reads and searches, and nothing else.
     Link(LinkId),
@@ -15,6 +16,7 @@ impl Holder {
     pub fn client(self) -> Option<ClientId> {
         if let Holder::Client(client) = self { Some(client) } else { None }
     }
+    /// The holder as a subject of the schema.
     pub fn subject(self) -> Subject {
         match self {
             Holder::Client(id) => Subject::object("client", id),
@@ -27,9 +29,13 @@ impl Holder {
 /// enforced by [`crate::Gate`]; a token only names it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grant {
+    /// Names it, in policy and in the space.
     pub id: GrantId,
+    /// Whose access it narrows.
     pub grantor: UserId,
+    /// Who may use it.
     pub holder: Holder,
+    /// Where it holds; it holds in no other space.
     pub space: SpaceId,
     /// Evaluated one by one, never merged: entry `n` is the policy object `grant:<id>/<n>`.
     pub entries: Vec<GrantEntry>,
@@ -38,6 +44,7 @@ pub struct Grant {
 /// One element of the grant's list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrantEntry {
+    /// What may be done.
     pub verbs: Verbs,
     /// One scope for each collection that the entry names.
     pub scopes: Vec<GrantScope>,
@@ -50,8 +57,10 @@ pub struct GrantEntry {
 /// The part of one entry that lies in one collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrantScope {
+    /// Documents of which collection.
     pub collection: CollectionId,
     /// Sorted, no doubles.
     pub fields: Vec<FieldId>,
+    /// Which documents of it: those for which this is true.
     pub predicate: Predicate,
 }

@@ -4,6 +4,7 @@
 //! [`Gate`] is the only code in Allod that mints a [`Permits`]; the vault cannot be read or
 //! written without one.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod action;
 mod answer;

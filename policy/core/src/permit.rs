@@ -25,15 +25,20 @@ pub use masks::{document_object, document_of, field_object, grant_object};
 /// Who asks: a person, perhaps through an app or a link that acts under one grant, perhaps from a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
+    /// The person, whoever acts for them.
     pub user: UserId,
+    /// The app or link that acts for the person; `None`: they do it themselves.
     pub app: Option<AppCaller>,
+    /// The device at which they do it, if it is known.
     pub device: Option<DeviceId>,
 }
 
 /// An app, or whoever has a link, and the grant that its token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AppCaller {
+    /// Which app or link.
     pub holder: Holder,
+    /// The grant that it acts under.
     pub grant: GrantId,
 }
 
@@ -48,15 +53,20 @@ pub struct SchemaVersion(pub u64);
 /// What a request may touch, as the catalogue of its space has it.
 #[derive(Debug, Clone)]
 pub struct Resources {
+    /// What is asked for.
     pub space: SpaceId,
+    /// The version of the definitions that the collections and fields are those of.
     pub schema: SchemaVersion,
+    /// All that it holds.
     pub collections: Vec<CollectionResource>,
 }
 
 /// A collection and all its fields.
 #[derive(Debug, Clone)]
 pub struct CollectionResource {
+    /// Names it.
     pub id: CollectionId,
+    /// Its fields, sorted.
     pub fields: Arc<[FieldId]>,
 }
 
@@ -64,6 +74,7 @@ pub struct CollectionResource {
 /// counts only where the predicate of an entry that holds `f` with the verb is true.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mask {
+    /// Each is evaluated alone: fields of one and documents of another are not put together.
     pub entries: Vec<Entry>,
     /// The earliest expiry that this mask rests on.
     pub valid_until: Option<Timestamp>,
@@ -72,10 +83,13 @@ pub struct Mask {
 /// Verbs on fields of those documents that a predicate covers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    /// What may be done.
     pub verbs: Verbs,
     /// Sorted.
     pub fields: Arc<[FieldId]>,
+    /// Of which documents: all, or those that are named.
     pub documents: Documents,
+    /// And only those for which this is true.
     pub predicate: Predicate,
 }
 
@@ -84,6 +98,7 @@ impl Entry {
     pub fn is_everything(&self) -> bool {
         self.documents.is_all() && self.predicate.is_everything()
     }
+    /// Whether it says anything of this field.
     pub fn holds(&self, field: FieldId) -> bool {
         self.fields.binary_search(&field).is_ok()
     }
@@ -224,15 +239,19 @@ impl Permits<Replicate> {
 }
 
 impl<R: Right> Permits<R> {
+    /// Whom it was minted for.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
+    /// Where it holds.
     pub fn space(&self) -> SpaceId {
         self.space
     }
+    /// The version of the definitions that it was minted for.
     pub fn schema(&self) -> SchemaVersion {
         self.schema
     }
+    /// The policy epoch that it was minted in; in another one it is refused.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -240,6 +259,7 @@ impl<R: Right> Permits<R> {
     pub fn mask(&self, collection: CollectionId) -> Option<&Arc<Mask>> {
         self.collections.iter().find(|(id, _)| *id == collection).map(|(_, mask)| mask)
     }
+    /// What it holds of each collection that it holds anything of.
     pub fn collections(&self) -> impl Iterator<Item = (CollectionId, &Arc<Mask>)> {
         self.collections.iter().map(|(id, mask)| (*id, mask))
     }
@@ -247,6 +267,7 @@ impl<R: Right> Permits<R> {
     pub fn manages(&self) -> bool {
         self.manages
     }
+    /// When it lapses, if it does before policy moves.
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
     }
@@ -276,11 +297,13 @@ pub struct GateSeal {
 /// Why the vault does not take a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealRefusal {
+    /// It was minted by a gate that the vault does not know.
     #[error("the permit was minted by another gate")]
     ForeignGate,
     /// Policy, or the definitions that the permit was minted for.
     #[error("policy or the definitions have moved since the permit was minted; mint again")]
     Moved,
+    /// What it rests on has lapsed.
     #[error("the permit has lapsed")]
     Lapsed,
 }

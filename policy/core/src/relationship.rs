@@ -18,9 +18,13 @@ pub const MAX_OBJECT_ID_BYTES: usize = 1024;
 /// expiry are not part of its identity: a second with others takes the place of the first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tuple {
+    /// The object that it is a relationship of.
     pub resource: Object,
+    /// The relation, as its definition calls it.
     pub relation: String,
+    /// Who is in it.
     pub subject: Subject,
+    /// The caveat under which it counts; `None`: always.
     pub caveat: Option<CaveatUse>,
     /// `None`: until removed.
     pub until: Option<Timestamp>,
@@ -29,6 +33,7 @@ pub struct Tuple {
 /// The caveat that a relationship is under, with the values written with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CaveatUse {
+    /// As the schema calls it.
     pub name: String,
     /// They override what a request says.
     pub context: Context,
@@ -62,27 +67,37 @@ pub fn is_object_id(id: &str) -> bool {
 /// Selects relationships; what is `None` selects all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filter {
+    /// Of this kind.
     pub resource_kind: Option<String>,
+    /// Of this id.
     pub resource_id: Option<String>,
+    /// Of an id that begins so.
     pub resource_id_prefix: Option<String>,
+    /// Of this relation.
     pub relation: Option<String>,
+    /// With a subject that is so.
     pub subject: Option<SubjectFilter>,
 }
 
 /// Selects relationships by their subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SubjectFilter {
+    /// Of this kind.
     pub kind: String,
+    /// Of this id.
     pub id: Option<String>,
+    /// As itself, or by its members.
     pub relation: SubjectRelation,
 }
 
 /// Which relation of the subject a filter selects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectRelation {
+    /// Whichever.
     Any,
     /// Subjects that are objects.
     None,
+    /// The members of this relation.
     Is(String),
 }
 
@@ -118,6 +133,7 @@ pub enum Update {
 }
 
 impl Update {
+    /// The relationship that it is about.
     pub fn tuple(&self) -> &Tuple {
         match self {
             Update::Create(tuple) | Update::Touch(tuple) | Update::Delete(tuple) => tuple,
@@ -128,6 +144,8 @@ impl Update {
 /// What must hold for a change to be made, looked at in its transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Precondition {
+    /// There is one that the filter selects, or nothing is changed.
     MustMatch(Filter),
+    /// There is none that the filter selects, or nothing is changed.
     MustNotMatch(Filter),
 }

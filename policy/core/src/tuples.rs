@@ -28,16 +28,42 @@ pub(crate) use names::{Names, Node, Reading};
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TupleError {
+    /// The schema has no such definition.
     #[error("object definition `{definition}` not found")]
-    UnknownDefinition { definition: String },
+    UnknownDefinition {
+        /// The kind of the object.
+        definition: String,
+    },
+    /// A definition has no such relation.
     #[error("relation/permission `{relation}` not found under definition `{definition}`")]
-    UnknownRelation { definition: String, relation: String },
+    UnknownRelation {
+        /// The kind of the object.
+        definition: String,
+        /// What it does not have.
+        relation: String,
+    },
+    /// What was to be stored is computed.
     #[error("cannot write a relationship to permission `{permission}` under definition `{definition}`")]
-    Permission { definition: String, permission: String },
+    Permission {
+        /// The kind of the object.
+        definition: String,
+        /// The name of what is computed.
+        permission: String,
+    },
+    /// The id is none that an object can have.
     #[error("`{0}` is not an object id: expected 1 to 1024 letters, digits and / _ | - = +")]
     ObjectId(String),
+    /// The relation does not take such subjects.
     #[error("subjects of type `{subject}` are not allowed on relation `{relation}`; allowed: {allowed}")]
-    Subject { subject: String, relation: String, allowed: String },
+    Subject {
+        /// Who was to be in it.
+        subject: String,
+        /// Of what relation.
+        relation: String,
+        /// What it takes, as the schema writes it.
+        allowed: String,
+    },
+    /// What is stored with the caveat does not fit it.
     #[error("{0}")]
     CaveatContext(#[from] CaveatError),
     /// Four thousand million distinct objects, or relationships.
@@ -142,6 +168,7 @@ impl Tuples {
     pub fn len(&self) -> usize {
         self.by_resource.len()
     }
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -11,9 +11,11 @@
 //!
 //! The bytes are written down in `sync/docs/protocol.md`.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod limits;
 mod message;
+mod question;
 mod scoped;
 mod sending;
 mod session;
@@ -22,5 +24,6 @@ mod wire;
 
 pub use limits::Limits;
 pub use message::{DecodeError, Message, Offer, Reason};
-pub use session::{Answer, Busy, Event, Item, Question, Report, Session, Shared, Ticket};
+pub use question::{Answer, Event, Item, Question, Report, Shared, Ticket};
+pub use session::{Busy, Session};
 pub use tips::{CommitId, Compared, Lane, Scope, Tip, Tips};

@@ -14,23 +14,59 @@ pub enum Message {
     Offers(Vec<Offer>),
     /// "Tell me your tips of this scope": the digest is one that the sender cannot account for.
     AskTips(Scope),
-    /// Part `part` of the sender's tips; `last` closes the vector.
-    Tips { scope: Scope, part: u32, last: bool, tips: Vec<Tip> },
+    /// A part of the sender's tips.
+    Tips {
+        /// Of what.
+        scope: Scope,
+        /// The number of the part; the first has number 0.
+        part: u32,
+        /// No part follows.
+        last: bool,
+        /// Ordered by lane and device, over all parts.
+        tips: Vec<Tip>,
+    },
     /// Frames as they are stored, in an order in which each can be verified after those before it.
-    /// `batch` numbers the data messages of the sender in this session.
-    Data { scope: Scope, batch: u64, frames: Vec<Bytes> },
-    /// Every frame of `batch` is on the receiver's disk.
-    Ack { scope: Scope, batch: u64 },
-    /// The first `stored` frames of `batch` are on the receiver's disk; the next one was not stored,
-    /// and none after it.
-    Nack { scope: Scope, batch: u64, stored: u32, reason: Reason },
-    /// The sender holds another commit at that number of a chain than the receiver.
-    Fork { scope: Scope, tip: Tip, other: CommitId },
+    Data {
+        /// Where they belong.
+        scope: Scope,
+        /// The number of this message among those with data that the sender sent in this session.
+        batch: u64,
+        /// The bytes of each.
+        frames: Vec<Bytes>,
+    },
+    /// Every frame of a batch is on the receiver's disk.
+    Ack {
+        /// Where they belong.
+        scope: Scope,
+        /// The number that the sender gave it.
+        batch: u64,
+    },
+    /// A frame of a batch was not stored, and none after it.
+    Nack {
+        /// Where they belong.
+        scope: Scope,
+        /// The number that the sender gave it.
+        batch: u64,
+        /// So many frames before it are on the receiver's disk.
+        stored: u32,
+        /// Why it is not.
+        reason: Reason,
+    },
+    /// The sender holds another commit at a number of a chain than the receiver.
+    Fork {
+        /// Where the chain is.
+        scope: Scope,
+        /// The receiver's commit, and where it stands.
+        tip: Tip,
+        /// The sender's.
+        other: CommitId,
+    },
 }
 
 /// A scope that the sender shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer {
+    /// What is shared.
     pub scope: Scope,
     /// The account that owns the scope.
     pub owner: UserId,
@@ -84,16 +120,22 @@ impl Reason {
 /// Why bytes are not a message. The peer is cut off: nothing else can be meant after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// The bytes end before it does.
     #[error("the message is cut short")]
     Truncated,
+    /// A number could have been written in fewer bytes.
     #[error("the message is not in canonical form")]
     NotCanonical,
+    /// An item is not of the type, or a list not of the length, that its kind has.
     #[error("the message does not have the form of its kind")]
     Malformed,
+    /// Written by a later version, or nonsense.
     #[error("the message is of an unknown kind or version")]
     Unknown,
+    /// A list, a string or a number is larger than [`Limits`] or its type allow.
     #[error("the message exceeds a limit")]
     TooLarge,
+    /// There is more than one message.
     #[error("bytes follow the message")]
     Trailing,
 }

@@ -4,103 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use policy_core::{DeviceId, Timestamp, UserId};
+use policy_core::{DeviceId, Timestamp};
 
+use crate::question::{Answer, Event, Item, Question, Report, Shared, Ticket};
 use crate::scoped::Scoped;
 use crate::sending::{Batch, Cursor, Sending, Tier};
 use crate::{CommitId, Compared, Lane, Limits, Message, Offer, Reason, Scope, Tip, Tips};
-
-/// A scope that this node shares with the peer.
-#[derive(Debug, Clone)]
-pub struct Shared {
-    pub scope: Scope,
-    pub owner: UserId,
-    /// What this node holds of it, on disk.
-    pub tips: Arc<Tips>,
-    /// What the peer acknowledged in earlier sessions.
-    pub acked: Arc<Tips>,
-    /// The devices that this node is and was: nobody else goes on with their chains.
-    pub own: BTreeSet<DeviceId>,
-}
-
-/// Names a question, so that its answer finds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-/// What the driver does next.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Answer with [`Session::answer`]. `Store` questions are answered in the order they came.
-    Ask(Ticket, Question),
-    /// To be persisted: the peer holds this, and no more, of the scope.
-    Holds { scope: Scope, tips: Arc<Tips> },
-    /// For the operator.
-    Report(Report),
-    /// Close the connection; the peer was silent too long.
-    Gone,
-}
-
-/// A question to the store.
-#[derive(Debug, Clone)]
-pub enum Question {
-    /// The peer offers scopes that are not shared with it. Which of them are to be?
-    Admit(Vec<Offer>),
-    /// Rows behind position `after`, of the control lane or of all others, without those that end
-    /// within `have`; in log order; `max_bytes`, or one row if that is larger.
-    Read { scope: Scope, control: bool, after: u64, have: Arc<Tips>, max_bytes: usize },
-    /// Which chains of this node's own devices does the peer, with these tips, hold otherwise than this
-    /// node: more of them, or another commit at the same number?
-    Compare { scope: Scope, theirs: Vec<Tip> },
-    /// Verify and store, in order; stop at the first that is refused. Answered after the fsync.
-    Store { scope: Scope, frames: Vec<Bytes> },
-}
-
-/// An answer of the store.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    Admitted(Vec<Shared>),
-    Compared(Vec<(Lane, DeviceId)>),
-    Read {
-        items: Vec<Item>,
-        /// The position of the last row looked at.
-        position: u64,
-        /// No row lies behind `position`.
-        end: bool,
-    },
-    Stored {
-        /// The end of each frame that is now on disk, in order; it may have been there before.
-        stored: Vec<Tip>,
-        /// Why the frame after them is not.
-        refused: Option<Reason>,
-        /// A commit that the log holds, and another one at its number: among the frames, or named by
-        /// one of them as the commit before it.
-        fork: Option<(Tip, CommitId)>,
-    },
-    /// The store failed, or the peer may not have this any more.
-    Failed(Reason),
-}
-
-/// One row of the log.
-#[derive(Debug, Clone)]
-pub struct Item {
-    pub position: u64,
-    /// The end of the piece of a chain that the row holds.
-    pub tip: Tip,
-    pub frame: Bytes,
-}
-
-/// News for the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
-    /// A device signed two commits with one number. Nothing was overwritten.
-    Fork { scope: Scope, tip: Tip, other: CommitId },
-    /// The peer holds less than it once acknowledged: it was restored from an old copy, or lies.
-    Stale { scope: Scope },
-    /// The peer did not store what we sent.
-    Refused { scope: Scope, reason: Reason },
-    /// We did not store what the peer sent.
-    Rejected { scope: Scope, reason: Reason },
-}
 
 /// The peer breaks the protocol: the driver closes the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 /// Ordered so that accounts come first: spaces are verified against them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
+    /// The control lane of an account: its devices.
     Account(UserId),
+    /// A space: its control lane, and the lanes of its collections.
     Space(SpaceId),
 }
 
@@ -66,10 +68,13 @@ impl fmt::Debug for CommitId {
 /// The end of one device's chain in one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tip {
+    /// Where the chain is.
     pub lane: Lane,
+    /// Whose it is.
     pub device: DeviceId,
     /// The number of the newest commit; the first has number 1.
     pub seq: u64,
+    /// The newest commit.
     pub commit: CommitId,
 }
 
@@ -83,7 +88,10 @@ pub enum Compared {
     /// The peer holds less of it.
     Behind,
     /// The same number, another commit: the device signed two histories.
-    Forked { ours: CommitId },
+    Forked {
+        /// Ours; the peer's is the other.
+        ours: CommitId,
+    },
 }
 
 /// The tips of all chains of a scope.
@@ -91,14 +99,17 @@ pub enum Compared {
 pub struct Tips(BTreeMap<(Lane, DeviceId), (u64, CommitId)>);
 
 impl Tips {
+    /// How many chains there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Ordered by lane and device.
     pub fn iter(&self) -> impl Iterator<Item = Tip> + '_ {
         self.0.iter().map(|(&(lane, device), &(seq, commit))| Tip { lane, device, seq, commit })
     }

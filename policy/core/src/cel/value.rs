@@ -12,21 +12,33 @@ use super::time::Instant;
 /// A value that an expression works on. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Value {
+    /// The value of no type but its own.
     Null,
+    /// `true`, `false`.
     Bool(bool),
+    /// `1`.
     Int(i64),
+    /// `1u`.
     Uint(u64),
+    /// `1.0`.
     Double(f64),
+    /// `"a"`.
     String(Arc<str>),
+    /// `b"a"`.
     Bytes(Arc<[u8]>),
     /// In nanoseconds.
     Duration(i64),
+    /// An instant, to the nanosecond.
     Timestamp(Instant),
+    /// `[1, 2]`.
     List(Arc<Vec<Value>>),
+    /// `{"a": 1}`.
     Map(Arc<Map>),
+    /// What `ipaddress("10.0.0.1")` makes.
     IpAddress(Address),
     /// The name of a type.
     Type(&'static str),
+    /// `optional.of(1)`, or `optional.none()`.
     Optional(Option<Arc<Value>>),
 }
 

@@ -10,6 +10,7 @@ pub const MOST_DOCUMENTS: usize = 100_000;
 /// A set of documents of one collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Documents {
+    /// Every one of the collection.
     #[default]
     All,
     /// All but these. Sorted, no doubles, not empty.
@@ -41,6 +42,7 @@ impl Documents {
             Documents::Only(documents) => documents.binary_search(&document).is_ok(),
         }
     }
+    /// Whether it is every one.
     pub fn is_all(&self) -> bool {
         matches!(self, Documents::All)
     }

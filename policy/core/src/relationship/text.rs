@@ -12,7 +12,9 @@ use crate::{Context, Object, Subject, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a relationship: {why}")]
 pub struct RelationshipTextError {
+    /// What was to be read.
     pub text: String,
+    /// What is wrong with it.
     pub why: &'static str,
 }
 

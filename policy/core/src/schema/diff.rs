@@ -15,25 +15,59 @@ use super::{Declared, Definition, Member, Schema, source};
 /// One difference. What was removed is told as it was, everything else as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Difference {
+    /// It was not there before.
     DefinitionAdded(ReflectedDefinition),
+    /// It is there no more.
     DefinitionRemoved(ReflectedDefinition),
+    /// It says something else of itself.
     DefinitionCommentChanged(ReflectedDefinition),
+    /// It was not there before.
     RelationAdded(ReflectedRelation),
+    /// It is there no more.
     RelationRemoved(ReflectedRelation),
+    /// It says something else of itself.
     RelationCommentChanged(ReflectedRelation),
-    SubjectTypeAdded { relation: ReflectedRelation, subject_type: ReflectedSubjectType },
-    SubjectTypeRemoved { relation: ReflectedRelation, subject_type: ReflectedSubjectType },
+    /// A relation takes subjects that it did not take.
+    SubjectTypeAdded {
+        /// The relation, as it is now.
+        relation: ReflectedRelation,
+        /// What it takes.
+        subject_type: ReflectedSubjectType,
+    },
+    /// A relation takes subjects no more that it took.
+    SubjectTypeRemoved {
+        /// The relation, as it is now.
+        relation: ReflectedRelation,
+        /// What it took.
+        subject_type: ReflectedSubjectType,
+    },
+    /// It was not there before.
     PermissionAdded(ReflectedPermission),
+    /// It is there no more.
     PermissionRemoved(ReflectedPermission),
+    /// It says something else of itself.
     PermissionCommentChanged(ReflectedPermission),
+    /// It is made of something else.
     PermissionExpressionChanged(ReflectedPermission),
+    /// It was not there before.
     CaveatAdded(ReflectedCaveat),
+    /// It is there no more.
     CaveatRemoved(ReflectedCaveat),
+    /// It says something else of itself.
     CaveatCommentChanged(ReflectedCaveat),
+    /// It is another expression.
     CaveatExpressionChanged(ReflectedCaveat),
+    /// It was not there before.
     ParameterAdded(ReflectedParameter),
+    /// It is there no more.
     ParameterRemoved(ReflectedParameter),
-    ParameterTypeChanged { parameter: ReflectedParameter, before: String },
+    /// A parameter of a caveat has another type.
+    ParameterTypeChanged {
+        /// The parameter, as it is now.
+        parameter: ReflectedParameter,
+        /// The type that it had.
+        before: String,
+    },
 }
 
 impl fmt::Display for ReflectedSubjectType {

@@ -17,8 +17,11 @@ pub enum SchemaFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct SchemaError {
+    /// What kind of mistake it is.
     pub fault: SchemaFault,
+    /// From 1 on.
     pub line: u32,
+    /// From 1 on, in bytes.
     pub column: u32,
     /// The mistake without its place, in SpiceDB's words where SpiceDB knows it.
     pub message: String,

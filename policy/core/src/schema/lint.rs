@@ -8,9 +8,13 @@ use super::{Allowed, Body, Definition, Form, Member, Schema, source};
 /// A likely mistake. Line and column count from 1; columns count bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lint {
+    /// Which habit is not kept.
     pub kind: LintKind,
+    /// From 1 on.
     pub line: u32,
+    /// From 1 on, in bytes.
     pub column: u32,
+    /// A sentence.
     pub message: String,
     /// What the message is about, as it is written.
     pub source_code: String,
@@ -20,14 +24,20 @@ pub struct Lint {
 /// the relation or permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LintKind {
+    /// A relation's name repeats that of its definition.
     RelationNameReferencesParent,
+    /// A permission is made of itself.
     PermissionReferencesItself,
+    /// An arrow ends at a relation, which only its own definition should rest on.
     ArrowReferencesRelation,
+    /// An arrow ends at a name that no definition on the way has.
     ArrowReferencesUnreachableRelation,
+    /// An arrow goes by a relation whose subjects are members of something, which it does not follow.
     ArrowWalksSubjectRelation,
 }
 
 impl LintKind {
+    /// The word by which a comment in the schema switches it off.
     pub fn name(self) -> &'static str {
         match self {
             LintKind::RelationNameReferencesParent => "relation-name-references-parent",

@@ -7,7 +7,9 @@ use super::{Body, Form, MemberId, Rule, Schema};
 /// What a member of a definition is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MemberKind {
+    /// What is stored.
     Relation,
+    /// What is computed.
     Permission,
 }
 

@@ -10,8 +10,11 @@ use super::{Body, DefinitionId, Form, MemberId, Rule, Schema};
 /// A relation or permission by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MemberReference {
+    /// Where it is defined.
     pub definition: String,
+    /// As it is called there.
     pub name: String,
+    /// Whether it is computed.
     pub is_permission: bool,
 }
 

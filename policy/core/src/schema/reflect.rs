@@ -8,14 +8,18 @@ use super::{Declared, Definition, Member, Schema};
 /// What a schema holds. Definitions and caveats are sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reflection {
+    /// Sorted by name.
     pub definitions: Vec<ReflectedDefinition>,
+    /// Sorted by name.
     pub caveats: Vec<ReflectedCaveat>,
 }
 
 /// Comments, here and below, are those right before the keyword, with their marks, joined by newlines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedDefinition {
+    /// As the schema calls it.
     pub name: String,
+    /// What stands above it.
     pub comment: String,
     /// In the order of the text.
     pub relations: Vec<ReflectedRelation>,
@@ -23,23 +27,33 @@ pub struct ReflectedDefinition {
     pub permissions: Vec<ReflectedPermission>,
 }
 
+/// What is stored between objects of two kinds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedRelation {
+    /// Where it is defined.
     pub definition: String,
+    /// As it is called there.
     pub name: String,
+    /// What stands above it.
     pub comment: String,
+    /// Who may be in it.
     pub subject_types: Vec<ReflectedSubjectType>,
 }
 
 /// One form of subject that a relation allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedSubjectType {
+    /// The kind of subject.
     pub definition: String,
+    /// The subject itself, its members, or everyone of its kind.
     pub form: ReflectedForm,
+    /// The caveat that it must stand under.
     pub caveat: Option<String>,
+    /// Whether it must have an end.
     pub expires: bool,
 }
 
+/// How subjects of a kind are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum ReflectedForm {
     /// The object itself.
@@ -50,25 +64,36 @@ pub enum ReflectedForm {
     Members(String),
 }
 
+/// What is computed of relations and permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedPermission {
+    /// Where it is defined.
     pub definition: String,
+    /// As it is called there.
     pub name: String,
+    /// What stands above it.
     pub comment: String,
 }
 
+/// A condition that relationships may stand under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedCaveat {
+    /// As the schema calls it.
     pub name: String,
+    /// What stands above it.
     pub comment: String,
     /// Sorted by name.
     pub parameters: Vec<ReflectedParameter>,
+    /// As the schema writes it.
     pub expression: String,
 }
 
+/// A value that a caveat reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReflectedParameter {
+    /// Whose it is.
     pub caveat: String,
+    /// As the caveat calls it.
     pub name: String,
     /// The type as it is written.
     #[serde(rename = "type")]
@@ -78,21 +103,34 @@ pub struct ReflectedParameter {
 /// What to tell of a schema. Each is the beginning of a name; an empty one says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReflectFilter {
+    /// The definition of this name alone.
     pub definition: String,
+    /// The caveat of this name alone.
     pub caveat: String,
+    /// The relation of this name alone.
     pub relation: String,
+    /// The permission of this name alone.
     pub permission: String,
 }
 
 /// Why a question about a schema has no answer, in SpiceDB's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReflectError {
+    /// There is no such definition.
     #[error("object definition `{0}` not found")]
     UnknownDefinition(String),
+    /// A definition has no such relation or permission.
     #[error("relation/permission `{name}` not found under definition `{definition}`")]
-    UnknownMember { definition: String, name: String },
+    UnknownMember {
+        /// The definition.
+        definition: String,
+        /// What it does not have.
+        name: String,
+    },
+    /// What was named is a relation.
     #[error("the relation `{0}` is not a permission")]
     NotAPermission(String),
+    /// The filter contradicts itself.
     #[error("the relationship filter provided is not valid: {0}")]
     Filter(&'static str),
 }

@@ -11,8 +11,10 @@ use crate::{Schema, Timestamp, Tuple};
 /// Why a change of relationships was not made. Nothing of it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
+    /// A relationship does not fit the schema.
     #[error(transparent)]
     Tuple(#[from] TupleError),
+    /// The relationship is named twice in one change.
     #[error(
         "found more than one update with relationship `{0}` in this request; a relationship can only be specified in an update once per overall WriteRelationships request"
     )]
@@ -22,6 +24,7 @@ pub enum ApplyError {
         "could not CREATE relationship `{0}`, as it already existed. If this is persistent, please switch to TOUCH operations or specify a precondition"
     )]
     Exists(Box<Tuple>),
+    /// The condition does not hold.
     #[error("unable to satisfy write precondition `{0:?}`")]
     Precondition(Box<Precondition>),
 }
@@ -29,27 +32,71 @@ pub enum ApplyError {
 /// Why a schema cannot take the place of another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaInUse {
+    /// A definition that is to go has objects.
     #[error("cannot delete object definition `{definition}`, as at least one relationship exists under it: {}", by.to_text())]
-    Definition { definition: String, by: Box<Tuple> },
+    Definition {
+        /// The definition.
+        definition: String,
+        /// One relationship that needs it.
+        by: Box<Tuple>,
+    },
+    /// A relation that is to go has relationships.
     #[error(
         "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship exists under it: {}",
         by.to_text()
     )]
-    Relation { definition: String, relation: String, by: Box<Tuple> },
+    Relation {
+        /// The definition.
+        definition: String,
+        /// The relation.
+        relation: String,
+        /// One of them.
+        by: Box<Tuple>,
+    },
+    /// A relation or permission that is to go is named by subjects.
     #[error(
         "cannot delete relation `{relation}` in object definition `{definition}`, as at least one relationship references it as part of a subject: {}",
         by.to_text()
     )]
-    SubjectRelation { definition: String, relation: String, by: Box<Tuple> },
+    SubjectRelation {
+        /// The definition.
+        definition: String,
+        /// The relation or permission.
+        relation: String,
+        /// One relationship that names it.
+        by: Box<Tuple>,
+    },
+    /// A kind of subject that is to go is stored.
     #[error(
         "cannot remove allowed type `{form}` from relation `{relation}` in object definition `{definition}`, as a relationship exists with it: {}",
         by.to_text()
     )]
-    AllowedType { definition: String, relation: String, form: String, by: Box<Tuple> },
+    AllowedType {
+        /// The definition.
+        definition: String,
+        /// The relation.
+        relation: String,
+        /// The kind of subject, as the schema writes it.
+        form: String,
+        /// One relationship that needs it.
+        by: Box<Tuple>,
+    },
+    /// A parameter that is to go belongs to a caveat that is stored.
     #[error("cannot remove parameter `{parameter}` on caveat `{caveat}`")]
-    Parameter { caveat: String, parameter: String },
+    Parameter {
+        /// The caveat.
+        caveat: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// A parameter of a caveat that is stored is to have another type.
     #[error("cannot change the type of parameter `{parameter}` on caveat `{caveat}`")]
-    ParameterType { caveat: String, parameter: String },
+    ParameterType {
+        /// The caveat.
+        caveat: String,
+        /// The parameter.
+        parameter: String,
+    },
 }
 
 impl SchemaInUse {
