@@ -10,11 +10,13 @@ ROWS   ?=
 ROUNDS ?= 2600
 KILLS  ?= 200
 SEED   ?= 1
+EACH   ?= 60
+ONLY   ?=
 # One selection of packages, so that every target asks for the same features and each dependency is compiled once.
 CARGO_RELEASE := --locked -p gateway -p tests -p policy
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test check differential demo bench attack crash lint fmt need-build need-test need-lint clean-data
+.PHONY: help build serve test check differential demo bench attack crash lint doc deny fuzz coverage fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
@@ -68,10 +70,23 @@ check: $(UI) ## formatting, clippy and the unit tests: what is run while one wor
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked --lib --bins
 
-lint: need-lint $(UI) ## formatting, clippy and the console's types
+lint: need-lint $(UI) doc deny ## formatting, clippy, docs, dependencies and the console's types
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cd admin-ui && npm run --silent lint
+
+doc: ## the documentation of the crates, without a warning
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
+
+deny: ## licences, sources and banned crates among the dependencies; advisories where their database is
+	deploy/tool.sh cargo-deny --offline --all-features check licenses bans sources
+	deploy/advisories.sh
+
+fuzz: ## libFuzzer on every parser of what comes from outside, EACH seconds (default 60); ONLY=name runs one
+	deploy/fuzz.sh $(EACH) $(ONLY)
+
+coverage: ## how much of the code the unit tests reach
+	deploy/coverage.sh
 
 fmt: ## format everything
 	cargo fmt --all
