@@ -57,6 +57,8 @@ pub struct App {
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
     pub(crate) sharing: Turns,
     pub(crate) url: OnceLock<String>,
+    /// The certificates of the node, if it speaks TLS.
+    pub(crate) tls: OnceLock<Arc<gateway_tls::Tls>>,
     pub(crate) local_token: OnceLock<SecretHash>,
     pub(crate) database: sea_orm::DatabaseConnection,
     /// Accounts that were made for people who were never named.
@@ -153,6 +155,7 @@ async fn open_with(
         files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),
+        tls: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
         spare: parking_lot::Mutex::default(),

@@ -68,12 +68,20 @@ pub fn checks(app: &App) -> Vec<Check> {
             "make room on the disk and start the node again",
         ),
     };
-    vec![
+    let tls = app.tls.get().map(|tls| {
+        let standing = tls.standing();
+        match standing.trouble {
+            Some(trouble) => Check::bad("tls", format!("{} ({})", trouble.detail, trouble.code), trouble.fix),
+            None => Check::ok("tls", format!("the certificate is good until {}", standing.until.unwrap_or_default())),
+        }
+    });
+    let all = [
         file("node_key", DataFile::NodeKey),
         file("node_database", DataFile::NodeDatabase),
         file("log", DataFile::Log),
         writing,
-    ]
+    ];
+    all.into_iter().chain(tls).collect()
 }
 
 /// The whole answer: `checks`, and the digest of every space.

@@ -16,6 +16,7 @@ pub mod fuzz;
 mod grants;
 mod init;
 mod lapsed;
+mod listen;
 mod metrics;
 mod node;
 mod node_file;

@@ -10,6 +10,10 @@ use vault::data_dir::{DataDir, DataFile};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NodeFile {
     pub url: String,
+    /// Where the command line reaches the node in clear, on this machine alone, if `url` speaks TLS: a certificate is for
+    /// the names by which others know the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
     pub pid: u32,
     pub p2p: Vec<String>,
     written: Written,
@@ -72,7 +76,7 @@ impl NodeFile {
         let pid = std::process::id();
         let written =
             Written { device: found.dev(), inode: found.ino(), boot: boot(), began: began(pid).unwrap_or_default() };
-        Ok(NodeFile { url: url.to_owned(), pid, p2p: p2p.to_vec(), written })
+        Ok(NodeFile { url: url.to_owned(), local: None, pid, p2p: p2p.to_vec(), written })
     }
 
     /// The file of the node, or of the replica, that runs on `dir`.

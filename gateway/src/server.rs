@@ -1,6 +1,6 @@
 //! `allod serve`: one process, one port for HTTP, one for peers.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use gateway_authzed::{Front, Stores};
+use gateway_tls::{Source, Tls};
 use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
 use socket2::SockRef;
@@ -19,16 +20,15 @@ use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::directory::{Secret, SecretHash};
 use crate::failure::{Exit, Failure};
-use crate::front::addresses::Addresses;
+use crate::front::addresses::{Addresses, Clear};
 use crate::front::cross_origin::{Allowed, Origins};
+use crate::listen::{self, HEAD, MOST, NOT_TAKEN, address};
 use crate::node::Node as _;
 use crate::node_file::{NodeFile, Of};
 use crate::stdout::say;
 
 /// Views that nobody has used for so long are closed.
 const IDLE_S: u64 = 60;
-/// A connection whose peer takes nothing for so long ends.
-const NOT_TAKEN: Duration = Duration::from_secs(60);
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::failed("failed", &error.to_string())
@@ -43,12 +43,6 @@ pub async fn ended() {
         }
         _ => std::future::pending().await,
     }
-}
-
-fn address(listen: &str) -> Result<SocketAddr, Failure> {
-    let bad =
-        |reason: &str| Failure::usage("bad_listen", &format!("`{listen}` is not an address to listen on: {reason}"));
-    listen.to_socket_addrs().map_err(|error| bad(&error.to_string()))?.next().ok_or_else(|| bad("it names no address"))
 }
 
 /// An address under which people reach a node: scheme, name and port, and nothing behind them.
@@ -76,6 +70,10 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Proxies whose word on where a request comes from counts.
     pub trusted_proxies: Vec<sync::IpNet>,
+    /// Whether everybody may speak plain HTTP to the node, also from beyond this machine.
+    pub insecure: bool,
+    /// How the node speaks TLS, if it does.
+    pub tls: Option<TlsOptions>,
     /// Origins whose pages may call this node.
     pub allowed_origins: Vec<Allowed>,
     /// Where the node's figures are for whoever asks.
@@ -85,6 +83,59 @@ pub struct Options {
     /// SpiceDB answers policy; else the embedded engine.
     pub spicedb: Option<SpiceDbConfig>,
     pub policy: Option<PolicyApi>,
+}
+
+/// How to speak TLS.
+pub struct TlsOptions {
+    pub source: Source,
+    /// Where; else where plain HTTP would be.
+    pub listen: Option<String>,
+    /// Where browsers that come in clear are sent on.
+    pub redirect: Option<String>,
+    /// The port that it is listened on, as the operator says it.
+    pub port: u16,
+    /// Whether the host is the name that is listened on, for want of a public address.
+    pub named_by_listener: bool,
+}
+
+impl Options {
+    /// Where plain HTTP is listened on, as the operator says it; `None` if TLS is in its place.
+    fn in_clear(&self) -> Option<&str> {
+        let in_place = self.tls.as_ref().is_some_and(|tls| tls.listen.is_none());
+        (!in_place).then_some(self.listen.as_str())
+    }
+
+    /// Whether nothing that is listened on by number is open to the network in clear.
+    ///
+    /// # Errors
+    /// `http_insecure`.
+    pub fn look_at_listeners(&self) -> Result<(), Failure> {
+        let number = |listen: &str| listen.parse::<SocketAddr>().ok();
+        if let Some(wished) = self.in_clear().and_then(number) {
+            listen::in_clear(wished, self.insecure, &self.trusted_proxies)?;
+        }
+        match self.policy.as_ref().and_then(|policy| number(&policy.listen)) {
+            Some(wished) => listen::in_clear(wished, self.insecure, &[]),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Until somebody owns the node, nobody but who sits at the machine may reach it.
+fn held_back(wished: SocketAddr, set_up: bool) -> SocketAddr {
+    if set_up || wished.ip().is_loopback() {
+        return wished;
+    }
+    tracing::warn!("not set up yet: listening on loopback only; start again after the set-up");
+    SocketAddr::new(IpAddr::from([127, 0, 0, 1]), wished.port())
+}
+
+/// The address of a listener by number, for this machine.
+fn by_number(listening: SocketAddr) -> SocketAddr {
+    match listening.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), listening.port()),
+        _ => listening,
+    }
 }
 
 /// SpiceDB's API of this node, for whoever bears the key.
@@ -97,6 +148,9 @@ pub struct PolicyApi {
 /// Serves until told to end; returns when everything is written out.
 pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) -> Result<(), Failure> {
     let wished = address(&options.listen)?;
+    if options.in_clear().is_some() {
+        listen::in_clear(wished, options.insecure, &options.trusted_proxies)?;
+    }
     let _lock = dir.lock()?;
     let app = Arc::new(app::open_or_create(dir, passphrase, options.spicedb.as_ref()).await?);
     if let Some(spicedb) = &options.spicedb
@@ -108,24 +162,39 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     let newcomers: std::sync::Weak<dyn Newcomers> = Arc::<App>::downgrade(&app);
     app.access.tell_of_newcomers(newcomers);
     let set_up = app.owner().is_some();
-    // Until somebody owns the node, nobody but who sits at the machine may reach it.
-    let bind = if set_up || wished.ip().is_loopback() {
-        wished
-    } else {
-        tracing::warn!("not set up yet: listening on loopback only; start again after the set-up");
-        SocketAddr::new(IpAddr::from([127, 0, 0, 1]), wished.port())
+    let bind = held_back(wished, set_up);
+    let tls = match &options.tls {
+        None => None,
+        Some(wanted) => {
+            let (at, clock) =
+                (wanted.listen.as_deref().map(address).transpose()?.unwrap_or(wished), Arc::clone(&app.clock));
+            let tls = Tls::open(wanted.source.clone(), Arc::new(move || clock().0 / 1_000_000))?;
+            if matches!(&wanted.source, Source::Internal(own) if own.host.is_none()) && at.ip().is_unspecified() {
+                tracing::warn!(
+                    "the certificate is for this machine alone: say by --public-url how others reach the node"
+                );
+            }
+            let _ = app.tls.set(Arc::clone(&tls));
+            Some((tls, held_back(at, set_up)))
+        }
     };
+    // Where TLS is in the place of plain HTTP, the command line still has a listener of its own, on this machine alone.
+    let clear = if options.in_clear().is_some() { bind } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let token = Secret::draw();
     let _ = app.local_token.set(token.hash());
     let data = web::Data::from(Arc::clone(&app));
     let node: Arc<dyn crate::node::Node> = Arc::clone(&app) as Arc<dyn crate::node::Node>;
     let node = web::Data::from(node);
-    let addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), bind);
+    let outermost = tls.as_ref().map_or(bind, |(_, at)| *at);
+    let mut addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), outermost);
+    if !options.insecure && !clear.ip().is_loopback() {
+        addresses.clear = Clear::Proxies;
+    }
     let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
     let pools = web::Data::from(Arc::clone(&app.pools));
     let requests = web::Data::new(app.metrics.requests.clone());
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
-    let server = HttpServer::new(move || {
+    let pages = move || {
         HttpApp::new()
             .app_data(data.clone())
             .app_data(node.clone())
@@ -142,24 +211,30 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .wrap(from_fn(crate::front::headers::guarded))
             .wrap(from_fn(crate::front::journal::kept))
             .configure(crate::front::routes)
-    })
-    // The kernel gives up what a peer does not take.
-    .on_connect(|io, _| {
-        if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
-            let _ = SockRef::from(stream).set_tcp_user_timeout(Some(NOT_TAKEN));
-        }
-    })
-    .workers(workers)
-    .max_connections(4_096)
-    .client_request_timeout(Duration::from_secs(10))
-    .shutdown_timeout(5)
-    .disable_signals()
-    .bind(bind)
-    .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {bind}: {error}")))?;
-    let local = server.addrs().first().copied().unwrap_or(bind);
-    let reachable =
-        if local.ip().is_unspecified() { SocketAddr::new(IpAddr::from([127, 0, 0, 1]), local.port()) } else { local };
-    let url = format!("http://{reachable}");
+    };
+    let over_tls = match &tls {
+        Some((tls, at)) => Some(listen::over_tls(*at, workers, tls, pages.clone())?),
+        None => None,
+    };
+    let server = HttpServer::new(pages)
+        // The kernel gives up what a peer does not take.
+        .on_connect(|io, _| {
+            if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
+                let _ = SockRef::from(stream).set_tcp_user_timeout(Some(NOT_TAKEN));
+            }
+        })
+        .workers(workers)
+        .max_connections(MOST)
+        .client_request_timeout(HEAD)
+        .shutdown_timeout(5)
+        .disable_signals()
+        .bind(clear)
+        .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {clear}: {error}")))?;
+    let in_clear = format!("http://{}", by_number(server.addrs().first().copied().unwrap_or(clear)));
+    let url = match &over_tls {
+        Some((_, listening)) => format!("https://{}", by_number(*listening)),
+        None => in_clear.clone(),
+    };
     let _ = app.url.set(options.public_url.clone().unwrap_or_else(|| url.clone()));
     dir.write(DataFile::LocalToken, token.text().as_bytes()).map_err(failed)?;
     app.find_spare().await.map_err(failed)?;
@@ -169,14 +244,21 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     let p2p = start_sync(&app, &options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
     let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
-    NodeFile::new(dir, &url, &p2p).and_then(|file| file.write(dir, Of::Node)).map_err(failed)?;
+    let redirecting = match (&options.tls, &tls, &options.public_url) {
+        (Some(TlsOptions { redirect: Some(at), .. }), Some((tls, _)), Some(public)) => {
+            Some(listen::redirecting(held_back(address(at)?, set_up), public, tls)?)
+        }
+        _ => None,
+    };
+    let mut file = NodeFile::new(dir, &url, &p2p).map_err(failed)?;
+    file.local = over_tls.is_some().then_some(in_clear);
+    file.write(dir, Of::Node).map_err(failed)?;
 
-    let running = server.run();
-    let handle = running.handle();
-    let serving = tokio::spawn(running);
+    let servers = [Some(server.run()), over_tls.map(|(server, _)| server), redirecting];
+    let running: Vec<_> = servers.into_iter().flatten().map(|server| (server.handle(), tokio::spawn(server))).collect();
     let policy = match &options.policy {
         None => None,
-        Some(api) => Some(serve_policy(&app, api).await?),
+        Some(api) => Some(serve_policy(&app, api, options.insecure).await?),
     };
     let metrics = match &options.metrics_listen {
         None => None,
@@ -184,6 +266,10 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     };
     app.tasks.spawn(Arc::clone(&app.access).follow());
     app.tasks.spawn(tend(Arc::clone(&app)));
+    let root = tls.as_ref().and_then(|(tls, _)| tls.root());
+    if let Some((tls, _)) = tls {
+        app.tasks.spawn(tls.tend());
+    }
     if options.json {
         let mut ready = json!({ "event": "ready", "url": url, "p2p": p2p, "setup": setup });
         if let Some(listening) = &policy {
@@ -191,6 +277,9 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         }
         if let Some(listening) = &metrics {
             ready["metrics"] = format!("http://{listening}/metrics").into();
+        }
+        if let Some(root) = &root {
+            ready["root"] = json!({ "path": root.path, "sha256": root.sha256 });
         }
         say(&ready.to_string());
     } else {
@@ -204,12 +293,18 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             Some(link) => say(&format!("Allod is running. Set it up, once, at:\n{link}")),
             None => say(&format!("Allod is running at {url} (console: {url}/admin/)")),
         }
+        if let Some(root) = &root {
+            let (path, sha256) = (root.path.display(), &root.sha256);
+            say(&format!("Devices trust it once they trust its root, {path} (`allod tls root`), SHA-256\n{sha256}"));
+        }
     }
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), url, set_up, "started");
     let asked_by = tokio::select! { () = ended() => "a signal", () = app.stop.notified() => "the operator" };
     tracing::info!(target: "allod::node", asked_by, "stopping");
-    handle.stop(true).await;
-    let _ = serving.await;
+    futures::future::join_all(running.iter().map(|(handle, _)| handle.stop(true))).await;
+    for (_, serving) in running {
+        let _ = serving.await;
+    }
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
     dir.remove(DataFile::LocalToken);
@@ -246,11 +341,12 @@ fn serve_metrics(app: &Arc<App>, wished: SocketAddr) -> Result<SocketAddr, Failu
 }
 
 /// Begins to serve SpiceDB's API of this node.
-async fn serve_policy(app: &Arc<App>, api: &PolicyApi) -> Result<SocketAddr, Failure> {
+async fn serve_policy(app: &Arc<App>, api: &PolicyApi, insecure: bool) -> Result<SocketAddr, Failure> {
     if api.key.len() < 16 {
         return Err(Failure::usage("policy_key_short", "the key for --policy-listen needs 16 characters or more"));
     }
     let wished = address(&api.listen)?;
+    listen::in_clear(wished, insecure, &[])?;
     let fail = |error: std::io::Error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}"));
     let listener = tokio::net::TcpListener::bind(wished).await.map_err(fail)?;
     let listening = listener.local_addr().map_err(fail)?;

@@ -208,11 +208,11 @@ async fn what_a_node_hands_out_names_its_public_address() {
     {
         allod.run(&dir, &["serve", "--listen", "127.0.0.1:0", "--public-url", wrong]).unwrap().refused(2).unwrap();
     }
-    let by_flag =
-        allod.command(&dir, &["serve", "--listen", "0.0.0.0:0", "--public-url", "https://cloud.example.org/"]);
-    let mut by_variable = allod.command(&dir, &["serve", "--listen", "0.0.0.0:0"]);
+    let by_flag = allod
+        .command(&dir, &["serve", "--insecure", "--listen", "0.0.0.0:0", "--public-url", "https://cloud.example.org/"]);
+    let mut by_variable = allod.command(&dir, &["serve", "--insecure", "--listen", "0.0.0.0:0"]);
     by_variable.env("ALLOD_URL", public);
-    let neither = allod.command(&dir, &["serve", "--listen", "0.0.0.0:0"]);
+    let neither = allod.command(&dir, &["serve", "--insecure", "--listen", "0.0.0.0:0"]);
     for (command, public) in [(by_flag, Some(public)), (by_variable, Some(public)), (neither, None)] {
         let node = Node::serve_by(allod.clone(), &dir, command).unwrap();
         assert!(node.url.starts_with("http://127.0.0.1:"), "the ready line names it by number: {}", node.url);

@@ -51,6 +51,7 @@ mod sharing_tenants;
 mod sharing_told;
 mod sync;
 mod tidy;
+mod tls;
 mod told_before;
 mod turns;
 mod usage;

@@ -57,7 +57,7 @@ pub const SETTINGS: &[Setting] = &[
             "http.public_url",
             Kind::One,
             "",
-            "the address under which people and apps reach the node; without it http://127.0.0.1 and the port",
+            "the address under which people and apps reach the node; without it 127.0.0.1 and the port",
         )
     },
     Setting::new(
@@ -78,6 +78,35 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "where to serve GET /metrics, and nothing else, to whoever asks; without it the operator alone reads it",
     ),
+    Setting::new(
+        "http.redirect_listen",
+        Kind::One,
+        "",
+        "where to send browsers from http:// to public_url, as 0.0.0.0:80; needs TLS, and answers ACME's http-01 too",
+    ),
+    Setting::new(
+        "http.insecure",
+        Kind::Switch,
+        "false",
+        "let everybody reach plain HTTP beyond this machine: passwords and data cross the network in clear",
+    ),
+    Setting::new(
+        "tls.mode",
+        Kind::One,
+        "off",
+        "off; files: tls.cert and tls.key; internal: an authority of the node's own; acme; on: whichever fits what is there",
+    ),
+    Setting::new("tls.listen", Kind::One, "", "where to listen for TLS; without it http.listen speaks TLS"),
+    Setting::new("tls.cert", Kind::Path, "", "PEM: the certificate, then its authorities; read again when it changes"),
+    Setting::new("tls.key", Kind::Path, "", "PEM: the key of tls.cert"),
+    Setting::new("tls.acme_email", Kind::One, "", "where the ACME authority writes to"),
+    Setting::new(
+        "tls.acme_directory",
+        Kind::One,
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "the ACME authority, whose terms are agreed to",
+    ),
+    Setting::new("tls.acme_root", Kind::Path, "", "PEM: the root of the ACME server, if the system does not know it"),
     Setting::new(
         "p2p.listen",
         Kind::Many,

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use gateway_config::{ConfigError, Environment, Flags, Settings};
 use serde_json::json;
+use vault::data_dir::DataDir;
 
 use super::output::{Exit, Failure, lines, print};
-use super::{Common, logging};
+use super::{Common, logging, tls};
 use crate::engine;
-use crate::server::{self, Options, PolicyApi};
+use crate::listen::spelt as listen;
+use crate::server::{Options, PolicyApi};
 
 /// Shows the settings that count, and who says so; without a command, all of them
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ enum ConfigCommand {
 #[derive(Debug, Args)]
 pub struct ServeFlags {
     /// Where to listen for HTTP; port 0 picks one [default: 127.0.0.1:8420]
-    #[arg(long)]
+    #[arg(long, alias = "url")]
     listen: Option<String>,
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
     #[arg(long, value_name = "MULTIADDR")]
@@ -52,6 +54,28 @@ pub struct ServeFlags {
     /// Serve GET /metrics here, and nothing else, to whoever asks
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<String>,
+    /// Serve TLS: `files` (--tls-cert, --tls-key), `internal` (an authority of the node's own), `acme`, or `off`; alone:
+    /// whichever fits what is there
+    #[arg(long, value_name = "MODE", num_args = 0..=1, default_missing_value = "on")]
+    tls: Option<String>,
+    /// PEM: the certificate, then those of the authorities behind it; read again when it changes
+    #[arg(long, value_name = "FILE", alias = "pubkeypath")]
+    tls_cert: Option<PathBuf>,
+    /// PEM: the key of the certificate
+    #[arg(long, value_name = "FILE", alias = "privkeypath")]
+    tls_key: Option<PathBuf>,
+    /// Where to listen for TLS [default: --listen]
+    #[arg(long, value_name = "ADDRESS")]
+    tls_listen: Option<String>,
+    /// Where the ACME authority writes to
+    #[arg(long, value_name = "EMAIL", alias = "email")]
+    acme_email: Option<String>,
+    /// Where to send browsers from http:// to --public-url, as 0.0.0.0:80
+    #[arg(long, value_name = "ADDRESS")]
+    redirect_listen: Option<String>,
+    /// Let everybody reach plain HTTP beyond this machine: passwords and data cross the network in clear
+    #[arg(long)]
+    insecure: bool,
     /// Let the SpiceDB at this address (host:port) answer policy [default: the embedded engine]
     #[arg(long, value_name = "ADDRESS")]
     spicedb: Option<String>,
@@ -81,6 +105,9 @@ pub struct ServeFlags {
 
 impl ServeFlags {
     fn said(&self) -> Flags {
+        // Who names files by flags means them, whatever a file of settings says.
+        let files = self.tls_cert.is_some() || self.tls_key.is_some();
+        let tls = self.tls.clone().or_else(|| files.then(|| "files".to_owned()));
         let listed = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         Flags::default()
@@ -89,6 +116,13 @@ impl ServeFlags {
             .with("http.trusted_proxies", listed(&self.trusted_proxies))
             .with("http.allowed_origins", listed(&self.allowed_origins))
             .with("http.metrics_listen", self.metrics_listen.as_ref())
+            .with("http.redirect_listen", self.redirect_listen.as_ref())
+            .with("http.insecure", self.insecure.then_some(true))
+            .with("tls.mode", tls)
+            .with("tls.listen", self.tls_listen.as_ref())
+            .with("tls.cert", path(&self.tls_cert))
+            .with("tls.key", path(&self.tls_key))
+            .with("tls.acme_email", self.acme_email.as_ref())
             .with("p2p.listen", listed(&self.p2p_listen))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
@@ -140,7 +174,7 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
 }
 
 /// What `serve` goes by. Reads every secret, and begins nothing.
-pub fn options(settings: &Settings, json: bool) -> Result<(Options, Vec<String>), Failure> {
+pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Options, Vec<String>), Failure> {
     let mut warnings = settings.warnings.clone();
     let needs = |key: &str, other: &str| Failure::usage("config_incomplete", &format!("{key} needs {other}"));
     let spicedb = match (settings.get::<String>("policy.spicedb")?, settings.secret("policy.spicedb_key")?) {
@@ -160,27 +194,28 @@ pub fn options(settings: &Settings, json: bool) -> Result<(Options, Vec<String>)
         (Some(_), None) => return Err(needs("policy.listen (--policy-listen)", "policy.key_file (--policy-key-file)")),
         (Some(listen), Some(key)) => Some(PolicyApi { listen, key: read(&key, &mut warnings)?, writes }),
     };
+    let http = settings.get_by("http.listen", listen)?.unwrap_or_default();
+    let tls = tls::options(settings, dir, &http)?;
     let options = Options {
-        listen: settings.get_by("http.listen", listen)?.unwrap_or_default(),
+        listen: http,
+        insecure: settings.switch("http.insecure")?,
         p2p_listen: settings.list("p2p.listen")?,
         dial_allow: settings.list("p2p.dial_allow")?,
-        public_url: settings.get_by("http.public_url", server::public_url)?,
+        public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,
         allowed_origins: settings.list("http.allowed_origins")?,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
+        tls,
         json,
         spicedb,
         policy,
     };
-    Ok((options, warnings))
-}
-
-/// Checked in form alone: what a name stands for is looked up when it is listened on.
-fn listen(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>())) {
-        Some((false, Ok(_))) => Ok(text.to_owned()),
-        _ => Err("it is ADDRESS:PORT, as in 127.0.0.1:8420 or [::1]:8420".to_owned()),
+    options.look_at_listeners()?;
+    if let Some(tls) = &options.tls {
+        let now = policy::wall_clock().0 / 1_000_000;
+        warnings.extend(tls.source.check(now)?);
     }
+    Ok((options, warnings))
 }
 
 impl Config {
@@ -195,7 +230,7 @@ impl Config {
             Some(ConfigCommand::Check { flags }) => {
                 let settings = flags.load(common)?;
                 log(&settings)?;
-                let (_, warnings) = options(&settings, false)?;
+                let (_, warnings) = options(&settings, &common.dir()?, false)?;
                 print(common.json, &json!({ "ok": true, "warnings": warnings }), lines);
             }
         }

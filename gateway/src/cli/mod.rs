@@ -13,6 +13,7 @@ mod quota;
 mod remote;
 mod replica;
 mod sharing;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -88,6 +89,9 @@ enum Command {
     Serve(node::Serve),
     /// What the node is told by flags, environment and allod.toml, and who said what
     Config(config::Config),
+    /// The certificates of the node
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// Stop the running node or replica; when this ends, the last acknowledged write is safe
     Stop,
     /// Wait until the node or replica of the data directory answers
@@ -224,6 +228,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Init(command) => command.run(common).await,
         Command::Serve(command) => command.run(common).await,
         Command::Config(command) => command.run(common).await,
+        Command::Tls(command) => command.run(common),
         Command::Stop => node::stop(common).await,
         Command::Wait(command) => command.run(common).await,
         Command::Doctor(command) => command.run(common).await,

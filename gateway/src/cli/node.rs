@@ -88,7 +88,7 @@ impl Serve {
         let dir = common.dir()?;
         let passphrase = common.passphrase(&dir)?;
         let passphrase = passphrase.as_ref().map(|text| text.as_str());
-        let (options, warnings) = config::options(&self.flags.load(common)?, common.json)?;
+        let (options, warnings) = config::options(&self.flags.load(common)?, &dir, common.json)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         crate::server::serve(&dir, passphrase, options).await?;
         Ok(Exit::Done)

@@ -49,7 +49,8 @@ impl Remote {
     pub fn of(dir: &DataDir) -> Result<Self, Failure> {
         let file = NodeFile::read(dir, Of::Node).map_err(|why| absent(dir, why))?;
         let token = std::fs::read_to_string(dir.file(DataFile::LocalToken)).map_err(|_| unreachable(dir))?;
-        Self::build(&file.url.clone(), Some(token.trim().to_owned()), Some(file))
+        let base = file.local.clone().unwrap_or_else(|| file.url.clone());
+        Self::build(&base, Some(token.trim().to_owned()), Some(file))
     }
 
     /// A node by its address, with the directory's token if it is that directory's node.

@@ -9,18 +9,22 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use sync::IpNet;
 use url::{Host, Url};
 
 use super::error::ApiError;
+use super::over_tls;
 use super::pages::LOOPBACK_NAME;
 use super::shape::errors_at;
 use crate::authn::{CameFrom, only};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// For a year a browser asks for nothing of this name in clear (RFC 6797); of this name alone, since others under it are
+/// not ours.
+const INSIST: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// Addresses of a way that are looked at: nobody stands behind more proxies.
 const LONGEST_WAY: usize = 32;
 
@@ -33,6 +37,18 @@ pub struct Addresses {
     public: Option<String>,
     /// Whether every name is taken: one listens for the network, and knows no name of its own.
     any_name: bool,
+    /// Who may speak plain HTTP: everybody, or this machine and the proxies alone.
+    pub clear: Clear,
+}
+
+/// Who may speak to the node in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clear {
+    /// Whoever reaches the listener: it is on this machine alone, or the operator wants it so.
+    #[default]
+    Everybody,
+    /// This machine, and the proxies that the operator named.
+    Proxies,
 }
 
 impl Addresses {
@@ -40,7 +56,20 @@ impl Addresses {
     pub fn new(proxies: Vec<IpNet>, public_url: Option<&str>, listening: SocketAddr) -> Addresses {
         let public = public_url.and_then(|url| Url::parse(url).ok()).and_then(|url| url.host().map(spelt));
         let any_name = public.is_none() && !listening.ip().is_loopback();
-        Addresses { proxies, public, any_name }
+        Addresses { proxies, public, any_name, clear: Clear::default() }
+    }
+
+    /// Whether the answer tells the browser to insist on TLS: it came over TLS, by the node's public name.
+    pub fn insists(&self, req: &HttpRequest) -> bool {
+        let Some(public) = self.public.as_deref().filter(|_| over_tls::of(req).is_some()) else { return false };
+        let host = only(req, &HOST).ok().flatten().and_then(|host| Url::parse(&format!("https://{host}/")).ok());
+        gateway_tls::is_public(public) && host.and_then(|host| host.host().map(spelt)).as_deref() == Some(public)
+    }
+
+    /// Whether a request of `peer` in clear is one that nobody but the network's eavesdroppers would want.
+    fn refuses_in_clear(&self, req: &HttpRequest, peer: Option<IpAddr>) -> bool {
+        let outside = peer.is_some_and(|peer| !peer.to_canonical().is_loopback() && !self.trusts(peer));
+        self.clear == Clear::Proxies && outside && over_tls::of(req).is_none()
     }
 
     fn trusts(&self, peer: IpAddr) -> bool {
@@ -110,7 +139,12 @@ pub async fn known<B: MessageBody + 'static>(
     }
     // Whoever asks whether the node lives asks by whatever name the machine has in its network.
     let asks_only = matches!(request.path(), "/healthz" | "/readyz");
+    let in_clear = !asks_only && addresses.refuses_in_clear(request.request(), peer);
     let refused = match only(request.request(), &HOST) {
+        _ if in_clear => Some(
+            ApiError::new(StatusCode::FORBIDDEN, "https_only", "This node speaks in clear to its proxies alone.")
+                .hint("Come by its public address, which begins with https://."),
+        ),
         // A proxy asks by the name that it has for the node.
         _ if asks_only || peer.is_some_and(|peer| addresses.trusts(peer)) => None,
         Ok(Some(host)) if addresses.knows(host) => None,
@@ -126,13 +160,18 @@ pub async fn known<B: MessageBody + 'static>(
         Ok(None) if request.version() < actix_web::http::Version::HTTP_11 => None,
         Ok(None) | Err(()) => Some(ApiError::bad_request("A request names one host.")),
     };
-    match refused {
-        None => Ok(next.call(request).await?.map_into_left_body()),
+    let insists = addresses.insists(request.request());
+    let mut answer = match refused {
+        None => next.call(request).await?.map_into_left_body(),
         Some(error) => {
             let answer = errors_at(request.path())(&error);
-            Ok(request.into_response(answer).map_into_right_body())
+            request.into_response(answer).map_into_right_body()
         }
+    };
+    if insists {
+        answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, INSIST);
     }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -203,6 +242,28 @@ mod tests {
         {
             assert!(!public.knows(host) && !alone.knows(host) && !lan.knows(host), "{host}");
         }
+    }
+
+    #[test]
+    fn in_clear_this_machine_and_the_proxies_are_answered_and_nobody_else() {
+        let everybody = behind(&["10.0.0.0/8"]);
+        let proxies = Addresses { clear: Clear::Proxies, ..everybody.clone() };
+        // Where a request says that it came from counts for nothing.
+        let request = TestRequest::default().insert_header(("x-forwarded-for", "127.0.0.1")).to_http_request();
+        for (peer, refused) in [
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("10.1.1.1", false),
+            ("::ffff:10.1.1.1", false),
+            ("192.168.1.5", true),
+            ("203.0.113.9", true),
+            ("fe80::1", true),
+        ] {
+            let peer = peer.parse().unwrap();
+            assert_eq!(proxies.refuses_in_clear(&request, Some(peer)), refused, "{peer}");
+            assert!(!everybody.refuses_in_clear(&request, Some(peer)), "control: {peer}");
+        }
+        assert!(!proxies.refuses_in_clear(&request, None), "a socket of this machine");
     }
 
     proptest! {

@@ -56,6 +56,16 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
         // It serves; but what is written here waits before other devices.
         state["clock"] = clock;
     }
+    if let Some(tls) = app.tls.get() {
+        // It is an answer for everybody: which files there are, the log and `allod doctor` say.
+        let standing = tls.standing();
+        state["tls"] = json!({ "mode": standing.mode, "until": standing.until });
+        if let Some(trouble) = standing.trouble {
+            state["tls"]["code"] = json!(trouble.code);
+            state["tls"]["detail"] = json!(trouble.summary());
+            state["tls"]["fix"] = json!("`allod doctor` says more.");
+        }
+    }
     if set_up && writing && missing.is_empty() && answers {
         HttpResponse::Ok().json(state)
     } else {

@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 use url::{Host, Url};
 
+use super::over_tls;
 use crate::authn::{is_local, only};
 use crate::node::Node;
 
@@ -44,10 +45,16 @@ fn moved(req: &HttpRequest) -> Option<String> {
         return None;
     }
     let host = only(req, &HOST).ok().flatten()?;
+    // Over TLS a browser is sent to no name that the certificate is not for.
+    let scheme = match over_tls::of(req) {
+        Some(tls) if tls.is_for(LOOPBACK_NAME) => "https",
+        Some(_) => return None,
+        None => "http",
+    };
     let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let rest = req.uri().path_and_query().map_or("/", |rest| rest.as_str());
-    Some(format!("http://{LOOPBACK_NAME}{port}{rest}"))
+    Some(format!("{scheme}://{LOOPBACK_NAME}{port}{rest}"))
 }
 
 fn is_page(path: &str) -> bool {
@@ -73,7 +80,8 @@ pub fn is_at_pages(req: &HttpRequest, node: &dyn Node, uri: &str) -> bool {
     if host == LOOPBACK_NAME || host.ends_with(&format!(".{LOOPBACK_NAME}")) {
         return true;
     }
-    let served = only(req, &HOST).ok().flatten().map(|host| format!("http://{host}/"));
+    let scheme = if over_tls::of(req).is_some() { "https" } else { "http" };
+    let served = only(req, &HOST).ok().flatten().map(|host| format!("{scheme}://{host}/"));
     let mut own = [Some(node.url()), served].into_iter().flatten().filter_map(|url| Url::parse(&url).ok());
     let here = |host: &str| matches!(host, "127.0.0.1" | "[::1]" | "localhost" | LOOPBACK_NAME);
     if here(&host) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::{Consistency, Reason, RelationshipService, SpiceDb, SpiceDbConfig, Tls};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -12,24 +12,21 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::support::Store;
 use super::{SCHEMA, allowed, check, touch};
 
-struct Authority {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
-}
+struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     fn new() -> Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Authority { certificate: params.self_signed(&key).unwrap(), key }
+        Authority(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
     /// Listens with a certificate for `name`, and hands everything on to `target`.
     async fn serve(&self, name: &str, target: &str) -> String {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.certificate, &self.key).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
@@ -63,7 +60,7 @@ async fn the_server_must_show_a_certificate_of_the_authority() {
     let client = |address: &str, tls| {
         SpiceDb::new(&SpiceDbConfig { address: address.to_owned(), tls, ..store.config() }).unwrap()
     };
-    let trusted = |authority: &Authority| Tls::Authority(authority.certificate.pem());
+    let trusted = |authority: &Authority| Tls::Authority(authority.0.pem());
     let good = authority.serve("127.0.0.1", &store.address).await;
     assert!(allowed(&client(&good, trusted(&authority)), "doc:d#view@user:tom").await);
 

@@ -59,6 +59,11 @@ impl DataDir {
         self.0.join(files::VIEWS)
     }
 
+    /// Where the certificates of a node that speaks TLS lie, and their keys.
+    pub fn certs(&self) -> PathBuf {
+        self.0.join("certs")
+    }
+
     /// Whether a file is there, or a link in its place.
     pub fn has(&self, file: DataFile) -> bool {
         self.file(file).symlink_metadata().is_ok()
