@@ -41,7 +41,7 @@ serve: build ## a running node; data in DATA (default target/data)
 	$(ALLOD) serve --data $(DATA)
 
 test: need-build need-test $(UI) ## every test: unit, property, conformance (SQLite, PostgreSQL, SpiceDB), end to end
-	deploy/with-postgres.sh deploy/with-spicedb.sh tests/run.sh
+	deploy/with-postgres.sh deploy/with-spicedb.sh deploy/with-pebble.sh tests/run.sh
 
 differential: need-build need-test ## the policy evaluator against a real SpiceDB on ROUNDS random worlds from SEED on
 	ROUNDS=$(ROUNDS) SEED=$(SEED) deploy/with-spicedb.sh cargo test --release --locked -p policy --test differential \

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::home::OWNER;
 
+mod acme;
+
 /// The public name of the nodes here.
 pub(crate) const NAME: &str = "cloud.example.org";
 const PUBLIC: &str = "https://cloud.example.org";
