@@ -107,7 +107,9 @@ where
     let listener = socket(wished).map_err(|error| failed(wished, error))?;
     let local = listener.local_addr().map_err(|error| failed(wished, error))?;
     let tls = Arc::clone(tls);
-    let server = Server::build()
+    let builder = Server::build();
+    let ending = builder.graceful_shutdown_signal();
+    let server = builder
         .workers(workers)
         .max_concurrent_connections(MOST)
         .shutdown_timeout(5)
@@ -115,7 +117,13 @@ where
         .listen("tls", listener, move || {
             let (handshakes, marked) = (Arc::clone(&tls), OverTls(Arc::clone(&tls)));
             let pages = factory().into_factory().map_err(|error| error.into().error_response());
+            let ending = ending.clone();
             let http = HttpService::build()
+                // Connections that wait for another request do not hold up the end.
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
                 .client_request_timeout(HEAD)
                 .client_disconnect_timeout(Duration::from_secs(1))
                 .on_connect_ext(move |_: &TlsStream<TcpStream>, marks| drop(marks.insert(marked.clone())))
