@@ -10,7 +10,7 @@ use policy::facts::Thing;
 use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
     Caller, Check, CollectionId, CollectionResource, Decision, Gate, GrantId, LookupResources, MOST_DOCUMENTS, Object,
-    Permits, Read, Refusal, Resources, SpaceId, Subject, Timestamp, UserId, Write,
+    PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId, Write,
 };
 use vault::feed::Moved;
 use vault::{Clock, Vault};
@@ -231,6 +231,25 @@ impl Access {
         Ok((catalogue, permits?))
     }
 
+    /// The permit of one batch for a peer; see [`Gate::replicate`]. A space that policy has not heard of is made known to
+    /// it, and asked about once more.
+    pub async fn replicate_permits(
+        &self,
+        caller: &Caller,
+        peer: PeerKey,
+        space: SpaceId,
+    ) -> Result<Permits<Replicate>, Refusal> {
+        let permits = self.gate.replicate(caller, peer, space, self.now()).await;
+        if !matches!(permits, Err(Refusal::Denied)) {
+            return permits;
+        }
+        match self.spaces.introduce(space).await {
+            Ok(false) => permits,
+            Ok(true) => self.gate.replicate(caller, peer, space, self.now()).await,
+            Err(error) => Err(Refusal::Unavailable(error.to_string())),
+        }
+    }
+
     /// Whether a person has a permission on a thing.
     pub async fn may(&self, user: UserId, thing: Thing, permission: &str) -> Result<bool, AccessError> {
         Ok(self.allowed(&[Check::new(thing.object(), permission, Subject::object("user", user))]).await? == [true])
@@ -374,6 +393,13 @@ impl Access {
                 standing
             }
         }
+    }
+}
+
+#[async_trait]
+impl sync::ReplicateGate for Access {
+    async fn replicate(&self, caller: &Caller, peer: PeerKey, space: SpaceId) -> Result<Permits<Replicate>, Refusal> {
+        self.replicate_permits(caller, peer, space).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The spaces of a node: what they are called, and what policy is told of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -23,14 +23,17 @@ pub struct Spaces {
     names: RwLock<HashMap<SpaceId, String>>,
     /// Who gives a grant, as long as it is being given: its record arrives here too.
     giving: Mutex<HashMap<GrantId, Context>>,
+    /// Spaces that policy was told of by this process.
+    introduced: Mutex<HashSet<SpaceId>>,
     /// Grants that are taken back, and whose spaces do not say so yet: whose they are, and where.
     unrecorded: Mutex<HashMap<GrantId, (UserId, SpaceId)>>,
 }
 
 impl Spaces {
     pub fn new(vault: Vault, policy: Relationships, directory: Arc<Directory>) -> Spaces {
-        let (names, giving, unrecorded) = (RwLock::default(), Mutex::default(), Mutex::default());
-        Spaces { vault, policy, directory, names, giving, unrecorded }
+        let (names, giving, introduced, unrecorded) =
+            (RwLock::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        Spaces { vault, policy, directory, names, giving, introduced, unrecorded }
     }
 
     /// What these spaces are called, of those that are here; one whose name is not noted yet is opened for it.
@@ -70,13 +73,9 @@ impl Spaces {
     pub async fn project(&self, space: SpaceId) -> Result<(), NodeError> {
         let policy_failed = |error: policy::PolicyError| NodeError::Failed(error.to_string());
         let owner = self.vault.owner_of(space).ok_or(NodeError::NotFound)?;
-        let tenant = match self.directory.user(owner).await.map_err(|error| NodeError::Failed(error.to_string()))? {
-            Some(user) => user.tenant,
-            None => ELSEWHERE,
-        };
         let terms = self.vault.policy(space).await.map_err(node_error)?;
         self.note_name(space, &terms).await?;
-        self.policy.declare_space(space, tenant, owner).await.map_err(policy_failed)?;
+        self.declare(space, owner).await?;
         for record in &terms.grants {
             if !self.policy.is_revoked(record.grant.id) {
                 let given = self.giving.lock().get(&record.grant.id).cloned();
@@ -93,6 +92,27 @@ impl Spaces {
                 let _ = self.policy.revoke_grant(*id, by).await.map_err(policy_failed)?;
             }
         }
+        Ok(())
+    }
+
+    /// Tells policy of a space whose owner has a device here, once: its keys are not needed for that. Whether it had not
+    /// been told by this process before.
+    pub async fn introduce(&self, space: SpaceId) -> Result<bool, NodeError> {
+        let Some(owner) = self.vault.owner_of(space) else { return Ok(false) };
+        if self.introduced.lock().contains(&space) {
+            return Ok(false);
+        }
+        self.declare(space, owner).await?;
+        self.policy.settle().await.map_err(|error| NodeError::Unavailable(error.to_string()))?;
+        Ok(true)
+    }
+
+    async fn declare(&self, space: SpaceId, owner: UserId) -> Result<(), NodeError> {
+        let failed = |error: &dyn std::fmt::Display| NodeError::Failed(error.to_string());
+        let user = self.directory.user(owner).await.map_err(|error| failed(&error))?;
+        let tenant = user.map_or(ELSEWHERE, |user| user.tenant);
+        self.policy.declare_space(space, tenant, owner).await.map_err(|error| failed(&error))?;
+        self.introduced.lock().insert(space);
         Ok(())
     }
 

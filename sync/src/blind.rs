@@ -7,6 +7,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,17 +16,19 @@ use policy_core::{PeerKey, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait};
 use sea_orm_migration::MigratorTrait;
-use sync_core::{Limits, Offer, Reason, Scope, Tips};
+use sync_core::{Lane, Limits, Offer, Reason, Scope, Tips};
 use tokio::sync::{broadcast, watch};
+use vault::handover::Wanted;
 use vault::log::Log;
 use vault::replica::{ReplicaError, ReplicaLog};
+use vault_core::tags::LaneTag;
 
 use crate::driver::Context;
 use crate::link::{self, Hub};
 use crate::live::Lives;
 use crate::store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
 use crate::trace::Trace;
-use crate::vault_member::{rows_of, stored, tips_of, to_vault};
+use crate::vault_member::{rows, stored, tips_of, to_vault};
 use crate::{Identity, StartError};
 
 /// What an account may store on a replica, in bytes of its log.
@@ -199,10 +202,18 @@ impl Store for BlindStore {
         have: &Tips,
         max_bytes: usize,
     ) -> Result<Option<Rows>, StoreError> {
-        if !self.shared(remote.key).iter().any(|owned| owned.scope == scope) {
+        let Some(owned) = self.shared(remote.key).into_iter().find(|owned| owned.scope == scope) else {
             return Ok(None);
+        };
+        if self.log.owner(to_vault(scope)).is_none() || self.log.account(owned.owner).is_none() {
+            // It was admitted, and nothing of it is here yet.
+            return Ok(Some(Rows { items: Vec::new(), position: after, end: true }));
         }
-        rows_of(&self.log, scope, control, after, have, max_bytes).await.map(Some)
+        let Some(enrolled) = self.log.enrolled(owned.owner, remote.key) else { return Ok(None) };
+        let have = |lane: LaneTag, device| have.seq(Lane(lane.0), device);
+        let wanted = Wanted { control, after, have: &have, max_bytes };
+        let found = self.log.hand_over(&enrolled, to_vault(scope), wanted).await;
+        Ok(found.map_err(|error| StoreError(error.to_string()))?.map(rows))
     }
 
     async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {
@@ -286,7 +297,13 @@ impl Replica {
             feed,
         }));
         let shared = Arc::new(store.clone()) as Arc<dyn Store>;
-        let context = Arc::new(Context { store: shared, ledger: None, trace, limits: Limits::default() });
+        let context = Arc::new(Context {
+            store: shared,
+            ledger: None,
+            trace,
+            limits: Limits::default(),
+            waits: AtomicBool::default(),
+        });
         let lives = Lives::new(options.identity.peer());
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(link::accept(Arc::new(Hub {

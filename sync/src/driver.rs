@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, StreamExt};
+use parking_lot::Mutex;
 use policy_core::Timestamp;
 use sync_core::{Answer, Event, Limits, Message, Question, Reason, Report, Scope, Session, Shared, Ticket};
 use tokio::sync::broadcast::error::RecvError;
@@ -31,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) limits: Limits,
+    /// The store gave no answer when it was asked last.
+    pub(crate) waits: AtomicBool,
 }
 
 /// Why a session ended.
@@ -59,7 +63,11 @@ struct Running {
     work: Work,
     stores: VecDeque<(Ticket, Question)>,
     storing: bool,
+    withdrawn: Withdrawn,
 }
+
+/// What was shared with the peer and is not any more: frames of it that wait to be written are not.
+type Withdrawn = Arc<Mutex<BTreeSet<Scope>>>;
 
 /// Runs until the peer, the seat or a breach of the protocol ends it.
 pub(crate) async fn run<S>(stream: S, remote: Remote, mut seat: Seat, context: Arc<Context>) -> End
@@ -90,8 +98,13 @@ where
     });
     let (outgoing, mut to_write) = mpsc::channel::<Message>(WRITES);
     let (trace, peer) = (context.trace.clone(), name.clone());
+    let withdrawn = Withdrawn::default();
+    let gone = Arc::clone(&withdrawn);
     let writer = tokio::spawn(async move {
         while let Some(message) = to_write.recv().await {
+            if matches!(&message, Message::Data { scope, .. } if gone.lock().contains(scope)) {
+                continue;
+            }
             let bytes = message.encode();
             if let Some(trace) = &trace {
                 trace.record(Way::Sent, &peer, "sync", &bytes);
@@ -112,6 +125,7 @@ where
         work: FuturesUnordered::new(),
         stores: VecDeque::new(),
         storing: false,
+        withdrawn,
     };
     let end = running.converse(&mut received, &outgoing, &mut seat).await;
     reader.abort();
@@ -156,6 +170,10 @@ impl Running {
                 _ = seat.stopped.changed() => return End::Stopped,
                 Some((ticket, stored, answer)) = self.work.next(), if !self.work.is_empty() => {
                     self.storing &= !stored;
+                    if let Answer::Admitted(shared) = &answer {
+                        let mut withdrawn = self.withdrawn.lock();
+                        withdrawn.retain(|scope| shared.iter().all(|shared| shared.scope != *scope));
+                    }
                     let now = self.now();
                     self.session.answer(ticket, answer, now);
                 }
@@ -223,10 +241,12 @@ impl Running {
         let keep: BTreeSet<Scope> = shared.iter().map(|owned| owned.scope).collect();
         for scope in self.session.scopes() {
             if !keep.contains(&scope) {
+                self.withdrawn.lock().insert(scope);
                 self.session.withdraw(scope);
             }
         }
         for owned in shared {
+            self.withdrawn.lock().remove(&owned.scope);
             let shared = shared_scope(&self.context, self.remote, owned).await?;
             self.session.share(shared);
         }
@@ -301,7 +321,12 @@ async fn shared_scope(context: &Context, remote: Remote, owned: crate::store::Ow
 async fn answer(context: Arc<Context>, remote: Remote, question: Question) -> Answer {
     let store = &context.store;
     let failed = |error: StoreError| {
-        tracing::error!(%error, "sync waits for its store");
+        // Asked again every few seconds: said once.
+        if context.waits.swap(true, Ordering::SeqCst) {
+            tracing::debug!(%error, "sync waits for its store");
+        } else {
+            tracing::error!(%error, "sync waits for its store");
+        }
         Answer::Failed(Reason::Unavailable)
     };
     match question {
@@ -325,7 +350,10 @@ async fn answer(context: Arc<Context>, remote: Remote, question: Question) -> An
         },
         Question::Read { scope, control, after, have, max_bytes } => {
             match store.read(remote, scope, control, after, &have, max_bytes).await {
-                Ok(Some(rows)) => Answer::Read { items: rows.items, position: rows.position, end: rows.end },
+                Ok(Some(rows)) => {
+                    context.waits.store(false, Ordering::SeqCst);
+                    Answer::Read { items: rows.items, position: rows.position, end: rows.end }
+                }
                 Ok(None) => Answer::Failed(Reason::NotShared),
                 Err(error) => failed(error),
             }

@@ -33,6 +33,6 @@ pub use member::Member;
 pub use node::{Node, Options};
 pub use reach::Reach;
 pub use replicas::{NamedBy, ReplicaAdded, ReplicaStatus};
-pub use store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
-pub use vault_member::VaultMember;
+pub use store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Stored};
+pub use vault_member::{ReplicateGate, VaultMember};
 pub use waiting::{PeerLag, Waited};

@@ -10,7 +10,7 @@ use sync_core::{Lane, Offer, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 
 use crate::ledger::{Kind, Ledger, Peer};
-use crate::store::{Moved, Owned, Remote, Rows, Store, StoreError, Stored};
+use crate::store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Stored};
 
 /// What sync asks of a vault.
 #[async_trait]
@@ -45,15 +45,17 @@ pub trait Member: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Rows in log order; see [`sync_core::Question::Read`].
+    /// Rows in log order, for this peer; see [`sync_core::Question::Read`]. `Ok(None)`: policy does not give it any
+    /// (any more), which is decided anew for each batch.
     async fn rows(
         &self,
-        scope: Scope,
+        to: Recipient,
+        owned: Owned,
         control: bool,
         after: u64,
         have: &Tips,
         max_bytes: usize,
-    ) -> Result<Rows, StoreError>;
+    ) -> Result<Option<Rows>, StoreError>;
 
     /// Verifies, stores, and returns after the fsync.
     async fn ingest(&self, from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError>;
@@ -101,8 +103,37 @@ impl MemberStore {
         Ok(self.ledger.peers().into_iter().filter(mine).collect())
     }
 
+    /// As what the peer gets this scope now, and of whom; `None`: it does not.
+    async fn recipient(&self, remote: Remote, scope: Scope) -> Result<Option<(Recipient, Owned)>, StoreError> {
+        for user in self.accounts_of(remote.key).await? {
+            let owned = Owned { scope, owner: user };
+            if self.owns(owned).await? {
+                return Ok(Some((Recipient::Device(remote.key), owned)));
+            }
+        }
+        for replica in self.replica_of(remote.key).await? {
+            let owned = Owned { scope, owner: replica.user };
+            let stores = match (scope, &replica.spaces) {
+                (Scope::Space(space), Some(some)) => some.contains(&space),
+                _ => true,
+            };
+            if stores && self.owns(owned).await? {
+                return Ok(Some((Recipient::Replica(remote.key), owned)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a scope is an account's.
+    async fn owns(&self, Owned { scope, owner }: Owned) -> Result<bool, StoreError> {
+        match scope {
+            Scope::Account(user) => Ok(user == owner),
+            Scope::Space(space) => Ok(self.vault.spaces(owner).await?.contains(&space)),
+        }
+    }
+
     async fn shares(&self, remote: Remote, scope: Scope) -> Result<bool, StoreError> {
-        Ok(self.shared_with(remote).await?.iter().any(|owned| owned.scope == scope))
+        Ok(self.recipient(remote, scope).await?.is_some())
     }
 }
 
@@ -159,11 +190,7 @@ impl Store for MemberStore {
     async fn ahead(&self, remote: Remote, scope: Scope) -> Result<(), StoreError> {
         // A replica has no say: only who has a clock by which it takes commits, and an account's trust.
         for user in self.accounts_of(remote.key).await? {
-            let mine = match scope {
-                Scope::Account(account) => account == user,
-                Scope::Space(space) => self.vault.spaces(user).await?.contains(&space),
-            };
-            if mine {
+            if self.owns(Owned { scope, owner: user }).await? {
                 return self.vault.ahead(scope).await;
             }
         }
@@ -179,10 +206,10 @@ impl Store for MemberStore {
         have: &Tips,
         max_bytes: usize,
     ) -> Result<Option<Rows>, StoreError> {
-        if !self.shares(remote, scope).await? {
-            return Ok(None);
-        }
-        Ok(Some(self.vault.rows(scope, control, after, have, max_bytes).await?))
+        let Some((to, owned)) = self.recipient(remote, scope).await? else { return Ok(None) };
+        let rows = self.vault.rows(to, owned, control, after, have, max_bytes).await?;
+        // What was taken from the peer while the log was read is not handed to it.
+        Ok(if self.recipient(remote, scope).await? == Some((to, owned)) { rows } else { None })
     }
 
     async fn store(&self, remote: Remote, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {

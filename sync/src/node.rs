@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -95,6 +96,7 @@ impl Node {
             ledger: Some(Arc::clone(&ledger)),
             trace: trace.clone(),
             limits: Limits::default(),
+            waits: AtomicBool::default(),
         });
         let lives = Lives::new(own);
         let (stop, stopped) = watch::channel(false);

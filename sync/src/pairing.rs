@@ -28,6 +28,7 @@ use policy_core::{DeviceId, PeerKey, SpaceId, Timestamp, UserId};
 use rand::RngExt;
 use sha2::{Digest, Sha256};
 use vault::Vault;
+use vault::handover::{Pass, Wanted};
 use vault_core::cbor::{CborError, Reader, Writer};
 use vault_core::identity::{DeviceKeys, DeviceSecret, verify};
 use zeroize::Zeroizing;
@@ -374,12 +375,9 @@ async fn invite(
     if !known {
         vault.enrol(code.user, keys, code.hash()).await.map_err(|error| failed(&error))?;
     }
-    let scope = vault::log::Scope::Account(code.user);
-    let rows = vault
-        .admission()
-        .beyond(scope, true, 0, &|_, _| 0, ANSWER / 2)
-        .await
-        .map_err(|error| PairingError::Failed(error.to_string()))?;
+    let enrolled = vault.admission().enrolled(code.user, joiner).ok_or(PairingError::Refused)?;
+    let wanted = Wanted { control: true, after: 0, have: &|_, _| 0, max_bytes: ANSWER / 2 };
+    let rows = vault.hand_over(Pass::Account(&enrolled), wanted).await.map_err(|error| failed(&error))?;
     let spaces = vault.space_ids(code.user);
     let mut w = Writer::new();
     w.array(2).array(rows.rows.len());

@@ -28,6 +28,15 @@ pub struct Remote {
     pub loopback: bool,
 }
 
+/// As what a peer is handed rows of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    /// A device of the account that owns the scope.
+    Device(PeerKey),
+    /// A replica that the account stores the scope with.
+    Replica(PeerKey),
+}
+
 /// A scope and the account that owns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owned {

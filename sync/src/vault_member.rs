@@ -6,17 +6,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
+use policy_core::{Caller, DeviceId, PeerKey, Permits, Refusal, Replicate, SpaceId, UserId};
 use sync_core::{CommitId, Item, Lane, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 use vault::Vault;
 use vault::admission::Admission;
-use vault::replicate::Refused;
+use vault::handover::{Pass, Wanted};
+use vault::replicate::{Beyond, Refused};
 use vault_core::commit::{cid_from_digest, digest_of};
 use vault_core::tags::LaneTag;
 
 use crate::member::Member;
-use crate::store::{Moved, Rows, StoreError, Stored};
+use crate::store::{Moved, Owned, Recipient, Rows, StoreError, Stored};
 
 impl From<vault::VaultError> for StoreError {
     fn from(error: vault::VaultError) -> Self {
@@ -24,20 +25,35 @@ impl From<vault::VaultError> for StoreError {
     }
 }
 
+/// What says by whom a space may be had: the gate of the node.
+#[async_trait]
+pub trait ReplicateGate: Send + Sync + 'static {
+    /// As [`policy_core::Gate::replicate`], now.
+    ///
+    /// # Errors
+    /// As there.
+    async fn replicate(&self, caller: &Caller, peer: PeerKey, space: SpaceId) -> Result<Permits<Replicate>, Refusal>;
+}
+
+/// How often a batch is begun because policy moved meanwhile.
+const TRIES: usize = 8;
+
 /// Offered spaces that are waited for at most.
 const ADOPTED: usize = 65_536;
 
 /// A vault whose log is synced.
 pub struct VaultMember {
     vault: Vault,
+    gate: Arc<dyn ReplicateGate>,
     /// Spaces that devices of an account have offered and whose genesis has not arrived yet.
     adopted: Mutex<BTreeSet<(UserId, SpaceId)>>,
     feed: broadcast::Sender<Moved>,
 }
 
 impl VaultMember {
-    /// Must be called within a runtime: it passes the vault's news on until the vault is gone.
-    pub fn new(vault: Vault) -> Arc<Self> {
+    /// `gate` is asked before each batch that leaves. Must be called within a runtime: it passes the vault's news on until
+    /// the vault is gone.
+    pub fn new(vault: Vault, gate: Arc<dyn ReplicateGate>) -> Arc<Self> {
         let (feed, _) = broadcast::channel(vault::feed::FEED);
         let (mut news, sender) = (vault.feed(), feed.clone());
         tokio::spawn(async move {
@@ -54,8 +70,81 @@ impl VaultMember {
                 let _ = sender.send(moved);
             }
         });
-        Arc::new(VaultMember { vault, adopted: Mutex::default(), feed })
+        Arc::new(VaultMember { vault, gate, adopted: Mutex::default(), feed })
     }
+
+    /// Rows by fresh passes, until policy has not moved while they were read.
+    async fn hand_over(&self, to: Recipient, owned: Owned, wanted: Asked<'_>) -> Result<Option<Rows>, StoreError> {
+        for _ in 0..TRIES {
+            let handed = match self.hand_over_once(to, owned, wanted).await {
+                Ok(handed) => handed,
+                Err(vault::VaultError::Permit(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            return match handed {
+                Ok(found) => Ok(Some(rows(found))),
+                Err(Refusal::Unavailable(reason)) => Err(StoreError(format!("policy cannot decide: {reason}"))),
+                Err(Refusal::Denied | Refusal::TooManyDocuments) => Ok(None),
+            };
+        }
+        Err(StoreError("policy is moving".to_owned()))
+    }
+
+    async fn hand_over_once(
+        &self,
+        to: Recipient,
+        Owned { scope, owner }: Owned,
+        Asked { control, after, have, max_bytes }: Asked<'_>,
+    ) -> Result<Result<Beyond, Refusal>, vault::VaultError> {
+        let have = |lane: LaneTag, device| have.seq(Lane(lane.0), device);
+        let wanted = Wanted { control, after, have: &have, max_bytes };
+        let admission = self.vault.admission();
+        let found = match (to, scope) {
+            (Recipient::Device(key), scope) => {
+                let Some(enrolled) = admission.enrolled(owner, key) else { return Ok(Err(Refusal::Denied)) };
+                match scope {
+                    Scope::Account(_) => self.vault.hand_over(Pass::Account(&enrolled), wanted).await?,
+                    Scope::Space(space) => match self.gate.replicate(&enrolled.caller(), key, space).await {
+                        Ok(permits) => self.vault.hand_over(Pass::Space(&permits), wanted).await?,
+                        Err(refusal) => return Ok(Err(refusal)),
+                    },
+                }
+            }
+            (Recipient::Replica(key), scope) => {
+                let caller = Caller { user: owner, app: None, device: None };
+                let permits = match scope {
+                    Scope::Space(space) => self.gate.replicate(&caller, key, space).await,
+                    Scope::Account(_) => self.any_space(&caller, key).await,
+                };
+                match (permits, scope) {
+                    (Ok(permits), Scope::Space(_)) => self.vault.hand_over(Pass::Space(&permits), wanted).await?,
+                    (Ok(permits), Scope::Account(_)) => self.vault.hand_over(Pass::AccountOf(&permits), wanted).await?,
+                    (Err(refusal), _) => return Ok(Err(refusal)),
+                }
+            }
+        };
+        Ok(Ok(found))
+    }
+
+    /// The permit for some space of the account that the replica may store.
+    async fn any_space(&self, caller: &Caller, replica: PeerKey) -> Result<Permits<Replicate>, Refusal> {
+        for space in self.vault.admission().spaces_of(caller.user) {
+            match self.gate.replicate(caller, replica, space).await {
+                Err(Refusal::Denied) => {}
+                answer => return answer,
+            }
+        }
+        Err(Refusal::Denied)
+    }
+}
+
+/// What a session asks the log for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) control: bool,
+    pub(crate) after: u64,
+    pub(crate) have: &'a Tips,
+    pub(crate) max_bytes: usize,
 }
 
 pub(crate) fn to_vault(scope: Scope) -> vault::log::Scope {
@@ -80,16 +169,8 @@ pub(crate) fn tips_of(admission: &Admission, scope: Scope) -> Tips {
         .collect()
 }
 
-pub(crate) async fn rows_of(
-    admission: &Admission,
-    scope: Scope,
-    control: bool,
-    after: u64,
-    have: &Tips,
-    max_bytes: usize,
-) -> Result<Rows, StoreError> {
-    let have = |lane: LaneTag, device| have.seq(Lane(lane.0), device);
-    let found = admission.beyond(to_vault(scope), control, after, &have, max_bytes).await?;
+/// Rows as sessions carry them.
+pub(crate) fn rows(found: Beyond) -> Rows {
     let item = |row: vault::log::Row| Item {
         position: row.position(),
         tip: Tip {
@@ -100,7 +181,7 @@ pub(crate) async fn rows_of(
         },
         frame: Bytes::from(row.into_body()),
     };
-    Ok(Rows { items: found.rows.into_iter().map(item).collect(), position: found.position, end: found.end })
+    Rows { items: found.rows.into_iter().map(item).collect(), position: found.position, end: found.end }
 }
 
 pub(crate) fn stored(taken: vault::replicate::Taken) -> Stored {
@@ -184,13 +265,22 @@ impl Member for VaultMember {
 
     async fn rows(
         &self,
-        scope: Scope,
+        to: Recipient,
+        owned: Owned,
         control: bool,
         after: u64,
         have: &Tips,
         max_bytes: usize,
-    ) -> Result<Rows, StoreError> {
-        rows_of(self.vault.admission(), scope, control, after, have, max_bytes).await
+    ) -> Result<Option<Rows>, StoreError> {
+        let here = match owned.scope {
+            Scope::Account(_) => true,
+            Scope::Space(space) => self.vault.admission().space(space).is_some(),
+        };
+        if !here {
+            // It is waited for: nothing of it is here, and nobody can be asked about it yet.
+            return Ok(Some(Rows { items: Vec::new(), position: after, end: true }));
+        }
+        self.hand_over(to, owned, Asked { control, after, have, max_bytes }).await
     }
 
     async fn ingest(&self, _from: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {

@@ -9,6 +9,7 @@ pub mod data_dir;
 pub mod database;
 pub mod define;
 pub mod feed;
+pub mod handover;
 pub mod keyring;
 pub mod log;
 mod reading;

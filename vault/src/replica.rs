@@ -6,8 +6,9 @@ use policy_core::UserId;
 use sea_orm::DbErr;
 
 use crate::admission::{Admission, AdmissionError};
+use crate::handover::{Enrolled, Wanted};
 use crate::log::{Log, Scope};
-use crate::replicate::Taken;
+use crate::replicate::{Beyond, Taken};
 use crate::turn::CutOff;
 
 /// Why a replica does not take frames.
@@ -67,6 +68,26 @@ impl ReplicaLog {
             })
         });
         take.await?
+    }
+
+    /// Rows of a scope for a device of the account that owns it: whoever holds no keys goes by enrolment alone. `None`:
+    /// the scope is not that account's, or the device is none of its any more.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn hand_over(
+        &self,
+        to: &Enrolled,
+        scope: Scope,
+        wanted: Wanted<'_>,
+    ) -> Result<Option<Beyond>, ReplicaError> {
+        let holds = || self.0.owner(scope) == Some(to.user()) && self.0.is_enrolled(to);
+        if !holds() {
+            return Ok(None);
+        }
+        let found = self.0.beyond(scope, wanted).await?;
+        // It may have been taken away while the log was read.
+        Ok(holds().then_some(found))
     }
 
     /// How many bytes the frames of a scope take.

@@ -9,6 +9,7 @@ use vault_core::frame::{Frame, FrameError};
 use vault_core::tags::LaneTag;
 
 use crate::admission::{Admission, Batch, head_of};
+use crate::handover::Wanted;
 use crate::log::{Chains, Row, Scope};
 use crate::turn::Turn;
 
@@ -57,16 +58,9 @@ pub struct Taken {
 }
 
 impl Admission {
-    /// At most `max_bytes` of rows (one row, if that is larger) behind `after` that hold something
-    /// beyond `have`: of the control lane, or of all others.
-    pub async fn beyond(
-        &self,
-        scope: Scope,
-        control: bool,
-        after: u64,
-        have: &(dyn Fn(LaneTag, DeviceId) -> u64 + Sync),
-        max_bytes: usize,
-    ) -> Result<Beyond, DbErr> {
+    /// The rows that are wanted. Whoever calls this has seen by what right.
+    pub(crate) async fn beyond(&self, scope: Scope, wanted: Wanted<'_>) -> Result<Beyond, DbErr> {
+        let Wanted { control, after, have, max_bytes } = wanted;
         let mut found = Beyond { position: after, ..Beyond::default() };
         let mut bytes = 0;
         loop {

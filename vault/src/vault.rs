@@ -22,6 +22,7 @@ mod clock;
 mod control;
 mod doctor;
 mod figures;
+mod handing_over;
 mod opening;
 mod set_up;
 mod spaces;

@@ -19,6 +19,8 @@ pub struct Limits {
     pub resend_us: i64,
     /// Microseconds between two offers: anti-entropy, and a sign of life.
     pub announce_us: i64,
+    /// Microseconds after which our own store, which gave no answer, is asked again.
+    pub again_us: i64,
     /// Microseconds of silence after which the peer counts as gone.
     pub silence_us: i64,
 }
@@ -45,6 +47,7 @@ impl Default for Limits {
             batch_bytes: 4 << 20,
             resend_us: 60_000_000,
             announce_us: 20_000_000,
+            again_us: 2_000_000,
             silence_us: 65_000_000,
         }
     }

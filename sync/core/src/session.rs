@@ -408,7 +408,7 @@ impl Session {
 
     /// The peer's whole vector is known, and how our own chains lie to it: now something may be sent.
     fn on_compared(&mut self, scope: Scope, theirs: Tips, answer: Answer, now: Timestamp) {
-        let pause = self.limits.announce_us;
+        let pause = self.limits.again_us;
         let Some(scoped) = self.scopes.get_mut(&scope) else { return };
         let Answer::Compared(differing) = answer else {
             scoped.sending.refused(Reason::Unavailable, None, now, pause);
@@ -627,7 +627,7 @@ impl Session {
 
     fn on_read(&mut self, asked: (Scope, Tier, u64), answer: Answer, now: Timestamp) {
         let (scope, tier, generation) = asked;
-        let pause = self.limits.announce_us;
+        let pause = self.limits.again_us;
         let Some(scoped) = self.scopes.get_mut(&scope) else { return };
         let sending = &mut scoped.sending;
         if !sending.known || sending.generation != generation {

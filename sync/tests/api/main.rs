@@ -7,10 +7,10 @@ mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory::Memory;
+use memory::{Memory, Says};
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::{Database, DatabaseConnection};
-use sync::{AddReplicaError, Identity, Member, NamedBy, Node, Options, Reach};
+use sync::{AddReplicaError, Identity, Member, NamedBy, Node, Options, Reach, Recipient};
 use sync_core::{Lane, Scope};
 
 const ALICE: UserId = UserId::from_bytes([0xA1; 16]);
@@ -120,6 +120,61 @@ async fn a_key_that_is_not_enrolled_gets_nothing_and_an_enrolled_one_everything(
             || stranger.count(Scope::Space(SPACE)) == 21
     );
     assert_eq!(stranger.count(Scope::Space(SPACE)), 21);
+}
+
+/// Waits until `home` was asked for rows of the space for this peer.
+async fn asked_for(home: &Memory, to: Recipient) {
+    for _ in 0..600 {
+        if home.asked().contains(&(to, Scope::Space(SPACE))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nobody asked for {to:?}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_batch_leaves_by_what_policy_says_of_the_peer_that_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = filled(&[1, 2], 20, 1);
+    home.set_policy(Says::No);
+    let first = start(&home, 1, database(&dir, "1").await).await;
+    let laptop = filled(&[1, 2], 0, 2);
+    let second = start(&laptop, 2, database(&dir, "2").await).await;
+    second.add_replica(ALICE, &first.addrs()[0], None, OPERATOR).await.unwrap();
+    let to = Recipient::Device(Identity::from_seed([2; 32]).peer());
+    // The account goes by enrolment, the space by policy: in the middle of a session, and again once it says yes.
+    let mut there = 0;
+    for refuses in [Says::No, Says::Nothing] {
+        asked_for(&home, to).await;
+        asked_for(&home, to).await;
+        assert_eq!((laptop.count(Scope::Account(ALICE)), laptop.count(Scope::Space(SPACE))), (1, there));
+        home.set_policy(Says::Yes);
+        assert!(second.wait(ALICE, None, LONG, &[]).await.settled && first.wait(ALICE, None, LONG, &[]).await.settled);
+        assert!(laptop.count(Scope::Space(SPACE)) > there, "control: {refuses:?}");
+        there = laptop.count(Scope::Space(SPACE));
+        home.set_policy(if refuses == Says::No { Says::Nothing } else { Says::No });
+        home.write(Scope::Space(SPACE), LANE, device(1), b"policy does not say yes");
+    }
+
+    // A replica is asked about as one.
+    let replica = filled(&[3], 0, 3);
+    replica.set_devices(ALICE, &[Identity::from_seed([1; 32]).peer(), Identity::from_seed([3; 32]).peer()]);
+    let third = start(&replica, 3, database(&dir, "3").await).await;
+    first.add_replica(ALICE, &third.addrs()[0], None, OPERATOR).await.unwrap();
+    let to = Recipient::Replica(Identity::from_seed([3; 32]).peer());
+    asked_for(&home, to).await;
+    assert_eq!(replica.count(Scope::Space(SPACE)), 0);
+    home.set_policy(Says::Yes);
+    assert!(first.wait(ALICE, None, LONG, &[]).await.settled);
+    assert_eq!(replica.count(Scope::Space(SPACE)), home.count(Scope::Space(SPACE)), "control");
+    // One that is removed gets nothing further, and the devices all.
+    let before = replica.count(Scope::Space(SPACE));
+    assert!(first.remove_replica(ALICE, &Identity::from_seed([3; 32]).peer_id()).await.unwrap());
+    home.write(Scope::Space(SPACE), LANE, device(1), b"after the removal");
+    assert!(first.wait(ALICE, None, LONG, &[]).await.settled);
+    assert_eq!(laptop.count(Scope::Space(SPACE)), home.count(Scope::Space(SPACE)), "control");
+    assert_eq!(replica.count(Scope::Space(SPACE)), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
-use sync::{Member, Moved, Rows, StoreError, Stored};
+use sync::{Member, Moved, Owned, Recipient, Rows, StoreError, Stored};
 use sync_core::{CommitId, Item, Lane, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 
@@ -17,6 +17,18 @@ struct State {
     rows: BTreeMap<Scope, Vec<(Tip, Bytes)>>,
     devices: HashMap<UserId, Vec<PeerKey>>,
     spaces: HashMap<UserId, Vec<SpaceId>>,
+    policy: Says,
+    asked: Vec<(Recipient, Scope)>,
+}
+
+/// What policy says when a batch of a space is to be handed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Says {
+    #[default]
+    Yes,
+    No,
+    /// It cannot be asked.
+    Nothing,
 }
 
 pub struct Memory {
@@ -59,6 +71,15 @@ impl Memory {
     pub fn set_devices(&self, user: UserId, devices: &[PeerKey]) {
         self.state.lock().devices.insert(user, devices.to_vec());
         let _ = self.feed.send(Moved::Sharing);
+    }
+
+    pub fn set_policy(&self, says: Says) {
+        self.state.lock().policy = says;
+    }
+
+    /// As what peers were to be handed rows of which scopes since this was asked last.
+    pub fn asked(&self) -> Vec<(Recipient, Scope)> {
+        std::mem::take(&mut self.state.lock().asked)
     }
 
     pub fn write(&self, scope: Scope, lane: Lane, device: DeviceId, body: &[u8]) {
@@ -112,8 +133,22 @@ impl Member for Memory {
         Ok(Arc::new(self.holdings(scope)))
     }
 
-    async fn rows(&self, scope: Scope, control: bool, after: u64, have: &Tips, max: usize) -> Result<Rows, StoreError> {
-        let state = self.state.lock();
+    async fn rows(
+        &self,
+        to: Recipient,
+        Owned { scope, .. }: Owned,
+        control: bool,
+        after: u64,
+        have: &Tips,
+        max: usize,
+    ) -> Result<Option<Rows>, StoreError> {
+        let mut state = self.state.lock();
+        state.asked.push((to, scope));
+        match (state.policy, scope) {
+            (Says::No, Scope::Space(_)) => return Ok(None),
+            (Says::Nothing, Scope::Space(_)) => return Err(StoreError("policy cannot decide".to_owned())),
+            _ => {}
+        }
         let rows = state.rows.get(&scope).map_or(&[][..], Vec::as_slice);
         let mut out = Rows { position: after, end: true, ..Rows::default() };
         let mut bytes = 0;
@@ -128,7 +163,7 @@ impl Member for Memory {
             }
             out.position = at as u64 + 1;
         }
-        Ok(out)
+        Ok(Some(out))
     }
 
     async fn ingest(&self, _: PeerKey, scope: Scope, frames: Vec<Bytes>) -> Result<Stored, StoreError> {

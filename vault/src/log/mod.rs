@@ -271,7 +271,7 @@ impl Log {
     }
 
     /// The id of commit `seq` of a chain; `None`: it is not held.
-    pub async fn commit_at(
+    pub(crate) async fn commit_at(
         &self,
         scope: Scope,
         lane: LaneTag,
@@ -294,14 +294,20 @@ impl Log {
     }
 
     /// The rows of a chain that end behind `seq`, in order.
-    pub async fn chain_rows(&self, scope: Scope, lane: LaneTag, device: DeviceId, seq: u64) -> Result<Vec<Row>, DbErr> {
+    pub(crate) async fn chain_rows(
+        &self,
+        scope: Scope,
+        lane: LaneTag,
+        device: DeviceId,
+        seq: u64,
+    ) -> Result<Vec<Row>, DbErr> {
         use table::row::Column;
         let select = Self::of_chain(scope, lane, device).filter(Column::Last.gt(seq as i64));
         select.order_by_asc(Column::First).all(&self.db).await?.into_iter().map(Row::try_from).collect()
     }
 
     /// The row of a chain that has `later` rows behind it.
-    pub async fn row_before_end(
+    pub(crate) async fn row_before_end(
         &self,
         scope: Scope,
         lane: LaneTag,
@@ -444,7 +450,7 @@ impl Log {
     }
 
     /// The row that ends each chain of a scope.
-    pub async fn last_rows(&self, scope: Scope) -> Result<Vec<Row>, DbErr> {
+    pub(crate) async fn last_rows(&self, scope: Scope) -> Result<Vec<Row>, DbErr> {
         use table::row::Column;
         let newest: Vec<i64> = table::row::Entity::find()
             .select_only()
@@ -463,7 +469,7 @@ impl Log {
     }
 
     /// At most `limit` rows behind `after`, in order; `control`: of the control lane only.
-    pub async fn rows(&self, scope: Scope, control: bool, after: u64, limit: u64) -> Result<Vec<Row>, DbErr> {
+    pub(crate) async fn rows(&self, scope: Scope, control: bool, after: u64, limit: u64) -> Result<Vec<Row>, DbErr> {
         use table::row::Column;
         let mut select = table::row::Entity::find()
             .filter(Column::Scope.eq(scope.bytes()))

@@ -14,7 +14,7 @@ use vault_core::identity::DeviceSecret;
 use vault_core::schema::NewCollection;
 use vault_core::tags::LaneTag;
 
-use crate::node::{Node, note};
+use crate::node::{Node, handed, note};
 use crate::replicas::carry;
 
 /// Polls `work` so many times, then drops it; the answer, if there is one by then.
@@ -215,9 +215,9 @@ async fn frames_that_are_taken_and_dropped_at_any_point_are_taken_whole() {
         for control in [true, false] {
             let have = home.node.vault.admission().tips(Scope::Space(space));
             let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
-            let beyond =
-                laptop.vault.admission().beyond(Scope::Space(space), control, 0, &have, 1 << 20).await.unwrap();
-            let frames: Vec<_> = beyond.rows.into_iter().map(|row| row.into_body()).collect();
+            let to = home.node.vault.transport();
+            let rows = handed(&laptop.vault, to, Scope::Space(space), control, &have).await;
+            let frames: Vec<_> = rows.into_iter().map(|row| row.into_body()).collect();
             let work = pin!(home.node.vault.ingest(Scope::Space(space), frames.clone()));
             done &= polled(work, n).await.is_some();
             let again = home.node.vault.ingest(Scope::Space(space), frames).await.unwrap();

@@ -14,7 +14,7 @@ use vault_core::document::Hlc;
 use vault_core::identity::DeviceSecret;
 use vault_core::tags::LaneTag;
 
-use crate::node::Node;
+use crate::node::{Node, handed};
 
 const HOURS: i64 = 2 * 3_600_000_000;
 const MINUTE: i64 = 60_000_000;
@@ -113,10 +113,10 @@ impl Nodes {
 
     async fn corrections(&self) -> usize {
         let entry = |row: &vault::log::Row| vault_core::frame::Frame::decode(row.body()).unwrap().entries.len();
-        let log = self.all[0].vault.admission();
-        let rows = log.beyond(Scope::Account(self.user), true, 0, &|_, _| 0, 1 << 20).await.unwrap();
+        let vault = &self.all[0].vault;
+        let rows = handed(vault, vault.transport(), Scope::Account(self.user), true, &|_, _| 0).await;
         // All but the genesis, the first device, and those that were enrolled.
-        rows.rows.iter().map(entry).sum::<usize>() - 2 - self.secrets.len()
+        rows.iter().map(entry).sum::<usize>() - 2 - self.secrets.len()
     }
 }
 
@@ -143,7 +143,7 @@ async fn send(from: &Node, to: &Node, scope: Scope) -> bool {
                 true => u64::MAX,
                 false => held.get(&(lane, device)).map_or(0, |(seq, _)| *seq),
             };
-            let rows = from.vault.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
+            let rows = handed(&from.vault, to.vault.transport(), scope, control, &have).await;
             let chains: Vec<_> = rows.iter().map(|row| (row.lane(), row.device())).collect();
             let frames = rows.into_iter().map(|row| row.into_body()).collect();
             let taken = to.vault.ingest(scope, frames).await.unwrap();

@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use policy_core::{
-    Caller, Check, CollectionResource, Decision, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId, Lookup,
-    LookupResources, Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId, Write,
+    Caller, Check, CollectionResource, Decision, DeviceId, Engine, EngineUnavailable, EpochClock, Gate, Grant, GrantId,
+    Lookup, LookupResources, PeerKey, Permissionship, Permits, Read, Resources, Scalar, SpaceId, Timestamp, UserId,
+    Write,
 };
 use vault::data_dir::DataDir;
+use vault::handover::{Pass, Wanted};
 use vault::keyring::NodeKey;
+use vault::log::{Row, Scope};
 use vault::{CreatedAccount, Options, Vault};
 use vault_core::change::{Action, Change, ChangeRequest, NewDocument, Target};
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
 use vault_core::schema::{Merge, NewCollection, NewField, NewFieldType, ScalarType, Schema};
+use vault_core::tags::LaneTag;
 use vault_core::value::Value;
 
 /// Says yes to everything: what policy refuses is tested where policy is.
@@ -54,6 +58,28 @@ pub fn gate(id: u64) -> (Gate, Arc<EpochClock>) {
     (Gate::new(id, Arc::new(engine)), clock)
 }
 
+/// The rows of a scope for a device of its owner, by a pass of the node's gate. None of a space that is not here.
+pub async fn handed(
+    from: &Vault,
+    to: PeerKey,
+    scope: Scope,
+    control: bool,
+    have: &(dyn Fn(LaneTag, DeviceId) -> u64 + Sync),
+) -> Vec<Row> {
+    let Some(owner) = from.admission().owner(scope) else { return Vec::new() };
+    let enrolled = from.admission().enrolled(owner, to).expect("the peer is a device of the owner");
+    let wanted = Wanted { control, after: 0, have, max_bytes: 1 << 20 };
+    let handed = match scope {
+        Scope::Account(_) => from.hand_over(Pass::Account(&enrolled), wanted).await,
+        Scope::Space(space) => {
+            let (gate, _) = gate(1);
+            let permits = gate.replicate(&enrolled.caller(), to, space, Timestamp(0)).await.unwrap();
+            from.hand_over(Pass::Space(&permits), wanted).await
+        }
+    };
+    handed.unwrap().rows
+}
+
 async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vault {
     let dir = DataDir::at(dir);
     let key = NodeKey::load(&dir, None).unwrap();
@@ -88,7 +114,7 @@ impl Node {
     }
 
     /// What the log holds of a scope, as a peer would be told.
-    pub fn tips(&self, scope: vault::log::Scope) -> Vec<vault::replicate::Tip> {
+    pub fn tips(&self, scope: Scope) -> Vec<vault::replicate::Tip> {
         let chains = self.vault.admission().tips(scope).into_iter();
         chains.map(|((lane, device), (seq, cid))| vault::replicate::Tip { lane, device, seq, cid }).collect()
     }

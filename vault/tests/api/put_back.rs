@@ -10,7 +10,7 @@ use vault::replicate::Refused;
 use vault_core::identity::DeviceSecret;
 use vault_core::tags::LaneTag;
 
-use crate::node::Node;
+use crate::node::{Node, handed};
 
 /// Carries what `to` lacks of a scope, of the chains of `own` from their beginning. Whether all was taken;
 /// what is refused is a gap: sync comes again.
@@ -21,7 +21,7 @@ async fn carry(from: &Vault, to: &Vault, scope: Scope, own: &[DeviceId]) -> bool
         let have = |lane: LaneTag, device: DeviceId| {
             held.get(&(lane, device)).filter(|_| !own.contains(&device)).map_or(0, |(seq, _)| *seq)
         };
-        let rows = from.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
+        let rows = handed(from, to.transport(), scope, control, &have).await;
         let taken = to.ingest(scope, rows.into_iter().map(|row| row.into_body()).collect()).await.unwrap();
         assert!(matches!(taken.refused, None | Some(Refused::Gap)), "{taken:?}");
         all &= taken.refused.is_none();
@@ -251,7 +251,7 @@ async fn made_up_frames_of_our_own_device_change_nothing() {
     all.laptop.add(user, space, &["offline"]).await.unwrap();
     let scope = Scope::Space(space);
     let device = all.laptop.vault.device(user).unwrap();
-    let rows = all.laptop.vault.admission().beyond(scope, false, 0, &|_, _| 0, 1 << 20).await.unwrap().rows;
+    let rows = handed(&all.laptop.vault, all.home.vault.transport(), scope, false, &|_, _| 0).await;
     let own: Vec<_> = rows.into_iter().filter(|row| row.device() == device).collect();
     let before = all.laptop.vault.admission().tips(scope);
     for n in 0..own.last().unwrap().body().len() {

@@ -7,14 +7,14 @@ use vault::log::Scope;
 use vault_core::identity::DeviceSecret;
 use vault_core::tags::LaneTag;
 
-use crate::node::Node;
+use crate::node::{Node, handed};
 
 /// Carries what `to` lacks of a scope: the control lane first, then the rest.
 pub async fn carry(from: &Vault, to: &Vault, scope: Scope) {
     for control in [true, false] {
         let have = to.admission().tips(scope);
         let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
-        let rows = from.admission().beyond(scope, control, 0, &have, 1 << 20).await.unwrap().rows;
+        let rows = handed(from, to.transport(), scope, control, &have).await;
         let taken = to.ingest(scope, rows.into_iter().map(|row| row.into_body()).collect()).await.unwrap();
         assert_eq!(taken.refused, None);
     }
@@ -75,7 +75,7 @@ async fn a_device_whose_clock_is_an_hour_ahead_waits() {
     let scope = Scope::Space(account.space);
     let have = home.vault.admission().tips(scope);
     let have = move |lane: LaneTag, device| have.get(&(lane, device)).map_or(0, |(seq, _)| *seq);
-    let rows = laptop.vault.admission().beyond(scope, false, 0, &have, 1 << 20).await.unwrap().rows;
+    let rows = handed(&laptop.vault, home.vault.transport(), scope, false, &have).await;
     let frames: Vec<_> = rows.into_iter().map(|row| row.into_body()).collect();
     let taken = home.vault.ingest(scope, frames.clone()).await.unwrap();
     assert_eq!(taken.refused, Some(vault::replicate::Refused::Ahead));
@@ -90,8 +90,8 @@ async fn frames_of_a_stranger_are_refused_and_nothing_of_them_is_kept() {
     let (home, stranger) = (Node::new().await, Node::new().await);
     let (account, other) = (home.account().await, stranger.account().await);
     stranger.add(other.user, other.space, &["mine"]).await.unwrap();
-    let rows = stranger.vault.admission().beyond(Scope::Space(other.space), true, 0, &|_, _| 0, 1 << 20).await.unwrap();
-    let frames: Vec<_> = rows.rows.into_iter().map(|row| row.into_body()).collect();
+    let rows = handed(&stranger.vault, stranger.vault.transport(), Scope::Space(other.space), true, &|_, _| 0).await;
+    let frames: Vec<_> = rows.into_iter().map(|row| row.into_body()).collect();
     let own = Scope::Space(account.space);
     let before = home.vault.admission().tips(own);
     let taken = home.vault.ingest(own, frames.clone()).await.unwrap();

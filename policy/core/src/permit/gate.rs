@@ -56,12 +56,14 @@ impl Gate {
         self.mint(caller, resources, now).await
     }
 
-    /// The permit of one batch of a sync session with `peer`, whose transport key proved it to be the
-    /// device that `caller` names. It yields sealed bytes only and holds no masks.
+    /// The permit of one batch of a sync session with `peer`. It yields sealed bytes only and holds no masks.
+    ///
+    /// Its transport key proved the peer to be the device that `caller` names, of a person who sees the whole space; or
+    /// `caller` names no device: then the peer is a replica, which stores the space for a person who may place it.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] for apps, without a device, and where the person does not see the whole
-    /// space; [`Refusal::Unavailable`] if the engine could not decide.
+    /// [`Refusal::Denied`] for apps, and where the person may not; [`Refusal::Unavailable`] if the engine could not
+    /// decide.
     pub async fn replicate(
         &self,
         caller: &Caller,
@@ -70,10 +72,11 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Permits<Replicate>, Refusal> {
         let epoch = self.engine.clock().now();
-        if caller.app.is_some() || caller.device.is_none() {
+        if caller.app.is_some() {
             return Err(Refusal::Denied);
         }
-        let check = Check::new(Object::new("space", space), "view", Subject::object("user", caller.user));
+        let permission = if caller.device.is_some() { "view" } else { "place" };
+        let check = Check::new(Object::new("space", space), permission, Subject::object("user", caller.user));
         let answers = self.ask(&[check], now).await?;
         if !answers.iter().all(Decision::allowed) {
             return Err(Refusal::Denied);

@@ -497,6 +497,10 @@ fn only_a_device_of_a_person_who_sees_the_space_replicates() {
     for refused in [person(1), Caller { device, ..person(2) }, Caller { device, ..app(1, 1) }] {
         assert_eq!(ask(refused).unwrap_err(), Refusal::Denied);
     }
+    // A replica is no device of anybody: who sees a space does not yet say where it is stored.
+    engine.say(format!("space:{}#place@user:{}", space(), user(1)));
+    assert_eq!(ask(person(1)).unwrap().caller().device, None);
+    assert_eq!(ask(app(1, 1)).unwrap_err(), Refusal::Denied);
 }
 
 fn doc(n: u8) -> DocId {
