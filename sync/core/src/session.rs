@@ -414,7 +414,11 @@ impl Session {
             scoped.sending.refused(Reason::Unavailable, None, now, pause);
             return;
         };
-        scoped.compared = true;
+        if !scoped.compared {
+            scoped.compared = true;
+            // From here on it is told of our own chains what the peer lacks: also where that is not handed over yet.
+            self.to_offer.insert(scope);
+        }
         let differing: BTreeSet<_> = differing.into_iter().collect();
         if scoped.differing != differing {
             // Offered again without them: the peer asks, and sends what it has.
