@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct GraphQlError {
+    /// For people.
     pub message: String,
     /// The `code` in `extensions`.
     pub code: &'static str,

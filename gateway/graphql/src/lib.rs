@@ -6,6 +6,7 @@
 //! never was. [`visible::Visible`] is the only thing that schema and planner look at.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod aggregate;
 mod cache;

@@ -7,6 +7,7 @@ use vault_core::query::Function;
 pub enum Spelling {
     /// The spelling of 2023.
     V0,
+    /// The present spelling.
     V1,
 }
 

@@ -20,8 +20,11 @@ use super::{Spelling, introspect};
 /// A request as it came in.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
+    /// The document.
     pub text: String,
+    /// Which of its operations; `None`: the only one.
     pub operation_name: Option<String>,
+    /// By name, without `$`.
     pub variables: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -35,10 +38,13 @@ impl Request {
 /// What one request may cost before it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Of the document.
     pub tokens: usize,
+    /// Of the document.
     pub operations: usize,
     /// Fields deep.
     pub depth: usize,
+    /// Of an operation.
     pub aliases: usize,
     /// Root fields of an operation.
     pub roots: usize,
@@ -72,17 +78,22 @@ pub struct Context<'a> {
     pub schema: &'a vault_core::schema::Schema,
     /// What the caller may do in each collection.
     pub masks: Masks<'a>,
+    /// How names are spelt.
     pub spelling: Spelling,
     /// Whether a mutation may be asked for (not by GET).
     pub allow_mutation: bool,
+    /// What it may cost.
     pub limits: Limits,
+    /// Where schemas and documents are kept.
     pub caches: &'a Caches,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {
+    /// To be read.
     Query(Query),
+    /// To be written.
     Change(ChangeRequest),
     /// The value of `data`, ready: introspection, or `__typename` alone.
     Answer(Bytes),

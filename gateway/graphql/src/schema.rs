@@ -29,9 +29,13 @@ const ANSWERS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// A schema as one shape of permits shows it, with what is derived from it.
 pub struct SchemaEntry {
+    /// Permits of this shape show it so.
     pub shape: Shape,
+    /// How its names are spelt.
     pub spelling: Spelling,
+    /// What it was made of.
     pub visible: Visible,
+    /// What documents are validated against, and introspection shows.
     pub schema: Valid<Schema>,
     /// Answers to introspection by text.
     pub(crate) introspected: Mutex<LruCache<String, Bytes>>,

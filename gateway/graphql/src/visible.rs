@@ -15,31 +15,42 @@ pub type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;
 /// The definitions as one caller may know them. Sorted by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Visible {
+    /// Those of which any entry gives anything.
     pub collections: Vec<VisibleCollection>,
 }
 
+/// A collection as one caller may know it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisibleCollection {
+    /// Names it in the vault.
     pub id: CollectionId,
+    /// Names it in the schema.
     pub name: String,
     /// What any entry gives.
     pub verbs: Verbs,
     /// Whether an added document may bring its own id: some entry that creates covers every row.
     pub own_ids: bool,
+    /// Those on which any entry gives anything.
     pub fields: Vec<VisibleField>,
 }
 
+/// A field as one caller may know it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisibleField {
+    /// Names it in the vault.
     pub id: FieldId,
+    /// Names it in the schema.
     pub name: String,
+    /// What it holds.
     pub kind: FieldType,
+    /// How concurrent writes become one value.
     pub merge: Merge,
     /// What may be done with the field; never empty. A relation has a verb only if its other side has it too.
     pub verbs: Verbs,
 }
 
 impl VisibleField {
+    /// Whether any entry gives this verb on it.
     pub fn has(&self, verb: Verb) -> bool {
         self.verbs.has(verb)
     }
@@ -70,6 +81,7 @@ impl VisibleCollection {
     pub fn can_select(&self) -> bool {
         self.gives(Verb::Read) || self.gives(Verb::Search)
     }
+    /// The fields that have this verb.
     pub fn with(&self, verb: Verb) -> impl Iterator<Item = &VisibleField> {
         self.fields.iter().filter(move |field| field.has(verb))
     }
@@ -122,10 +134,12 @@ impl Visible {
         Visible { collections }
     }
 
+    /// The collection of this id.
     pub fn collection(&self, id: CollectionId) -> Option<&VisibleCollection> {
         self.collections.iter().find(|collection| collection.id == id)
     }
 
+    /// The collection of this name.
     pub fn named(&self, name: &str) -> Option<&VisibleCollection> {
         self.collections
             .binary_search_by(|collection| collection.name.as_str().cmp(name))

@@ -21,7 +21,9 @@ use crate::txn::{LaneTip, MAX_COMMITS, SignedTxn};
 /// A change of one document, before it is sealed.
 #[derive(Debug, Clone)]
 pub struct DocumentDraft {
+    /// Where the document is.
     pub collection: CollectionId,
+    /// Which document.
     pub doc: DocId,
     /// The document's first commit and its salt; `None` for a new document.
     pub root: Option<(Cid, [u8; 16])>,
@@ -29,9 +31,13 @@ pub struct DocumentDraft {
     pub parents: Vec<Cid>,
     /// The greatest height among the parents.
     pub height: u64,
+    /// The reading of the writer's clock.
     pub hlc: Hlc,
+    /// Who changes it.
     pub author: Author,
+    /// Whether it is deleted or restored thereby; `None`: neither.
     pub status: Option<Status>,
+    /// The fields that change, each once.
     pub deltas: Vec<(FieldId, Delta)>,
 }
 
@@ -59,9 +65,11 @@ pub struct SealedFrame {
 }
 
 impl SealedFrame {
+    /// The lane of all its commits.
     pub fn lane(&self) -> LaneTag {
         self.lane
     }
+    /// The device that signed it.
     pub fn device(&self) -> DeviceId {
         self.device
     }
@@ -77,6 +85,7 @@ impl SealedFrame {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+    /// The frame, as it travels.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -85,10 +94,13 @@ impl SealedFrame {
 /// Why a change cannot be sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
+    /// A value is larger than a part may be.
     #[error("the value of field {0} is larger than 1 MiB")]
     ValueTooLarge(FieldId),
+    /// The request changes more than one frame may hold.
     #[error("one request changes more than 10,000 documents or 16 MiB")]
     TooManyRows,
+    /// The writer has no definition or no key of where it would write.
     #[error("the collection or its key is not known")]
     Unknown,
 }

@@ -10,7 +10,9 @@ use cid::Cid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct CborError {
+    /// The byte at which reading stopped, from 0 on.
     pub at: usize,
+    /// What is wrong there.
     pub what: &'static str,
 }
 
@@ -21,15 +23,19 @@ pub struct Writer(Vec<u8>);
 const TAG_LINK: u64 = 42;
 
 impl Writer {
+    /// Nothing is written yet.
     pub fn new() -> Self {
         Writer(Vec::new())
     }
+    /// As [`Writer::new`], with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Writer(Vec::with_capacity(bytes))
     }
+    /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
+    /// What has been written so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -59,26 +65,32 @@ impl Writer {
     pub fn array(&mut self, n: usize) -> &mut Self {
         self.head(4, n as u64)
     }
+    /// An unsigned integer, in the fewest bytes.
     pub fn uint(&mut self, n: u64) -> &mut Self {
         self.head(0, n)
     }
+    /// A signed integer, in the fewest bytes.
     pub fn int(&mut self, n: i64) -> &mut Self {
         if n >= 0 { self.head(0, n as u64) } else { self.head(1, !(n as u64)) }
     }
+    /// A string of bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.head(2, bytes.len() as u64);
         self.0.extend_from_slice(bytes);
         self
     }
+    /// A string of text.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.head(3, text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
         self
     }
+    /// True or false.
     pub fn bool(&mut self, value: bool) -> &mut Self {
         self.0.push(if value { 0xf5 } else { 0xf4 });
         self
     }
+    /// Null.
     pub fn null(&mut self) -> &mut Self {
         self.0.push(0xf6);
         self
@@ -89,6 +101,7 @@ impl Writer {
         self.0.extend_from_slice(&value.to_bits().to_be_bytes());
         self
     }
+    /// A CID, under tag 42.
     pub fn link(&mut self, cid: &Cid) -> &mut Self {
         let bytes = cid.to_bytes();
         self.head(6, TAG_LINK).head(2, bytes.len() as u64 + 1);
@@ -96,6 +109,7 @@ impl Writer {
         self.0.extend_from_slice(&bytes);
         self
     }
+    /// The value, or null.
     pub fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
         match value {
             None => {
@@ -115,10 +129,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads from the first byte on.
     pub fn new(bytes: &'a [u8]) -> Self {
         Reader { bytes, at: 0 }
     }
 
+    /// An error at the place that has been reached.
     pub fn error(&self, what: &'static str) -> CborError {
         CborError { at: self.at, what }
     }
@@ -175,9 +191,11 @@ impl<'a> Reader<'a> {
             Err(CborError { at, what: "an array of another length" })
         }
     }
+    /// An unsigned integer.
     pub fn uint(&mut self) -> Result<u64, CborError> {
         self.head(0, "not an unsigned integer")
     }
+    /// A signed integer.
     pub fn int(&mut self) -> Result<i64, CborError> {
         let at = self.at;
         let range = CborError { at, what: "an integer beyond 64 bits" };
@@ -203,6 +221,7 @@ impl<'a> Reader<'a> {
         let at = self.at;
         self.bytes(N)?.try_into().map_err(|_| CborError { at, what: "a byte string of another length" })
     }
+    /// A text of at most so many bytes.
     pub fn text(&mut self, most: usize) -> Result<&'a str, CborError> {
         let at = self.at;
         let n = self.head(3, "not a text")?;
@@ -210,6 +229,7 @@ impl<'a> Reader<'a> {
         let bytes = self.take(n.ok_or(CborError { at, what: "a text that is too long" })?)?;
         std::str::from_utf8(bytes).map_err(|_| CborError { at, what: "a text that is not UTF-8" })
     }
+    /// True or false.
     pub fn bool(&mut self) -> Result<bool, CborError> {
         match self.peek() {
             Some(0xf4) => self.at += 1,
@@ -227,6 +247,7 @@ impl<'a> Reader<'a> {
         self.at += usize::from(null);
         null
     }
+    /// A finite number of 64 bits; no other width is taken.
     pub fn float(&mut self) -> Result<f64, CborError> {
         if self.peek() != Some(0xfb) {
             return Err(self.error("not a float"));
@@ -236,6 +257,7 @@ impl<'a> Reader<'a> {
         let value = f64::from_bits(u64::from_be_bytes(self.fixed()?));
         if value.is_finite() { Ok(value) } else { Err(CborError { at, what: "a float that is not finite" }) }
     }
+    /// A CID, under tag 42.
     pub fn link(&mut self) -> Result<Cid, CborError> {
         let at = self.at;
         if self.head(6, "not a link")? != TAG_LINK {
@@ -248,6 +270,7 @@ impl<'a> Reader<'a> {
         };
         cid.ok_or(CborError { at, what: "not a CID" })
     }
+    /// Null as `None`, anything else by `read`.
     pub fn optional<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, CborError>,
@@ -262,6 +285,7 @@ impl<'a> Reader<'a> {
     pub fn end(&self) -> Result<(), CborError> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(self.error("bytes after the end")) }
     }
+    /// How many bytes have been read.
     pub fn position(&self) -> usize {
         self.at
     }

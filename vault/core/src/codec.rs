@@ -23,6 +23,7 @@ pub fn write_scalar(w: &mut Writer, scalar: &Scalar) {
     };
 }
 
+/// Reads what [`write_scalar`] wrote, and nothing else.
 pub fn read_scalar(r: &mut Reader<'_>) -> Result<Scalar, CborError> {
     if r.null() {
         return Ok(Scalar::Null);
@@ -61,6 +62,7 @@ pub fn write_value(w: &mut Writer, value: &Value) {
     }
 }
 
+/// Reads what [`write_value`] wrote, and nothing else.
 pub fn read_value(r: &mut Reader<'_>) -> Result<Value, CborError> {
     r.array_of(2)?;
     let unknown = r.error("an unknown kind of value");
@@ -91,6 +93,7 @@ pub fn encode_delta(delta: &Delta) -> Vec<u8> {
     w.into_bytes()
 }
 
+/// Reads what [`encode_delta`] wrote, and nothing else.
 pub fn decode_delta(bytes: &[u8]) -> Result<Delta, CborError> {
     let mut r = Reader::new(bytes);
     let mut ahead = r.clone();
@@ -118,6 +121,7 @@ pub fn encode_head(doc: DocId, salt: &[u8; 16]) -> Vec<u8> {
     w.into_bytes()
 }
 
+/// Reads what [`encode_head`] wrote, and nothing else.
 pub fn decode_head(bytes: &[u8]) -> Result<(DocId, [u8; 16]), CborError> {
     let mut r = Reader::new(bytes);
     r.array_of(2)?;
@@ -126,6 +130,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<(DocId, [u8; 16]), CborError> {
     Ok(head)
 }
 
+/// The `status` part.
 pub fn encode_status(status: Status) -> Vec<u8> {
     let mut w = Writer::new();
     w.uint(match status {
@@ -135,6 +140,7 @@ pub fn encode_status(status: Status) -> Vec<u8> {
     w.into_bytes()
 }
 
+/// Reads what [`encode_status`] wrote, and nothing else.
 pub fn decode_status(bytes: &[u8]) -> Result<Status, CborError> {
     let mut r = Reader::new(bytes);
     let unknown = r.error("an unknown status");
@@ -162,6 +168,7 @@ pub fn encode_author(author: &Author) -> Vec<u8> {
     w.into_bytes()
 }
 
+/// Reads what [`encode_author`] wrote, and nothing else.
 pub fn decode_author(bytes: &[u8]) -> Result<Author, CborError> {
     let mut r = Reader::new(bytes);
     r.array_of(3)?;

@@ -32,12 +32,19 @@ const SHA2_256: u64 = 0x12;
 pub enum Kind {
     /// A change of a document.
     Op = 0,
+    /// An account begins.
     AccountGenesis = 1,
+    /// A device is let into an account.
     AddDevice = 2,
+    /// A space begins.
     SpaceGenesis = 3,
+    /// A key epoch of a space begins.
     KeyOp = 4,
+    /// The key of an epoch, for a further device.
     Envelope = 5,
+    /// Definitions of a space change.
     Schema = 6,
+    /// An entry of a space's name, grants and catalogue.
     Policy = 7,
     /// A device that takes the place of another of the same node.
     Successor = 8,
@@ -46,15 +53,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As it stands in a commit.
     pub const fn number(self) -> u64 {
         self as u64
     }
+    /// The kind of this number; `None`: a later version's.
     pub fn from_number(number: u64) -> Option<Kind> {
         use Kind::*;
         [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
+    /// Whether it stands in a control lane.
     pub fn is_control(self) -> bool {
         self != Kind::Op
     }
@@ -63,49 +73,72 @@ impl Kind {
 /// A part as its commit names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartRef {
+    /// The tag of the field, or of what stands beside fields.
     pub ftag: FieldTag,
+    /// Which generation of the definition of its field it is of.
     pub generation: u32,
     /// SHA-256 of the part's bytes.
     pub hash: [u8; 32],
+    /// Of the part, in bytes.
     pub len: u32,
 }
 
 /// One commit, without its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
+    /// Where it belongs.
     pub space: SpaceId,
+    /// The lane of its collection; zeros: the control lane.
     pub lane: LaneTag,
+    /// The tag of its document; zeros in a control lane.
     pub doc: DocTag,
     /// The document's first commit; `None` in that commit itself.
     pub root: Option<Cid>,
+    /// What it is.
     pub kind: Kind,
+    /// Who signed it.
     pub device: DeviceId,
+    /// Its number in the chain of its device in this lane, from 1 on.
     pub seq: u64,
+    /// The commit before it in that chain.
     pub prev: Option<Cid>,
+    /// The heads that the writer saw, of the document or of the control lane, sorted.
     pub parents: Vec<Cid>,
+    /// One more than the greatest of its parents; of a root 1.
     pub height: u64,
+    /// The key epoch that its parts are sealed in; `None` where nothing is sealed by one.
     pub epoch: Option<EpochId>,
     /// The heads of the control lane that the writer saw, sorted.
     pub control: Vec<EpochId>,
+    /// The reading of the writer's clock.
     pub hlc: Hlc,
+    /// The transaction that it was written in.
     pub txn: TxnId,
+    /// For its parts, drawn by the writer.
     pub nonce: [u8; 24],
+    /// Sorted by tag.
     pub parts: Vec<PartRef>,
 }
 
 /// Why bytes are not a commit of this format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
+    /// It is not the CBOR of a commit.
     #[error("the commit is malformed: {0}")]
     Malformed(#[from] CborError),
+    /// It is of a version of the format that this one does not know.
     #[error("commits of format version {0} are not supported")]
     Version(u64),
+    /// It is of a suite of algorithms that this one does not know.
     #[error("commits of suite {0} are not supported")]
     Suite(u64),
+    /// It is of a kind that this version does not know.
     #[error("commits of kind {0} are not supported")]
     Kind(u64),
+    /// It has more bytes than a commit may have.
     #[error("the commit is too large: {0} bytes")]
     TooLarge(usize),
+    /// It is well-formed, and says what no commit may say.
     #[error("the commit breaks a rule: {0}")]
     Rule(&'static str),
 }
@@ -153,6 +186,7 @@ fn link(r: &mut Reader<'_>) -> Result<Cid, CborError> {
 }
 
 impl Commit {
+    /// As it is hashed: there is one way to write it.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(320 + 64 * self.parts.len());
         w.array(18).uint(VERSION).uint(SUITE);

@@ -17,6 +17,7 @@ use policy_core::{Caller, GrantId, UserId};
 pub enum Payer {
     /// Whoever has not said yet who they are: all of them together are one part.
     Nobody,
+    /// Somebody by themselves.
     Person(UserId),
     /// An app or a link, for the person who gave it its grant.
     Part(UserId, GrantId),
@@ -43,6 +44,7 @@ impl Payer {
 /// What there is, and how much of it one caller may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
+    /// Places, or bytes.
     pub total: u64,
     /// A person with all their apps and links.
     pub person: u64,
@@ -99,6 +101,7 @@ pub struct Fair {
 }
 
 impl Fair {
+    /// Nobody holds or waits for anything yet.
     pub fn new(shares: Shares) -> Fair {
         Fair {
             shares,
@@ -111,6 +114,7 @@ impl Fair {
         }
     }
 
+    /// What there is, and how much of it one may hold.
     pub fn shares(&self) -> &Shares {
         &self.shares
     }

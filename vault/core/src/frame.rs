@@ -19,17 +19,24 @@ const MAX_RECORD: usize = 128 * 1024;
 /// One commit of a frame with its parts, in the order in which the commit names them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    /// What is hashed.
     pub commit: Commit,
+    /// Its hash.
     pub cid: Cid,
+    /// The sealed bytes of each.
     pub parts: Vec<Vec<u8>>,
 }
 
 /// A parsed frame. Nothing of it is verified yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
+    /// Where it belongs.
     pub space: SpaceId,
+    /// The lane of all its commits.
     pub lane: LaneTag,
+    /// What the device signed: where its chains end with this transaction.
     pub txn: SignedTxn,
+    /// The commits, one after the other in one chain.
     pub entries: Vec<Entry>,
 }
 
@@ -41,6 +48,7 @@ pub struct Verified<T> {
 }
 
 impl<T> Verified<T> {
+    /// What was checked.
     pub fn get(&self) -> &T {
         &self.inner
     }
@@ -48,6 +56,7 @@ impl<T> Verified<T> {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+    /// What was checked, and its bytes.
     pub fn into_parts(self) -> (T, Vec<u8>) {
         (self.inner, self.bytes)
     }
@@ -56,22 +65,34 @@ impl<T> Verified<T> {
 /// Why a frame is refused. `Gap` may heal by itself, when what comes before arrives; the others not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
+    /// It is not the CBOR of a frame.
     #[error("the frame is malformed: {0}")]
     Malformed(#[from] CborError),
+    /// One of its commits is not of this format.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// It has more bytes than a frame may have.
     #[error("the frame is too large: {0} bytes")]
     TooLarge(usize),
+    /// A part is missing, or has been changed.
     #[error("a part does not have the hash that its commit names")]
     Part,
+    /// Numbers, devices or hashes do not follow one another.
     #[error("the commits do not form a chain: {0}")]
     Chain(&'static str),
+    /// What comes before it is not held here.
     #[error("commits before number {seq} are missing")]
-    Gap { seq: u64 },
+    Gap {
+        /// The number that is needed first.
+        seq: u64,
+    },
+    /// The device did not sign this.
     #[error("the signature does not verify")]
     Signature,
+    /// No device of this id may write there.
     #[error("the device is not enrolled")]
     Device,
+    /// It says what no entry may say, or what its device may not.
     #[error("the entry breaks a rule: {0}")]
     Rule(&'static str),
 }
@@ -157,9 +178,11 @@ impl Frame {
         Ok(())
     }
 
+    /// Of its commits.
     pub fn first(&self) -> &Entry {
         &self.entries[0]
     }
+    /// Of its commits.
     pub fn last(&self) -> &Entry {
         &self.entries[self.entries.len() - 1]
     }

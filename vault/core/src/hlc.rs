@@ -9,12 +9,15 @@ impl Hlc {
     pub fn from_parts(milliseconds: u64, counter: u16) -> Self {
         Hlc(milliseconds.min((1 << 48) - 1) << 16 | u64::from(counter))
     }
+    /// Since the Unix epoch.
     pub fn milliseconds(self) -> u64 {
         self.0 >> 16
     }
+    /// Tells readings of one millisecond apart.
     pub fn counter(self) -> u16 {
         self.0 as u16
     }
+    /// The millisecond as an instant.
     pub fn timestamp(self) -> Timestamp {
         Timestamp(self.milliseconds() as i64 * 1_000)
     }

@@ -22,18 +22,23 @@ type Encapped = <X25519HkdfSha256 as Kem>::EncappedKey;
 pub struct Signer(SigningKey);
 
 impl Signer {
+    /// A new key.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Signer::from_seed(rng.random())
     }
+    /// The key of this seed.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Signer(SigningKey::from(seed))
     }
+    /// What the key is made of: secret.
     pub fn seed(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new((*self.0.as_bytes())[..32].try_into().expect("an Ed25519 secret begins with its seed"))
     }
+    /// By which signatures are checked.
     pub fn public(&self) -> [u8; 32] {
         self.0.verification_key().into()
     }
+    /// Of Ed25519 (RFC 8032).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).into()
     }
@@ -61,7 +66,9 @@ pub fn enrollable(key: &[u8; 32]) -> bool {
 /// The secrets of one device.
 #[derive(Clone)]
 pub struct DeviceSecret {
+    /// Names the device.
     pub id: DeviceId,
+    /// What it signs commits with.
     pub signer: Signer,
     kem: Zeroizing<[u8; 32]>,
 }
@@ -75,9 +82,13 @@ impl fmt::Debug for DeviceSecret {
 /// The public keys of a device, as its account's control lane has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceKeys {
+    /// Names the device.
     pub id: DeviceId,
+    /// Ed25519: commits are checked by it.
     pub sign: [u8; 32],
+    /// X25519: envelopes are sealed to it.
     pub kem: [u8; 32],
+    /// Proves its connections.
     pub transport: PeerKey,
 }
 
@@ -87,6 +98,7 @@ pub struct DeviceKeys {
 pub struct EnvelopeError;
 
 impl DeviceSecret {
+    /// A new device.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let ikm: Zeroizing<[u8; 32]> = Zeroizing::new(rng.random());
         let (private, _) = X25519HkdfSha256::derive_keypair(&*ikm);
@@ -127,6 +139,7 @@ impl DeviceSecret {
         Zeroizing::new(w.into_bytes())
     }
 
+    /// Reads what [`DeviceSecret::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, CborError> {
         let mut r = Reader::new(bytes);
         r.array_of(3)?;

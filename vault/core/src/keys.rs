@@ -28,6 +28,7 @@ macro_rules! secret {
         #[derive(Clone, Zeroize, ZeroizeOnDrop)]
         pub struct $name([u8; 32]);
         impl $name {
+            /// A secret that is held elsewhere as these bytes.
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
@@ -87,9 +88,11 @@ impl Reserved {
 }
 
 impl SpaceSecret {
+    /// A new secret.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         SpaceSecret(rng.random())
     }
+    /// The key of a collection.
     pub fn collection(&self, id: CollectionId) -> CollectionKey {
         CollectionKey(kdf(&self.0, "allod/collection/v1", &[id.as_bytes()]))
     }
@@ -100,6 +103,7 @@ impl SpaceSecret {
 }
 
 impl CollectionKey {
+    /// The key of a field in one generation of its definition.
     pub fn field(&self, id: FieldId, generation: u32) -> FieldKey {
         FieldKey(kdf(&self.0, "allod/field/v1", &[id.as_bytes(), &generation.to_be_bytes()]))
     }
@@ -110,12 +114,14 @@ impl CollectionKey {
 }
 
 impl FieldKey {
+    /// The key of this field in one document.
     pub fn leaf(&self, doc: DocId, salt: &[u8; 16]) -> LeafKey {
         LeafKey(kdf(&self.0, "allod/leaf/v1", &[doc.as_bytes(), salt]))
     }
 }
 
 impl TagKey {
+    /// A new key.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         TagKey(rng.random())
     }
@@ -133,15 +139,19 @@ impl TagKey {
         out
     }
 
+    /// The tag of a collection's lane.
     pub fn lane(&self, collection: CollectionId) -> LaneTag {
         LaneTag(self.tag("lane", &[collection.as_bytes()]))
     }
+    /// The tag of a document in its lane.
     pub fn document(&self, lane: LaneTag, doc: DocId) -> DocTag {
         DocTag(self.tag("doc", &[&lane.0, doc.as_bytes()]))
     }
+    /// The tag of a field.
     pub fn field(&self, collection: CollectionId, field: FieldId) -> FieldTag {
         FieldTag(self.tag("field", &[collection.as_bytes(), field.as_bytes()]))
     }
+    /// The tag of a part that stands beside fields.
     pub fn reserved(&self, collection: CollectionId, which: Reserved) -> FieldTag {
         FieldTag(self.tag("reserved", &[collection.as_bytes(), which.label().as_bytes()]))
     }
@@ -150,6 +160,7 @@ impl TagKey {
     pub fn collection_id(&self, name: &str, dropped: u32) -> CollectionId {
         CollectionId::from_bytes(self.tag("collection-id", &[name.as_bytes(), &dropped.to_be_bytes()]))
     }
+    /// The id of a field: from its name, and from how many of this name were dropped before.
     pub fn field_id(&self, collection: CollectionId, name: &str, dropped: u32) -> FieldId {
         let parts: [&[u8]; 3] = [collection.as_bytes(), name.as_bytes(), &dropped.to_be_bytes()];
         FieldId::from_bytes(self.tag("field-id", &parts))

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or makes its own randomness: time, randomness and bytes come
 //! in as arguments. `vault/docs/format.md` is the byte-exact record of what this crate writes.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod build;
 pub mod cbor;

@@ -20,13 +20,21 @@ pub const MAX_PART: usize = 1024 * 1024 + 64 * 1024;
 /// Where a part lies: authenticated with it, so it cannot be moved.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
+    /// The space.
     pub space: SpaceId,
+    /// The lane of its collection.
     pub lane: LaneTag,
+    /// The tag of its document.
     pub doc: DocTag,
+    /// The key epoch.
     pub epoch: EpochId,
+    /// The device that wrote it.
     pub device: DeviceId,
+    /// The number of its commit in the chain of that device.
     pub seq: u64,
+    /// Of its commit, as a number.
     pub kind: u64,
+    /// Of its commit.
     pub parents: &'a [cid::Cid],
 }
 

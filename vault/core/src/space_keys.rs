@@ -31,7 +31,9 @@ pub struct SpaceKeys {
 /// The keys and tags of one collection.
 #[derive(Debug)]
 pub struct LaneKeys {
+    /// Whose they are.
     pub collection: CollectionId,
+    /// The lane of its documents.
     pub lane: LaneTag,
     fields: Vec<(FieldId, FieldTag)>,
     head: FieldTag,
@@ -52,10 +54,13 @@ struct EpochKeys {
 /// Why the keys of a space cannot be had. Never answered by making new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
+    /// Its control lane is not held here as far as that.
     #[error("the space has no key epoch")]
     NoEpoch,
+    /// A device that has them must hand them over first.
     #[error("no key of the space is sealed to this device yet")]
     NotSealedToUs,
+    /// It is damaged, or was made for another key.
     #[error("what is sealed to this device does not open")]
     Envelope,
 }
@@ -69,12 +74,16 @@ impl From<EnvelopeError> for KeysError {
 /// Why a verified commit was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenCommitError {
+    /// Its definition comes with the control lane.
     #[error("its collection is not defined here yet")]
     UnknownLane,
+    /// It comes with the lane.
     #[error("the first commit of its document is not known here yet")]
     UnknownRoot,
+    /// The key comes with the control lane.
     #[error("its key epoch is not known here yet")]
     UnknownEpoch,
+    /// It was changed, or its writer did not keep to the format.
     #[error("it does not open: {0}")]
     Damaged(&'static str),
 }
@@ -133,12 +142,15 @@ impl SpaceKeys {
         SpaceKeys { space, tag, epochs, current, lanes: HashMap::new(), by_collection: HashMap::new() }
     }
 
+    /// Which space.
     pub fn space(&self) -> SpaceId {
         self.space
     }
+    /// What tags and ids are made with.
     pub fn tags(&self) -> &TagKey {
         &self.tag
     }
+    /// The epoch that is sealed in from now on.
     pub fn current(&self) -> EpochId {
         self.current
     }
@@ -190,9 +202,11 @@ impl SpaceKeys {
         self.by_collection.insert(id, lane);
     }
 
+    /// The keys of a collection, if it is defined.
     pub fn collection(&self, id: CollectionId) -> Option<&Arc<LaneKeys>> {
         self.by_collection.get(&id)
     }
+    /// The keys of the collection of this lane, if it is defined.
     pub fn lane(&self, lane: LaneTag) -> Option<&Arc<LaneKeys>> {
         self.lanes.get(&lane)
     }

@@ -39,9 +39,11 @@ tag!(
 );
 
 impl LaneTag {
+    /// Where entries of accounts and spaces stand.
     pub const CONTROL: LaneTag = LaneTag([0; 16]);
 }
 impl DocTag {
+    /// Of a commit that is about no document.
     pub const NONE: DocTag = DocTag([0; 16]);
 }
 impl FieldTag {

@@ -19,19 +19,26 @@ const DOMAIN: &[u8] = b"allod/txn/v1\0";
 /// Where a transaction left a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneTip {
+    /// Which lane.
     pub lane: LaneTag,
+    /// The number of the last commit.
     pub seq: u64,
+    /// The last commit.
     pub cid: Cid,
 }
 
 /// A signed transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedTxn {
+    /// Where it belongs.
     pub space: SpaceId,
+    /// Who signs.
     pub device: DeviceId,
+    /// Names it.
     pub txn: TxnId,
     /// Sorted by lane.
     pub tips: Vec<LaneTip>,
+    /// Of Ed25519 (RFC 8032), over all the rest.
     pub signature: [u8; 64],
 }
 
@@ -59,16 +66,19 @@ impl SignedTxn {
         signed
     }
 
+    /// Whether the key of this device signed it.
     pub fn verify(&self, key: &[u8; 32]) -> bool {
         verify(key, &self.message(), &self.signature)
     }
 
+    /// As it travels.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Self::head(self.space, self.device, self.txn, &self.tips, 7);
         w.bytes(&self.signature);
         w.into_bytes()
     }
 
+    /// Reads what [`SignedTxn::encode`] wrote, and nothing else.
     pub fn decode(bytes: &[u8]) -> Result<Self, CborError> {
         let mut r = Reader::new(bytes);
         r.array_of(7)?;
@@ -93,6 +103,7 @@ impl SignedTxn {
         Ok(SignedTxn { space, device, txn, tips, signature })
     }
 
+    /// Where the chain in this lane ends with it.
     pub fn tip(&self, lane: LaneTag) -> Option<&LaneTip> {
         self.tips.iter().find(|tip| tip.lane == lane)
     }

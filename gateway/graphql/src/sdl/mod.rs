@@ -21,13 +21,37 @@ const FIELDS_MAX: usize = 1_000;
 /// Why a definition was not taken. Messages name the type and field; positions are from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SdlError {
+    /// A collection of this name is there.
     #[error("The collection `{name}` exists already (line {line}, column {column}).")]
-    Exists { name: String, line: usize, column: usize },
+    Exists {
+        /// Its name.
+        name: String,
+        /// Where it is defined again.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// Not of the language, or a contradiction.
     #[error("{message} (line {line}, column {column})")]
-    Invalid { message: String, line: usize, column: usize },
+    Invalid {
+        /// What is wrong, without its place.
+        message: String,
+        /// Where.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
     /// Part of the language, and not built yet.
     #[error("{message} (line {line}, column {column})")]
-    Unsupported { message: String, line: usize, column: usize },
+    Unsupported {
+        /// What it is, without its place.
+        message: String,
+        /// Where.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// More text, collections or fields than one request may define.
     #[error("The definitions are too large: {0}.")]
     TooLarge(&'static str),
 }

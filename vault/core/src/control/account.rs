@@ -18,6 +18,7 @@ const ROOT: DeviceId = DeviceId::from_bytes([0; 16]);
 /// An account as its control lane has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountLane {
+    /// Whose it is.
     pub user: UserId,
     root: [u8; 32],
     devices: BTreeMap<DeviceId, DeviceKeys>,
@@ -28,6 +29,7 @@ pub struct AccountLane {
     /// Hashes of the one-time codes by which devices came.
     consumed: BTreeSet<[u8; 32]>,
     clocks: Arc<Clocks>,
+    /// Where the lane ends.
     pub heads: Heads,
 }
 
@@ -101,6 +103,7 @@ fn read_device(body: &[u8]) -> Result<(DeviceKeys, Option<[u8; 32]>), CborError>
 }
 
 impl AccountLane {
+    /// The keys of a device that is enrolled; `None`: it is not.
     pub fn device(&self, id: DeviceId) -> Option<&DeviceKeys> {
         self.devices.get(&id)
     }

@@ -24,8 +24,11 @@ const PIECES: usize = 1_024;
 /// A piece of a device's chain in one lane, and where its readings belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reading {
+    /// Where.
     pub space: SpaceId,
+    /// In which lane; the device is whoever signed the entry.
     pub lane: LaneTag,
+    /// Which commits, and how far they were ahead.
     pub piece: Piece,
 }
 
@@ -33,8 +36,11 @@ pub struct Reading {
 /// them at `ceiling` at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Piece {
+    /// The number of the first commit.
     pub first: u64,
+    /// The number of the last commit.
     pub last: u64,
+    /// In milliseconds.
     pub ahead_ms: u64,
     /// The least that the first counts by; each after it one more.
     pub floor: Hlc,

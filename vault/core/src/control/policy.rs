@@ -12,7 +12,12 @@ use crate::codec::{read_scalar, write_scalar};
 #[derive(Debug, Clone, PartialEq)]
 pub enum PolicyEntry {
     /// The name of the space; the newest counts. `personal`: its owner's own space.
-    Space { name: String, personal: bool },
+    Space {
+        /// As its owner calls it.
+        name: String,
+        /// The one that comes with its owner's account.
+        personal: bool,
+    },
     /// A consent. A grant id is given once.
     Grant(GrantRecord),
     /// Final: a revoked id never comes back.
@@ -22,16 +27,22 @@ pub enum PolicyEntry {
 /// A grant and the app that it was given to, so that every device can show it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrantRecord {
+    /// The terms.
     pub grant: Grant,
+    /// As it was when the grant was made.
     pub app: AppDescription,
+    /// When.
     pub created: Timestamp,
 }
 
 /// An app as the person saw it when they consented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppDescription {
+    /// As it calls itself.
     pub name: String,
+    /// Its page.
     pub uri: Option<String>,
+    /// Where its users are sent back to.
     pub redirect_uris: Vec<String>,
 }
 
@@ -40,6 +51,7 @@ const MAX_LIST: usize = 4_096;
 /// What stands at the end of a grant whose holder is a link.
 const LINK: u64 = 1;
 
+/// The body of an entry.
 pub fn encode_policy(entry: &PolicyEntry) -> Vec<u8> {
     let mut w = Writer::with_capacity(256);
     match entry {
@@ -115,6 +127,7 @@ fn write_condition(w: &mut Writer, condition: &Condition) {
     }
 }
 
+/// Reads what [`encode_policy`] wrote, and nothing else.
 pub fn decode_policy(bytes: &[u8]) -> Result<PolicyEntry, CborError> {
     let mut r = Reader::new(bytes);
     let length = r.array(3)?;

@@ -16,7 +16,9 @@ const MAX_MEMBERS: usize = 4_096;
 /// One key epoch as replicas without keys see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Epoch {
+    /// The first has number 1.
     pub number: u64,
+    /// Of the key-op that began it.
     pub height: u64,
     /// `S_e || K_tag`, sealed to devices by the key-op or by a later envelope.
     pub sealed: BTreeMap<DeviceId, Vec<u8>>,
@@ -25,9 +27,12 @@ pub struct Epoch {
 /// A space as its control lane has it, without its sealed entries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpaceLane {
+    /// Which space.
     pub space: SpaceId,
+    /// The account whose devices may write.
     pub owner: UserId,
     epochs: BTreeMap<EpochId, Epoch>,
+    /// Where the lane ends.
     pub heads: Heads,
 }
 
@@ -135,6 +140,7 @@ fn read_envelope(body: &[u8]) -> Result<(EpochId, DeviceId, Vec<u8>), CborError>
 }
 
 impl SpaceLane {
+    /// Those that have begun, by id.
     pub fn epochs(&self) -> impl Iterator<Item = (EpochId, &Epoch)> {
         self.epochs.iter().map(|(id, epoch)| (*id, epoch))
     }

@@ -79,6 +79,7 @@ fn read_links(r: &mut Reader<'_>) -> Result<Vec<Cid>, CborError> {
 }
 
 impl DocumentState {
+    /// As the view keeps it.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(128 + self.fields.len() * 96);
         w.array(5);
@@ -115,6 +116,7 @@ impl DocumentState {
         w.into_bytes()
     }
 
+    /// Reads what [`DocumentState::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<DocumentState, CborError> {
         let mut r = Reader::new(bytes);
         r.array_of(5)?;

@@ -32,6 +32,7 @@ pub struct DocumentState {
     pub heads: Vec<Cid>,
     /// The largest height of a commit.
     pub height: u64,
+    /// Whether the newest of what was said of it is that it is deleted.
     pub deleted: bool,
     /// Sorted by field id.
     fields: Vec<(FieldId, FieldState)>,
@@ -77,9 +78,13 @@ fn kind_read(reading: Reading) -> Kinds {
 /// One write of a register.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
+    /// The reading of the writer's clock, as it counts.
     pub hlc: Hlc,
+    /// Who wrote it.
     pub device: DeviceId,
+    /// The commit that it stands in.
     pub cid: Cid,
+    /// What was written.
     pub value: Value,
     /// Counters whose steps have seen it.
     seen: Kinds,
@@ -318,6 +323,7 @@ impl DocumentState {
         self.fields.iter().map(|(id, field)| (*id, field))
     }
 
+    /// The state of a field; `None`: it was never written.
     pub fn field(&self, id: FieldId) -> Option<&FieldState> {
         self.fields.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| &self.fields[at].1)
     }
