@@ -5,7 +5,7 @@ set -euo pipefail
 
 case "${1:?build or test}" in
   build) packages=(gcc libssl-dev pkg-config make) ;;
-  test) packages=(gcc libssl-dev pkg-config make postgresql strace chromium) ;;
+  test) packages=(gcc libssl-dev pkg-config make postgresql strace chromium python3 python3-venv curl) ;;
   *) echo "usage: $0 build|test" >&2; exit 2 ;;
 esac
 

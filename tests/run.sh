@@ -11,6 +11,9 @@ if [ -n "${ALLOD_TEST_SPICEDB:-}" ]; then
   ALLOD_TEST_ENGINE=spicedb cargo test --locked -p tests --test e2e -- sharing told_before
 fi
 
+# Whatever the API describes, asked rightly and wrongly (some two minutes).
+tests/schemathesis/run.sh
+
 # The pages in a browser. Chromium is Debian's package, or what CHROMIUM names.
 if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
   (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && node run.mjs)

@@ -5,7 +5,9 @@ use actix_web::http::header;
 use actix_web::web;
 use policy::Standing;
 use rust_embed::RustEmbed;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use vault::data_dir::DataFile;
 
 use crate::app::App;
@@ -26,20 +28,46 @@ fn routes(routes: &mut Routes) {
         .get("/", root)
         .get("/healthz", healthz)
         .get("/readyz", readyz)
-        .get("/admin", root)
-        .get("/admin/{path:.*}", file);
+        .get("/admin", admin)
+        .get("/admin/{path:.*}", file)
+        .described::<Api>();
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(root, admin, healthz, readyz, file))]
+struct Api;
+
+/// To the console
+#[utoipa::path(get, path = "/", tag = "pages", security(()), responses((status = 302, description = "It is there")))]
 async fn root() -> HttpResponse {
     HttpResponse::Found().insert_header((header::LOCATION, "/admin/")).finish()
 }
 
-/// The process is there.
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+/// To the console
+#[utoipa::path(get, path = "/admin", tag = "pages", security(()), responses((status = 302, description = "It is there")))]
+async fn admin() -> HttpResponse {
+    root().await
 }
 
-/// The node can serve: it is set up, it writes, and policy answers.
+/// Whether the process is there.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+    version: &'static str,
+}
+
+/// The process is there
+#[utoipa::path(get, path = "/healthz", tag = "node", security(()), responses(
+    (status = 200, description = "It is", body = Health)))]
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// The node can serve: it is set up, it writes, and policy answers
+#[utoipa::path(get, path = "/readyz", tag = "node", security(()), responses(
+    (status = 200, description = "It can", body = Object),
+    (status = 503, description = "It cannot, and this is why", body = Object)))]
 async fn readyz(app: web::Data<App>) -> HttpResponse {
     let (set_up, writing, missing) = (app.owner().is_some(), app.vault.is_writing(), app.files.missing());
     let missing: Vec<&str> = missing.into_iter().map(DataFile::missing_code).collect();
@@ -54,7 +82,7 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
     let mut state = json!({ "set_up": set_up, "writing": writing, "missing": missing, "policy": policy });
     if let Some(clock) = clock_trouble(app.vault.clock_ahead(None)) {
         // It serves; but what is written here waits before other devices.
-        state["clock"] = clock;
+        state["clock"] = json!(clock);
     }
     if let Some(tls) = app.tls.get() {
         // It is an answer for everybody: which files there are, the log and `allod doctor` say.
@@ -73,15 +101,23 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
     }
 }
 
+/// Clock readings are ahead of the clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClockTrouble {
+    ahead_s: u64,
+    detail: String,
+    fix: &'static str,
+}
+
 /// What it means that clock readings are so many seconds ahead, and what to do.
-pub fn clock_trouble(ahead: Option<u64>) -> Option<Value> {
+pub fn clock_trouble(ahead: Option<u64>) -> Option<ClockTrouble> {
     let seconds = ahead?;
     let detail = format!(
         "What was written here has clock readings {seconds} s ahead of the clock: other devices do not take it yet."
     );
     let fix = "If the clock is right now, this heals by itself as soon as another device is reachable (without another \
                device, within a quarter of an hour). If it is behind, set it.";
-    Some(json!({ "ahead_s": seconds, "detail": detail, "fix": fix }))
+    Some(ClockTrouble { ahead_s: seconds, detail, fix })
 }
 
 /// What is wrong with policy, in a sentence, and what to do.
@@ -107,6 +143,12 @@ pub fn policy_trouble(standing: &Standing) -> Option<(String, &'static str)> {
     })
 }
 
+/// The console
+#[utoipa::path(get, path = "/admin/{path}", tag = "pages", security(()),
+    params(("path" = String, Path, description = "A file of it, or a page within")), responses(
+    (status = 200, description = "A file of it", content((String = "text/html"), (String = "text/javascript"),
+        (String = "text/css"), (String = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    (status = 404, description = "It is not in this binary", body = String, content_type = "text/plain; charset=utf-8")))]
 async fn file(path: web::Path<String>) -> HttpResponse {
     let path = if path.is_empty() { "index.html".to_owned() } else { path.into_inner() };
     // A page of the console that is not a file is the console itself, which routes within.

@@ -46,8 +46,8 @@ impl ApiError {
         self.code
     }
 
-    pub fn plain(&self) -> Plain<'_> {
-        Plain { code: self.code, message: &self.message, hint: self.hint }
+    pub fn plain(&self) -> Plain {
+        Plain { code: self.code, message: self.message.clone(), hint: self.hint }
     }
 
     /// The answer that says it, but for the body.
@@ -91,8 +91,8 @@ impl ResponseError for ApiError {
 /// `{"error": {"code", "message", "hint"}, "request_id"}`.
 pub fn json_errors(error: &ApiError) -> HttpResponse {
     #[derive(Serialize)]
-    struct Body<'a> {
-        error: Plain<'a>,
+    struct Body {
+        error: Plain,
         request_id: String,
     }
     error.head().json(Body { error: error.plain(), request_id: request_id() })
@@ -100,9 +100,9 @@ pub fn json_errors(error: &ApiError) -> HttpResponse {
 
 /// An error as it is told beside `/api/v1`.
 #[derive(Debug, Serialize)]
-pub struct Plain<'a> {
+pub struct Plain {
     code: &'static str,
-    message: &'a str,
+    message: String,
     hint: &'static str,
 }
 

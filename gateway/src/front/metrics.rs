@@ -18,9 +18,19 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 
 fn routes(routes: &mut Routes) {
-    routes.get("/metrics", for_the_operator);
+    routes.get("/metrics", for_the_operator).described::<Api>();
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(for_the_operator))]
+struct Api;
+
+/// The node's figures, for the operator
+#[utoipa::path(get, path = "/metrics", tag = "node", responses(
+    (status = 200, description = "They (OpenMetrics 1.0)", body = String,
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    (status = 401, description = "`unauthenticated`: nobody is signed in"),
+    (status = 403, description = "`operator_only`: they are for the operator")))]
 async fn for_the_operator(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
     Ok(figures(app).await)

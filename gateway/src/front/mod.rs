@@ -1,4 +1,5 @@
 //! The fronts: one folder a protocol, one file a resource.
+#![allow(unused_qualifications, reason = "what describes an operation names the types of its parameters in full")]
 
 pub mod account;
 pub mod addresses;
@@ -7,6 +8,7 @@ pub mod contract;
 pub mod cross_origin;
 pub mod data;
 mod deadline;
+pub mod described;
 pub mod error;
 pub mod headers;
 pub(crate) mod intake;
@@ -14,6 +16,7 @@ pub mod journal;
 mod media;
 mod metrics;
 pub mod oauth;
+pub mod openapi;
 pub mod over_tls;
 pub mod pages;
 mod peers;
@@ -48,6 +51,7 @@ pub(crate) fn table() -> Routes {
         sharing::FRONT,
         metrics::FRONT,
         console::FRONT,
+        openapi::FRONT,
     ];
     fronts.iter().fold(Routes::default(), Routes::front)
 }

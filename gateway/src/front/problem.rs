@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::{ApiError, Plain};
 use super::request_id::request_id;
@@ -12,8 +13,8 @@ use super::request_id::request_id;
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was not done.
-#[derive(Debug, Serialize)]
-pub struct Problem<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
     /// The kind of problem: `urn:problem-type:allod:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -22,24 +23,26 @@ pub struct Problem<'a> {
     /// The status of the answer.
     status: u16,
     /// What is wrong with this request, in a sentence.
-    detail: &'a str,
+    detail: String,
     /// A stable word for programs.
     code: &'static str,
     /// What to do about it; may be empty.
     hint: &'static str,
     /// By which the node's log knows the request; `X-Request-Id` says it too.
+    #[schema(examples("5f0c2a9b7e4d1836a0b1c2d3"))]
     request_id: String,
     /// The same in the shape of before, for clients that read that: it goes with the next version.
-    error: Plain<'a>,
+    #[schema(value_type = Object)]
+    error: Plain,
 }
 
 /// The errors of a front that speaks of problems.
 pub fn problems(error: &ApiError) -> HttpResponse {
     let body = Problem {
-        kind: format!("urn:problem-type:allod:{}", error.code),
+        kind: urn(error.code),
         title: title(error.code, error.status),
         status: error.status.as_u16(),
-        detail: &error.message,
+        detail: error.message.clone(),
         code: error.code,
         hint: error.hint,
         request_id: request_id(),
@@ -48,6 +51,11 @@ pub fn problems(error: &ApiError) -> HttpResponse {
     let mut answer = error.head().json(body);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     answer
+}
+
+/// The name of a kind of problem.
+pub fn urn(code: &str) -> String {
+    format!("urn:problem-type:allod:{code}")
 }
 
 /// What a code stands for, in a few words.

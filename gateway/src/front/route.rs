@@ -9,6 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpResponse, Responder, Route};
+use utoipa::openapi::OpenApi;
 
 use super::contract::{Front, Limits, SMALL_BODY, Terms};
 use super::deadline::Deadline;
@@ -21,6 +22,8 @@ pub struct Routes {
     places: Vec<Place>,
     /// Of the front whose routes are added.
     terms: Terms,
+    /// What the operations ask and answer.
+    api: OpenApi,
 }
 
 struct Place {
@@ -31,7 +34,7 @@ struct Place {
 
 impl Default for Routes {
     fn default() -> Self {
-        Routes { places: Vec::new(), terms: Terms::own(SMALL_BODY) }
+        Routes { places: Vec::new(), terms: Terms::own(SMALL_BODY), api: OpenApi::default() }
     }
 }
 
@@ -58,6 +61,17 @@ impl Routes {
             place.terms.errors = errors;
         }
         self
+    }
+
+    /// Adds what operations ask and answer: `openapi::tests` holds that each route is described.
+    pub fn described<A: utoipa::OpenApi>(&mut self) -> &mut Routes {
+        self.api.merge(A::openapi());
+        self
+    }
+
+    /// What all operations ask and answer.
+    pub fn described_so_far(self) -> OpenApi {
+        self.api
     }
 
     /// What `part` adds: a resource of a front.

@@ -72,7 +72,7 @@ pub fn graphql_errors(error: &ApiError) -> HttpResponse {
     struct Body<'a> {
         errors: [One<'a>; 1],
         /// The shape of before, for clients that read that: it goes with the next version.
-        error: Plain<'a>,
+        error: Plain,
     }
     #[derive(Serialize)]
     struct One<'a> {

@@ -3,14 +3,50 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use policy_core::ClientId;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{ApiError, Data, body, operator};
 use crate::directory::{Actor, App};
+use crate::front::described::{Access, AppManifest, Id};
 use crate::front::pages::is_at_pages;
 use crate::grants::Manifest;
 
-/// `POST /api/v1/apps` with a manifest.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list))]
+pub(super) struct Api;
+
+/// An app that was registered.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppAdded {
+    #[schema(value_type = Id)]
+    client_id: ClientId,
+    /// Told here and nowhere else; only of an app that can keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+/// An app, with its manifest.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppShown {
+    #[schema(value_type = Id)]
+    client_id: ClientId,
+    name: String,
+    redirect_uris: Vec<String>,
+    #[schema(value_type = Vec<Access>)]
+    access: Vec<Value>,
+    confidential: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logo_uri: Option<String>,
+}
+
+/// Registers an app
+#[utoipa::path(post, path = "/api/v1/apps", tag = "apps", request_body = AppManifest, responses(
+    (status = 201, description = "It is registered", body = AppAdded)))]
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
     let value = body::json::<Value>(&req, &bytes)?;
@@ -26,21 +62,28 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
     let (client, secret) = node.directory().add_app(&manifest, node.now()).await?;
     let detail = json!({ "client_id": client });
     node.directory().audit(principal.caller.user, Actor::Operator, "app.registered", detail, node.now()).await?;
-    let mut answer = json!({ "client_id": client });
-    if let Some(secret) = secret {
-        answer["client_secret"] = json!(secret.text());
-    }
+    let client_secret = secret.map(|secret| secret.text().to_owned());
+    let answer = AppAdded { client_id: client, client_secret };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
-/// `GET /api/v1/apps`.
+/// The registered apps
+#[utoipa::path(get, path = "/api/v1/apps", tag = "apps", responses(
+    (status = 200, description = "All of them", body = Vec<AppShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
     let shown = |app: &App| {
-        let mut shown = app.manifest.to_json();
-        shown["client_id"] = json!(app.client);
-        shown
+        let manifest = &app.manifest;
+        AppShown {
+            client_id: app.client,
+            name: manifest.name.clone(),
+            redirect_uris: manifest.redirect_uris.clone(),
+            access: manifest.access.iter().map(crate::grants::Access::to_json).collect(),
+            confidential: manifest.confidential,
+            client_uri: manifest.client_uri.clone(),
+            logo_uri: manifest.logo_uri.clone(),
+        }
     };
-    let list: Vec<Value> = node.directory().apps().await?.iter().map(shown).collect();
+    let list: Vec<AppShown> = node.directory().apps().await?.iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(list))
 }

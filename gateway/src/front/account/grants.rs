@@ -6,28 +6,46 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{ClientId, GrantId, UserId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 use vault_core::control::GrantRecord;
 
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator, person};
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, GrantRow};
-use crate::front::oauth::token_answer;
-use crate::front::sharing::say_pending;
+use crate::front::described::{Access, Id, Instant};
+use crate::front::oauth::{TokensShown, token_answer};
+use crate::front::sharing::Pending;
 use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, one, revoke))]
+pub(super) struct Api;
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGrant {
+    /// The name of the person who grants.
+    #[schema(examples("alice"))]
     user: String,
+    #[schema(value_type = Id)]
     client_id: String,
+    /// One element, or a list of them.
+    #[schema(value_type = Vec<Access>)]
     access: Value,
 }
 
-/// `POST /api/v1/grants {"user","client_id","access"}`: the checks of the consent page, without the page.
+/// Grants an app access, in the name of a person
+///
+/// The checks are those of the consent page, without the page.
+#[utoipa::path(post, path = "/api/v1/grants", tag = "grants", request_body = NewGrant, responses(
+    (status = 201, description = "It is granted", body = TokensShown),
+    (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
+    (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
+    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
     let NewGrant { user, client_id, access } = body::json(&req, &bytes)?;
@@ -51,23 +69,67 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
 struct Known {
     record: GrantRecord,
     row: Option<GrantRow>,
-    shown: Value,
+    shown: GrantShown,
 }
 
-/// `GET /api/v1/grants`: oldest first.
+/// A grant to an app.
+#[derive(Debug, Serialize, ToSchema)]
+struct GrantShown {
+    #[schema(value_type = Id)]
+    grant: GrantId,
+    #[schema(value_type = Id)]
+    user: UserId,
+    user_name: String,
+    #[schema(value_type = Option<Id>)]
+    client_id: Option<ClientId>,
+    app: String,
+    #[schema(value_type = Vec<Access>)]
+    access: Value,
+    #[schema(value_type = Instant)]
+    created: String,
+    /// When the last of it lapses; null: until it is revoked.
+    #[schema(value_type = Option<Instant>)]
+    expires: Option<String>,
+    #[schema(value_type = Option<Instant>)]
+    last_used: Option<String>,
+}
+
+/// A grant that was revoked.
+#[derive(Debug, Serialize, ToSchema)]
+struct GrantRevoked {
+    #[schema(value_type = Id)]
+    grant: GrantId,
+    revoked: bool,
+    #[serde(flatten)]
+    pending: Pending,
+}
+
+/// The grants in the person's spaces, oldest first
+///
+/// For the operator: in everybody's.
+#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", responses(
+    (status = 200, description = "All of them", body = Vec<GrantShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let list: Vec<Value> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
+    let list: Vec<GrantShown> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
     Ok(HttpResponse::Ok().json(list))
 }
 
-/// `GET /api/v1/grants/{id}`.
+/// One grant
+#[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
+    responses((status = 200, description = "It", body = GrantShown),
+    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
 }
 
-/// `DELETE /api/v1/grants/{id}`: acknowledged when no further request is served under it.
+/// Revokes a grant
+///
+/// Acknowledged when no further request is served under it.
+#[utoipa::path(delete, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
+    responses((status = 200, description = "It is revoked", body = GrantRevoked),
+    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let record = find(&**node, &principal, &id).await?.record;
@@ -75,9 +137,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
     let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
     let of = (grant.grantor, grant.space, grant.holder, grant.id);
     let delivery = crate::grants::revoke(&**node, of, &Act::new(actor)).await?;
-    let mut answer = json!({ "grant": grant.id, "revoked": true });
-    say_pending(&mut answer, &delivery);
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(GrantRevoked { grant: grant.id, revoked: true, pending: Pending::of(&delivery) }))
 }
 
 async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
@@ -125,18 +185,18 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     Ok(out)
 }
 
-fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> Value {
-    json!({
-        "grant": record.grant.id,
-        "user": record.grant.grantor,
-        "user_name": user_name,
-        "client_id": record.grant.holder.client(),
-        "app": record.app.name,
-        "access": access,
-        "created": body::instant(record.created),
-        "expires": ends(&record.grant).map(body::instant),
-        "last_used": row.and_then(|row| row.last_used).map(body::instant),
-    })
+fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> GrantShown {
+    GrantShown {
+        grant: record.grant.id,
+        user: record.grant.grantor,
+        user_name: user_name.to_owned(),
+        client_id: record.grant.holder.client(),
+        app: record.app.name.clone(),
+        access,
+        created: body::instant(record.created),
+        expires: ends(&record.grant).map(body::instant),
+        last_used: row.and_then(|row| row.last_used).map(body::instant),
+    }
 }
 
 /// The access of a grant in force, as it is enforced.

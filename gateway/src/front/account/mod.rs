@@ -50,6 +50,12 @@ fn routes(routes: &mut Routes) {
         .get("/api/v1/grants", grants::list)
         .get("/api/v1/grants/{id}", grants::one)
         .delete("/api/v1/grants/{id}", grants::revoke);
+    routes
+        .described::<session::Api>()
+        .described::<people::Api>()
+        .described::<quotas::Api>()
+        .described::<apps::Api>()
+        .described::<grants::Api>();
     // Whoever signs in is not known.
     for path in ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions"] {
         routes.limited(path, Limits::body(LEAST_BODY));

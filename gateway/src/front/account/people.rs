@@ -3,16 +3,24 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use policy_core::{SpaceId, TenantId, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, operator, person};
 use crate::directory::{Actor, AuditRow, Tenant, User};
+use crate::front::described::{Id, Instant};
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add_tenant, tenants, add_user, users, token, audit))]
+pub(super) struct Api;
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTenant {
+    #[schema(examples("acme"))]
     name: String,
 }
 
@@ -25,7 +33,10 @@ fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::CONFLICT, "not_home", message).hint("Run the command on the node that was set up."))
 }
 
-/// `POST /api/v1/tenants {"name"}`.
+/// Adds a tenant
+#[utoipa::path(post, path = "/api/v1/tenants", tag = "people", request_body = NewTenant, responses(
+    (status = 201, description = "It is added", body = TenantShown),
+    (status = 409, description = "`name_taken`: there is a tenant of this name; or `not_home`")))]
 pub(super) async fn add_tenant(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
     at_home(&**node)?;
@@ -37,26 +48,43 @@ pub(super) async fn add_tenant(node: Data, req: HttpRequest, bytes: Bytes) -> Re
     Ok(HttpResponse::Created().json(shown_tenant(&tenant)))
 }
 
-/// `GET /api/v1/tenants`.
+/// The tenants of the node
+#[utoipa::path(get, path = "/api/v1/tenants", tag = "people", responses(
+    (status = 200, description = "All of them", body = Vec<TenantShown>)))]
 pub(super) async fn tenants(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
-    let list: Vec<Value> = node.directory().tenants().await?.iter().map(shown_tenant).collect();
+    let list: Vec<TenantShown> = node.directory().tenants().await?.iter().map(shown_tenant).collect();
     Ok(HttpResponse::Ok().json(list))
 }
 
-fn shown_tenant(tenant: &Tenant) -> Value {
-    json!({ "tenant": tenant.id, "name": tenant.name })
+/// A household or firm on the node.
+#[derive(Debug, Serialize, ToSchema)]
+struct TenantShown {
+    #[schema(value_type = Id)]
+    tenant: TenantId,
+    name: String,
 }
 
-#[derive(Deserialize)]
+fn shown_tenant(tenant: &Tenant) -> TenantShown {
+    TenantShown { tenant: tenant.id, name: tenant.name.clone() }
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
+    #[schema(examples("bob"))]
     name: String,
+    #[schema(examples("the long password of bob"))]
     password: String,
+    /// Its name; without it, the owner's tenant.
     tenant: Option<String>,
 }
 
-/// `POST /api/v1/users {"name","password","tenant"?}`: without a tenant, the owner's.
+/// Adds a person
+#[utoipa::path(post, path = "/api/v1/users", tag = "people", request_body = NewUser, responses(
+    (status = 201, description = "They are added", body = UserShown),
+    (status = 404, description = "`unknown_tenant`: there is no tenant of this name"),
+    (status = 409, description = "`name_taken`: there is somebody of this name; or `not_home`")))]
 pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = operator(&req, &**node).await?;
     at_home(&**node)?;
@@ -83,27 +111,58 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
     Ok(HttpResponse::Created().json(shown_user(&user)))
 }
 
-/// `GET /api/v1/users`.
+/// The people of the node
+#[utoipa::path(get, path = "/api/v1/users", tag = "people", responses(
+    (status = 200, description = "All of them", body = Vec<UserShown>)))]
 pub(super) async fn users(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
-    let list: Vec<Value> = node.directory().users().await?.iter().map(shown_user).collect();
+    let list: Vec<UserShown> = node.directory().users().await?.iter().map(shown_user).collect();
     Ok(HttpResponse::Ok().json(list))
 }
 
-fn shown_user(user: &User) -> Value {
-    json!({ "user": user.id, "name": user.name, "tenant": user.tenant, "space": user.space })
+/// A person.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserShown {
+    #[schema(value_type = Id)]
+    user: UserId,
+    name: String,
+    #[schema(value_type = Id)]
+    tenant: TenantId,
+    /// Their personal space.
+    #[schema(value_type = Id)]
+    space: SpaceId,
 }
 
-#[derive(Deserialize)]
+fn shown_user(user: &User) -> UserShown {
+    UserShown { user: user.id, name: user.name.clone(), tenant: user.tenant, space: user.space }
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Lifetime {
+    /// In seconds.
+    #[schema(minimum = 1, maximum = 31_622_400, examples(3600))]
     ttl_s: i64,
+}
+
+/// A token that was made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenMade {
+    pub(super) access_token: String,
+    #[schema(value_type = Instant)]
+    pub(super) expires: String,
 }
 
 /// A leap year, in seconds.
 const LONGEST: i64 = 366 * 86_400;
 
-/// `POST /api/v1/users/{name}/token {"ttl_s"}`: a session in the name of a user, which their audit slice shows.
+/// A token in the name of a person
+///
+/// Their audit shows it.
+#[utoipa::path(post, path = "/api/v1/users/{name}/token", tag = "people", request_body = Lifetime,
+    params(("name" = String, Path, description = "Their name", example = "bob")), responses(
+    (status = 200, description = "The token, told here and nowhere else", body = TokenMade),
+    (status = 404, description = "`unknown_user`: there is no user of this name")))]
 pub(super) async fn token(
     node: Data,
     req: HttpRequest,
@@ -120,7 +179,7 @@ pub(super) async fn token(
     let (secret, token) = directory.open_session(user.id, node.now(), ttl_s, None).await?;
     let detail = json!({ "expires": body::instant(token.expires) });
     directory.audit(user.id, Actor::Operator, "session.created", detail, node.now()).await?;
-    let answer = json!({ "access_token": secret.text(), "expires": body::instant(token.expires) });
+    let answer = TokenMade { access_token: secret.text().to_owned(), expires: body::instant(token.expires) };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
@@ -131,10 +190,31 @@ pub(super) fn unknown_user() -> ApiError {
 /// How many acts `GET /api/v1/audit` shows.
 const SHOWN: u64 = 500;
 
-/// `GET /api/v1/audit`: what concerns the one who asks, newest first.
+/// An act that concerns the person.
+#[derive(Debug, Serialize, ToSchema)]
+struct ActShown {
+    #[schema(value_type = Instant)]
+    at: String,
+    /// `operator`, `node`, or a person or an app by their id.
+    actor: String,
+    #[schema(examples("grant.revoked"))]
+    action: String,
+    /// Ids of what it was about.
+    #[schema(value_type = Object)]
+    detail: Value,
+}
+
+/// What concerns the one who asks, newest first
+#[utoipa::path(get, path = "/api/v1/audit", tag = "people", responses(
+    (status = 200, description = "The newest acts", body = Vec<ActShown>)))]
 pub(super) async fn audit(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
-    let shown = |row: &AuditRow| json!({ "at": body::instant(row.at), "actor": row.actor, "action": row.action, "detail": row.detail });
-    let list: Vec<Value> = node.directory().audit_of(user, SHOWN).await?.iter().map(shown).collect();
+    let shown = |row: AuditRow| ActShown {
+        at: body::instant(row.at),
+        actor: row.actor,
+        action: row.action,
+        detail: row.detail,
+    };
+    let list: Vec<ActShown> = node.directory().audit_of(user, SHOWN).await?.into_iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(list))
 }

@@ -4,16 +4,23 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::UserId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator};
 use crate::directory::{Actor, Directory, QuotaKind};
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, set))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Of {
+    /// Of this person; else of everybody.
     user: Option<String>,
 }
 
@@ -24,12 +31,23 @@ async fn user_of(directory: &Directory, name: Option<&str>) -> Result<Option<Use
     }
 }
 
-async fn shown(directory: &Directory, user: Option<UserId>) -> Result<Value, ApiError> {
-    let all = directory.quotas(user).await?;
-    Ok(all.into_iter().map(|(kind, most)| json!({ "quota": kind.word(), "most": most })).collect())
+/// How many of a kind one may have.
+#[derive(Debug, Serialize, ToSchema)]
+struct QuotaShown {
+    #[schema(examples("spaces"))]
+    quota: &'static str,
+    most: u64,
 }
 
-/// `GET /api/v1/quotas?user=NAME`: what everybody may have, or one person.
+async fn shown(directory: &Directory, user: Option<UserId>) -> Result<Vec<QuotaShown>, ApiError> {
+    let all = directory.quotas(user).await?;
+    Ok(all.into_iter().map(|(kind, most)| QuotaShown { quota: kind.word(), most }).collect())
+}
+
+/// What everybody may have, or one person
+#[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(Of), responses(
+    (status = 200, description = "Every quota", body = Vec<QuotaShown>),
+    (status = 404, description = "`unknown_user`: there is no user of this name")))]
 pub(super) async fn list(node: Data, req: HttpRequest, of: Query<Of>) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
     let directory = node.directory();
@@ -37,15 +55,23 @@ pub(super) async fn list(node: Data, req: HttpRequest, of: Query<Of>) -> Result<
     Ok(HttpResponse::Ok().json(shown(directory, user).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewQuota {
     /// Null: what holds where nothing is set.
+    #[schema(examples(100))]
     most: Option<u64>,
+    /// For this person; else for everybody.
     user: Option<String>,
 }
 
-/// `PUT /api/v1/quotas/{kind} {"most", "user"?}`. What is there already stays, also where it is more.
+/// Sets a quota
+///
+/// What is there already stays, also where it is more.
+#[utoipa::path(put, path = "/api/v1/quotas/{kind}", tag = "quotas", request_body = NewQuota,
+    params(("kind" = String, Path, description = "The quota", example = "spaces")), responses(
+    (status = 200, description = "Every quota, as it is now", body = Vec<QuotaShown>),
+    (status = 404, description = "`unknown_quota`: there is no such quota; or `unknown_user`")))]
 pub(super) async fn set(
     node: Data,
     req: HttpRequest,

@@ -6,8 +6,9 @@ use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, person};
@@ -15,16 +16,55 @@ use crate::authn::{
     CONFIRMED_SECONDS, SESSION_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, session_cookie,
 };
 use crate::directory::{Actor, SignedIn};
+use crate::front::described::Instant;
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(sign_in, confirm, sign_out, sign_out_everywhere))]
+pub(super) struct Api;
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SignIn {
+    #[schema(examples("alice"))]
     user: String,
+    #[schema(examples("correct horse battery staple"))]
     password: String,
 }
 
+/// A session that was opened.
+#[derive(Serialize, ToSchema)]
+struct SessionOpened {
+    /// The bearer token; a page of the node gets a cookie instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    /// For a page of the node: what it sends beside its cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_key: Option<String>,
+    #[schema(value_type = Instant)]
+    expires: String,
+}
+
+/// Until when a password that was given counts.
+#[derive(Serialize, ToSchema)]
+struct ConfirmedUntil {
+    #[schema(value_type = Instant)]
+    expires: String,
+}
+
+/// How many sessions ended.
+#[derive(Serialize, ToSchema)]
+struct SessionsEnded {
+    ended: u64,
+}
+
+/// Signs in
+///
 /// `POST /api/v1/session {"user","password"}`: a bearer token; for a page of the node a cookie and a key, which count
 /// together only.
+#[utoipa::path(post, path = "/api/v1/session", tag = "session", security(()), request_body = SignIn, responses(
+    (status = 200, description = "The session", body = SessionOpened),
+    (status = 401, description = "`wrong_password`: the name or the password is wrong; or `not_set_up`"),
+    (status = 403, description = "`cross_site`: another site cannot sign you in")))]
 pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let site = req.headers().get(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
@@ -45,12 +85,14 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let (answer, cookies) = if is_page(&req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
         let (secrets, token) = directory.open_page_session(user.id, now, SESSION_SECONDS).await?;
-        let answer = json!({ "page_key": secrets.key.text(), "expires": body::instant(token.expires) });
+        let page_key = Some(secrets.key.text().to_owned());
+        let answer = SessionOpened { access_token: None, page_key, expires: body::instant(token.expires) };
         let cookies = std::iter::once(session_cookie(&**node, &secrets));
         (answer, cookies.chain(browser_cookies(&**node, &browser)).collect())
     } else {
         let (secret, token) = directory.open_session(user.id, now, SESSION_SECONDS, Some(now)).await?;
-        (json!({ "access_token": secret.text(), "expires": body::instant(token.expires) }), Vec::new())
+        let access_token = Some(secret.text().to_owned());
+        (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
     };
     directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), now).await?;
     Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
@@ -64,13 +106,20 @@ fn with_cookies<'a>(mut answer: HttpResponse, cookies: impl IntoIterator<Item = 
     answer
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Confirm {
+    #[schema(examples("correct horse battery staple"))]
     password: String,
 }
 
-/// `POST /api/v1/session/confirm {"password"}`: for the next five minutes the session may do dangerous acts.
+/// Gives the password again
+///
+/// For the next five minutes the session may do dangerous acts.
+#[utoipa::path(post, path = "/api/v1/session/confirm", tag = "session", request_body = Confirm, responses(
+    (status = 200, description = "Until when it counts", body = ConfirmedUntil),
+    (status = 401, description = "`wrong_password`: the password is wrong; or `unauthenticated`, `invalid_token`"),
+    (status = 404, description = "`not_found`: the account is on another node")))]
 pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let Confirm { password } = body::json(&req, &bytes)?;
@@ -89,10 +138,12 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     directory.confirm_session(session, now).await?;
     directory.audit(user.id, Actor::Person(user.id), "session.confirmed", json!({}), now).await?;
     let until = Timestamp(now.0 + CONFIRMED_SECONDS * 1_000_000);
-    Ok(HttpResponse::Ok().json(json!({ "expires": body::instant(until) })))
+    Ok(HttpResponse::Ok().json(ConfirmedUntil { expires: body::instant(until) }))
 }
 
-/// `DELETE /api/v1/session`: ends the session that asks.
+/// Ends the session that asks
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses(
+    (status = 204, description = "It has ended")))]
 pub(super) async fn sign_out(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     if let Some(session) = principal.session {
@@ -102,8 +153,11 @@ pub(super) async fn sign_out(node: Data, req: HttpRequest) -> Result<HttpRespons
     Ok(with_cookies(HttpResponse::NoContent().finish(), clear_cookie(&req, &**node)))
 }
 
-/// `DELETE /api/v1/sessions`: ends every session of the person, and knows none of their browsers any more. What they
-/// granted to apps stays.
+/// Ends every session of the person
+///
+/// None of their browsers is known any more. What they granted to apps stays.
+#[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", responses(
+    (status = 200, description = "They have ended", body = SessionsEnded)))]
 pub(super) async fn sign_out_everywhere(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
     node.directory().forget_browsers(user).await?;
@@ -111,5 +165,5 @@ pub(super) async fn sign_out_everywhere(node: Data, req: HttpRequest) -> Result<
     node.advance_epoch();
     let detail = json!({ "sessions": ended });
     node.directory().audit(user, Actor::Person(user), "session.ended_everywhere", detail, node.now()).await?;
-    Ok(with_cookies(HttpResponse::Ok().json(json!({ "ended": ended })), clear_cookie(&req, &**node)))
+    Ok(with_cookies(HttpResponse::Ok().json(SessionsEnded { ended: ended as u64 }), clear_cookie(&req, &**node)))
 }

@@ -4,17 +4,20 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::{SdlError, sdl};
+use policy_core::CollectionId;
 use policy_core::SealRefusal;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use vault::VaultError;
 use vault::define::DefinitionError;
+use vault_core::schema::Collection;
 
 use super::{space_of, unavailable};
 use crate::app::App;
 use crate::authn;
 use crate::directory::{DirectoryError, QuotaKind};
 use crate::front::contract::{LARGE_BODY, json_errors};
+use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::media;
 use crate::front::{Limits, Routes};
@@ -25,15 +28,21 @@ const MAX_SDL: usize = 1 << 20;
 const SDL_TYPES: [&str; 4] = [media::JSON, "text/plain", "application/graphql", media::FORM];
 
 pub fn routes(routes: &mut Routes) {
-    routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define);
+    routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define_v0);
     for path in ["/api/v1/collections", "/api/v0/schema"] {
         routes.limited(path, Limits::body(LARGE_BODY));
     }
-    routes.erring("/api/v0/schema", json_errors);
+    routes.erring("/api/v0/schema", json_errors).described::<Api>();
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(define, define_v0, list))]
+struct Api;
+
+/// Definitions in JSON.
+#[derive(Debug, Deserialize, ToSchema)]
 struct Wrapped {
+    #[schema(examples("type Contact { name: String phone: String }"))]
     sdl: String,
 }
 
@@ -65,7 +74,38 @@ impl App {
     }
 }
 
-/// Adds collections: all of them, or none.
+/// A collection.
+#[derive(Debug, Serialize, ToSchema)]
+struct CollectionShown {
+    #[schema(examples("Contact"))]
+    name: String,
+    #[schema(value_type = Id)]
+    id: CollectionId,
+    version: String,
+}
+
+impl CollectionShown {
+    fn of(one: &Collection) -> CollectionShown {
+        CollectionShown { name: one.name.clone(), id: one.id, version: one.version.to_string() }
+    }
+}
+
+/// Adds collections: all of them, or none; in the spelling of 2023
+#[utoipa::path(post, path = "/api/v0/schema", tag = "data", params(SpaceHeader), request_body(
+    content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
+    (status = 201, description = "They are added", body = Vec<CollectionShown>),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 409, description = "`exists`: there is such a type")))]
+async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
+    define(request, app, body).await
+}
+
+/// Adds collections: all of them, or none
+#[utoipa::path(post, path = "/api/v1/collections", tag = "data", params(SpaceHeader), request_body(
+    content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
+    (status = 201, description = "They are added", body = Vec<CollectionShown>),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 409, description = "`exists`: there is such a type")))]
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
@@ -98,10 +138,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             Ok(collections) => {
                 app.access.forget_catalogue(space);
                 app.access.catalogue(space).await?;
-                let shown: Vec<_> = collections
-                    .iter()
-                    .map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() }))
-                    .collect();
+                let shown: Vec<_> = collections.iter().map(CollectionShown::of).collect();
                 return Ok(HttpResponse::Created().json(shown));
             }
             Err(VaultError::Permit(SealRefusal::Moved)) => {}
@@ -123,13 +160,15 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
     }
 }
 
-/// The collections that the caller sees.
+/// The collections that the caller sees
+#[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader), responses(
+    (status = 200, description = "All of them", body = Vec<CollectionShown>),
+    (status = 404, description = "`not_found`: there is no such space")))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
-    let shown: Vec<_> =
-        seen.map(|one| json!({ "name": one.name, "id": one.id, "version": one.version.to_string() })).collect();
+    let shown: Vec<_> = seen.map(CollectionShown::of).collect();
     Ok(HttpResponse::Ok().json(shown))
 }

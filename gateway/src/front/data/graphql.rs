@@ -23,6 +23,8 @@ use crate::front::intake::charged;
 use crate::front::media;
 use crate::front::shape::graphql_errors;
 
+mod described;
+
 /// A body that is the operation itself.
 const TEXT: &str = "application/graphql";
 /// A change of more bytes is not kept as it was asked for while it waits for the writer: it is there as what is to be
@@ -38,6 +40,7 @@ pub fn routes(routes: &mut Routes) {
         routes.post(path, post).get(path, get).limited(path, contract::Limits::body(LARGE_BODY));
         routes.erring(path, graphql_errors);
     }
+    routes.described::<described::Api>();
 }
 
 async fn post(

@@ -7,8 +7,8 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use policy::facts::Thing;
 use policy_core::{Caller, Check, SpaceId, Subject, UserId, Verb};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{space_of, unavailable};
 use crate::access::AccessError;
@@ -17,6 +17,7 @@ use crate::authn;
 use crate::directory::{QuotaKind, SpaceRow};
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::node::Node as _;
 
@@ -25,13 +26,45 @@ const MAX_NAME: usize = 200;
 const CHECKS: usize = 500;
 
 pub fn routes(routes: &mut Routes) {
-    routes.get("/api/v1/spaces", list).post("/api/v1/spaces", create);
+    routes.get("/api/v1/spaces", list).post("/api/v1/spaces", create).described::<Api>();
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, create))]
+struct Api;
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewSpace {
+    #[schema(examples("Household"))]
     name: String,
+}
+
+/// A space that was made.
+#[derive(Debug, Serialize, ToSchema)]
+struct SpaceMade {
+    #[schema(value_type = Id)]
+    id: SpaceId,
+    name: String,
+}
+
+/// A space.
+#[derive(Debug, Serialize, ToSchema)]
+struct SpaceShown {
+    #[schema(value_type = Id)]
+    id: SpaceId,
+    name: String,
+    /// `owner`, `editor` or `viewer`.
+    role: &'static str,
+    /// Whether it is the caller's personal one.
+    personal: bool,
+    /// Of another's space: its owner's name; null, if their account is not on this node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Option<String>>,
+    /// Of another's space: whether all of it is shared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<bool>,
 }
 
 fn failed(error: impl std::fmt::Display) -> ApiError {
@@ -42,25 +75,33 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 /// Spaces of others that are listed at most.
 const MOST_SHARED: usize = 1_000;
 
-/// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant.
-/// No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
+/// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
+#[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader), responses(
+    (status = 200, description = "All of them", body = Vec<SpaceShown>),
+    (status = 404, description = "`not_found`: there is no such space")))]
+// No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     let mut ids = app.vault.space_ids(principal.caller.user);
     if let Some(caller) = principal.caller.app {
         // Whoever has a link is told no name of a space.
         if caller.holder.client().is_none() {
-            return Ok(HttpResponse::Ok().json(json!([])));
+            return Ok(HttpResponse::Ok().json([(); 0]));
         }
         let granted = space_of(&app, &principal, &request).await?;
         ids.retain(|id| *id == granted);
     }
     let mut spaces = app.spaces.named_spaces(&ids).await.map_err(failed)?;
     spaces.sort_by_key(|space| (!space.personal, space.id));
-    let own = spaces
-        .iter()
-        .map(|space| json!({ "id": space.id, "name": space.name, "role": "owner", "personal": space.personal }));
-    let mut shown: Vec<Value> = own.collect();
+    let own = |SpaceRow { id, name, personal, .. }: SpaceRow| SpaceShown {
+        id,
+        name,
+        role: "owner",
+        personal,
+        owner: None,
+        whole: None,
+    };
+    let mut shown: Vec<SpaceShown> = spaces.into_iter().map(own).collect();
     if principal.caller.app.is_none() {
         shown.extend(shared(&app, &principal.caller).await?);
     }
@@ -79,7 +120,7 @@ struct Sees {
 
 /// The spaces of others of which something is shared with a person, by id, at most [`MOST_SHARED`]. `whole`: all of
 /// the space is.
-async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
+async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError> {
     let now = app.now();
     let parties = app.directory.parties_of(caller.user, now).await?;
     let mut things: BTreeMap<SpaceId, BTreeSet<Thing>> = BTreeMap::new();
@@ -139,12 +180,15 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<Value>, ApiError> {
             Entry::Vacant(new) => new.insert(app.directory.user(owner).await?.map(|user| user.name)),
         };
         let role = if sees.edits { "editor" } else { "viewer" };
-        shown.push(json!({ "id": id, "name": name, "role": role, "personal": false, "owner": owned_by,
-            "whole": sees.whole }));
+        let (owner, whole) = (Some(owned_by.clone()), Some(sees.whole));
+        shown.push(SpaceShown { id, name, role, personal: false, owner, whole });
     }
     Ok(shown)
 }
 
+/// Makes a space
+#[utoipa::path(post, path = "/api/v1/spaces", tag = "data", request_body = NewSpace, responses(
+    (status = 201, description = "It is made", body = SpaceMade)))]
 async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     if principal.caller.app.is_some() {
@@ -162,5 +206,5 @@ async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resu
     let space = app.vault.create_space(user, name).await.map_err(failed)?;
     app.spaces.project(space).await.map_err(failed)?;
     app.advance_epoch();
-    Ok(HttpResponse::Created().json(json!({ "id": space, "name": name })))
+    Ok(HttpResponse::Created().json(SpaceMade { id: space, name: name.to_owned() }))
 }

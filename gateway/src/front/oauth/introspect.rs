@@ -4,6 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields};
@@ -11,8 +12,28 @@ use crate::directory::Kind;
 use crate::front::account::grants::enforced;
 use crate::node::NodeError;
 
-/// `POST /oauth/introspect`: for a confidential app, about its own access tokens. Of any other token
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(introspect, revoke))]
+pub(super) struct Api;
+
+/// A token, and the app that asks of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is read as a form")]
+struct TokenAsked {
+    token: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// What a token is good for (RFC 7662)
+///
+/// For a confidential app, about its own access tokens. Of any other token
 /// it learns nothing.
+#[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", security(()),
+    request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "`active`, and if it is, of whom, until when and for what", body = Object),
+    (status = 400, description = "`invalid_request`"),
+    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
 pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
@@ -46,8 +67,15 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     })))
 }
 
-/// `POST /oauth/revoke`: ends an access token, or with a refresh token all that descends from the same
+/// Ends a token (RFC 7009)
+///
+/// Ends an access token, or with a refresh token all that descends from the same
 /// consent. The grant stays: it is the person's to take back. Answers alike for what is unknown.
+#[utoipa::path(post, path = "/oauth/revoke", tag = "oauth", security(()),
+    request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "It has ended, or was none"),
+    (status = 400, description = "`invalid_request`"),
+    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

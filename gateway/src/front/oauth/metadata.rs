@@ -5,7 +5,13 @@ use serde_json::json;
 
 use super::Data;
 
-/// `GET /.well-known/oauth-authorization-server`.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(metadata))]
+pub(super) struct Api;
+
+/// Where everything is (RFC 8414)
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", security(()), responses(
+    (status = 200, description = "The metadata of the authorization server", body = Object)))]
 pub(super) async fn metadata(node: Data) -> HttpResponse {
     let url = node.url();
     let at = |path: &str| format!("{url}{path}");

@@ -11,6 +11,7 @@ pub(crate) mod form;
 mod introspect;
 mod metadata;
 mod page;
+mod pages;
 mod setup;
 mod sign_in;
 mod style;
@@ -19,7 +20,7 @@ mod tests;
 mod token;
 
 pub(crate) use page::{escape, notice, wide_page};
-pub(crate) use token::token_answer;
+pub(crate) use token::{TokensShown, token_answer};
 
 use super::account::Data;
 use crate::front::contract::LEAST_BODY;
@@ -40,6 +41,11 @@ fn routes(routes: &mut Routes) {
         .post("/oauth/revoke", introspect::revoke)
         .get("/oauth/style.css", style::sheet)
         .get("/.well-known/oauth-authorization-server", metadata::metadata);
+    routes
+        .described::<token::Api>()
+        .described::<introspect::Api>()
+        .described::<metadata::Api>()
+        .described::<pages::Api>();
     for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
         routes.erring(path, oauth_errors);
     }

@@ -4,19 +4,46 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{GrantId, Holder, UserId};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::form::Fields;
 use crate::directory::{Act, Actor, App, Pair, Rotation, Taken};
 use crate::front::account::grants::enforced;
+use crate::front::described::{Access, Id};
 use crate::grants::revoke;
 use crate::node::{Node, NodeError};
 
-/// `POST /oauth/token`.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(token))]
+pub(super) struct Api;
+
+/// Parameters of a request for tokens (RFC 6749, RFC 7636).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is read as a form")]
+struct TokenForm {
+    /// `authorization_code` or `refresh_token`.
+    #[schema(examples("refresh_token"))]
+    grant_type: String,
+    code: Option<String>,
+    code_verifier: Option<String>,
+    redirect_uri: Option<String>,
+    refresh_token: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// Tokens for a code or a refresh token
+#[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "Tokens", body = TokensShown),
+    (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
+    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
 pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
@@ -93,15 +120,30 @@ async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str
     Ok(())
 }
 
+/// Tokens that an app gets, with the access as it is enforced.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokensShown {
+    #[schema(value_type = Id)]
+    grant: GrantId,
+    access_token: String,
+    refresh_token: String,
+    #[schema(examples("Bearer"))]
+    token_type: &'static str,
+    /// In seconds.
+    expires_in: i64,
+    #[schema(value_type = Vec<Access>)]
+    authorization_details: Value,
+}
+
 /// The answer that hands tokens over, with the access as it is enforced.
-pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<Value, NodeError> {
+pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensShown, NodeError> {
     let access = enforced(node, &pair.grant).await?;
-    Ok(json!({
-        "grant": pair.grant.id,
-        "access_token": pair.access.text(),
-        "refresh_token": pair.refresh.text(),
-        "token_type": "Bearer",
-        "expires_in": pair.expires.seconds() - node.now().seconds(),
-        "authorization_details": access,
-    }))
+    Ok(TokensShown {
+        grant: pair.grant.id,
+        access_token: pair.access.text().to_owned(),
+        refresh_token: pair.refresh.text().to_owned(),
+        token_type: "Bearer",
+        expires_in: pair.expires.seconds() - node.now().seconds(),
+        authorization_details: access,
+    })
 }

@@ -9,10 +9,10 @@ use policy_core::{
     AppCaller, Caller, Check, ClientId, DocId, Entry, FieldId, GrantId, Holder, Mask, SpaceId, Subject, UserId, Verb,
     document_object, field_object, grant_object,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use utoipa::ToSchema;
 use vault_core::control::GrantRecord;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
 use vault_core::schema::Collection;
@@ -23,26 +23,60 @@ use crate::authn;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
+use crate::front::described::Id;
 use crate::front::error::ApiError;
 use crate::grants::{attributed, filter};
 use crate::node::Node as _;
 
 pub fn routes(routes: &mut Routes) {
-    routes.post("/api/v1/check", check);
+    routes.post("/api/v1/check", check).described::<Api>();
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(check))]
+struct Api;
+
+/// What is asked of whom.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Question {
+    #[schema(examples("alice"))]
     user: String,
+    #[schema(value_type = Option<Id>)]
     app: Option<ClientId>,
+    /// `create`, `read`, `update`, `delete`, `search` or `history`.
+    #[schema(examples("read"))]
     verb: String,
+    #[schema(examples("Contact"))]
     collection: String,
     field: Option<String>,
+    #[schema(value_type = Option<String>)]
     doc: Option<DocId>,
+    #[schema(value_type = Option<Id>)]
     space: Option<SpaceId>,
     #[serde(default)]
+    #[schema(required = false)]
     explain: bool,
+}
+
+/// Whether it is allowed, and why.
+#[derive(Debug, Serialize, ToSchema)]
+struct Verdict {
+    allowed: bool,
+    /// In a word, if it is allowed; else in a sentence.
+    reason: String,
+    /// What refuses, in a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_by: Option<&'static str>,
+    /// The relationships by which it is so; empty, unless `explain` is asked.
+    path: Vec<String>,
+    /// The fields that show with the verb.
+    mask: Vec<String>,
+    /// The entry of a grant that decides, as `GRANT/N`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    #[schema(value_type = Option<Id>)]
+    space: Option<SpaceId>,
 }
 
 /// What is asked, by ids.
@@ -75,7 +109,11 @@ fn unknown(code: &'static str, message: String) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, code, message)
 }
 
-/// The operator asks about anybody.
+/// May this person, through this app, do that? And if not, what refuses it?
+#[utoipa::path(post, path = "/api/v1/check", tag = "access", request_body = Question, responses(
+    (status = 200, description = "The answer", body = Verdict),
+    (status = 404, description = "`unknown_user`: there is no such user; or `unknown_type`, `unknown_field`, `not_found`"),
+    (status = 409, description = "`space_ambiguous`: several spaces have such a collection")))]
 async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authn::authenticate(&request, &**app).await?;
     if !principal.operator {
@@ -106,9 +144,9 @@ async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Resul
         Some(client) => of_app(&app, &asked, client).await?,
     };
     if !question.explain {
-        answer["path"] = json!([]);
+        answer.path = Vec::new();
     }
-    answer["space"] = json!(space);
+    answer.space = Some(space);
     Ok(HttpResponse::Ok().json(answer))
 }
 
@@ -190,8 +228,8 @@ fn shown(asked: &Asked<'_>, mask: &Mask) -> Vec<String> {
     fields.map(|field| field.name.clone()).collect()
 }
 
-fn yes(reason: &str, path: Vec<String>, mask: Vec<String>) -> Value {
-    json!({ "allowed": true, "reason": reason, "path": path, "mask": mask })
+fn yes(reason: &str, path: Vec<String>, mask: Vec<String>) -> Verdict {
+    Verdict { allowed: true, reason: reason.to_owned(), refused_by: None, path, mask, entry: None, space: None }
 }
 
 /// The entry of a person's mask that gives what is asked.
@@ -208,7 +246,7 @@ async fn deciding<'m>(
     Ok(None)
 }
 
-async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Value, ApiError> {
+async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Verdict, ApiError> {
     let caller = Caller { user: asked.user, app: None, device: None };
     let mask = mask(app, asked, &caller).await?;
     if let Some(mask) = &mask
@@ -249,7 +287,7 @@ async fn grants(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Vec<Gr
     Ok(records)
 }
 
-async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Value, ApiError> {
+async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Verdict, ApiError> {
     let records = grants(app, asked, client).await?;
     for record in &records {
         let grant = &record.grant;
@@ -261,7 +299,7 @@ async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Value,
                 let mut path = path_of_person(app, asked).await?;
                 path.extend(path_of_entry(app, asked, record, n).await?.unwrap_or_default());
                 let mut answer = yes("granted", path, shown(asked, &mask));
-                answer["entry"] = json!(named(grant.id, n));
+                answer.entry = Some(named(grant.id, n));
                 return Ok(answer);
             }
         }

@@ -5,18 +5,20 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::SpaceId;
-use serde::Deserialize;
-use serde_json::json;
-use sync::{AddReplicaError, NamedBy};
+use policy_core::{DeviceId, SpaceId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sync::{AddReplicaError, NamedBy, PeerLag, ReplicaAdded, ReplicaStatus};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::authn::{self, Principal};
 use crate::directory::QuotaKind;
 use crate::front::account::body;
-use crate::front::console::clock_trouble;
+use crate::front::console::{ClockTrouble, clock_trouble};
 use crate::front::contract::SMALL_BODY;
 use crate::front::data::unavailable;
+use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::{Limits, Routes};
 use crate::grants::rfc3339;
@@ -32,7 +34,108 @@ pub fn routes(routes: &mut Routes) {
         .post("/api/v1/sync/wait", wait)
         .limited("/api/v1/sync/wait", Limits { deadline: None, ..Limits::body(SMALL_BODY) })
         .get("/api/v1/doctor", doctor)
-        .post("/api/v1/stop", stop);
+        .post("/api/v1/stop", stop)
+        .described::<Api>();
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(list, invite, replicas, add_replica, remove_replica, wait, doctor, stop),
+    components(schemas(ReplicaShown, ReplicaAddedShown, PeerShown))
+)]
+struct Api;
+
+/// A device of the person's account. What is told of its lag is null where it is not known.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeviceShown {
+    #[schema(value_type = Id)]
+    device: DeviceId,
+    /// Its peer id.
+    peer: Option<String>,
+    /// Whether it is this one.
+    this: bool,
+    #[schema(value_type = Option<Id>)]
+    replaced_by: Option<DeviceId>,
+    reachable: Option<bool>,
+    lag_commits: Option<u64>,
+    lag_s: Option<u64>,
+    /// `our_clock` or `their_clock`: which of the two is ahead.
+    waits_for: Option<&'static str>,
+    clock_ahead_s: Option<u64>,
+}
+
+/// A code by which a device joins.
+#[derive(Debug, Serialize, ToSchema)]
+struct InviteShown {
+    code: String,
+    #[schema(value_type = Instant)]
+    expires: String,
+}
+
+/// How [`ReplicaStatus`] is described.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for `ReplicaStatus`")]
+struct ReplicaShown {
+    /// Its peer id.
+    replica: String,
+    addr: String,
+    #[schema(value_type = Id)]
+    user: String,
+    #[schema(value_type = Vec<Id>)]
+    spaces: Vec<String>,
+    reachable: bool,
+    lag_commits: u64,
+    lag_s: u64,
+    /// What went wrong last; for the operator.
+    error: Option<String>,
+}
+
+/// How [`ReplicaAdded`] is described.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for `ReplicaAdded`")]
+struct ReplicaAddedShown {
+    /// Its peer id.
+    replica: String,
+    #[schema(value_type = Vec<Id>)]
+    spaces: Vec<String>,
+}
+
+/// A replica that was removed.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReplicaRemoved {
+    replica: String,
+    removed: bool,
+}
+
+/// How [`PeerLag`] is described.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for `PeerLag`")]
+struct PeerShown {
+    peer: String,
+    /// `device` or `replica`.
+    kind: String,
+    reachable: bool,
+    lag_commits: u64,
+    lag_s: u64,
+    /// `our_clock` or `their_clock`: which of the two is ahead.
+    waits_for: Option<String>,
+}
+
+/// What came of waiting.
+#[derive(Debug, Serialize, ToSchema)]
+struct WaitedShown {
+    #[schema(value_type = Vec<PeerShown>)]
+    peers: Vec<PeerLag>,
+    /// Whether all of them have all.
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockTrouble>,
+}
+
+/// The node ends.
+#[derive(Debug, Serialize, ToSchema)]
+struct Stopping {
+    stopping: bool,
 }
 
 fn forbidden(message: &str) -> ApiError {
@@ -52,6 +155,9 @@ fn sync(app: &App) -> Result<&sync::Node, ApiError> {
     app.sync.get().ok_or_else(|| unavailable("Sync is not running."))
 }
 
+/// The devices of the person's account
+#[utoipa::path(get, path = "/api/v1/devices", tag = "devices", responses(
+    (status = 200, description = "All of them", body = Vec<DeviceShown>)))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let user = principal.caller.user;
@@ -69,19 +175,26 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
             let (peer, this) = (sync::peer_id(device.transport), Some(device.id) == here);
             let replaced_by = app.vault.successor(user, device.id);
             let lag = lags.iter().find(|lag| replaced_by.is_none() && Some(&lag.peer) == peer.as_ref());
-            json!({
-                "device": device.id, "peer": peer, "this": this, "replaced_by": replaced_by,
-                "reachable": lag.map(|lag| lag.reachable),
-                "lag_commits": lag.map(|lag| lag.lag_commits),
-                "lag_s": lag.map(|lag| lag.lag_s),
-                "waits_for": lag.and_then(|lag| lag.waits_for),
-                "clock_ahead_s": ahead.filter(|_| this),
-            })
+            DeviceShown {
+                device: device.id,
+                peer,
+                this,
+                replaced_by,
+                reachable: lag.map(|lag| lag.reachable),
+                lag_commits: lag.map(|lag| lag.lag_commits),
+                lag_s: lag.map(|lag| lag.lag_s),
+                waits_for: lag.and_then(|lag| lag.waits_for),
+                clock_ahead_s: ahead.filter(|_| this),
+            }
         })
         .collect();
     Ok(HttpResponse::Ok().json(devices))
 }
 
+/// A code by which another device joins
+#[utoipa::path(post, path = "/api/v1/devices/invite", tag = "devices", responses(
+    (status = 200, description = "The code", body = InviteShown),
+    (status = 429, description = "`too_many_codes`: let some expire; or `busy`")))]
 async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     principal.confirmed(app.now())?;
@@ -93,19 +206,30 @@ async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
     let code = code.ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
-    Ok(HttpResponse::Ok().json(json!({ "code": code.encode(), "expires": rfc3339(code.expires) })))
+    Ok(HttpResponse::Ok().json(InviteShown { code: code.encode(), expires: rfc3339(code.expires) }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewReplica {
+    #[schema(examples("/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"))]
     addr: String,
+    /// Without it: all spaces, future ones too.
+    #[schema(value_type = Option<Id>)]
     space: Option<SpaceId>,
     /// Kept also if nothing answers there yet; the operator's.
     #[serde(default)]
+    #[schema(required = false)]
     unseen: bool,
 }
 
+/// Adds a replica
+#[utoipa::path(post, path = "/api/v1/replicas", tag = "devices", request_body = NewReplica, responses(
+    (status = 201, description = "It is added", body = ReplicaAddedShown),
+    (status = 403, description = "`address_not_allowed`: this may not be dialled; or `forbidden`, `quota_exceeded`"),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 409, description = "`replica_unreachable`: nothing answers there"),
+    (status = 429, description = "`too_many_dials`: too many attempts; or `busy`")))]
 async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     principal.confirmed(app.now())?;
@@ -137,12 +261,16 @@ async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
         AddReplicaError::NotFound => ApiError::not_found(),
         AddReplicaError::Store(_) => unavailable(error.to_string()),
     })?;
+    let added: ReplicaAdded = added;
     Ok(HttpResponse::Created().json(added))
 }
 
+/// The replicas of the person
+#[utoipa::path(get, path = "/api/v1/replicas", tag = "devices", responses(
+    (status = 200, description = "All of them", body = Vec<ReplicaShown>)))]
 async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
-    let mut replicas = sync(&app)?.replicas(principal.caller.user).await;
+    let mut replicas: Vec<ReplicaStatus> = sync(&app)?.replicas(principal.caller.user).await;
     if !principal.operator {
         // What a dial met with tells of the network in which this node stands.
         replicas.iter_mut().for_each(|replica| replica.error = None);
@@ -150,6 +278,11 @@ async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespo
     Ok(HttpResponse::Ok().json(replicas))
 }
 
+/// Removes a replica
+#[utoipa::path(delete, path = "/api/v1/replicas/{replica}", tag = "devices",
+    params(("replica" = String, Path, description = "Its peer id")), responses(
+    (status = 200, description = "It is removed", body = ReplicaRemoved),
+    (status = 404, description = "`not_found`: there is no such replica")))]
 async fn remove_replica(
     request: HttpRequest,
     app: web::Data<App>,
@@ -161,47 +294,58 @@ async fn remove_replica(
     if !removed.map_err(|error| unavailable(error.to_string()))? {
         return Err(ApiError::not_found());
     }
-    Ok(HttpResponse::Ok().json(json!({ "replica": *replica, "removed": true })))
+    Ok(HttpResponse::Ok().json(ReplicaRemoved { replica: replica.into_inner(), removed: true }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wait {
+    /// Without it: all spaces.
+    #[schema(value_type = Option<Id>)]
     space: Option<SpaceId>,
+    /// At most an hour.
+    #[schema(examples(1))]
     timeout_s: u64,
     /// Peer ids that are not waited for.
     #[serde(default)]
+    #[schema(required = false)]
     except: Vec<String>,
 }
 
+/// Waits until every peer has what this node holds
+#[utoipa::path(post, path = "/api/v1/sync/wait", tag = "devices", request_body = Wait, responses(
+    (status = 200, description = "How far they are", body = WaitedShown)))]
 async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let wait: Wait = body::json(&request, &bytes)?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
     let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
-    let mut answer = json!({ "peers": waited.peers, "done": waited.settled });
-    if let Some(clock) = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user))) {
-        answer["clock"] = clock;
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    let clock = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user)));
+    Ok(HttpResponse::Ok().json(WaitedShown { peers: waited.peers, done: waited.settled, clock }))
 }
 
-/// `GET /api/v1/doctor`: what `allod doctor` shows of a running node.
+/// What `allod doctor` shows of a running node
+#[utoipa::path(get, path = "/api/v1/doctor", tag = "node", responses(
+    (status = 200, description = "Checks, and the digest of every space", body = Object),
+    (status = 500, description = "`damaged`: a space cannot be read to its end; or `internal`")))]
 async fn doctor(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     if !authn::is_operator(&request, &**app) {
         return Err(forbidden("Only the operator of the machine may ask this."));
     }
-    let report = crate::doctor::report(&app, false, Vec::new(), |_, _| {}).await.map_err(|error| {
+    let report: Value = crate::doctor::report(&app, false, Vec::new(), |_, _| {}).await.map_err(|error| {
         tracing::error!(%error, "a space could not be examined");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", error.to_string())
     })?;
     Ok(HttpResponse::Ok().json(report))
 }
 
+/// Ends the node
+#[utoipa::path(post, path = "/api/v1/stop", tag = "node", responses(
+    (status = 202, description = "It ends", body = Stopping)))]
 async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     if !authn::is_operator(&request, &**app) {
         return Err(forbidden("Only the operator of the machine may stop the node."));
     }
     app.stop.notify_one();
-    Ok(HttpResponse::Accepted().json(json!({ "stopping": true })))
+    Ok(HttpResponse::Accepted().json(Stopping { stopping: true }))
 }

@@ -3,38 +3,99 @@
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{CaveatOutcome, Check, Context, Followed, Object, Permissionship, Subject, Traced};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{operator, refused};
 use crate::app::App;
 use crate::front::account::body;
 use crate::front::error::ApiError;
 
-#[derive(Debug, Deserialize)]
+/// A check that is asked about.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Question {
+struct CheckAsked {
     /// `resource#permission@subject`.
+    #[schema(examples("document:1#view@user:tom"))]
     check: String,
+    /// What caveats read.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     context: Context,
 }
 
+/// How an answer came about.
+#[derive(Debug, Serialize, ToSchema)]
+struct Explained {
+    allowed: bool,
+    /// `yes`, `no` or `conditional`.
+    answer: &'static str,
+    /// What the context lacks.
+    missing: Vec<String>,
+    /// The relationships that give it.
+    path: Vec<String>,
+    steps: Step,
+    /// The revision at which it was asked.
+    at: String,
+}
+
+/// A check, and the checks that it rests on.
+#[derive(Debug, Serialize, ToSchema)]
+struct Step {
+    check: String,
+    answer: &'static str,
+    missing: Vec<String>,
+    by: Option<FollowedShown>,
+    direct: Vec<FollowedShown>,
+    #[schema(value_type = Vec<Object>)]
+    steps: Vec<Step>,
+}
+
+/// A relationship that was followed.
+#[derive(Debug, Serialize, ToSchema)]
+struct FollowedShown {
+    relationship: String,
+    caveat: Option<CaveatShown>,
+}
+
+/// A caveat and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct CaveatShown {
+    name: String,
+    expression: String,
+    #[schema(value_type = Object)]
+    values: Context,
+    outcome: OutcomeShown,
+}
+
+/// `true`, `false`, what was missing, or why it failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum OutcomeShown {
+    Word(&'static str),
+    Missing { missing: Vec<String> },
+    Failed { failed: String },
+}
+
+/// One check, and how its answer came about
+#[utoipa::path(post, path = "/api/v1/policy/explain", tag = "policy", request_body = CheckAsked, responses(
+    (status = 200, description = "The answer", body = Explained),
+    (status = 409, description = "`max_depth`: relationships lie too deep in one another")))]
 pub async fn explain(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
-    let asked: Question = body::json(&request, &bytes)?;
+    let asked: CheckAsked = body::json(&request, &bytes)?;
     let mut check = parse(&asked.check)
         .ok_or_else(|| ApiError::bad_request("A check is written as in `document:1#view@user:tom`."))?;
     check.context = asked.context;
     let (traced, at) = app.engine.trace(&check).await.map_err(|error| refused(&error))?;
-    Ok(HttpResponse::Ok().json(json!({
-        "allowed": traced.permissionship == Permissionship::Yes,
-        "answer": word(traced.permissionship),
-        "missing": traced.missing,
-        "path": traced.path().iter().map(|tuple| tuple.to_text()).collect::<Vec<_>>(),
-        "steps": step(&traced),
-        "at": at.to_string(),
-    })))
+    Ok(HttpResponse::Ok().json(Explained {
+        allowed: traced.permissionship == Permissionship::Yes,
+        answer: word(traced.permissionship),
+        missing: traced.missing.iter().map(ToString::to_string).collect(),
+        path: traced.path().iter().map(|tuple| tuple.to_text()).collect(),
+        steps: step(&traced),
+        at: at.to_string(),
+    }))
 }
 
 fn parse(text: &str) -> Option<Check> {
@@ -53,26 +114,30 @@ fn word(answer: Permissionship) -> &'static str {
 }
 
 /// Nests no deeper than a check walks.
-fn step(traced: &Traced) -> Value {
-    json!({
-        "check": traced.check.to_string(),
-        "answer": word(traced.permissionship),
-        "missing": traced.missing,
-        "by": traced.via.as_ref().map(followed),
-        "direct": traced.direct.iter().map(followed).collect::<Vec<_>>(),
-        "steps": traced.steps.iter().map(step).collect::<Vec<_>>(),
-    })
+fn step(traced: &Traced) -> Step {
+    Step {
+        check: traced.check.to_string(),
+        answer: word(traced.permissionship),
+        missing: traced.missing.iter().map(ToString::to_string).collect(),
+        by: traced.via.as_ref().map(followed),
+        direct: traced.direct.iter().map(followed).collect(),
+        steps: traced.steps.iter().map(step).collect(),
+    }
 }
 
-fn followed(followed: &Followed) -> Value {
-    let caveat = followed.caveat.as_ref().map(|caveat| {
-        let outcome = match &caveat.outcome {
-            CaveatOutcome::True => json!("true"),
-            CaveatOutcome::False => json!("false"),
-            CaveatOutcome::Missing(names) => json!({ "missing": names }),
-            CaveatOutcome::Failed(why) => json!({ "failed": why }),
-        };
-        json!({ "name": caveat.name, "expression": caveat.expression, "values": caveat.context, "outcome": outcome })
+fn followed(followed: &Followed) -> FollowedShown {
+    let caveat = followed.caveat.as_ref().map(|caveat| CaveatShown {
+        name: caveat.name.to_string(),
+        expression: caveat.expression.to_string(),
+        values: caveat.context.clone(),
+        outcome: match &caveat.outcome {
+            CaveatOutcome::True => OutcomeShown::Word("true"),
+            CaveatOutcome::False => OutcomeShown::Word("false"),
+            CaveatOutcome::Missing(names) => {
+                OutcomeShown::Missing { missing: names.iter().map(ToString::to_string).collect() }
+            }
+            CaveatOutcome::Failed(why) => OutcomeShown::Failed { failed: why.to_string() },
+        },
     });
-    json!({ "relationship": followed.tuple.to_text(), "caveat": caveat })
+    FollowedShown { relationship: followed.tuple.to_text(), caveat }
 }

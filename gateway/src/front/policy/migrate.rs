@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::{MigrateOptions, RelationshipService};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::operator;
 use crate::app::App;
@@ -15,28 +15,49 @@ use crate::engine;
 use crate::front::account::body;
 use crate::front::error::ApiError;
 
-#[derive(Debug, Deserialize)]
+/// Where policy moves.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct Migration {
     to: Engine,
+    #[schema(examples("127.0.0.1:50051"))]
     address: String,
     /// Read by the node, on its own machine.
+    #[schema(value_type = String, examples("/etc/allod/spicedb.key"))]
     key_file: PathBuf,
+    #[schema(examples("off"))]
     tls: String,
     #[serde(default)]
+    #[schema(required = false)]
     merge: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// What was moved.
+#[derive(Debug, Serialize, ToSchema)]
+struct Migrated {
+    definitions: u64,
+    relationships: u64,
+    lapsed: u64,
+    others: u64,
+    checks: u64,
+    at: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Engine {
     Spicedb,
     Embedded,
 }
 
+/// Moves schema and relationships to SpiceDB, or from it
+#[utoipa::path(post, path = "/api/v1/policy/migrate", tag = "policy", request_body = Migration, responses(
+    (status = 200, description = "They are moved", body = Migrated),
+    (status = 404, description = "`not_found`: a space is gone meanwhile"),
+    (status = 409, description = "`not_migrated`: nothing was taken away from where policy came from")))]
 pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
-    let order: Order = body::json(&request, &bytes)?;
+    let order: Migration = body::json(&request, &bytes)?;
     let unusable =
         |failure: crate::failure::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);
     let read = |file: &std::path::Path| -> Result<_, crate::failure::Failure> {
@@ -63,8 +84,12 @@ pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
         ApiError::new(StatusCode::CONFLICT, "not_migrated", format!("Not moved: {error}."))
             .hint("Nothing was taken away from where policy came from; mend the cause and run it again with --merge.")
     })?;
-    Ok(HttpResponse::Ok().json(json!({
-        "definitions": moved.definitions, "relationships": moved.relationships, "lapsed": moved.lapsed,
-        "others": moved.others, "checks": moved.checks, "at": moved.at.to_string(),
-    })))
+    Ok(HttpResponse::Ok().json(Migrated {
+        definitions: moved.definitions as u64,
+        relationships: moved.relationships as u64,
+        lapsed: moved.lapsed as u64,
+        others: moved.others as u64,
+        checks: moved.checks as u64,
+        at: moved.at.to_string(),
+    }))
 }

@@ -24,8 +24,13 @@ fn routes(routes: &mut Routes) {
         .put("/api/v1/policy/schema", schema::write)
         .post("/api/v1/policy/explain", explain::explain)
         .get("/api/v1/policy/audit", audit::rows)
-        .post("/api/v1/policy/migrate", migrate::migrate);
+        .post("/api/v1/policy/migrate", migrate::migrate)
+        .described::<Api>();
 }
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(schema::read, schema::write, explain::explain, audit::rows, migrate::migrate))]
+struct Api;
 
 /// Only whoever holds the machine may look at, or change, what everybody's rights rest on.
 pub(super) async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {

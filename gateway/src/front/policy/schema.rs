@@ -5,18 +5,41 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::PolicyError;
 use policy_core::{Context, Schema};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::operator;
 use crate::app::App;
 use crate::front::error::ApiError;
 
-pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
-    Ok(HttpResponse::Ok().json(json!({ "schema": app.policy.schema() })))
+/// The relationship schema.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicySchema {
+    schema: String,
 }
 
+/// What a schema changed.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicySchemaWritten {
+    changed: bool,
+    changes: Vec<String>,
+}
+
+/// The relationship schema in force
+#[utoipa::path(get, path = "/api/v1/policy/schema", tag = "policy", responses(
+    (status = 200, description = "It", body = PolicySchema)))]
+pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    operator(&request, &app).await?;
+    Ok(HttpResponse::Ok().json(PolicySchema { schema: app.policy.schema().to_string() }))
+}
+
+/// Puts another relationship schema into force
+///
 /// The body is the whole schema, as text.
+#[utoipa::path(put, path = "/api/v1/policy/schema", tag = "policy",
+    request_body(content = String, content_type = "text/plain"), responses(
+    (status = 200, description = "What it changed", body = PolicySchemaWritten),
+    (status = 409, description = "`schema_in_use`: relationships rest on what would go")))]
 pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
     let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The schema is not UTF-8."))?;
@@ -44,5 +67,5 @@ pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The schema could not be stored; try again.")
         }
     })?;
-    Ok(HttpResponse::Ok().json(json!({ "changed": changed, "changes": changes })))
+    Ok(HttpResponse::Ok().json(PolicySchemaWritten { changed, changes }))
 }

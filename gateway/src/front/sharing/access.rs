@@ -15,15 +15,16 @@ use policy_core::{
     UserId, Verb, document_of,
 };
 use rand::RngExt;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use vault_core::schema::{Collection, Field};
 
 use super::place::{Names, Place, Said, no};
-use super::{ApiError, Sharer, forbidden, invalid};
+use super::{ApiError, PartyShown, Sharer, forbidden, invalid};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::front::Routes;
+use crate::front::described::{Id, Instant};
 use crate::node::Node as _;
 
 /// Answers of one page, unless fewer are asked for.
@@ -34,15 +35,79 @@ pub(super) fn routes(routes: &mut Routes) {
     routes.get("/api/v1/access", who).get("/api/v1/access/apps/{client}", app_sees);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(who, app_sees))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Question {
+    #[param(value_type = Option<Id>)]
     space: Option<String>,
+    #[param(example = "Contact")]
+    collection: String,
+    #[param(example = "phone")]
+    field: String,
+    /// Its id.
+    document: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Who sees a field, and why.
+#[derive(Debug, Serialize, ToSchema)]
+struct SeersShown {
     collection: String,
     field: String,
-    document: Option<String>,
-    after: Option<String>,
-    limit: Option<usize>,
+    #[schema(value_type = Option<String>)]
+    document: Option<DocId>,
+    entries: Vec<SeerShown>,
+    /// `after` of the next page; null: there is none.
+    next: Option<String>,
+}
+
+/// Somebody who sees it: a person, a group, everyone, or the holder of a grant.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct SeerShown {
+    /// A person's name; of a grant, who gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    user: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    group: Option<GroupId>,
+    /// Of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    everyone: Option<bool>,
+    #[serde(flatten)]
+    by: Option<holders::By>,
+    /// The relationships that give it.
+    path: Vec<String>,
+    /// Which documents, where none was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<DocumentsShown>,
+}
+
+/// `all`, `some`, or how many there are or are left out.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+enum DocumentsShown {
+    Word(&'static str),
+    AllBut { all_but: usize },
+    Only { only: usize },
+}
+
+/// What an app sees.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppSeesShown {
+    entries: Vec<holders::GrantSeen>,
+    /// `after` of the next page; null: there is none.
+    next: Option<String>,
 }
 
 /// What is asked: a field of a collection, perhaps in one document.
@@ -75,7 +140,10 @@ impl Candidate {
     }
 }
 
-/// Who can see a field (of one document), and by which relationships: a page of the whole list.
+/// Who can see a field (of one document), and by which relationships: a page of the whole list
+#[utoipa::path(get, path = "/api/v1/access", tag = "access", params(Question), responses(
+    (status = 200, description = "A page", body = SeersShown),
+    (status = 404, description = "`not_found`: there is no such space, collection, field or document")))]
 async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let said = Said {
@@ -116,12 +184,12 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
         }
         entries.push((cursor, shown));
     }
-    let entries: Vec<Value> = entries.into_iter().map(|(_, shown)| shown).collect();
-    Ok(HttpResponse::Ok().json(json!({ "collection": collection.name, "field": field.name,
-        "document": document, "entries": entries, "next": next })))
+    let entries: Vec<SeerShown> = entries.into_iter().map(|(_, shown)| shown).collect();
+    let (collection, field) = (collection.name.clone(), field.name.clone());
+    Ok(HttpResponse::Ok().json(SeersShown { collection, field, document, entries, next }))
 }
 
-fn last(entries: &[(String, Value)]) -> String {
+fn last<T>(entries: &[(String, T)]) -> String {
     entries.last().map(|(cursor, _)| cursor.clone()).unwrap_or_default()
 }
 
@@ -193,44 +261,42 @@ async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Ar
 }
 
 /// How a set of documents is told: `all`, or how many it has or leaves out.
-fn told(documents: &Documents) -> Value {
+fn told(documents: &Documents) -> DocumentsShown {
     match documents {
-        Documents::All => json!("all"),
-        Documents::Except(but) => json!({ "all_but": but.len() }),
-        Documents::Only(these) => json!({ "only": these.len() }),
+        Documents::All => DocumentsShown::Word("all"),
+        Documents::Except(but) => DocumentsShown::AllBut { all_but: but.len() },
+        Documents::Only(these) => DocumentsShown::Only { only: these.len() },
     }
 }
 
 /// What a person sees of it by the gate, and by which relationships; `None`: nothing.
-async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<Value>, ApiError> {
+async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<SeerShown>, ApiError> {
     let caller = Caller { user: id, app: None, device: None };
     let Some(mask) = mask(app, asked, &caller).await? else { return Ok(None) };
     let sees = |entry: &&Entry| {
         entry.holds(asked.field.id) && asked.document.is_none_or(|document| entry.documents.has(document))
     };
     let Some(entry) = mask.entries_with(Verb::Read).find(sees) else { return Ok(None) };
-    let mut shown = json!({ "path": why(app, asked, &Subject::object("user", id), part(asked, entry)).await? });
-    if asked.document.is_none() {
-        shown["documents"] = told(&entry.documents);
-    }
-    Ok(Some(shown))
+    let path = why(app, asked, &Subject::object("user", id), part(asked, entry)).await?;
+    let documents = asked.document.is_none().then(|| told(&entry.documents));
+    Ok(Some(SeerShown { path, documents, ..SeerShown::default() }))
 }
 
-async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<SeerShown>, ApiError> {
     let Some(mut shown) = person(app, asked, id).await? else { return Ok(None) };
-    shown["user"] = names.user(app, id).await?;
+    shown.user = Some(names.user(app, id).await?);
     Ok(Some(shown))
 }
 
 /// Everyone sees what somebody sees whom no relationship names.
-async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<Value>, ApiError> {
+async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<SeerShown>, ApiError> {
     let Some(mut shown) = person(app, asked, UserId::from_bytes(rand::rng().random())).await? else { return Ok(None) };
-    shown["everyone"] = json!(true);
+    shown.everyone = Some(true);
     Ok(Some(shown))
 }
 
 /// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
-async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<Value>, ApiError> {
+async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<SeerShown>, ApiError> {
     let (collection, field) = (asked.collection.id, Thing::Field(asked.collection.id, asked.field.id));
     let subject = Party::Group(id).subject();
     let has = |thing: Thing, permission: &str| Check::new(thing.object(), permission, subject.clone());
@@ -259,12 +325,14 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
     if !(whole || single.is_some()) || blocked || !shows {
         return Ok(None);
     }
-    let mut shown = names.party(app, Party::Group(id)).await?;
-    shown["path"] = json!(why(app, asked, &subject, single).await?);
-    if asked.document.is_none() {
-        shown["documents"] = json!(if whole { "all" } else { "some" });
-    }
-    Ok(Some(shown))
+    let name = match names.party(app, Party::Group(id)).await? {
+        PartyShown::Group { name, .. } => name,
+        PartyShown::User { .. } => None,
+    };
+    let path = why(app, asked, &subject, single).await?;
+    let documents = DocumentsShown::Word(if whole { "all" } else { "some" });
+    let documents = asked.document.is_none().then_some(documents);
+    Ok(Some(SeerShown { group: Some(id), name, path, documents, ..SeerShown::default() }))
 }
 
 /// A document of the collection that a group views.
@@ -274,14 +342,24 @@ async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<
     Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Thing::Document(of, document)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Part {
+    /// `next` of the page before.
+    #[param(value_type = Option<Id>)]
     after: Option<GrantId>,
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-/// What an app can see in the spaces of the person; for the operator, in those of everyone: a page of the whole list.
+/// What an app can see in the spaces of the person: a page of the whole list
+///
+/// For the operator, in those of everyone.
+#[utoipa::path(get, path = "/api/v1/access/apps/{client}", tag = "access",
+    params(("client" = Id, Path, description = "The app's id"), Part), responses(
+    (status = 200, description = "A page", body = AppSeesShown),
+    (status = 404, description = "`unknown_app`: there is no app of this id")))]
 async fn app_sees(
     req: HttpRequest,
     app: web::Data<App>,
@@ -308,7 +386,7 @@ async fn app_sees(
     }
     records.retain(|record| part.after.is_none_or(|after| record.grant.id > after));
     records.sort_by_key(|record| record.grant.id);
-    let mut entries: Vec<(String, Value)> = Vec::new();
+    let mut entries: Vec<(String, holders::GrantSeen)> = Vec::new();
     let mut next = None;
     for record in &records {
         let Some(shown) = holders::app_in(&app, record).await? else { continue };
@@ -318,8 +396,8 @@ async fn app_sees(
         }
         entries.push((record.grant.id.to_string(), shown));
     }
-    let entries: Vec<Value> = entries.into_iter().map(|(_, shown)| shown).collect();
-    Ok(HttpResponse::Ok().json(json!({ "entries": entries, "next": next })))
+    let entries = entries.into_iter().map(|(_, shown)| shown).collect();
+    Ok(HttpResponse::Ok().json(AppSeesShown { entries, next }))
 }
 
 fn within(limit: Option<usize>) -> Result<usize, ApiError> {

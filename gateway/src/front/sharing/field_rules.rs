@@ -6,18 +6,19 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Thing;
-use policy_core::AssignmentId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use policy_core::{AssignmentId, SpaceId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::assign::{Right, begin, end};
-use super::pending::{removed, say_pending};
-use super::place::{Names, Place, Said, manage_all, may_take, no};
-use super::{ApiError, Named, Sharer, Turn, invalid};
+use super::pending::{Pending, removed};
+use super::place::{Described, Names, Place, Said, manage_all, may_take, no};
+use super::{ApiError, Named, PartyShown, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::described::{Id, Instant};
 use crate::grants::rfc3339;
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -26,16 +27,51 @@ pub(super) fn routes(routes: &mut Routes) {
 
 const RULES: [&str; 3] = ["hidden", "sealed", "reader"];
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, remove))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRule {
+    /// Without it: the space that the request is about.
+    #[schema(value_type = Option<Id>)]
     space: Option<String>,
+    #[schema(examples("Contact"))]
     collection: String,
+    #[schema(examples("phone"))]
     field: String,
+    /// `hidden`, `sealed` or `reader`.
+    #[schema(examples("hidden"))]
     rule: String,
     who: Option<Named>,
 }
 
+/// A rule for a field.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldRuleShown {
+    #[schema(value_type = Id)]
+    field_rule: AssignmentId,
+    #[schema(value_type = Id)]
+    space: SpaceId,
+    rule: String,
+    #[schema(value_type = Instant)]
+    created: String,
+    #[serde(flatten)]
+    on: Described,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<PartyShown>,
+    by: Option<String>,
+    #[serde(flatten)]
+    pending: Pending,
+}
+
+/// Makes a rule for a field
+#[utoipa::path(post, path = "/api/v1/field-rules", tag = "sharing", request_body = NewRule, responses(
+    (status = 200, description = "It is there already", body = FieldRuleShown),
+    (status = 201, description = "It is made", body = FieldRuleShown),
+    (status = 404, description = "`not_found`: there is no such field, or it is not theirs to see; or `unknown_user`"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewRule = body::json(&req, &bytes)?;
@@ -65,23 +101,28 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let right = Right { id: None, space: place.space, thing, relation: &new.rule, party, until: None };
     let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
     let mut shown = shown(&app, &rule, &mut Names::default()).await?;
-    say_pending(&mut shown, &delivery);
+    shown.pending = Pending::of(&delivery);
     Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    #[param(value_type = Option<Id>)]
     space: Option<String>,
     collection: Option<String>,
 }
 
-/// The rules of what the person manages in a space, oldest first.
+/// The rules of what the person manages in a space, oldest first
+#[utoipa::path(get, path = "/api/v1/field-rules", tag = "sharing", params(Which), responses(
+    (status = 200, description = "All of them", body = Vec<FieldRuleShown>),
+    (status = 404, description = "`not_found`: there is no such space or collection")))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let place = Place::find(&app, &by, &req, said(which.space.as_deref(), which.collection.as_deref())).await?;
     let mut names = Names::default();
-    let mut list: Vec<Value> = Vec::new();
+    let mut list = Vec::new();
     let mut rules = app.directory.assignments_in(place.space, place.collection).await?;
     rules.retain(|rule| matches!(rule.thing, Thing::Field(..)));
     let things: Vec<Thing> = rules.iter().map(|rule| rule.thing).collect();
@@ -97,7 +138,14 @@ fn said<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> Said<'a> {
     Said { space, collection, ..Said::default() }
 }
 
-/// Ends a rule. To everybody but who manages the collection it is not there.
+/// Ends a rule
+///
+/// To everybody but who manages the collection it is not there.
+#[utoipa::path(delete, path = "/api/v1/field-rules/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 204, description = "It has ended"),
+    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Pending),
+    (status = 404, description = "`not_found`: there is none of this id"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
@@ -108,16 +156,22 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
         return Err(ApiError::not_found());
     }
     let delivery = end(&app, &by, "field_rule.removed", &rule).await?;
-    Ok(removed(json!({}), &delivery))
+    Ok(removed(&delivery))
 }
 
-async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<Value, ApiError> {
-    let mut shown = json!({ "field_rule": rule.id, "space": rule.space, "rule": rule.relation,
-        "created": rfc3339(rule.created) });
-    names.describe(app, rule.space, rule.thing, &mut shown).await?;
-    if let Some(party) = rule.party {
-        shown["who"] = names.party(app, party).await?;
-    }
-    shown["by"] = names.user(app, rule.giver).await?;
-    Ok(shown)
+async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldRuleShown, ApiError> {
+    let who = match rule.party {
+        Some(party) => Some(names.party(app, party).await?),
+        None => None,
+    };
+    Ok(FieldRuleShown {
+        field_rule: rule.id,
+        space: rule.space,
+        rule: rule.relation.clone(),
+        created: rfc3339(rule.created),
+        on: names.describe(app, rule.space, rule.thing).await,
+        who,
+        by: names.user(app, rule.giver).await?,
+        pending: Pending::default(),
+    })
 }

@@ -5,17 +5,19 @@ use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
 use policy::facts::Thing;
-use policy_core::{Check, DocId, FolderId, Subject, Tuple};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use policy_core::{Check, DocId, FolderId, SpaceId, Subject, Tuple};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
-use super::pending::removed;
-use super::place::{Names, Place, Said, known_folder, manages, seen};
+use super::pending::{Pending, removed};
+use super::place::{Described, Names, Place, Said, known_folder, manages, seen};
 use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MOST_NESTED};
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::described::Id;
 use crate::node::Node as _;
 
 /// Documents of one request, and of one page.
@@ -31,14 +33,63 @@ pub(super) fn routes(routes: &mut Routes) {
         .delete("/api/v1/folders/{id}/documents/{document}", unfile);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, remove, file, documents, unfile))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewFolder {
+    /// Without it: the space that the request is about.
+    #[schema(value_type = Option<Id>)]
     space: Option<String>,
+    #[schema(examples("Contact"))]
     collection: String,
+    /// The folder that it lies in.
+    #[schema(value_type = Option<Id>)]
     parent: Option<String>,
+    #[schema(examples("Family"))]
     name: String,
 }
+
+/// A folder.
+#[derive(Debug, Serialize, ToSchema)]
+struct FolderShown {
+    #[schema(value_type = Id)]
+    space: SpaceId,
+    name: String,
+    #[serde(flatten)]
+    on: Described,
+    /// The folder that it lies in; null, where that is none of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    parent: Option<Option<FolderId>>,
+}
+
+/// Documents that were put into a folder.
+#[derive(Debug, Serialize, ToSchema)]
+struct FiledShown {
+    #[schema(value_type = Id)]
+    folder: FolderId,
+    #[schema(value_type = Vec<String>)]
+    documents: Vec<DocId>,
+}
+
+/// Documents of a folder.
+#[derive(Debug, Serialize, ToSchema)]
+struct FolderPage {
+    #[schema(value_type = Vec<String>)]
+    documents: Vec<DocId>,
+    /// `after` of the next page; null: there is none.
+    #[schema(value_type = Option<String>)]
+    next: Option<DocId>,
+}
+
+/// Makes a folder
+#[utoipa::path(post, path = "/api/v1/folders", tag = "sharing", request_body = NewFolder, responses(
+    (status = 201, description = "It is made", body = FolderShown),
+    (status = 404, description = "`not_found`: there is no such space, collection or folder"),
+    (status = 409, description = "`folder_depth`: folders lie too deep in one another; or `conflict`")))]
 
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -79,7 +130,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         return Err(unchanged(error));
     }
     noted(&app, &by, "folder.created", &folder).await?;
-    Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await?))
+    Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await))
 }
 
 async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<(), ApiError> {
@@ -87,23 +138,24 @@ async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<
     note(app, by, &owner, action, json!({ "folder": folder.id, "space": folder.space })).await
 }
 
-async fn shown(app: &App, folder: &Folder, names: &mut Names) -> Result<Value, ApiError> {
-    let mut shown = json!({ "space": folder.space, "name": folder.name });
-    names.describe(app, folder.space, Thing::Folder(folder.collection, folder.id), &mut shown).await?;
-    if let Some(parent) = folder.parent {
-        shown["parent"] = json!(parent);
-    }
-    Ok(shown)
+async fn shown(app: &App, folder: &Folder, names: &mut Names) -> FolderShown {
+    let on = names.describe(app, folder.space, Thing::Folder(folder.collection, folder.id)).await;
+    FolderShown { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    #[param(value_type = Option<Id>)]
     space: Option<String>,
     collection: Option<String>,
 }
 
-/// The folders of a space that the person views, by name.
+/// The folders of a space that the person views, by name
+#[utoipa::path(get, path = "/api/v1/folders", tag = "sharing", params(Which), responses(
+    (status = 200, description = "All of them", body = Vec<FolderShown>),
+    (status = 404, description = "`not_found`: there is no such space or collection")))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let said = Said { space: which.space.as_deref(), collection: which.collection.as_deref(), ..Said::default() };
@@ -122,10 +174,10 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let mut names = Names::default();
     let mut list = Vec::new();
     for folder in viewed {
-        let mut one = shown(&app, folder, &mut names).await?;
+        let mut one = shown(&app, folder, &mut names).await;
         // A folder around it that the person does not view is none of theirs.
         if folder.parent.is_some() && around.next() != Some(true) {
-            one["parent"] = Value::Null;
+            one.parent = Some(None);
         }
         list.push(one);
     }
@@ -156,13 +208,20 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Folder, Api
     managed(app, by, id).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Filed {
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000)]
     documents: Vec<DocId>,
 }
 
-/// Puts documents into a folder, all of them or none. Who does manages each: it is shared by this.
+/// Puts documents into a folder, all of them or none
+///
+/// Who does manages each: it is shared by this.
+#[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 200, description = "They are in it", body = FiledShown),
+    (status = 404, description = "`not_found`: there is no such folder or document"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let Filed { mut documents } = body::json(&req, &bytes)?;
@@ -189,16 +248,24 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     // Again is no change, so a request that breaks off here can be repeated.
     let _ = app.policy.write_by(put, Vec::new(), by.metadata("folder.filed")).await.map_err(unchanged)?;
     noted(&app, &by, "folder.filed", &folder).await?;
-    Ok(HttpResponse::Ok().json(json!({ "folder": folder.id, "documents": documents })))
+    Ok(HttpResponse::Ok().json(FiledShown { folder: folder.id, documents }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct From {
+    #[param(value_type = Option<String>)]
     after: Option<DocId>,
 }
 
-/// The documents in a folder that the person views: a page at a time, ascending; `next` is `after` of the next.
+/// The documents in a folder that the person views
+///
+/// A page at a time, ascending; `next` is `after` of the next.
+#[utoipa::path(get, path = "/api/v1/folders/{id}/documents", tag = "sharing",
+    params(("id" = Id, Path, description = "Its id"), From), responses(
+    (status = 200, description = "A page", body = FolderPage),
+    (status = 404, description = "`not_found`: there is no such folder")))]
 async fn documents(
     req: HttpRequest,
     app: web::Data<App>,
@@ -210,10 +277,18 @@ async fn documents(
     let page = app.directory.filed(folder.id, from.after, PAGE as u64).await?;
     let next = if page.len() == PAGE { page.last().copied() } else { None };
     let documents = seen(&app, &by, folder.space, folder.collection, (&page, false)).await?;
-    Ok(HttpResponse::Ok().json(json!({ "documents": documents, "next": next })))
+    Ok(HttpResponse::Ok().json(FolderPage { documents, next }))
 }
 
-/// Takes a document out of a folder. Acknowledged when no further request is served by what the folder gave.
+/// Takes a document out of a folder
+///
+/// Acknowledged when no further request is served by what the folder gave.
+#[utoipa::path(delete, path = "/api/v1/folders/{id}/documents/{document}", tag = "sharing",
+    params(("id" = Id, Path, description = "The folder's id"), ("document" = String, Path, description = "Its id")),
+    responses((status = 204, description = "It is out"),
+    (status = 202, description = "It is out here, and policy elsewhere is being told", body = Pending),
+    (status = 404, description = "`not_found`: there is no such folder, or the document is not in it"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId)>) -> Result<HttpResponse, ApiError> {
     let (id, document) = path.into_inner();
     let by = Sharer::of(&req, &app).await?;
@@ -226,10 +301,17 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
         return Err(ApiError::not_found());
     }
     noted(&app, &by, "folder.unfiled", &folder).await?;
-    Ok(removed(json!({}), &delivery))
+    Ok(removed(&delivery))
 }
 
-/// Removes a folder in which no folder lies. The documents in it stay, and lose what the folder gave.
+/// Removes a folder in which no folder lies
+///
+/// The documents in it stay, and lose what the folder gave.
+#[utoipa::path(delete, path = "/api/v1/folders/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 204, description = "It is removed"),
+    (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
+    (status = 404, description = "`not_found`: there is no such folder"),
+    (status = 409, description = "`folder_in_use`: there are folders in it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
@@ -256,5 +338,5 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     }
     app.directory.remove_folder(folder.id).await?;
     noted(&app, &by, action, &folder).await?;
-    Ok(removed(json!({}), &delivery))
+    Ok(removed(&delivery))
 }

@@ -4,20 +4,23 @@ use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
 use policy::facts::{Party, Thing};
+use policy_core::GroupId;
 use policy_core::Tuple;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::leaving::selves;
-use super::pending::removed;
+use super::pending::{Pending, Removed, removed};
 use super::{
-    ApiError, CHANGES, Named, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group, note,
-    shown_party, unchanged,
+    ApiError, CHANGES, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group,
+    note, shown_party, unchanged,
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
 use crate::front::Routes;
 use crate::front::account::body;
+use crate::front::described::{Id, Instant};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -33,20 +36,54 @@ pub(super) fn routes(routes: &mut Routes) {
         .delete("/api/v1/groups/{id}/managers/{name}", remove_manager);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, show, remove, put_member, remove_user, remove_inner, remove_manager))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGroup {
+    #[schema(examples("Family"))]
     name: String,
+}
+
+/// A group of people.
+#[derive(Debug, Serialize, ToSchema)]
+struct GroupShown {
+    #[schema(value_type = Id)]
+    group: GroupId,
+    name: String,
+    /// `manager` or `member`: what the person is in it.
+    role: &'static str,
+    /// Who is in it; for who manages it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<MemberShown>>,
+}
+
+/// Somebody in a group.
+#[derive(Debug, Serialize, ToSchema)]
+struct MemberShown {
+    #[serde(flatten)]
+    party: PartyShown,
+    /// `manager` or `member`.
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Instant>)]
+    until: Option<String>,
 }
 
 fn tuple(one: &Membership) -> Tuple {
     Thing::Group(one.group).to(one.role.word(), one.party, one.until)
 }
 
-fn shown(group: &Group, role: Role) -> Value {
-    json!({ "group": group.id, "name": group.name, "role": role.word() })
+fn shown(group: &Group, role: Role) -> GroupShown {
+    GroupShown { group: group.id, name: group.name.clone(), role: role.word(), members: None }
 }
 
+/// Makes a group; whoever does manages it
+#[utoipa::path(post, path = "/api/v1/groups", tag = "groups", request_body = NewGroup, responses(
+    (status = 201, description = "It is made", body = GroupShown),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let NewGroup { name } = body::json(&req, &bytes)?;
@@ -70,7 +107,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
 }
 
-/// The groups that the person manages or is in, by whatever way; by name.
+/// The groups that the person manages or is in, by whatever way; by name
+#[utoipa::path(get, path = "/api/v1/groups", tag = "groups", responses(
+    (status = 200, description = "All of them", body = Vec<GroupShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let user = by.user();
@@ -80,11 +119,15 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     ids.extend(&managed);
     let ids: Vec<_> = ids.into_iter().collect();
     let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
-    let list: Vec<Value> = app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect();
+    let list: Vec<GroupShown> =
+        app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect();
     Ok(HttpResponse::Ok().json(list))
 }
 
-/// One group; who manages it sees who is in it.
+/// One group; who manages it sees who is in it
+#[utoipa::path(get, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 200, description = "It", body = GroupShown),
+    (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs")))]
 async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let (group, manages) = known_group(&app, &by, &id).await?;
@@ -96,18 +139,14 @@ async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result
         for one in app.directory.memberships(group.id).await?.into_iter().filter(live) {
             members.push(shown_member(&app, &one).await?);
         }
-        answer["members"] = Value::Array(members);
+        answer.members = Some(members);
     }
     Ok(HttpResponse::Ok().json(answer))
 }
 
-async fn shown_member(app: &App, one: &Membership) -> Result<Value, ApiError> {
-    let mut shown = shown_party(app, one.party).await?;
-    shown["role"] = json!(one.role.word());
-    if let Some(until) = one.until {
-        shown["until"] = json!(rfc3339(until));
-    }
-    Ok(shown)
+async fn shown_member(app: &App, one: &Membership) -> Result<MemberShown, ApiError> {
+    let party = shown_party(app, one.party).await?;
+    Ok(MemberShown { party, role: one.role.word(), until: one.until.map(rfc3339) })
 }
 
 /// A group that the person manages.
@@ -118,15 +157,27 @@ async fn managed(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiError> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A person or a group, and what they are.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewMember {
+    #[schema(examples("bob"))]
     user: Option<String>,
+    #[schema(value_type = Option<Id>)]
     group: Option<String>,
+    /// `member`, or `manager`.
+    #[schema(examples("member"))]
     role: Option<String>,
+    /// An instant (RFC 3339), or a duration from now (ISO 8601).
+    #[schema(examples("P30D"))]
     until: Option<String>,
 }
 
+/// Puts somebody into a group
+#[utoipa::path(post, path = "/api/v1/groups/{id}/members", tag = "groups", request_body = NewMember, params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 201, description = "They are in it", body = MemberShown),
+    (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs; or `unknown_user`"),
+    (status = 409, description = "`group_cycle`: the group would contain itself; or `group_depth`, `conflict`")))]
 async fn put_member(
     req: HttpRequest,
     app: web::Data<App>,
@@ -185,11 +236,13 @@ async fn put_member(
     Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Removal {
     /// Whether a manager who is removed stays in by what they gave themselves.
     #[serde(default)]
+    #[param(required = false)]
     keep: bool,
 }
 
@@ -208,6 +261,14 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiE
     }
 }
 
+/// Takes a person out of a group
+#[utoipa::path(delete, path = "/api/v1/groups/{id}/members/users/{name}", tag = "groups",
+    params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
+    responses((status = 204, description = "They are out"),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
+    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_user(
     req: HttpRequest,
     app: web::Data<App>,
@@ -218,6 +279,14 @@ async fn remove_user(
     take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }, &removal).await
 }
 
+/// Takes a group out of a group
+#[utoipa::path(delete, path = "/api/v1/groups/{id}/members/groups/{inner}", tag = "groups",
+    params(("id" = Id, Path, description = "The group's id"), ("inner" = Id, Path, description = "Its id"), Removal),
+    responses((status = 204, description = "They are out"),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
+    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_inner(
     req: HttpRequest,
     app: web::Data<App>,
@@ -228,6 +297,14 @@ async fn remove_inner(
     take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }, &removal).await
 }
 
+/// Ends that somebody manages a group
+#[utoipa::path(delete, path = "/api/v1/groups/{id}/managers/{name}", tag = "groups",
+    params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
+    responses((status = 204, description = "They are out"),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
+    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_manager(
     req: HttpRequest,
     app: web::Data<App>,
@@ -263,7 +340,7 @@ async fn take_out(
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
     }
     let mut delivery = out(app, &by, gone).await?;
-    let mut said = json!({});
+    let mut said = Removed::new(Vec::new(), Vec::new());
     if let (Role::Manager, Party::User(user)) = (role, party) {
         let (selves, now) = (selves(app, user).await?, app.now());
         let themselves = |one: &&Membership| {
@@ -274,15 +351,11 @@ async fn take_out(
             if took {
                 delivery = delivery.and(out(app, &by, one).await?);
             }
-            let key = if took { "taken" } else { "reaches" };
             let shown = shown_member(app, one).await?;
-            match said[key].as_array_mut() {
-                Some(list) => list.push(shown),
-                None => said[key] = json!([shown]),
-            }
+            if took { said.taken.push(shown) } else { said.reaches.push(shown) }
         }
     }
-    Ok(removed(said, &delivery))
+    Ok(said.answer(&delivery))
 }
 
 /// Ends a membership: in policy, in the rows, in the audit.
@@ -296,7 +369,12 @@ async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiE
     Ok(delivery)
 }
 
-/// Removes a group, and with it every right that was given to it.
+/// Removes a group, and with it every right that was given to it
+#[utoipa::path(delete, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 204, description = "It is removed"),
+    (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
+    (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs"),
+    (status = 409, description = "`group_in_use`: something is kept from it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.of([Turn::Group(managed_to_take(&app, &by, &id).await?.id)]).await;
@@ -323,5 +401,5 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
-    Ok(removed(json!({}), &delivery))
+    Ok(removed(&delivery))
 }

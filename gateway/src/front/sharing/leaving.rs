@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use policy::Delivery;
 use policy::facts::{Party, Thing};
 use policy_core::UserId;
-use serde_json::{Value, json};
 
 use super::assign::end;
 use super::place::{Names, manage_all};
@@ -28,24 +27,20 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// Says it in an answer; nothing, if there is nothing.
-    pub(super) async fn say(
+    /// How each is shown: what was taken, and what they still reach.
+    pub(super) async fn shown<T>(
         &self,
         app: &App,
-        answer: &mut Value,
-        show: impl AsyncFn(&App, &Assignment, &mut Names) -> Result<Value, ApiError>,
-    ) -> Result<(), ApiError> {
+        show: impl AsyncFn(&App, &Assignment, &mut Names) -> Result<T, ApiError>,
+    ) -> Result<(Vec<T>, Vec<T>), ApiError> {
         let mut names = Names::default();
-        for (key, rights) in [("taken", &self.taken), ("reaches", &self.reaches)] {
-            let mut shown = Vec::new();
+        let (mut taken, mut reaches) = (Vec::new(), Vec::new());
+        for (rights, out) in [(&self.taken, &mut taken), (&self.reaches, &mut reaches)] {
             for right in rights {
-                shown.push(show(app, right, &mut names).await?);
-            }
-            if !shown.is_empty() {
-                answer[key] = json!(shown);
+                out.push(show(app, right, &mut names).await?);
             }
         }
-        Ok(())
+        Ok((taken, reaches))
     }
 }
 

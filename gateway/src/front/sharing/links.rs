@@ -8,16 +8,17 @@ use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::HEXLOWER;
 use policy::facts::Thing;
-use policy_core::{Caller, GrantId, Holder, Timestamp, Verb};
-use serde::Deserialize;
+use policy_core::{Caller, GrantId, Holder, SpaceId, Timestamp, Verb};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
+use utoipa::ToSchema;
 use vault::view::{Cell, Row};
 use vault_core::control::{AppDescription, GrantRecord};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::FieldType;
 
-use super::pending::removed;
+use super::pending::{Pending, removed};
 use super::place::{Place, Said};
 use super::rows::rows;
 use super::{ApiError, Sharer, Turn, end_of, note};
@@ -26,6 +27,7 @@ use crate::authn::{self, AuthError};
 use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
 use crate::front::account::body;
 use crate::front::contract::{LEAST_BODY, json_errors};
+use crate::front::described::{Id, Instant};
 use crate::front::oauth::{escape, notice, wide_page};
 use crate::front::{Limits, Routes};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
@@ -50,18 +52,65 @@ pub(super) fn routes(routes: &mut Routes) {
         .erring("/l/{token}", json_errors);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, remove, open))]
+pub(super) struct Api;
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewLink {
+    /// Without it: the space that the request is about.
+    #[schema(value_type = Option<Id>)]
     space: Option<String>,
+    #[schema(examples("Contact"))]
     collection: String,
+    /// Names of the fields that it shows.
+    #[schema(value_type = Vec<String>, examples(json!(["name"])))]
     fields: Value,
+    /// As in a grant.
     #[serde(rename = "where")]
+    #[schema(value_type = Option<Object>)]
     rows: Option<Value>,
+    /// An instant (RFC 3339), or a duration from now (ISO 8601).
+    #[schema(examples("P30D"))]
     until: Option<String>,
 }
 
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkShown {
+    #[schema(value_type = Id)]
+    link: GrantId,
+    #[schema(value_type = Id)]
+    space: SpaceId,
+    #[schema(value_type = Option<String>)]
+    collection: Value,
+    #[schema(value_type = Option<Vec<String>>)]
+    fields: Value,
+    #[serde(rename = "where")]
+    #[schema(value_type = Option<Object>)]
+    rows: Value,
+    #[schema(value_type = Instant)]
+    created: String,
+    #[schema(value_type = Option<Instant>)]
+    until: Option<String>,
+    #[schema(value_type = Option<Instant>)]
+    last_used: Option<String>,
+    /// Told when it is made and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// As `token`: the address of its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+/// Makes a link
+///
 /// The token is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api/v1/links", tag = "sharing", request_body = NewLink, responses(
+    (status = 201, description = "It is made", body = LinkShown),
+    (status = 404, description = "`not_found`: there is no such space or collection"),
+    (status = 409, description = "`too_many_links`: remove some; or `account_elsewhere`, `grant_schema_mismatch`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewLink = body::json(&req, &bytes)?;
@@ -109,8 +158,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     app.directory.open_link(&secret, &row, until).await?;
     note(&app, &by, &[], "link.created", json!({ "link": terms.id, "space": place.space })).await?;
     let mut answer = shown(&app, &record).await?;
-    answer["token"] = json!(secret.text());
-    answer["url"] = json!(format!("{}/l/{}", app.url(), secret.text()));
+    answer.token = Some(secret.text().to_owned());
+    answer.url = Some(format!("{}/l/{}", app.url(), secret.text()));
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
@@ -125,24 +174,28 @@ fn lives(record: &GrantRecord, now: Timestamp) -> bool {
     record.grant.entries.iter().any(|entry| entry.until.is_none_or(|until| until > now))
 }
 
-async fn shown(app: &App, record: &GrantRecord) -> Result<Value, ApiError> {
+async fn shown(app: &App, record: &GrantRecord) -> Result<LinkShown, ApiError> {
     let grant = &record.grant;
     let schema = app.schema(grant.space).await?;
     let access = show_json(grant, &schema, &Order::default(), record.created);
     let row = app.directory.link_row(grant.id).await?;
-    Ok(json!({
-        "link": grant.id,
-        "space": grant.space,
-        "collection": access[0]["datatypes"][0],
-        "fields": access[0]["fields"]["allow"],
-        "where": access[0]["where"],
-        "created": rfc3339(record.created),
-        "until": grant.entries.iter().find_map(|entry| entry.until).map(rfc3339),
-        "last_used": row.and_then(|row| row.last_used).map(rfc3339),
-    }))
+    Ok(LinkShown {
+        link: grant.id,
+        space: grant.space,
+        collection: access[0]["datatypes"][0].clone(),
+        fields: access[0]["fields"]["allow"].clone(),
+        rows: access[0]["where"].clone(),
+        created: rfc3339(record.created),
+        until: grant.entries.iter().find_map(|entry| entry.until).map(rfc3339),
+        last_used: row.and_then(|row| row.last_used).map(rfc3339),
+        token: None,
+        url: None,
+    })
 }
 
-/// The links into the spaces of the person, oldest first; what lapsed is not there.
+/// The links into the spaces of the person, oldest first; what lapsed is not there
+#[utoipa::path(get, path = "/api/v1/links", tag = "sharing", responses(
+    (status = 200, description = "All of them", body = Vec<LinkShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let mut list = Vec::new();
@@ -159,7 +212,14 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     Ok(HttpResponse::Ok().json(answer))
 }
 
-/// Removes a link: acknowledged when no further request is served by it.
+/// Removes a link
+///
+/// Acknowledged when no further request is served by it.
+#[utoipa::path(delete, path = "/api/v1/links/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 204, description = "It is removed"),
+    (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
+    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
@@ -168,13 +228,20 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
         if let Some(GrantRecord { grant, .. }) = found {
             let of = (grant.grantor, space, grant.holder, id);
             let delivery = crate::grants::revoke(&**app, of, &by.act).await?;
-            return Ok(removed(json!({}), &delivery));
+            return Ok(removed(&delivery));
         }
     }
     Err(ApiError::not_found())
 }
 
-/// The page of a link, for a browser: without scripts, and for whoever has the address.
+/// The page of a link, for a browser: without scripts, and for whoever has the address
+#[utoipa::path(get, path = "/l/{token}", tag = "pages", security(()),
+    params(("token" = String, Path, description = "The secret of the link")), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 404, description = "It leads nowhere", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 503, description = "Not now", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 507, description = "A document is too large to show", body = String,
+        content_type = "text/html; charset=utf-8")))]
 async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
     match shows(&app, &token).await {
         Ok(shown) => wide_page(StatusCode::OK, &shown.collection, &table(&shown)),

@@ -18,7 +18,7 @@ mod shares;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-pub(crate) use pending::say_pending;
+pub(crate) use pending::Pending;
 use policy::PolicyError;
 use policy::facts::{Party, Thing};
 use policy_core::{Caller, Context, GroupId, TenantId, Timestamp, UserId};
@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use super::account::person;
 use super::error::ApiError;
@@ -33,6 +34,7 @@ use crate::app::App;
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, Group};
 use crate::front::contract::SMALL_BODY;
+use crate::front::described::Id;
 use crate::front::{Front, Routes, Terms};
 use crate::grants::Span;
 use crate::node::Node as _;
@@ -48,6 +50,13 @@ fn routes(routes: &mut Routes) {
         .part(folders::routes)
         .part(links::routes)
         .part(access::routes);
+    routes
+        .described::<groups::Api>()
+        .described::<shares::Api>()
+        .described::<field_rules::Api>()
+        .described::<folders::Api>()
+        .described::<links::Api>()
+        .described::<access::Api>();
 }
 
 /// Relationships of one change.
@@ -113,10 +122,13 @@ fn unchanged(error: PolicyError) -> ApiError {
 }
 
 /// Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Named {
+    /// A person's name.
+    #[schema(examples("bob"))]
     user: Option<String>,
+    #[schema(value_type = Option<Id>)]
     group: Option<String>,
 }
 
@@ -157,11 +169,29 @@ async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), 
     Err(unknown())
 }
 
-/// How a party is shown: a user by name, a group by id and name.
-async fn shown_party(app: &App, party: Party) -> Result<Value, ApiError> {
+/// A person by name, or a group by id and name.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+enum PartyShown {
+    User {
+        /// Null: the account is not on this node.
+        #[schema(required = true)]
+        user: Option<String>,
+    },
+    Group {
+        #[schema(value_type = Id)]
+        group: GroupId,
+        name: Option<String>,
+    },
+}
+
+/// How a party is shown.
+async fn shown_party(app: &App, party: Party) -> Result<PartyShown, ApiError> {
     Ok(match party {
-        Party::User(id) => json!({ "user": app.directory.user(id).await?.map(|user| user.name) }),
-        Party::Group(id) => json!({ "group": id, "name": app.directory.group(id).await?.map(|group| group.name) }),
+        Party::User(id) => PartyShown::User { user: app.directory.user(id).await?.map(|user| user.name) },
+        Party::Group(id) => {
+            PartyShown::Group { group: id, name: app.directory.group(id).await?.map(|group| group.name) }
+        }
     })
 }
 

@@ -10,8 +10,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::leaving::{collection_of, manages_by};
-use super::shares::{NewShare, give};
-use super::{ApiError, Sharer, Turn, invalid};
+use super::pending::Pending;
+use super::place::Described;
+use super::shares::{NewShare, ShareId, ShareShown, give};
+use super::{ApiError, PartyShown, Sharer, Turn, invalid};
 use crate::access::Newcomers;
 use crate::app::App;
 use crate::directory::{Assignment, Directory, Offer, Offered, Role, name_of};
@@ -87,23 +89,31 @@ pub(super) async fn own(app: &App, user: UserId, id: &str) -> Result<Option<Offe
 }
 
 /// An offer of a share, in the shape of a share.
-pub(super) async fn shown(app: &App, offer: &Offer) -> Result<Value, ApiError> {
-    let mut shown = json!({ "share": offer.id, "created": rfc3339(offer.created), "with": { "user": offer.name },
-        "pending": true, "detail": PENDING });
+pub(super) async fn shown(app: &App, offer: &Offer) -> Result<ShareShown, ApiError> {
     let Offered::Share(space, body) = &offer.what;
     let said: Value = serde_json::from_str(body).unwrap_or_default();
-    shown["space"] = json!(space);
-    for key in ["role", "collection", "folder", "document", "until"] {
-        if !said[key].is_null() {
-            shown[key] = said[key].clone();
-        }
-    }
-    shown["by"] = json!(app.directory.user(offer.giver).await?.map(|user| user.name));
-    Ok(shown)
+    let text = |key: &str| said[key].as_str().map(str::to_owned);
+    let on = Described {
+        collection: text("collection").map(Some),
+        folder: text("folder").and_then(|id| id.parse().ok()),
+        document: text("document").and_then(|id| id.parse().ok()),
+        ..Described::default()
+    };
+    Ok(ShareShown {
+        id: ShareId::Share { share: offer.id },
+        space: *space,
+        role: text("role").unwrap_or_default(),
+        created: rfc3339(offer.created),
+        on,
+        with: Some(PartyShown::User { user: Some(offer.name.clone()) }),
+        by: app.directory.user(offer.giver).await?.map(|user| user.name),
+        until: text("until"),
+        pending: Pending::until_taken_up(PENDING),
+    })
 }
 
 /// What a person is offered and has not come for.
-pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<Value>, ApiError> {
+pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<ShareShown>, ApiError> {
     let Some(user) = app.directory.user(user).await? else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for offer in app.directory.offers_to(&user.name).await? {

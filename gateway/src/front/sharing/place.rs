@@ -8,17 +8,19 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use policy::facts::{Party, Thing};
 use policy_core::{Check, CollectionId, DocId, FolderId, SpaceId, Subject, UserId};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use vault::view::{Cell, Row};
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Schema;
 
 use super::rows::rows;
-use super::{ApiError, Sharer, forbidden, invalid, shown_party};
+use super::{ApiError, PartyShown, Sharer, forbidden, invalid, shown_party};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::directory::Folder;
 use crate::front::data::space_of;
+use crate::front::described::Id;
 
 /// The names in a request; what is left out is `None`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -162,13 +164,31 @@ pub(super) async fn seen(
     Ok(rows.unwrap_or_default().iter().filter_map(id).collect())
 }
 
+/// What a thing of a space is. A name is null where it cannot be told.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Described {
+    pub(super) space_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(super) collection: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    pub(super) folder: Option<FolderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(super) document: Option<DocId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(super) field: Option<Option<String>>,
+}
+
 /// Names of ids, looked up once a request.
 #[derive(Default)]
 pub(super) struct Names {
     /// `None`: the space is not here, or cannot be opened.
     spaces: HashMap<SpaceId, Option<String>>,
     schemas: HashMap<SpaceId, Option<Arc<Schema>>>,
-    parties: HashMap<Party, Value>,
+    parties: HashMap<Party, PartyShown>,
 }
 
 impl Names {
@@ -191,41 +211,30 @@ impl Names {
         }
     }
 
-    /// Says in `shown` what a thing of a space is.
-    pub(super) async fn describe(
-        &mut self,
-        app: &App,
-        space: SpaceId,
-        thing: Thing,
-        shown: &mut Value,
-    ) -> Result<(), ApiError> {
-        shown["space_name"] = json!(self.space(app, space).await);
-        if matches!(thing, Thing::Space(_) | Thing::Group(_)) {
-            return Ok(());
-        }
+    /// What a thing of a space is.
+    pub(super) async fn describe(&mut self, app: &App, space: SpaceId, thing: Thing) -> Described {
+        let space_name = self.space(app, space).await.map(str::to_owned);
+        let mut described = Described { space_name, ..Described::default() };
+        let id = match thing {
+            Thing::Space(_) | Thing::Group(_) => return described,
+            Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => id,
+        };
         let known = self.schema(app, space).await;
-        let collection = |id: CollectionId| known.as_ref().and_then(|schema| Some(&schema.collection(id)?.name));
+        let collection = known.as_ref().and_then(|schema| schema.collection(id));
+        described.collection = Some(collection.map(|collection| collection.name.clone()));
         match thing {
-            Thing::Space(_) | Thing::Group(_) => {}
-            Thing::Collection(id) => shown["collection"] = json!(collection(id)),
-            Thing::Folder(id, folder) => {
-                shown["collection"] = json!(collection(id));
-                shown["folder"] = json!(folder);
-            }
-            Thing::Document(id, document) => {
-                shown["collection"] = json!(collection(id));
-                shown["document"] = json!(document);
-            }
-            Thing::Field(id, field) => {
-                shown["collection"] = json!(collection(id));
-                let field = known.as_ref().and_then(|schema| Some(&schema.collection(id)?.field(field)?.name));
-                shown["field"] = json!(field);
+            Thing::Space(_) | Thing::Group(_) | Thing::Collection(_) => {}
+            Thing::Folder(_, folder) => described.folder = Some(folder),
+            Thing::Document(_, document) => described.document = Some(document),
+            Thing::Field(_, field) => {
+                let field = collection.and_then(|collection| collection.field(field));
+                described.field = Some(field.map(|field| field.name.clone()));
             }
         }
-        Ok(())
+        described
     }
 
-    pub(super) async fn party(&mut self, app: &App, party: Party) -> Result<Value, ApiError> {
+    pub(super) async fn party(&mut self, app: &App, party: Party) -> Result<PartyShown, ApiError> {
         if let Some(known) = self.parties.get(&party) {
             return Ok(known.clone());
         }
@@ -235,7 +244,10 @@ impl Names {
     }
 
     /// A user's name.
-    pub(super) async fn user(&mut self, app: &App, user: UserId) -> Result<Value, ApiError> {
-        Ok(self.party(app, Party::User(user)).await?["user"].clone())
+    pub(super) async fn user(&mut self, app: &App, user: UserId) -> Result<Option<String>, ApiError> {
+        match self.party(app, Party::User(user)).await? {
+            PartyShown::User { user } => Ok(user),
+            PartyShown::Group { .. } => Ok(None),
+        }
     }
 }

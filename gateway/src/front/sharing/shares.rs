@@ -6,19 +6,20 @@ use policy::Delivery;
 use policy::facts::{Party, Thing};
 use policy_core::{AssignmentId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::assign::{Right, begin, end};
 use super::leaving::{leave, manages_by};
 use super::offers;
-use super::pending::{removed, say_pending};
-use super::place::{Names, Place, Said, manage_all, manages, may_take};
-use super::{ApiError, Named, Sharer, Turn, conflict, end_of, forbidden, invalid};
+use super::pending::{Pending, Removed, removed};
+use super::place::{Described, Names, Place, Said, manage_all, manages, may_take};
+use super::{ApiError, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::space_of;
+use crate::front::described::{Id, Instant};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -40,16 +41,74 @@ fn roles(thing: Thing) -> &'static [&'static str] {
     }
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(add, list, one, remove))]
+pub(super) struct Api;
+
+/// What is shared, with whom, as what.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewShare {
+    /// Without it: the space that the request is about.
+    #[schema(value_type = Option<Id>)]
     space: Option<String>,
+    #[schema(examples("Contact"))]
     collection: Option<String>,
+    #[schema(value_type = Option<Id>)]
     folder: Option<String>,
+    /// The id of a document of `collection`.
     document: Option<String>,
     with: Named,
+    /// `viewer`, `editor`, `owner` or `blocked`.
+    #[schema(examples("viewer"))]
     role: String,
+    /// An instant (RFC 3339), or a duration from now (ISO 8601).
+    #[schema(examples("P30D"))]
     until: Option<String>,
+}
+
+/// A share, or a rule that shows somebody a field.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ShareShown {
+    #[serde(flatten)]
+    pub(super) id: ShareId,
+    #[schema(value_type = Id)]
+    pub(super) space: SpaceId,
+    pub(super) role: String,
+    #[schema(value_type = Instant)]
+    pub(super) created: String,
+    #[serde(flatten)]
+    pub(super) on: Described,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) with: Option<PartyShown>,
+    /// Who gave it.
+    pub(super) by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Instant>)]
+    pub(super) until: Option<String>,
+    #[serde(flatten)]
+    pub(super) pending: Pending,
+}
+
+/// Which of the two it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum ShareId {
+    Share {
+        #[schema(value_type = Id)]
+        share: AssignmentId,
+    },
+    FieldRule {
+        #[schema(value_type = Id)]
+        field_rule: AssignmentId,
+    },
+}
+
+/// What somebody gave, and what they got.
+#[derive(Debug, Serialize, ToSchema)]
+struct SharesShown {
+    given: Vec<ShareShown>,
+    received: Vec<ShareShown>,
 }
 
 impl NewShare {
@@ -79,6 +138,12 @@ fn is_told(one: &Assignment) -> bool {
     is_share(one) && one.relation != "blocked"
 }
 
+/// Shares something with a person or a group
+#[utoipa::path(post, path = "/api/v1/shares", tag = "sharing", request_body = NewShare, responses(
+    (status = 200, description = "It is shared already; its end is as asked", body = ShareShown),
+    (status = 201, description = "It is shared, or offered", body = ShareShown),
+    (status = 404, description = "`not_found`: there is no such thing, or it is not theirs to see; or `unknown_user`"),
+    (status = 409, description = "`own`: the owner's rights stay; or `conflict`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewShare = body::json(&req, &bytes)?;
@@ -99,7 +164,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     match give(&app, &by, &new, None).await? {
         Given::Done(share, made, delivery) => {
             let mut shown = shown(&app, &share, &mut Names::default()).await?;
-            say_pending(&mut shown, &delivery);
+            shown.pending = Pending::of(&delivery);
             Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
         }
         Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::shown(&app, &offer).await?)),
@@ -160,7 +225,9 @@ pub(super) async fn give(
     Ok(Given::Done(share, made, delivery))
 }
 
-/// What I gave and what I got, oldest first; what lapsed is not there.
+/// What I gave and what I got, oldest first; what lapsed is not there
+#[utoipa::path(get, path = "/api/v1/shares", tag = "sharing", responses(
+    (status = 200, description = "All of it", body = SharesShown)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let (user, now) = (by.user(), app.now());
@@ -188,7 +255,7 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
             shown_received.push(shown(&app, &one, &mut names).await?);
         }
     }
-    Ok(HttpResponse::Ok().json(json!({ "given": shown_given, "received": shown_received })))
+    Ok(HttpResponse::Ok().json(SharesShown { given: shown_given, received: shown_received }))
 }
 
 /// A live share.
@@ -209,6 +276,10 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
     if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
 }
 
+/// One share
+#[utoipa::path(get, path = "/api/v1/shares/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
+    (status = 200, description = "It", body = ShareShown),
+    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs")))]
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     if let Some(offer) = offers::own(&app, by.user(), &id).await? {
@@ -218,16 +289,27 @@ async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<
     Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Removal {
     /// Whether a manager who is removed keeps what they gave themselves.
     #[serde(default)]
+    #[param(required = false)]
     keep: bool,
 }
 
-/// Ends a share: by who manages what it is on, or by the person who got it. Acknowledged when no further request is
+/// Ends a share: by who manages what it is on, or by the person who got it
+///
+/// Acknowledged when no further request is
 /// served by it; where policy cannot be asked, what can be known without it is enough to take away.
+#[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = "sharing",
+    params(("id" = Id, Path, description = "Its id"), Removal), responses(
+    (status = 204, description = "It has ended"),
+    (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareShown>),
+    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareShown>),
+    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
+    (status = 409, description = "`conflict`: policy refuses it")))]
 async fn remove(
     req: HttpRequest,
     app: web::Data<App>,
@@ -252,27 +334,31 @@ async fn remove(
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
     }
     let delivery = end(&app, &by, "share.ended", &share).await?;
-    let mut said = json!({});
     let Some(Party::User(left)) = share.party.filter(|_| manages_by(&share.relation)) else {
-        return Ok(removed(said, &delivery));
+        return Ok(removed(&delivery));
     };
     let left = leave(&app, &by, left, &share, removal.keep).await?;
-    left.say(&app, &mut said, async |app, right, names| shown(app, right, names).await).await?;
-    Ok(removed(said, &delivery.and(left.delivery)))
+    let (taken, reaches) = left.shown(&app, async |app, right, names| shown(app, right, names).await).await?;
+    Ok(Removed::new(taken, reaches).answer(&delivery.and(left.delivery)))
 }
 
-/// A share, or a rule that shows somebody a field.
-async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<Value, ApiError> {
-    let id = if is_share(share) { "share" } else { "field_rule" };
-    let mut shown = json!({ id: share.id, "space": share.space, "role": share.relation,
-        "created": rfc3339(share.created) });
-    names.describe(app, share.space, share.thing, &mut shown).await?;
-    if let Some(party) = share.party {
-        shown["with"] = names.party(app, party).await?;
-    }
-    shown["by"] = names.user(app, share.giver).await?;
-    if let Some(until) = share.until {
-        shown["until"] = json!(rfc3339(until));
-    }
-    Ok(shown)
+async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<ShareShown, ApiError> {
+    let with = match share.party {
+        Some(party) => Some(names.party(app, party).await?),
+        None => None,
+    };
+    Ok(ShareShown {
+        id: match is_share(share) {
+            true => ShareId::Share { share: share.id },
+            false => ShareId::FieldRule { field_rule: share.id },
+        },
+        space: share.space,
+        role: share.relation.clone(),
+        created: rfc3339(share.created),
+        on: names.describe(app, share.space, share.thing).await,
+        with,
+        by: names.user(app, share.giver).await?,
+        until: share.until.map(rfc3339),
+        pending: Pending::default(),
+    })
 }

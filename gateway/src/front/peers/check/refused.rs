@@ -2,22 +2,21 @@
 
 use policy::facts::{Party, Thing};
 use policy_core::{AppCaller, Caller, Check, FieldId, Mask, Object, Subject};
-use serde_json::{Value, json};
 use vault_core::control::GrantRecord;
 
-use super::{Asked, covers, deciding, mask, named, path_of_entry, shown};
+use super::{Asked, Verdict, covers, deciding, mask, named, path_of_entry, shown};
 use crate::app::App;
 use crate::front::error::ApiError;
 use crate::grants::where_json;
 use crate::node::Node as _;
 
 /// A refusal: in a word for programs, in a sentence, and by which relationships.
-fn no(by: &str, reason: String, path: Vec<String>, mask: Vec<String>) -> Value {
-    json!({ "allowed": false, "refused_by": by, "reason": reason, "path": path, "mask": mask })
+fn no(by: &'static str, reason: String, path: Vec<String>, mask: Vec<String>) -> Verdict {
+    Verdict { allowed: false, reason, refused_by: Some(by), path, mask, entry: None, space: None }
 }
 
 /// Why a person may not. `own`: what they may in the collection.
-pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> Result<Value, ApiError> {
+pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> Result<Verdict, ApiError> {
     let id = asked.collection.id;
     let mask = own.map(|own| shown(asked, own)).unwrap_or_default();
     if !covers(app, asked, None).await? {
@@ -51,7 +50,7 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
 }
 
 /// Whether a field is what keeps somebody out who reaches its documents.
-async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Value>, ApiError> {
+async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Verdict>, ApiError> {
     let thing = Thing::Field(asked.collection.id, field);
     if app.access.may(asked.user, thing, "kept").await? {
         let mut path = of_relation(app, asked, thing, "hidden").await?;
@@ -85,7 +84,7 @@ async fn ruled(app: &App, asked: &Asked<'_>, thing: Thing, relation: &str, said:
 }
 
 /// Why an app may not, by the grants that the person gave it.
-pub(super) async fn app(app: &App, asked: &Asked<'_>, records: &[GrantRecord]) -> Result<Value, ApiError> {
+pub(super) async fn app(app: &App, asked: &Asked<'_>, records: &[GrantRecord]) -> Result<Verdict, ApiError> {
     let person = Caller { user: asked.user, app: None, device: None };
     let own = mask(app, asked, &person).await?;
     let may = match &own {
@@ -125,7 +124,7 @@ pub(super) async fn app(app: &App, asked: &Asked<'_>, records: &[GrantRecord]) -
         Some((entry, rows)) => {
             let reason = format!("outside the filter of entry {entry}: {rows}");
             let mut refusal = no("filter", reason, Vec::new(), seen);
-            refusal["entry"] = json!(entry);
+            refusal.entry = Some(entry);
             refusal
         }
         None => {

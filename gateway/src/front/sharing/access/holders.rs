@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use policy_core::{AppCaller, Caller, Check, CollectionId, DocId, Entry, Holder, Verb, grant_object};
-use serde_json::{Value, json};
+use policy_core::{
+    AppCaller, Caller, Check, ClientId, CollectionId, DocId, Entry, GrantId, SpaceId, Verb, grant_object,
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 use vault_core::control::GrantRecord;
 use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Collection;
@@ -11,11 +15,76 @@ use vault_core::schema::Collection;
 use super::super::place::Names;
 use super::super::rows::rows;
 use super::super::{ApiError, Sharer};
-use super::{Asked, mask, part, told, why};
+use super::{Asked, DocumentsShown, Id, Instant, SeerShown, mask, part, told, why};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::grants::{attributed, ends, filter, rfc3339, where_json};
 use crate::node::Node as _;
+
+/// By which entry of a grant an app or a link sees something.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct By {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    client_id: Option<ClientId>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    grant: Option<GrantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Id>)]
+    link: Option<GrantId>,
+    /// The entry, as `GRANT/N`.
+    #[schema(required = false)]
+    entry: String,
+    #[schema(value_type = Option<Instant>)]
+    until: Option<String>,
+    /// Of which documents, where none was asked about.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    rows: Option<Value>,
+    /// `unknown`: whether it covers the document, who asks cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<&'static str>,
+}
+
+/// What an app sees by a grant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GrantSeen {
+    #[schema(value_type = Id)]
+    grant: GrantId,
+    user: Option<String>,
+    #[schema(value_type = Id)]
+    space: SpaceId,
+    collections: Vec<CollectionSeen>,
+    #[schema(value_type = Option<Instant>)]
+    until: Option<String>,
+    path: Vec<String>,
+}
+
+/// What it sees of a collection.
+#[derive(Debug, Serialize, ToSchema)]
+struct CollectionSeen {
+    collection: String,
+    entries: Vec<EntrySeen>,
+}
+
+/// What an entry gives.
+#[derive(Debug, Serialize, ToSchema)]
+struct EntrySeen {
+    /// As `GRANT/N`.
+    entry: String,
+    actions: Vec<&'static str>,
+    fields: Vec<String>,
+    documents: DocumentsShown,
+    #[serde(rename = "where")]
+    #[schema(value_type = Option<Object>)]
+    rows: Value,
+    #[schema(value_type = Option<Instant>)]
+    until: Option<String>,
+}
 
 fn caller(record: &GrantRecord) -> Caller {
     let grant = &record.grant;
@@ -29,7 +98,7 @@ pub(super) async fn holder(
     asked: &Asked<'_>,
     record: &GrantRecord,
     names: &mut Names,
-) -> Result<Option<Value>, ApiError> {
+) -> Result<Option<SeerShown>, ApiError> {
     let Some(mask) = mask(app, asked, &caller(record)).await? else { return Ok(None) };
     let (mut covering, mut perhaps) = (None, None);
     let attributed = attributed(&mask, &record.grant, asked.collection.id, app.now());
@@ -53,21 +122,21 @@ pub(super) async fn holder(
     let grantor = policy_core::Subject::object("user", grant.grantor);
     let mut path = granted(app, record, [n]).await?;
     path.extend(why(app, asked, &grantor, part(asked, entry)).await?);
-    let mut shown = match grant.holder {
-        Holder::Client(client) => json!({ "client_id": client, "app": record.app.name, "grant": grant.id }),
-        Holder::Link(_) => json!({ "link": grant.id }),
+    let client_id = grant.holder.client();
+    let whole = asked.document.is_none();
+    let by = By {
+        client_id,
+        app: client_id.map(|_| record.app.name.clone()),
+        grant: client_id.map(|_| grant.id),
+        link: client_id.is_none().then_some(grant.id),
+        entry: format!("{}/{n}", grant.id),
+        until: grant.entries.get(n).and_then(|one| one.until).map(rfc3339),
+        rows: whole.then(|| where_json(&entry.predicate, asked.collection)),
+        document: (!whole && covering.is_none()).then_some("unknown"),
     };
-    shown["user"] = names.user(app, grant.grantor).await?;
-    shown["entry"] = json!(format!("{}/{n}", grant.id));
-    shown["until"] = json!(grant.entries.get(n).and_then(|one| one.until).map(rfc3339));
-    shown["path"] = json!(path);
-    if asked.document.is_none() {
-        shown["documents"] = told(&entry.documents);
-        shown["where"] = where_json(&entry.predicate, asked.collection);
-    } else if covering.is_none() {
-        shown["document"] = json!("unknown");
-    }
-    Ok(Some(shown))
+    let user = Some(names.user(app, grant.grantor).await?);
+    let documents = whole.then(|| told(&entry.documents));
+    Ok(Some(SeerShown { user, by: Some(by), path, documents, ..SeerShown::default() }))
 }
 
 /// The relationships that let the holder of a grant read by these entries of it: of the first that does.
@@ -113,7 +182,7 @@ async fn covers(
 }
 
 /// What an app sees by a grant, if that gives it anything.
-pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Value>, ApiError> {
+pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<GrantSeen>, ApiError> {
     let grant = &record.grant;
     let named = grant.entries.iter().flat_map(|entry| &entry.scopes).map(|scope| scope.collection);
     let named: Vec<CollectionId> = named.collect();
@@ -128,21 +197,25 @@ pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Val
         let Some(collection) = catalogue.schema.collection(id) else { continue };
         let entries = attributed(mask, grant, id, app.now());
         counted.extend(entries.iter().map(|(n, _)| *n));
-        let entries: Vec<Value> = entries.iter().map(|(n, entry)| shown(record, *n, entry, collection)).collect();
-        collections.push(json!({ "collection": collection.name, "entries": entries }));
+        let entries = entries.iter().map(|(n, entry)| shown(record, *n, entry, collection)).collect();
+        collections.push(CollectionSeen { collection: collection.name.clone(), entries });
     }
     let user = app.directory.user(grant.grantor).await?.map(|user| user.name);
-    Ok(Some(json!({ "grant": grant.id, "user": user, "space": grant.space, "collections": collections,
-        "until": ends(grant).map(rfc3339), "path": granted(app, record, counted).await? })))
+    let path = granted(app, record, counted).await?;
+    let until = ends(grant).map(rfc3339);
+    Ok(Some(GrantSeen { grant: grant.id, user, space: grant.space, collections, until, path }))
 }
 
 /// What an entry of a mask gives, by which entry of the grant, and until when that gives it.
-fn shown(record: &GrantRecord, n: usize, entry: &Entry, collection: &Collection) -> Value {
-    let verbs: Vec<&str> = entry.verbs.iter().map(Verb::word).collect();
+fn shown(record: &GrantRecord, n: usize, entry: &Entry, collection: &Collection) -> EntrySeen {
+    let actions: Vec<&'static str> = entry.verbs.iter().map(Verb::word).collect();
     let fields = collection.fields.iter().filter(|field| entry.holds(field.id));
-    let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
-    let until = record.grant.entries.get(n).and_then(|one| one.until);
-    json!({ "entry": format!("{}/{n}", record.grant.id), "actions": verbs, "fields": fields,
-        "documents": told(&entry.documents), "where": where_json(&entry.predicate, collection),
-        "until": until.map(rfc3339) })
+    EntrySeen {
+        entry: format!("{}/{n}", record.grant.id),
+        actions,
+        fields: fields.map(|field| field.name.clone()).collect(),
+        documents: told(&entry.documents),
+        rows: where_json(&entry.predicate, collection),
+        until: record.grant.entries.get(n).and_then(|one| one.until).map(rfc3339),
+    }
 }

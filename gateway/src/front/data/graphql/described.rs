@@ -1,0 +1,142 @@
+//! How the routes of GraphQL are described: three paths, two spellings. What can be asked of a space, its own schema
+//! says (`__schema`).
+
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::front::described::SpaceHeader;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(post_v1, get_v1, post_bare, get_bare, post_v0, get_v0))]
+pub(super) struct Api;
+
+/// A request ("GraphQL over HTTP").
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for what `incoming` reads")]
+struct GraphQlRequest {
+    #[schema(examples("{ __typename }"))]
+    query: String,
+    #[serde(rename = "operationName")]
+    operation_name: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    variables: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    extensions: Option<Value>,
+}
+
+/// The same in an address: queries only.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it stands for what `incoming` reads")]
+struct GraphQlParameters {
+    #[param(example = "{ __typename }")]
+    query: String,
+    #[param(rename = "operationName")]
+    operation_name: Option<String>,
+    /// A JSON object, as text.
+    variables: Option<String>,
+    /// A JSON object, as text.
+    extensions: Option<String>,
+}
+
+/// An answer: `data`, or `errors`, or both.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for what the vault writes")]
+struct GraphQlAnswer {
+    data: Option<Value>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    errors: Option<Value>,
+}
+
+/// Runs an operation
+#[utoipa::path(post, path = "/api/v1/graphql", tag = "graphql", params(SpaceHeader), request_body(
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn post_v1() {}
+
+/// Runs a query
+#[utoipa::path(get, path = "/api/v1/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn get_v1() {}
+
+/// Runs an operation
+#[utoipa::path(post, path = "/api/graphql", tag = "graphql", params(SpaceHeader), request_body(
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn post_bare() {}
+
+/// Runs a query
+#[utoipa::path(get, path = "/api/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn get_bare() {}
+
+/// Runs an operation, in the spelling of 2023
+#[utoipa::path(post, path = "/api/v0/graphql", tag = "graphql", params(SpaceHeader), request_body(
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn post_v0() {}
+
+/// Runs a query, in the spelling of 2023
+#[utoipa::path(get, path = "/api/v0/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
+    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json"))),
+    (status = 406, description = "`not_acceptable`: no wanted media type"),
+    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
+        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[expect(dead_code, reason = "it carries the description")]
+fn get_v0() {}

@@ -1,0 +1,45 @@
+//! How the pages are described: forms for people, which programs have no use for.
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(setup, set_up, authorize, consent, style))]
+pub(super) struct Api;
+
+/// The page on which a node is set up
+#[utoipa::path(get, path = "/setup", tag = "pages", security(()), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn setup() {}
+
+/// Sets a node up
+#[utoipa::path(post, path = "/setup", tag = "pages", security(()),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn set_up() {}
+
+/// The page on which a person signs in and consents (RFC 6749, RFC 9396)
+#[utoipa::path(get, path = "/oauth/authorize", tag = "pages", security(()), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 303, description = "Back to the app"),
+    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn authorize() {}
+
+/// Signs in, or consents
+#[utoipa::path(post, path = "/oauth/authorize", tag = "pages", security(()),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 303, description = "Back to the app"),
+    (status = 403, description = "The page is out of date", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 400, description = "The form is wrong", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn consent() {}
+
+/// The style sheet of the pages
+#[utoipa::path(get, path = "/oauth/style.css", tag = "pages", security(()), responses(
+    (status = 200, description = "It", body = String, content_type = "text/css; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn style() {}
