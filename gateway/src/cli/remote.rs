@@ -69,6 +69,8 @@ impl Remote {
     fn build(base: &str, token: Option<String>, file: Option<NodeFile>) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .no_proxy()
+            // What the system trusts is many files: they are read where a certificate will be looked at.
+            .tls_built_in_root_certs(base.starts_with("https://"))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()

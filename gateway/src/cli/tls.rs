@@ -159,3 +159,65 @@ fn directory(text: &str) -> Result<String, String> {
         Err("it begins with https://".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gateway_config::{Environment, Flags};
+
+    use super::*;
+
+    /// What the settings in `toml` mean, with `flags` before them.
+    fn meant(dir: &std::path::Path, toml: &str, flags: Flags) -> Result<(Option<TlsOptions>, Option<String>), String> {
+        std::fs::write(dir.join("allod.toml"), toml).unwrap();
+        let settings = Settings::load(dir, None, &Environment::default(), &flags).unwrap();
+        let http = settings.get_by("http.listen", listen).unwrap().unwrap();
+        let meant = options(&settings, &DataDir::at(dir), &http).and_then(|tls| {
+            let url = public_url(&settings, tls.as_ref())?;
+            Ok((tls, url))
+        });
+        meant.map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn tls_alone_takes_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |toml: &str, flags: Flags| {
+            let (tls, _) = meant(dir.path(), toml, flags).unwrap();
+            tls.map_or("off", |tls| tls.source.mode())
+        };
+        let (on, none) = (|| Flags::default().with("tls.mode", Some("on")), Flags::default);
+        assert_eq!(mode("", none()), "off");
+        assert_eq!(mode("", on()), "internal");
+        assert_eq!(mode("[tls]\ncert = \"c\"\nkey = \"k\"", none()), "files");
+        assert_eq!(mode("[tls]\nmode = \"off\"\ncert = \"c\"\nkey = \"k\"", none()), "off");
+        assert_eq!(mode("[tls]\ncert = \"c\"\nkey = \"k\"", on()), "files");
+        let named = "[http]\npublic_url = \"https://cloud.example.org\"\n[tls]\nacme_email = \"you@example.org\"";
+        assert_eq!(mode(named, none()), "off", "an address for mail says nothing by itself");
+        assert_eq!(mode(named, on()), "acme");
+        std::fs::create_dir(dir.path().join("certs")).unwrap();
+        std::fs::write(dir.path().join("certs/server.crt"), "").unwrap();
+        assert_eq!(mode("", on()), "files");
+        assert_eq!(mode("", Flags::default().with("tls.mode", Some("internal"))), "internal");
+    }
+
+    #[test]
+    fn a_name_that_is_listened_on_is_the_one_for_acme_and_a_public_one_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let acme = |toml: &str| {
+            let flags = Flags::default().with("tls.mode", Some("acme"));
+            meant(dir.path(), toml, flags).map(|(tls, url)| match tls.map(|tls| tls.source) {
+                Some(Source::Acme(acme)) => (acme.host, url),
+                other => panic!("{other:?}"),
+            })
+        };
+        let is = |host: &str, url: &str| Ok((Some(host.to_owned()), Some(url.to_owned())));
+        let listening = |at: &str| acme(&format!("[http]\nlisten = \"{at}\""));
+        assert_eq!(listening("Cloud.example.org:443"), is("cloud.example.org", "https://cloud.example.org"));
+        assert_eq!(listening("cloud.example.org:8443"), is("cloud.example.org", "https://cloud.example.org:8443"));
+        assert_eq!(listening("0.0.0.0:443"), Ok((None, None)), "refused when it is looked at: it has no name");
+        let both = "[http]\nlisten = \"a.example.org:443\"\npublic_url = \"https://b.example.org\"";
+        assert_eq!(acme(both), is("b.example.org", "https://b.example.org"));
+        assert_eq!(acme("[http]\npublic_url = \"http://b.example.org\""), Err("config_contradiction".to_owned()));
+        assert_eq!(acme("[http]\nredirect_listen = \"0.0.0.0:80\""), Err("config_incomplete".to_owned()));
+    }
+}

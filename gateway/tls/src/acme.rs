@@ -348,3 +348,37 @@ fn wait(failures: u32, limited: bool) -> Duration {
     let least = if limited { doubled.max(LIMITED_WAIT) } else { doubled };
     least + least.mul_f64(rand::rng().random_range(0.0..0.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_waited_out_longer_and_longer_but_not_for_ever() {
+        let within = |failures, limited, least: u64, most: u64| {
+            let waited = wait(failures, limited).as_secs();
+            assert!((least..=most).contains(&waited), "{failures} {limited}: {waited}");
+        };
+        within(1, false, 60, 66);
+        within(2, false, 120, 132);
+        within(6, false, 1_920, 2_112);
+        within(1, true, 3_600, 3_960);
+        for many in [10, 100, u32::MAX] {
+            within(many, false, 21_600, 23_760);
+            within(many, true, 21_600, 23_760);
+        }
+    }
+
+    #[test]
+    fn what_an_authority_says_is_told_apart() {
+        let said = |kind: &str| {
+            let problem = serde_json::json!({ "type": kind, "detail": "too many certificates" });
+            Tried::from(Error::Api(serde_json::from_value(problem).unwrap()))
+        };
+        let limited = said("urn:ietf:params:acme:error:rateLimited");
+        assert!(limited.limited && !limited.is_unknown_account && limited.reason.contains("too many certificates"));
+        assert!(said("urn:ietf:params:acme:error:accountDoesNotExist").is_unknown_account);
+        let other = said("urn:ietf:params:acme:error:malformed");
+        assert!(!other.limited && !other.is_unknown_account);
+    }
+}
