@@ -1,12 +1,16 @@
 //! `allod replica init | serve | allow`: a blind replica in a directory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
+use actix_web::{App as HttpApp, HttpResponse, web};
 use policy_core::UserId;
 use serde_json::{Value, json};
 use sync::Identity;
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
+use tokio::sync::Notify;
 use vault::data_dir::{DataDir, DataFile, Holds, SecretError};
 use vault::database::DatabaseError;
 use vault::keyring::DirectoryError;
@@ -107,6 +111,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
     let addr = replica.addrs().first().cloned().unwrap_or_default();
     dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
+    let control = control(dir)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
         .and_then(|file| file.write(dir, Of::Replica))
         .map_err(failed)?;
@@ -118,18 +123,49 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), addr, "a replica started");
     let mut every = tokio::time::interval(NOTED);
     let mut ended = std::pin::pin!(crate::server::ended());
-    loop {
+    let asked_by = loop {
         tokio::select! {
-            () = &mut ended => break,
+            () = &mut ended => break "a signal",
+            () = control.stop.notified() => break "the operator",
             _ = every.tick() => note(&witness, &noted).await,
         }
-    }
-    tracing::info!(target: "allod::node", asked_by = "a signal", "stopping");
+    };
+    tracing::info!(target: "allod::node", asked_by, "stopping");
     note(&witness, &noted).await;
     NodeFile::remove(dir, Of::Replica);
+    control.handle.stop(true).await;
+    drop(control);
     replica.shutdown().await;
     tracing::info!(target: "allod::node", "stopped");
     Ok(())
+}
+
+/// Where the command line reaches a replica: it says that it runs, and ends when it is told to. It answers nothing else.
+struct Control {
+    handle: actix_web::dev::ServerHandle,
+    stop: Arc<Notify>,
+    _place: crate::control::Place,
+}
+
+fn control(dir: &DataDir) -> Result<Control, Failure> {
+    let stop = Arc::new(Notify::new());
+    let told = web::Data::from(Arc::clone(&stop));
+    let routes = move || {
+        HttpApp::new()
+            .app_data(told.clone())
+            .wrap(from_fn(crate::front::machine::admitted))
+            .route("/healthz", web::get().to(async || HttpResponse::Ok().json(json!({ "status": "ok" }))))
+            .route("/api/v1/stop", web::post().to(stopped))
+    };
+    let (running, place) = crate::control::serve(dir, routes)?;
+    let handle = running.handle();
+    tokio::spawn(running);
+    Ok(Control { handle, stop, _place: place })
+}
+
+async fn stopped(stop: web::Data<Notify>) -> HttpResponse {
+    stop.notify_one();
+    HttpResponse::Accepted().json(json!({ "stopping": true }))
 }
 
 /// How often it is noted how far the log has come.

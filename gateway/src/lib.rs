@@ -6,6 +6,7 @@ mod app;
 mod authn;
 mod blind;
 pub mod cli;
+mod control;
 mod directory;
 mod doctor;
 mod engine;

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use vault::data_dir::{DataDir, DataFile};
 
 /// What the file says. Written at start (0600), removed at a clean end.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeFile {
     pub url: String,
-    /// Where the command line reaches the node in clear, on this machine alone, if `url` speaks TLS: a certificate is for
+    /// Where scripts reach the node in clear, on this machine alone, if `url` speaks TLS: a certificate is for
     /// the names by which others know the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
@@ -121,20 +121,6 @@ pub struct Process {
 impl Process {
     pub fn is_running(self) -> bool {
         began(self.pid) == Some(self.began) && !is_zombie(self.pid)
-    }
-
-    /// Asks the process to end (SIGTERM); no other is asked, should it have ended meanwhile.
-    ///
-    /// # Errors
-    /// If the system does not let us.
-    pub fn terminate(self) -> std::io::Result<()> {
-        use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-        let process = pidfd_open(pid, PidfdFlags::empty())?;
-        if self.is_running() {
-            pidfd_send_signal(&process, Signal::TERM)?;
-        }
-        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::access::Newcomers;
 use crate::app::{self, App};
+use crate::control;
 use crate::directory::{Secret, SecretHash};
 use crate::failure::{Exit, Failure};
 use crate::front::addresses::{Addresses, Clear};
@@ -178,7 +179,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             Some((tls, held_back(at, set_up)))
         }
     };
-    // Where TLS is in the place of plain HTTP, the command line still has a listener of its own, on this machine alone.
+    // Where TLS is in the place of plain HTTP, scripts still have a listener of its own, on this machine alone.
     let clear = if options.in_clear().is_some() { bind } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let token = Secret::draw();
     let _ = app.local_token.set(token.hash());
@@ -207,11 +208,14 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .wrap(from_fn(crate::front::addresses::known))
             .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
             .wrap(from_fn(crate::front::cross_origin::spelt))
+            .wrap(from_fn(crate::front::machine::admitted))
             // Outermost: every answer passes here.
             .wrap(from_fn(crate::front::headers::guarded))
             .wrap(from_fn(crate::front::journal::kept))
             .configure(crate::front::routes)
     };
+    // Whoever holds the machine waits for no connection of anybody else.
+    let (control, _place) = control::serve(dir, pages.clone())?;
     let over_tls = match &tls {
         Some((tls, at)) => Some(listen::over_tls(*at, workers, tls, pages.clone())?),
         None => None,
@@ -254,7 +258,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     file.local = over_tls.is_some().then_some(in_clear);
     file.write(dir, Of::Node).map_err(failed)?;
 
-    let servers = [Some(server.run()), over_tls.map(|(server, _)| server), redirecting];
+    let servers = [Some(control), Some(server.run()), over_tls.map(|(server, _)| server), redirecting];
     let running: Vec<_> = servers.into_iter().flatten().map(|server| (server.handle(), tokio::spawn(server))).collect();
     let policy = match &options.policy {
         None => None,

@@ -26,7 +26,7 @@ async fn init_refuses_a_directory_that_is_already_a_node_and_serve_a_second_proc
 async fn a_running_node_says_where_it_is_and_cleans_up_when_it_stops() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new().await;
-    for name in ["node.json", "local.token"] {
+    for name in ["node.json", "local.token", "control.sock"] {
         let mode = std::fs::metadata(home.node.dir.join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -43,7 +43,7 @@ async fn a_running_node_says_where_it_is_and_cleans_up_when_it_stops() {
     }
     let (allod, root) = (home.node.allod.clone(), home.root);
     let dir = home.node.stop().unwrap();
-    assert!(!dir.join("node.json").exists());
+    assert!(!dir.join("node.json").exists() && !dir.join("control.sock").exists());
     allod.run(&dir, &["client", "ping"]).unwrap().refused(5).unwrap();
     let report = allod.ok(&dir, &["doctor"]).unwrap();
     let space = &report["spaces"][0];
@@ -244,11 +244,12 @@ async fn a_replica_is_waited_for_and_stopped_by_the_command_line() {
     allod.run(&dir, &["user", "list"]).unwrap().refused(5).expect("it answers nothing else");
     allod.ok(&dir, &["stop"]).unwrap();
     allod.run(&dir, &["stop"]).unwrap().refused(5).expect("it is gone");
-    assert!(!dir.join("replica.json").exists());
+    assert!(!dir.join("replica.json").exists() && !dir.join("control.sock").exists());
     drop(replica);
     // What a killed one leaves does not hinder the next.
     Replica::serve(&allod, &dir, None).unwrap().kill().unwrap();
-    assert!(dir.join("replica.json").exists());
+    assert!(dir.join("replica.json").exists() && dir.join("control.sock").exists());
+    allod.run(&dir, &["wait", "--timeout", "1s"]).unwrap().refused(5).expect("nobody listens there");
     let replica = Replica::serve(&allod, &dir, None).unwrap();
     allod.ok(&dir, &["stop"]).unwrap();
     drop(replica);

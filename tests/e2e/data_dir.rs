@@ -229,7 +229,7 @@ async fn a_copied_directory_does_not_command_the_node_of_the_original() {
     let allod = &home.node.allod;
     let copy = home.root.path().join("copy");
     assert!(Command::new("cp").arg("-a").arg(&home.node.dir).arg(&copy).status().unwrap().success());
-    assert!(copy.join("node.json").exists() && copy.join("local.token").exists());
+    assert!(copy.join("node.json").exists() && std::fs::symlink_metadata(copy.join("control.sock")).is_ok());
     let url = home.node.url.clone();
     for command in [
         &["stop"][..],
@@ -342,11 +342,17 @@ async fn a_socket_or_link_in_a_place_of_ours_is_not_followed() {
     let elsewhere = root.path().join("elsewhere");
     std::fs::write(&elsewhere, b"mine").unwrap();
     set_mode(&elsewhere, 0o644);
-    for name in ["local.token", "node.json"] {
+    for name in ["local.token", "node.json", "control.sock"] {
         std::os::unix::fs::symlink(&elsewhere, dir.join(name)).unwrap();
     }
     let node = Node::serve(&allod, &dir).unwrap();
     assert_eq!((std::fs::read(&elsewhere).unwrap(), mode(&elsewhere)), (b"mine".to_vec(), 0o644));
     assert!(!std::fs::symlink_metadata(dir.join("local.token")).unwrap().file_type().is_socket());
+    assert!(std::fs::symlink_metadata(dir.join("control.sock")).unwrap().file_type().is_socket());
+    node.cli_ok(&["client", "ping"]).unwrap();
     node.stop().unwrap();
+    std::fs::create_dir(dir.join("control.sock")).unwrap();
+    let refused = allod.run(&dir, &["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    assert!(refused.stdout.contains("is no socket"), "{}", refused.stdout);
+    refused.refused(1).unwrap();
 }

@@ -7,6 +7,7 @@ mod clocks;
 mod config;
 mod conflicts;
 mod contract;
+mod control_sock;
 mod cut_off;
 mod damage;
 mod data_dir;

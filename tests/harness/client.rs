@@ -29,15 +29,24 @@ impl Answer {
     }
 }
 
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        // A test that speaks TLS trusts its own root.
+        .tls_built_in_root_certs(false)
+        .timeout(std::time::Duration::from_secs(60))
+}
+
 impl Client {
+    /// Whoever holds the machine, at the socket of a data directory.
+    pub fn at_socket(dir: &std::path::Path) -> Result<Client> {
+        let http = builder().unix_socket(dir.join("control.sock")).build()?;
+        Ok(Client { http, base: "http://localhost".to_owned(), token: None, space: None })
+    }
+
     pub fn new(base: &str, token: Option<&str>) -> Result<Client> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            // A test that speaks TLS trusts its own root.
-            .tls_built_in_root_certs(false)
-            .timeout(std::time::Duration::from_secs(60))
-            .build()?;
+        let http = builder().build()?;
         Ok(Client { http, base: base.to_owned(), token: token.map(str::to_owned), space: None })
     }
 

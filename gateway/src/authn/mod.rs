@@ -1,15 +1,16 @@
 //! Credentials become a [`Principal`]: who asks, through which app, under which grant.
 //!
-//! Three credentials count: a bearer token, the session of a page (a cookie and a key that lies in the page's own
-//! storage, never one of them alone), and the local token of whoever holds the machine.
+//! A bearer token counts, and the session of a page (a cookie and a key that lies in the page's own storage, never one
+//! of them alone). Whoever holds the machine comes by the directory's socket; over TCP, by the local token.
 
 mod address;
+pub mod control;
 mod cookie;
 mod local;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
 use actix_web::{HttpMessage as _, HttpRequest};
-use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp};
+use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 use vault::shares::Payer;
 
 pub use address::{CameFrom, address};
@@ -24,7 +25,7 @@ use crate::spaces::ELSEWHERE;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub caller: Caller,
-    /// The request carried the local token: it acts as the owner and may do what no one may over the network.
+    /// The request is from whoever holds the machine: it acts as the owner and may do what no one may over the network.
     pub operator: bool,
     pub tenant: TenantId,
     /// The session, if it is a person's: what signing out ends.
@@ -79,18 +80,23 @@ async fn credentials(req: &HttpRequest, node: &dyn Node) -> Result<Principal, Au
     let directory = node.directory();
     let owner = node.owner().ok_or(AuthError::NotSetUp)?;
     let Some(text) = bearer(req)? else {
+        if control::is_at_the_machine(req) {
+            return operator(node, owner).await;
+        }
         return of_token(node, &cookie::page_session(req, node).await?).await;
     };
     if SecretHash::of(text).matches(&node.local_token()) {
-        if !is_local(req) {
-            return Err(AuthError::Invalid);
-        }
-        let tenant = directory.tenant_of(owner).await?.unwrap_or(ELSEWHERE);
-        let caller = Caller { user: owner, app: None, device: None };
-        return Ok(Principal { caller, operator: true, tenant, session: None, confirmed: None });
+        return if is_local(req) { operator(node, owner).await } else { Err(AuthError::Invalid) };
     }
     let token = directory.token(text, node.now()).await?.ok_or(AuthError::Invalid)?;
     of_token(node, &token).await
+}
+
+/// Whoever holds the machine, who acts as the owner.
+async fn operator(node: &dyn Node, owner: UserId) -> Result<Principal, AuthError> {
+    let tenant = node.directory().tenant_of(owner).await?.unwrap_or(ELSEWHERE);
+    let caller = Caller { user: owner, app: None, device: None };
+    Ok(Principal { caller, operator: true, tenant, session: None, confirmed: None })
 }
 
 pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal, AuthError> {
@@ -111,11 +117,14 @@ pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal
     Ok(Principal { caller, operator: false, tenant, session, confirmed: token.confirmed })
 }
 
-/// Whether the request carries the local token from this machine: true also of a node that nobody owns
-/// yet, which whoever holds the machine may stop.
+/// Whether the request is from whoever holds the machine, and in nobody else's name: true also of a node that nobody
+/// owns yet, which they may stop.
 pub fn is_operator(req: &HttpRequest, node: &dyn Node) -> bool {
-    let text = bearer(req).ok().flatten();
-    text.is_some_and(|text| SecretHash::of(text).matches(&node.local_token())) && is_local(req)
+    match bearer(req) {
+        Ok(None) => control::is_at_the_machine(req),
+        Ok(Some(text)) => SecretHash::of(text).matches(&node.local_token()) && is_local(req),
+        Err(_) => false,
+    }
 }
 
 /// Where a sign-in under `name` comes from.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Common;
 use super::config::{self, ServeFlags};
 use super::output::{Exit, Failure, lines, print, progress};
-use super::remote::{Remote, absent};
+use super::remote::Remote;
 use crate::app;
 use crate::doctor::{self, Check, State};
 use crate::node_file::{Absent, NodeFile, Of, Process};
@@ -98,20 +98,12 @@ impl Serve {
 /// Asks the node to end and waits until its process has let go of the directory.
 pub async fn stop(common: &Common) -> Result<Exit, Failure> {
     let dir = common.dir()?;
-    let process = match NodeFile::read(&dir, Of::Replica) {
-        // A replica answers no requests: it is told by a signal.
-        Ok(replica) => {
-            let failed = |error: std::io::Error| Failure::failed("not_stopped", &error.to_string());
-            replica.process().terminate().map_err(failed)?;
-            Some(replica.process())
-        }
-        Err(Absent::Copied) => return Err(absent(&dir, Absent::Copied)),
-        Err(Absent::NotRunning) => {
-            let node = Remote::of(&dir)?;
-            node.post("/api/v1/stop", &json!({})).await?;
-            node.process()
-        }
-    };
+    let of = if NodeFile::read(&dir, Of::Replica) == Err(Absent::NotRunning) { Of::Node } else { Of::Replica };
+    let running = Remote::running(&dir, of)?;
+    running.post("/api/v1/stop", &json!({})).await?;
+    let process = running.process();
+    // Its connection is let go, or it would be waited for.
+    drop(running);
     let deadline = Instant::now() + Duration::from_secs(60);
     while process.is_some_and(Process::is_running) {
         if Instant::now() > deadline {
@@ -188,10 +180,9 @@ impl Wait {
         let dir = common.dir()?;
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
-            let answered = match (NodeFile::read(&dir, Of::Replica), Remote::of(&dir)) {
-                (Ok(_), _) => Ok(json!({ "status": "ok" })),
-                (_, Ok(node)) => node.get("/healthz").await,
-                (_, Err(failure)) => Err(failure),
+            let answered = match Remote::running(&dir, Of::Replica).or_else(|_| Remote::of(&dir)) {
+                Ok(running) => running.get("/healthz").await,
+                Err(failure) => Err(failure),
             };
             match answered {
                 Ok(value) => {

@@ -1,19 +1,21 @@
-//! Speaking to the running node: `DIR/node.json` tells where it is, `DIR/local.token` lets us in.
+//! Speaking to the running node: `DIR/node.json` tells that there is one, `DIR/control.sock` leads to it.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use vault::data_dir::{DataDir, DataFile};
+use vault::data_dir::DataDir;
 
 use super::output::{Exit, Failure};
+use crate::control::{self, Address};
 use crate::node_file::{Absent, NodeFile, Of, Process};
 
 /// The running node of a directory.
 pub struct Remote {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    /// The directory's socket, if it is reached by that.
+    _socket: Option<Address>,
     file: Option<NodeFile>,
 }
 
@@ -44,20 +46,33 @@ fn unreachable(dir: &DataDir) -> Failure {
         .hint("start it with `allod serve`")
 }
 
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+}
+
 impl Remote {
     /// The node that runs on `dir`.
     pub fn of(dir: &DataDir) -> Result<Self, Failure> {
-        let file = NodeFile::read(dir, Of::Node).map_err(|why| absent(dir, why))?;
-        let token = std::fs::read_to_string(dir.file(DataFile::LocalToken)).map_err(|_| unreachable(dir))?;
-        let base = file.local.clone().unwrap_or_else(|| file.url.clone());
-        Self::build(&base, Some(token.trim().to_owned()), Some(file))
+        Self::running(dir, Of::Node)
     }
 
-    /// A node by its address, with the directory's token if it is that directory's node.
+    /// The node, or the replica, that runs on `dir`.
+    pub fn running(dir: &DataDir, of: Of) -> Result<Self, Failure> {
+        let file = NodeFile::read(dir, of).map_err(|why| absent(dir, why))?;
+        let socket = control::address(dir).map_err(|_| unreachable(dir))?;
+        let http = client().unix_socket(socket.path.as_path());
+        // The name goes into `Host`, and is looked up nowhere.
+        Self::build(http, "http://localhost", Some(socket), Some(file))
+    }
+
+    /// A node by its address; if it is the directory's node, by its socket.
     pub fn at(url: &str, dir: &DataDir) -> Result<Self, Failure> {
         match NodeFile::read(dir, Of::Node) {
             Ok(file) if file.url.trim_end_matches('/') == url.trim_end_matches('/') => Self::of(dir),
-            _ => Self::build(url, None, None),
+            _ => Self::build(client(), url, None, None),
         }
     }
 
@@ -66,23 +81,20 @@ impl Remote {
         self.file.as_ref().map(NodeFile::process)
     }
 
-    fn build(base: &str, token: Option<String>, file: Option<NodeFile>) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            // What the system trusts is many files: they are read where a certificate will be looked at.
-            .tls_built_in_root_certs(base.starts_with("https://"))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|error| Failure::failed("http", &error.to_string()))?;
-        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), token, file })
+    fn build(
+        http: reqwest::ClientBuilder,
+        base: &str,
+        socket: Option<Address>,
+        file: Option<NodeFile>,
+    ) -> Result<Self, Failure> {
+        // What the system trusts is many files: they are read where a certificate will be looked at.
+        let http = http.tls_built_in_root_certs(base.starts_with("https://"));
+        let http = http.build().map_err(|error| Failure::failed("http", &error.to_string()))?;
+        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), _socket: socket, file })
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
         if let Some((kind, body)) = body {
             request = request.header("content-type", kind).body(body);
         }

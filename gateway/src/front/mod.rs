@@ -13,6 +13,7 @@ pub mod error;
 pub mod headers;
 pub(crate) mod intake;
 pub mod journal;
+pub mod machine;
 mod media;
 mod metrics;
 pub mod oauth;

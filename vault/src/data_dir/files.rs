@@ -20,8 +20,10 @@ pub enum DataFile {
     Log,
     /// Where the running node is.
     NodeAddress,
-    /// What commands of the operator bear while the node runs.
+    /// What scripts of the operator bear over TCP while the node runs.
     LocalToken,
+    /// The socket by which the command line reaches the node, or the replica, while it runs.
+    ControlSocket,
     /// The seed of a blind replica's identity.
     ReplicaKey,
     /// A blind replica's small database.
@@ -33,13 +35,14 @@ pub enum DataFile {
 }
 
 impl DataFile {
-    pub const ALL: [DataFile; 10] = [
+    pub const ALL: [DataFile; 11] = [
         DataFile::Lock,
         DataFile::NodeKey,
         DataFile::NodeDatabase,
         DataFile::Log,
         DataFile::NodeAddress,
         DataFile::LocalToken,
+        DataFile::ControlSocket,
         DataFile::ReplicaKey,
         DataFile::ReplicaDatabase,
         DataFile::ReplicaListen,
@@ -54,6 +57,7 @@ impl DataFile {
             DataFile::Log => "log.db",
             DataFile::NodeAddress => "node.json",
             DataFile::LocalToken => "local.token",
+            DataFile::ControlSocket => "control.sock",
             DataFile::ReplicaKey => "replica.key",
             DataFile::ReplicaDatabase => "replica.db",
             DataFile::ReplicaListen => "replica.addr",
@@ -81,6 +85,7 @@ impl DataFile {
             DataFile::Lock
             | DataFile::NodeAddress
             | DataFile::LocalToken
+            | DataFile::ControlSocket
             | DataFile::ReplicaListen
             | DataFile::ReplicaAddress => "file_missing",
         }
