@@ -65,7 +65,7 @@ impl Node {
     }
 
     /// The peers of all these people, each once, those that are furthest behind first. A peer of several people is behind
-    /// by what it lacks of all of them. Of more than [`MOST_PEERS`] the others are left out.
+    /// by what it lacks of all of them. Of more than 1,024 the others are left out.
     pub async fn peers(&self, users: &[UserId]) -> Vec<PeerLag> {
         let mut all: HashMap<String, PeerLag> = HashMap::new();
         for user in users {

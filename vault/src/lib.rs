@@ -9,6 +9,7 @@ pub mod data_dir;
 pub mod database;
 pub mod define;
 pub mod feed;
+mod figures;
 pub mod handover;
 pub mod keyring;
 pub mod log;
@@ -24,8 +25,9 @@ pub mod view;
 pub mod witness;
 mod writer;
 
+pub use figures::Figures;
 pub use space::{Policy, SpaceError};
 pub use turn::CutOff;
-pub use vault::{CreatedAccount, Figures, Health, Options, SpaceInfo, Vault, VaultError};
+pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};
 pub use view::ReadError;
 pub use writer::{Clock, WriteError};

@@ -30,7 +30,6 @@ mod succession;
 mod write;
 
 pub use doctor::Health;
-pub use figures::Figures;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError};

@@ -1,4 +1,4 @@
-//! What a vault is doing, in numbers: of all callers together, and of nobody.
+//! Takes the figures of a vault.
 
 use std::path::Path;
 
@@ -6,28 +6,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::Vault;
 use crate::data_dir::DataFile;
-use crate::shares::Use;
-
-/// A vault at one moment.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Figures {
-    /// Whether it takes writes.
-    pub writing: bool,
-    /// Requests that wait for the writer.
-    pub writes_waiting: usize,
-    /// Places for reads that are done within a moment.
-    pub short_reads: Use,
-    /// Places for all other reads.
-    pub long_reads: Use,
-    /// Bytes of answers that are being made, or not sent yet.
-    pub answers: Use,
-    /// Views that are open.
-    pub views: usize,
-    /// What open views take on disk, in bytes.
-    pub view_bytes: u64,
-    /// What the log takes on disk, in bytes.
-    pub log_bytes: u64,
-}
+use crate::figures::Figures;
 
 /// A database file with what was written ahead of it.
 fn bytes(file: &Path) -> u64 {
