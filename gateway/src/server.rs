@@ -179,7 +179,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             Some((tls, held_back(at, set_up)))
         }
     };
-    // Where TLS is in the place of plain HTTP, scripts still have a listener of its own, on this machine alone.
+    // Where TLS is in the place of plain HTTP, scripts still have a listener in clear, on this machine alone.
     let clear = if options.in_clear().is_some() { bind } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let token = Secret::draw();
     let _ = app.local_token.set(token.hash());

@@ -23,6 +23,7 @@ mod http_rules;
 mod isolation;
 mod killed;
 mod known_browsers;
+mod login;
 mod logs;
 mod losses;
 mod masks;

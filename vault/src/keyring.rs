@@ -61,18 +61,35 @@ impl NodeKey {
             |_| DirectoryError::Io { path: path.clone(), source: std::io::Error::other("no randomness") };
         let mut key = Zeroizing::new([0u8; 32]);
         getrandom::fill(&mut *key).map_err(no_randomness)?;
+        let key = NodeKey(key);
         let text = match passphrase {
-            None => format!("{PLAIN} {}\n", HEXLOWER.encode(&*key)),
-            Some(passphrase) => {
-                let mut salt = [0u8; 16];
-                getrandom::fill(&mut salt).map_err(no_randomness)?;
-                let sealed = NodeKey(stretch(passphrase, &salt)?).seal(SEALED.as_bytes(), &*key);
-                format!("{SEALED} {} {}\n", HEXLOWER.encode(&salt), HEXLOWER.encode(&sealed))
-            }
+            None => Zeroizing::new(format!("{PLAIN} {}\n", HEXLOWER.encode(&*key.0))),
+            Some(passphrase) => key.sealed(dir, passphrase)?,
         };
-        let text = Zeroizing::new(text);
         dir.write(DataFile::NodeKey, text.as_bytes()).map_err(io(&path))?;
-        Ok(NodeKey(key))
+        Ok(key)
+    }
+
+    /// The text of a key file that a passphrase opens.
+    fn sealed(&self, dir: &DataDir, passphrase: &str) -> Result<Zeroizing<String>, DirectoryError> {
+        let mut salt = [0u8; 16];
+        getrandom::fill(&mut salt).map_err(|_| {
+            let source = std::io::Error::other("no randomness");
+            DirectoryError::Io { path: dir.file(DataFile::NodeKey), source }
+        })?;
+        let sealed = NodeKey(stretch(passphrase, &salt)?).seal(SEALED.as_bytes(), &*self.0);
+        Ok(Zeroizing::new(format!("{SEALED} {} {}\n", HEXLOWER.encode(&salt), HEXLOWER.encode(&sealed))))
+    }
+
+    /// Seals the key of a node under another passphrase, or under a first one. The key stays, and with it everything that
+    /// hangs on it. The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// If the present passphrase does not open it, or it cannot be written: then the key is sealed as it was. Broken off
+    /// at any point, it is sealed under the one or the other.
+    pub fn change_passphrase(dir: &DataDir, present: Option<&str>, new: &str) -> Result<(), DirectoryError> {
+        let text = Self::load(dir, present)?.sealed(dir, new)?;
+        dir.write(DataFile::NodeKey, text.as_bytes()).map_err(io(&dir.file(DataFile::NodeKey)))
     }
 
     /// Whether the key of a node is sealed under a passphrase.
@@ -158,6 +175,23 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::KeyMissing(_))));
         assert!(matches!(NodeKey::create(&dir, None), Err(DirectoryError::AlreadyANode(_))));
+    }
+
+    #[test]
+    fn another_passphrase_opens_the_same_key_and_a_change_that_was_broken_off_leaves_the_former() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        let key = NodeKey::create(&dir, None).unwrap();
+        NodeKey::change_passphrase(&dir, None, "the first one").unwrap();
+        assert!(matches!(NodeKey::load(&dir, None), Err(DirectoryError::PassphraseNeeded)));
+        let wrong = NodeKey::change_passphrase(&dir, Some("a guess"), "the second one");
+        assert!(matches!(wrong, Err(DirectoryError::PassphraseWrong)));
+        // What a kill leaves before the new file has its name.
+        std::fs::write(root.path().join("node.key.new"), "allod-node-key-2 00").unwrap();
+        assert_eq!(*NodeKey::load(&dir, Some("the first one")).unwrap().0, *key.0, "control");
+        NodeKey::change_passphrase(&dir, Some("the first one"), "the second one").unwrap();
+        assert!(matches!(NodeKey::load(&dir, Some("the first one")), Err(DirectoryError::PassphraseWrong)));
+        assert_eq!(*NodeKey::load(&dir, Some("the second one")).unwrap().0, *key.0);
     }
 
     #[test]

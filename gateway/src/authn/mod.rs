@@ -13,7 +13,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 use vault::shares::Payer;
 
-pub use address::{CameFrom, address};
+pub use address::{CameFrom, address, agent};
 pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
 
@@ -129,7 +129,7 @@ pub fn is_operator(req: &HttpRequest, node: &dyn Node) -> bool {
 
 /// Where a sign-in under `name` comes from.
 pub fn origin(req: &HttpRequest, node: &dyn Node, name: &str) -> Origin {
-    Origin { address: address(req), browsers: cookie::known_browsers(req, node, name) }
+    Origin { address: address(req), browsers: cookie::known_browsers(req, node, name), agent: agent(req) }
 }
 
 /// The bearer token; an `Authorization` of another kind, or several, is none that counts.

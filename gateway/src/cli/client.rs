@@ -83,10 +83,12 @@ async fn ask_in_either(node: &Remote, body: &Value) -> Result<Response, Failure>
 
 impl Client {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let dir = common.dir()?;
         let node = match &self.url {
-            Some(url) => Remote::at(url, &dir)?,
-            None => Remote::of(&dir)?,
+            Some(_) if common.token_file.is_some() => {
+                return Err(Failure::usage("url_and_token_file", "the token file says the address: leave --url away"));
+            }
+            Some(url) => Remote::at(url, &common.dir()?)?,
+            None => common.node()?,
         };
         match self.command {
             Command::Ping => {

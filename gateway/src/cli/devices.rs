@@ -10,7 +10,6 @@ use super::Common;
 use super::node::read_password;
 use super::output::{Exit, Failure, lines, print};
 use super::people::seconds;
-use super::remote::Remote;
 
 #[derive(Debug, Subcommand)]
 pub enum Device {
@@ -44,7 +43,7 @@ impl Device {
         let dir = common.dir()?;
         match self {
             Device::Invite => {
-                let value = Remote::of(&dir)?.post("/api/v1/devices/invite", &json!({})).await?;
+                let value = common.node()?.post("/api/v1/devices/invite", &json!({})).await?;
                 print(common.json, &value, |value| {
                     let code = value["code"].as_str().unwrap_or_default();
                     let picture = qrcode::QrCode::new(code.as_bytes())
@@ -64,7 +63,7 @@ impl Device {
                 };
                 print(common.json, &value, lines);
             }
-            Device::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/devices").await?, lines),
+            Device::List => print(common.json, &common.node()?.get("/api/v1/devices").await?, lines),
         }
         Ok(Exit::Done)
     }
@@ -73,7 +72,7 @@ impl Device {
 impl Sync {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let Sync::Wait { space, timeout, except } = self;
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let body = json!({ "space": space, "timeout_s": timeout, "except": except });
         let value = tokio::time::timeout(Duration::from_secs(timeout + 30), node.post("/api/v1/sync/wait", &body))
             .await

@@ -5,8 +5,10 @@ mod config;
 mod devices;
 mod harden;
 mod logging;
+mod login;
 mod node;
 mod output;
+mod passphrase;
 mod people;
 mod policy;
 mod quota;
@@ -48,6 +50,9 @@ pub struct Common {
     /// A file that holds the passphrase of the node key; `init` and `device join` seal the key under it
     #[arg(long, global = true, value_name = "FILE", env = "ALLOD_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Speak as the person, and to the node, of a file that `allod login` made, and not as the operator of the directory
+    #[arg(long, global = true, value_name = "FILE", env = "ALLOD_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Common {
@@ -65,6 +70,14 @@ impl Common {
                 .map_err(|error| Failure::usage("passphrase_unreadable", &error.to_string()));
         }
         Ok(None)
+    }
+
+    /// The node that a command speaks to: as the person of `--token-file`, else as the operator of the directory.
+    pub fn node(&self) -> Result<remote::Remote, Failure> {
+        match &self.token_file {
+            Some(file) => login::TokenFile::read(file)?.node(),
+            None => remote::Remote::of(&self.dir()?),
+        }
     }
 
     /// `--data`, else `ALLOD_DATA`, else `$XDG_DATA_HOME/allod` or `~/.local/share/allod`.
@@ -96,6 +109,15 @@ enum Command {
     Stop,
     /// Wait until the node or replica of the data directory answers
     Wait(node::Wait),
+    /// Whether a node can serve: exit 0 when it can
+    Healthcheck(node::Healthcheck),
+    /// Sign in to a node, here or elsewhere, and keep what it gives in the file of --token-file
+    Login(login::Login),
+    /// End the session of --token-file, and remove the file
+    Logout(login::Logout),
+    /// The passphrase of the node key
+    #[command(subcommand)]
+    Passphrase(passphrase::Passphrase),
     /// Whether the node's files are there and belong together, and digests of all spaces
     Doctor(node::Doctor),
     /// Tenants: households and firms on this node
@@ -147,6 +169,12 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it works on a directory, or on what runs there, and not on a node as somebody.
+    fn is_of_a_directory(&self) -> bool {
+        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, Stop, Wait};
+        matches!(self, Init(_) | Serve(_) | Config(_) | Stop | Wait(_) | Healthcheck(_) | Passphrase(_) | Doctor(_))
+    }
+
     /// How it logs: a node as it is told, everything else as `RUST_LOG` says.
     fn log_style(&self, common: &Common) -> Result<logging::Style, Failure> {
         match self {
@@ -224,6 +252,10 @@ fn databases_closed() {
 
 async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
+    if common.token_file.is_some() && cli.command.is_of_a_directory() {
+        let text = "this command is about a data directory, and nobody does it by a token";
+        return Err(Failure::usage("token_file_unused", text).hint("leave --token-file away (and ALLOD_TOKEN_FILE)"));
+    }
     match cli.command {
         Command::Init(command) => command.run(common).await,
         Command::Serve(command) => command.run(common).await,
@@ -231,6 +263,10 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Tls(command) => command.run(common),
         Command::Stop => node::stop(common).await,
         Command::Wait(command) => command.run(common).await,
+        Command::Healthcheck(command) => command.run(common).await,
+        Command::Login(command) => command.run(common).await,
+        Command::Logout(command) => command.run(common).await,
+        Command::Passphrase(command) => command.run(common),
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,

@@ -195,3 +195,42 @@ impl Wait {
         }
     }
 }
+
+/// `allod healthcheck`: whether a node can serve.
+#[derive(Debug, Args)]
+pub struct Healthcheck {
+    /// The node's address [default: the node of the data directory]
+    #[arg(long)]
+    url: Option<String>,
+    /// Ask again for so long [default: ask once]
+    #[arg(long, value_parser = super::people::seconds)]
+    wait: Option<u64>,
+}
+
+impl Healthcheck {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(self.wait.unwrap_or_default());
+        loop {
+            match self.ask(common).await {
+                Ok(value) => {
+                    print(common.json, &value, |_| "ready".to_owned());
+                    return Ok(Exit::Done);
+                }
+                Err(failure) if Instant::now() >= deadline => return Err(failure),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    async fn ask(&self, common: &Common) -> Result<Value, Failure> {
+        let node = match &self.url {
+            Some(url) => Remote::anybody(url)?,
+            None => Remote::of(&common.dir()?)?,
+        };
+        let answer = node.send(reqwest::Method::GET, "/readyz", None).await?;
+        if answer.status == 200 {
+            return Ok(json!({ "ready": true }));
+        }
+        Err(Failure::failed("not_ready", "the node answers, but cannot serve").hint("`allod doctor` says more"))
+    }
+}

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::output::{Exit, Failure, lines, print};
-use super::remote::{Remote, segment};
-use super::{Common, node};
+use super::remote::segment;
+use super::{Common, login, node};
 use crate::grants::unreadable;
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +33,13 @@ pub enum User {
     },
     /// List people
     List,
+    /// Give a person another password; all their sessions end
+    Password {
+        name: String,
+        /// A file that holds the new password; `-` reads it from stdin [default: asked for]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
     /// Make an access token for a person
     Token {
         name: String,
@@ -128,7 +135,7 @@ pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
 
 impl Tenant {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Tenant::Add { name } => node.post("/api/v1/tenants", &json!({ "name": name })).await?,
             Tenant::List => node.get("/api/v1/tenants").await?,
@@ -140,7 +147,7 @@ impl Tenant {
 
 impl User {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             User::Add { name, tenant, password_file } => {
                 let password = node::read_password(&password_file)?;
@@ -149,6 +156,11 @@ impl User {
                     body["tenant"] = tenant.into();
                 }
                 node.post("/api/v1/users", &body).await?
+            }
+            User::Password { name, password_file } => {
+                let password = login::password(password_file.as_deref(), "New password: ")?;
+                let path = format!("/api/v1/users/{}/password", segment(&name));
+                node.call(Method::PUT, &path, Some(&json!({ "password": password.as_str() }))).await?
             }
             User::List => node.get("/api/v1/users").await?,
             User::Token { name, ttl } => {
@@ -165,9 +177,9 @@ impl App {
         let value = match self {
             App::Add { manifest } => {
                 let manifest = json_file(&manifest)?;
-                Remote::of(&common.dir()?)?.post("/api/v1/apps", &manifest).await?
+                common.node()?.post("/api/v1/apps", &manifest).await?
             }
-            App::List => Remote::of(&common.dir()?)?.get("/api/v1/apps").await?,
+            App::List => common.node()?.get("/api/v1/apps").await?,
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)
@@ -176,7 +188,7 @@ impl App {
 
 impl Grant {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Grant::Add { user, app, file } => {
                 let access = json_file(&file)?;
@@ -196,7 +208,7 @@ impl Grant {
 
 impl Check {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let (collection, field) = match self.what.split_once('.') {
             Some((collection, field)) => (collection.to_owned(), Some(field.to_owned())),
             None => (self.what.clone(), None),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
-use super::remote::{Remote, segment};
+use super::remote::segment;
 
 #[derive(Debug, Subcommand)]
 pub enum Quota {
@@ -40,7 +40,7 @@ fn most(text: &str) -> Result<Most, String> {
 
 impl Quota {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Quota::List { user: None } => node.get("/api/v1/quotas").await?,
             Quota::List { user: Some(user) } => node.get(&format!("/api/v1/quotas?user={}", segment(&user))).await?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use vault::data_dir::DataDir;
+use zeroize::Zeroizing;
 
 use super::output::{Exit, Failure};
 use crate::control::{self, Address};
@@ -17,6 +18,8 @@ pub struct Remote {
     /// The directory's socket, if it is reached by that.
     _socket: Option<Address>,
     file: Option<NodeFile>,
+    /// Borne by every request.
+    token: Option<Zeroizing<String>>,
 }
 
 /// Status and body.
@@ -49,6 +52,7 @@ fn unreachable(dir: &DataDir) -> Failure {
 fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
+        .user_agent(concat!("allod/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
 }
@@ -90,11 +94,24 @@ impl Remote {
         // What the system trusts is many files: they are read where a certificate will be looked at.
         let http = http.tls_built_in_root_certs(base.starts_with("https://"));
         let http = http.build().map_err(|error| Failure::failed("http", &error.to_string()))?;
-        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), _socket: socket, file })
+        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), _socket: socket, file, token: None })
+    }
+
+    /// A node by its address, as whoever bears the token.
+    pub fn bearing(url: &str, token: Zeroizing<String>) -> Result<Self, Failure> {
+        Ok(Remote { token: Some(token), ..Self::anybody(url)? })
+    }
+
+    /// A node by its address, as nobody in particular.
+    pub fn anybody(url: &str) -> Result<Self, Failure> {
+        Self::build(client(), url, None, None)
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.as_str());
+        }
         if let Some((kind, body)) = body {
             request = request.header("content-type", kind).body(body);
         }

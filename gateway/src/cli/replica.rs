@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
-use super::remote::{Remote, segment};
+use super::remote::segment;
 
 #[derive(Debug, Subcommand)]
 pub enum Replica {
@@ -50,13 +50,13 @@ impl Replica {
             Replica::Serve { listen } => crate::blind::serve(&dir, &listen, common.json).await?,
             Replica::Remove { replica } => {
                 let path = format!("/api/v1/replicas/{}", segment(&replica));
-                print(common.json, &Remote::of(&dir)?.call(Method::DELETE, &path, None).await?, lines);
+                print(common.json, &common.node()?.call(Method::DELETE, &path, None).await?, lines);
             }
             Replica::Add { addr, space, unseen } => {
                 let body = json!({ "addr": addr, "space": space, "unseen": unseen });
-                print(common.json, &Remote::of(&dir)?.post("/api/v1/replicas", &body).await?, lines);
+                print(common.json, &common.node()?.post("/api/v1/replicas", &body).await?, lines);
             }
-            Replica::List => print(common.json, &Remote::of(&dir)?.get("/api/v1/replicas").await?, lines),
+            Replica::List => print(common.json, &common.node()?.get("/api/v1/replicas").await?, lines),
             Replica::Allow { account } => {
                 let value = crate::blind::allow(&dir, &account).await?;
                 print(common.json, &value, lines);

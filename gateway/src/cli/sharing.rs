@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
-use super::remote::{Remote, segment};
+use super::remote::segment;
 use crate::grants::unreadable;
 
 #[derive(Debug, Subcommand)]
@@ -226,7 +226,7 @@ impl Party {
 
 impl Group {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Group::Add { name } => node.post("/api/v1/groups", &json!({ "name": name })).await?,
             Group::List => node.get("/api/v1/groups").await?,
@@ -263,7 +263,7 @@ impl Group {
 
 impl Share {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Share::Add { party, space, collection, folder, document, role, until } => {
                 let mut body = json!({ "with": party.json(), "role": role });
@@ -298,7 +298,7 @@ impl Share {
 
 impl FieldRule {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let (field, rule, party) = match self {
             FieldRule::Hide { field, party } => (field, "hidden", Some(party)),
             FieldRule::Seal { field } => (field, "sealed", None),
@@ -357,7 +357,7 @@ fn query(given: &[(&str, &Option<String>)]) -> String {
 
 impl Folder {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Folder::Add { collection, name, space, parent } => {
                 let mut body = json!({ "collection": collection, "name": name });
@@ -396,7 +396,7 @@ impl Folder {
 
 impl Link {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let node = Remote::of(&common.dir()?)?;
+        let node = common.node()?;
         let value = match self {
             Link::Add { collection, fields, rows, until, space } => {
                 let mut body = json!({ "collection": collection, "fields": fields });

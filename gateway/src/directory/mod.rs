@@ -16,6 +16,7 @@ mod links;
 mod migration;
 mod names;
 mod offers;
+pub(crate) mod password_change;
 mod passwords;
 mod people;
 mod quotas;

@@ -133,8 +133,8 @@ impl Passwords {
     }
 
     /// The PHC string of a password.
-    pub(super) async fn hash(&self, password: &str) -> Result<String, DirectoryError> {
-        let turn = self.turn(Asker::Operator).await?;
+    pub(super) async fn hash(&self, asker: Asker, password: &str) -> Result<String, DirectoryError> {
+        let turn = self.turn(asker).await?;
         let password = Zeroizing::new(password.to_owned());
         let work = move || {
             // The turn ends with the work, not with the request that asked for it.
@@ -186,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn hashes_carry_their_parameters_and_match_their_password_only() {
         let passwords = Passwords::default();
-        let phc = passwords.hash("correct horse").await.unwrap();
+        let phc = passwords.hash(Asker::Operator, "correct horse").await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=65536,t=3,p=1$"), "{phc}");
         assert!(passwords.matches(asker("a"), "correct horse", Some(phc.clone())).await.unwrap());
         assert!(!passwords.matches(asker("a"), "correct horsf", Some(phc)).await.unwrap());

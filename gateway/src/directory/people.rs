@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, Sql
 use super::names::{look_alike, name_of};
 use super::passwords::fit;
 use super::tables::{tenant, user};
+use super::turns::Asker;
 use super::{Directory, DirectoryError, id, to_its_end};
 
 /// A household or firm on the node.
@@ -25,6 +26,8 @@ pub struct User {
     pub tenant: TenantId,
     /// Their personal space.
     pub space: SpaceId,
+    /// Counts what ended everything that proved a sign-in: changes of the password, and signing out everywhere.
+    pub since: i64,
 }
 
 fn taken(name: &str) -> impl FnOnce(DbErr) -> DirectoryError + '_ {
@@ -49,6 +52,7 @@ impl TryFrom<user::Model> for User {
             name: row.name,
             tenant: id(&row.tenant, TenantId::from_bytes, "dir_user")?,
             space: id(&row.space, SpaceId::from_bytes, "dir_user")?,
+            since: row.browsers,
         })
     }
 }
@@ -164,8 +168,8 @@ impl Directory {
         let name = name_of(name)?;
         fit(password, &name)?;
         self.unlike_others(&name).await?;
-        let hash = self.passwords.hash(password).await?;
-        let added = User { id: account.0, name, tenant, space: account.1 };
+        let hash = self.passwords.hash(Asker::Operator, password).await?;
+        let added = User { id: account.0, name, tenant, space: account.1, since: 0 };
         let row = user::ActiveModel {
             id: Set(added.id.as_bytes().to_vec()),
             name: Set(added.name.clone()),
@@ -243,7 +247,7 @@ mod tests {
             assert_eq!(directory.user_named("ОЛЬГА").await.unwrap().unwrap().name, "ольга");
             let ip = Some([192, 0, 2, 1].into());
             let sign_in = async |name: &str, password: &str| {
-                let from = Origin { address: ip, browsers: Vec::new() };
+                let from = Origin { address: ip, ..Origin::default() };
                 directory.sign_in(name, password, from, now).await.unwrap().map(|signed| signed.user)
             };
             assert_eq!(sign_in("alice", "a long password").await.as_ref(), Some(&alice));

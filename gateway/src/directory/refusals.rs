@@ -93,6 +93,8 @@ pub struct Origin {
     pub address: Option<IpAddr>,
     /// What the browser keeps of sign-ins under the name that it gives: [`KnownBrowser::token`], or anything.
     pub browsers: Vec<String>,
+    /// What the client says that it is.
+    pub agent: Option<String>,
 }
 
 /// Whose password was right.
@@ -115,7 +117,7 @@ impl Directory {
     ) -> Result<Option<SignedIn>, DirectoryError> {
         // What can be nobody's name costs nothing: anybody can tell it from one that may be somebody's.
         let Ok(name) = name_of(name) else {
-            self.refused(None, from.address, now);
+            self.refused(None, from.address, from.agent, now);
             return Ok(None);
         };
         let row = self.user_row(&name).await?;
@@ -127,7 +129,7 @@ impl Directory {
         if right {
             return Ok(user.zip(browser).map(|(user, browser)| SignedIn { user, browser }));
         }
-        self.refused(user.map(|user| user.id), from.address, now);
+        self.refused(user.map(|user| user.id), from.address, from.agent, now);
         Ok(None)
     }
 
@@ -143,17 +145,20 @@ impl Directory {
         let stored = self.user_row(&user.name).await?.map(|row| row.password);
         let right = self.passwords.matches(Asker::Session(user.id, session), password, stored).await?;
         if !right {
-            self.refused(Some(user.id), from, now);
+            self.refused(Some(user.id), from, None, now);
         }
         Ok(right)
     }
 
     /// Counts a failure, and tells it beside the request: an answer that waited for the audit of a known name would tell
     /// it from an unknown one.
-    fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, now: Timestamp) {
+    pub(super) fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, agent: Option<String>, now: Timestamp) {
         let due = self.refusals.count(user, now);
         if let (Some(user), Some(failures)) = (user, due) {
-            let detail = json!({ "failures": failures, "from": from.map(|ip| ip.to_canonical().to_string()) });
+            let mut detail = json!({ "failures": failures, "from": from.map(|ip| ip.to_canonical().to_string()) });
+            if let Some(agent) = agent {
+                detail["agent"] = agent.into();
+            }
             let db = self.db.clone();
             tokio::spawn(async move {
                 if let Err(error) = audit::insert(&db, user, Actor::Node, ACTION, detail, now).await {

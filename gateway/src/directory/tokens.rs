@@ -11,8 +11,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, Set, TransactionTrait};
 
 use super::secret::random;
-use super::tables::{code, grant, link, refresh, token};
-use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id, to_its_end};
+use super::tables::{code, grant, link, refresh, token, user};
+use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, User, id, to_its_end};
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,9 +140,14 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
     }
 }
 
+fn session(hash: SecretHash, user: UserId, now: Timestamp, seconds: i64, confirmed: Option<Timestamp>) -> Token {
+    let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
+    Token { hash, user, kind: Kind::Session, created: now, expires, confirmed }
+}
+
 impl Directory {
-    /// Opens a session of a person, for `seconds` from now, whose token is a bearer. `confirmed`: when they gave their
-    /// password for it, if they did.
+    /// Opens a session of a person, for `seconds` from now, whose token is a bearer, at the operator's word. `confirmed`:
+    /// when they gave their password for it, if they did.
     pub async fn open_session(
         &self,
         user: UserId,
@@ -151,35 +156,54 @@ impl Directory {
         confirmed: Option<Timestamp>,
     ) -> Result<(Secret, Token), DirectoryError> {
         let secret = Secret::draw();
-        let token = self.begin_session(secret.hash(), user, now, seconds, confirmed).await?;
+        let token = session(secret.hash(), user, now, seconds, confirmed);
+        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
         Ok((secret, token))
     }
 
-    /// Opens a session of a person who gave their password on a page, for `seconds` from now.
-    pub async fn open_page_session(
+    /// Opens a session of a person who gave their password, for `seconds` from now, whose token is a bearer. `None` if the
+    /// password was changed, or they signed out everywhere, while it was looked at.
+    pub async fn open_signed_session(
         &self,
-        user: UserId,
+        user: &User,
         now: Timestamp,
         seconds: i64,
-    ) -> Result<(PageSecrets, Token), DirectoryError> {
-        let secrets = PageSecrets { cookie: Secret::draw(), key: Secret::draw() };
-        let hash = page_hash(secrets.cookie.text(), secrets.key.text());
-        let token = self.begin_session(hash, user, now, seconds, Some(now)).await?;
-        Ok((secrets, token))
+    ) -> Result<Option<(Secret, Token)>, DirectoryError> {
+        let secret = Secret::draw();
+        let token = session(secret.hash(), user.id, now, seconds, Some(now));
+        Ok(self.begin_signed(user, &token).await?.then_some((secret, token)))
     }
 
-    async fn begin_session(
+    /// Opens a session of a person who gave their password on a page, for `seconds` from now. `None` as for
+    /// [`Directory::open_signed_session`].
+    pub async fn open_page_session(
         &self,
-        hash: SecretHash,
-        user: UserId,
+        user: &User,
         now: Timestamp,
         seconds: i64,
-        confirmed: Option<Timestamp>,
-    ) -> Result<Token, DirectoryError> {
-        let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
-        let token = Token { hash, user, kind: Kind::Session, created: now, expires, confirmed };
-        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
-        Ok(token)
+    ) -> Result<Option<(PageSecrets, Token)>, DirectoryError> {
+        let secrets = PageSecrets { cookie: Secret::draw(), key: Secret::draw() };
+        let hash = page_hash(secrets.cookie.text(), secrets.key.text());
+        let token = session(hash, user.id, now, seconds, Some(now));
+        Ok(self.begin_signed(user, &token).await?.then_some((secrets, token)))
+    }
+
+    /// Begins the session if what was proved is still so. The person's row is touched first: whoever changes the password
+    /// at this moment comes before, and is seen, or after, and ends the session.
+    async fn begin_signed(&self, person: &User, token: &Token) -> Result<bool, DirectoryError> {
+        let txn = self.db.begin().await?;
+        let touched = user::Entity::update_many()
+            .col_expr(user::Column::Browsers, Expr::value(person.since))
+            .filter(user::Column::Id.eq(person.id.as_bytes().to_vec()))
+            .filter(user::Column::Browsers.eq(person.since))
+            .exec(&txn)
+            .await?;
+        if touched.rows_affected == 0 {
+            return Ok(false);
+        }
+        token::Entity::insert(row(token)).exec_without_returning(&txn).await?;
+        txn.commit().await?;
+        Ok(true)
     }
 
     /// Notes that the person of a session gave their password again.
@@ -240,7 +264,10 @@ impl Directory {
     }
 
     /// Changes what the database says of tokens, and forgets what is known of them: both, whoever goes away.
-    async fn change_tokens<T, F>(&self, change: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DirectoryError>
+    pub(super) async fn change_tokens<T, F>(
+        &self,
+        change: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<T, DirectoryError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DirectoryError>> + Send + 'static,
@@ -377,7 +404,10 @@ mod tests {
             assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
             assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
             assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
-            let (page, token) = directory.open_page_session(bob, now, 60).await.unwrap();
+            let home = directory.add_tenant("home", now).await.unwrap();
+            let account = (bob, policy_core::SpaceId::from_bytes([3; 16]));
+            let person = directory.add_user(account, "bob", home.id, "a long password", now).await.unwrap();
+            let (page, token) = directory.open_page_session(&person, now, 60).await.unwrap().unwrap();
             let (cookie, key) = (page.cookie.text(), page.key.text());
             assert_eq!(directory.page_session(cookie, key, now).await.unwrap().as_ref(), Some(&token), "control");
             for (cookie, key) in [(cookie, ""), ("", key), (key, cookie), (cookie, cookie), (cookie, other.text())] {

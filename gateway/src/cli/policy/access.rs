@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::output::{Exit, Failure, lines, print};
-use crate::cli::remote::{Remote, segment};
+use crate::cli::remote::segment;
 use crate::cli::{Common, logging};
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ impl Who {
                 query.append_pair(key, value);
             }
         }
-        let value = Remote::of(&common.dir()?)?.get(&format!("/api/v1/access?{}", query.finish())).await?;
+        let value = common.node()?.get(&format!("/api/v1/access?{}", query.finish())).await?;
         show(common, &value);
         Ok(Exit::Done)
     }
@@ -71,7 +71,7 @@ impl Sees {
             query.append_pair("after", after);
         }
         let path = format!("/api/v1/access/apps/{}?{}", segment(&self.client_id), query.finish());
-        show(common, &Remote::of(&common.dir()?)?.get(&path).await?);
+        show(common, &common.node()?.get(&path).await?);
         Ok(Exit::Done)
     }
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::super::Common;
 use super::super::output::{Exit, Failure, lines, print};
-use super::super::remote::Remote;
 
 #[derive(Debug, Args)]
 pub struct Write {
@@ -58,7 +57,7 @@ pub struct Migrate {
 }
 
 pub async fn schema(common: &Common) -> Result<Exit, Failure> {
-    let answer = Remote::of(&common.dir()?)?.get("/api/v1/policy/schema").await?;
+    let answer = common.node()?.get("/api/v1/policy/schema").await?;
     print(common.json, &answer, |answer| answer["schema"].as_str().unwrap_or_default().to_owned());
     Ok(Exit::Done)
 }
@@ -67,7 +66,7 @@ impl Write {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let text = super::read(&self.file, policy_core::MAX_SCHEMA_BYTES)?;
         let body = Some(("text/plain", text.into_bytes()));
-        let answer = Remote::of(&common.dir()?)?.send(Method::PUT, "/api/v1/policy/schema", body).await?.ok()?;
+        let answer = common.node()?.send(Method::PUT, "/api/v1/policy/schema", body).await?.ok()?;
         print(common.json, &answer, |answer| match answer["changed"].as_bool() {
             Some(true) => lines(&answer["changes"]),
             _ => "Nothing changed.".to_owned(),
@@ -84,7 +83,7 @@ impl Explain {
                 .map_err(|error| Failure::usage("context_not_json", &format!("--context is no JSON: {error}")))?,
         };
         let question = json!({ "check": self.check, "context": context });
-        let answer = Remote::of(&common.dir()?)?.post("/api/v1/policy/explain", &question).await?;
+        let answer = common.node()?.post("/api/v1/policy/explain", &question).await?;
         print(common.json, &answer, told);
         Ok(if answer["allowed"] == true { Exit::Done } else { Exit::Refused })
     }
@@ -93,7 +92,7 @@ impl Explain {
 impl Audit {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let path = format!("/api/v1/policy/audit?after={}", self.after);
-        let answer = Remote::of(&common.dir()?)?.get(&path).await?;
+        let answer = common.node()?.get(&path).await?;
         print(common.json, &answer, lines);
         Ok(Exit::Done)
     }
@@ -106,7 +105,7 @@ impl Migrate {
             .map_err(|error| Failure::usage("spicedb_key", &error.to_string()))?;
         let order = json!({ "to": to, "address": self.spicedb, "key_file": key_file, "tls": self.spicedb_tls,
             "merge": self.merge });
-        let answer = Remote::of(&common.dir()?)?.post("/api/v1/policy/migrate", &order).await?;
+        let answer = common.node()?.post("/api/v1/policy/migrate", &order).await?;
         print(common.json, &answer, |moved| {
             format!(
                 "{} relationships under {} definitions are there; {} questions were answered alike.",

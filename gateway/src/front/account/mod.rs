@@ -3,6 +3,7 @@
 mod apps;
 pub(crate) mod body;
 pub(crate) mod grants;
+mod me;
 mod people;
 mod quotas;
 mod session;
@@ -36,6 +37,9 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/session", session::sign_out)
         .post("/api/v1/session/confirm", session::confirm)
         .delete("/api/v1/sessions", session::sign_out_everywhere)
+        .get("/api/v1/me", me::show)
+        .put("/api/v1/me/password", me::change_password)
+        .put("/api/v1/users/{name}/password", me::set_password)
         .post("/api/v1/tenants", people::add_tenant)
         .get("/api/v1/tenants", people::tenants)
         .post("/api/v1/users", people::add_user)
@@ -52,12 +56,13 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/grants/{id}", grants::revoke);
     routes
         .described::<session::Api>()
+        .described::<me::Api>()
         .described::<people::Api>()
         .described::<quotas::Api>()
         .described::<apps::Api>()
         .described::<grants::Api>();
     // Whoever signs in is not known.
-    for path in ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions"] {
+    for path in ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/me/password"] {
         routes.limited(path, Limits::body(LEAST_BODY));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{ApiError, Data, body, person};
+use super::{ApiError, Data, body, me, person};
 use crate::authn::{
     CONFIRMED_SECONDS, SESSION_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, session_cookie,
 };
@@ -84,17 +84,19 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let now = node.now();
     let (answer, cookies) = if is_page(&req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
-        let (secrets, token) = directory.open_page_session(user.id, now, SESSION_SECONDS).await?;
+        let opened = directory.open_page_session(&user, now, SESSION_SECONDS).await?;
+        let (secrets, token) = opened.ok_or_else(me::wrong_password)?;
         let page_key = Some(secrets.key.text().to_owned());
         let answer = SessionOpened { access_token: None, page_key, expires: body::instant(token.expires) };
         let cookies = std::iter::once(session_cookie(&**node, &secrets));
         (answer, cookies.chain(browser_cookies(&**node, &browser)).collect())
     } else {
-        let (secret, token) = directory.open_session(user.id, now, SESSION_SECONDS, Some(now)).await?;
+        let opened = directory.open_signed_session(&user, now, SESSION_SECONDS).await?;
+        let (secret, token) = opened.ok_or_else(me::wrong_password)?;
         let access_token = Some(secret.text().to_owned());
         (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
     };
-    directory.audit(user.id, Actor::Person(user.id), "session.created", json!({}), now).await?;
+    directory.audit(user.id, Actor::Person(user.id), "session.created", me::whence(&req), now).await?;
     Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
 }
 
@@ -136,7 +138,7 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     }
     let now = node.now();
     directory.confirm_session(session, now).await?;
-    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", json!({}), now).await?;
+    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", me::whence(&req), now).await?;
     let until = Timestamp(now.0 + CONFIRMED_SECONDS * 1_000_000);
     Ok(HttpResponse::Ok().json(ConfirmedUntil { expires: body::instant(until) }))
 }

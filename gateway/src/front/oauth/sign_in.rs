@@ -31,9 +31,13 @@ pub(super) struct Signed {
 impl Signed {
     /// The hidden fields by which the next form proves it.
     pub(super) fn fields(&self, node: &dyn Node, wish: &Wish) -> String {
-        let proof = tag(node, "signed", &binding(self.user.id, self.at), &wish.raw);
-        let fields =
-            [("signed-user", self.user.id.to_string()), ("signed-at", self.at.0.to_string()), ("proof", proof)];
+        let proof = tag(node, "signed", &binding(self.user.id, self.at, self.user.since), &wish.raw);
+        let fields = [
+            ("signed-user", self.user.id.to_string()),
+            ("signed-at", self.at.0.to_string()),
+            ("signed-since", self.user.since.to_string()),
+            ("proof", proof),
+        ];
         fields.iter().map(|(name, value)| hidden(name, value)).collect()
     }
 
@@ -41,17 +45,20 @@ impl Signed {
     pub(super) async fn of(node: &dyn Node, wish: &Wish, fields: &Fields) -> Result<Option<Signed>, DirectoryError> {
         let user = fields.get("signed-user").and_then(|id| id.parse::<UserId>().ok());
         let at = fields.get("signed-at").and_then(|at| at.parse().ok()).map(Timestamp);
-        let (Some(user), Some(at)) = (user, at) else { return Ok(None) };
-        let proven = is_tag(node, "signed", &binding(user, at), &wish.raw, fields.get("proof"));
+        let since = fields.get("signed-since").and_then(|since| since.parse().ok());
+        let (Some(user), Some(at), Some(since)) = (user, at, since) else { return Ok(None) };
+        let proven = is_tag(node, "signed", &binding(user, at, since), &wish.raw, fields.get("proof"));
         if !proven || node.now().0.abs_diff(at.0) > (LASTS * 1_000_000).unsigned_abs() {
             return Ok(None);
         }
-        Ok(node.directory().user(user).await?.map(|user| Signed { user, at }))
+        // What was proved with a password that is changed by now counts no more.
+        let user = node.directory().user(user).await?.filter(|user| user.since == since);
+        Ok(user.map(|user| Signed { user, at }))
     }
 }
 
-fn binding(user: UserId, at: Timestamp) -> Vec<u8> {
-    [user.as_bytes().as_slice(), &at.0.to_be_bytes()].concat()
+fn binding(user: UserId, at: Timestamp, since: i64) -> Vec<u8> {
+    [user.as_bytes().as_slice(), &at.0.to_be_bytes(), &since.to_be_bytes()].concat()
 }
 
 /// The page; `user` is what was typed as a name before.

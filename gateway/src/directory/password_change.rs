@@ -1,0 +1,113 @@
+//! Another password for a person. No key hangs on it: what the node keeps is sealed under the node key. So a change is one
+//! row, in one transaction with the end of what the former password had opened.
+
+use std::net::IpAddr;
+
+use policy_core::Timestamp;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait as _, QueryFilter, TransactionTrait};
+
+use super::passwords::fit;
+use super::tables::{token, user};
+use super::turns::Asker;
+use super::{Directory, DirectoryError, SecretHash, User};
+
+/// Who gives a person another password.
+#[derive(Clone, Copy)]
+pub enum ChangedBy<'a> {
+    /// Whoever holds the machine.
+    Operator,
+    /// The person, who knows the current one, in this session.
+    Person { session: SecretHash, current: &'a str, from: Option<IpAddr> },
+}
+
+impl Directory {
+    /// Gives a person another password, and ends their sessions but the one that asks: all at once, or nothing. How many
+    /// sessions it ended; `None` if the current password is another.
+    pub async fn change_password(
+        &self,
+        person: &User,
+        by: ChangedBy<'_>,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<Option<u64>, DirectoryError> {
+        fit(password, &person.name)?;
+        let Some(known) = self.user_row(&person.name).await? else { return Ok(None) };
+        let mut sessions = Condition::all()
+            .add(token::Column::User.eq(person.id.as_bytes().to_vec()))
+            .add(token::Column::GrantId.is_null());
+        let asker = match by {
+            ChangedBy::Operator => Asker::Operator,
+            ChangedBy::Person { session, current, from } => {
+                let asker = Asker::Session(person.id, session);
+                if !self.passwords.matches(asker.clone(), current, Some(known.password.clone())).await? {
+                    self.refused(Some(person.id), from, None, now);
+                    return Ok(None);
+                }
+                sessions = sessions.add(token::Column::Hash.ne(session.0.to_vec()));
+                asker
+            }
+        };
+        let hash = self.passwords.hash(asker, password).await?;
+        // Of two changes at once the second finds another password than the one it was given.
+        let change = user::Entity::update_many()
+            .col_expr(user::Column::Password, Expr::value(hash))
+            .col_expr(user::Column::Browsers, Expr::col(user::Column::Browsers).add(1))
+            .filter(user::Column::Id.eq(known.id))
+            .filter(user::Column::Password.eq(known.password));
+        let end = token::Entity::delete_many().filter(sessions);
+        self.change_tokens(|db| async move {
+            let txn = db.begin().await?;
+            if change.exec(&txn).await?.rows_affected == 0 {
+                return Ok(None);
+            }
+            let ended = end.exec(&txn).await?.rows_affected;
+            txn.commit().await?;
+            Ok(Some(ended))
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy_core::{SpaceId, UserId};
+
+    use super::super::{Origin, on_each_backend};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_ends_what_the_former_password_opened_and_what_it_is_about_to_open() {
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(1_000);
+            let home = directory.add_tenant("home", now).await.unwrap();
+            let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
+            directory.add_user(account, "alice", home.id, "the first password", now).await.unwrap();
+            let sign_in = async |password: &str| {
+                let signed = directory.sign_in("alice", password, Origin::default(), now).await.unwrap();
+                signed.map(|signed| signed.user)
+            };
+            let alice = sign_in("the first password").await.expect("control");
+            let (kept, _) = directory.open_signed_session(&alice, now, 60).await.unwrap().expect("control");
+            let (other, _) = directory.open_signed_session(&alice, now, 60).await.unwrap().unwrap();
+            let by = |current| ChangedBy::Person { session: kept.hash(), current, from: None };
+            let change = async |current, new| directory.change_password(&alice, by(current), new, now).await;
+            assert_eq!(change("the second password", "the second password").await.unwrap(), None, "a guess");
+            assert!(change("the first password", "short").await.is_err() && change("x", "alice").await.is_err());
+            assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control: nothing was changed");
+            assert_eq!(change("the first password", "the second password").await.unwrap(), Some(1));
+            assert!(directory.token(other.text(), now).await.unwrap().is_none());
+            assert!(directory.token(kept.text(), now).await.unwrap().is_some(), "control: whoever asked stays");
+            // Who proved the first password before the change, and begins a session after it.
+            assert!(directory.open_signed_session(&alice, now, 60).await.unwrap().is_none());
+            assert!(directory.open_page_session(&alice, now, 60).await.unwrap().is_none());
+            assert_eq!(sign_in("the first password").await, None);
+            let again = sign_in("the second password").await.unwrap();
+            assert!(directory.open_page_session(&again, now, 60).await.unwrap().is_some(), "control");
+            let set = directory.change_password(&again, ChangedBy::Operator, "the third password", now).await;
+            assert_eq!(set.unwrap(), Some(2), "the operator ends them all");
+            assert!(directory.token(kept.text(), now).await.unwrap().is_none());
+            assert!(sign_in("the third password").await.is_some());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The person who asks: who they are here, and their password.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use policy_core::{SpaceId, TenantId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::people::unknown_user;
+use super::{ApiError, Data, body, operator, person};
+use crate::authn::{address, agent};
+use crate::directory::Actor;
+use crate::directory::password_change::ChangedBy;
+use crate::front::described::Id;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show, change_password, set_password))]
+pub(super) struct Api;
+
+/// Where a request comes from, for the audit of whom it concerns.
+pub(super) fn whence(req: &HttpRequest) -> Value {
+    json!({ "from": address(req).map(|ip| ip.to_canonical().to_string()), "agent": agent(req) })
+}
+
+pub(super) fn wrong_password() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The name or the password is wrong.")
+}
+
+/// Who asks.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    #[schema(value_type = Id)]
+    user: UserId,
+    /// Not known on a device: their account is kept at home.
+    name: Option<String>,
+    #[schema(value_type = Id)]
+    tenant: TenantId,
+    /// Their personal space.
+    #[schema(value_type = Option<Id>)]
+    space: Option<SpaceId>,
+    /// Whether they hold the machine.
+    operator: bool,
+}
+
+/// Who one is
+#[utoipa::path(get, path = "/api/v1/me", tag = "session", responses(
+    (status = 200, description = "The person who asks", body = Me)))]
+pub(super) async fn show(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let user = principal.caller.user;
+    let known = node.directory().user(user).await?;
+    let space = known.as_ref().map(|known| known.space);
+    let (name, tenant) = (known.map(|known| known.name), principal.tenant);
+    Ok(HttpResponse::Ok().json(Me { user, name, tenant, space, operator: principal.operator }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OwnPassword {
+    #[schema(examples("correct horse battery staple"))]
+    current: String,
+    #[schema(examples("another horse, another battery"))]
+    new: String,
+}
+
+/// A password was changed.
+#[derive(Serialize, ToSchema)]
+struct Changed {
+    /// Sessions that ended with the former password.
+    ended: u64,
+}
+
+/// Changes one's password
+///
+/// One's other sessions end with the former one.
+#[utoipa::path(put, path = "/api/v1/me/password", tag = "session", request_body = OwnPassword, responses(
+    (status = 200, description = "It is changed", body = Changed),
+    (status = 401, description = "`wrong_password`: the current password is another")))]
+pub(super) async fn change_password(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let OwnPassword { current, new } = body::json(&req, &bytes)?;
+    drop(bytes);
+    let (current, new) = (Zeroizing::new(current), Zeroizing::new(new));
+    let Some(session) = principal.session else {
+        let text = "Whoever holds the machine gives a person another password by `allod user password NAME`.";
+        return Err(ApiError::bad_request(text));
+    };
+    let directory = node.directory();
+    let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
+    let by = ChangedBy::Person { session, current: &current, from: address(&req) };
+    let Some(ended) = directory.change_password(&user, by, &new, node.now()).await? else {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The current password is another."));
+    };
+    node.advance_epoch();
+    directory.audit(user.id, Actor::Person(user.id), "password.changed", whence(&req), node.now()).await?;
+    Ok(HttpResponse::Ok().json(Changed { ended }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GivenPassword {
+    #[schema(examples("the new password of bob"))]
+    password: String,
+}
+
+/// Gives a person another password
+///
+/// For whoever holds the machine. All of the person's sessions end.
+#[utoipa::path(put, path = "/api/v1/users/{name}/password", tag = "people", request_body = GivenPassword,
+    params(("name" = String, Path, description = "Their name", example = "bob")), responses(
+    (status = 200, description = "It is changed", body = Changed),
+    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+pub(super) async fn set_password(
+    node: Data,
+    req: HttpRequest,
+    name: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    operator(&req, &**node).await?;
+    let GivenPassword { password } = body::json(&req, &bytes)?;
+    let password = Zeroizing::new(password);
+    let directory = node.directory();
+    let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
+    let given = directory.change_password(&user, ChangedBy::Operator, &password, node.now()).await?;
+    let ended = given.ok_or_else(unknown_user)?;
+    node.advance_epoch();
+    directory.audit(user.id, Actor::Operator, "password.changed", json!({}), node.now()).await?;
+    Ok(HttpResponse::Ok().json(Changed { ended }))
+}

@@ -1,0 +1,152 @@
+//! A password that is changed, and the command line as a person who is no operator.
+
+use std::os::unix::fs::PermissionsExt;
+
+use harness::{Client, Node};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::home::{Home, OWNER};
+
+const ASK: &str = "{ __typename }";
+
+async fn status(client: &Client) -> u16 {
+    client.try_graphql(ASK, Value::Null).await.unwrap().status
+}
+
+async fn put(client: &Client, path: &str, body: &Value) -> harness::Answer {
+    client.send(client.request(Method::PUT, path).json(body)).await.unwrap()
+}
+
+#[tokio::test]
+async fn another_password_ends_the_other_sessions_and_outlives_a_kill() {
+    let home = Home::new().await;
+    let bob = home.user("bob", None).await;
+    let other = home.node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    let me = home.alice.get("/api/v1/me").await.unwrap();
+    assert_eq!(
+        (me.status, &me.json["name"], &me.json["operator"]),
+        (200, &json!("alice"), &json!(false)),
+        "{}",
+        me.text
+    );
+    assert_eq!(bob.get("/api/v1/me").await.unwrap().json["name"], "bob");
+    let new = "another horse, another battery";
+    for (body, expected) in [
+        (json!({"current": "a guess of mine", "new": new}), 401),
+        (json!({"current": OWNER.1, "new": "short"}), 400),
+        (json!({"current": OWNER.1, "new": "alice"}), 400),
+        (json!({"current": OWNER.1}), 400),
+        (json!({"current": OWNER.1, "new": new, "user": "bob"}), 400),
+    ] {
+        let answer = put(&home.alice, "/api/v1/me/password", &body).await;
+        assert_eq!(answer.status, expected, "{body}: {}", answer.text);
+    }
+    // Nobody else's: not without a session, not by another person, and not over the network by the owner.
+    let nobody = Client::new(&home.node.url, None).unwrap();
+    let wish = json!({"current": OWNER.1, "new": new});
+    assert_eq!(put(&nobody, "/api/v1/me/password", &wish).await.status, 401);
+    assert_eq!(put(&bob, "/api/v1/me/password", &wish).await.status, 401, "bob's current password is another");
+    assert_eq!(put(&home.alice, "/api/v1/users/bob/password", &json!({"password": new})).await.status, 403);
+    for session in [&home.alice, &other, &bob] {
+        assert_eq!(status(session).await, 200, "control: nothing was changed");
+    }
+    let changed = put(&home.alice, "/api/v1/me/password", &wish).await;
+    assert_eq!((changed.status, &changed.json["ended"]), (200, &json!(1)), "{}", changed.text);
+    assert_eq!(status(&other).await, 401, "a session of before the change");
+    for session in [&home.alice, &bob] {
+        assert_eq!(status(session).await, 200, "control: whoever asked, and whoever else");
+    }
+    let told = home.alice.get("/api/v1/audit").await.unwrap().text;
+    assert!(told.contains("password.changed") && told.contains("127.0.0.1") && !told.contains(new), "{told}");
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.kill().unwrap();
+    let node = Node::serve(&allod, &dir).unwrap();
+    assert!(node.sign_in(OWNER.0, OWNER.1).await.is_err(), "the former password");
+    let alice = node.sign_in(OWNER.0, new).await.unwrap();
+    // Whoever holds the machine gives one without the former.
+    let file = root.path().join("given");
+    std::fs::write(&file, "a password that was given\n").unwrap();
+    node.cli_ok(&["user", "password", "alice", "--password-file", file.to_str().unwrap()]).unwrap();
+    assert_eq!(status(&alice).await, 401, "all of them end");
+    node.sign_in(OWNER.0, "a password that was given").await.unwrap();
+    let unknown = ["user", "password", "eve", "--password-file", file.to_str().unwrap()];
+    node.cli(&unknown).unwrap().refused(4).unwrap();
+}
+
+#[tokio::test]
+async fn a_person_uses_the_command_line_as_themselves_and_by_nobody_elses_file() {
+    let home = Home::new().await;
+    home.user("bob", None).await;
+    let password = home.root.path().join("bob.password");
+    let token = home.root.path().join("bob.token");
+    let (password, file) = (password.to_str().unwrap(), token.to_str().unwrap());
+    let elsewhere = home.root.path().join("no-node");
+    let run = |args: &[&str]| home.node.allod.run(&elsewhere, args).unwrap();
+    let url = home.node.url.clone();
+    let login = ["login", &url, "--user", "bob", "--password-file", password];
+    assert_eq!(run(&login).refused(2).unwrap(), "token_file_missing");
+    let wrong = home.file("wrong", "not the password of bob");
+    let guess = ["login", &url, "--user", "bob", "--password-file", &wrong, "--token-file", file];
+    assert_eq!(run(&guess).code, 3, "a wrong password");
+    assert!(!token.exists());
+    let far = ["login", "http://192.0.2.1:8420", "--user", "bob", "--password-file", password, "--token-file", file];
+    assert_eq!(run(&far).refused(2).unwrap(), "login_in_clear");
+    let made = home.node.allod.ok(&elsewhere, &[&login[..], &["--token-file", file]].concat()).unwrap();
+    assert_eq!((&made["user"], &made["url"]), (&json!("bob"), &json!(url)));
+    assert!(made.get("access_token").is_none(), "it is in the file alone: {made}");
+    assert_eq!(std::fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
+    // Bob, with bob's rights, also on the operator's own directory.
+    home.node.allod.ok(&elsewhere, &["grant", "list", "--token-file", file]).unwrap();
+    for dir in [&elsewhere, &home.node.dir] {
+        let refused = home.node.allod.run(dir, &["user", "list", "--token-file", file]).unwrap();
+        assert_eq!(refused.refused(3).unwrap(), "operator_only");
+    }
+    home.node.cli_ok(&["user", "list"]).expect("control: the operator");
+    for command in [&["stop"][..], &["doctor"], &["wait"]] {
+        let refused = home.node.cli(&[command, &["--token-file", file]].concat()).unwrap();
+        assert_eq!(refused.refused(2).unwrap(), "token_file_unused", "{command:?}");
+    }
+    // A file that others can read or wrote, or that is none.
+    let open = |mode| std::fs::set_permissions(&token, PermissionsExt::from_mode(mode)).unwrap();
+    open(0o644);
+    assert_eq!(run(&["grant", "list", "--token-file", file]).refused(2).unwrap(), "token_file_exposed");
+    open(0o600);
+    if std::os::unix::fs::chown(&token, Some(65_534), None).is_ok() {
+        assert_eq!(run(&["grant", "list", "--token-file", file]).refused(2).unwrap(), "token_file_foreign");
+        std::os::unix::fs::chown(&token, Some(0), None).unwrap();
+    }
+    assert_eq!(run(&["grant", "list", "--token-file", password]).code, 2);
+    let text = std::fs::read(&token).unwrap();
+    home.node.allod.ok(&elsewhere, &["logout", "--token-file", file]).unwrap();
+    assert!(!token.exists());
+    std::fs::write(&token, text).unwrap();
+    open(0o600);
+    assert_eq!(run(&["grant", "list", "--token-file", file]).code, 3, "a copy of it is dead");
+}
+
+#[tokio::test]
+async fn the_node_key_is_sealed_under_another_passphrase_while_no_node_runs() {
+    let home = Home::new().await;
+    let [first, second] = ["first", "second"].map(|name| {
+        let file = home.file(name, &format!("the {name} passphrase"));
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+        file
+    });
+    let change = ["passphrase", "change", "--new-passphrase-file", &first];
+    assert_eq!(home.node.cli(&change).unwrap().refused(1).unwrap(), "data_dir_in_use");
+    let allod = home.node.allod.clone();
+    let dir = home.node.stop().unwrap();
+    allod.ok(&dir, &change).unwrap();
+    let again = ["passphrase", "change", "--new-passphrase-file", &second, "--passphrase-file"];
+    assert_eq!(allod.run(&dir, &[&again[..], &[&second]].concat()).unwrap().refused(1).unwrap(), "passphrase_wrong");
+    allod.ok(&dir, &[&again[..], &[&first]].concat()).unwrap();
+    assert_eq!(allod.run(&dir, &["doctor", "--passphrase-file", &first]).unwrap().code, 1);
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--passphrase-file", &second];
+    let node = Node::serve_by(allod.clone(), &dir, allod.command(&dir, &serve)).unwrap();
+    node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    node.cli_ok(&["healthcheck", "--wait", "5s"]).unwrap();
+    node.cli_ok(&["healthcheck", "--url", &node.url]).unwrap();
+    let dir = node.stop().unwrap();
+    allod.run(&dir, &["healthcheck"]).unwrap().refused(5).unwrap();
+}
