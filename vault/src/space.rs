@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use cid::Cid;
@@ -73,6 +73,8 @@ pub struct Space {
     last_used: AtomicU64,
     /// Another opening of this space has taken its place: nothing more is written through this one.
     replaced: AtomicBool,
+    /// How many large requests have the space, or wait for it.
+    large: AtomicUsize,
 }
 
 /// What a space's policy entries say.
@@ -164,6 +166,15 @@ pub struct Core {
     pub open: bool,
     /// The view lacks changes that the log holds: nobody reads or writes before it has caught up.
     pub behind: Arc<AtomicBool>,
+}
+
+/// A large request has a space.
+struct Large<'a>(&'a AtomicUsize);
+
+impl Drop for Large<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Core {
@@ -287,6 +298,7 @@ impl Space {
             readers: Mutex::new(Vec::new()),
             last_used: AtomicU64::new(0),
             replaced: AtomicBool::new(false),
+            large: AtomicUsize::new(0),
         };
         space.core.lock().hlc = largest_hlc(turn, id).await?;
         space.catch_up(turn).await?;
@@ -331,6 +343,22 @@ impl Space {
     }
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Acquire)
+    }
+
+    /// Whether a large request has the space: who has the turn of the log does not wait for that.
+    pub(crate) fn has_large(&self) -> bool {
+        self.large.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes that a large request has the space, until what is returned goes.
+    pub(crate) fn begin_large(&self) -> impl Drop + '_ {
+        self.large.fetch_add(1, Ordering::AcqRel);
+        Large(&self.large)
+    }
+
+    /// The device that writes here.
+    pub(crate) fn device(&self) -> policy_core::DeviceId {
+        self.account.device.id
     }
 
     /// Whether the view must catch up with the log before anybody reads.

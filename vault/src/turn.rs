@@ -36,7 +36,7 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
 
 /// The turn of a log: nobody else appends to it meanwhile, and appending is what a turn can do.
 ///
-/// There is no way to one but [`Start::run`] and the writer's thread, and none to keep one.
+/// There is no way to one but [`Start::run`] and the writer's threads, and none to keep one.
 pub(crate) struct Turn {
     admission: Arc<Admission>,
     _alone: OwnedMutexGuard<()>,
@@ -86,6 +86,12 @@ impl Admission {
     /// As [`Admission::turn`], for a thread of its own, which nobody can break off.
     pub(crate) fn turn_of_thread(self: &Arc<Self>) -> Turn {
         let alone = Arc::clone(self.alone()).blocking_lock_owned();
+        Turn { admission: Arc::clone(self), _alone: alone }
+    }
+
+    /// As [`Admission::turn_of_thread`], where the thread waits by itself, and may give up.
+    pub(crate) async fn turn_for_thread(self: &Arc<Self>) -> Turn {
+        let alone = Arc::clone(self.alone()).lock_owned().await;
         Turn { admission: Arc::clone(self), _alone: alone }
     }
 }

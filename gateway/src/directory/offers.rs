@@ -10,6 +10,8 @@ use super::{Directory, DirectoryError, id};
 const TABLE: &str = "dir_offer";
 /// Offers of one person that nobody has taken up.
 const MOST: u64 = 1_000;
+/// Offers of one giver that somebody is shown at a time.
+const EACH: u64 = 32;
 /// After so long one that nobody takes up lapses.
 const LASTS_US: i64 = 30 * 86_400 * 1_000_000;
 
@@ -88,10 +90,27 @@ impl Directory {
         Entity::find_by_id(offer.as_bytes().to_vec()).one(&self.db).await?.map(Offer::try_from).transpose()
     }
 
-    /// What is offered to a name, oldest first.
+    /// What is offered to a name, oldest first: of each giver at most [`EACH`] at a time, so that whoever offers much
+    /// keeps back nobody else's; what lies behind comes when those are taken up.
     pub async fn offers_to(&self, name: &str) -> Result<Vec<Offer>, DirectoryError> {
-        let rows = Entity::find().filter(Column::Name.eq(name)).order_by_asc(Column::Created).limit(MOST);
-        rows.all(&self.db).await?.into_iter().map(Offer::try_from).collect()
+        self.offers_in(name, None).await
+    }
+
+    /// As [`Directory::offers_to`], in one space.
+    pub async fn offers_in(&self, name: &str, space: Option<SpaceId>) -> Result<Vec<Offer>, DirectoryError> {
+        let mut to = Entity::find().filter(Column::Name.eq(name));
+        if let Some(space) = space {
+            to = to.filter(Column::Kind.eq("share")).filter(Column::Object.eq(space.as_bytes().to_vec()));
+        }
+        let givers = to.clone().select_only().column(Column::Giver).distinct().order_by_asc(Column::Giver).limit(MOST);
+        let mut all = Vec::new();
+        for giver in givers.into_tuple::<Vec<u8>>().all(&self.db).await? {
+            let own = to.clone().filter(Column::Giver.eq(giver));
+            let rows = own.order_by_asc(Column::Created).order_by_asc(Column::Id).limit(EACH).all(&self.db).await?;
+            all.extend(rows.into_iter().map(Offer::try_from).collect::<Result<Vec<_>, _>>()?);
+        }
+        all.sort_by_key(|offer| (offer.created, offer.id));
+        Ok(all)
     }
 
     /// What a person offers, oldest first.
@@ -110,5 +129,39 @@ impl Directory {
         let old = Column::Created.lte(now.0.saturating_sub(LASTS_US));
         Entity::delete_many().filter(old).exec(&self.db).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::on_each_backend;
+    use super::*;
+
+    #[tokio::test]
+    async fn who_offers_much_keeps_back_nobody_elses_offer() {
+        for directory in on_each_backend().await {
+            let (many, few) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+            let (first, second) = (SpaceId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
+            let offer = |n: u8, giver, space| Offer {
+                id: AssignmentId::from_bytes([n; 16]),
+                what: Offered::Share(space, format!("{n}")),
+                name: "carol".into(),
+                giver,
+                created: Timestamp(i64::from(n)),
+            };
+            for n in 0..100 {
+                directory.add_offer(&offer(n, many, first)).await.unwrap();
+            }
+            directory.add_offer(&offer(200, few, second)).await.unwrap();
+            let shown = directory.offers_to("carol").await.unwrap();
+            assert_eq!(shown.len() as u64, EACH + 1);
+            assert_eq!((&shown[0], &shown[shown.len() - 1]), (&offer(0, many, first), &offer(200, few, second)));
+            assert_eq!(directory.offers_in("carol", Some(second)).await.unwrap(), [offer(200, few, second)]);
+            assert_eq!(directory.offers_in("carol", Some(first)).await.unwrap().len() as u64, EACH);
+            assert_eq!(directory.offers_to("joe").await.unwrap(), []);
+            // What is taken up makes room for what lies behind.
+            directory.remove_offer(shown[0].id).await.unwrap();
+            assert!(directory.offers_to("carol").await.unwrap().contains(&offer(EACH as u8, many, first)));
+        }
     }
 }

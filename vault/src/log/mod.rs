@@ -109,6 +109,15 @@ impl NewRow {
         }
     }
 
+    pub(crate) fn lane(&self) -> LaneTag {
+        self.lane
+    }
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
     pub(crate) fn scope(&self) -> Scope {
         self.scope
     }

@@ -8,7 +8,7 @@ use vault_core::schema::Schema;
 use super::compile::{Compiler, Frame, Link};
 use super::run::Run;
 use super::sink::Sink;
-use super::{CHANGING, Limits, Masks, Room, View, ViewError};
+use super::{Limits, Masks, Room, View, ViewError};
 
 /// The most bytes that a mutation answers of the documents of one of its roots.
 pub const CHANGED_MAX: usize = 4 << 20;
@@ -50,8 +50,8 @@ impl View {
         let arguments: Vec<Sql> = docs.iter().map(|doc| Sql::Blob(doc.as_bytes().to_vec())).collect();
         out.begin_list();
         let mut room = Room::free(CHANGED_MAX);
-        let limits = Limits { time: CHANGING, ..Limits::default() };
-        self.database.within(CHANGING, || {
+        let limits = Limits { time: self.patience, ..Limits::default() };
+        self.database.within(self.patience, || {
             Run::new(self.connection(), schema, masks, limits, &mut room).each(&plan, &arguments, out)
         })?;
         out.end_list();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cid::Cid;
 use hashbrown::HashMap;
@@ -18,7 +19,7 @@ use super::changes::begin_journal;
 use super::column::{column_name, to_sql};
 use super::database::Database;
 use super::tables::{self, Table};
-use super::{Reader, ViewError, read};
+use super::{CHANGING, Reader, ViewError, read};
 
 /// The write side of one space's view. One at a time; it blocks.
 pub struct View {
@@ -27,6 +28,8 @@ pub struct View {
     pub(super) tables: HashMap<CollectionId, Table>,
     path: PathBuf,
     key: zeroize::Zeroizing<[u8; 32]>,
+    /// How long documents to change are looked for.
+    pub(super) patience: Duration,
     /// Set by a reader whose query needs the index by CID; made at the next `begin`.
     wants_cid_index: Arc<AtomicBool>,
 }
@@ -51,8 +54,14 @@ impl View {
             schema,
             path: path.to_owned(),
             key: zeroize::Zeroizing::new(*key),
+            patience: CHANGING,
             wants_cid_index: Arc::default(),
         })
+    }
+
+    /// For how long documents to change are looked for from here on.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// A read-only connection of this view. It sees what was committed when each read begins.

@@ -11,7 +11,7 @@ use super::compile::{Around, Compiler, all_of, among};
 use super::parameters::Parameters;
 use super::run::doc_in;
 use super::tables::Table;
-use super::{CHANGING, Masks, ReadError, View, ViewError};
+use super::{Masks, ReadError, View, ViewError};
 
 /// A document with what the next commit of it needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ impl View {
         let (table, alias) = (scope.table(), &scope.alias);
         let sql = format!("SELECT {alias}.doc FROM {table} WHERE {} ORDER BY {alias}.doc", all_of(&conditions));
         self.database.set_called(compiler.called);
-        let found = self.database.within(CHANGING, || {
+        let found = self.database.within(self.patience, || {
             let mut statement = self.connection().prepare_cached(&sql)?;
             p.give(&mut statement)?;
             let mut rows = statement.raw_query();

@@ -158,7 +158,7 @@ impl From<vault_core::cbor::CborError> for ReadError {
 
 /// How long a mutation may look for the documents that it changes, and then for what it answers of them: meanwhile
 /// nobody writes.
-const CHANGING: Duration = Duration::from_secs(1);
+pub(crate) const CHANGING: Duration = Duration::from_secs(1);
 
 /// What one read may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,14 +21,14 @@ use super::scope::{entry_for, sees_all, sees_field, set, unique_sets, value_of};
 use crate::space::{Core, Space};
 use crate::view::{CHANGED_MAX, LoadedDocument, ReadError, Sink, Text, ViewError};
 
-/// The answer (a row of the changes, by key), the frames to store, and how many commits they hold.
+/// The answer (a row of the changes, by key), the frames to store, and how many commits they hold: `most` at most.
 pub fn run(
     space: &Space,
     core: &mut Core,
     control: Vec<EpochId>,
     permits: &Permits<Write>,
     request: &ChangeRequest,
-    now: Timestamp,
+    (now, most): (Timestamp, usize),
 ) -> Result<(Vec<u8>, Vec<SealedFrame>, usize), WriteError> {
     let schema = space.schema();
     let mut rng = rand::rng();
@@ -41,7 +41,7 @@ pub fn run(
         Some(app) => Some((app.holder.client().ok_or(WriteError::Forbidden)?, app.grant)),
     };
     let author = Author { user: permits.caller().user, app };
-    let mut work = Work { space, core, schema: &schema, permits, author, now, rng: rand::rng(), txn, count: 0 };
+    let mut work = Work { space, core, schema: &schema, permits, author, now, rng: rand::rng(), txn, count: 0, most };
     let answer = work.all(request);
     let (count, txn) = (work.count, work.txn);
     let result = answer.map(|answer| (answer, txn.finish(&space.account.device.signer), count));
@@ -59,6 +59,8 @@ struct Work<'a> {
     rng: ThreadRng,
     txn: TxnBuilder<'a>,
     count: usize,
+    /// Commits that are made of it here.
+    most: usize,
 }
 
 impl Work<'_> {
@@ -280,6 +282,9 @@ impl Work<'_> {
     }
 
     fn push(&mut self, collection: &Collection, draft: DocumentDraft) -> Result<(), WriteError> {
+        if self.count >= self.most {
+            return Err(WriteError::TooManyRows);
+        }
         let commit = self.txn.push(draft, &mut self.rng).map_err(|error| match error {
             SealError::ValueTooLarge(id) => WriteError::ValueTooLarge { field: name_of(collection, id) },
             SealError::TooManyRows => WriteError::TooManyRows,

@@ -1,5 +1,6 @@
 //! What waits to be written: fair to persons, and bounded for each of them.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -13,30 +14,49 @@ const WAITING: Bounds = Bounds { requests: 4_096, requests_each: 1_024, cost_eac
 /// Small requests that are written together come to so many bytes.
 const BATCH_BYTES: u64 = 1 << 20;
 
-/// The queue of the writer's thread.
+/// The queue of the writer's threads.
 pub(super) struct Queue {
     state: Mutex<State>,
     work: Condvar,
+    /// Told when the queue is closed.
+    end: Condvar,
 }
 
 struct State {
     /// Within a person, what each grant writes takes turns with what they write themselves.
     fair: FairQueue<UserId, Option<GrantId>, Job>,
+    /// Small requests whose space had a large one when they were due, or that turned out to be large.
+    later: VecDeque<(UserId, Job)>,
+    /// Whose large requests are being done.
+    begun: BTreeSet<UserId>,
     closed: bool,
+    /// The thread of small requests has ended.
+    rest: bool,
 }
 
-/// What the writer's thread does next.
-pub(super) enum Next {
-    Write(UserId, Box<Job>),
-    /// Nothing came for as long as the thread wanted to wait.
-    Rest,
-    /// Nothing will come any more.
-    End,
+/// A large request of a person is being done.
+pub(super) struct Begun<'a> {
+    queue: &'a Queue,
+    person: UserId,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.queue.state.lock().begun.remove(&self.person);
+        self.queue.work.notify_all();
+    }
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Queue { state: Mutex::new(State { fair: FairQueue::new(WAITING), closed: false }), work: Condvar::new() }
+        let state = State {
+            fair: FairQueue::new(WAITING),
+            later: VecDeque::new(),
+            begun: BTreeSet::new(),
+            closed: false,
+            rest: false,
+        };
+        Queue { state: Mutex::new(state), work: Condvar::new(), end: Condvar::new() }
     }
 
     pub(super) fn push(&self, job: Job) -> Result<(), WriteError> {
@@ -47,26 +67,61 @@ impl Queue {
             return Err(WriteError::Stopped);
         }
         state.fair.push(person, grant, job.weight.bytes, job).map_err(|_| WriteError::Busy)?;
-        self.work.notify_one();
+        self.work.notify_all();
         Ok(())
     }
 
-    /// The request that is due, waiting for one for so long, or for ever.
-    pub(super) fn next(&self, patience: Option<Duration>) -> Next {
+    /// The small request that is due, waiting for one. `None`: there will be none any more; what is left is for the
+    /// thread of large ones.
+    pub(super) fn next(&self) -> Option<(UserId, Job)> {
         let mut state = self.state.lock();
         loop {
-            if let Some((person, _, job)) = state.fair.take(|_, _| true) {
-                return Next::Write(person, Box::new(job));
+            if let Some((person, _, job)) = state.fair.take(|_, job| !job.weight.heavy) {
+                return Some((person, job));
             }
             if state.closed {
-                return Next::End;
+                state.rest = true;
+                self.work.notify_all();
+                return None;
             }
-            match patience {
-                None => self.work.wait(&mut state),
-                Some(patience) if self.work.wait_for(&mut state, patience).timed_out() => return Next::Rest,
-                Some(_) => {}
-            }
+            self.work.wait(&mut state);
         }
+    }
+
+    /// The large request that is due, or one that was left to it, waiting for one. `None`: nothing will come any more.
+    pub(super) fn next_large(&self) -> Option<(UserId, Job)> {
+        let mut state = self.state.lock();
+        loop {
+            let State { fair, later, begun, closed, rest } = &mut *state;
+            let mut next = later.iter().position(|(person, _)| !begun.contains(person)).and_then(|at| later.remove(at));
+            if next.is_none() {
+                let may = |_: &Option<GrantId>, job: &Job| {
+                    (*rest || job.weight.heavy) && !begun.contains(&job.permits.caller().user)
+                };
+                next = fair.take(may).map(|(person, _, job)| (person, job));
+            }
+            if let Some((person, job)) = next {
+                begun.insert(person);
+                // What waited behind it may be small.
+                self.work.notify_all();
+                return Some((person, job));
+            }
+            if *closed && *rest && later.is_empty() && fair.is_empty() {
+                return None;
+            }
+            self.work.wait(&mut state);
+        }
+    }
+
+    /// Lets nothing else of the person's that is large begin, until what is returned goes.
+    pub(super) fn begun(&self, person: UserId) -> Begun<'_> {
+        Begun { queue: self, person }
+    }
+
+    /// Leaves a small request to the thread of large ones.
+    pub(super) fn later(&self, person: UserId, job: Job) {
+        self.state.lock().later.push_back((person, job));
+        self.work.notify_all();
     }
 
     /// A further small request for a batch that holds so many bytes.
@@ -86,7 +141,17 @@ impl Queue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.state.lock().fair.is_empty()
+        let state = self.state.lock();
+        state.fair.is_empty() && state.later.is_empty()
+    }
+
+    /// Waits for so long. Whether the queue was closed.
+    pub(super) fn rest(&self, patience: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.closed {
+            self.end.wait_for(&mut state, patience);
+        }
+        state.closed
     }
 
     /// Nothing is taken in any more. What waits is still written, unless it is `dropped`.
@@ -94,9 +159,14 @@ impl Queue {
         let left = {
             let mut state = self.state.lock();
             state.closed = true;
-            if dropped { state.fair.drain() } else { Vec::new() }
+            // The thread that failed may have been that of small requests.
+            state.rest |= dropped;
+            let later = if dropped { std::mem::take(&mut state.later) } else { VecDeque::new() };
+            let fair = if dropped { state.fair.drain() } else { Vec::new() };
+            (fair, later)
         };
         drop(left);
         self.work.notify_all();
+        self.end.notify_all();
     }
 }

@@ -155,3 +155,42 @@ async fn a_permit_that_was_minted_for_other_definitions_is_refused() {
     assert!(matches!(refused, Err(VaultError::Permit(SealRefusal::Moved))), "{refused:?}");
     node.add(account.user, account.space, &["control"]).await.unwrap();
 }
+
+/// Counted in what was answered meanwhile, not in time: a small request of somebody else is written while a large one is
+/// made ready, and in the same space both are, in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn small_requests_are_written_while_a_large_one_of_somebody_else_is_made_ready() {
+    let node = std::sync::Arc::new(Node::new().await);
+    let (hog, other) = (node.account().await, node.account().await);
+    let large = std::sync::Arc::new("x".repeat(900_000));
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut hogs = Vec::new();
+    for _ in 0..3 {
+        let (node, large, done) = (node.clone(), large.clone(), done.clone());
+        hogs.push(tokio::spawn(async move {
+            let texts = vec![large.as_str(); 4];
+            node.add(hog.user, hog.space, &texts).await.unwrap();
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        }));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let (mut meanwhile, mut all) = (0, 0);
+    while hogs.iter().any(|hog| !hog.is_finished()) {
+        node.add(other.user, other.space, &["small"]).await.unwrap();
+        all += 1;
+        meanwhile += usize::from(!done.load(std::sync::atomic::Ordering::SeqCst));
+        if all % 8 == 0 {
+            node.add(hog.user, hog.space, &["of the same space"]).await.unwrap();
+        }
+    }
+    for hog in hogs {
+        hog.await.unwrap();
+    }
+    assert!(meanwhile >= 3, "{meanwhile} of {all} were answered before the first large one");
+    let node = std::sync::Arc::into_inner(node).unwrap();
+    let before = node.vault.doctor(false, |_, _| {}).await.unwrap();
+    let documents: u64 = before.iter().map(|health| health.documents).sum();
+    assert_eq!(documents, (12 + all + all / 8) as u64);
+    let node = node.restart(false).await;
+    assert_eq!(node.vault.doctor(true, |_, _| {}).await.unwrap(), before, "the log holds what was answered");
+}

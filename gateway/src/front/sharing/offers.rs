@@ -139,7 +139,7 @@ impl Newcomers for App {
 impl App {
     async fn take_up_alone(&self, user: UserId, space: SpaceId) -> Result<bool, ApiError> {
         let Some(person) = self.directory.user(user).await? else { return Ok(false) };
-        let offers = self.directory.offers_to(&person.name).await?;
+        let offers = self.directory.offers_in(&person.name, Some(space)).await?;
         if offers.is_empty() {
             return Ok(false);
         }
