@@ -24,6 +24,7 @@ mod node_file;
 mod pairing;
 mod pools;
 mod records;
+mod repeats;
 mod server;
 mod spaces;
 mod stdout;

@@ -2,6 +2,8 @@
 
 use vault::shares::{Pool, Shares};
 
+use crate::repeats::Repeats;
+
 /// The memory of all bodies together, in bytes.
 const BODIES: u64 = 128 << 20;
 /// Requests of one person whose bodies wait.
@@ -15,6 +17,8 @@ pub struct Pools {
     pub bodies: Pool,
     /// Where large operations are read and planned.
     pub planning: Pool,
+    /// What was asked for with a key.
+    pub repeats: Repeats,
 }
 
 impl Default for Pools {
@@ -22,6 +26,6 @@ impl Default for Pools {
         let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
         let bodies = Shares { total: BODIES, person: BODIES * 3 / 8, part: BODIES / 4, waiting: BODIES_WAITING };
         let planning = Shares::of(cores.clamp(2, 8), PLANS_WAITING);
-        Pools { bodies: Pool::new(bodies), planning: Pool::new(planning) }
+        Pools { bodies: Pool::new(bodies), planning: Pool::new(planning), repeats: Repeats::default() }
     }
 }

@@ -38,6 +38,7 @@ mod problems;
 mod put_back;
 mod queries;
 mod quotas;
+mod repeats;
 mod rules;
 mod sessions;
 mod sharing;

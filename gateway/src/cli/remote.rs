@@ -27,6 +27,8 @@ pub struct Response {
     pub status: u16,
     pub text: String,
     pub json: Value,
+    /// Of a list: where it goes on.
+    next: Option<String>,
 }
 
 /// Why the node of a directory cannot be spoken to.
@@ -121,9 +123,11 @@ impl Remote {
         };
         let response = request.send().await.map_err(gone)?;
         let status = response.status().as_u16();
+        let link = response.headers().get("link").and_then(|link| Some(link.to_str().ok()?.to_owned()));
+        let next = link.and_then(|link| Some(link.strip_prefix('<')?.split_once(">; rel=\"next\"")?.0.to_owned()));
         let text = response.text().await.map_err(gone)?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Response { status, text, json })
+        Ok(Response { status, text, json, next })
     }
 
     /// A request whose success is a 2xx with JSON; other answers become failures.
@@ -133,7 +137,19 @@ impl Remote {
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None).await
+        let mut answer = self.send(Method::GET, path, None).await?;
+        let mut next = answer.next.take();
+        let mut all = answer.ok()?;
+        // A list that is longer than one answer goes on.
+        while let (Some(path), Value::Array(all)) = (next.take(), &mut all) {
+            let mut more = self.send(Method::GET, &path, None).await?;
+            next = more.next.take();
+            match more.ok()? {
+                Value::Array(more) => all.extend(more),
+                _ => break,
+            }
+        }
+        Ok(all)
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod addresses;
+mod conditions;
 mod console;
 pub mod contract;
 pub mod cross_origin;
@@ -13,6 +14,7 @@ pub mod error;
 pub mod headers;
 pub(crate) mod intake;
 pub mod journal;
+mod listed;
 pub mod machine;
 mod media;
 mod metrics;
@@ -24,6 +26,7 @@ mod peers;
 mod policy;
 pub mod problem;
 pub mod redirect;
+mod repeated;
 mod request_id;
 pub mod route;
 mod shape;

@@ -78,7 +78,7 @@ pub fn finished(api: OpenApi) -> Value {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if ["get", "post", "put", "delete"].contains(&method.as_str()) {
                 operation["operationId"] = name(method, path).into();
-                finish(path, operation);
+                finish(method, path, operation);
             }
         }
     }
@@ -96,7 +96,7 @@ fn name(method: &str, path: &str) -> String {
 }
 
 /// Says of an operation which errors every request can meet, and how errors look.
-fn finish(path: &str, operation: &mut Value) {
+fn finish(method: &str, path: &str, operation: &mut Value) {
     let (kind, schema) = match path {
         _ if path.ends_with("/graphql") => ("application/json", "GraphQLErrors"),
         _ if path.starts_with("/api/v1/") => (super::problem::MEDIA_TYPE, "Problem"),
@@ -109,6 +109,38 @@ fn finish(path: &str, operation: &mut Value) {
         let told = &mut operation["responses"][*status];
         if told.is_null() {
             *told = json!({ "description": words });
+        }
+    }
+    let opens = operation["security"].is_null();
+    let header = |name: &str, words: &str| json!({ "name": name, "in": "header", "required": false, "description": words, "schema": { "type": "string" } });
+    let mut headers = Vec::new();
+    if method == "post" && path.starts_with("/api/") && opens {
+        let mut key = header("Idempotency-Key", "The request is done once, however often it is sent with this key");
+        key["schema"]["minLength"] = 1.into();
+        key["schema"]["maxLength"] = 255.into();
+        key["schema"]["pattern"] = "^[ -~]+$".into();
+        key["example"] = "0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b".into();
+        headers.push(key);
+        operation["responses"]["422"] =
+            json!({ "description": "`idempotency_key_reused`: the key is another request's" });
+        if operation["responses"]["409"].is_null() {
+            operation["responses"]["409"] =
+                json!({ "description": "`idempotency_in_progress`: the request with this key is being done" });
+        }
+    }
+    if method == "get" && path.starts_with("/api/v1/") && schema == "Problem" {
+        headers.push(header("If-None-Match", "The `ETag` of what its sender has"));
+        operation["responses"]["304"] = json!({ "description": "It is as the sender has it" });
+        let tag = json!({ "ETag": { "schema": { "type": "string" }, "description": "Stands for what is shown" } });
+        operation["responses"]["200"]["headers"] = tag;
+    }
+    if method == "put" && operation["responses"].get("412").is_some() {
+        headers.push(header("If-Match", "The `ETag` of what is to be replaced"));
+    }
+    if !headers.is_empty() {
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.extend(headers),
+            None => operation["parameters"] = headers.into(),
         }
     }
     for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {

@@ -16,6 +16,7 @@ use super::deadline::Deadline;
 use super::error::{ApiError, Errors};
 use super::intake::admitted;
 use super::shape::shaped;
+use super::{conditions, repeated};
 
 /// Paths in the order in which they are tried, each with its methods.
 pub struct Routes {
@@ -160,7 +161,16 @@ impl Routes {
             let admitted = move |request: ServiceRequest, next: Next<BoxBody>| admitted(terms, request, next);
             let deadline = Deadline { after: terms.limits.deadline, errors: terms.errors };
             let shaped = move |request: ServiceRequest, next: Next<BoxBody>| shaped(terms.errors, request, next);
-            config.service(resource.wrap(from_fn(shaped)).wrap(from_fn(admitted)).wrap(deadline));
+            // What holds of the API alike: answers that have a tag, and requests that are done once.
+            let (api, graphql) = (place.path.starts_with("/api/"), place.path.ends_with("/graphql"));
+            let tagged = move |request: ServiceRequest, next: Next<BoxBody>| async move {
+                if api && !graphql { conditions::tagged(request, next).await } else { next.call(request).await }
+            };
+            let once = move |request: ServiceRequest, next: Next<BoxBody>| async move {
+                if api { repeated::once(terms.errors, request, next).await } else { next.call(request).await }
+            };
+            let resource = resource.wrap(from_fn(shaped)).wrap(from_fn(tagged)).wrap(from_fn(once));
+            config.service(resource.wrap(from_fn(admitted)).wrap(deadline));
         }
     }
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{ApiError, Data, body, operator};
 use crate::directory::{Actor, App};
 use crate::front::described::{Access, AppManifest, Id};
+use crate::front::listed::Page;
 use crate::front::pages::is_at_pages;
 use crate::grants::Manifest;
 
@@ -68,7 +69,7 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
 }
 
 /// The registered apps
-#[utoipa::path(get, path = "/api/v1/apps", tag = "apps", responses(
+#[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<AppShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
@@ -85,5 +86,5 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
         }
     };
     let list: Vec<AppShown> = node.directory().apps().await?.iter().map(shown).collect();
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.client_id.to_string())
 }

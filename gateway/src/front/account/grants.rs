@@ -16,6 +16,7 @@ use super::{ApiError, Data, body, operator, person};
 use crate::authn::Principal;
 use crate::directory::{Act, Actor, GrantRow};
 use crate::front::described::{Access, Id, Instant};
+use crate::front::listed::Page;
 use crate::front::oauth::{TokensShown, token_answer};
 use crate::front::sharing::Pending;
 use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
@@ -107,12 +108,12 @@ struct GrantRevoked {
 /// The grants in the person's spaces, oldest first
 ///
 /// For the operator: in everybody's.
-#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", responses(
+#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<GrantShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let list: Vec<GrantShown> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.grant.to_string())
 }
 
 /// One grant

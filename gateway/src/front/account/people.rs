@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::{ApiError, Data, body, operator, person};
 use crate::directory::{Actor, AuditRow, Tenant, User};
 use crate::front::described::{Id, Instant};
+use crate::front::listed::Page;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add_tenant, tenants, add_user, users, token, audit))]
@@ -49,12 +50,12 @@ pub(super) async fn add_tenant(node: Data, req: HttpRequest, bytes: Bytes) -> Re
 }
 
 /// The tenants of the node
-#[utoipa::path(get, path = "/api/v1/tenants", tag = "people", responses(
+#[utoipa::path(get, path = "/api/v1/tenants", tag = "people", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<TenantShown>)))]
 pub(super) async fn tenants(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
     let list: Vec<TenantShown> = node.directory().tenants().await?.iter().map(shown_tenant).collect();
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.tenant.to_string())
 }
 
 /// A household or firm on the node.
@@ -112,12 +113,12 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
 }
 
 /// The people of the node
-#[utoipa::path(get, path = "/api/v1/users", tag = "people", responses(
+#[utoipa::path(get, path = "/api/v1/users", tag = "people", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<UserShown>)))]
 pub(super) async fn users(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
     let list: Vec<UserShown> = node.directory().users().await?.iter().map(shown_user).collect();
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.user.to_string())
 }
 
 /// A person.

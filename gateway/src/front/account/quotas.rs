@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator};
 use crate::directory::{Actor, Directory, QuotaKind};
+use crate::front::conditions;
+use crate::front::listed::Page;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, set))]
@@ -22,6 +24,12 @@ pub(super) struct Api;
 pub(super) struct Of {
     /// Of this person; else of everybody.
     user: Option<String>,
+    /// As of every list.
+    #[serde(rename = "limit")]
+    _limit: Option<u32>,
+    /// As of every list.
+    #[serde(rename = "cursor")]
+    _cursor: Option<String>,
 }
 
 async fn user_of(directory: &Directory, name: Option<&str>) -> Result<Option<UserId>, ApiError> {
@@ -52,7 +60,7 @@ pub(super) async fn list(node: Data, req: HttpRequest, of: Query<Of>) -> Result<
     operator(&req, &**node).await?;
     let directory = node.directory();
     let user = user_of(directory, of.user.as_deref()).await?;
-    Ok(HttpResponse::Ok().json(shown(directory, user).await?))
+    Page::answer(&req, &shown(directory, user).await?, |one| one.quota.to_owned())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -71,7 +79,8 @@ struct NewQuota {
 #[utoipa::path(put, path = "/api/v1/quotas/{kind}", tag = "quotas", request_body = NewQuota,
     params(("kind" = String, Path, description = "The quota", example = "spaces")), responses(
     (status = 200, description = "Every quota, as it is now", body = Vec<QuotaShown>),
-    (status = 404, description = "`unknown_quota`: there is no such quota; or `unknown_user`")))]
+    (status = 404, description = "`unknown_quota`: there is no such quota; or `unknown_user`"),
+    (status = 412, description = "`precondition_failed`: they are not as the sender has seen them")))]
 pub(super) async fn set(
     node: Data,
     req: HttpRequest,
@@ -87,9 +96,16 @@ pub(super) async fn set(
     let NewQuota { most, user } = body::json(&req, &bytes)?;
     let directory = node.directory();
     let user = user_of(directory, user.as_deref()).await?;
+    // One at a time: nobody sets one between the look at them and the change.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    conditions::expected(&req, &shown(directory, user).await?)?;
     directory.set_quota(kind, user, most).await?;
     let detail = json!({ "quota": kind.word(), "most": most, "user": user });
     let concerned = user.unwrap_or(principal.caller.user);
     directory.audit(concerned, Actor::Operator, "quota.set", detail, node.now()).await?;
-    Ok(HttpResponse::Ok().json(shown(directory, user).await?))
+    let now = shown(directory, user).await?;
+    let mut answer = HttpResponse::Ok().json(&now);
+    conditions::shown(&now, &mut answer);
+    Ok(answer)
 }

@@ -19,6 +19,7 @@ use crate::directory::{DirectoryError, QuotaKind};
 use crate::front::contract::{LARGE_BODY, json_errors};
 use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
+use crate::front::listed::Page;
 use crate::front::media;
 use crate::front::{Limits, Routes};
 
@@ -161,7 +162,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
 }
 
 /// The collections that the caller sees
-#[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader), responses(
+#[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader, Page), responses(
     (status = 200, description = "All of them", body = Vec<CollectionShown>),
     (status = 404, description = "`not_found`: there is no such space")))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
@@ -170,5 +171,5 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
     let shown: Vec<_> = seen.map(CollectionShown::of).collect();
-    Ok(HttpResponse::Ok().json(shown))
+    Page::answer(&request, &shown, |one| one.id.to_string())
 }

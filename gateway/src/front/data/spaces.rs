@@ -19,6 +19,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
+use crate::front::listed::Page;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
@@ -76,7 +77,7 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 const MOST_SHARED: usize = 1_000;
 
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
-#[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader), responses(
+#[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader, Page), responses(
     (status = 200, description = "All of them", body = Vec<SpaceShown>),
     (status = 404, description = "`not_found`: there is no such space")))]
 // No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
@@ -105,7 +106,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     if principal.caller.app.is_none() {
         shown.extend(shared(&app, &principal.caller).await?);
     }
-    Ok(HttpResponse::Ok().json(shown))
+    Page::answer(&request, &shown, |one| one.id.to_string())
 }
 
 /// What policy says of a space to somebody with whom something of it is shared.

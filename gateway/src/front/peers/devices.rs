@@ -20,6 +20,7 @@ use crate::front::contract::SMALL_BODY;
 use crate::front::data::unavailable;
 use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
+use crate::front::listed::Page;
 use crate::front::{Limits, Routes};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -156,7 +157,7 @@ fn sync(app: &App) -> Result<&sync::Node, ApiError> {
 }
 
 /// The devices of the person's account
-#[utoipa::path(get, path = "/api/v1/devices", tag = "devices", responses(
+#[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<DeviceShown>)))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
@@ -188,7 +189,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
             }
         })
         .collect();
-    Ok(HttpResponse::Ok().json(devices))
+    Page::answer(&request, &devices, |one| one.device.to_string())
 }
 
 /// A code by which another device joins
@@ -266,7 +267,7 @@ async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
 }
 
 /// The replicas of the person
-#[utoipa::path(get, path = "/api/v1/replicas", tag = "devices", responses(
+#[utoipa::path(get, path = "/api/v1/replicas", tag = "devices", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<ReplicaShown>)))]
 async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
@@ -275,7 +276,7 @@ async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespo
         // What a dial met with tells of the network in which this node stands.
         replicas.iter_mut().for_each(|replica| replica.error = None);
     }
-    Ok(HttpResponse::Ok().json(replicas))
+    Page::answer(&request, &replicas, |one| one.replica.clone())
 }
 
 /// Removes a replica

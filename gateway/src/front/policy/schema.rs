@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::operator;
 use crate::app::App;
+use crate::front::conditions;
 use crate::front::error::ApiError;
 
 /// The relationship schema.
@@ -39,13 +40,18 @@ pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespo
 #[utoipa::path(put, path = "/api/v1/policy/schema", tag = "policy",
     request_body(content = String, content_type = "text/plain"), responses(
     (status = 200, description = "What it changed", body = PolicySchemaWritten),
-    (status = 409, description = "`schema_in_use`: relationships rest on what would go")))]
+    (status = 409, description = "`schema_in_use`: relationships rest on what would go"),
+    (status = 412, description = "`precondition_failed`: it is not as the sender has seen it")))]
 pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
     let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The schema is not UTF-8."))?;
     let wrong = |error: policy_core::SchemaError| {
         ApiError::new(StatusCode::BAD_REQUEST, "schema_wrong", format!("The schema is wrong: {error}."))
     };
+    // One at a time: nobody replaces it between the look at it and the change.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    conditions::expected(&request, &PolicySchema { schema: app.policy.schema().to_string() })?;
     let (before, after) = (app.policy.schema(), Schema::parse(text).map_err(wrong)?);
     let changes: Vec<String> = match Schema::parse(&before) {
         Ok(before) => before.diff(&after).iter().map(ToString::to_string).collect(),
@@ -67,5 +73,7 @@ pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The schema could not be stored; try again.")
         }
     })?;
-    Ok(HttpResponse::Ok().json(PolicySchemaWritten { changed, changes }))
+    let mut answer = HttpResponse::Ok().json(PolicySchemaWritten { changed, changes });
+    conditions::shown(&PolicySchema { schema: app.policy.schema().to_string() }, &mut answer);
+    Ok(answer)
 }

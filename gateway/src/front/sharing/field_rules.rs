@@ -19,6 +19,7 @@ use crate::directory::Assignment;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
+use crate::front::listed::Page;
 use crate::grants::rfc3339;
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -112,6 +113,12 @@ struct Which {
     #[param(value_type = Option<Id>)]
     space: Option<String>,
     collection: Option<String>,
+    /// As of every list.
+    #[serde(rename = "limit")]
+    _limit: Option<u32>,
+    /// As of every list.
+    #[serde(rename = "cursor")]
+    _cursor: Option<String>,
 }
 
 /// The rules of what the person manages in a space, oldest first
@@ -131,7 +138,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
             list.push(shown(&app, rule, &mut names).await?);
         }
     }
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.field_rule.to_string())
 }
 
 fn said<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> Said<'a> {

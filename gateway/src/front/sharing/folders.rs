@@ -18,6 +18,7 @@ use crate::directory::{Directory, Folder, MOST_NESTED};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
+use crate::front::listed::Page;
 use crate::node::Node as _;
 
 /// Documents of one request, and of one page.
@@ -150,6 +151,12 @@ struct Which {
     #[param(value_type = Option<Id>)]
     space: Option<String>,
     collection: Option<String>,
+    /// As of every list.
+    #[serde(rename = "limit")]
+    _limit: Option<u32>,
+    /// As of every list.
+    #[serde(rename = "cursor")]
+    _cursor: Option<String>,
 }
 
 /// The folders of a space that the person views, by name
@@ -181,7 +188,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
         }
         list.push(one);
     }
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.on.folder.map(|id| id.to_string()).unwrap_or_default())
 }
 
 fn subject(by: &Sharer) -> Subject {

@@ -21,6 +21,7 @@ use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Rol
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
+use crate::front::listed::Page;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -108,7 +109,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
 }
 
 /// The groups that the person manages or is in, by whatever way; by name
-#[utoipa::path(get, path = "/api/v1/groups", tag = "groups", responses(
+#[utoipa::path(get, path = "/api/v1/groups", tag = "groups", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<GroupShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -121,7 +122,7 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
     let list: Vec<GroupShown> =
         app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect();
-    Ok(HttpResponse::Ok().json(list))
+    Page::answer(&req, &list, |one| one.group.to_string())
 }
 
 /// One group; who manages it sees who is in it

@@ -28,6 +28,7 @@ use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
 use crate::front::account::body;
 use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::described::{Id, Instant};
+use crate::front::listed::Page;
 use crate::front::oauth::{escape, notice, wide_page};
 use crate::front::{Limits, Routes};
 use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
@@ -194,7 +195,7 @@ async fn shown(app: &App, record: &GrantRecord) -> Result<LinkShown, ApiError> {
 }
 
 /// The links into the spaces of the person, oldest first; what lapsed is not there
-#[utoipa::path(get, path = "/api/v1/links", tag = "sharing", responses(
+#[utoipa::path(get, path = "/api/v1/links", tag = "sharing", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<LinkShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -209,7 +210,7 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     for record in &list {
         answer.push(shown(&app, record).await?);
     }
-    Ok(HttpResponse::Ok().json(answer))
+    Page::answer(&req, &answer, |one| one.link.to_string())
 }
 
 /// Removes a link
