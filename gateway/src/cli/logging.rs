@@ -215,6 +215,11 @@ mod tests {
         let emptied = Arc::clone(&queue);
         std::thread::spawn(move || emptied.empty_into(out));
         let line = [vec![b'x'; 1_023], vec![b'\n']].concat();
+        // Whoever writes is held up before the others come.
+        queue.push(&line);
+        while !queue.state.lock().lines.is_empty() {
+            std::thread::yield_now();
+        }
         for _ in 0..4_096 {
             queue.push(&line);
         }

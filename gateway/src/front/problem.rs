@@ -87,6 +87,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("group_depth", "Groups nested too deep"),
     ("group_in_use", "Group in use"),
     ("host_unknown", "Unknown host name"),
+    ("https_only", "Reached over TLS alone"),
     ("idempotency_answer_gone", "Answer not kept"),
     ("idempotency_in_progress", "Still being done"),
     ("idempotency_key_reused", "Key of another request"),

@@ -79,7 +79,7 @@ impl Writer {
             writer.thread("allod-large", move || large::run(&own, &jobs, &waiting))?;
         }
         let jobs = Arc::clone(&writer.queue);
-        writer.thread("allod-views", move || views.run(&jobs))?;
+        writer.thread("allod-views", move || views.run(|most| jobs.rest(most), || jobs.is_empty()))?;
         Ok(writer)
     }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::queue::Queue;
 use crate::space::Space;
 
 /// How long a view's transaction is open; sooner committed if anybody reads. A larger transaction writes each page of an
@@ -31,10 +30,11 @@ impl Views {
         }
     }
 
-    /// Until nothing will be written any more.
-    pub(super) fn run(&self, jobs: &Queue) {
-        while !jobs.rest(AGE) {
-            let most = if jobs.is_empty() { AGE } else { AGE_MOST };
+    /// Until nothing will be written any more: `ended` waits for so long at most, and says so. `idle`: nothing waits to
+    /// be written.
+    pub(super) fn run(&self, ended: impl Fn(Duration) -> bool, idle: impl Fn() -> bool) {
+        while !ended(AGE) {
+            let most = if idle() { AGE } else { AGE_MOST };
             let due: Vec<Arc<Space>> = {
                 let mut waiting = self.0.lock();
                 let due = waiting.extract_if(.., |(_, since)| since.elapsed() >= most);
