@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
     Caller, Check, CollectionId, CollectionResource, Decision, Gate, GrantId, LookupResources, MOST_DOCUMENTS, Object,
@@ -250,9 +250,9 @@ impl Access {
         }
     }
 
-    /// Whether a person has a permission on a thing.
-    pub async fn may(&self, user: UserId, thing: Thing, permission: &str) -> Result<bool, AccessError> {
-        Ok(self.allowed(&[Check::new(thing.object(), permission, Subject::object("user", user))]).await? == [true])
+    /// Whether a person has a permission on a resource.
+    pub async fn may(&self, user: UserId, resource: Resource, permission: &str) -> Result<bool, AccessError> {
+        Ok(self.allowed(&[Check::new(resource.object(), permission, Subject::object("user", user))]).await? == [true])
     }
 
     /// Which of these checks are allowed, in their order.

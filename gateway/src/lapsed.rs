@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use policy::PolicyError;
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy_core::{GroupId, SpaceId, Timestamp};
 
 use crate::app::App;
@@ -13,7 +13,7 @@ use crate::node::Node as _;
 use crate::turns::Turn;
 
 /// Rows that are forgotten at a time.
-const MOST: u64 = 1_000;
+const BATCH_ROWS: u64 = 1_000;
 
 /// Why lapsed rows are still there.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum LapsedError {
 impl App {
     /// Forgets shares, memberships and links that have lapsed.
     pub async fn forget_lapsed(&self) -> Result<(), LapsedError> {
-        for link in self.directory.lapsed_links(self.now(), MOST).await? {
+        for link in self.directory.lapsed_links(self.now(), BATCH_ROWS).await? {
             // One that cannot be forgotten keeps no other from it.
             if let Err(error) = self.forget_link(&link).await {
                 tracing::warn!(link = %link.grant, %error, "a lapsed link was not forgotten");
@@ -35,8 +35,8 @@ impl App {
         }
         self.directory.forget_offers(self.now()).await?;
         let now = self.now();
-        let shares = self.directory.lapsed_assignments(now, MOST).await?;
-        let memberships = self.directory.lapsed_memberships(now, MOST).await?;
+        let shares = self.directory.lapsed_assignments(now, BATCH_ROWS).await?;
+        let memberships = self.directory.lapsed_memberships(now, BATCH_ROWS).await?;
         for space in shares.iter().map(|one| one.space).collect::<BTreeSet<_>>() {
             self.forget_shares(space, now).await?;
         }
@@ -51,7 +51,7 @@ impl App {
         // What was renewed meanwhile ends later.
         let mut lapsed = self.directory.assignments_in(space, None).await?;
         lapsed.retain(|one| one.until.is_some_and(|until| until <= now));
-        lapsed.truncate(MOST as usize);
+        lapsed.truncate(BATCH_ROWS as usize);
         // They count nowhere any more, also where they are not forgotten yet.
         let _ = self.policy.write(Vec::new(), lapsed.iter().flat_map(|one| one.begun().0).collect()).await?;
         for one in &lapsed {
@@ -64,8 +64,8 @@ impl App {
         let _alone = self.sharing.of([Turn::Group(group)]).await;
         let mut lapsed = self.directory.memberships(group).await?;
         lapsed.retain(|one| one.until.is_some_and(|until| until <= now));
-        lapsed.truncate(MOST as usize);
-        let gone = |one: &Membership| Thing::Group(one.group).to(one.role.word(), one.party, one.until);
+        lapsed.truncate(BATCH_ROWS as usize);
+        let gone = |one: &Membership| Resource::Group(one.group).to(one.role.word(), one.party, one.until);
         let _ = self.policy.write(Vec::new(), lapsed.iter().map(gone).collect()).await?;
         for one in &lapsed {
             self.directory.remove_membership(one).await?;

@@ -18,14 +18,14 @@ impl Party {
     pub fn subject(self) -> Subject {
         match self {
             Party::User(id) => user(id),
-            Party::Group(id) => Subject { object: Thing::Group(id).object(), relation: Some("member".to_owned()) },
+            Party::Group(id) => Subject { object: Resource::Group(id).object(), relation: Some("member".to_owned()) },
         }
     }
 }
 
 /// What people share, and what shares rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Thing {
+pub enum Resource {
     Space(SpaceId),
     Collection(CollectionId),
     Folder(CollectionId, FolderId),
@@ -34,15 +34,15 @@ pub enum Thing {
     Group(GroupId),
 }
 
-impl Thing {
+impl Resource {
     pub fn object(self) -> Object {
         match self {
-            Thing::Space(id) => Object::new("space", id),
-            Thing::Collection(id) => Object::new("collection", id),
-            Thing::Folder(_, id) => Object::new("folder", id),
-            Thing::Document(collection, id) => document_object(collection, id),
-            Thing::Field(collection, id) => field_object(collection, id),
-            Thing::Group(id) => Object::new("group", id),
+            Resource::Space(id) => Object::new("space", id),
+            Resource::Collection(id) => Object::new("collection", id),
+            Resource::Folder(_, id) => Object::new("folder", id),
+            Resource::Document(collection, id) => document_object(collection, id),
+            Resource::Field(collection, id) => field_object(collection, id),
+            Resource::Group(id) => Object::new("group", id),
         }
     }
 
@@ -82,7 +82,7 @@ impl Thing {
         [of].into_iter().chain(parent).collect()
     }
 
-    /// This thing stands in `relation` to `party`, until then if it ends.
+    /// This resource stands in `relation` to `party`, until then if it ends.
     pub fn to(self, relation: &str, party: Party, until: Option<Timestamp>) -> Tuple {
         Tuple { until, ..Tuple::new(self.object(), relation, party.subject()) }
     }

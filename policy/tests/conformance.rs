@@ -524,7 +524,7 @@ async fn another_process_on_the_same_database_catches_up() {
 
 #[tokio::test]
 async fn a_sealed_field_stays_sealed_whatever_the_catalogue_says_and_opens_again() {
-    use policy::facts::Thing;
+    use policy::facts::Resource;
     for backend in Backend::all().await {
         let engine = household(&backend).await;
         engine.write(vec![share(space(7), "viewer", user(3))], Vec::new()).await.unwrap();
@@ -533,7 +533,7 @@ async fn a_sealed_field_stays_sealed_whatever_the_catalogue_says_and_opens_again
             permits.mask(books()).map(|mask| mask.shows(field(1), Verb::Read))
         };
         assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(true)));
-        let (sealed, open) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        let (sealed, open) = (Resource::sealed(books(), field(1)), Resource::open(books(), field(1)));
         engine.write(vec![sealed.clone()], vec![open.clone()]).await.unwrap();
         engine.declare_collections(space(7), &collections());
         assert_eq!((sees(&engine, 2).await, sees(&engine, 3).await), (Some(true), Some(false)));
@@ -554,7 +554,7 @@ async fn a_sealed_field_stays_sealed_whatever_the_catalogue_says_and_opens_again
 /// A second engine is told no more than the first enforces, also by a node that starts anew.
 #[tokio::test]
 async fn a_sealed_field_is_sealed_for_a_second_engine_too() {
-    use policy::facts::Thing;
+    use policy::facts::Resource;
     use policy::{Consistency, Memory, Outbox, RelationshipService};
     for backend in Backend::all().await {
         let memory = Arc::new(Memory::new(Arc::new(policy::wall_clock)));
@@ -578,12 +578,12 @@ async fn a_sealed_field_is_sealed_for_a_second_engine_too() {
         let sees = async |engine: &Arc<Embedded>| {
             engine.settle().await.unwrap();
             let subject = || Subject::object("user", user(3));
-            let check = Check::new(Thing::Field(books(), field(1)).object(), "view", subject());
+            let check = Check::new(Resource::Field(books(), field(1)).object(), "view", subject());
             let answers = memory.check(&[check], &Consistency::Full).await.unwrap();
             answers.decisions.into_iter().all(|answer| answer.unwrap().allowed())
         };
         assert!(sees(&engine).await, "control");
-        let (sealed, edge) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        let (sealed, edge) = (Resource::sealed(books(), field(1)), Resource::open(books(), field(1)));
         engine.write(vec![sealed.clone()], vec![edge.clone()]).await.unwrap();
         assert!(!sees(&engine).await);
         drop(engine);
@@ -597,7 +597,7 @@ async fn a_sealed_field_is_sealed_for_a_second_engine_too() {
 
 #[tokio::test]
 async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
-    use policy::facts::{Party, Thing};
+    use policy::facts::{Party, Resource};
     use policy_core::{DocId, Documents, FolderId};
     let doc = |n: u8| DocId::from_bytes([n; 16]);
     for backend in Backend::all().await {
@@ -606,19 +606,19 @@ async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
             (GroupId::from_bytes([1; 16]), FolderId::from_bytes([1; 16]), FolderId::from_bytes([2; 16]));
         let later = Some(Timestamp::from_seconds(2_000));
         let mut put = vec![
-            Thing::exceptional(books()),
-            Thing::Group(firm).to("member", Party::User(user(3)), None),
-            Thing::Document(books(), doc(1)).to("viewer", Party::User(user(3)), later),
-            Thing::Document(books(), doc(2)).to("editor", Party::Group(firm), None),
-            Thing::Document(books(), doc(3)).to("viewer", Party::User(user(3)), None),
-            Thing::Document(books(), doc(3)).to("blocked", Party::Group(firm), None),
-            Thing::Folder(books(), work).to("viewer", Party::User(user(3)), None),
-            Thing::filed(books(), doc(4), inner),
-            Thing::Document(books(), doc(6)).to("viewer", Party::User(user(9)), None),
+            Resource::exceptional(books()),
+            Resource::Group(firm).to("member", Party::User(user(3)), None),
+            Resource::Document(books(), doc(1)).to("viewer", Party::User(user(3)), later),
+            Resource::Document(books(), doc(2)).to("editor", Party::Group(firm), None),
+            Resource::Document(books(), doc(3)).to("viewer", Party::User(user(3)), None),
+            Resource::Document(books(), doc(3)).to("blocked", Party::Group(firm), None),
+            Resource::Folder(books(), work).to("viewer", Party::User(user(3)), None),
+            Resource::filed(books(), doc(4), inner),
+            Resource::Document(books(), doc(6)).to("viewer", Party::User(user(9)), None),
         ];
-        put.extend(Thing::folder(books(), work, None));
-        put.extend(Thing::folder(books(), inner, Some(work)));
-        put.extend((1..=6).map(|n| Thing::within(books(), doc(n))));
+        put.extend(Resource::folder(books(), work, None));
+        put.extend(Resource::folder(books(), inner, Some(work)));
+        put.extend((1..=6).map(|n| Resource::within(books(), doc(n))));
         engine.write(put, Vec::new()).await.unwrap();
         let gate = gate(&engine);
         let permits = gate.read(&person(3), &resources(7), NOW).await.unwrap();
@@ -641,11 +641,11 @@ async fn the_gate_finds_single_documents_by_whatever_way_they_are_given() {
 /// What marks single documents comes with the first relationship of one and goes with the last, whoever writes.
 #[tokio::test]
 async fn marks_of_single_documents_come_and_go_with_them() {
-    use policy::facts::{Party, Thing};
+    use policy::facts::{Party, Resource};
     use policy::{Consistency, Delete, EmbeddedService, Reason, RelationshipService, Window, Write};
     use policy_core::{DocId, Filter, Update};
-    let doc = |n: u8| Thing::Document(books(), DocId::from_bytes([n; 16]));
-    let within = |n: u8| Thing::within(books(), DocId::from_bytes([n; 16])).to_string();
+    let doc = |n: u8| Resource::Document(books(), DocId::from_bytes([n; 16]));
+    let within = |n: u8| Resource::within(books(), DocId::from_bytes([n; 16])).to_string();
     let to = |n: u8, relation: &str| doc(n).to(relation, Party::User(user(3)), None);
     for backend in Backend::all().await {
         let engine = household(&backend).await;
@@ -681,7 +681,7 @@ async fn marks_of_single_documents_come_and_go_with_them() {
             assert_eq!(service.write(write).await.unwrap_err().reason, Reason::InvalidArgument);
         }
         assert_eq!(marks().await, Vec::<String>::new());
-        let exceptional = Thing::exceptional(books()).to_string();
+        let exceptional = Resource::exceptional(books()).to_string();
         let updates = [to(1, "viewer"), to(1, "editor"), to(2, "viewer")].map(Update::Create).to_vec();
         service.write(Write { updates, ..Write::default() }).await.unwrap();
         engine.write(vec![to(3, "blocked")], Vec::new()).await.unwrap();
@@ -713,11 +713,11 @@ async fn marks_of_single_documents_come_and_go_with_them() {
 #[tokio::test]
 async fn nobody_is_told_that_a_sealed_field_is_open() {
     use futures::StreamExt;
-    use policy::facts::Thing;
+    use policy::facts::Resource;
     use policy::{EmbeddedService, RelationshipService, WatchRequest};
     for backend in Backend::all().await {
         let engine = household(&backend).await;
-        let (sealed, open) = (Thing::sealed(books(), field(1)), Thing::open(books(), field(1)));
+        let (sealed, open) = (Resource::sealed(books(), field(1)), Resource::open(books(), field(1)));
         engine.write(vec![sealed], vec![open.clone()]).await.unwrap();
         // A restart declares every field anew.
         let engine = backend.open().await;
@@ -726,7 +726,7 @@ async fn nobody_is_told_that_a_sealed_field_is_open() {
         engine.declare_collections(space(7), &collections());
         let told = events.next().await.unwrap().unwrap();
         let told: Vec<String> = told.updates.iter().map(|update| update.tuple().to_string()).collect();
-        assert!(told.contains(&Thing::open(books(), field(2)).to_string()), "the open field is told: {told:?}");
+        assert!(told.contains(&Resource::open(books(), field(2)).to_string()), "the open field is told: {told:?}");
         assert!(!told.contains(&open.to_string()), "{told:?}");
     }
 }

@@ -94,12 +94,12 @@ impl Doorway {
 }
 
 /// A place in the doorway; given back when it is dropped.
-struct Place {
+struct Ticket {
     doorway: Arc<Doorway>,
     id: u64,
 }
 
-impl Drop for Place {
+impl Drop for Ticket {
     fn drop(&mut self) {
         self.doorway.leave(self.id);
     }
@@ -148,7 +148,7 @@ impl<O: Send + 'static> Transport for Guarded<O> {
         let (handle, registration) = AbortHandle::new_pair();
         let doorway = Arc::clone(&self.doorway);
         let id = doorway.enter(Origin::of(&send_back_addr), handle);
-        let place = Place { doorway, id };
+        let place = Ticket { doorway, id };
         let upgrade: Upgrade<O> = Box::pin(async move {
             let _place = place;
             match Abortable::new(upgrade, registration).await {

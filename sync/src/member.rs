@@ -9,7 +9,7 @@ use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
 use sync_core::{Lane, Offer, Reason, Scope, Tip, Tips};
 use tokio::sync::broadcast;
 
-use crate::ledger::{Kind, Ledger, Peer};
+use crate::ledger::{Ledger, Peer, PeerKind};
 use crate::store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Stored};
 
 /// What sync asks of a vault.
@@ -99,7 +99,7 @@ impl MemberStore {
 
     async fn replica_of(&self, key: PeerKey) -> Result<Vec<Peer>, StoreError> {
         let accounts = self.vault.accounts().await?;
-        let mine = |peer: &Peer| peer.key == key && peer.kind == Kind::Replica && accounts.contains(&peer.user);
+        let mine = |peer: &Peer| peer.key == key && peer.kind == PeerKind::Replica && accounts.contains(&peer.user);
         Ok(self.ledger.peers().into_iter().filter(mine).collect())
     }
 
@@ -147,7 +147,7 @@ impl Store for MemberStore {
         let mut all = Vec::new();
         for user in self.accounts_of(remote.key).await? {
             let device =
-                Peer { key: remote.key, user, kind: Kind::Device, addrs: Vec::new(), spaces: None, vouched: true };
+                Peer { key: remote.key, user, kind: PeerKind::Device, addrs: Vec::new(), spaces: None, vouched: true };
             all.extend(self.scopes_of(&device).await?);
         }
         for replica in self.replica_of(remote.key).await? {

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::dials::Dials;
 use crate::driver::Context;
-use crate::ledger::{Kind, Ledger, Peer};
+use crate::ledger::{Ledger, Peer, PeerKind};
 use crate::link::{self, Dialling, Hub};
 use crate::live::Lives;
 use crate::member::{Member, MemberStore};
@@ -152,7 +152,7 @@ impl Node {
         addrs: Vec<String>,
     ) -> Result<(), StoreError> {
         let ledger = Ledger::open(database).await?;
-        ledger.add_peer(Peer { key, user, kind: Kind::Device, addrs, spaces: None, vouched: true }).await
+        ledger.add_peer(Peer { key, user, kind: PeerKind::Device, addrs, spaces: None, vouched: true }).await
     }
 
     /// Our peer id.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::AddReplicaError;
 use crate::identity::PeerAddr;
-use crate::ledger::{Kind, PEERS_PER_USER, Peer};
+use crate::ledger::{PEERS_PER_USER, Peer, PeerKind};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -75,7 +75,7 @@ impl Node {
             return Err(AddReplicaError::OutOfReach { reason });
         }
         let known = inner.ledger.peers_of(user);
-        if known.iter().any(|peer| peer.key == parsed.key && peer.kind == Kind::Device) {
+        if known.iter().any(|peer| peer.key == parsed.key && peer.kind == PeerKind::Device) {
             return Err(refuse("it is one of your devices"));
         }
         if known.iter().filter(|peer| peer.key != parsed.key).count() >= PEERS_PER_USER {
@@ -87,7 +87,7 @@ impl Node {
         let peer = Peer {
             key: parsed.key,
             user,
-            kind: Kind::Replica,
+            kind: PeerKind::Replica,
             addrs: vec![parsed.to_string()],
             spaces: space.map(|space| vec![space]),
             vouched: by != NamedBy::Person,
@@ -125,7 +125,7 @@ impl Node {
     pub async fn remove_replica(&self, user: UserId, replica: &str) -> Result<bool, StoreError> {
         let inner = &self.inner;
         let Some(key) = replica.parse().ok().and_then(|id| crate::identity::key_of(&id)) else { return Ok(false) };
-        let is_one = |peer: &Peer| peer.key == key && peer.kind == Kind::Replica;
+        let is_one = |peer: &Peer| peer.key == key && peer.kind == PeerKind::Replica;
         if !inner.ledger.peers_of(user).iter().any(is_one) || !inner.ledger.remove_peer(key, user).await? {
             return Ok(false);
         }
@@ -141,7 +141,7 @@ impl Node {
     pub async fn replicas(&self, user: UserId) -> Vec<ReplicaStatus> {
         let mut all = Vec::new();
         for peer in self.inner.ledger.peers_of(user) {
-            if peer.kind != Kind::Replica {
+            if peer.kind != PeerKind::Replica {
                 continue;
             }
             let lag = self.lag(&peer, None).await;

@@ -11,7 +11,7 @@ use sync_core::{Scope, Tips};
 use tokio::time::Instant;
 
 use crate::identity::peer_id;
-use crate::ledger::{Apart, Kind, Peer};
+use crate::ledger::{Apart, Peer, PeerKind};
 use crate::node::{Node, wall_clock};
 
 /// Peers that are looked at together at most.
@@ -51,7 +51,7 @@ impl Node {
         let inner = &self.inner;
         let known = inner.ledger.peers_of(user);
         let enrolled = inner.store.vault.transports(user).await.unwrap_or_default();
-        let mut peers: Vec<Peer> = known.iter().filter(|peer| peer.kind == Kind::Replica).cloned().collect();
+        let mut peers: Vec<Peer> = known.iter().filter(|peer| peer.kind == PeerKind::Replica).cloned().collect();
         let gives = |peer: &Peer| space.is_none_or(|id| peer.spaces.as_ref().is_none_or(|some| some.contains(&id)));
         peers.retain(gives);
         for key in enrolled {
@@ -59,7 +59,7 @@ impl Node {
                 continue;
             }
             let addrs = known.iter().find(|peer| peer.key == key).map(|peer| peer.addrs.clone()).unwrap_or_default();
-            peers.push(Peer { key, user, kind: Kind::Device, addrs, spaces: None, vouched: true });
+            peers.push(Peer { key, user, kind: PeerKind::Device, addrs, spaces: None, vouched: true });
         }
         peers
     }
@@ -92,7 +92,7 @@ impl Node {
     pub async fn devices(&self, user: UserId) -> Vec<PeerLag> {
         let mut all = Vec::new();
         for peer in self.peers_of(user, None).await {
-            if peer.kind == Kind::Device {
+            if peer.kind == PeerKind::Device {
                 all.push(self.lag(&peer, None).await);
             }
         }
@@ -165,8 +165,8 @@ impl Node {
         PeerLag {
             peer: peer_id(peer.key).unwrap_or_default(),
             kind: match peer.kind {
-                Kind::Device => "device",
-                Kind::Replica => "replica",
+                PeerKind::Device => "device",
+                PeerKind::Replica => "replica",
             },
             reachable: inner.lives.get(peer.key).is_some(),
             lag_commits: commits,

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use cid::Cid;
 use parking_lot::Mutex;
 use policy_core::{DocId, SpaceId, UserId};
-use vault_core::commit::Kind;
+use vault_core::commit::CommitKind;
 use vault_core::control::{Clocks, GrantRecord, PolicyEntry, decode_policy, decode_schema};
 use vault_core::document::{DocumentCommit, Hlc};
 use vault_core::frame::{Frame, FrameError};
@@ -123,13 +123,13 @@ impl Control {
             let place = (self.clocks.reading(frame.space, &entry.commit), entry.cid);
             let open = |what| keys.open_control(entry).map_err(|_| SpaceError::Entry(what));
             match entry.commit.kind {
-                Kind::Schema => {
+                CommitKind::Schema => {
                     let plain = open("a schema entry does not open")?;
                     let collections = decode_schema(&plain, entry.cid)
                         .map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
                     self.schemas.insert(place, collections);
                 }
-                Kind::Policy => {
+                CommitKind::Policy => {
                     let plain = open("a policy entry does not open")?;
                     let entry = decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?;
                     self.policies.insert(place, entry);

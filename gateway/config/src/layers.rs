@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::ConfigError;
 use crate::secret::Secret;
-use crate::setting::{Kind, SETTINGS, Setting};
+use crate::setting::{SETTINGS, Setting, SettingKind};
 
 /// No `allod.toml` is longer, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -187,7 +187,7 @@ impl Settings {
             for (name, value) in inside {
                 let key = format!("{section}.{name}");
                 let setting = Setting::of(&key).ok_or_else(|| unknown(path, &key))?;
-                secrets |= setting.kind == Kind::Secret;
+                secrets |= setting.kind == SettingKind::Secret;
                 self.values.insert(setting.key, (Source::File(path.to_owned()), value));
             }
         }
@@ -231,11 +231,11 @@ impl Settings {
     fn check(&self) -> Result<(), ConfigError> {
         for setting in SETTINGS {
             match setting.kind {
-                Kind::One | Kind::Path | Kind::Secret => drop(self.text(setting.key)?),
-                Kind::Many => drop(self.list::<String>(setting.key)?),
-                Kind::Switch => drop(self.switch(setting.key)?),
+                SettingKind::One | SettingKind::Path | SettingKind::Secret => drop(self.text(setting.key)?),
+                SettingKind::Many => drop(self.list::<String>(setting.key)?),
+                SettingKind::Switch => drop(self.switch(setting.key)?),
             }
-            if setting.kind == Kind::Secret {
+            if setting.kind == SettingKind::Secret {
                 self.secret(setting.key)?;
             }
         }
@@ -244,7 +244,7 @@ impl Settings {
 
     fn refused(&self, key: &str, reason: &str) -> ConfigError {
         let source = self.values.get(key).map_or(&Source::Default, |(source, _)| source);
-        let hidden = Setting::of(key).is_some_and(|setting| setting.kind == Kind::Secret);
+        let hidden = Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::Secret);
         let reason = if hidden { "it is not a text" } else { reason };
         ConfigError::new("config_value", format!("{key} ({source}): {reason}"))
     }
@@ -257,7 +257,7 @@ impl Settings {
             }
             ValueKind::String(text) if text.is_empty() => Ok(None),
             ValueKind::String(text) => Ok(Some(text.clone())),
-            ValueKind::I64(number) if Setting::of(key).is_some_and(|setting| setting.kind == Kind::One) => {
+            ValueKind::I64(number) if Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::One) => {
                 Ok(Some(number.to_string()))
             }
             other => Err(self.refused(key, &format!("it is {}, and should be a text in quotes", kind_of(other)))),
@@ -359,7 +359,7 @@ impl Settings {
         let one = |setting: &'static Setting| {
             let said = self.values.get(setting.key);
             let value = said.map(|(_, value)| match (&setting.kind, &value.kind) {
-                (Kind::Secret, _) => "(set)".to_owned(),
+                (SettingKind::Secret, _) => "(set)".to_owned(),
                 (_, ValueKind::Array(items)) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 _ => value.to_string(),
             });

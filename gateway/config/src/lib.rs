@@ -13,7 +13,7 @@ mod setting;
 
 pub use layers::{Environment, Flags, Settings, Shown, Source};
 pub use secret::{Secret, read_secret};
-pub use setting::{Kind, SETTINGS, Setting};
+pub use setting::{SETTINGS, Setting, SettingKind};
 
 /// Why settings are refused. Nothing was begun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

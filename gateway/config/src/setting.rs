@@ -2,7 +2,7 @@
 
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// A word, an address, a number.
     One,
     /// A list; in the environment and as a flag separated by commas.
@@ -21,7 +21,7 @@ pub struct Setting {
     /// `section.key`, as in `allod.toml`.
     pub key: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// What counts when nobody says anything; empty if nothing does.
     pub default: &'static str,
     /// What it is for, in a line.
@@ -31,7 +31,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    const fn new(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Self {
+    const fn new(key: &'static str, kind: SettingKind, default: &'static str, help: &'static str) -> Self {
         Setting { key, kind, default, help, also: &[] }
     }
 
@@ -50,105 +50,115 @@ impl Setting {
 
 /// Every setting, by section.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("http.listen", Kind::One, "127.0.0.1:8420", "where to listen for HTTP; port 0 picks one"),
+    Setting::new("http.listen", SettingKind::One, "127.0.0.1:8420", "where to listen for HTTP; port 0 picks one"),
     Setting {
         also: &["ALLOD_URL"],
         ..Setting::new(
             "http.public_url",
-            Kind::One,
+            SettingKind::One,
             "",
             "the address under which people and apps reach the node; without it 127.0.0.1 and the port",
         )
     },
     Setting::new(
         "http.trusted_proxies",
-        Kind::Many,
+        SettingKind::Many,
         "",
         "ranges of the proxies in front of the node: their X-Forwarded-For says where a request comes from",
     ),
     Setting::new(
         "http.allowed_origins",
-        Kind::Many,
+        SettingKind::Many,
         "",
         "origins whose pages may call the node, as https://app.example.org; * is every one (CORS, without cookies)",
     ),
     Setting::new(
         "http.metrics_listen",
-        Kind::One,
+        SettingKind::One,
         "",
         "where to serve GET /metrics, and nothing else, to whoever asks; without it the operator alone reads it",
     ),
     Setting::new(
         "http.redirect_listen",
-        Kind::One,
+        SettingKind::One,
         "",
         "where to send browsers from http:// to public_url, as 0.0.0.0:80; needs TLS, and answers ACME's http-01 too",
     ),
     Setting::new(
         "http.insecure",
-        Kind::Switch,
+        SettingKind::Switch,
         "false",
         "let everybody reach plain HTTP beyond this machine: passwords and data cross the network in clear",
     ),
     Setting::new(
         "tls.mode",
-        Kind::One,
+        SettingKind::One,
         "off",
         "off; files: tls.cert and tls.key; internal: an authority of the node's own; acme; on: whichever fits what is there",
     ),
-    Setting::new("tls.listen", Kind::One, "", "where to listen for TLS; without it http.listen speaks TLS"),
-    Setting::new("tls.cert", Kind::Path, "", "PEM: the certificate, then its authorities; read again when it changes"),
-    Setting::new("tls.key", Kind::Path, "", "PEM: the key of tls.cert"),
-    Setting::new("tls.acme_email", Kind::One, "", "where the ACME authority writes to"),
+    Setting::new("tls.listen", SettingKind::One, "", "where to listen for TLS; without it http.listen speaks TLS"),
+    Setting::new(
+        "tls.cert",
+        SettingKind::Path,
+        "",
+        "PEM: the certificate, then its authorities; read again when it changes",
+    ),
+    Setting::new("tls.key", SettingKind::Path, "", "PEM: the key of tls.cert"),
+    Setting::new("tls.acme_email", SettingKind::One, "", "where the ACME authority writes to"),
     Setting::new(
         "tls.acme_directory",
-        Kind::One,
+        SettingKind::One,
         "https://acme-v02.api.letsencrypt.org/directory",
         "the ACME authority, whose terms are agreed to",
     ),
-    Setting::new("tls.acme_root", Kind::Path, "", "PEM: the root of the ACME server, if the system does not know it"),
+    Setting::new(
+        "tls.acme_root",
+        SettingKind::Path,
+        "",
+        "PEM: the root of the ACME server, if the system does not know it",
+    ),
     Setting::new(
         "p2p.listen",
-        Kind::Many,
+        SettingKind::Many,
         "",
         "where to listen for devices and replicas; without it the port of last time on loopback",
     ),
     Setting::new(
         "p2p.dial_allow",
-        Kind::Many,
+        SettingKind::Many,
         "",
         "ranges that people's replicas may lie in beside public ones; the operator may name any",
     ),
     Setting::new(
         "policy.spicedb",
-        Kind::One,
+        SettingKind::One,
         "",
         "host:port of a SpiceDB that answers policy; without it the node's own",
     ),
-    Setting::new("policy.spicedb_key", Kind::Secret, "", "SpiceDB's preshared key"),
-    Setting::new("policy.spicedb_key_file", Kind::Path, "", "a file that holds SpiceDB's preshared key"),
+    Setting::new("policy.spicedb_key", SettingKind::Secret, "", "SpiceDB's preshared key"),
+    Setting::new("policy.spicedb_key_file", SettingKind::Path, "", "a file that holds SpiceDB's preshared key"),
     Setting::new(
         "policy.spicedb_tls",
-        Kind::One,
+        SettingKind::One,
         "system",
         "system: trust what the system trusts; off: speak in clear, on this machine only; or a file of certificates",
     ),
     Setting::new(
         "policy.listen",
-        Kind::One,
+        SettingKind::One,
         "",
         "where to serve SpiceDB's API (authzed.api.v1 over gRPC) of this node",
     ),
-    Setting::new("policy.key", Kind::Secret, "", "the key that clients of policy.listen must bear"),
-    Setting::new("policy.key_file", Kind::Path, "", "a file that holds the key of policy.listen"),
-    Setting::new("policy.write", Kind::Switch, "false", "let clients of policy.listen write too: audited"),
+    Setting::new("policy.key", SettingKind::Secret, "", "the key that clients of policy.listen must bear"),
+    Setting::new("policy.key_file", SettingKind::Path, "", "a file that holds the key of policy.listen"),
+    Setting::new("policy.write", SettingKind::Switch, "false", "let clients of policy.listen write too: audited"),
     Setting::new(
         "log.level",
-        Kind::One,
+        SettingKind::One,
         "warn,allod=info",
         "what is logged: error, warn, info, debug, trace, or such for parts; where nobody says it, RUST_LOG does",
     ),
-    Setting::new("log.format", Kind::One, "text", "how it is logged: text or json"),
+    Setting::new("log.format", SettingKind::One, "text", "how it is logged: text or json"),
 ];
 
 #[cfg(test)]
@@ -165,9 +175,9 @@ mod tests {
             }
             assert_eq!(SETTINGS.iter().filter(|other| other.key == setting.key).count(), 1, "{}", setting.key);
             assert!(!setting.help.is_empty() && !setting.help.ends_with('.'), "{}", setting.key);
-            if setting.kind == Kind::Secret {
+            if setting.kind == SettingKind::Secret {
                 let twin = Setting::of(&format!("{}_file", setting.key)).expect("its file");
-                assert_eq!(twin.kind, Kind::Path, "{}", twin.key);
+                assert_eq!(twin.kind, SettingKind::Path, "{}", twin.key);
                 assert!(setting.default.is_empty());
             }
         }

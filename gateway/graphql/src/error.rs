@@ -15,12 +15,12 @@ pub struct GraphQlError {
     pub path: Vec<String>,
     /// Line and column in the request's text, both from 1: of the field, argument or key at fault, not of its value.
     pub locations: Vec<(u32, u32)>,
-    place: Option<Box<Place>>,
+    place: Option<Box<Fault>>,
 }
 
 /// Where an error is, before that is line and column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Place {
+struct Fault {
     span: Option<SourceSpan>,
     /// The way down from an argument's value to the key at fault, the deepest step first.
     within: Vec<Step>,
@@ -50,7 +50,7 @@ impl GraphQlError {
         Self::new("invalid_input", message)
     }
 
-    fn place_mut(&mut self) -> &mut Place {
+    fn place_mut(&mut self) -> &mut Fault {
         self.place.get_or_insert_default()
     }
 

@@ -38,7 +38,7 @@ impl Aliases {
 
 /// How the values beside an operator are read.
 #[derive(Clone, Copy)]
-enum Kind {
+enum OperandKind {
     Scalar(ScalarType),
     /// A document id.
     Id,
@@ -91,15 +91,15 @@ impl Planner<'_> {
                     };
                     for (name, block) in named {
                         let (operand, of) = aliases.get(name)?;
-                        self.conditions(operand, Kind::Scalar(of), block, name, &mut all)?;
+                        self.conditions(operand, OperandKind::Scalar(of), block, name, &mut all)?;
                     }
                 }
                 key if key == self.spelling().doc_id() => {
-                    self.conditions(&Operand::DocId, Kind::Id, value, key, &mut all)?;
+                    self.conditions(&Operand::DocId, OperandKind::Id, value, key, &mut all)?;
                 }
                 key => {
                     if let Some(field) = collection.relation_id(key, Verb::Search, self.spelling()) {
-                        self.conditions(&Operand::RelationId(field.id), Kind::Id, value, key, &mut all)?;
+                        self.conditions(&Operand::RelationId(field.id), OperandKind::Id, value, key, &mut all)?;
                         continue;
                     }
                     let owner = || unknown(&format!("{}FilterArg", collection.name), key);
@@ -109,7 +109,7 @@ impl Planner<'_> {
                             self.json_conditions(field.id, &mut Vec::new(), value, key, &mut all)?;
                         }
                         FieldType::Scalar { of, .. } | FieldType::List { of, .. } => {
-                            self.conditions(&Operand::Field(field.id), Kind::Scalar(*of), value, key, &mut all)?;
+                            self.conditions(&Operand::Field(field.id), OperandKind::Scalar(*of), value, key, &mut all)?;
                         }
                         FieldType::ToOne { target, .. } | FieldType::Inverse { target, .. } => {
                             let related = self.entry.visible.collection(*target).ok_or_else(owner)?;
@@ -131,7 +131,7 @@ impl Planner<'_> {
     fn conditions(
         &self,
         operand: &Operand,
-        kind: Kind,
+        kind: OperandKind,
         block: &Input<'_>,
         field: &str,
         out: &mut Vec<Filter>,
@@ -142,7 +142,7 @@ impl Planner<'_> {
 
     /// The operators of one block; at least one, because a block without any would match everything,
     /// as where the only operator has a variable without a value.
-    fn operators(&self, kind: Kind, block: &Input<'_>, field: &str) -> Result<Vec<Operator>, GraphQlError> {
+    fn operators(&self, kind: OperandKind, block: &Input<'_>, field: &str) -> Result<Vec<Operator>, GraphQlError> {
         let empty = || GraphQlError::invalid(format!("The condition on `{field}` has no operator."));
         let Input::Object(ops) = block else { return Err(empty()) };
         let mut out = Vec::with_capacity(ops.len());
@@ -167,10 +167,10 @@ impl Planner<'_> {
         block: &Input<'_>,
         field: &str,
     ) -> Result<Vec<Operator>, GraphQlError> {
-        self.operators(Kind::Scalar(of), block, field)
+        self.operators(OperandKind::Scalar(of), block, field)
     }
 
-    fn operator(&self, op: Op, kind: Kind, input: &Input<'_>, field: &str) -> Result<Operator, GraphQlError> {
+    fn operator(&self, op: Op, kind: OperandKind, input: &Input<'_>, field: &str) -> Result<Operator, GraphQlError> {
         let list = || -> Result<Vec<Value>, GraphQlError> {
             if input.is_null() {
                 return Err(GraphQlError::invalid(format!("The list of values for `{field}` is null.")));
@@ -245,7 +245,7 @@ impl Planner<'_> {
                     if !matches!(op, Op::Any | Op::All | Op::None) {
                         self.condition()?;
                     }
-                    out.push(Filter::Is(operand, self.operator(op, Kind::Json, value, field)?));
+                    out.push(Filter::Is(operand, self.operator(op, OperandKind::Json, value, field)?));
                 }
                 None => {
                     path.push((*key).to_owned());
@@ -334,11 +334,11 @@ fn direction(input: &Input<'_>, key: &str) -> Result<bool, GraphQlError> {
     }
 }
 
-fn value(kind: Kind, input: &Input<'_>, field: &str) -> Result<Value, GraphQlError> {
+fn value(kind: OperandKind, input: &Input<'_>, field: &str) -> Result<Value, GraphQlError> {
     match kind {
-        Kind::Scalar(of) => scalar::compared(of, input, field).map(Value::Scalar),
-        Kind::Id => scalar::doc_scalar(input, field).map(Value::Scalar),
-        Kind::Json => match input {
+        OperandKind::Scalar(of) => scalar::compared(of, input, field).map(Value::Scalar),
+        OperandKind::Id => scalar::doc_scalar(input, field).map(Value::Scalar),
+        OperandKind::Json => match input {
             Input::Null => Ok(Value::NULL),
             Input::Bool(_) => scalar::scalar(ScalarType::Boolean, input, field).map(Value::Scalar),
             Input::Int(_) => scalar::scalar(ScalarType::Int, input, field).map(Value::Scalar),

@@ -53,7 +53,7 @@ pub(crate) fn answer<'a>(
         asked.push(planner.walk_within(root, |planner| Asked::of(planner, root))?);
     }
     let mut writer = Writer { schema: &entry.schema, out: Vec::new() };
-    writer.object(&asked, &Thing::Root(prepared.operation.object_type()))?;
+    writer.object(&asked, &Introspected::Root(prepared.operation.object_type()))?;
     let bytes = Bytes::from(writer.out);
     if keep {
         entry.introspected.lock().put(key(), bytes.clone());
@@ -90,7 +90,7 @@ impl<'a> Asked<'a> {
 }
 
 /// What a selection is about.
-enum Thing<'s> {
+enum Introspected<'s> {
     /// The operation's root type.
     Root(&'s str),
     Schema,
@@ -103,16 +103,16 @@ enum Thing<'s> {
     EnumValue(&'s EnumValueDefinition),
 }
 
-impl Thing<'_> {
+impl Introspected<'_> {
     fn type_name(&self) -> &str {
         match self {
-            Thing::Root(name) => name,
-            Thing::Schema => "__Schema",
-            Thing::Type(_) | Thing::Wrapped(..) => "__Type",
-            Thing::Directive(_) => "__Directive",
-            Thing::Field(_) => "__Field",
-            Thing::Input(_) => "__InputValue",
-            Thing::EnumValue(_) => "__EnumValue",
+            Introspected::Root(name) => name,
+            Introspected::Schema => "__Schema",
+            Introspected::Type(_) | Introspected::Wrapped(..) => "__Type",
+            Introspected::Directive(_) => "__Directive",
+            Introspected::Field(_) => "__Field",
+            Introspected::Input(_) => "__InputValue",
+            Introspected::EnumValue(_) => "__EnumValue",
         }
     }
 }
@@ -129,7 +129,7 @@ struct Writer<'s> {
 type Written = Result<(), GraphQlError>;
 
 impl<'s> Writer<'s> {
-    fn object(&mut self, asked: &[Asked<'_>], thing: &Thing<'s>) -> Written {
+    fn object(&mut self, asked: &[Asked<'_>], thing: &Introspected<'s>) -> Written {
         if self.out.len() > BYTES_MAX {
             let message = format!("Introspection answers at most {} MiB: ask for less of it.", BYTES_MAX >> 20);
             return Err(GraphQlError::new("limit_bytes", message));
@@ -146,19 +146,19 @@ impl<'s> Writer<'s> {
                 continue;
             }
             match thing {
-                Thing::Root(_) => self.root(field)?,
-                Thing::Schema => self.schema(field)?,
-                Thing::Type(definition) => self.definition(field, definition)?,
-                Thing::Wrapped(ty, bare) => self.wrapped(field, ty, *bare)?,
-                Thing::Directive(directive) => self.directive(field, directive)?,
-                Thing::Field(definition) => match field.name {
+                Introspected::Root(_) => self.root(field)?,
+                Introspected::Schema => self.schema(field)?,
+                Introspected::Type(definition) => self.definition(field, definition)?,
+                Introspected::Wrapped(ty, bare) => self.wrapped(field, ty, *bare)?,
+                Introspected::Directive(directive) => self.directive(field, directive)?,
+                Introspected::Field(definition) => match field.name {
                     "name" => self.text(&definition.name),
                     "description" => self.optional(definition.description.as_deref()),
                     "args" => self.inputs(field, definition.arguments.iter().map(|arg| &**arg))?,
                     "type" => self.ty(field, &definition.ty, false)?,
                     _ => self.deprecation(field, &definition.directives),
                 },
-                Thing::Input(definition) => match field.name {
+                Introspected::Input(definition) => match field.name {
                     "name" => self.text(&definition.name),
                     "description" => self.optional(definition.description.as_deref()),
                     "type" => self.ty(field, &definition.ty, false)?,
@@ -168,7 +168,7 @@ impl<'s> Writer<'s> {
                     }
                     _ => self.deprecation(field, &definition.directives),
                 },
-                Thing::EnumValue(definition) => match field.name {
+                Introspected::EnumValue(definition) => match field.name {
                     "name" => self.text(&definition.value),
                     "description" => self.optional(definition.description.as_deref()),
                     _ => self.deprecation(field, &definition.directives),
@@ -181,7 +181,7 @@ impl<'s> Writer<'s> {
 
     fn root(&mut self, asked: &Asked<'_>) -> Written {
         if asked.name == "__schema" {
-            return self.object(&asked.inner, &Thing::Schema);
+            return self.object(&asked.inner, &Introspected::Schema);
         }
         self.named(asked, asked.named)
     }
@@ -190,8 +190,10 @@ impl<'s> Writer<'s> {
         let schema = self.schema;
         let root = |name: &'s Option<ComponentName>| name.as_ref().map(|name| name.as_str());
         match asked.name {
-            "types" => self.list(asked, schema.types.values().map(Thing::Type)),
-            "directives" => self.list(asked, schema.directive_definitions.values().map(|one| Thing::Directive(one))),
+            "types" => self.list(asked, schema.types.values().map(Introspected::Type)),
+            "directives" => {
+                self.list(asked, schema.directive_definitions.values().map(|one| Introspected::Directive(one)))
+            }
             "queryType" => self.named(asked, root(&schema.schema_definition.query)),
             "mutationType" => self.named(asked, root(&schema.schema_definition.mutation)),
             "subscriptionType" => self.named(asked, root(&schema.schema_definition.subscription)),
@@ -220,13 +222,13 @@ impl<'s> Writer<'s> {
             }
             ("fields", ExtendedType::Object(object)) => {
                 let fields = object.fields.values().filter(|field| is_shown(asked, &field.directives));
-                return self.list(asked, fields.map(|field| Thing::Field(field)));
+                return self.list(asked, fields.map(|field| Introspected::Field(field)));
             }
             // There are no interfaces here, nor unions.
             ("interfaces", ExtendedType::Object(_)) => self.out.extend_from_slice(b"[]"),
             ("enumValues", ExtendedType::Enum(values)) => {
                 let values = values.values.values().filter(|value| is_shown(asked, &value.directives));
-                return self.list(asked, values.map(|value| Thing::EnumValue(value)));
+                return self.list(asked, values.map(|value| Introspected::EnumValue(value)));
             }
             ("inputFields", ExtendedType::InputObject(object)) => {
                 return self.inputs(asked, object.fields.values().map(|field| &***field));
@@ -279,10 +281,10 @@ impl<'s> Writer<'s> {
     }
 
     fn inputs(&mut self, asked: &Asked<'_>, inputs: impl Iterator<Item = &'s InputValueDefinition>) -> Written {
-        self.list(asked, inputs.filter(|input| is_shown(asked, &input.directives)).map(Thing::Input))
+        self.list(asked, inputs.filter(|input| is_shown(asked, &input.directives)).map(Introspected::Input))
     }
 
-    fn list(&mut self, asked: &Asked<'_>, things: impl Iterator<Item = Thing<'s>>) -> Written {
+    fn list(&mut self, asked: &Asked<'_>, things: impl Iterator<Item = Introspected<'s>>) -> Written {
         self.out.push(b'[');
         for (at, thing) in things.enumerate() {
             if at > 0 {
@@ -299,14 +301,14 @@ impl<'s> Writer<'s> {
         match ty {
             Type::Named(name) => self.named(asked, Some(name)),
             Type::NonNullNamed(name) if bare => self.named(asked, Some(name)),
-            _ => self.object(&asked.inner, &Thing::Wrapped(ty, bare)),
+            _ => self.object(&asked.inner, &Introspected::Wrapped(ty, bare)),
         }
     }
 
     /// The type of a name; null if there is none.
     fn named(&mut self, asked: &Asked<'_>, name: Option<&str>) -> Written {
         match name.and_then(|name| self.schema.types.get(name)) {
-            Some(definition) => self.object(&asked.inner, &Thing::Type(definition)),
+            Some(definition) => self.object(&asked.inner, &Introspected::Type(definition)),
             None => {
                 self.null();
                 Ok(())

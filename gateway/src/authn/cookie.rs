@@ -19,7 +19,7 @@ pub const SESSION_SECONDS: i64 = 7 * 86_400;
 const PAGE_KEY: HeaderName = HeaderName::from_static("allod-page-key");
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Cookies of one name that are looked at: another port may have set some beside ours.
-const MOST: usize = 8;
+const MAX_COOKIES: usize = 8;
 
 /// The name tells the nodes of one host apart. Under TLS it binds the cookie to this host and to secure connections.
 fn name(node: &dyn Node) -> String {
@@ -73,7 +73,7 @@ pub fn browser_cookies<'a>(node: &'a dyn Node, known: &'a KnownBrowser) -> impl 
 /// What a browser that signs in under `name` keeps of sign-ins before.
 pub fn known_browsers(req: &HttpRequest, node: &dyn Node, name: &str) -> Vec<String> {
     let Some(mark) = node.directory().browser_mark(name) else { return Vec::new() };
-    held(req, &browser_name(node, &mark)).take(MOST).map(str::to_owned).collect()
+    held(req, &browser_name(node, &mark)).take(MAX_COOKIES).map(str::to_owned).collect()
 }
 
 /// The values that a request carries under a cookie's name.
@@ -95,7 +95,7 @@ pub fn is_page(req: &HttpRequest) -> bool {
 /// The session of the page that sent `req`. Of several cookies of the name the one that fits the key counts.
 pub(super) async fn page_session(req: &HttpRequest, node: &dyn Node) -> Result<Token, AuthError> {
     let name = name(node);
-    let mut cookies = held(req, &name).take(MOST).peekable();
+    let mut cookies = held(req, &name).take(MAX_COOKIES).peekable();
     if cookies.peek().is_none() {
         return Err(AuthError::Missing);
     }

@@ -17,7 +17,7 @@ pub use address::{CameFrom, address, agent};
 pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
 pub use local::is_local;
 
-use crate::directory::{DirectoryError, Kind, Origin, SecretHash, Token};
+use crate::directory::{DirectoryError, Origin, SecretHash, Token, TokenKind};
 use crate::node::Node;
 use crate::spaces::ELSEWHERE;
 
@@ -102,17 +102,17 @@ async fn operator(node: &dyn Node, owner: UserId) -> Result<Principal, AuthError
 pub(crate) async fn of_token(node: &dyn Node, token: &Token) -> Result<Principal, AuthError> {
     let tenant = node.directory().tenant_of(token.user).await?.ok_or(AuthError::Invalid)?;
     let app = match token.kind {
-        Kind::Session => None,
-        Kind::Access { client, grant, .. } => {
+        TokenKind::Session => None,
+        TokenKind::Access { client, grant, .. } => {
             node.directory().used_grant(grant, node.now());
             Some(AppCaller { holder: Holder::Client(client), grant })
         }
-        Kind::Link { grant } => {
+        TokenKind::Link { grant } => {
             node.directory().used_grant(grant, node.now());
             Some(AppCaller { holder: Holder::Link(token.hash.link()), grant })
         }
     };
-    let session = (token.kind == Kind::Session).then_some(token.hash);
+    let session = (token.kind == TokenKind::Session).then_some(token.hash);
     let caller = Caller { user: token.user, app, device: None };
     Ok(Principal { caller, operator: false, tenant, session, confirmed: token.confirmed })
 }

@@ -146,7 +146,7 @@ enum Command {
     FieldRule(sharing::FieldRule),
     /// Apps that may ask for grants
     #[command(subcommand)]
-    App(people::App),
+    App(people::AppCommand),
     /// What apps were granted
     #[command(subcommand)]
     Grant(people::Grant),

@@ -50,7 +50,7 @@ pub enum User {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum App {
+pub enum AppCommand {
     /// Register an app by its manifest
     Add { manifest: PathBuf },
     /// List apps
@@ -115,13 +115,13 @@ pub fn seconds(text: &str) -> Result<u64, String> {
 /// A JSON file, at most 1 MiB, in which no object has a key twice.
 pub fn json_file(path: &std::path::Path) -> Result<Value, Failure> {
     use std::io::Read;
-    const MOST: u64 = 1 << 20;
+    const MAX_JSON_BYTES: u64 = 1 << 20;
     let fail = |error: String| Failure::usage("file_unreadable", &format!("{}: {error}", path.display()));
     let mut text = String::new();
     // A device or pipe has no length that could be asked for first.
     let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-    file.take(MOST + 1).read_to_string(&mut text).map_err(|error| fail(error.to_string()))?;
-    if text.len() as u64 > MOST {
+    file.take(MAX_JSON_BYTES + 1).read_to_string(&mut text).map_err(|error| fail(error.to_string()))?;
+    if text.len() as u64 > MAX_JSON_BYTES {
         return Err(fail("the file is larger than 1 MiB".into()));
     }
     let not_json = |reason: &str| Failure::usage("file_not_json", &format!("{} {reason}", path.display()));
@@ -172,14 +172,14 @@ impl User {
     }
 }
 
-impl App {
+impl AppCommand {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let value = match self {
-            App::Add { manifest } => {
+            AppCommand::Add { manifest } => {
                 let manifest = json_file(&manifest)?;
                 common.node()?.post("/api/v1/apps", &manifest).await?
             }
-            App::List => common.node()?.get("/api/v1/apps").await?,
+            AppCommand::List => common.node()?.get("/api/v1/apps").await?,
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)

@@ -9,26 +9,26 @@ use crate::grants::Manifest;
 
 /// An app as it was registered.
 #[derive(Debug, Clone, PartialEq)]
-pub struct App {
+pub struct RegisteredApp {
     pub client: ClientId,
     pub manifest: Manifest,
     secret: Option<SecretHash>,
 }
 
-impl App {
+impl RegisteredApp {
     /// Whether `text` is the app's secret; an app without one has no right text.
     pub fn has_secret(&self, text: &str) -> bool {
         self.secret.is_some_and(|secret| secret.matches(&SecretHash::of(text)))
     }
 }
 
-impl TryFrom<app::Model> for App {
+impl TryFrom<app::Model> for RegisteredApp {
     type Error = DirectoryError;
     fn try_from(row: app::Model) -> Result<Self, DirectoryError> {
         let damaged = || DirectoryError::Damaged("dir_app");
         let value = serde_json::from_str(&row.manifest).map_err(|_| damaged())?;
         let secret = row.secret.map(|hash| hash.try_into().map(SecretHash)).transpose().map_err(|_| damaged())?;
-        Ok(App {
+        Ok(RegisteredApp {
             client: id(&row.id, ClientId::from_bytes, "dir_app")?,
             manifest: Manifest::parse(&value).map_err(|_| damaged())?,
             secret,
@@ -55,14 +55,14 @@ impl Directory {
         Ok((client, secret))
     }
 
-    pub async fn app(&self, client: ClientId) -> Result<Option<App>, DirectoryError> {
+    pub async fn app(&self, client: ClientId) -> Result<Option<RegisteredApp>, DirectoryError> {
         let row = app::Entity::find_by_id(client.as_bytes().to_vec()).one(&self.db).await?;
-        row.map(App::try_from).transpose()
+        row.map(RegisteredApp::try_from).transpose()
     }
 
     /// All apps, in the order of their registration.
-    pub async fn apps(&self) -> Result<Vec<App>, DirectoryError> {
+    pub async fn apps(&self) -> Result<Vec<RegisteredApp>, DirectoryError> {
         let rows = app::Entity::find().order_by_asc(app::Column::Created).all(&self.db).await?;
-        rows.into_iter().map(App::try_from).collect()
+        rows.into_iter().map(RegisteredApp::try_from).collect()
     }
 }

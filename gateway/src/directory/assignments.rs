@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, CollectionId, DocId, FieldId, FolderId, GroupId, SpaceId, Timestamp, Tuple, UserId};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
@@ -13,7 +13,7 @@ use super::{Directory, DirectoryError, id};
 
 const TABLE: &str = "dir_assignment";
 /// Assignments in one space.
-const MOST: u64 = 100_000;
+const MAX_PER_SPACE: u64 = 100_000;
 /// Ids in one statement.
 const IDS: usize = 500;
 
@@ -22,7 +22,7 @@ const IDS: usize = 500;
 pub struct Assignment {
     pub id: AssignmentId,
     pub space: SpaceId,
-    pub thing: Thing,
+    pub resource: Resource,
     /// As in the relationship schema.
     pub relation: String,
     /// `None`: it is about nobody in particular, as the sealing of a field.
@@ -35,10 +35,10 @@ pub struct Assignment {
 impl Assignment {
     /// What its beginning changes in policy: relationships to put, and to remove.
     pub fn begun(&self) -> (Vec<Tuple>, Vec<Tuple>) {
-        match (self.party, self.thing) {
-            (Some(party), thing) => (vec![thing.to(self.relationship(), party, self.until)], Vec::new()),
-            (None, Thing::Field(collection, field)) => {
-                (vec![Thing::sealed(collection, field)], vec![Thing::open(collection, field)])
+        match (self.party, self.resource) {
+            (Some(party), resource) => (vec![resource.to(self.relationship(), party, self.until)], Vec::new()),
+            (None, Resource::Field(collection, field)) => {
+                (vec![Resource::sealed(collection, field)], vec![Resource::open(collection, field)])
             }
             (None, _) => (Vec::new(), Vec::new()),
         }
@@ -65,26 +65,26 @@ impl Assignment {
     }
 }
 
-/// Kind, collection and object of a thing.
-fn place(thing: Thing) -> (&'static str, Vec<u8>, Vec<u8>) {
-    match thing {
-        Thing::Space(id) => ("space", Vec::new(), id.as_bytes().to_vec()),
-        Thing::Collection(id) => ("collection", id.as_bytes().to_vec(), id.as_bytes().to_vec()),
-        Thing::Folder(collection, id) => ("folder", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
-        Thing::Document(collection, id) => ("document", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
-        Thing::Field(collection, id) => ("field", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
-        Thing::Group(id) => ("group", Vec::new(), id.as_bytes().to_vec()),
+/// Kind, collection and object of a resource.
+fn place(resource: Resource) -> (&'static str, Vec<u8>, Vec<u8>) {
+    match resource {
+        Resource::Space(id) => ("space", Vec::new(), id.as_bytes().to_vec()),
+        Resource::Collection(id) => ("collection", id.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Resource::Folder(collection, id) => ("folder", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Resource::Document(collection, id) => ("document", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Resource::Field(collection, id) => ("field", collection.as_bytes().to_vec(), id.as_bytes().to_vec()),
+        Resource::Group(id) => ("group", Vec::new(), id.as_bytes().to_vec()),
     }
 }
 
-fn thing(kind: &str, collection: &[u8], object: &[u8]) -> Result<Thing, DirectoryError> {
+fn resource(kind: &str, collection: &[u8], object: &[u8]) -> Result<Resource, DirectoryError> {
     let within = || id(collection, CollectionId::from_bytes, TABLE);
     Ok(match kind {
-        "space" => Thing::Space(id(object, SpaceId::from_bytes, TABLE)?),
-        "collection" => Thing::Collection(within()?),
-        "folder" => Thing::Folder(within()?, id(object, FolderId::from_bytes, TABLE)?),
-        "document" => Thing::Document(within()?, id(object, DocId::from_bytes, TABLE)?),
-        "field" => Thing::Field(within()?, id(object, FieldId::from_bytes, TABLE)?),
+        "space" => Resource::Space(id(object, SpaceId::from_bytes, TABLE)?),
+        "collection" => Resource::Collection(within()?),
+        "folder" => Resource::Folder(within()?, id(object, FolderId::from_bytes, TABLE)?),
+        "document" => Resource::Document(within()?, id(object, DocId::from_bytes, TABLE)?),
+        "field" => Resource::Field(within()?, id(object, FieldId::from_bytes, TABLE)?),
         _ => return Err(DirectoryError::Damaged(TABLE)),
     })
 }
@@ -95,7 +95,7 @@ impl TryFrom<assignment::Model> for Assignment {
         Ok(Assignment {
             id: id(&row.id, AssignmentId::from_bytes, TABLE)?,
             space: id(&row.space, SpaceId::from_bytes, TABLE)?,
-            thing: thing(&row.kind, &row.collection, &row.object)?,
+            resource: resource(&row.kind, &row.collection, &row.object)?,
             relation: row.relation,
             party: if row.party_kind.is_empty() { None } else { Some(party(&row.party_kind, &row.party, TABLE)?) },
             until: row.until.map(Timestamp),
@@ -106,7 +106,7 @@ impl TryFrom<assignment::Model> for Assignment {
 }
 
 fn row_of(one: &Assignment) -> assignment::ActiveModel {
-    let (kind, collection, object) = place(one.thing);
+    let (kind, collection, object) = place(one.resource);
     let (party_kind, party) = one.party.map_or(("", Vec::new()), stored);
     assignment::ActiveModel {
         id: Set(one.id.as_bytes().to_vec()),
@@ -128,14 +128,14 @@ fn all(rows: Vec<assignment::Model>) -> Result<Vec<Assignment>, DirectoryError> 
 }
 
 impl Directory {
-    /// The assignment with this thing, relation and party, lapsed or not.
+    /// The assignment with this resource, relation and party, lapsed or not.
     pub async fn assignment_of(
         &self,
-        thing: Thing,
+        resource: Resource,
         relation: &str,
         party: Option<Party>,
     ) -> Result<Option<Assignment>, DirectoryError> {
-        let (kind, collection, object) = place(thing);
+        let (kind, collection, object) = place(resource);
         let (party_kind, party) = party.map_or(("", Vec::new()), stored);
         let row = Entity::find()
             .filter(Column::Kind.eq(kind))
@@ -157,7 +157,7 @@ impl Directory {
     /// Notes a new assignment.
     pub async fn add_assignment(&self, new: &Assignment) -> Result<(), DirectoryError> {
         let here = Entity::find().filter(Column::Space.eq(new.space.as_bytes().to_vec()));
-        if here.count(&self.db).await? >= MOST {
+        if here.count(&self.db).await? >= MAX_PER_SPACE {
             return Err(DirectoryError::Unfit("A space holds at most 100,000 shares and rules."));
         }
         Entity::insert(row_of(new)).exec_without_returning(&self.db).await?;
@@ -233,17 +233,17 @@ mod tests {
             let (space, books) = (SpaceId::from_bytes([3; 16]), CollectionId::from_bytes([4; 16]));
             let group = Party::Group(GroupId::from_bytes([2; 16]));
             let mut made = Vec::new();
-            for (n, thing, party) in [
-                (1, Thing::Space(space), Some(Party::User(bob))),
-                (2, Thing::Collection(books), Some(Party::User(bob))),
-                (3, Thing::Document(books, DocId::from_bytes([4; 16])), Some(group)),
-                (4, Thing::Folder(books, FolderId::from_bytes([4; 16])), Some(group)),
-                (5, Thing::Field(books, FieldId::from_bytes([4; 16])), None),
+            for (n, resource, party) in [
+                (1, Resource::Space(space), Some(Party::User(bob))),
+                (2, Resource::Collection(books), Some(Party::User(bob))),
+                (3, Resource::Document(books, DocId::from_bytes([4; 16])), Some(group)),
+                (4, Resource::Folder(books, FolderId::from_bytes([4; 16])), Some(group)),
+                (5, Resource::Field(books, FieldId::from_bytes([4; 16])), None),
             ] {
                 let one = Assignment {
                     id: AssignmentId::from_bytes([n; 16]),
                     space,
-                    thing,
+                    resource,
                     relation: "viewer".into(),
                     party,
                     until: (n == 2).then_some(Timestamp(9)),
@@ -253,8 +253,8 @@ mod tests {
                 directory.add_assignment(&one).await.unwrap();
                 let twice = Assignment { id: AssignmentId::from_bytes([n + 100; 16]), ..one.clone() };
                 assert!(directory.add_assignment(&twice).await.is_err(), "one identity, one row");
-                assert_eq!(directory.assignment_of(thing, "viewer", party).await.unwrap(), Some(one.clone()));
-                assert_eq!(directory.assignment_of(thing, "editor", party).await.unwrap(), None);
+                assert_eq!(directory.assignment_of(resource, "viewer", party).await.unwrap(), Some(one.clone()));
+                assert_eq!(directory.assignment_of(resource, "editor", party).await.unwrap(), None);
                 made.push(one);
             }
             assert_eq!(directory.assignments_in(space, None).await.unwrap(), made);

@@ -37,7 +37,7 @@ use policy_core::{GrantId, TenantId, Timestamp, UserId};
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
-pub use apps::App;
+pub use apps::RegisteredApp;
 pub use assignments::Assignment;
 pub use audit::{Act, Actor, AuditRow};
 pub use browsers::{BROWSER_SECONDS, KnownBrowser};
@@ -55,7 +55,7 @@ pub use refresh::{Pair, Rotation};
 pub use refusals::{Origin, SignedIn};
 pub use secret::{Secret, SecretHash};
 pub use spaces::SpaceRow;
-pub use tokens::{Family, Kind, PageSecrets, Token};
+pub use tokens::{Family, PageSecrets, Token, TokenKind};
 
 /// Why the directory did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::{Directory, DirectoryError, id};
 
 const TABLE: &str = "dir_offer";
 /// Offers of one person that nobody has taken up.
-const MOST: u64 = 1_000;
+const MAX_PER_PERSON: u64 = 1_000;
 /// Offers of one giver that somebody is shown at a time.
 const EACH: u64 = 32;
 /// After so long one that nobody takes up lapses.
@@ -70,7 +70,7 @@ impl Directory {
         if let Some(known) = same.one(&self.db).await? {
             return Ok((id(&known.id, AssignmentId::from_bytes, TABLE)?, false));
         }
-        if own.count(&self.db).await? >= MOST {
+        if own.count(&self.db).await? >= MAX_PER_PERSON {
             return Err(DirectoryError::Unfit("At most 1,000 offers of one person wait to be taken up."));
         }
         let row = offer::ActiveModel {
@@ -102,7 +102,8 @@ impl Directory {
         if let Some(space) = space {
             to = to.filter(Column::Kind.eq("share")).filter(Column::Object.eq(space.as_bytes().to_vec()));
         }
-        let givers = to.clone().select_only().column(Column::Giver).distinct().order_by_asc(Column::Giver).limit(MOST);
+        let givers =
+            to.clone().select_only().column(Column::Giver).distinct().order_by_asc(Column::Giver).limit(MAX_PER_PERSON);
         let mut all = Vec::new();
         for giver in givers.into_tuple::<Vec<u8>>().all(&self.db).await? {
             let own = to.clone().filter(Column::Giver.eq(giver));

@@ -72,12 +72,12 @@ impl Drop for Turn {
 }
 
 /// A place in the queue, given up when whoever asked goes away.
-struct Place<'a> {
+struct Ticket<'a> {
     passwords: &'a Passwords,
     id: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut queue = self.passwords.0.lock();
         queue.turns.leave(self.id);
@@ -115,7 +115,7 @@ impl Passwords {
             queue.waiting.insert(queued.id, tell);
             // Whoever gives way is told by the end of their channel.
             queued.refused.map(|id| queue.waiting.remove(&id));
-            Place { passwords: self, id: queued.id }
+            Ticket { passwords: self, id: queued.id }
         };
         let last = Instant::now() + PATIENCE;
         loop {

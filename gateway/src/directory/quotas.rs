@@ -103,7 +103,7 @@ pub struct Maker {
 }
 
 /// The largest quota that may be set: what is counted is listed.
-pub const MOST: u64 = 100_000;
+pub const MAX_QUOTA: u64 = 100_000;
 
 impl Directory {
     /// Waits until nothing else of this person is being made.
@@ -152,7 +152,7 @@ impl Directory {
     ) -> Result<(), DirectoryError> {
         let name = kind.setting(user);
         match most {
-            Some(most) if most > MOST => Err(DirectoryError::Unfit("A quota is at most 100,000.")),
+            Some(most) if most > MAX_QUOTA => Err(DirectoryError::Unfit("A quota is at most 100,000.")),
             Some(most) => settings::set(&self.db, &name, most.to_string()).await,
             None => {
                 setting::Entity::delete_many().filter(setting::Column::Name.eq(name)).exec(&self.db).await?;
@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(directory.quota(kind, alice).await.unwrap(), 3);
             assert_eq!(directory.quota(kind, bob).await.unwrap(), 5);
             assert_eq!(directory.quota(QuotaKind::Groups, bob).await.unwrap(), 64, "another kind");
-            assert!(directory.set_quota(kind, None, Some(MOST + 1)).await.is_err());
+            assert!(directory.set_quota(kind, None, Some(MAX_QUOTA + 1)).await.is_err());
             let maker = directory.making(bob).await;
             assert!(directory.room(&maker, kind, 4, 1).await.is_ok(), "control");
             let refused = directory.room(&maker, kind, 5, 1).await;

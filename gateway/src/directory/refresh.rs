@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::tables::{grant, refresh, token};
 use super::tokens::row;
-use super::{Directory, DirectoryError, Family, GrantRow, Kind, Secret, SecretHash, Token, id};
+use super::{Directory, DirectoryError, Family, GrantRow, Secret, SecretHash, Token, TokenKind, id};
 
 /// An access token lasts an hour, in seconds.
 const ACCESS: i64 = 3_600;
@@ -179,7 +179,7 @@ async fn access_token(
     now: Timestamp,
 ) -> Result<(Secret, Timestamp), DirectoryError> {
     let (access, expires) = (Secret::draw(), until(now, ACCESS, end));
-    let kind = Kind::Access { client: holder.client, grant: holder.grant, family: holder.family };
+    let kind = TokenKind::Access { client: holder.client, grant: holder.grant, family: holder.family };
     let token = Token { hash: access.hash(), user: holder.user, kind, created: now, expires, confirmed: None };
     token::Entity::insert(row(&token)).exec_without_returning(db).await?;
     Ok((access, expires))

@@ -16,7 +16,7 @@ use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, User, id, to
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// The person themselves.
     Session,
     /// An app under a grant; all tokens of one consent are a family.
@@ -46,7 +46,7 @@ impl fmt::Debug for Family {
 pub struct Token {
     pub hash: SecretHash,
     pub user: UserId,
-    pub kind: Kind,
+    pub kind: TokenKind,
     pub created: Timestamp,
     pub expires: Timestamp,
     /// When the person last gave their password in this session; never for other kinds.
@@ -100,13 +100,13 @@ impl TryFrom<token::Model> for Token {
     fn try_from(row: token::Model) -> Result<Self, DirectoryError> {
         let damaged = || DirectoryError::Damaged("dir_token");
         let kind = match (&row.client, &row.grant_id, &row.family) {
-            (None, None, None) => Kind::Session,
-            (Some(client), Some(grant), Some(family)) => Kind::Access {
+            (None, None, None) => TokenKind::Session,
+            (Some(client), Some(grant), Some(family)) => TokenKind::Access {
                 client: id(client, ClientId::from_bytes, "dir_token")?,
                 grant: id(grant, GrantId::from_bytes, "dir_token")?,
                 family: id(family, Family, "dir_token")?,
             },
-            (None, Some(grant), None) => Kind::Link { grant: id(grant, GrantId::from_bytes, "dir_token")? },
+            (None, Some(grant), None) => TokenKind::Link { grant: id(grant, GrantId::from_bytes, "dir_token")? },
             _ => return Err(damaged()),
         };
         Ok(Token {
@@ -122,9 +122,9 @@ impl TryFrom<token::Model> for Token {
 
 pub(super) fn row(token: &Token) -> token::ActiveModel {
     let (client, grant, family) = match token.kind {
-        Kind::Session => (None, None, None),
-        Kind::Link { grant } => (None, Some(grant.as_bytes().to_vec()), None),
-        Kind::Access { client, grant, family } => {
+        TokenKind::Session => (None, None, None),
+        TokenKind::Link { grant } => (None, Some(grant.as_bytes().to_vec()), None),
+        TokenKind::Access { client, grant, family } => {
             (Some(client.as_bytes().to_vec()), Some(grant.as_bytes().to_vec()), Some(family.0.to_vec()))
         }
     };
@@ -142,7 +142,7 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
 
 fn session(hash: SecretHash, user: UserId, now: Timestamp, seconds: i64, confirmed: Option<Timestamp>) -> Token {
     let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
-    Token { hash, user, kind: Kind::Session, created: now, expires, confirmed }
+    Token { hash, user, kind: TokenKind::Session, created: now, expires, confirmed }
 }
 
 impl Directory {
@@ -226,7 +226,7 @@ impl Directory {
         until: Option<Timestamp>,
     ) -> Result<(), DirectoryError> {
         let expires = until.unwrap_or(Timestamp(i64::MAX));
-        let kind = Kind::Link { grant: link.grant };
+        let kind = TokenKind::Link { grant: link.grant };
         let token =
             Token { hash: secret.hash(), user: link.user, kind, created: link.created, expires, confirmed: None };
         let txn = self.db.begin().await?;

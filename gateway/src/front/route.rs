@@ -20,14 +20,14 @@ use super::{conditions, repeated};
 
 /// Paths in the order in which they are tried, each with its methods.
 pub struct Routes {
-    places: Vec<Place>,
+    entries: Vec<PathEntry>,
     /// Of the front whose routes are added.
     terms: Terms,
     /// What the operations ask and answer.
     api: OpenApi,
 }
 
-struct Place {
+struct PathEntry {
     path: &'static str,
     terms: Terms,
     methods: Vec<(Method, Route)>,
@@ -35,7 +35,7 @@ struct Place {
 
 impl Default for Routes {
     fn default() -> Self {
-        Routes { places: Vec::new(), terms: Terms::own(SMALL_BODY), api: OpenApi::default() }
+        Routes { entries: Vec::new(), terms: Terms::own(SMALL_BODY), api: OpenApi::default() }
     }
 }
 
@@ -50,7 +50,7 @@ impl Routes {
 
     /// Gives a path, whose methods are there already, limits of its own.
     pub fn limited(&mut self, path: &'static str, limits: Limits) -> &mut Routes {
-        for place in self.places.iter_mut().filter(|place| place.path == path) {
+        for place in self.entries.iter_mut().filter(|place| place.path == path) {
             place.terms.limits = limits;
         }
         self
@@ -58,7 +58,7 @@ impl Routes {
 
     /// Gives a path, whose methods are there already, a shape of errors of its own.
     pub fn erring(&mut self, path: &'static str, errors: Errors) -> &mut Routes {
-        for place in self.places.iter_mut().filter(|place| place.path == path) {
+        for place in self.entries.iter_mut().filter(|place| place.path == path) {
             place.terms.errors = errors;
         }
         self
@@ -125,9 +125,9 @@ impl Routes {
         F::Output: Responder + 'static,
     {
         let route = Route::new().guard(answers(&method)).to(handler);
-        match self.places.iter_mut().find(|place| place.path == path) {
+        match self.entries.iter_mut().find(|place| place.path == path) {
             Some(place) => place.methods.push((method, route)),
-            None => self.places.push(Place { path, terms: self.terms, methods: vec![(method, route)] }),
+            None => self.entries.push(PathEntry { path, terms: self.terms, methods: vec![(method, route)] }),
         }
         self
     }
@@ -135,18 +135,18 @@ impl Routes {
     #[cfg(test)]
     /// Each path with the methods that its `Allow` names.
     pub fn table(&self) -> impl Iterator<Item = (&'static str, Vec<Method>)> {
-        self.places.iter().map(|place| (place.path, place.allowed()))
+        self.entries.iter().map(|place| (place.path, place.allowed()))
     }
 
     #[cfg(test)]
     /// Each path with its limits.
     pub fn limits(&self) -> impl Iterator<Item = (&'static str, Limits)> {
-        self.places.iter().map(|place| (place.path, place.terms.limits))
+        self.entries.iter().map(|place| (place.path, place.terms.limits))
     }
 
     /// Puts the table into a server.
     pub fn install(self, config: &mut ServiceConfig) {
-        for place in self.places {
+        for place in self.entries {
             let terms = place.terms;
             let allow = place.allowed().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             let mut resource = web::resource(place.path);
@@ -175,7 +175,7 @@ impl Routes {
     }
 }
 
-impl Place {
+impl PathEntry {
     fn allowed(&self) -> Vec<Method> {
         let mut out: Vec<Method> = Vec::new();
         for (method, _) in &self.methods {

@@ -6,7 +6,7 @@ use serde_json::json;
 use vault_core::control::{AppDescription, GrantRecord};
 
 use super::{Access, AccessError, Order, Terms, compile, ends};
-use crate::directory::{Act, Actor, App, Directory, DirectoryError, GrantRow};
+use crate::directory::{Act, Actor, Directory, DirectoryError, GrantRow, RegisteredApp};
 use crate::node::{Node, NodeError};
 
 /// Why a grant was not given or taken back.
@@ -24,7 +24,7 @@ pub enum IssueError {
 #[derive(Debug, Clone, Copy)]
 pub struct GrantRequest<'a> {
     pub grantor: UserId,
-    pub app: &'a App,
+    pub app: &'a RegisteredApp,
     pub access: &'a [Access],
     pub actor: Actor,
 }

@@ -33,7 +33,7 @@ use std::fmt;
 
 use check::TYPE_NAMES;
 use eval::Stop;
-use plan::Node;
+use plan::PlanNode;
 
 pub use ip::Address;
 pub use time::Instant;
@@ -173,7 +173,7 @@ pub struct Program {
     text: String,
     source: String,
     parameters: Vec<(String, bool)>,
-    plan: Result<Node, String>,
+    plan: Result<PlanNode, String>,
 }
 
 impl Program {

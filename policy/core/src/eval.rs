@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use crate::cel::Outcome;
 use crate::relationship::{EVERYONE, is_object_id};
 use crate::schema::{Allowed, Body, DefinitionId, Form, MemberId, Rule, Schema};
-use crate::tuples::{Edge, Node, Of, Reading, Terms, Tuples};
+use crate::tuples::{Edge, ObjectIndex, Of, Reading, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Subject, Timestamp};
 
 use answer::{Answer, Failure};
@@ -26,7 +26,7 @@ pub(crate) use reach::Reach;
 pub const MAX_DEPTH: u8 = 50;
 
 /// How many rows are looked through one by one before they are searched.
-const FEW: usize = 8;
+const MAX_SCANNED_ROWS: usize = 8;
 
 /// Why a check has no answer. The caller refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +117,7 @@ impl Tuples {
                 }
             };
             // Whoever is unknown may be anybody: nothing is remembered under a number that many share.
-            if who.node == Node::NOBODY {
+            if who.node == ObjectIndex::NOBODY {
                 answers.push(Run::new(self, who, &check.context, now).dispatch(place, MAX_DEPTH).decide());
                 continue;
             }
@@ -133,15 +133,15 @@ impl Tuples {
     }
 
     /// The names of a check as numbers.
-    fn resolve(&self, check: &Check) -> Result<(Who, Place), CheckError> {
+    fn resolve(&self, check: &Check) -> Result<(Who, ObjectMember), CheckError> {
         let names = self.names().read();
         // All names come before ids: some callers take an object of no possible id for one that has nothing.
         let (definition, member) = self.named(&check.resource, &check.permission)?;
         let who = self.who_by(&names, &check.subject)?;
-        let node = node(&names, definition, &check.resource.id)?.unwrap_or(Node::NOWHERE);
+        let node = node(&names, definition, &check.resource.id)?.unwrap_or(ObjectIndex::NOWHERE);
         // What nothing names has no number of its own, but may still be the subject itself.
-        let both_new = who.node == Node::NOBODY && node == Node::NOWHERE;
-        let node = if both_new && check.resource == check.subject.object { Node::NOBODY } else { node };
+        let both_new = who.node == ObjectIndex::NOBODY && node == ObjectIndex::NOWHERE;
+        let node = if both_new && check.resource == check.subject.object { ObjectIndex::NOBODY } else { node };
         Ok((who, (member, node)))
     }
 
@@ -160,14 +160,14 @@ impl Tuples {
         if id == EVERYONE {
             return Err(CheckError::Everyone);
         }
-        let node = node(names, definition, id)?.unwrap_or(Node::NOBODY);
+        let node = node(names, definition, id)?.unwrap_or(ObjectIndex::NOBODY);
         Ok(Who { definition, node, member })
     }
 
     /// What a check is about.
-    fn place(&self, object: &Object, member: &str) -> Result<Place, CheckError> {
+    fn place(&self, object: &Object, member: &str) -> Result<ObjectMember, CheckError> {
         let (definition, member) = self.named(object, member)?;
-        Ok((member, node(&self.names().read(), definition, &object.id)?.unwrap_or(Node::NOWHERE)))
+        Ok((member, node(&self.names().read(), definition, &object.id)?.unwrap_or(ObjectIndex::NOWHERE)))
     }
 
     /// The definition of an object and a member of it.
@@ -177,7 +177,7 @@ impl Tuples {
     }
 }
 
-fn node(names: &Reading<'_>, definition: DefinitionId, id: &str) -> Result<Option<Node>, CheckError> {
+fn node(names: &Reading<'_>, definition: DefinitionId, id: &str) -> Result<Option<ObjectIndex>, CheckError> {
     let known = names.find(definition, id).filter(|_| id != EVERYONE);
     if known.is_none() && !is_object_id(id) {
         return Err(CheckError::ObjectId { id: id.chars().take(64).collect() });
@@ -197,13 +197,13 @@ fn find_member(schema: &Schema, definition: DefinitionId, name: &str) -> Result<
 }
 
 /// A member of an object.
-type Place = (MemberId, Node);
+type ObjectMember = (MemberId, ObjectIndex);
 
 /// The subject of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Who {
     definition: DefinitionId,
-    node: Node,
+    node: ObjectIndex,
     member: Option<MemberId>,
 }
 
@@ -222,7 +222,7 @@ struct Run<'a> {
     who: Who,
     context: &'a Context,
     now: Timestamp,
-    visited: HashMap<Place, Visited>,
+    visited: HashMap<ObjectMember, Visited>,
 }
 
 /// What of the forms that a relation allows matters to a subject.
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whether the subject has a member of an object, in at most `depth` steps.
-    fn dispatch(&mut self, place: Place, depth: u8) -> Answer {
+    fn dispatch(&mut self, place: ObjectMember, depth: u8) -> Answer {
         if depth == 0 {
             return Answer::Failed(Box::new(Failure::Depth));
         }
@@ -285,18 +285,18 @@ impl<'a> Run<'a> {
     }
 
     /// The members of something are members of it, whether or not there are any.
-    fn is_subject(&self, (member, node): Place) -> bool {
+    fn is_subject(&self, (member, node): ObjectMember) -> bool {
         self.who.member == Some(member) && self.who.node == node
     }
 
     /// As [`Run::dispatch`], from a permission, which sees the subject itself ahead without a step.
-    fn computed(&mut self, place: Place, depth: u8) -> Answer {
+    fn computed(&mut self, place: ObjectMember, depth: u8) -> Answer {
         if self.is_subject(place) { Answer::YES } else { self.dispatch(place, depth) }
     }
 
     /// What a permission that is another name for something stands for. Steps are counted as SpiceDB does: such a name
     /// costs none, unless the subject is of the same definition and each name on the way may be its own.
-    fn meant(&self, (mut member, node): Place) -> Place {
+    fn meant(&self, (mut member, node): ObjectMember) -> ObjectMember {
         loop {
             let named = self.schema().member(member);
             match named.body {
@@ -308,12 +308,12 @@ impl<'a> Run<'a> {
 
     /// What the subject itself, or everyone of its type, has by the rows of a relation; and whether some of them stand
     /// for others.
-    fn direct(&self, relation: MemberId, resource: Node, allowed: &[Allowed]) -> (Answer, bool) {
+    fn direct(&self, relation: MemberId, resource: ObjectIndex, allowed: &[Allowed]) -> (Answer, bool) {
         let [own, everyone] = self.edges(relation, resource);
         let (mut answer, mut onward) = (Answer::NO, false);
         // Most relations of most objects have no row or few, so one search finds all there is to know.
         for (seen, (edge, terms)) in self.tuples.rows(relation, resource).enumerate() {
-            if seen == FEW {
+            if seen == MAX_SCANNED_ROWS {
                 let ways = self.ways(allowed);
                 let direct = self.among_many(relation, resource, &ways);
                 return (direct, ways.sets && self.tuples.sets(relation, resource).next().is_some());
@@ -353,16 +353,21 @@ impl<'a> Run<'a> {
     }
 
     /// The edge from the subject itself, and that from everyone of its definition, whatever the subject's relation.
-    fn edges(&self, relation: MemberId, resource: Node) -> [Edge; 2] {
+    fn edges(&self, relation: MemberId, resource: ObjectIndex) -> [Edge; 2] {
         let Who { definition, node, .. } = self.who;
         [
             Edge { relation, resource, of: self.of(), subject: node },
-            Edge { relation, resource, of: self.tuples.objects_of(definition), subject: Node::everyone(definition) },
+            Edge {
+                relation,
+                resource,
+                of: self.tuples.objects_of(definition),
+                subject: ObjectIndex::everyone(definition),
+            },
         ]
     }
 
     /// As [`Run::direct`], by search.
-    fn among_many(&self, relation: MemberId, resource: Node, ways: &Ways) -> Answer {
+    fn among_many(&self, relation: MemberId, resource: ObjectIndex, ways: &Ways) -> Answer {
         let [own, everyone] = self.edges(relation, resource);
         let mut answer = Answer::NO;
         for (edge, possible) in [(own, ways.itself), (everyone, ways.everyone)] {
@@ -400,7 +405,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the rows that stand for others add.
-    fn through_sets(&mut self, mut answer: Answer, member: MemberId, node: Node, depth: u8) -> Answer {
+    fn through_sets(&mut self, mut answer: Answer, member: MemberId, node: ObjectIndex, depth: u8) -> Answer {
         let tuples = self.tuples;
         for (edge, terms) in tuples.sets(member, node) {
             let (Some(row), Some(of)) = (self.row(terms), tuples.member_in(edge.of)) else { continue };
@@ -415,7 +420,7 @@ impl<'a> Run<'a> {
         answer
     }
 
-    fn rule(&mut self, rule: &'a Rule, own: Place, depth: u8) -> Answer {
+    fn rule(&mut self, rule: &'a Rule, own: ObjectMember, depth: u8) -> Answer {
         match rule {
             Rule::Nil => Answer::NO,
             Rule::Itself => {
@@ -444,7 +449,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn any(&mut self, rules: &'a [Rule], own: Place, depth: u8) -> Answer {
+    fn any(&mut self, rules: &'a [Rule], own: ObjectMember, depth: u8) -> Answer {
         let mut answer = Answer::NO;
         for rule in rules {
             answer = answer.or(self.rule(rule, own, depth));
@@ -456,7 +461,7 @@ impl<'a> Run<'a> {
     }
 
     /// Walks every subject of a relation, as an object: of `group:a#member` it walks `group:a`.
-    fn any_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: Node, depth: u8) -> Answer {
+    fn any_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: ObjectIndex, depth: u8) -> Answer {
         let tuples = self.tuples;
         let mut answer = Answer::NO;
         for (edge, terms) in tuples.rows(over, node) {
@@ -471,7 +476,7 @@ impl<'a> Run<'a> {
     }
 
     /// There is a subject, and each has it: a row whose caveat is false counts, and has not.
-    fn all_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: Node, depth: u8) -> Answer {
+    fn all_over(&mut self, over: MemberId, to: &[(DefinitionId, MemberId)], node: ObjectIndex, depth: u8) -> Answer {
         let tuples = self.tuples;
         let mut answer = None;
         for (edge, terms) in tuples.rows(over, node) {

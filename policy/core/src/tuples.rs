@@ -23,7 +23,7 @@ use crate::{Context, Object, Schema, Subject, Timestamp};
 pub use change::{ApplyError, SchemaInUse};
 pub use circle::Nesting;
 use index::{Index, Key};
-pub(crate) use names::{Names, Node, Reading};
+pub(crate) use names::{Names, ObjectIndex, Reading};
 
 /// A relationship that does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,10 +78,10 @@ pub(crate) struct Of(u32);
 /// A relationship. The order is that of a resource's subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Edge {
-    pub(crate) resource: Node,
+    pub(crate) resource: ObjectIndex,
     pub(crate) relation: MemberId,
     pub(crate) of: Of,
-    pub(crate) subject: Node,
+    pub(crate) subject: ObjectIndex,
 }
 
 impl Edge {
@@ -93,10 +93,10 @@ impl Edge {
     fn behind(&self) -> Key {
         Key { first: self.of.0, second: self.relation.0, other: self.resource }
     }
-    fn from_resource(resource: Node, key: Key) -> Edge {
+    fn from_resource(resource: ObjectIndex, key: Key) -> Edge {
         Edge { resource, relation: MemberId(key.first), of: Of(key.second), subject: key.other }
     }
-    fn from_subject(subject: Node, key: Key) -> Edge {
+    fn from_subject(subject: ObjectIndex, key: Key) -> Edge {
         Edge { resource: key.other, relation: MemberId(key.second), of: Of(key.first), subject }
     }
 }
@@ -129,7 +129,7 @@ impl UnderCaveat {
 }
 
 /// As many relationships as their places can be numbered.
-const MOST: usize = u32::MAX as usize - 1;
+const MAX_RELATIONSHIPS: usize = u32::MAX as usize - 1;
 
 pub(crate) type Row<'a> = (Edge, Option<&'a Terms>);
 
@@ -213,36 +213,41 @@ impl Tuples {
     }
 
     /// Every subject of a relation of an object, alive or lapsed; objects first.
-    pub(crate) fn rows(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self, relation: MemberId, resource: ObjectIndex) -> impl Iterator<Item = Row<'_>> {
         self.rows_from(relation, resource, Of(0))
     }
     /// Only the subjects that stand for others.
-    pub(crate) fn sets(&self, relation: MemberId, resource: Node) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn sets(&self, relation: MemberId, resource: ObjectIndex) -> impl Iterator<Item = Row<'_>> {
         self.rows_from(relation, resource, Of(self.first_member_type()))
     }
-    fn rows_from(&self, relation: MemberId, resource: Node, from: Of) -> impl Iterator<Item = Row<'_>> {
-        let first = Key { first: relation.0, second: from.0, other: Node::FIRST };
+    fn rows_from(&self, relation: MemberId, resource: ObjectIndex, from: Of) -> impl Iterator<Item = Row<'_>> {
+        let first = Key { first: relation.0, second: from.0, other: ObjectIndex::FIRST };
         let lines = self.by_resource.lines(resource, first).take_while(move |(key, _)| key.first == relation.0);
         lines.map(move |(key, terms)| (Edge::from_resource(resource, key), terms))
     }
 
     /// Every relationship that a subject of one type is in, alive or lapsed.
-    pub(crate) fn of_subject(&self, of: Of, subject: Node) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn of_subject(&self, of: Of, subject: ObjectIndex) -> impl Iterator<Item = Row<'_>> {
         self.of_subject_from(Key { first: of.0, ..Key::FIRST }, subject)
     }
     /// Every relationship of one relation that a subject of one type is in, alive or lapsed.
-    pub(crate) fn of_subject_in(&self, of: Of, subject: Node, relation: MemberId) -> impl Iterator<Item = Row<'_>> {
-        let first = Key { first: of.0, second: relation.0, other: Node::FIRST };
+    pub(crate) fn of_subject_in(
+        &self,
+        of: Of,
+        subject: ObjectIndex,
+        relation: MemberId,
+    ) -> impl Iterator<Item = Row<'_>> {
+        let first = Key { first: of.0, second: relation.0, other: ObjectIndex::FIRST };
         self.of_subject_from(first, subject).take_while(move |(edge, _)| edge.relation == relation)
     }
-    fn of_subject_from(&self, from: Key, subject: Node) -> impl Iterator<Item = Row<'_>> {
+    fn of_subject_from(&self, from: Key, subject: ObjectIndex) -> impl Iterator<Item = Row<'_>> {
         let lines = self.by_subject.lines(subject, from).take_while(move |(key, _)| key.first == from.first);
         lines.map(move |(key, terms)| (Edge::from_subject(subject, key), terms))
     }
 
     /// Everything, by resource.
     fn all(&self) -> impl Iterator<Item = Row<'_>> {
-        let all = self.by_resource.all(Node::FIRST, Key::FIRST);
+        let all = self.by_resource.all(ObjectIndex::FIRST, Key::FIRST);
         all.map(|(resource, (key, terms))| (Edge::from_resource(resource, key), terms))
     }
 
@@ -254,7 +259,7 @@ impl Tuples {
         let (edge, terms) = self.fit(tuple, |definition, id| self.names.intern(definition, id))?;
         match self.terms(&edge) {
             Some(there) if same(there, terms.as_ref()) => return Ok(false),
-            None if self.len() >= MOST => return Err(TupleError::Full),
+            None if self.len() >= MAX_RELATIONSHIPS => return Err(TupleError::Full),
             _ => {}
         }
         let terms = terms.map(Arc::new);
@@ -277,7 +282,7 @@ impl Tuples {
         let mut names = loaded.names.write();
         for tuple in tuples {
             match loaded.fit(&tuple, |definition, id| names.intern(definition, id)) {
-                Ok((edge, terms)) if rows.len() < MOST => rows.push((edge, terms.map(Arc::new))),
+                Ok((edge, terms)) if rows.len() < MAX_RELATIONSHIPS => rows.push((edge, terms.map(Arc::new))),
                 Ok(_) => return Err((Box::new(tuple), TupleError::Full)),
                 Err(error) => return Err((Box::new(tuple), error)),
             }
@@ -381,7 +386,7 @@ impl Tuples {
     fn fit(
         &self,
         tuple: &Tuple,
-        mut intern: impl FnMut(DefinitionId, &str) -> Option<Node>,
+        mut intern: impl FnMut(DefinitionId, &str) -> Option<ObjectIndex>,
     ) -> Result<(Edge, Option<Terms>), TupleError> {
         let Typed { relation, definition, of, kind, caveat } = self.typed(tuple, true)?;
         let caveat = match (caveat, &tuple.caveat) {

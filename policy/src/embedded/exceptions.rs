@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use policy_core::{CollectionId, DocId, Filter, SubjectFilter, SubjectRelation, Timestamp, Tuple, Tuples, document_of};
 
-use crate::facts::Thing;
+use crate::facts::Resource;
 
 fn documents(tuples: &[Tuple]) -> BTreeSet<(CollectionId, DocId)> {
     tuples.iter().filter_map(|tuple| document_of(&tuple.resource)).collect()
@@ -15,8 +15,8 @@ fn documents(tuples: &[Tuple]) -> BTreeSet<(CollectionId, DocId)> {
 pub(super) fn marks(put: &[Tuple]) -> Vec<Tuple> {
     let documents = documents(put);
     let collections: BTreeSet<CollectionId> = documents.iter().map(|(collection, _)| *collection).collect();
-    let within = documents.into_iter().map(|(collection, document)| Thing::within(collection, document));
-    collections.into_iter().map(Thing::exceptional).chain(within).collect()
+    let within = documents.into_iter().map(|(collection, document)| Resource::within(collection, document));
+    collections.into_iter().map(Resource::exceptional).chain(within).collect()
 }
 
 /// Takes out of `next` what has to go with the relationships that a change removed from it: the edges of documents
@@ -31,11 +31,11 @@ pub(super) fn unmark(next: &mut Tuples, removed: &[Tuple], put: &[Tuple], now: T
             continue;
         }
         collections.insert(*collection);
-        gone.push(Thing::within(*collection, *document));
+        gone.push(Resource::within(*collection, *document));
     }
     gone.retain(|edge| next.remove(edge));
     for collection in collections {
-        let mark = Thing::exceptional(collection);
+        let mark = Resource::exceptional(collection);
         if !has_documents(next, collection, now) && next.remove(&mark) {
             gone.push(mark);
         }
@@ -45,14 +45,14 @@ pub(super) fn unmark(next: &mut Tuples, removed: &[Tuple], put: &[Tuple], now: T
 
 /// Whether a document has anything but the edge to its collection.
 fn stands_out(tuples: &Tuples, collection: CollectionId, document: DocId, now: Timestamp) -> bool {
-    let object = Thing::Document(collection, document).object();
+    let object = Resource::Document(collection, document).object();
     let filter = Filter { resource_kind: Some(object.kind), resource_id: Some(object.id), ..Filter::default() };
     tuples.select(&filter, now).any(|tuple| !is_edge(&tuple))
 }
 
 /// Whether any document has an edge to the collection. Goes by the subject, so that documents elsewhere cost nothing.
 fn has_documents(tuples: &Tuples, collection: CollectionId, now: Timestamp) -> bool {
-    let object = Thing::Collection(collection).object();
+    let object = Resource::Collection(collection).object();
     let subject = SubjectFilter { kind: object.kind, id: Some(object.id), relation: SubjectRelation::None };
     let filter = Filter {
         resource_kind: Some("document".to_owned()),

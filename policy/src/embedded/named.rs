@@ -9,7 +9,7 @@ use policy_core::{
 };
 
 use super::Embedded;
-use crate::facts::Thing;
+use crate::facts::Resource;
 
 /// Who is named, by themselves or as members of a group. Each may have something or not.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Named {
     pub groups: BTreeSet<GroupId>,
 }
 
-/// What has of a collection, and what a collection, folder or document has things of.
+/// What has of a collection, and what a collection, folder or document has resources of.
 const PLACES: [&str; 5] = ["space", "collection", "folder", "document", "field"];
 
 impl Embedded {
@@ -46,8 +46,8 @@ impl Embedded {
 }
 
 fn named(tuples: &Tuples, collection: CollectionId, document: Option<DocId>, now: Timestamp) -> Named {
-    let own = Thing::Collection(collection).object();
-    let one = document.map(|document| Thing::Document(collection, document).object());
+    let own = Resource::Collection(collection).object();
+    let one = document.map(|document| Resource::Document(collection, document).object());
     let within = Filter {
         subject: Some(SubjectFilter {
             kind: own.kind.clone(),

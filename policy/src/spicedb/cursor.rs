@@ -10,7 +10,7 @@ use crate::service::{Consistency, Cursor, Reason, ServiceError, Token};
 
 /// The inside of a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct CursorBody {
     /// Of the question.
     of: String,
     /// Where the list was read.
@@ -44,9 +44,9 @@ impl From<&Wanted> for Consistency {
     }
 }
 
-impl Place {
+impl CursorBody {
     pub(super) fn new(question: &impl Debug, at: &Token, after: &str, asked: Option<Asked>) -> Self {
-        Place { of: digest(question), at: at.0.clone(), after: after.to_owned(), asked }
+        CursorBody { of: digest(question), at: at.0.clone(), after: after.to_owned(), asked }
     }
 
     pub(super) fn encode(&self) -> Cursor {
@@ -58,7 +58,7 @@ impl Place {
     /// If it is no cursor, or one of another question.
     pub(super) fn decode(cursor: &Cursor, question: &impl Debug) -> Result<Self, ServiceError> {
         let place = BASE64URL_NOPAD.decode(cursor.0.as_bytes()).ok();
-        let place = place.and_then(|bytes| serde_json::from_slice::<Place>(&bytes).ok());
+        let place = place.and_then(|bytes| serde_json::from_slice::<CursorBody>(&bytes).ok());
         let own = place.filter(|place| place.of == digest(question));
         own.ok_or_else(|| ServiceError::new(Reason::InvalidCursor, "the cursor does not belong to this request"))
     }
@@ -76,13 +76,13 @@ mod tests {
     #[test]
     fn a_cursor_goes_with_its_question_only() {
         let asked = Some(Asked { limit: 7, consistency: Wanted::AtLeast("t".into()) });
-        let place = Place::new(&("doc", 1), &Token("t".into()), "id", asked);
+        let place = CursorBody::new(&("doc", 1), &Token("t".into()), "id", asked);
         let cursor = place.encode();
-        assert_eq!(Place::decode(&cursor, &("doc", 1)), Ok(place));
+        assert_eq!(CursorBody::decode(&cursor, &("doc", 1)), Ok(place));
         for (cursor, question) in
             [(&cursor, ("doc", 2)), (&Cursor("x".into()), ("doc", 1)), (&Cursor(String::new()), ("doc", 1))]
         {
-            assert_eq!(Place::decode(cursor, &question).map_err(|error| error.reason), Err(Reason::InvalidCursor));
+            assert_eq!(CursorBody::decode(cursor, &question).map_err(|error| error.reason), Err(Reason::InvalidCursor));
         }
     }
 }

@@ -9,7 +9,7 @@ use spicedb_grpc_tonic::v1;
 use v1::permissions_service_client::PermissionsServiceClient;
 
 use super::connection::Repeat;
-use super::cursor::Place;
+use super::cursor::CursorBody;
 use super::error::garbled;
 use super::{SpiceDb, convert};
 use crate::service::{Consistency, Page, Reason, ServiceError, Token, Window};
@@ -25,7 +25,7 @@ impl SpiceDb {
         window: &Window,
         at: &Consistency,
     ) -> Result<Page<Found>, ServiceError> {
-        let place = window.after.as_ref().map(|cursor| Place::decode(cursor, lookup)).transpose()?;
+        let place = window.after.as_ref().map(|cursor| CursorBody::decode(cursor, lookup)).transpose()?;
         let at = match &place {
             Some(place) => Consistency::Exactly(Token(place.at.clone())),
             None => at.clone(),
@@ -38,7 +38,7 @@ impl SpiceDb {
             .skip_while(|found| after.as_ref().is_some_and(|after| found.id <= *after))
             .take(limit)
             .map(|found| {
-                let cursor = Place::new(lookup, &at, &found.id, None).encode();
+                let cursor = CursorBody::new(lookup, &at, &found.id, None).encode();
                 (found, Some(cursor))
             })
             .collect();

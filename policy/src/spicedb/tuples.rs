@@ -9,7 +9,7 @@ use v1::permissions_service_client::PermissionsServiceClient;
 
 use super::check::{CHUNK_BYTES, chunks};
 use super::connection::Repeat;
-use super::cursor::{Asked, Place, Wanted};
+use super::cursor::{Asked, CursorBody, Wanted};
 use super::error::garbled;
 use super::{SpiceDb, convert};
 use crate::service;
@@ -128,7 +128,7 @@ impl SpiceDb {
         window: &Window,
         at: &Consistency,
     ) -> Result<Page<Tuple>, ServiceError> {
-        let mut place = window.after.as_ref().map(|cursor| Place::decode(cursor, filter)).transpose()?;
+        let mut place = window.after.as_ref().map(|cursor| CursorBody::decode(cursor, filter)).transpose()?;
         let wanted = window.limit.map_or(usize::MAX, |limit| limit as usize);
         let (asked, began) = match place.as_ref().and_then(|place| place.asked.clone()) {
             // SpiceDB's cursors go with the limit and the consistency that they were given for.
@@ -151,7 +151,7 @@ impl SpiceDb {
                 let tuple = convert::to_tuple(row.relationship.ok_or_else(|| garbled("a row without relationship"))?)?;
                 let at = convert::to_token(row.read_at)?;
                 let after = row.after_result_cursor.ok_or_else(|| garbled("a row without cursor"))?.token;
-                let next = Place::new(filter, &at, &after, Some(asked.clone()));
+                let next = CursorBody::new(filter, &at, &after, Some(asked.clone()));
                 if items.len() < wanted {
                     items.push((tuple, Some(next.encode())));
                     place = Some(next);
@@ -180,7 +180,7 @@ impl SpiceDb {
         &self,
         filter: &Filter,
         asked: &Asked,
-        place: Option<&Place>,
+        place: Option<&CursorBody>,
     ) -> Result<Vec<v1::ReadRelationshipsResponse>, ServiceError> {
         let message = v1::ReadRelationshipsRequest {
             consistency: convert::required(self.requirement(&(&asked.consistency).into())),

@@ -5,12 +5,12 @@ use std::fmt;
 
 use policy_core::{Object, Subject, Tuple};
 
-use super::Place;
+use super::SourcePosition;
 
 /// A subject that must be in a permission, and the relations in which the relationships name it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedMember {
-    pub at: Place,
+    pub at: SourcePosition,
     /// As it is written.
     pub text: String,
     pub subject: ExpectedSubject,
@@ -37,7 +37,7 @@ impl fmt::Display for ExpectedSubject {
 const CONDITIONAL: &str = "[...]";
 
 impl ExpectedMember {
-    pub(super) fn parse(text: &str, at: Place) -> Result<ExpectedMember, String> {
+    pub(super) fn parse(text: &str, at: SourcePosition) -> Result<ExpectedMember, String> {
         let (from, to) = match (text.find('['), text.rfind(']')) {
             (Some(from), Some(to)) if from < to => (from, to),
             _ => return Err(format!("`{text}` names no subject; write `[type:id] is <type:id#relation>`")),

@@ -3,8 +3,8 @@
 use policy_core::{Check, Context, Object, Permissionship, Tuple};
 
 use super::expected::{self, ExpectedMember};
-use super::yaml::{self, Node, Text, Value};
-use super::{MAX_VALIDATION_FILE_BYTES, Place, ValidationFileError};
+use super::yaml::{self, Text, Value, YamlNode};
+use super::{MAX_VALIDATION_FILE_BYTES, SourcePosition, ValidationFileError};
 
 /// A validation file, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,20 +21,20 @@ pub enum SchemaSource {
     /// In the file itself; `lines` are the lines of the file where the lines of the text stand.
     Here { text: String, lines: Vec<u32> },
     /// In another file, whose path is relative to this one.
-    File { path: String, at: Place },
+    File { path: String, at: SourcePosition },
 }
 
 /// A relationship of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relationship {
-    pub at: Place,
+    pub at: SourcePosition,
     pub tuple: Tuple,
 }
 
 /// What a check must answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assertion {
-    pub at: Place,
+    pub at: SourcePosition,
     /// As it is written.
     pub text: String,
     pub check: Check,
@@ -44,7 +44,7 @@ pub struct Assertion {
 /// Who must be, by what is written in the relationships, in a relation or permission of an object, and nobody else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedMembers {
-    pub at: Place,
+    pub at: SourcePosition,
     pub resource: Object,
     pub member: String,
     pub members: Vec<ExpectedMember>,
@@ -56,13 +56,13 @@ impl ValidationFile {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(text: &str) -> Result<ValidationFile, ValidationFileError> {
-        let start = Place { line: 1, column: 1 };
+        let start = SourcePosition { line: 1, column: 1 };
         if text.len() > MAX_VALIDATION_FILE_BYTES {
             return Err(start.error(format!("the file is longer than {MAX_VALIDATION_FILE_BYTES} bytes")));
         }
         let root = match yaml::read(text)? {
-            Some(Node { value: Value::Map(entries), .. }) => entries,
-            Some(Node { at, .. }) => return Err(at.error("a validation file is a mapping with the key `schema`")),
+            Some(YamlNode { value: Value::Map(entries), .. }) => entries,
+            Some(YamlNode { at, .. }) => return Err(at.error("a validation file is a mapping with the key `schema`")),
             None => return Err(start.error("the file is empty; it needs at least `schema`")),
         };
         let source = Lines::of(text);
@@ -151,7 +151,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn text_of(node: Node, what: &str) -> Result<Text, ValidationFileError> {
+fn text_of(node: YamlNode, what: &str) -> Result<Text, ValidationFileError> {
     match node.value {
         Value::Text(text) => Ok(text),
         _ => Err(node.at.error(format!("{what} must be a text"))),
@@ -159,7 +159,7 @@ fn text_of(node: Node, what: &str) -> Result<Text, ValidationFileError> {
 }
 
 /// The entries of a mapping; nothing is an empty mapping.
-fn map_of(node: Node, what: &str) -> Result<Vec<(Text, Node)>, ValidationFileError> {
+fn map_of(node: YamlNode, what: &str) -> Result<Vec<(Text, YamlNode)>, ValidationFileError> {
     match node.value {
         Value::Map(entries) => Ok(entries),
         Value::Text(Text { null: true, .. }) => Ok(Vec::new()),
@@ -168,7 +168,7 @@ fn map_of(node: Node, what: &str) -> Result<Vec<(Text, Node)>, ValidationFileErr
 }
 
 /// The texts of a list; nothing is an empty list.
-fn texts_of(node: Node, what: &str) -> Result<Vec<Text>, ValidationFileError> {
+fn texts_of(node: YamlNode, what: &str) -> Result<Vec<Text>, ValidationFileError> {
     match node.value {
         Value::List(nodes) => nodes.into_iter().map(|node| text_of(node, "an entry of this list")).collect(),
         Value::Text(Text { null: true, .. }) => Ok(Vec::new()),
@@ -184,7 +184,7 @@ fn relationships(block: &Text, source: &Lines<'_>) -> Result<Vec<Relationship>, 
         if text.is_empty() || text.starts_with("//") {
             continue;
         }
-        let at = Place { line, column: 1 };
+        let at = SourcePosition { line, column: 1 };
         let tuple: Tuple = text.parse().map_err(|error| at.error(format!("{error}")))?;
         if !seen.insert(tuple.to_string()) {
             return Err(at.error(format!("the relationship `{tuple}` stands here twice")));
@@ -194,7 +194,7 @@ fn relationships(block: &Text, source: &Lines<'_>) -> Result<Vec<Relationship>, 
     Ok(all)
 }
 
-fn assertions(node: Node) -> Result<Vec<Assertion>, ValidationFileError> {
+fn assertions(node: YamlNode) -> Result<Vec<Assertion>, ValidationFileError> {
     let mut all = Vec::new();
     for (key, node) in map_of(node, "`assertions`")? {
         let expected = match key.text.as_str() {
@@ -235,7 +235,7 @@ fn check(text: &Text) -> Result<Check, ValidationFileError> {
     Ok(Check { resource: tuple.resource, permission: tuple.relation, subject: tuple.subject, context })
 }
 
-fn expected_members(node: Node) -> Result<Vec<ExpectedMembers>, ValidationFileError> {
+fn expected_members(node: YamlNode) -> Result<Vec<ExpectedMembers>, ValidationFileError> {
     let mut all = Vec::new();
     for (key, node) in map_of(node, "`validation`")? {
         let (resource, member) = expected::object_member(key.text.trim()).map_err(|message| key.at.error(message))?;

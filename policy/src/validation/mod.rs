@@ -19,12 +19,12 @@ pub const MAX_VALIDATION_FILE_BYTES: usize = 16 << 20;
 
 /// Where something stands in a file. Both count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SourcePosition {
     pub line: u32,
     pub column: u32,
 }
 
-impl Place {
+impl SourcePosition {
     fn error(self, message: impl Into<String>) -> ValidationFileError {
         ValidationFileError { at: self, message: message.into() }
     }
@@ -34,6 +34,6 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {}, column {}: {message}", at.line, at.column)]
 pub struct ValidationFileError {
-    pub at: Place,
+    pub at: SourcePosition,
     pub message: String,
 }

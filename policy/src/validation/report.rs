@@ -2,7 +2,7 @@
 
 use policy_core::{Object, Permissionship, Traced};
 
-use super::Place;
+use super::SourcePosition;
 
 /// Everything that was asked of an engine, and what it answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct Report {
 /// One assertion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asserted {
-    pub at: Place,
+    pub at: SourcePosition,
     /// As it is written.
     pub text: String,
     pub expected: Permissionship,
@@ -31,7 +31,7 @@ pub struct Asserted {
 /// The members of one relation or permission, compared with those that are expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
-    pub at: Place,
+    pub at: SourcePosition,
     pub resource: Object,
     pub member: String,
     /// How many lines there are about it.
@@ -42,7 +42,7 @@ pub struct Compared {
 /// One way in which the members are not those that are expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    pub at: Place,
+    pub at: SourcePosition,
     pub message: String,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy_core::{Filter, Membership, Schema, Subject, Timestamp, Tuples, Update};
 
 use super::report::{Asserted, Compared, Difference};
-use super::{Assertion, ExpectedMember, ExpectedMembers, ExpectedSubject, Place, Report, ValidationFile};
+use super::{Assertion, ExpectedMember, ExpectedMembers, ExpectedSubject, Report, SourcePosition, ValidationFile};
 use crate::{Consistency, RelationshipService, ServiceError, Window, Write};
 
 /// How many relationships are written in one transaction.
@@ -19,7 +19,7 @@ pub enum LoadError {
     #[error("the schema is wrong{}: {message}", line.map(|line| format!(" in line {line}")).unwrap_or_default())]
     Schema { line: Option<u32>, message: String },
     #[error("line {}: the relationship `{text}` cannot be written: {message}", at.line)]
-    Relationship { at: Place, text: String, message: String },
+    Relationship { at: SourcePosition, text: String, message: String },
     #[error("the engine does not answer: {0}")]
     Service(#[from] ServiceError),
 }
@@ -114,7 +114,7 @@ async fn read_back(file: &ValidationFile, service: &dyn RelationshipService) -> 
         let page = service.read(&filter, &Window::default(), &Consistency::Full).await?;
         for (tuple, _) in page.items {
             tuples.put(&tuple).map_err(|error| LoadError::Relationship {
-                at: Place { line: 1, column: 1 },
+                at: SourcePosition { line: 1, column: 1 },
                 text: tuple.to_text(),
                 message: format!("as the engine gives it back: {error}"),
             })?;
@@ -171,7 +171,7 @@ fn differences(expected: &ExpectedMembers, found: Vec<Membership>) -> Vec<Differ
 }
 
 /// What was found, as a validation file would write it.
-fn spelled(at: Place, found: Membership) -> (Subject, ExpectedMember) {
+fn spelled(at: SourcePosition, found: Membership) -> (Subject, ExpectedMember) {
     let who = found.subject.clone();
     let subject = ExpectedSubject { subject: found.subject, conditional: found.conditional };
     let excluded: BTreeSet<_> =

@@ -5,26 +5,26 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::{Place, ValidationFileError};
+use super::{SourcePosition, ValidationFileError};
 
 /// How deeply lists and mappings may be nested; the format needs three levels.
 const MAX_NESTING: usize = 16;
 
-pub(super) struct Node {
-    pub(super) at: Place,
+pub(super) struct YamlNode {
+    pub(super) at: SourcePosition,
     pub(super) value: Value,
 }
 
 pub(super) enum Value {
     Text(Text),
-    List(Vec<Node>),
-    Map(Vec<(Text, Node)>),
+    List(Vec<YamlNode>),
+    Map(Vec<(Text, YamlNode)>),
 }
 
 /// A text, or nothing (`null`).
 #[derive(Debug, Clone)]
 pub(super) struct Text {
-    pub(super) at: Place,
+    pub(super) at: SourcePosition,
     /// Empty for nothing.
     pub(super) text: String,
     pub(super) null: bool,
@@ -32,16 +32,16 @@ pub(super) struct Text {
 
 /// A list or mapping whose end has not come yet.
 enum Open {
-    List(Place, Vec<Node>),
-    Map(Place, Vec<(Text, Node)>, Option<Text>),
+    List(SourcePosition, Vec<YamlNode>),
+    Map(SourcePosition, Vec<(Text, YamlNode)>, Option<Text>),
 }
 
 /// Reads one document.
-pub(super) fn read(text: &str) -> Result<Option<Node>, ValidationFileError> {
+pub(super) fn read(text: &str) -> Result<Option<YamlNode>, ValidationFileError> {
     let mut reader = Reader { open: Vec::new(), root: None, documents: 0, anchors: HashMap::new() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let at = Place { line: number(error.marker().line()), column: number(error.marker().col() + 1) };
+            let at = SourcePosition { line: number(error.marker().line()), column: number(error.marker().col() + 1) };
             at.error(format!("this is not YAML: {}", error.info()))
         })?;
         reader.take(event, &span)?;
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, ValidationFileError> {
 
 struct Reader {
     open: Vec<Open>,
-    root: Option<Node>,
+    root: Option<YamlNode>,
     documents: usize,
     anchors: HashMap<usize, Text>,
 }
@@ -81,8 +81,8 @@ impl Reader {
             Event::SequenceStart(..) => self.begin(Open::List(at, Vec::new()), at)?,
             Event::MappingStart(..) => self.begin(Open::Map(at, Vec::new(), None), at)?,
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(at, nodes)) => self.put(Node { at, value: Value::List(nodes) })?,
-                Some(Open::Map(at, entries, _)) => self.put(Node { at, value: Value::Map(entries) })?,
+                Some(Open::List(at, nodes)) => self.put(YamlNode { at, value: Value::List(nodes) })?,
+                Some(Open::Map(at, entries, _)) => self.put(YamlNode { at, value: Value::Map(entries) })?,
                 None => {}
             },
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -90,7 +90,7 @@ impl Reader {
         Ok(())
     }
 
-    fn begin(&mut self, open: Open, at: Place) -> Result<(), ValidationFileError> {
+    fn begin(&mut self, open: Open, at: SourcePosition) -> Result<(), ValidationFileError> {
         if self.open.len() >= MAX_NESTING {
             return Err(at.error("lists and mappings are nested too deeply"));
         }
@@ -109,10 +109,10 @@ impl Reader {
             *key = Some(text);
             return Ok(());
         }
-        self.put(Node { at: text.at, value: Value::Text(text) })
+        self.put(YamlNode { at: text.at, value: Value::Text(text) })
     }
 
-    fn put(&mut self, node: Node) -> Result<(), ValidationFileError> {
+    fn put(&mut self, node: YamlNode) -> Result<(), ValidationFileError> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List(_, nodes)) => nodes.push(node),
@@ -125,14 +125,14 @@ impl Reader {
     }
 }
 
-fn scalar(at: Place, text: Cow<'_, str>, style: ScalarStyle) -> Text {
+fn scalar(at: SourcePosition, text: Cow<'_, str>, style: ScalarStyle) -> Text {
     let null = style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
     let text = if null { String::new() } else { text.into_owned() };
     Text { at, text, null }
 }
 
-fn place(span: &Span) -> Place {
-    Place { line: number(span.start.line()), column: number(span.start.col() + 1) }
+fn place(span: &Span) -> SourcePosition {
+    SourcePosition { line: number(span.start.line()), column: number(span.start.col() + 1) }
 }
 
 fn number(n: usize) -> u32 {

@@ -21,7 +21,7 @@ pub(crate) const PEERS_PER_USER: usize = 64;
 
 /// What a peer is to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PeerKind {
     /// Another device of the same account.
     Device,
     /// A blind replica that the user configured.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 pub(crate) struct Peer {
     pub(crate) key: PeerKey,
     pub(crate) user: UserId,
-    pub(crate) kind: Kind,
+    pub(crate) kind: PeerKind,
     /// Multiaddrs to dial, by line; empty: the peer dials us.
     pub(crate) addrs: Vec<String>,
     /// `None`: all spaces of the user, future ones too.
@@ -331,8 +331,14 @@ mod tests {
         let url = format!("sqlite://{}?mode=rwc", dir.path().join("node.db").display());
         let (key, user) = (PeerKey([9; 32]), UserId::from_bytes([8; 16]));
         let scope = Scope::Space(SpaceId::from_bytes([7; 16]));
-        let added =
-            Peer { key, user, kind: Kind::Replica, addrs: vec!["/ip4/1.2.3.4".into()], spaces: None, vouched: true };
+        let added = Peer {
+            key,
+            user,
+            kind: PeerKind::Replica,
+            addrs: vec!["/ip4/1.2.3.4".into()],
+            spaces: None,
+            vouched: true,
+        };
         {
             let ledger = Ledger::open(Database::connect(&url).await.unwrap()).await.unwrap();
             ledger.add_peer(added.clone()).await.unwrap();

@@ -94,7 +94,7 @@ impl MigrationTrait for KeepInvites {
 }
 
 pub(super) mod peer {
-    use super::super::{Kind, Peer};
+    use super::super::{Peer, PeerKind};
     use crate::store::StoreError;
     use policy_core::{PeerKey, SpaceId, UserId};
     use sea_orm::Set;
@@ -129,7 +129,7 @@ pub(super) mod peer {
             Ok(Peer {
                 key: PeerKey(row.peer.try_into().map_err(|_| damaged())?),
                 user: UserId::from_slice(&row.account).ok_or_else(damaged)?,
-                kind: if row.kind == 0 { Kind::Device } else { Kind::Replica },
+                kind: if row.kind == 0 { PeerKind::Device } else { PeerKind::Replica },
                 addrs: row.addrs.lines().map(str::to_owned).collect(),
                 spaces: spaces.transpose().map_err(|_| damaged())?,
                 vouched: row.kind != 1,
@@ -144,9 +144,9 @@ pub(super) mod peer {
                 peer: Set(peer.key.0.to_vec()),
                 account: Set(peer.user.as_bytes().to_vec()),
                 kind: Set(match (peer.kind, peer.vouched) {
-                    (Kind::Device, _) => 0,
-                    (Kind::Replica, false) => 1,
-                    (Kind::Replica, true) => 2,
+                    (PeerKind::Device, _) => 0,
+                    (PeerKind::Replica, false) => 1,
+                    (PeerKind::Replica, true) => 2,
                 }),
                 addrs: Set(peer.addrs.join("\n")),
                 spaces: Set(peer.spaces.as_ref().map(lines)),

@@ -6,14 +6,14 @@ use rand::{CryptoRng, RngExt};
 use sha2::{Digest, Sha256};
 
 use crate::codec::{MAX_VALUE, encode_author, encode_delta, encode_head, encode_status};
-use crate::commit::{Commit, Kind, MAX_COMMIT, PartRef, cid_of, head_of};
+use crate::commit::{Commit, CommitKind, MAX_COMMIT, PartRef, cid_of, head_of};
 use crate::control::{Clocks, Heads, PolicyEntry, Reading, encode_policy, encode_schema};
 use crate::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
 use crate::frame::{Frame, MAX_FRAME};
 use crate::identity::{DeviceKeys, DeviceSecret, EnvelopeError, Signer};
 use crate::keys::{Reserved, SpaceSecret, TagKey};
 use crate::schema::Collection;
-use crate::seal::{MAX_PART, Place, seal};
+use crate::seal::{MAX_PART, SealContext, seal};
 use crate::space_keys::{SpaceKeys, seal_bundle};
 use crate::tags::{DocTag, EpochId, FieldTag, LaneTag, TxnId};
 use crate::txn::{LaneTip, MAX_COMMITS, SignedTxn};
@@ -198,7 +198,7 @@ impl<'a> TxnBuilder<'a> {
             lane: lane.lane,
             doc: keys.tags().document(lane.lane, draft.doc),
             root: draft.root.map(|(cid, _)| cid),
-            kind: Kind::Op,
+            kind: CommitKind::Op,
             device: self.device,
             seq: self.lanes[at].seq + 1,
             prev: self.lanes[at].prev,
@@ -269,7 +269,7 @@ impl<'a> TxnBuilder<'a> {
     /// Appends a control entry; `heads` moves on to it. `epoch`: sealed under it, else in clear.
     fn control(
         &mut self,
-        kind: Kind,
+        kind: CommitKind,
         body: Vec<u8>,
         epoch: Option<(EpochId, &SpaceSecret)>,
         heads: &mut Heads,
@@ -278,7 +278,7 @@ impl<'a> TxnBuilder<'a> {
     ) -> Result<Cid, SealError> {
         let at = self.lane(LaneTag::CONTROL);
         let nonce: [u8; 24] = rng.random();
-        let genesis = matches!(kind, Kind::AccountGenesis | Kind::SpaceGenesis);
+        let genesis = matches!(kind, CommitKind::AccountGenesis | CommitKind::SpaceGenesis);
         let mut commit = Commit {
             space: if genesis { SpaceId::from_bytes([0; 16]) } else { self.space },
             lane: LaneTag::CONTROL,
@@ -300,7 +300,7 @@ impl<'a> TxnBuilder<'a> {
         let part = match epoch {
             None => body,
             Some((id, secret)) => {
-                let place = Place { ..crate::space_keys::place(&commit, id) };
+                let place = SealContext { ..crate::space_keys::place(&commit, id) };
                 seal(&secret.control(), &nonce, &place.frame(), FieldTag::BODY, 0, &body)
             }
         };
@@ -323,7 +323,7 @@ impl<'a> TxnBuilder<'a> {
         hlc: Hlc,
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
-        self.sealed(Kind::Schema, encode_schema(collections), heads, hlc, rng)
+        self.sealed(CommitKind::Schema, encode_schema(collections), heads, hlc, rng)
     }
 
     /// Appends a change of policy.
@@ -334,29 +334,31 @@ impl<'a> TxnBuilder<'a> {
         hlc: Hlc,
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
-        self.sealed(Kind::Policy, encode_policy(entry), heads, hlc, rng)
+        self.sealed(CommitKind::Policy, encode_policy(entry), heads, hlc, rng)
     }
 
     /// Appends a control entry that another device of the account wrote and that was lost with its chain.
     /// `body`: as it was in clear, or as it opened.
     pub fn again(
         &mut self,
-        kind: Kind,
+        kind: CommitKind,
         body: Vec<u8>,
         heads: &mut Heads,
         hlc: Hlc,
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
         match kind {
-            Kind::Schema | Kind::Policy => self.sealed(kind, body, heads, hlc, rng),
-            Kind::AddDevice | Kind::Envelope | Kind::Clock => self.control(kind, body, None, heads, hlc, rng),
+            CommitKind::Schema | CommitKind::Policy => self.sealed(kind, body, heads, hlc, rng),
+            CommitKind::AddDevice | CommitKind::Envelope | CommitKind::Clock => {
+                self.control(kind, body, None, heads, hlc, rng)
+            }
             _ => Err(SealError::Unknown),
         }
     }
 
     fn sealed(
         &mut self,
-        kind: Kind,
+        kind: CommitKind,
         body: Vec<u8>,
         heads: &mut Heads,
         hlc: Hlc,
@@ -379,7 +381,7 @@ impl<'a> TxnBuilder<'a> {
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
         let body = crate::control::envelope_body(epoch, device, sealed);
-        self.control(Kind::Envelope, body, None, heads, hlc, rng)
+        self.control(CommitKind::Envelope, body, None, heads, hlc, rng)
     }
 
     /// Whether nothing was appended.
@@ -415,11 +417,11 @@ pub fn create_account(
     // The id is the head of the genesis' own hash, so the transaction learns it from the first entry.
     let nobody = UserId::from_bytes([0; 16]);
     let mut txn = TxnBuilder::bare(SpaceId::from_bytes([0; 16]), zero, nobody, &|_| None, rng);
-    let genesis = txn.control(Kind::AccountGenesis, body, None, &mut heads, hlc, rng)?;
+    let genesis = txn.control(CommitKind::AccountGenesis, body, None, &mut heads, hlc, rng)?;
     let user = UserId::from_bytes(head_of(&genesis));
     txn.space = SpaceId::from_bytes(*user.as_bytes());
     let body = crate::control::device_body(device, None);
-    txn.control(Kind::AddDevice, body, None, &mut heads, Hlc(hlc.0 + 1), rng)?;
+    txn.control(CommitKind::AddDevice, body, None, &mut heads, Hlc(hlc.0 + 1), rng)?;
     Ok((user, txn.finish(root).remove(0)))
 }
 
@@ -440,7 +442,7 @@ pub fn enrol_device(
     let held = move |_| held;
     let mut txn = TxnBuilder::bare(space, by.id, user, &held, rng);
     let body = crate::control::device_body(device, Some(code));
-    txn.control(Kind::AddDevice, body, None, &mut heads.clone(), hlc, rng)?;
+    txn.control(CommitKind::AddDevice, body, None, &mut heads.clone(), hlc, rng)?;
     Ok(txn.finish(&by.signer).remove(0))
 }
 
@@ -457,7 +459,7 @@ pub fn succeed_device(
     let (new, transport) = new;
     let mut txn = TxnBuilder::bare(SpaceId::from_bytes(*user.as_bytes()), new.id, user, &|_| None, rng);
     let body = crate::control::successor_body(user, old, &new.public(transport));
-    txn.control(Kind::Successor, body, None, &mut heads.clone(), hlc, rng)?;
+    txn.control(CommitKind::Successor, body, None, &mut heads.clone(), hlc, rng)?;
     Ok(txn.finish(&new.signer).remove(0))
 }
 
@@ -465,7 +467,7 @@ pub fn succeed_device(
 pub fn account_entries(
     user: UserId,
     by: &DeviceSecret,
-    entries: Vec<(Kind, Vec<u8>)>,
+    entries: Vec<(CommitKind, Vec<u8>)>,
     heads: &Heads,
     held: Option<(u64, Cid)>,
     hlc: Hlc,
@@ -482,8 +484,8 @@ pub fn account_entries(
 }
 
 /// The body of an entry that pulls back readings of `device`.
-pub fn clock_entry(device: DeviceId, readings: &[Reading]) -> (Kind, Vec<u8>) {
-    (Kind::Clock, Clocks::body(device, readings))
+pub fn clock_entry(device: DeviceId, readings: &[Reading]) -> (CommitKind, Vec<u8>) {
+    (CommitKind::Clock, Clocks::body(device, readings))
 }
 
 /// A new space: genesis, first key-op (sealed to `devices`) and its name, in one transaction.
@@ -498,7 +500,7 @@ pub fn create_space(
     let mut heads = Heads::default();
     let mut txn = TxnBuilder::bare(SpaceId::from_bytes([0; 16]), by.id, owner, &|_| None, rng);
     let body = crate::control::space_genesis_body(owner, &rng.random());
-    let genesis = txn.control(Kind::SpaceGenesis, body, None, &mut heads, hlc, rng)?;
+    let genesis = txn.control(CommitKind::SpaceGenesis, body, None, &mut heads, hlc, rng)?;
     txn.space = SpaceId::from_bytes(head_of(&genesis));
     let (secret, tag) = (SpaceSecret::random(rng), TagKey::random(rng));
     let sealed = devices
@@ -507,8 +509,8 @@ pub fn create_space(
         .collect::<Result<Vec<_>, EnvelopeError>>()
         .map_err(|_| SealError::Unknown)?;
     let body = crate::control::key_op_body(1, &[], &sealed, "first");
-    let epoch = EpochId(head_of(&txn.control(Kind::KeyOp, body, None, &mut heads, Hlc(hlc.0 + 1), rng)?));
-    txn.control(Kind::Policy, encode_policy(name), Some((epoch, &secret)), &mut heads, Hlc(hlc.0 + 2), rng)?;
+    let epoch = EpochId(head_of(&txn.control(CommitKind::KeyOp, body, None, &mut heads, Hlc(hlc.0 + 1), rng)?));
+    txn.control(CommitKind::Policy, encode_policy(name), Some((epoch, &secret)), &mut heads, Hlc(hlc.0 + 2), rng)?;
     let space = txn.space;
     Ok((space, txn.finish(&by.signer).remove(0)))
 }

@@ -29,7 +29,7 @@ const SHA2_256: u64 = 0x12;
 /// What a commit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Kind {
+pub enum CommitKind {
     /// A change of a document.
     Op = 0,
     /// An account begins.
@@ -52,21 +52,21 @@ pub enum Kind {
     Clock = 9,
 }
 
-impl Kind {
+impl CommitKind {
     /// As it stands in a commit.
     pub const fn number(self) -> u64 {
         self as u64
     }
     /// The kind of this number; `None`: a later version's.
-    pub fn from_number(number: u64) -> Option<Kind> {
-        use Kind::*;
+    pub fn from_number(number: u64) -> Option<CommitKind> {
+        use CommitKind::*;
         [Op, AccountGenesis, AddDevice, SpaceGenesis, KeyOp, Envelope, Schema, Policy, Successor, Clock]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
     /// Whether it stands in a control lane.
     pub fn is_control(self) -> bool {
-        self != Kind::Op
+        self != CommitKind::Op
     }
 }
 
@@ -95,7 +95,7 @@ pub struct Commit {
     /// The document's first commit; `None` in that commit itself.
     pub root: Option<Cid>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: CommitKind,
     /// Who signed it.
     pub device: DeviceId,
     /// Its number in the chain of its device in this lane, from 1 on.
@@ -134,7 +134,7 @@ pub enum CommitError {
     Suite(u64),
     /// It is of a kind that this version does not know.
     #[error("commits of kind {0} are not supported")]
-    Kind(u64),
+    CommitKind(u64),
     /// It has more bytes than a commit may have.
     #[error("the commit is too large: {0} bytes")]
     TooLarge(usize),
@@ -238,7 +238,7 @@ impl Commit {
         let doc = DocTag(r.array_bytes()?);
         let root = r.optional(link)?;
         let kind = r.uint()?;
-        let kind = Kind::from_number(kind).ok_or(CommitError::Kind(kind))?;
+        let kind = CommitKind::from_number(kind).ok_or(CommitError::CommitKind(kind))?;
         let device = DeviceId::from_bytes(r.array_bytes()?);
         let seq = r.uint()?;
         let prev = r.optional(link)?;
@@ -319,7 +319,7 @@ pub(crate) mod tests {
             lane: LaneTag([2; 16]),
             doc: DocTag([3; 16]),
             root: None,
-            kind: Kind::Op,
+            kind: CommitKind::Op,
             device: DeviceId::from_bytes([4; 16]),
             seq: 2,
             prev: Some(cid_of(b"prev")),
@@ -342,7 +342,7 @@ pub(crate) mod tests {
         let bytes = commit.encode();
         assert_eq!(Commit::decode(&bytes).unwrap(), commit);
         for (at, value, error) in
-            [(1, 9, CommitError::Version(9)), (2, 7, CommitError::Suite(7)), (55, 20, CommitError::Kind(20))]
+            [(1, 9, CommitError::Version(9)), (2, 7, CommitError::Suite(7)), (55, 20, CommitError::CommitKind(20))]
         {
             let mut bad = bytes.clone();
             bad[at] = value;
@@ -355,7 +355,7 @@ pub(crate) mod tests {
         let broken: [fn(&mut Commit); 6] = [
             |c| c.seq = 0,
             |c| c.prev = None,
-            |c| c.kind = Kind::Schema,
+            |c| c.kind = CommitKind::Schema,
             |c| c.lane = LaneTag::CONTROL,
             |c| c.epoch = None,
             |c| c.parts[1].ftag = c.parts[0].ftag,

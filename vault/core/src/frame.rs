@@ -163,8 +163,8 @@ impl Frame {
         rule(tip.seq == last.commit.seq && tip.cid == last.cid, "the transaction names another end")?;
         for entry in &self.entries {
             let commit = &entry.commit;
-            let genesis =
-                commit.kind == crate::commit::Kind::AccountGenesis || commit.kind == crate::commit::Kind::SpaceGenesis;
+            let genesis = commit.kind == crate::commit::CommitKind::AccountGenesis
+                || commit.kind == crate::commit::CommitKind::SpaceGenesis;
             let named = if genesis { SpaceId::from_bytes([0; 16]) } else { self.space };
             rule(commit.space == named, "a commit of another space")?;
             rule(commit.lane == self.lane && commit.txn == self.txn.txn, "a commit of another transaction")?;

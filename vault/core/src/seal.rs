@@ -19,7 +19,7 @@ pub const MAX_PART: usize = 1024 * 1024 + 64 * 1024;
 
 /// Where a part lies: authenticated with it, so it cannot be moved.
 #[derive(Debug, Clone)]
-pub struct Place<'a> {
+pub struct SealContext<'a> {
     /// The space.
     pub space: SpaceId,
     /// The lane of its collection.
@@ -46,7 +46,7 @@ pub struct OpenError;
 /// The associated data of all parts of one commit, but for field tag and generation.
 pub struct Frame(Vec<u8>);
 
-impl Place<'_> {
+impl SealContext<'_> {
     /// Encodes the place once for all parts of a commit.
     pub fn frame(&self) -> Frame {
         let mut w = Writer::with_capacity(160 + 42 * self.parents.len());
@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn place(seq: u64) -> Frame {
-        let place = Place {
+        let place = SealContext {
             space: SpaceId::from_bytes([1; 16]),
             lane: LaneTag([2; 16]),
             doc: DocTag([3; 16]),

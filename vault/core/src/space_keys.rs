@@ -14,7 +14,7 @@ use crate::frame::Entry;
 use crate::identity::{DeviceKeys, DeviceSecret, EnvelopeError};
 use crate::keys::{CollectionKey, FieldKey, LeafKey, Reserved, SpaceSecret, TagKey};
 use crate::schema::Collection;
-use crate::seal::{Place, open};
+use crate::seal::{SealContext, open};
 use crate::tags::{EpochId, FieldTag, LaneTag};
 
 /// The keys of a space, opened.
@@ -294,8 +294,8 @@ impl SpaceKeys {
     }
 }
 
-pub(crate) fn place(commit: &crate::commit::Commit, epoch: EpochId) -> Place<'_> {
-    Place {
+pub(crate) fn place(commit: &crate::commit::Commit, epoch: EpochId) -> SealContext<'_> {
+    SealContext {
         space: commit.space,
         lane: commit.lane,
         doc: commit.doc,

@@ -6,12 +6,12 @@ use rand_chacha::ChaCha20Rng;
 use sha2::{Digest, Sha256};
 use vault_core::build::{create_account, create_space};
 use vault_core::codec::encode_delta;
-use vault_core::commit::{Commit, Kind, PartRef, cid_of};
+use vault_core::commit::{Commit, CommitKind, PartRef, cid_of};
 use vault_core::control::PolicyEntry;
 use vault_core::document::{Delta, Hlc};
 use vault_core::identity::{DeviceSecret, Signer};
 use vault_core::keys::{Reserved, SpaceSecret, TagKey};
-use vault_core::seal::{Place, seal};
+use vault_core::seal::{SealContext, seal};
 use vault_core::tags::{DocTag, EpochId, FieldTag, LaneTag, TxnId};
 use vault_core::value::Value;
 
@@ -25,7 +25,7 @@ fn commit() -> Commit {
         lane: LaneTag([2; 16]),
         doc: DocTag([3; 16]),
         root: None,
-        kind: Kind::Op,
+        kind: CommitKind::Op,
         device: DeviceId::from_bytes([4; 16]),
         seq: 1,
         prev: None,
@@ -76,7 +76,7 @@ fn a_sealed_part() {
         .collection(CollectionId::from_bytes([1; 16]))
         .field(FieldId::from_bytes([2; 16]), 0)
         .leaf(DocId::from_bytes([13; 16]), &[14; 16]);
-    let place = Place {
+    let place = SealContext {
         space: SpaceId::from_bytes([1; 16]),
         lane: LaneTag([2; 16]),
         doc: DocTag([3; 16]),

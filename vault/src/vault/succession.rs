@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cid::Cid;
 use policy_core::{CollectionId, DeviceId, DocId, FieldId, SpaceId, Timestamp, UserId};
 use vault_core::build::{self, DocumentDraft, SealedFrame, TxnBuilder};
-use vault_core::commit::Kind;
+use vault_core::commit::CommitKind;
 use vault_core::control::Heads;
 use vault_core::crdt::DocumentState;
 use vault_core::document::Delta;
@@ -347,7 +347,7 @@ impl Again {
             let mut txn = TxnBuilder::new(&keys, device.id, user, self.heads.seen(), &held, &mut rng);
             for entry in &decode(row)?.entries {
                 let body = match entry.commit.kind {
-                    Kind::Schema | Kind::Policy => {
+                    CommitKind::Schema | CommitKind::Policy => {
                         keys.open_control(entry).map_err(|_| SpaceError::Entry("an entry of our own does not open"))?
                     }
                     _ => entry.parts[0].clone(),

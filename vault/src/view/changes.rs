@@ -120,7 +120,7 @@ impl PositionKey {
         PositionKey(Zeroizing::new(blake3::derive_key("allod 2026-11 positions of changes", view)))
     }
 
-    fn seal(&self, place: &Place) -> Result<Position, ViewError> {
+    fn seal(&self, place: &ChangesPosition) -> Result<Position, ViewError> {
         let numbers = [place.first.to_le_bytes(), place.at.to_le_bytes()].concat();
         let plain = [&[VERSION][..], &place.journal, &place.rights, &numbers].concat();
         let nonce: [u8; NONCE] = rand::random();
@@ -129,16 +129,16 @@ impl PositionKey {
         Ok(Position([&nonce[..], &sealed].concat()))
     }
 
-    fn open(&self, position: &Position) -> Result<Place, Reset> {
+    fn open(&self, position: &Position) -> Result<ChangesPosition, Reset> {
         let (nonce, sealed) = position.0.split_first_chunk::<NONCE>().ok_or(Reset::Unknown)?;
         let plain = XChaCha20Poly1305::new((&*self.0).into()).decrypt(nonce.into(), sealed);
-        Place::decode(&plain.map_err(|_| Reset::Unknown)?).ok_or(Reset::Unknown)
+        ChangesPosition::decode(&plain.map_err(|_| Reset::Unknown)?).ok_or(Reset::Unknown)
     }
 }
 
 /// What a position says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct ChangesPosition {
     /// Which order of changes it is a place in.
     journal: [u8; 16],
     /// Under which masks.
@@ -149,14 +149,14 @@ struct Place {
     at: u64,
 }
 
-impl Place {
-    fn decode(plain: &[u8]) -> Option<Place> {
+impl ChangesPosition {
+    fn decode(plain: &[u8]) -> Option<ChangesPosition> {
         let (&[VERSION], rest) = plain.split_first_chunk()? else { return None };
         let (journal, rest) = rest.split_first_chunk()?;
         let (rights, rest) = rest.split_first_chunk()?;
         let (first, rest) = rest.split_first_chunk()?;
         let at = u64::from_le_bytes(rest.try_into().ok()?);
-        Some(Place { journal: *journal, rights: *rights, first: u64::from_le_bytes(*first), at })
+        Some(ChangesPosition { journal: *journal, rights: *rights, first: u64::from_le_bytes(*first), at })
     }
 }
 
@@ -249,7 +249,7 @@ impl Reader {
             admits().map_err(ReadError::from)?;
             let rights = rights_of(masks, schema);
             let mut place = match after {
-                None => Place { journal, rights, first: end, at: 0 },
+                None => ChangesPosition { journal, rights, first: end, at: 0 },
                 Some(position) => self.positions().open(position)?,
             };
             if place.journal != journal {
@@ -273,7 +273,7 @@ impl Reader {
 }
 
 /// The changes behind `place`, which moves on, and whether there are more.
-fn follow(run: &mut Run<'_>, place: &mut Place, page: &Page) -> Result<(Vec<Change>, bool), ReadError> {
+fn follow(run: &mut Run<'_>, place: &mut ChangesPosition, page: &Page) -> Result<(Vec<Change>, bool), ReadError> {
     let (connection, masks, schema) = (run.connection, run.masks, run.schema);
     let mut statement = connection.prepare_cached("SELECT n, doc, collection FROM history WHERE n > ? ORDER BY n")?;
     let mut newer =

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{ApiError, Data, body, operator};
-use crate::directory::{Actor, App};
+use crate::directory::{Actor, RegisteredApp};
 use crate::front::described::{Access, AppManifest, Id};
 use crate::front::listed::Page;
 use crate::front::pages::is_at_pages;
@@ -73,7 +73,7 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
     (status = 200, description = "All of them", body = Vec<AppShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     operator(&req, &**node).await?;
-    let shown = |app: &App| {
+    let shown = |app: &RegisteredApp| {
         let manifest = &app.manifest;
         AppShown {
             client_id: app.client,

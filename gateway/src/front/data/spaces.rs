@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy_core::{Caller, Check, SpaceId, Subject, UserId, Verb};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -124,33 +124,35 @@ struct Sees {
 async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError> {
     let now = app.now();
     let parties = app.directory.parties_of(caller.user, now).await?;
-    let mut things: BTreeMap<SpaceId, BTreeSet<Thing>> = BTreeMap::new();
+    let mut resources: BTreeMap<SpaceId, BTreeSet<Resource>> = BTreeMap::new();
     for one in app.directory.assignments_to(&parties).await? {
         if !one.lives(now) || app.vault.owner_of(one.space).is_none_or(|owner| owner == caller.user) {
             continue;
         }
-        if things.len() == MOST_SHARED && !things.contains_key(&one.space) {
+        if resources.len() == MOST_SHARED && !resources.contains_key(&one.space) {
             continue;
         }
-        let of_space = things.entry(one.space).or_insert_with(|| BTreeSet::from([Thing::Space(one.space)]));
-        of_space.insert(one.thing);
+        let of_space = resources.entry(one.space).or_insert_with(|| BTreeSet::from([Resource::Space(one.space)]));
+        of_space.insert(one.resource);
     }
     // One question about everything: a check costs microseconds, the opening of a view milliseconds, and what is
     // shared whole needs none.
     let subject = Subject::object("user", caller.user);
-    let asked: Vec<(SpaceId, Thing, bool)> = things
+    let asked: Vec<(SpaceId, Resource, bool)> = resources
         .iter()
-        .flat_map(|(space, things)| things.iter().flat_map(|thing| [(*space, *thing, false), (*space, *thing, true)]))
+        .flat_map(|(space, resources)| {
+            resources.iter().flat_map(|resource| [(*space, *resource, false), (*space, *resource, true)])
+        })
         .collect();
     let mut seen: BTreeMap<SpaceId, Sees> = BTreeMap::new();
     for some in asked.chunks(CHECKS) {
-        let check = |(_, thing, edits): &(SpaceId, Thing, bool)| {
-            Check::new(thing.object(), if *edits { "edit" } else { "view" }, subject.clone())
+        let check = |(_, resource, edits): &(SpaceId, Resource, bool)| {
+            Check::new(resource.object(), if *edits { "edit" } else { "view" }, subject.clone())
         };
         let checks: Vec<Check> = some.iter().map(check).collect();
-        for ((space, thing, edits), yes) in some.iter().zip(app.access.allowed(&checks).await?) {
+        for ((space, resource, edits), yes) in some.iter().zip(app.access.allowed(&checks).await?) {
             let sees = seen.entry(*space).or_default();
-            let all = matches!(thing, Thing::Space(_));
+            let all = matches!(resource, Resource::Space(_));
             sees.some |= yes;
             sees.whole |= yes && !edits && all;
             sees.edits |= yes && *edits && all;

@@ -12,7 +12,7 @@ use super::form::{Fields, foreign, stale};
 use super::page::notice;
 use super::sign_in::Signed;
 use super::{Data, consent, sign_in};
-use crate::directory::App;
+use crate::directory::RegisteredApp;
 use crate::front::error::ApiError;
 use crate::front::pages::is_at_pages;
 use crate::grants::{Access, parse};
@@ -21,7 +21,7 @@ use crate::node::Node;
 /// What an app asks a person for: a request that has passed every check.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
-    pub(super) app: App,
+    pub(super) app: RegisteredApp,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) challenge: String,

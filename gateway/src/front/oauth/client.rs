@@ -7,7 +7,7 @@ use policy_core::ClientId;
 
 use super::form::Fields;
 use crate::authn::only;
-use crate::directory::App;
+use crate::directory::RegisteredApp;
 use crate::front::error::ApiError;
 use crate::front::request_id::request_id;
 use crate::front::shape::OAuthBody;
@@ -67,7 +67,7 @@ pub(super) fn fields(req: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthErro
 }
 
 /// The app that calls: a confidential one proves itself by its secret, a public one only names itself.
-pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) -> Result<App, OAuthError> {
+pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) -> Result<RegisteredApp, OAuthError> {
     let unknown = || OAuthError::new("invalid_client", "The app is not known, or its secret is wrong or missing.");
     let (id, secret) = match only(req, &AUTHORIZATION).map_err(|()| unknown())? {
         Some(header) => {

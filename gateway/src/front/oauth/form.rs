@@ -19,13 +19,13 @@ use crate::node::Node;
 pub(crate) struct Fields(Vec<(String, String)>);
 
 /// Fields of one form: far more than the largest consent.
-const MOST: usize = 20_000;
+const MAX_FIELDS: usize = 20_000;
 
 impl Fields {
     /// Reads `application/x-www-form-urlencoded` text. A parameter without a value counts as one that was left
     /// out (RFC 6749, section 3.1).
     pub(crate) fn read(text: &str) -> Fields {
-        let sent = url::form_urlencoded::parse(text.as_bytes()).take(MOST);
+        let sent = url::form_urlencoded::parse(text.as_bytes()).take(MAX_FIELDS);
         Fields(sent.filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
     }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields};
-use crate::directory::Kind;
+use crate::directory::TokenKind;
 use crate::front::account::grants::enforced;
 use crate::node::NodeError;
 
@@ -46,7 +46,7 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     let inactive = json!({ "active": false });
     let text = fields.get("token").unwrap_or_default();
     let Some(token) = node.directory().token(text, node.now()).await? else { return Ok(answer.json(inactive)) };
-    let Kind::Access { client, grant, .. } = token.kind else { return Ok(answer.json(inactive)) };
+    let TokenKind::Access { client, grant, .. } = token.kind else { return Ok(answer.json(inactive)) };
     let row = node.directory().grant_row(grant).await?.filter(|_| client == app.client);
     let Some(row) = row else { return Ok(answer.json(inactive)) };
     let access = match enforced(node, &row).await {
@@ -86,7 +86,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<
         directory.end_family(family).await?;
         node.advance_epoch();
     } else if let Some(token) = directory.token(text, node.now()).await?
-        && matches!(token.kind, Kind::Access { client, .. } if client == app.client)
+        && matches!(token.kind, TokenKind::Access { client, .. } if client == app.client)
     {
         directory.end_token(token.hash).await?;
         node.advance_epoch();

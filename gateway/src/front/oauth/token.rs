@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::form::Fields;
-use crate::directory::{Act, Actor, App, Pair, Rotation, Taken};
+use crate::directory::{Act, Actor, Pair, RegisteredApp, Rotation, Taken};
 use crate::front::account::grants::enforced;
 use crate::front::described::{Access, Id};
 use crate::grants::revoke;
@@ -63,7 +63,7 @@ pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<H
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header(("pragma", "no-cache")).json(answer))
 }
 
-async fn by_code(node: &dyn Node, app: &App, fields: &Fields) -> Result<Pair, OAuthError> {
+async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Pair, OAuthError> {
     let missing = |name: &str| OAuthError::new("invalid_request", format!("`{name}` is missing."));
     let code = fields.get("code").ok_or_else(|| missing("code"))?;
     let verifier = fields.get("code_verifier").ok_or_else(|| missing("code_verifier"))?;
@@ -93,7 +93,7 @@ fn verifies(verifier: &str, challenge: &str) -> bool {
     shape && bool::from(digest.as_bytes().ct_eq(challenge.as_bytes()))
 }
 
-async fn by_refresh(node: &dyn Node, app: &App, fields: &Fields) -> Result<Pair, OAuthError> {
+async fn by_refresh(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Pair, OAuthError> {
     let text = fields.get("refresh_token");
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`refresh_token` is missing."))?;
     match node.directory().rotate(text, app.client, node.now()).await? {
@@ -109,7 +109,7 @@ async fn by_refresh(node: &dyn Node, app: &App, fields: &Fields) -> Result<Pair,
 }
 
 /// Ends a grant because what the app holds has been copied.
-async fn end(node: &dyn Node, app: &App, user: UserId, grant: GrantId, why: &str) -> Result<(), OAuthError> {
+async fn end(node: &dyn Node, app: &RegisteredApp, user: UserId, grant: GrantId, why: &str) -> Result<(), OAuthError> {
     // Without a row the grant is revoked already.
     let Some(row) = node.directory().grant_row(grant).await? else { return Ok(()) };
     let detail = json!({ "grant": grant, "client_id": app.client });

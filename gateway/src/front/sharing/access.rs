@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{
     Caller, Check, ClientId, CollectionId, DocId, Documents, Entry, GrantId, GroupId, Holder, Mask, SpaceId, Subject,
     UserId, Verb, document_of,
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vault_core::schema::{Collection, Field};
 
-use super::place::{Names, Place, Said, no};
+use super::place::{Names, ResourcePath, VisibleResource, no};
 use super::{ApiError, PartyShown, Sharer, forbidden, invalid};
 use crate::access::AccessError;
 use crate::app::App;
@@ -29,7 +29,7 @@ use crate::node::Node as _;
 
 /// Answers of one page, unless fewer are asked for.
 const PAGE: usize = 100;
-const MOST: usize = 1_000;
+const MAX_PAGE_ROWS: usize = 1_000;
 
 pub(super) fn routes(routes: &mut Routes) {
     routes.get("/api/v1/access", who).get("/api/v1/access/apps/{client}", app_sees);
@@ -112,7 +112,7 @@ struct AppSeesShown {
 
 /// What is asked: a field of a collection, perhaps in one document.
 struct Asked<'a> {
-    place: &'a Place,
+    place: &'a VisibleResource,
     collection: &'a Collection,
     field: &'a Field,
     document: Option<DocId>,
@@ -146,20 +146,20 @@ impl Candidate {
     (status = 404, description = "`not_found`: there is no such space, collection, field or document")))]
 async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let said = Said {
+    let path = ResourcePath {
         space: question.space.as_deref(),
         collection: Some(&question.collection),
         document: question.document.as_deref(),
-        ..Said::default()
+        ..ResourcePath::default()
     };
-    let place = Place::find(&app, &by, &req, said).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     let id = place.collection.ok_or_else(ApiError::not_found)?;
-    if !app.access.may(by.user(), Thing::Collection(id), "manage").await? {
+    if !app.access.may(by.user(), Resource::Collection(id), "manage").await? {
         return Err(forbidden("Only who manages a collection may ask who sees it."));
     }
     let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&question.field).ok_or_else(|| no("field", &question.field))?;
-    let document = if let Thing::Document(_, document) = place.thing { Some(document) } else { None };
+    let document = if let Resource::Document(_, document) = place.resource { Some(document) } else { None };
     let asked = Asked { place: &place, collection, field, document };
     let limit = within(question.limit)?;
     let records = app.grants(place.space).await?;
@@ -213,18 +213,23 @@ async fn candidates(
 /// The relationships by which a check is allowed, if it is.
 async fn path(
     app: &App,
-    thing: Thing,
+    resource: Resource,
     permission: &str,
     subject: &Subject,
 ) -> Result<Option<Vec<String>>, AccessError> {
-    app.access.path(&Check::new(thing.object(), permission, subject.clone())).await
+    app.access.path(&Check::new(resource.object(), permission, subject.clone())).await
 }
 
 /// The relationships by which a subject sees the field, given that they do; `part`: a part of the collection that
 /// they see, if they do not see the whole.
-async fn why(app: &App, asked: &Asked<'_>, subject: &Subject, part: Option<Thing>) -> Result<Vec<String>, AccessError> {
-    let collection = Thing::Collection(asked.collection.id);
-    let field = Thing::Field(asked.collection.id, asked.field.id);
+async fn why(
+    app: &App,
+    asked: &Asked<'_>,
+    subject: &Subject,
+    part: Option<Resource>,
+) -> Result<Vec<String>, AccessError> {
+    let collection = Resource::Collection(asked.collection.id);
+    let field = Resource::Field(asked.collection.id, asked.field.id);
     let mut steps = path(app, collection, "view", subject).await?;
     if let (None, Some(part)) = (&steps, part) {
         steps = path(app, part, "view", subject).await?;
@@ -243,12 +248,12 @@ async fn why(app: &App, asked: &Asked<'_>, subject: &Subject, part: Option<Thing
 }
 
 /// A document that an entry covers: the one that is asked about, or the first of a few.
-fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Thing> {
+fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Resource> {
     let first = match &entry.documents {
         Documents::Only(these) => these.first().copied(),
         Documents::All | Documents::Except(_) => None,
     };
-    asked.document.or(first).map(|document| Thing::Document(asked.collection.id, document))
+    asked.document.or(first).map(|document| Resource::Document(asked.collection.id, document))
 }
 
 /// What the gate gives a caller in the collection; `None`: nothing, as to who has too many single documents there.
@@ -297,13 +302,13 @@ async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<SeerShown>, Api
 
 /// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
 async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<SeerShown>, ApiError> {
-    let (collection, field) = (asked.collection.id, Thing::Field(asked.collection.id, asked.field.id));
+    let (collection, field) = (asked.collection.id, Resource::Field(asked.collection.id, asked.field.id));
     let subject = Party::Group(id).subject();
-    let has = |thing: Thing, permission: &str| Check::new(thing.object(), permission, subject.clone());
-    let document = asked.document.map(|document| Thing::Document(collection, document));
-    let one = document.unwrap_or(Thing::Collection(collection));
+    let has = |resource: Resource, permission: &str| Check::new(resource.object(), permission, subject.clone());
+    let document = asked.document.map(|document| Resource::Document(collection, document));
+    let one = document.unwrap_or(Resource::Collection(collection));
     let checks = [
-        has(Thing::Collection(collection), "view"),
+        has(Resource::Collection(collection), "view"),
         has(one, "view"),
         Check::new(field.object(), "collection", Subject::object("collection", collection)),
         has(field, "kept"),
@@ -336,10 +341,10 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
 }
 
 /// A document of the collection that a group views.
-async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<Option<Thing>, ApiError> {
+async fn single(app: &App, collection: CollectionId, group: &Subject) -> Result<Option<Resource>, ApiError> {
     let found = app.access.objects("document", "view", group).await?;
     let mut documents = found.iter().filter_map(document_of);
-    Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Thing::Document(of, document)))
+    Ok(documents.find(|(of, _)| *of == collection).map(|(of, document)| Resource::Document(of, document)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -402,7 +407,7 @@ async fn app_sees(
 
 fn within(limit: Option<usize>) -> Result<usize, ApiError> {
     match limit.unwrap_or(PAGE) {
-        limit if (1..=MOST).contains(&limit) => Ok(limit),
-        _ => Err(invalid(format!("`limit` lies between 1 and {MOST}."))),
+        limit if (1..=MAX_PAGE_ROWS).contains(&limit) => Ok(limit),
+        _ => Err(invalid(format!("`limit` lies between 1 and {MAX_PAGE_ROWS}."))),
     }
 }

@@ -1,7 +1,7 @@
 //! How a right or a rule begins and ends: in the rows, in policy, in the audit.
 
 use policy::Delivery;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, SpaceId, Timestamp};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub(super) struct Right<'a> {
     /// The id that it was promised under.
     pub(super) id: Option<AssignmentId>,
     pub(super) space: SpaceId,
-    pub(super) thing: Thing,
+    pub(super) resource: Resource,
     pub(super) relation: &'a str,
     pub(super) party: Option<Party>,
     pub(super) until: Option<Timestamp>,
@@ -30,7 +30,7 @@ pub(super) async fn begin(
     action: &str,
     right: Right<'_>,
 ) -> Result<(Assignment, bool, Delivery), ApiError> {
-    let before = app.directory.assignment_of(right.thing, right.relation, right.party).await?;
+    let before = app.directory.assignment_of(right.resource, right.relation, right.party).await?;
     // It counts for who gave it last.
     let maker = app.directory.making(by.user()).await;
     if before.as_ref().is_none_or(|before| before.giver != by.user()) {
@@ -39,7 +39,7 @@ pub(super) async fn begin(
     let begun = Assignment {
         id: before.as_ref().map_or_else(|| right.id.unwrap_or_else(Directory::new_assignment_id), |before| before.id),
         space: right.space,
-        thing: right.thing,
+        resource: right.resource,
         relation: right.relation.to_owned(),
         party: right.party,
         until: right.until,
@@ -90,7 +90,7 @@ async fn noted(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Resu
     let detail = json!({
         "id": right.id,
         "space": right.space,
-        "on": right.thing.object().to_string(),
+        "on": right.resource.object().to_string(),
         "relation": right.relation,
         "with": right.party.map(|party| party.subject().to_string()),
         "until": right.until.map(rfc3339),

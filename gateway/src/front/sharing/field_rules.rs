@@ -5,14 +5,14 @@
 
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy_core::{AssignmentId, SpaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::assign::{Right, begin, end};
 use super::pending::{Pending, removed};
-use super::place::{Described, Names, Place, Said, manage_all, may_take, no};
+use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, may_take, no};
 use super::{ApiError, Named, PartyShown, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
@@ -86,11 +86,11 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         by.confirmed(&app)?;
     }
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
-    let said = said(new.space.as_deref(), Some(&new.collection));
-    let place = Place::find(&app, &by, &req, said).await?;
+    let path = path(new.space.as_deref(), Some(&new.collection));
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     let group = new.who.as_ref().and_then(Named::turn);
     let _alone = app.sharing.of(group.into_iter().chain([Turn::Space(place.space)])).await;
-    let place = Place::find(&app, &by, &req, said).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&new.field).ok_or_else(|| no("field", &new.field))?;
@@ -98,8 +98,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         Some(who) => Some(who.party(&app, &by).await?),
         None => None,
     };
-    let thing = Thing::Field(collection.id, field.id);
-    let right = Right { id: None, space: place.space, thing, relation: &new.rule, party, until: None };
+    let resource = Resource::Field(collection.id, field.id);
+    let right = Right { id: None, space: place.space, resource, relation: &new.rule, party, until: None };
     let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
     let mut shown = shown(&app, &rule, &mut Names::default()).await?;
     shown.pending = Pending::of(&delivery);
@@ -127,13 +127,14 @@ struct Which {
     (status = 404, description = "`not_found`: there is no such space or collection")))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let place = Place::find(&app, &by, &req, said(which.space.as_deref(), which.collection.as_deref())).await?;
+    let place =
+        VisibleResource::find(&app, &by, &req, path(which.space.as_deref(), which.collection.as_deref())).await?;
     let mut names = Names::default();
     let mut list = Vec::new();
     let mut rules = app.directory.assignments_in(place.space, place.collection).await?;
-    rules.retain(|rule| matches!(rule.thing, Thing::Field(..)));
-    let things: Vec<Thing> = rules.iter().map(|rule| rule.thing).collect();
-    for (rule, managed) in rules.iter().zip(manage_all(&app, by.user(), &things).await?) {
+    rules.retain(|rule| matches!(rule.resource, Resource::Field(..)));
+    let resources: Vec<Resource> = rules.iter().map(|rule| rule.resource).collect();
+    for (rule, managed) in rules.iter().zip(manage_all(&app, by.user(), &resources).await?) {
         if managed {
             list.push(shown(&app, rule, &mut names).await?);
         }
@@ -141,8 +142,8 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     Page::answer(&req, &list, |one| one.field_rule.to_string())
 }
 
-fn said<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> Said<'a> {
-    Said { space, collection, ..Said::default() }
+fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath<'a> {
+    ResourcePath { space, collection, ..ResourcePath::default() }
 }
 
 /// Ends a rule
@@ -159,7 +160,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
     let _alone = app.sharing.of([Turn::Space(rule.space)]).await;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
-    if !matches!(rule.thing, Thing::Field(..)) || !may_take(&app, by.user(), rule.space, rule.thing).await? {
+    if !matches!(rule.resource, Resource::Field(..)) || !may_take(&app, by.user(), rule.space, rule.resource).await? {
         return Err(ApiError::not_found());
     }
     let delivery = end(&app, &by, "field_rule.removed", &rule).await?;
@@ -176,7 +177,7 @@ async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldR
         space: rule.space,
         rule: rule.relation.clone(),
         created: rfc3339(rule.created),
-        on: names.describe(app, rule.space, rule.thing).await,
+        on: names.describe(app, rule.space, rule.resource).await,
         who,
         by: names.user(app, rule.giver).await?,
         pending: Pending::default(),

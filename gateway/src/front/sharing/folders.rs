@@ -4,14 +4,14 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy_core::{Check, DocId, FolderId, SpaceId, Subject, Tuple};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::pending::{Pending, removed};
-use super::place::{Described, Names, Place, Said, known_folder, manages, seen};
+use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, seen};
 use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MOST_NESTED};
@@ -99,19 +99,19 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
         return Err(invalid("A folder needs a name of one line of 1 to 80 characters."));
     }
-    let said = Said {
+    let path = ResourcePath {
         space: new.space.as_deref(),
         collection: Some(&new.collection),
         folder: new.parent.as_deref(),
-        ..Said::default()
+        ..ResourcePath::default()
     };
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
-    let place = Place::find(&app, &by, &req, said).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     let _alone = app.sharing.of([Turn::Space(place.space)]).await;
-    let place = Place::find(&app, &by, &req, said).await?;
-    let thing = place.managed(&app, &by).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
+    let resource = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;
-    let parent = if let Thing::Folder(_, id) = thing { Some(id) } else { None };
+    let parent = if let Resource::Folder(_, id) = resource { Some(id) } else { None };
     if app.directory.folder_depth(parent, MOST_NESTED).await? > MOST_NESTED {
         let message = format!("Folders lie in one another at most {MOST_NESTED} deep.");
         return Err(conflict("folder_depth", message));
@@ -125,7 +125,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         created: app.now(),
     };
     app.directory.add_folder(&folder).await?;
-    let put = Thing::folder(collection, folder.id, parent);
+    let put = Resource::folder(collection, folder.id, parent);
     if let Err(error) = app.policy.write_by(put, Vec::new(), by.metadata("folder.created")).await {
         app.directory.remove_folder(folder.id).await?;
         return Err(unchanged(error));
@@ -140,7 +140,7 @@ async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<
 }
 
 async fn shown(app: &App, folder: &Folder, names: &mut Names) -> FolderShown {
-    let on = names.describe(app, folder.space, Thing::Folder(folder.collection, folder.id)).await;
+    let on = names.describe(app, folder.space, Resource::Folder(folder.collection, folder.id)).await;
     FolderShown { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
 }
 
@@ -165,16 +165,20 @@ struct Which {
     (status = 404, description = "`not_found`: there is no such space or collection")))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let said = Said { space: which.space.as_deref(), collection: which.collection.as_deref(), ..Said::default() };
-    let place = Place::find(&app, &by, &req, said).await?;
+    let path = ResourcePath {
+        space: which.space.as_deref(),
+        collection: which.collection.as_deref(),
+        ..ResourcePath::default()
+    };
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     let folders = app.directory.folders_in(place.space, place.collection).await?;
     let checks: Vec<Check> = folders
         .iter()
-        .map(|folder| Check::new(Thing::Folder(folder.collection, folder.id).object(), "view", subject(&by)))
+        .map(|folder| Check::new(Resource::Folder(folder.collection, folder.id).object(), "view", subject(&by)))
         .collect();
     let views = app.access.allowed(&checks).await?;
     let viewed: Vec<&Folder> = folders.iter().zip(views).filter_map(|(folder, view)| view.then_some(folder)).collect();
-    let around = |folder: &&&Folder| folder.parent.map(|parent| Thing::Folder(folder.collection, parent).object());
+    let around = |folder: &&&Folder| folder.parent.map(|parent| Resource::Folder(folder.collection, parent).object());
     let around: Vec<Check> =
         viewed.iter().filter_map(|folder| around(&folder)).map(|one| Check::new(one, "view", subject(&by))).collect();
     let mut around = app.access.allowed(&around).await?.into_iter();
@@ -198,7 +202,7 @@ fn subject(by: &Sharer) -> Subject {
 /// A folder that the person manages.
 async fn managed(app: &App, by: &Sharer, id: &str) -> Result<Folder, ApiError> {
     let folder = known_folder(app, by.user(), id).await?;
-    if manages(app, by.user(), Thing::Folder(folder.collection, folder.id)).await? {
+    if manages(app, by.user(), Resource::Folder(folder.collection, folder.id)).await? {
         return Ok(folder);
     }
     Err(forbidden("Only who manages the folder may do this."))
@@ -242,16 +246,16 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
     }
-    if !app.access.may(by.user(), Thing::Collection(folder.collection), "manage").await? {
-        let thing = |document: &DocId| Thing::Document(folder.collection, *document).object();
+    if !app.access.may(by.user(), Resource::Collection(folder.collection), "manage").await? {
+        let resource = |document: &DocId| Resource::Document(folder.collection, *document).object();
         let checks: Vec<Check> =
-            documents.iter().map(|document| Check::new(thing(document), "manage", subject(&by))).collect();
+            documents.iter().map(|document| Check::new(resource(document), "manage", subject(&by))).collect();
         if app.access.allowed(&checks).await?.contains(&false) {
             return Err(forbidden("Only who manages a document may put it into a folder."));
         }
     }
     app.directory.file(&folder, &documents, app.now()).await?;
-    let put = documents.iter().map(|document| Thing::filed(folder.collection, *document, folder.id)).collect();
+    let put = documents.iter().map(|document| Resource::filed(folder.collection, *document, folder.id)).collect();
     // Again is no change, so a request that breaks off here can be repeated.
     let _ = app.policy.write_by(put, Vec::new(), by.metadata("folder.filed")).await.map_err(unchanged)?;
     noted(&app, &by, "folder.filed", &folder).await?;
@@ -301,7 +305,7 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
     let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
     let folder = managed_to_take(&app, &by, &id).await?;
-    let gone = vec![Thing::filed(folder.collection, document, folder.id)];
+    let gone = vec![Resource::filed(folder.collection, document, folder.id)];
     let by_whom = by.metadata("folder.unfiled");
     let delivery = app.policy.write_by(Vec::new(), gone, by_whom).await.map_err(unchanged)?;
     if !app.directory.unfile(folder.id, document).await? {
@@ -327,14 +331,14 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
         return Err(conflict("folder_in_use", "There are folders in this one; remove them first."));
     }
     let action = "folder.removed";
-    let thing = Thing::Folder(folder.collection, folder.id);
+    let resource = Resource::Folder(folder.collection, folder.id);
     let shares: Vec<_> = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
-    let shares: Vec<_> = shares.into_iter().filter(|share| share.thing == thing).collect();
+    let shares: Vec<_> = shares.into_iter().filter(|share| share.resource == resource).collect();
     let mut gone: Vec<Tuple> = shares.iter().flat_map(|share| share.begun().0).collect();
     let documents = app.directory.filed(folder.id, None, u64::MAX >> 1).await?;
-    gone.extend(documents.iter().map(|document| Thing::filed(folder.collection, *document, folder.id)));
+    gone.extend(documents.iter().map(|document| Resource::filed(folder.collection, *document, folder.id)));
     // Last the folder itself: a removal that breaks off can be begun again.
-    gone.extend(Thing::folder(folder.collection, folder.id, folder.parent));
+    gone.extend(Resource::folder(folder.collection, folder.id, folder.parent));
     let mut delivery = Delivery::Done;
     for some in gone.chunks(CHANGES) {
         let done = app.policy.write_by(Vec::new(), some.to_vec(), by.metadata(action)).await.map_err(unchanged)?;

@@ -3,7 +3,7 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::GroupId;
 use policy_core::Tuple;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ struct MemberShown {
 }
 
 fn tuple(one: &Membership) -> Tuple {
-    Thing::Group(one.group).to(one.role.word(), one.party, one.until)
+    Resource::Group(one.group).to(one.role.word(), one.party, one.until)
 }
 
 fn shown(group: &Group, role: Role) -> GroupShown {

@@ -1,12 +1,12 @@
 //! What is left to somebody who managed something and does so no more.
 //!
-//! Whoever manages a thing can share it with themselves, and with groups that they are in or manage. Such a right rests
+//! Whoever manages a resource can share it with themselves, and with groups that they are in or manage. Such a right rests
 //! on nobody else's word, so it goes with the management that it came from, unless whoever removes them keeps it.
 
 use std::collections::BTreeSet;
 
 use policy::Delivery;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::UserId;
 
 use super::assign::end;
@@ -57,10 +57,12 @@ pub(super) fn manages_by(relation: &str) -> bool {
     relation == "owner"
 }
 
-pub(super) fn collection_of(thing: Thing) -> Option<policy_core::CollectionId> {
-    match thing {
-        Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => Some(id),
-        Thing::Space(_) | Thing::Group(_) => None,
+pub(super) fn collection_of(resource: Resource) -> Option<policy_core::CollectionId> {
+    match resource {
+        Resource::Collection(id) | Resource::Folder(id, _) | Resource::Document(id, _) | Resource::Field(id, _) => {
+            Some(id)
+        }
+        Resource::Space(_) | Resource::Group(_) => None,
     }
 }
 
@@ -80,11 +82,12 @@ pub(super) async fn leave(
         .filter(|one| one.id != lost.id && one.lives(now) && !matches!(one.relation.as_str(), "blocked" | "hidden"))
         .filter(|one| one.party.is_some_and(|party| selves.contains(&party)))
         .collect();
-    let within =
-        |one: &Assignment| collection_of(lost.thing).is_none() || collection_of(one.thing) == collection_of(lost.thing);
-    let things: Vec<Thing> = theirs.iter().map(|one| one.thing).collect();
+    let within = |one: &Assignment| {
+        collection_of(lost.resource).is_none() || collection_of(one.resource) == collection_of(lost.resource)
+    };
+    let resources: Vec<Resource> = theirs.iter().map(|one| one.resource).collect();
     let owns = app.vault.owner_of(lost.space) == Some(by.user());
-    let mine = if owns { vec![true; things.len()] } else { manage_all(app, by.user(), &things).await? };
+    let mine = if owns { vec![true; resources.len()] } else { manage_all(app, by.user(), &resources).await? };
     let mut left = Left { taken: Vec::new(), reaches: Vec::new(), delivery: Delivery::Done };
     let mut open = Vec::new();
     for (one, _) in theirs.into_iter().zip(mine).filter(|(_, mine)| *mine) {
@@ -96,11 +99,11 @@ pub(super) async fn leave(
             open.push(one);
         }
     }
-    let things: Vec<Thing> = open.iter().map(|one| one.thing).collect();
-    let still = match manage_all(app, user, &things).await {
+    let resources: Vec<Resource> = open.iter().map(|one| one.resource).collect();
+    let still = match manage_all(app, user, &resources).await {
         Ok(still) => still,
         // Nobody can say what they still manage: nothing, then.
-        Err(AccessError::Policy(_)) => vec![false; things.len()],
+        Err(AccessError::Policy(_)) => vec![false; resources.len()],
         Err(error) => return Err(error.into()),
     };
     for (one, still) in open.into_iter().zip(still) {

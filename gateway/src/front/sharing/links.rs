@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::HEXLOWER;
-use policy::facts::Thing;
+use policy::facts::Resource;
 use policy_core::{Caller, GrantId, Holder, SpaceId, Timestamp, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,12 +19,12 @@ use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::FieldType;
 
 use super::pending::{Pending, removed};
-use super::place::{Place, Said};
+use super::place::{ResourcePath, VisibleResource};
 use super::rows::rows;
 use super::{ApiError, Sharer, Turn, end_of, note};
 use crate::app::App;
 use crate::authn::{self, AuthError};
-use crate::directory::{Directory, Kind, LinkRow, QuotaKind, Secret};
+use crate::directory::{Directory, LinkRow, QuotaKind, Secret, TokenKind};
 use crate::front::account::body;
 use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::described::{Id, Instant};
@@ -41,7 +41,7 @@ const FEWER: [usize; 4] = [SHOWN, 32, 6, 1];
 /// Characters of a value that it shows at most.
 const LONGEST: usize = 1_000;
 /// Links on one space.
-const MOST: usize = 1_000;
+const MAX_LINKS_PER_SPACE: usize = 1_000;
 
 pub(super) fn routes(routes: &mut Routes) {
     routes
@@ -117,24 +117,25 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let new: NewLink = body::json(&req, &bytes)?;
     // A filter may let every row pass: no link is made without a password.
     by.confirmed(&app)?;
-    let said = Said { space: new.space.as_deref(), collection: Some(&new.collection), ..Said::default() };
+    let path =
+        ResourcePath { space: new.space.as_deref(), collection: Some(&new.collection), ..ResourcePath::default() };
     // A link is opened where its maker has an account; a device that joined has none for them.
     if app.directory.user(by.user()).await?.is_none() {
         let message = "Your account is not on this node, and a link works where it is; make it there.";
         return Err(super::conflict("account_elsewhere", message));
     }
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
-    let place = Place::find(&app, &by, &req, said).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     let _alone = app.sharing.of([Turn::Space(place.space)]).await;
-    let place = Place::find(&app, &by, &req, said).await?;
+    let place = VisibleResource::find(&app, &by, &req, path).await?;
     // What is recorded in a space is recorded by who manages it.
-    if !app.access.may(by.user(), Thing::Space(place.space), "manage").await? {
+    if !app.access.may(by.user(), Resource::Space(place.space), "manage").await? {
         return Err(super::forbidden("Only who manages the space may make links into it."));
     }
     let now = app.now();
     let maker = app.directory.making(by.user()).await;
     app.directory.room_for_one(&maker, QuotaKind::Links).await?;
-    if records(&app, place.space).await?.iter().filter(|record| lives(record, now)).count() >= MOST {
+    if records(&app, place.space).await?.iter().filter(|record| lives(record, now)).count() >= MAX_LINKS_PER_SPACE {
         return Err(super::conflict("too_many_links", "A space has at most 1,000 links; remove some."));
     }
     let secret = Secret::draw();
@@ -317,7 +318,7 @@ async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
 
 async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
-    let Kind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
+    let TokenKind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
     let caller: Caller = match authn::of_token(app, &token).await {
         // Its maker has no account here any more.
         Err(AuthError::Invalid) => return Err(ApiError::not_found()),

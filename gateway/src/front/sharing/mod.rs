@@ -20,7 +20,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 pub(crate) use pending::Pending;
 use policy::PolicyError;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{Caller, Context, GroupId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -162,7 +162,7 @@ async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), 
     let id: GroupId = id.parse().map_err(|_| unknown())?;
     let group = app.directory.group(id).await?.ok_or_else(unknown)?;
     let user = by.user();
-    let manages = app.access.may(user, Thing::Group(id), "manage").await?;
+    let manages = app.access.may(user, Resource::Group(id), "manage").await?;
     if manages || app.directory.groups_of(user, app.now()).await?.contains(&id) {
         return Ok((group, manages));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, CollectionId, SpaceId, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<U
     }
     let own = app.directory.assignments_to(&[Party::User(by.user())]).await?;
     let told = own.iter().filter(|one| manages_by(&one.relation) && one.lives(app.now()));
-    let told: BTreeSet<_> = told.filter_map(|one| Some((one.space, collection_managed(one.thing)?))).collect();
-    let is_told = |one: &Assignment| match collection_of(one.thing) {
+    let told: BTreeSet<_> = told.filter_map(|one| Some((one.space, collection_managed(one.resource)?))).collect();
+    let is_told = |one: &Assignment| match collection_of(one.resource) {
         Some(collection) => told.contains(&(one.space, collection)),
         None => told.iter().any(|(space, _)| *space == one.space),
     };
@@ -55,9 +55,9 @@ pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<U
     Ok((within || parties.iter().any(|party| managed.contains(party))).then_some(user.id))
 }
 
-/// The collection that who manages a thing manages whole: they are told who sees it.
-fn collection_managed(thing: Thing) -> Option<CollectionId> {
-    if let Thing::Collection(id) = thing { Some(id) } else { None }
+/// The collection that who manages a resource manages whole: they are told who sees it.
+fn collection_managed(resource: Resource) -> Option<CollectionId> {
+    if let Resource::Collection(id) = resource { Some(id) } else { None }
 }
 
 /// The name of somebody whom the one who asks does not know.

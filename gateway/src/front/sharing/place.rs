@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{Check, CollectionId, DocId, FolderId, SpaceId, Subject, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ use crate::front::described::Id;
 
 /// The names in a request; what is left out is `None`.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct ResourcePath<'a> {
     pub(super) space: Option<&'a str>,
     pub(super) collection: Option<&'a str>,
     pub(super) folder: Option<&'a str>,
@@ -34,29 +34,39 @@ pub(super) struct Said<'a> {
 }
 
 /// Something that the person sees: a space, or a part of it.
-pub(super) struct Place {
+pub(super) struct VisibleResource {
     pub(super) space: SpaceId,
     pub(super) schema: Arc<Schema>,
     pub(super) collection: Option<CollectionId>,
-    pub(super) thing: Thing,
+    pub(super) resource: Resource,
 }
 
-impl Place {
+impl VisibleResource {
     /// What is meant: in the space that the body names, else in the one that the request is about anyhow. What the
     /// person does not see is not there.
-    pub(super) async fn find(app: &App, by: &Sharer, req: &HttpRequest, said: Said<'_>) -> Result<Place, ApiError> {
-        let space = match said.space {
+    pub(super) async fn find(
+        app: &App,
+        by: &Sharer,
+        req: &HttpRequest,
+        path: ResourcePath<'_>,
+    ) -> Result<VisibleResource, ApiError> {
+        let space = match path.space {
             Some(named) => named.trim().parse().map_err(|_| ApiError::not_found())?,
             None => space_of(app, &by.principal, req).await?,
         };
-        Place::within(app, by, space, said).await
+        VisibleResource::within(app, by, space, path).await
     }
 
-    /// As [`Place::find`], in this space.
-    pub(super) async fn within(app: &App, by: &Sharer, space: SpaceId, said: Said<'_>) -> Result<Place, ApiError> {
+    /// As [`VisibleResource::find`], in this space.
+    pub(super) async fn within(
+        app: &App,
+        by: &Sharer,
+        space: SpaceId,
+        path: ResourcePath<'_>,
+    ) -> Result<VisibleResource, ApiError> {
         let (catalogue, permits) = app.access.read_permits(&by.principal.caller, space).await?;
         let schema = catalogue.schema;
-        let mut collection = match said.collection {
+        let mut collection = match path.collection {
             None => None,
             Some(name) => {
                 let found = schema.collection_named(name).map(|collection| collection.id);
@@ -64,35 +74,35 @@ impl Place {
                 Some(seen.ok_or_else(|| no("collection", name))?)
             }
         };
-        let thing = match (said.folder, said.document, collection) {
-            (None, None, None) => Thing::Space(space),
-            (None, None, Some(id)) => Thing::Collection(id),
+        let resource = match (path.folder, path.document, collection) {
+            (None, None, None) => Resource::Space(space),
+            (None, None, Some(id)) => Resource::Collection(id),
             (Some(folder), None, _) => {
                 let folder = known_folder(app, by.user(), folder).await?;
                 if folder.space != space || collection.is_some_and(|id| id != folder.collection) {
                     return Err(no_folder());
                 }
                 collection = Some(folder.collection);
-                Thing::Folder(folder.collection, folder.id)
+                Resource::Folder(folder.collection, folder.id)
             }
             (None, Some(document), Some(id)) => {
                 let none = || no("document", document);
                 let document = document.parse().map_err(|_| none())?;
-                match seen(app, by, space, id, (&[document], said.deleted)).await?[..] {
-                    [document] => Thing::Document(id, document),
+                match seen(app, by, space, id, (&[document], path.deleted)).await?[..] {
+                    [document] => Resource::Document(id, document),
                     _ => return Err(none()),
                 }
             }
             (None, Some(_), None) => return Err(invalid("Name the collection of the document.")),
             (Some(_), Some(_), _) => return Err(invalid("Name a folder or a document.")),
         };
-        Ok(Place { space, schema, collection, thing })
+        Ok(VisibleResource { space, schema, collection, resource })
     }
 
     /// What is meant, if the person manages it.
-    pub(super) async fn managed(&self, app: &App, by: &Sharer) -> Result<Thing, ApiError> {
-        if manages(app, by.user(), self.thing).await? {
-            return Ok(self.thing);
+    pub(super) async fn managed(&self, app: &App, by: &Sharer) -> Result<Resource, ApiError> {
+        if manages(app, by.user(), self.resource).await? {
+            return Ok(self.resource);
         }
         Err(forbidden("Only who manages this may say who shares it."))
     }
@@ -108,32 +118,32 @@ fn no_folder() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no folder of this id.")
 }
 
-/// Whether a person manages a thing: by itself, or by the collection that it lies in.
-pub(super) async fn manages(app: &App, user: UserId, thing: Thing) -> Result<bool, ApiError> {
-    Ok(manage_all(app, user, &[thing]).await? == [true])
+/// Whether a person manages a resource: by itself, or by the collection that it lies in.
+pub(super) async fn manages(app: &App, user: UserId, resource: Resource) -> Result<bool, ApiError> {
+    Ok(manage_all(app, user, &[resource]).await? == [true])
 }
 
-/// As [`manages`], of many things at once.
-pub(super) async fn manage_all(app: &App, user: UserId, things: &[Thing]) -> Result<Vec<bool>, AccessError> {
+/// As [`manages`], of many resources at once.
+pub(super) async fn manage_all(app: &App, user: UserId, resources: &[Resource]) -> Result<Vec<bool>, AccessError> {
     let subject = Subject::object("user", user);
-    let mut checks = Vec::with_capacity(2 * things.len());
-    for thing in things {
+    let mut checks = Vec::with_capacity(2 * resources.len());
+    for resource in resources {
         // Of a field only the collection is managed; of a document, the collection knows where the document does not.
-        let (own, around) = match *thing {
-            Thing::Field(collection, _) => (Thing::Collection(collection), Thing::Collection(collection)),
-            Thing::Document(collection, _) => (*thing, Thing::Collection(collection)),
+        let (own, around) = match *resource {
+            Resource::Field(collection, _) => (Resource::Collection(collection), Resource::Collection(collection)),
+            Resource::Document(collection, _) => (*resource, Resource::Collection(collection)),
             other => (other, other),
         };
-        checks.extend([own, around].map(|thing| Check::new(thing.object(), "manage", subject.clone())));
+        checks.extend([own, around].map(|resource| Check::new(resource.object(), "manage", subject.clone())));
     }
     let answers = app.access.allowed(&checks).await?;
     Ok(answers.chunks(2).map(|pair| pair.contains(&true)).collect())
 }
 
-/// Whether a person may take away rights on a thing of a space: who manages it, and who owns the space also when policy
+/// Whether a person may take away rights on a resource of a space: who manages it, and who owns the space also when policy
 /// cannot be asked.
-pub(super) async fn may_take(app: &App, user: UserId, space: SpaceId, thing: Thing) -> Result<bool, ApiError> {
-    Ok(app.vault.owner_of(space) == Some(user) || manages(app, user, thing).await?)
+pub(super) async fn may_take(app: &App, user: UserId, space: SpaceId, resource: Resource) -> Result<bool, ApiError> {
+    Ok(app.vault.owner_of(space) == Some(user) || manages(app, user, resource).await?)
 }
 
 /// A folder that the person views. Others answer as unknown.
@@ -142,7 +152,7 @@ pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Fo
     let folder = app.directory.folder(id).await?.ok_or_else(no_folder)?;
     // Before policy is asked: what its collection gives, policy knows once the space is known.
     app.access.catalogue(folder.space).await?;
-    let seen = app.access.may(user, Thing::Folder(folder.collection, id), "view").await?;
+    let seen = app.access.may(user, Resource::Folder(folder.collection, id), "view").await?;
     if seen { Ok(folder) } else { Err(no_folder()) }
 }
 
@@ -164,7 +174,7 @@ pub(super) async fn seen(
     Ok(rows.unwrap_or_default().iter().filter_map(id).collect())
 }
 
-/// What a thing of a space is. A name is null where it cannot be told.
+/// What a resource of a space is. A name is null where it cannot be told.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Described {
     pub(super) space_name: Option<String>,
@@ -211,22 +221,24 @@ impl Names {
         }
     }
 
-    /// What a thing of a space is.
-    pub(super) async fn describe(&mut self, app: &App, space: SpaceId, thing: Thing) -> Described {
+    /// What a resource of a space is.
+    pub(super) async fn describe(&mut self, app: &App, space: SpaceId, resource: Resource) -> Described {
         let space_name = self.space(app, space).await.map(str::to_owned);
         let mut described = Described { space_name, ..Described::default() };
-        let id = match thing {
-            Thing::Space(_) | Thing::Group(_) => return described,
-            Thing::Collection(id) | Thing::Folder(id, _) | Thing::Document(id, _) | Thing::Field(id, _) => id,
+        let id = match resource {
+            Resource::Space(_) | Resource::Group(_) => return described,
+            Resource::Collection(id) | Resource::Folder(id, _) | Resource::Document(id, _) | Resource::Field(id, _) => {
+                id
+            }
         };
         let known = self.schema(app, space).await;
         let collection = known.as_ref().and_then(|schema| schema.collection(id));
         described.collection = Some(collection.map(|collection| collection.name.clone()));
-        match thing {
-            Thing::Space(_) | Thing::Group(_) | Thing::Collection(_) => {}
-            Thing::Folder(_, folder) => described.folder = Some(folder),
-            Thing::Document(_, document) => described.document = Some(document),
-            Thing::Field(_, field) => {
+        match resource {
+            Resource::Space(_) | Resource::Group(_) | Resource::Collection(_) => {}
+            Resource::Folder(_, folder) => described.folder = Some(folder),
+            Resource::Document(_, document) => described.document = Some(document),
+            Resource::Field(_, field) => {
                 let field = collection.and_then(|collection| collection.field(field));
                 described.field = Some(field.map(|field| field.name.clone()));
             }

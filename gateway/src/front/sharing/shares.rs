@@ -3,7 +3,7 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +12,7 @@ use super::assign::{Right, begin, end};
 use super::leaving::{leave, manages_by};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
-use super::place::{Described, Names, Place, Said, manage_all, manages, may_take};
+use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
 use super::{ApiError, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
@@ -31,13 +31,13 @@ pub(super) fn routes(routes: &mut Routes) {
         .delete("/api/v1/shares/{id}", remove);
 }
 
-/// The roles that a share can give on a thing: the relations of the relationship schema.
-fn roles(thing: Thing) -> &'static [&'static str] {
-    match thing {
-        Thing::Space(_) => &["viewer", "editor"],
-        Thing::Collection(_) | Thing::Folder(..) => &["viewer", "editor", "owner"],
-        Thing::Document(..) => &["viewer", "editor", "owner", "blocked"],
-        Thing::Field(..) | Thing::Group(_) => &[],
+/// The roles that a share can give on a resource: the relations of the relationship schema.
+fn roles(resource: Resource) -> &'static [&'static str] {
+    match resource {
+        Resource::Space(_) => &["viewer", "editor"],
+        Resource::Collection(_) | Resource::Folder(..) => &["viewer", "editor", "owner"],
+        Resource::Document(..) => &["viewer", "editor", "owner", "blocked"],
+        Resource::Field(..) | Resource::Group(_) => &[],
     }
 }
 
@@ -113,8 +113,8 @@ struct SharesShown {
 
 impl NewShare {
     /// What is shared, in its space.
-    fn said(&self) -> Said<'_> {
-        Said {
+    fn path(&self) -> ResourcePath<'_> {
+        ResourcePath {
             space: None,
             collection: self.collection.as_deref(),
             folder: self.folder.as_deref(),
@@ -130,7 +130,7 @@ fn named_space(text: &str) -> Result<SpaceId, ApiError> {
 
 /// Whether an assignment is a share.
 fn is_share(one: &Assignment) -> bool {
-    roles(one.thing).contains(&one.relation.as_str())
+    roles(one.resource).contains(&one.relation.as_str())
 }
 
 /// Whether who got a share knows of it: what is kept from somebody is not told them.
@@ -142,7 +142,7 @@ fn is_told(one: &Assignment) -> bool {
 #[utoipa::path(post, path = "/api/v1/shares", tag = "sharing", request_body = NewShare, responses(
     (status = 200, description = "It is shared already; its end is as asked", body = ShareShown),
     (status = 201, description = "It is shared, or offered", body = ShareShown),
-    (status = 404, description = "`not_found`: there is no such thing, or it is not theirs to see; or `unknown_user`"),
+    (status = 404, description = "`not_found`: there is no such resource, or it is not theirs to see; or `unknown_user`"),
     (status = 409, description = "`own`: the owner's rights stay; or `conflict`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -159,7 +159,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     };
     let new = NewShare { space: Some(space.to_string()), ..new };
     // Who does not see it takes no turn of those who share it; and a space that is slow to open holds up nobody.
-    Place::within(&app, &by, space, new.said()).await?;
+    VisibleResource::within(&app, &by, space, new.path()).await?;
     let _alone = app.sharing.of(new.with.turn().into_iter().chain([Turn::Space(space)])).await;
     match give(&app, &by, &new, None).await? {
         Given::Done(share, made, delivery) => {
@@ -187,10 +187,10 @@ pub(super) async fn give(
     taken_up: Option<(AssignmentId, UserId)>,
 ) -> Result<Given, ApiError> {
     let space = named_space(new.space.as_deref().unwrap_or_default())?;
-    let place = Place::within(app, by, space, new.said()).await?;
-    let thing = place.managed(app, by).await?;
-    if !roles(thing).contains(&new.role.as_str()) {
-        return Err(invalid(format!("Here `role` is one of {}.", roles(thing).join(", "))));
+    let place = VisibleResource::within(app, by, space, new.path()).await?;
+    let resource = place.managed(app, by).await?;
+    if !roles(resource).contains(&new.role.as_str()) {
+        return Err(invalid(format!("Here `role` is one of {}.", roles(resource).join(", "))));
     }
     let elsewhere = match (&new.with.user, taken_up) {
         // What is kept from somebody must be in force at once, so they must be known.
@@ -220,7 +220,7 @@ pub(super) async fn give(
         return Ok(Given::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
     }
     let id = taken_up.map(|(id, _)| id);
-    let right = Right { id, space: place.space, thing, relation: &new.role, party, until };
+    let right = Right { id, space: place.space, resource, relation: &new.role, party, until };
     let (share, made, delivery) = begin(app, by, "share.given", right).await?;
     Ok(Given::Done(share, made, delivery))
 }
@@ -240,8 +240,8 @@ async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Api
     given.dedup_by_key(|one| one.id);
     let mut shown_given = Vec::new();
     given.retain(|one| is_share(one) && one.lives(now));
-    let things: Vec<Thing> = given.iter().map(|one| one.thing).collect();
-    for (one, managed) in given.iter().zip(manage_all(&app, user, &things).await?) {
+    let resources: Vec<Resource> = given.iter().map(|one| one.resource).collect();
+    for (one, managed) in given.iter().zip(manage_all(&app, user, &resources).await?) {
         if managed {
             shown_given.push(shown(&app, one, &mut names).await?);
         }
@@ -268,7 +268,7 @@ async fn live(app: &App, id: &str) -> Result<Assignment, ApiError> {
 /// A live share that the person may know of, and whether they manage what it is on.
 async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
     let found = live(app, id).await?;
-    if manages(app, user, found.thing).await? {
+    if manages(app, user, found.resource).await? {
         return Ok((found, true));
     }
     let mine = app.directory.parties_of(user, app.now()).await?;
@@ -329,7 +329,7 @@ async fn remove(
     }
     let share = live(&app, &id).await?;
     let own = is_told(&share) && share.party == Some(Party::User(user));
-    if !own && !may_take(&app, user, share.space, share.thing).await? {
+    if !own && !may_take(&app, user, share.space, share.resource).await? {
         known(&app, user, &id).await?;
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
     }
@@ -355,7 +355,7 @@ async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<Share
         space: share.space,
         role: share.relation.clone(),
         created: rfc3339(share.created),
-        on: names.describe(app, share.space, share.thing).await,
+        on: names.describe(app, share.space, share.resource).await,
         with,
         by: names.user(app, share.giver).await?,
         until: share.until.map(rfc3339),

@@ -9,17 +9,17 @@ pub(super) struct Expr {
     pub(super) height: u16,
     /// The longest chain of nodes of any kind, this one included.
     pub(super) depth: u16,
-    pub(super) kind: Kind,
+    pub(super) kind: ExprKind,
 }
 
 impl Expr {
-    pub(super) fn new(at: At, height: u16, kind: Kind) -> Expr {
+    pub(super) fn new(at: At, height: u16, kind: ExprKind) -> Expr {
         Expr { at, height, depth: kind.depth_below().saturating_add(1), kind }
     }
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum ExprKind {
     Literal(Literal),
     /// A leading dot is gone: there is one namespace, so it changes nothing.
     Name(String),
@@ -40,19 +40,19 @@ pub(super) enum Kind {
     Fold(Box<Fold>),
 }
 
-impl Kind {
+impl ExprKind {
     fn depth_below(&self) -> u16 {
         fn deepest<'a>(of: impl IntoIterator<Item = &'a Expr>) -> u16 {
             of.into_iter().map(|expr| expr.depth).max().unwrap_or(0)
         }
         match self {
-            Kind::Literal(_) | Kind::Name(_) => 0,
-            Kind::Select(operand, _) | Kind::Has(operand, _) => operand.depth,
-            Kind::Call { target, arguments, .. } => deepest(arguments.iter().chain(target.as_deref())),
-            Kind::And(operands) | Kind::Or(operands) => deepest(operands),
-            Kind::List(elements) => deepest(elements.iter().map(|element| &element.value)),
-            Kind::Map(entries) => deepest(entries.iter().flat_map(|entry| [&entry.key, &entry.element.value])),
-            Kind::Fold(fold) => {
+            ExprKind::Literal(_) | ExprKind::Name(_) => 0,
+            ExprKind::Select(operand, _) | ExprKind::Has(operand, _) => operand.depth,
+            ExprKind::Call { target, arguments, .. } => deepest(arguments.iter().chain(target.as_deref())),
+            ExprKind::And(operands) | ExprKind::Or(operands) => deepest(operands),
+            ExprKind::List(elements) => deepest(elements.iter().map(|element| &element.value)),
+            ExprKind::Map(entries) => deepest(entries.iter().flat_map(|entry| [&entry.key, &entry.element.value])),
+            ExprKind::Fold(fold) => {
                 deepest([Some(&fold.range), fold.condition.as_ref(), fold.transform.as_ref()].into_iter().flatten())
             }
         }

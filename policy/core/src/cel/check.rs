@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ast::{Element, Entry, Expr, Fold, FoldKind, Kind, Literal};
+use super::ast::{Element, Entry, Expr, ExprKind, Fold, FoldKind, Literal};
 use super::lex::At;
 use super::pattern::Pattern;
-use super::plan::{self, Choice, Node, Path, Root, Step, StepKind};
+use super::plan::{self, Choice, Path, PlanNode, Root, Step, StepKind};
 use super::signatures::{Declared, Function, Overload, Shape, VARIABLES, declared};
 use super::stack::with_room;
 use super::types::{Bindings, Static, TooComplex};
@@ -32,12 +32,12 @@ pub(super) struct Checker<'a> {
 }
 
 pub(super) struct Checked {
-    pub(super) node: Node,
+    pub(super) node: PlanNode,
     pub(super) used: Vec<bool>,
     pub(super) broken: Option<String>,
 }
 
-struct Typed(Node, Static);
+struct Typed(PlanNode, Static);
 
 type Checks<T> = Result<T, CompileError>;
 
@@ -81,29 +81,29 @@ impl Checker<'_> {
     fn any(&mut self, expr: &Expr) -> Checks<Typed> {
         let at = expr.at;
         match &expr.kind {
-            Kind::Literal(literal) => Ok(constant(literal)),
-            Kind::Name(name) => {
+            ExprKind::Literal(literal) => Ok(constant(literal)),
+            ExprKind::Name(name) => {
                 self.named(name).ok_or_else(|| at.error(format!("undeclared reference to '{name}' (in container '')")))
             }
-            Kind::Select(operand, field) => {
+            ExprKind::Select(operand, field) => {
                 if let Some(typed) = dotted(expr).and_then(|name| self.named(&name)) {
                     return Ok(typed);
                 }
                 let key = StepKind::Key(Value::from(field.as_str()));
                 self.select(at, operand, Step { optional: false, kind: key })
             }
-            Kind::Has(operand, field) => {
+            ExprKind::Has(operand, field) => {
                 let key = StepKind::Test(Value::from(field.as_str()));
                 let Typed(node, _) = self.select(at, operand, Step { optional: false, kind: key })?;
-                let Node::Path(path) = node else { return Ok(Typed(node, Static::Bool)) };
-                Ok(Typed(Node::Has(path), Static::Bool))
+                let PlanNode::Path(path) = node else { return Ok(Typed(node, Static::Bool)) };
+                Ok(Typed(PlanNode::Has(path), Static::Bool))
             }
-            Kind::Call { function, target, arguments } => self.call(at, function, target.as_deref(), arguments),
-            Kind::And(operands) => Ok(Typed(Node::And(self.operands(operands)?), Static::Bool)),
-            Kind::Or(operands) => Ok(Typed(Node::Or(self.operands(operands)?), Static::Bool)),
-            Kind::List(elements) => self.list(at, elements),
-            Kind::Map(entries) => self.map(at, entries),
-            Kind::Fold(fold) => self.fold(at, fold),
+            ExprKind::Call { function, target, arguments } => self.call(at, function, target.as_deref(), arguments),
+            ExprKind::And(operands) => Ok(Typed(PlanNode::And(self.operands(operands)?), Static::Bool)),
+            ExprKind::Or(operands) => Ok(Typed(PlanNode::Or(self.operands(operands)?), Static::Bool)),
+            ExprKind::List(elements) => self.list(at, elements),
+            ExprKind::Map(entries) => self.map(at, entries),
+            ExprKind::Fold(fold) => self.fold(at, fold),
         }
     }
 
@@ -125,13 +125,13 @@ impl Checker<'_> {
             return Some(Typed(path(Root::Parameter(u16::try_from(index).ok()?)), of));
         }
         if name == "google.protobuf.NullValue.NULL_VALUE" {
-            return Some(Typed(Node::Constant(Value::Int(0)), Static::Int));
+            return Some(Typed(PlanNode::Constant(Value::Int(0)), Static::Int));
         }
         let (name, of, known) = type_named(name)?;
         if !known {
             self.broken.get_or_insert_with(|| format!("reference to undefined type: {name}"));
         }
-        Some(Typed(Node::Constant(Value::Type(name)), Static::Type(of.into())))
+        Some(Typed(PlanNode::Constant(Value::Type(name)), Static::Type(of.into())))
     }
 
     fn select(&mut self, at: At, operand: &Expr, step: Step) -> Checks<Typed> {
@@ -157,7 +157,7 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, at: At, name: &str, target: Option<&Expr>, arguments: &[Expr]) -> Checks<Typed> {
-        if let ("_?._", [operand, Expr { kind: Kind::Literal(Literal::Text(field)), .. }]) = (name, arguments) {
+        if let ("_?._", [operand, Expr { kind: ExprKind::Literal(Literal::Text(field)), .. }]) = (name, arguments) {
             let key = StepKind::Key(Value::from(field.as_str()));
             return self.select(at, operand, Step { optional: true, kind: key });
         }
@@ -190,7 +190,7 @@ impl Checker<'_> {
             (Function::Matches, _) => matches(nodes),
             (_, only) => {
                 let only = only.filter(|_| function.keeps_to_overload());
-                Node::Call { function, only, arguments: nodes }
+                PlanNode::Call { function, only, arguments: nodes }
             }
         };
         Ok(Typed(node, result))
@@ -244,7 +244,7 @@ impl Checker<'_> {
     }
 
     /// The operands of `&&` or `||`.
-    fn operands(&mut self, operands: &[Expr]) -> Checks<Vec<Node>> {
+    fn operands(&mut self, operands: &[Expr]) -> Checks<Vec<PlanNode>> {
         let mut nodes = Vec::with_capacity(operands.len());
         for operand in operands {
             nodes.push(self.boolean(operand)?);
@@ -252,7 +252,7 @@ impl Checker<'_> {
         Ok(nodes)
     }
 
-    fn boolean(&mut self, expr: &Expr) -> Checks<Node> {
+    fn boolean(&mut self, expr: &Expr) -> Checks<PlanNode> {
         let Typed(node, of) = self.expr(expr)?;
         if !self.assignable(expr.at, std::slice::from_ref(&of), &[Static::Bool])? {
             return Err(expr.at.error(format!("expected type 'bool' but found '{of}'")));
@@ -286,13 +286,13 @@ impl Checker<'_> {
             nodes.push((element.optional, node));
         }
         let of = joined.unwrap_or_else(|| Static::Variable(self.bindings.fresh(1)));
-        let constant = |(optional, node): &(bool, Node)| match node {
-            Node::Constant(value) if !optional => Some(value.clone()),
+        let constant = |(optional, node): &(bool, PlanNode)| match node {
+            PlanNode::Constant(value) if !optional => Some(value.clone()),
             _ => None,
         };
         let node = match nodes.iter().map(constant).collect::<Option<Vec<Value>>>() {
-            Some(values) => Node::Constant(Value::List(Arc::new(values))),
-            None => Node::List(nodes),
+            Some(values) => PlanNode::Constant(Value::List(Arc::new(values))),
+            None => PlanNode::List(nodes),
         };
         Ok(Typed(node, Static::list(of)))
     }
@@ -317,7 +317,7 @@ impl Checker<'_> {
                 (Static::Variable(first), Static::Variable(first + 1))
             }
         };
-        Ok(Typed(Node::Map(nodes), Static::map(key, value)))
+        Ok(Typed(PlanNode::Map(nodes), Static::map(key, value)))
     }
 
     fn fold(&mut self, at: At, fold: &Fold) -> Checks<Typed> {
@@ -348,7 +348,7 @@ impl Checker<'_> {
         let (condition, transform, of) = self.folded(at, fold)?;
         let used = self.used.clone();
         let element = match self.named(&fold.variable) {
-            Some(Typed(Node::Path(path), _)) => path,
+            Some(Typed(PlanNode::Path(path), _)) => path,
             _ => return Err(too_complex(at)),
         };
         if !matches!(fold.kind, FoldKind::Filter | FoldKind::Optional) {
@@ -356,11 +356,11 @@ impl Checker<'_> {
         }
         self.locals.pop();
         let node = plan::Fold { kind: fold.kind, range, condition, transform, element };
-        Ok(Typed(Node::Fold(Box::new(node)), of))
+        Ok(Typed(PlanNode::Fold(Box::new(node)), of))
     }
 
     /// The body of a fold, and the type of the whole.
-    fn folded(&mut self, at: At, fold: &Fold) -> Checks<(Option<Node>, Option<Node>, Static)> {
+    fn folded(&mut self, at: At, fold: &Fold) -> Checks<(Option<PlanNode>, Option<PlanNode>, Static)> {
         let condition = match (&fold.condition, fold.kind) {
             (Some(condition), FoldKind::All | FoldKind::Exists) => {
                 return Ok((Some(self.boolean(condition)?), None, Static::Bool));
@@ -414,10 +414,10 @@ impl Checker<'_> {
         self.resolve(at, name, declared, method, types)
     }
 
-    fn index(&mut self, mut nodes: Vec<Node>, optional: bool) -> Node {
-        let (Some(key), Some(operand)) = (nodes.pop(), nodes.pop()) else { return Node::List(Vec::new()) };
+    fn index(&mut self, mut nodes: Vec<PlanNode>, optional: bool) -> PlanNode {
+        let (Some(key), Some(operand)) = (nodes.pop(), nodes.pop()) else { return PlanNode::List(Vec::new()) };
         let kind = match key {
-            Node::Constant(key) if !matches!(key, Value::List(_)) => {
+            PlanNode::Constant(key) if !matches!(key, Value::List(_)) => {
                 if !value::is_key(&key) {
                     self.broken.get_or_insert_with(|| format!("invalid qualifier type: {}", key.kind()));
                 }
@@ -451,7 +451,7 @@ fn constant(literal: &Literal) -> Typed {
         Literal::Text(text) => (Value::from(text.as_str()), Static::Text),
         Literal::Bytes(bytes) => (Value::Bytes(bytes.as_slice().into()), Static::Bytes),
     };
-    Typed(Node::Constant(value), of)
+    Typed(PlanNode::Constant(value), of)
 }
 
 /// `a.b.c` as one name, if the expression is nothing but names and dots.
@@ -460,11 +460,11 @@ fn dotted(expr: &Expr) -> Option<String> {
     let mut at = expr;
     loop {
         match &at.kind {
-            Kind::Select(operand, field) => {
+            ExprKind::Select(operand, field) => {
                 parts.push(field.as_str());
                 at = operand;
             }
-            Kind::Name(name) => {
+            ExprKind::Name(name) => {
                 parts.push(name);
                 parts.reverse();
                 return Some(parts.join("."));
@@ -539,22 +539,22 @@ impl From<&Shape> for Static {
     }
 }
 
-fn path(root: Root) -> Node {
-    Node::Path(Path { root, steps: Vec::new() })
+fn path(root: Root) -> PlanNode {
+    PlanNode::Path(Path { root, steps: Vec::new() })
 }
 
 /// The node as the start of a path. A test among the branches of a choice is then a step like any other.
-fn into_path(node: Node) -> Path {
+fn into_path(node: PlanNode) -> Path {
     match node {
-        Node::Path(path) | Node::Has(path) => path,
+        PlanNode::Path(path) | PlanNode::Has(path) => path,
         other => Path { root: Root::Value(Box::new(other)), steps: Vec::new() },
     }
 }
 
-fn stepped(operand: Node, step: Step) -> Node {
+fn stepped(operand: PlanNode, step: Step) -> PlanNode {
     let mut path = into_path(operand);
     add_step(&mut path, &Arc::new(step));
-    Node::Path(path)
+    PlanNode::Path(path)
 }
 
 /// Both branches of a choice take every step after it.
@@ -568,24 +568,24 @@ fn add_step(path: &mut Path, step: &Arc<Step>) {
     }
 }
 
-fn choice(mut nodes: Vec<Node>) -> Node {
+fn choice(mut nodes: Vec<PlanNode>) -> PlanNode {
     let (no, yes, condition) = (nodes.pop(), nodes.pop(), nodes.pop());
     match (condition, yes, no) {
         (Some(condition), Some(yes), Some(no)) => {
             path(Root::Choice(Box::new(Choice { condition, yes: into_path(yes), no: into_path(no) })))
         }
-        _ => Node::List(Vec::new()),
+        _ => PlanNode::List(Vec::new()),
     }
 }
 
-fn matches(mut nodes: Vec<Node>) -> Node {
+fn matches(mut nodes: Vec<PlanNode>) -> PlanNode {
     match (nodes.pop(), nodes.pop()) {
-        (Some(Node::Constant(Value::String(pattern))), Some(text)) => {
-            Node::Matches(Box::new(text), Pattern::new(&pattern))
+        (Some(PlanNode::Constant(Value::String(pattern))), Some(text)) => {
+            PlanNode::Matches(Box::new(text), Pattern::new(&pattern))
         }
         (Some(pattern), Some(text)) => {
-            Node::Call { function: Function::Matches, only: None, arguments: vec![text, pattern] }
+            PlanNode::Call { function: Function::Matches, only: None, arguments: vec![text, pattern] }
         }
-        _ => Node::List(Vec::new()),
+        _ => PlanNode::List(Vec::new()),
     }
 }

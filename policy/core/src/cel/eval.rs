@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ast::FoldKind;
 use super::functions;
-use super::plan::{Fold, Node, Path, Root, StepKind};
+use super::plan::{Fold, Path, PlanNode, Root, StepKind};
 use super::signatures::{Function, name_of};
 use super::stack::with_room;
 use super::value::{Map, Value, Written, equal, is_key, list_index};
@@ -72,7 +72,7 @@ struct Evaluator<'a> {
 }
 
 /// Runs a plan. A parameter without a value is unknown.
-pub(super) fn evaluate(node: &Node, parameters: &[Option<Value>]) -> Result<Value, Stop> {
+pub(super) fn evaluate(node: &PlanNode, parameters: &[Option<Value>]) -> Result<Value, Stop> {
     Evaluator { parameters, locals: Vec::new(), meter: Meter { left: MAX_COST } }.eval(node)
 }
 
@@ -126,25 +126,25 @@ fn union(one: &[u16], two: &[u16]) -> Names {
 }
 
 impl Evaluator<'_> {
-    fn eval(&mut self, node: &Node) -> Attempt {
+    fn eval(&mut self, node: &PlanNode) -> Attempt {
         self.meter.charge(1)?;
         match node {
-            Node::Constant(value) => Ok(value.clone()),
+            PlanNode::Constant(value) => Ok(value.clone()),
             node => with_room(|| self.compute(node)),
         }
     }
 
-    fn compute(&mut self, node: &Node) -> Attempt {
+    fn compute(&mut self, node: &PlanNode) -> Attempt {
         match node {
-            Node::Constant(value) => Ok(value.clone()),
-            Node::Path(path) => self.resolve(path),
-            Node::Has(path) => match self.resolve(path)? {
+            PlanNode::Constant(value) => Ok(value.clone()),
+            PlanNode::Path(path) => self.resolve(path),
+            PlanNode::Has(path) => match self.resolve(path)? {
                 Value::Optional(inner) => Ok(Value::Bool(inner.is_some())),
                 other => Ok(other),
             },
-            Node::And(operands) => self.logical(operands, false),
-            Node::Or(operands) => self.logical(operands, true),
-            Node::Call { function, only, arguments } => match (arguments.as_slice(), function) {
+            PlanNode::And(operands) => self.logical(operands, false),
+            PlanNode::Or(operands) => self.logical(operands, true),
+            PlanNode::Call { function, only, arguments } => match (arguments.as_slice(), function) {
                 ([one, two], Function::OptionalOr | Function::OptionalOrValue) => match (self.eval(one)?, function) {
                     (Value::Optional(None), _) => self.eval(two),
                     (Value::Optional(Some(inner)), Function::OptionalOrValue) => Ok((*inner).clone()),
@@ -168,21 +168,21 @@ impl Evaluator<'_> {
                 }
                 _ => Err(Stop::NO_OVERLOAD),
             },
-            Node::Matches(text, pattern) => match self.eval(text)? {
+            PlanNode::Matches(text, pattern) => match self.eval(text)? {
                 Value::String(text) => {
                     self.meter.charge(pattern.match_cost(text.len()))?;
                     pattern.is_match(&text).map(Value::Bool).map_err(Stop::fault)
                 }
                 _ => Err(Stop::NO_OVERLOAD),
             },
-            Node::List(elements) => self.list(elements),
-            Node::Map(entries) => self.map(entries),
-            Node::Fold(fold) => self.fold(fold),
+            PlanNode::List(elements) => self.list(elements),
+            PlanNode::Map(entries) => self.map(entries),
+            PlanNode::Fold(fold) => self.fold(fold),
         }
     }
 
     /// `||` if `decisive`, else `&&`.
-    fn logical(&mut self, operands: &[Node], decisive: bool) -> Attempt {
+    fn logical(&mut self, operands: &[PlanNode], decisive: bool) -> Attempt {
         let mut undecided = Undecided::default();
         for operand in operands {
             match soft(self.eval(operand))? {
@@ -281,7 +281,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn list(&mut self, elements: &[(bool, Node)]) -> Attempt {
+    fn list(&mut self, elements: &[(bool, PlanNode)]) -> Attempt {
         let mut values = Vec::with_capacity(elements.len());
         for (optional, element) in elements {
             match (optional, self.eval(element)?) {
@@ -296,7 +296,7 @@ impl Evaluator<'_> {
         Ok(Value::List(Arc::new(values)))
     }
 
-    fn map(&mut self, entries: &[(Node, bool, Node)]) -> Attempt {
+    fn map(&mut self, entries: &[(PlanNode, bool, PlanNode)]) -> Attempt {
         let mut map = Written::default();
         for (key, optional, value) in entries {
             let key = self.eval(key)?;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::ast::{Element, Expr, Fold, FoldKind, Kind, Literal};
+use super::ast::{Element, Expr, ExprKind, Fold, FoldKind, Literal};
 
 /// From this many bytes since the last break on, a line breaks behind a logical operator.
 const WIDTH: usize = 80;
@@ -59,13 +59,13 @@ struct Writer {
 impl Writer {
     fn shape(expr: &Expr, opaque: bool) -> Option<Shape> {
         match &expr.kind {
-            Kind::Call { function, arguments, .. } => {
+            ExprKind::Call { function, arguments, .. } => {
                 Some(Shape { looseness: looseness(function), arguments: arguments.len() })
             }
-            Kind::And(_) => Some(Shape { looseness: AND, arguments: 2 }),
-            Kind::Or(_) => Some(Shape { looseness: OR, arguments: 2 }),
+            ExprKind::And(_) => Some(Shape { looseness: AND, arguments: 2 }),
+            ExprKind::Or(_) => Some(Shape { looseness: OR, arguments: 2 }),
             // Stands for a ternary.
-            Kind::Fold(fold) if fold.kind == FoldKind::Optional && !opaque => {
+            ExprKind::Fold(fold) if fold.kind == FoldKind::Optional && !opaque => {
                 Some(Shape { looseness: TERNARY, arguments: 3 })
             }
             _ => None,
@@ -96,25 +96,25 @@ impl Writer {
     /// Recursion ends where the parser's bound on depth does; a level takes little stack.
     fn write(&mut self, expr: &Expr, opaque: bool) {
         match &expr.kind {
-            Kind::Literal(literal) => self.literal(literal),
-            Kind::Name(name) => self.push(name),
-            Kind::Select(operand, field) => {
+            ExprKind::Literal(literal) => self.literal(literal),
+            ExprKind::Name(name) => self.push(name),
+            ExprKind::Select(operand, field) => {
                 self.operand(operand, false);
                 self.push(".");
                 self.push(field);
             }
-            Kind::Has(operand, field) => {
+            ExprKind::Has(operand, field) => {
                 self.push("has(");
                 self.operand(operand, false);
                 self.push(".");
                 self.push(field);
                 self.push(")");
             }
-            Kind::Call { function, target, arguments } => self.call(function, target.as_deref(), arguments, opaque),
-            Kind::And(operands) => self.chain("&&", AND, operands, opaque),
-            Kind::Or(operands) => self.chain("||", OR, operands, opaque),
-            Kind::List(elements) => self.row("[", elements, "]", |out, element| out.element(element, opaque)),
-            Kind::Map(entries) => self.row("{", entries, "}", |out, entry| {
+            ExprKind::Call { function, target, arguments } => self.call(function, target.as_deref(), arguments, opaque),
+            ExprKind::And(operands) => self.chain("&&", AND, operands, opaque),
+            ExprKind::Or(operands) => self.chain("||", OR, operands, opaque),
+            ExprKind::List(elements) => self.row("[", elements, "]", |out, element| out.element(element, opaque)),
+            ExprKind::Map(entries) => self.row("{", entries, "}", |out, entry| {
                 if entry.element.optional {
                     out.push("?");
                 }
@@ -122,7 +122,7 @@ impl Writer {
                 out.push(": ");
                 out.write(&entry.element.value, false);
             }),
-            Kind::Fold(fold) => self.fold(fold),
+            ExprKind::Fold(fold) => self.fold(fold),
         }
     }
 
@@ -163,7 +163,7 @@ impl Writer {
                 self.write(index, opaque);
                 self.push("]");
             }
-            ("_?._", [operand, Expr { kind: Kind::Literal(Literal::Text(field)), .. }]) => {
+            ("_?._", [operand, Expr { kind: ExprKind::Literal(Literal::Text(field)), .. }]) => {
                 self.operand(operand, opaque);
                 self.push(".?");
                 self.push(field);

@@ -1,7 +1,7 @@
 //! Tokens to a tree: the grammar of CEL with optional syntax, its macros, and its bounds on nesting.
 
 use super::CompileError;
-use super::ast::{Element, Entry, Expr, Fold, FoldKind, Kind, Literal};
+use super::ast::{Element, Entry, Expr, ExprKind, Fold, FoldKind, Literal};
 use super::lex::{At, Token, lex};
 use super::stack::with_room;
 
@@ -148,7 +148,7 @@ impl<'a> Parser<'a> {
     }
 
     fn disjunction(&mut self) -> Result<Expr, CompileError> {
-        self.chain("||", Kind::Or, |parser| parser.chain("&&", Kind::And, |parser| parser.binary(0)))
+        self.chain("||", ExprKind::Or, |parser| parser.chain("&&", ExprKind::And, |parser| parser.binary(0)))
     }
 
     /// Operands of one logical operator, kept side by side: neither result nor missing parameters
@@ -156,7 +156,7 @@ impl<'a> Parser<'a> {
     fn chain(
         &mut self,
         sign: &str,
-        kind: fn(Vec<Expr>) -> Kind,
+        kind: fn(Vec<Expr>) -> ExprKind,
         operand: fn(&mut Self) -> Result<Expr, CompileError>,
     ) -> Result<Expr, CompileError> {
         let first = operand(self)?;
@@ -255,7 +255,7 @@ impl<'a> Parser<'a> {
                     member_call(call_at, operand, field, arguments)?
                 } else {
                     let height = above(at, operand.height)?;
-                    Expr::new(at, height, Kind::Select(Box::new(operand), field))
+                    Expr::new(at, height, ExprKind::Select(Box::new(operand), field))
                 }
             } else if self.eat("[") {
                 let operator = if self.eat("?") { "_[?_]" } else { "_[_]" };
@@ -341,13 +341,13 @@ impl<'a> Parser<'a> {
         }
         let call_at = self.at();
         if !self.eat("(") {
-            return Ok(Expr::new(at, 0, Kind::Name(name)));
+            return Ok(Expr::new(at, 0, ExprKind::Name(name)));
         }
         let mut arguments = self.arguments()?;
         if name == "has" && arguments.len() == 1 {
             return match arguments.pop().map(|argument| (argument.at, argument.height, argument.kind)) {
-                Some((_, height, Kind::Select(operand, field) | Kind::Has(operand, field))) => {
-                    Ok(Expr::new(call_at, height, Kind::Has(operand, field)))
+                Some((_, height, ExprKind::Select(operand, field) | ExprKind::Has(operand, field))) => {
+                    Ok(Expr::new(call_at, height, ExprKind::Has(operand, field)))
                 }
                 other => {
                     let at = other.map_or(call_at, |(at, ..)| at);
@@ -404,7 +404,7 @@ impl<'a> Parser<'a> {
             }
         }
         let height = elements.iter().map(|element| element.value.height).max().unwrap_or(0);
-        Ok(Expr::new(at, height, Kind::List(elements)))
+        Ok(Expr::new(at, height, ExprKind::List(elements)))
     }
 
     fn map(&mut self, at: At) -> Result<Expr, CompileError> {
@@ -424,7 +424,7 @@ impl<'a> Parser<'a> {
             }
         }
         let height = entries.iter().map(|entry| entry.key.height.max(entry.element.value.height)).max().unwrap_or(0);
-        Ok(Expr::new(at, height, Kind::Map(entries)))
+        Ok(Expr::new(at, height, ExprKind::Map(entries)))
     }
 
     fn number(&mut self, at: At, negative: bool) -> Result<Expr, CompileError> {
@@ -458,7 +458,7 @@ impl<'a> Parser<'a> {
 }
 
 fn literal(at: At, value: Literal) -> Expr {
-    Expr::new(at, 0, Kind::Literal(value))
+    Expr::new(at, 0, ExprKind::Literal(value))
 }
 
 fn height(below: &[Expr]) -> u16 {
@@ -472,7 +472,7 @@ fn above(at: At, below: u16) -> Result<u16, CompileError> {
 
 fn call(at: At, function: &str, target: Option<Box<Expr>>, arguments: Vec<Expr>) -> Result<Expr, CompileError> {
     let height = height(&arguments).max(target.as_ref().map_or(0, |target| target.height));
-    Ok(Expr::new(at, height, Kind::Call { function: function.to_owned(), target, arguments }))
+    Ok(Expr::new(at, height, ExprKind::Call { function: function.to_owned(), target, arguments }))
 }
 
 /// A call that counts as a level.
@@ -493,12 +493,12 @@ fn member_call(at: At, target: Expr, function: String, arguments: Vec<Expr>) -> 
         ("filter", 2) => FoldKind::Filter,
         ("optMap", 2) => FoldKind::Optional,
         _ => {
-            return Ok(Expr::new(at, height, Kind::Call { function, target: Some(Box::new(target)), arguments }));
+            return Ok(Expr::new(at, height, ExprKind::Call { function, target: Some(Box::new(target)), arguments }));
         }
     };
     let mut arguments = arguments.into_iter();
     let variable = match arguments.next() {
-        Some(Expr { kind: Kind::Name(name), .. }) => name,
+        Some(Expr { kind: ExprKind::Name(name), .. }) => name,
         other => {
             let message = match kind {
                 FoldKind::Map | FoldKind::Filter => "argument is not an identifier",
@@ -514,5 +514,5 @@ fn member_call(at: At, target: Expr, function: String, arguments: Vec<Expr>) -> 
         _ => (last, None),
     };
     let fold = Fold { kind, range: target, variable, condition, transform };
-    Ok(Expr::new(at, height, Kind::Fold(Box::new(fold))))
+    Ok(Expr::new(at, height, ExprKind::Fold(Box::new(fold))))
 }

@@ -8,23 +8,23 @@ use super::signatures::{Function, Overload};
 use super::value::Value;
 
 #[derive(Debug)]
-pub(super) enum Node {
+pub(super) enum PlanNode {
     Constant(Value),
     Path(Path),
     /// A path whose last step is a test: the evaluation yields a boolean.
     Has(Path),
-    And(Vec<Node>),
-    Or(Vec<Node>),
+    And(Vec<PlanNode>),
+    Or(Vec<PlanNode>),
     Call {
         function: Function,
         /// Set where the call must keep to one overload.
         only: Option<&'static Overload>,
-        arguments: Vec<Node>,
+        arguments: Vec<PlanNode>,
     },
     /// `matches` with a pattern that is written out: made ready when compiled.
-    Matches(Box<Node>, Pattern),
-    List(Vec<(bool, Node)>),
-    Map(Vec<(Node, bool, Node)>),
+    Matches(Box<PlanNode>, Pattern),
+    List(Vec<(bool, PlanNode)>),
+    Map(Vec<(PlanNode, bool, PlanNode)>),
     Fold(Box<Fold>),
 }
 
@@ -44,13 +44,13 @@ pub(super) enum Root {
         depth: u16,
         hides: Option<u16>,
     },
-    Value(Box<Node>),
+    Value(Box<PlanNode>),
     Choice(Box<Choice>),
 }
 
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) condition: Node,
+    pub(super) condition: PlanNode,
     pub(super) yes: Path,
     pub(super) no: Path,
 }
@@ -73,10 +73,10 @@ pub(super) enum StepKind {
 #[derive(Debug)]
 pub(super) struct Fold {
     pub(super) kind: FoldKind,
-    pub(super) range: Node,
+    pub(super) range: PlanNode,
     /// For `filter` and `map`: what decides; for `all`, `exists` and `exists_one`: the predicate.
-    pub(super) condition: Option<Node>,
-    pub(super) transform: Option<Node>,
+    pub(super) condition: Option<PlanNode>,
+    pub(super) transform: Option<PlanNode>,
     /// The variable, as an expression would name it: `filter` keeps what that yields.
     pub(super) element: Path,
 }

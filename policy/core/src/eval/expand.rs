@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use super::{CheckError, MAX_DEPTH, Place, on_enough_stack, target};
+use super::{CheckError, MAX_DEPTH, ObjectMember, on_enough_stack, target};
 use crate::schema::{Body, Rule};
-use crate::tuples::{Node, Tuples};
+use crate::tuples::{ObjectIndex, Tuples};
 use crate::{Expanded, ExpandedTree, Object, Subject, Timestamp};
 
 impl Tuples {
@@ -30,7 +30,7 @@ struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
-    fn place(&self, place: Place, depth: u8) -> Result<Expanded, CheckError> {
+    fn place(&self, place: ObjectMember, depth: u8) -> Result<Expanded, CheckError> {
         if depth == 0 {
             return Err(CheckError::Depth);
         }
@@ -41,10 +41,10 @@ impl Expansion<'_> {
         Ok(self.node(place, tree))
     }
 
-    fn node(&self, (member, node): Place, tree: ExpandedTree) -> Expanded {
+    fn node(&self, (member, node): ObjectMember, tree: ExpandedTree) -> Expanded {
         let member = self.tuples.schema().member(member);
         let object = match node {
-            Node::NOWHERE => self.root.clone(),
+            ObjectIndex::NOWHERE => self.root.clone(),
             node => Object::new(
                 self.tuples.schema().definition_name(member.definition),
                 self.tuples.names().read().id(node),
@@ -58,12 +58,12 @@ impl Expansion<'_> {
         if self.nodes.get() > MAX_NODES { Err(CheckError::TooLarge) } else { Ok(()) }
     }
 
-    fn subjects(&self, (member, node): Place) -> Vec<Subject> {
+    fn subjects(&self, (member, node): ObjectMember) -> Vec<Subject> {
         let live = self.tuples.rows(member, node).filter(|(_, terms)| terms.is_none_or(|terms| terms.live(self.now)));
         live.map(|row| self.tuples.tuple(row).subject).collect()
     }
 
-    fn tree(&self, rule: &Rule, own: Place, depth: u8) -> Result<ExpandedTree, CheckError> {
+    fn tree(&self, rule: &Rule, own: ObjectMember, depth: u8) -> Result<ExpandedTree, CheckError> {
         let children = |rules: &[Rule]| -> Result<Vec<Expanded>, CheckError> {
             rules.iter().map(|rule| self.child(rule, own, depth)).collect()
         };
@@ -82,7 +82,7 @@ impl Expansion<'_> {
         })
     }
 
-    fn child(&self, rule: &Rule, own: Place, depth: u8) -> Result<Expanded, CheckError> {
+    fn child(&self, rule: &Rule, own: ObjectMember, depth: u8) -> Result<Expanded, CheckError> {
         self.count()?;
         Ok(match rule {
             Rule::Nil => self.node(own, ExpandedTree::Subjects(Vec::new())),

@@ -8,10 +8,10 @@ use hashbrown::hash_map::Entry;
 
 use super::answer::{Answer, Until};
 use super::reach::{Onward, Reach};
-use super::{CheckError, MAX_DEPTH, Place, Run, find_definition, find_member};
+use super::{CheckError, MAX_DEPTH, ObjectMember, Run, find_definition, find_member};
 use crate::permit::earliest;
 use crate::schema::MemberId;
-use crate::tuples::{Node, Row, Tuples};
+use crate::tuples::{ObjectIndex, Row, Tuples};
 use crate::{Found, Lookup, LookupResources, Permissionship, Timestamp};
 
 impl Tuples {
@@ -31,7 +31,7 @@ impl Tuples {
         while let Some((place, steps)) = search.open.pop_front() {
             search.follow(&run, place, steps);
         }
-        let mut found: Vec<(Node, Permissionship, Vec<String>)> = Vec::new();
+        let mut found: Vec<(ObjectIndex, Permissionship, Vec<String>)> = Vec::new();
         let mut valid_until = None;
         for (&(member, node), &way) in &search.ways {
             if member != target {
@@ -59,9 +59,9 @@ impl Tuples {
             valid_until = earliest(valid_until, until);
         }
         let names = self.names().read();
-        let name = |node: Node| match node {
+        let name = |node: ObjectIndex| match node {
             // Only a subject that nothing names can be here without a number: it has itself.
-            Node::NOBODY => lookup.subject.object.id.clone(),
+            ObjectIndex::NOBODY => lookup.subject.object.id.clone(),
             node => names.id(node).to_owned(),
         };
         let mut found: Vec<Found> = found
@@ -94,8 +94,8 @@ struct Search<'a> {
     reach: &'a Reach,
     /// What the sought permission rests on; the rest is not followed.
     relevant: Vec<bool>,
-    ways: HashMap<Place, Way>,
-    open: VecDeque<(Place, u8)>,
+    ways: HashMap<ObjectMember, Way>,
+    open: VecDeque<(ObjectMember, u8)>,
 }
 
 impl Search<'_> {
@@ -114,7 +114,7 @@ impl Search<'_> {
         }
         let everyone = run.tuples.objects_of(who.definition);
         let rows = run.tuples.of_subject(run.of(), who.node);
-        for row in rows.chain(run.tuples.of_subject(everyone, Node::everyone(who.definition))) {
+        for row in rows.chain(run.tuples.of_subject(everyone, ObjectIndex::everyone(who.definition))) {
             self.through(run, row, here, 1, row.0.relation);
         }
     }
@@ -124,7 +124,7 @@ impl Search<'_> {
     }
 
     /// A place is reached by `steps` dispatches.
-    fn arrive(&mut self, place: Place, way: Way, steps: u8) {
+    fn arrive(&mut self, place: ObjectMember, way: Way, steps: u8) {
         if !self.relevant(place.0) {
             return;
         }
@@ -157,7 +157,7 @@ impl Search<'_> {
         self.arrive((to, edge.resource), way, steps);
     }
 
-    fn follow(&mut self, run: &Run<'_>, (member, node): Place, steps: u8) {
+    fn follow(&mut self, run: &Run<'_>, (member, node): ObjectMember, steps: u8) {
         let Some(&way) = self.ways.get(&(member, node)) else { return };
         let tuples = run.tuples;
         let reach = self.reach;

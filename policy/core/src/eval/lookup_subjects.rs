@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::answer::Answer;
-use super::{CheckError, MAX_DEPTH, Place, Run, Who, find_definition, find_member, target};
+use super::{CheckError, MAX_DEPTH, ObjectMember, Run, Who, find_definition, find_member, target};
 use crate::relationship::EVERYONE;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
-use crate::tuples::{Node, Of, Tuples};
+use crate::tuples::{ObjectIndex, Of, Tuples};
 use crate::{Found, FoundSubject, LookupSubjects, Permissionship, Timestamp};
 
 impl Tuples {
@@ -24,8 +24,10 @@ impl Tuples {
             Some(name) => Some(find_member(self.schema(), kind, name)?),
         };
         // Last, as in a check.
-        let place =
-            (permission, super::node(&self.names().read(), definition, &lookup.resource.id)?.unwrap_or(Node::NOWHERE));
+        let place = (
+            permission,
+            super::node(&self.names().read(), definition, &lookup.resource.id)?.unwrap_or(ObjectIndex::NOWHERE),
+        );
         let of = member.map_or(self.objects_of(kind), |member| self.members_of(member));
         let mut named = Named {
             tuples: self,
@@ -38,20 +40,21 @@ impl Tuples {
             everyone: false,
         };
         named.collect(place);
-        let ask = |node: Node| -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
+        let ask = |node: ObjectIndex| -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
             let who = Who { definition: kind, node, member };
             verdict(Run::new(self, who, &lookup.context, now).dispatch(place, MAX_DEPTH))
         };
         // Nobody is named: whoever is asked about is like all the others.
-        let others = if named.everyone { ask(Node::NOBODY)? } else { None };
+        let others = if named.everyone { ask(ObjectIndex::NOBODY)? } else { None };
         let spelled = self.spelled_beside_everyone(lookup, &named.subjects, others.is_some(), now);
         let (mut found, mut excluded) = (Vec::new(), Vec::new());
         for (&node, &sign) in &named.subjects {
             let id = match node {
-                Node::NOWHERE => lookup.resource.id.clone(),
+                ObjectIndex::NOWHERE => lookup.resource.id.clone(),
                 node => self.names().read().id(node).to_owned(),
             };
-            let own = if node == Node::NOWHERE { self.ask_itself(lookup, member, place, now)? } else { ask(node)? };
+            let own =
+                if node == ObjectIndex::NOWHERE { self.ask_itself(lookup, member, place, now)? } else { ask(node)? };
             match own {
                 Some((permissionship, missing)) => {
                     let again = || spelled.as_ref().is_none_or(|spelled| spelled.contains(&id));
@@ -81,7 +84,7 @@ impl Tuples {
     fn spelled_beside_everyone(
         &self,
         lookup: &LookupSubjects,
-        named: &BTreeMap<Node, Sign>,
+        named: &BTreeMap<ObjectIndex, Sign>,
         everyone: bool,
         now: Timestamp,
     ) -> Option<HashSet<String>> {
@@ -101,12 +104,12 @@ impl Tuples {
         &self,
         lookup: &LookupSubjects,
         member: Option<MemberId>,
-        place: Place,
+        place: ObjectMember,
         now: Timestamp,
     ) -> Result<Option<(Permissionship, Vec<String>)>, CheckError> {
         let definition = find_definition(self.schema(), &lookup.kind)?;
-        let who = Who { definition, node: Node::NOBODY, member };
-        verdict(Run::new(self, who, &lookup.context, now).dispatch((place.0, Node::NOBODY), MAX_DEPTH))
+        let who = Who { definition, node: ObjectIndex::NOBODY, member };
+        verdict(Run::new(self, who, &lookup.context, now).dispatch((place.0, ObjectIndex::NOBODY), MAX_DEPTH))
     }
 }
 
@@ -141,13 +144,13 @@ struct Named<'a> {
     member: Option<MemberId>,
     of: Of,
     now: Timestamp,
-    seen: HashSet<(Place, Sign)>,
-    subjects: BTreeMap<Node, Sign>,
+    seen: HashSet<(ObjectMember, Sign)>,
+    subjects: BTreeMap<ObjectIndex, Sign>,
     everyone: bool,
 }
 
 impl Named<'_> {
-    fn collect(&mut self, place: Place) {
+    fn collect(&mut self, place: ObjectMember) {
         let mut open = vec![(place, Sign::In)];
         while let Some((place, sign)) = open.pop() {
             if !self.seen.insert((place, sign)) {
@@ -165,18 +168,18 @@ impl Named<'_> {
         }
     }
 
-    fn note(&mut self, node: Node, sign: Sign) {
+    fn note(&mut self, node: ObjectIndex, sign: Sign) {
         let known = self.subjects.entry(node).or_insert(sign);
         *known = sign.min(*known);
     }
 
-    fn relation(&mut self, (member, node): Place, sign: Sign, open: &mut Vec<(Place, Sign)>) {
+    fn relation(&mut self, (member, node): ObjectMember, sign: Sign, open: &mut Vec<(ObjectMember, Sign)>) {
         let tuples = self.tuples;
         for (edge, terms) in tuples.rows(member, node) {
             if terms.is_some_and(|terms| !terms.live(self.now)) {
                 continue;
             }
-            if edge.of == tuples.objects_of(self.kind) && edge.subject == Node::everyone(self.kind) {
+            if edge.of == tuples.objects_of(self.kind) && edge.subject == ObjectIndex::everyone(self.kind) {
                 self.everyone |= self.member.is_none();
             } else if edge.of == self.of {
                 self.note(edge.subject, sign);
@@ -187,7 +190,7 @@ impl Named<'_> {
         }
     }
 
-    fn rule(&mut self, rule: &Rule, own: Place, sign: Sign, open: &mut Vec<(Place, Sign)>) {
+    fn rule(&mut self, rule: &Rule, own: ObjectMember, sign: Sign, open: &mut Vec<(ObjectMember, Sign)>) {
         let tuples = self.tuples;
         match rule {
             Rule::Nil => {}

@@ -1,11 +1,11 @@
 //! How an answer came about.
 
 use super::answer::Answer;
-use super::{CheckError, MAX_DEPTH, Place, Run, on_enough_stack, target};
+use super::{CheckError, MAX_DEPTH, ObjectMember, Run, on_enough_stack, target};
 use crate::answer::{CaveatOutcome, Followed, Traced, TracedCaveat};
 use crate::cel::Outcome;
 use crate::schema::{Body, DefinitionId, MemberId, Rule};
-use crate::tuples::{Edge, Node, Terms, Tuples};
+use crate::tuples::{Edge, ObjectIndex, Terms, Tuples};
 use crate::{Check, Context, Decision, Object, Permissionship, Timestamp};
 
 /// More steps than this are not told.
@@ -43,15 +43,15 @@ struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    fn place(&mut self, place: Place, depth: u8, via: Option<Followed>) -> Traced {
+    fn place(&mut self, place: ObjectMember, depth: u8, via: Option<Followed>) -> Traced {
         self.steps += 1;
         let answer = self.run.computed(place, depth);
         let (member, node) = place;
         let schema = self.run.schema();
         let what = schema.member(member);
         let own_id = match node {
-            Node::NOWHERE => self.check.resource.id.clone(),
-            Node::NOBODY => self.check.subject.object.id.clone(),
+            ObjectIndex::NOWHERE => self.check.resource.id.clone(),
+            ObjectIndex::NOBODY => self.check.subject.object.id.clone(),
             node => self.run.tuples.names().read().id(node).to_owned(),
         };
         let mut check = self.check.clone();
@@ -84,7 +84,7 @@ impl<'a> Trace<'a> {
         traced
     }
 
-    fn relation(&mut self, (member, node): Place, depth: u8, yes: bool, traced: &mut Traced) {
+    fn relation(&mut self, (member, node): ObjectMember, depth: u8, yes: bool, traced: &mut Traced) {
         let tuples = self.run.tuples;
         for edge in self.run.edges(member, node) {
             let Some(terms) = tuples.terms(&edge) else { continue };
@@ -109,7 +109,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    fn rule(&mut self, rule: &'a Rule, own: Place, depth: u8, steps: &mut Vec<Traced>) {
+    fn rule(&mut self, rule: &'a Rule, own: ObjectMember, depth: u8, steps: &mut Vec<Traced>) {
         match rule {
             Rule::Nil | Rule::Itself => {}
             Rule::Member(member) => steps.push(self.place((*member, own.1), depth - 1, None)),
@@ -140,7 +140,7 @@ impl<'a> Trace<'a> {
         over: MemberId,
         to: &[(DefinitionId, MemberId)],
         all: bool,
-        node: Node,
+        node: ObjectIndex,
         depth: u8,
         steps: &mut Vec<Traced>,
     ) {

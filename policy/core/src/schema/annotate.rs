@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::SchemaError;
-use super::check::{Checker, Place};
+use super::check::{Checker, NamedSpan};
 use super::tree::{Body, Expression, Form, Member, Permission};
 
 /// What the checks of all annotations share. Each walks everything that its permission leads to, so places
 /// and types have numbers, and what a place leads to is looked up once.
 pub(super) struct Annotations<'a> {
-    places: Numbers<Place<'a>>,
+    places: Numbers<NamedSpan<'a>>,
     types: Numbers<&'a str>,
     /// By the number of the place.
     leads: Vec<Option<Rc<Leads>>>,

@@ -63,7 +63,7 @@ impl<'a> Names<'a> {
 }
 
 /// A definition by its place, and one of its relations by name.
-pub(super) type Place<'a> = (usize, &'a str);
+pub(super) type NamedSpan<'a> = (usize, &'a str);
 
 pub(super) struct Checker<'a> {
     pub(super) text: Text<'a>,
@@ -173,7 +173,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The first wildcard that a relation allows, itself or by way of relations that it includes, in words.
-    fn wildcard(&mut self, from: Place<'a>, at: u32) -> Result<Option<String>, SchemaError> {
+    fn wildcard(&mut self, from: NamedSpan<'a>, at: u32) -> Result<Option<String>, SchemaError> {
         if self.no_wildcard.contains(from.1) {
             return Ok(None);
         }
@@ -208,7 +208,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The subject types of a relation; a permission has none of its own.
-    pub(super) fn types(&self, (id, name): Place<'_>, at: u32) -> Result<&'a [SubjectType], SchemaError> {
+    pub(super) fn types(&self, (id, name): NamedSpan<'_>, at: u32) -> Result<&'a [SubjectType], SchemaError> {
         Ok(match &self.member(id, name, at)?.body {
             Body::Relation(types) => types,
             Body::Permission(_) => &[],

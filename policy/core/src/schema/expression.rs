@@ -1,7 +1,7 @@
 //! The expression of a permission. `+` binds tightest, then `&`, then `-`; all to the left.
 
 use super::error::Span;
-use super::lex::Kind;
+use super::lex::TokenKind;
 use super::parse::Parser;
 use super::tree::{Expression, Walk};
 use super::{MAX_NESTING, SchemaError};
@@ -26,13 +26,13 @@ impl Group {
     fn begun(&self) -> bool {
         self.0.is_some()
     }
-    fn push(&mut self, operand: Nested, operator: Kind) {
+    fn push(&mut self, operand: Nested, operator: TokenKind) {
         let operands = self.0.get_or_insert_default();
         operands.union.push(operand);
-        if operator != Kind::Plus {
+        if operator != TokenKind::Plus {
             operands.fold_union();
         }
-        if operator == Kind::Minus {
+        if operator == TokenKind::Minus {
             operands.fold_intersection();
         }
     }
@@ -110,7 +110,7 @@ impl Parser<'_> {
         let mut outer: Vec<Group> = Vec::new();
         let mut group = Group::default();
         loop {
-            if self.take(Kind::LeftParen) {
+            if self.take(TokenKind::LeftParen) {
                 outer.push(std::mem::take(&mut group));
                 continue;
             }
@@ -124,7 +124,7 @@ impl Parser<'_> {
             let mut operand = (leaf, 0);
             loop {
                 let operator = self.current.kind;
-                if matches!(operator, Kind::Plus | Kind::And | Kind::Minus) {
+                if matches!(operator, TokenKind::Plus | TokenKind::And | TokenKind::Minus) {
                     self.advance();
                     group.push(operand, operator);
                     break;
@@ -137,7 +137,7 @@ impl Parser<'_> {
                     Some(next) => group = next,
                     None => return Ok(operand.0),
                 }
-                self.expect(Kind::RightParen)?;
+                self.expect(TokenKind::RightParen)?;
             }
         }
     }
@@ -151,22 +151,22 @@ impl Parser<'_> {
             self.advance();
             return Ok(Some(Expression::Itself));
         }
-        if !self.is(Kind::Identifier) {
+        if !self.is(TokenKind::Identifier) {
             return Ok(None);
         }
         let over = self.advance();
         let (mut found, mut nested, at) = (None, None, over.start);
-        while self.is(Kind::RightArrow) || self.is(Kind::Period) {
+        while self.is(TokenKind::RightArrow) || self.is(TokenKind::Period) {
             if found.is_some() {
                 nested = Some(self.since(at));
             }
             let walk = self.walk()?;
-            if !self.is(Kind::Identifier) {
+            if !self.is(TokenKind::Identifier) {
                 return Err(self.error(format!("Expected right hand expression, found: {}", self.current.kind)));
             }
             let to = self.advance().value.to_owned();
             if walk != Walk::Arrow {
-                self.expect(Kind::RightParen)?;
+                self.expect(TokenKind::RightParen)?;
             }
             found = Some(Expression::Arrow { over: over.value.to_owned(), to, walk, at });
         }
@@ -176,7 +176,7 @@ impl Parser<'_> {
 
     /// `->`, `.any(` or `.all(`.
     fn walk(&mut self) -> Result<Walk, SchemaError> {
-        if self.advance().kind == Kind::RightArrow {
+        if self.advance().kind == TokenKind::RightArrow {
             return Ok(Walk::Arrow);
         }
         let walk = match self.name()? {
@@ -186,7 +186,7 @@ impl Parser<'_> {
                 return Err(self.error(format!("Expected 'any' or 'all' for arrow function, found: {other}")));
             }
         };
-        self.expect(Kind::LeftParen)?;
+        self.expect(TokenKind::LeftParen)?;
         Ok(walk)
     }
 }

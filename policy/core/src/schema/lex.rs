@@ -4,7 +4,7 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCa
 
 /// What a token is. The names are SpiceDB's: its messages spell them out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// What begins no token, and what lies behind it or behind the end.
     Error,
     SyntheticSemicolon,
@@ -46,23 +46,30 @@ pub(super) enum Kind {
 }
 
 /// As messages print it.
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for TokenKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // `Eof` is the only one whose name is spelled otherwise.
-        if *self == Kind::Eof { f.write_str("TokenTypeEOF") } else { write!(f, "TokenType{self:?}") }
+        if *self == TokenKind::Eof { f.write_str("TokenTypeEOF") } else { write!(f, "TokenType{self:?}") }
     }
 }
 
-impl Kind {
+impl TokenKind {
     /// Whether a newline behind it ends a statement.
     fn may_end(self) -> bool {
-        matches!(self, Kind::Identifier | Kind::Keyword | Kind::RightBrace | Kind::RightParen | Kind::Star)
+        matches!(
+            self,
+            TokenKind::Identifier
+                | TokenKind::Keyword
+                | TokenKind::RightBrace
+                | TokenKind::RightParen
+                | TokenKind::Star
+        )
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: u32,
     /// The text of the token; of an error, the character that is none.
     pub(super) value: &'a str,
@@ -70,7 +77,7 @@ pub(super) struct Token<'a> {
 
 impl Token<'_> {
     /// What comes before the first token and behind the last.
-    pub(super) const NONE: Token<'static> = Token { kind: Kind::Error, start: 0, value: "" };
+    pub(super) const NONE: Token<'static> = Token { kind: TokenKind::Error, start: 0, value: "" };
 
     pub(super) fn end(&self) -> u32 {
         self.start.saturating_add(length(self.value))
@@ -85,15 +92,15 @@ fn length(text: &str) -> u32 {
 pub(super) const FLAGS: [&str; 5] = ["expiration", "import", "partial", "self", "typechecking"];
 const KEYWORDS: [&str; 6] = ["definition", "caveat", "relation", "permission", "nil", "with"];
 /// Signs of two and three characters; the longer comes first.
-const LONG_SIGNS: [(&str, Kind); 8] = [
-    ("...", Kind::Ellipsis),
-    ("||", Kind::ConditionalOr),
-    ("&&", Kind::ConditionalAnd),
-    ("!=", Kind::NotEqual),
-    ("<=", Kind::LessThanOrEqual),
-    (">=", Kind::GreaterThanOrEqual),
-    ("==", Kind::EqualEqual),
-    ("->", Kind::RightArrow),
+const LONG_SIGNS: [(&str, TokenKind); 8] = [
+    ("...", TokenKind::Ellipsis),
+    ("||", TokenKind::ConditionalOr),
+    ("&&", TokenKind::ConditionalAnd),
+    ("!=", TokenKind::NotEqual),
+    ("<=", TokenKind::LessThanOrEqual),
+    (">=", TokenKind::GreaterThanOrEqual),
+    ("==", TokenKind::EqualEqual),
+    ("->", TokenKind::RightArrow),
 ];
 
 pub(super) struct Lexer<'a> {
@@ -134,7 +141,7 @@ impl<'a> Lexer<'a> {
             let start = self.at;
             let Some(first) = self.rest().chars().next() else {
                 self.ended = true;
-                return (self.token(Kind::Eof, start), comments);
+                return (self.token(TokenKind::Eof, start), comments);
             };
             match first {
                 ' ' | '\t' => self.at += 1,
@@ -142,7 +149,7 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     if self.may_end {
                         self.may_end = false;
-                        return (self.token(Kind::SyntheticSemicolon, start), comments);
+                        return (self.token(TokenKind::SyntheticSemicolon, start), comments);
                     }
                 }
                 '/' if self.rest().starts_with("//") => {
@@ -170,22 +177,22 @@ impl<'a> Lexer<'a> {
         &self.text[self.at..]
     }
 
-    fn token(&self, kind: Kind, start: usize) -> Token<'a> {
+    fn token(&self, kind: TokenKind, start: usize) -> Token<'a> {
         Token { kind, start: u32::try_from(start).unwrap_or(u32::MAX), value: &self.text[start..self.at] }
     }
 
     /// What cannot be read; nothing behind it is.
     fn error(&mut self, start: usize, value: &'a str) -> Token<'a> {
         self.ended = true;
-        Token { value, ..self.token(Kind::Error, start) }
+        Token { value, ..self.token(TokenKind::Error, start) }
     }
 
     fn read(&mut self, start: usize, first: char) -> Token<'a> {
         if is_word(first) {
             self.at += self.rest().find(|c| !is_word(c)).unwrap_or(self.rest().len());
-            let token = self.token(Kind::Identifier, start);
+            let token = self.token(TokenKind::Identifier, start);
             let keyword = KEYWORDS.contains(&token.value);
-            return if keyword { Token { kind: Kind::Keyword, ..token } } else { token };
+            return if keyword { Token { kind: TokenKind::Keyword, ..token } } else { token };
         }
         if first == '"' || first == '\'' {
             return self.string(start);
@@ -195,29 +202,29 @@ impl<'a> Lexer<'a> {
             return self.token(kind, start);
         }
         let kind = match first {
-            '{' => Kind::LeftBrace,
-            '}' => Kind::RightBrace,
-            '(' => Kind::LeftParen,
-            ')' => Kind::RightParen,
-            '|' => Kind::Pipe,
-            '+' => Kind::Plus,
-            '-' => Kind::Minus,
-            '&' => Kind::And,
-            '/' => Kind::Div,
-            '=' => Kind::Equals,
-            ':' => Kind::Colon,
-            ';' => Kind::Semicolon,
-            '#' => Kind::Hash,
-            '*' => Kind::Star,
-            '?' => Kind::QuestionMark,
-            '!' => Kind::ExclamationPoint,
-            '[' => Kind::LeftBracket,
-            ']' => Kind::RightBracket,
-            '.' => Kind::Period,
-            ',' => Kind::Comma,
-            '%' => Kind::Percent,
-            '<' => Kind::LessThan,
-            '>' => Kind::GreaterThan,
+            '{' => TokenKind::LeftBrace,
+            '}' => TokenKind::RightBrace,
+            '(' => TokenKind::LeftParen,
+            ')' => TokenKind::RightParen,
+            '|' => TokenKind::Pipe,
+            '+' => TokenKind::Plus,
+            '-' => TokenKind::Minus,
+            '&' => TokenKind::And,
+            '/' => TokenKind::Div,
+            '=' => TokenKind::Equals,
+            ':' => TokenKind::Colon,
+            ';' => TokenKind::Semicolon,
+            '#' => TokenKind::Hash,
+            '*' => TokenKind::Star,
+            '?' => TokenKind::QuestionMark,
+            '!' => TokenKind::ExclamationPoint,
+            '[' => TokenKind::LeftBracket,
+            ']' => TokenKind::RightBracket,
+            '.' => TokenKind::Period,
+            ',' => TokenKind::Comma,
+            '%' => TokenKind::Percent,
+            '<' => TokenKind::LessThan,
+            '>' => TokenKind::GreaterThan,
             _ => {
                 let end = start + first.len_utf8();
                 return self.error(start, &self.text[start..end]);
@@ -248,13 +255,13 @@ impl<'a> Lexer<'a> {
             return self.error(start, &body[at..at + 1]);
         }
         self.at += open + length + close.len();
-        self.token(Kind::String, start)
+        self.token(TokenKind::String, start)
     }
 
     /// The token under the flags, which it may itself put on.
     fn flagged(&mut self, token: Token<'a>) -> Token<'a> {
         match token.kind {
-            Kind::Identifier if !self.begun => {
+            TokenKind::Identifier if !self.begun => {
                 if self.after_use {
                     self.after_use = false;
                     if let Some(flag) = FLAGS.iter().position(|flag| *flag == token.value) {
@@ -264,12 +271,12 @@ impl<'a> Lexer<'a> {
                     self.after_use = token.value == "use";
                 }
             }
-            Kind::Keyword if matches!(token.value, "definition" | "caveat") => self.begun = true,
+            TokenKind::Keyword if matches!(token.value, "definition" | "caveat") => self.begun = true,
             _ => {}
         }
         let word = if token.value == "and" { "expiration" } else { token.value };
         let on = FLAGS.iter().zip(self.flags).any(|(flag, on)| on && *flag == word);
-        if on && token.kind == Kind::Identifier { Token { kind: Kind::Keyword, ..token } } else { token }
+        if on && token.kind == TokenKind::Identifier { Token { kind: TokenKind::Keyword, ..token } } else { token }
     }
 }
 

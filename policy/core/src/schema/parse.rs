@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Span, Text};
-use super::lex::{FLAGS, Kind, Lexer, Token};
+use super::lex::{FLAGS, Lexer, Token, TokenKind};
 use super::tree::{
     Block, Body, Caveat, Entry, File, Form, Item, Member, Parameter, ParameterType, Permission, SubjectType,
 };
@@ -46,13 +46,13 @@ impl<'a> Parser<'a> {
         passed
     }
 
-    pub(super) fn is(&self, kind: Kind) -> bool {
+    pub(super) fn is(&self, kind: TokenKind) -> bool {
         self.current.kind == kind
     }
     pub(super) fn is_keyword(&self, word: &str) -> bool {
-        self.is(Kind::Keyword) && self.current.value == word
+        self.is(TokenKind::Keyword) && self.current.value == word
     }
-    pub(super) fn take(&mut self, kind: Kind) -> bool {
+    pub(super) fn take(&mut self, kind: TokenKind) -> bool {
         let taken = self.is(kind);
         if taken {
             self.advance();
@@ -76,21 +76,21 @@ impl<'a> Parser<'a> {
         self.text.syntax(Span { start: self.current.start, end: self.before }, "", message)
     }
 
-    pub(super) fn expect(&mut self, kind: Kind) -> Result<(), SchemaError> {
+    pub(super) fn expect(&mut self, kind: TokenKind) -> Result<(), SchemaError> {
         if self.take(kind) {
             return Ok(());
         }
         Err(self.error(format!("Expected one of: [{kind}], found: {}", self.current.kind)))
     }
     pub(super) fn name(&mut self) -> Result<&'a str, SchemaError> {
-        if self.is(Kind::Identifier) {
+        if self.is(TokenKind::Identifier) {
             return Ok(self.advance().value);
         }
         Err(self.error(format!("Expected identifier, found token {}", self.current.kind)))
     }
     fn path(&mut self) -> Result<String, SchemaError> {
         let mut path = self.name()?.to_owned();
-        while self.take(Kind::Div) {
+        while self.take(TokenKind::Div) {
             path.push('/');
             path.push_str(self.name()?);
         }
@@ -98,7 +98,7 @@ impl<'a> Parser<'a> {
     }
     /// Passes the end of a statement, if one is here. The end of the text is one.
     fn take_end(&mut self) -> bool {
-        self.take(Kind::SyntheticSemicolon) || self.take(Kind::Semicolon) || self.take(Kind::Eof)
+        self.take(TokenKind::SyntheticSemicolon) || self.take(TokenKind::Semicolon) || self.take(TokenKind::Eof)
     }
     /// From a start to the end of what was passed last.
     pub(super) fn since(&self, start: u32) -> Span {
@@ -110,18 +110,18 @@ impl<'a> Parser<'a> {
     }
 
     fn file(&mut self) -> Result<(), SchemaError> {
-        if self.is(Kind::Error) {
+        if self.is(TokenKind::Error) {
             return Err(self.missing(self.current.value));
         }
         let mut defined = false;
         loop {
-            if !self.is(Kind::Eof) {
+            if !self.is(TokenKind::Eof) {
                 self.take_end();
             }
-            if self.is(Kind::Eof) {
+            if self.is(TokenKind::Eof) {
                 return Ok(());
             }
-            if self.is(Kind::Identifier) && self.current.value == "use" {
+            if self.is(TokenKind::Identifier) && self.current.value == "use" {
                 self.flag(defined)?;
             } else if self.is_keyword("definition") {
                 defined = true;
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
 
     fn flag(&mut self, defined: bool) -> Result<(), SchemaError> {
         self.advance();
-        if !self.is(Kind::Identifier) && !self.is(Kind::Keyword) {
+        if !self.is(TokenKind::Identifier) && !self.is(TokenKind::Keyword) {
             return Err(self.error(format!("Expected keyword, found token {}", self.current.kind)));
         }
         let flag = self.advance().value;
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
 
     fn import(&mut self) -> Result<(), SchemaError> {
         let start = self.advance().start;
-        if !self.take(Kind::String) {
+        if !self.take(TokenKind::String) {
             return Err(self.error(format!("Expected quote-delimited string, found token {}", self.current.kind)));
         }
         self.file.import.get_or_insert(self.since(start));
@@ -172,14 +172,14 @@ impl<'a> Parser<'a> {
         let comments = self.doc_comments();
         let start = self.advance().start;
         let name = self.path()?;
-        self.expect(Kind::LeftBrace)?;
+        self.expect(TokenKind::LeftBrace)?;
         let mut entries = Vec::new();
-        while !self.take(Kind::RightBrace) {
+        while !self.take(TokenKind::RightBrace) {
             if self.is_keyword("relation") {
                 entries.push(self.member(Self::relation)?);
             } else if self.is_keyword("permission") {
                 entries.push(self.member(Self::permission)?);
-            } else if self.is(Kind::Ellipsis) {
+            } else if self.is(TokenKind::Ellipsis) {
                 let start = self.advance().start;
                 let name = self.name()?.to_owned();
                 entries.push(Entry::Splice { name, span: self.since(start) });
@@ -203,9 +203,9 @@ impl<'a> Parser<'a> {
     }
 
     fn relation(&mut self) -> Result<Body, SchemaError> {
-        self.expect(Kind::Colon)?;
+        self.expect(TokenKind::Colon)?;
         let mut types = vec![self.subject_type()?];
-        while self.take(Kind::Pipe) {
+        while self.take(TokenKind::Pipe) {
             types.push(self.subject_type()?);
         }
         Ok(Body::Relation(types))
@@ -214,16 +214,16 @@ impl<'a> Parser<'a> {
     fn subject_type(&mut self) -> Result<SubjectType, SchemaError> {
         let start = self.current.start;
         let definition = self.path()?;
-        let form = if self.take(Kind::Colon) {
-            self.expect(Kind::Star)?;
+        let form = if self.take(TokenKind::Colon) {
+            self.expect(TokenKind::Star)?;
             Form::Everyone
-        } else if self.take(Kind::Hash) {
-            if self.take(Kind::Ellipsis) {
+        } else if self.take(TokenKind::Hash) {
+            if self.take(TokenKind::Ellipsis) {
                 Form::Object
-            } else if self.is(Kind::Identifier) {
+            } else if self.is(TokenKind::Identifier) {
                 Form::Members(self.advance().value.to_owned())
             } else {
-                let (name, rest) = (Kind::Identifier, Kind::Ellipsis);
+                let (name, rest) = (TokenKind::Identifier, TokenKind::Ellipsis);
                 return Err(self.error(format!("Expected one of: [{name} {rest}], found: {}", self.current.kind)));
             }
         } else {
@@ -257,13 +257,13 @@ impl<'a> Parser<'a> {
 
     fn permission(&mut self) -> Result<Body, SchemaError> {
         let mut types = Vec::new();
-        if self.take(Kind::Colon) {
+        if self.take(TokenKind::Colon) {
             types.push(self.name()?.to_owned());
-            while self.take(Kind::Pipe) {
+            while self.take(TokenKind::Pipe) {
                 types.push(self.name()?.to_owned());
             }
         }
-        self.expect(Kind::Equals)?;
+        self.expect(TokenKind::Equals)?;
         let mut nested_arrow = None;
         let expression = self.expression(&mut nested_arrow)?;
         Ok(Body::Permission(Permission { types, expression, nested_arrow }))
@@ -273,27 +273,27 @@ impl<'a> Parser<'a> {
         let comments = self.doc_comments();
         let start = self.advance().start;
         let name = self.path()?;
-        self.expect(Kind::LeftParen)?;
+        self.expect(TokenKind::LeftParen)?;
         let mut caveat = Caveat { name, span: Span::default(), comments, parameters: Vec::new(), expression: None };
         loop {
             // A missing parameter or expression is no mistake yet: what stands there instead will be one
             // at the root, and else the compiler misses it.
-            if !self.is(Kind::Identifier) {
+            if !self.is(TokenKind::Identifier) {
                 caveat.span = self.since(start);
                 return Ok(caveat);
             }
             let name = self.advance();
             let kind = self.parameter_type(0)?;
             caveat.parameters.push(Parameter { name: name.value.to_owned(), span: self.since(name.start), kind });
-            if !self.take(Kind::Comma) {
+            if !self.take(TokenKind::Comma) {
                 break;
             }
         }
-        self.expect(Kind::RightParen)?;
-        self.expect(Kind::LeftBrace)?;
+        self.expect(TokenKind::RightParen)?;
+        self.expect(TokenKind::LeftBrace)?;
         caveat.expression = self.caveat_expression();
         if caveat.expression.is_some() {
-            self.expect(Kind::RightBrace)?;
+            self.expect(TokenKind::RightBrace)?;
         }
         caveat.span = self.since(start);
         Ok(caveat)
@@ -304,14 +304,14 @@ impl<'a> Parser<'a> {
             return Err(self.error(format!("types nest deeper than {MAX_NESTING}")));
         }
         let mut kind = ParameterType { name: self.name()?.to_owned(), arguments: Vec::new() };
-        if self.take(Kind::LessThan) {
+        if self.take(TokenKind::LessThan) {
             loop {
                 kind.arguments.push(self.parameter_type(depth + 1)?);
-                if !self.take(Kind::Comma) {
+                if !self.take(TokenKind::Comma) {
                     break;
                 }
             }
-            self.expect(Kind::GreaterThan)?;
+            self.expect(TokenKind::GreaterThan)?;
         }
         Ok(kind)
     }
@@ -322,10 +322,10 @@ impl<'a> Parser<'a> {
         let (mut open, mut any) = (0_usize, false);
         loop {
             match self.current.kind {
-                Kind::LeftBrace => open += 1,
-                Kind::RightBrace if open == 0 => break,
-                Kind::RightBrace => open -= 1,
-                Kind::Error | Kind::Eof => break,
+                TokenKind::LeftBrace => open += 1,
+                TokenKind::RightBrace if open == 0 => break,
+                TokenKind::RightBrace => open -= 1,
+                TokenKind::Error | TokenKind::Eof => break,
                 _ => {}
             }
             any = true;

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Node, Tuples};
+use super::{ObjectIndex, Tuples};
 use crate::Tuple;
 use crate::schema::MemberId;
 
@@ -17,7 +17,7 @@ pub enum Nesting {
 }
 
 /// A relation of an object: that which contains, and is contained.
-type Place = (MemberId, Node);
+type ObjectMember = (MemberId, ObjectIndex);
 
 /// Chains are not followed further than this.
 const FARTHEST: usize = 64;
@@ -60,7 +60,7 @@ impl Tuples {
     }
 
     /// Whether `place` is or contains `sought`.
-    fn contains(&self, place: Place, sought: Place) -> bool {
+    fn contains(&self, place: ObjectMember, sought: ObjectMember) -> bool {
         let (mut open, mut seen) = (vec![place], HashSet::new());
         while let Some(next) = open.pop() {
             if next == sought {
@@ -74,7 +74,7 @@ impl Tuples {
     }
 
     /// What a place contains.
-    fn inside(&self, (relation, node): Place) -> Vec<Place> {
+    fn inside(&self, (relation, node): ObjectMember) -> Vec<ObjectMember> {
         let own = self.objects_of(self.schema.member(relation).definition);
         let mut found = Vec::new();
         for (edge, _) in self.rows(relation, node) {
@@ -90,7 +90,7 @@ impl Tuples {
     }
 
     /// What contains a place.
-    fn outside(&self, (relation, node): Place) -> Vec<Place> {
+    fn outside(&self, (relation, node): ObjectMember) -> Vec<ObjectMember> {
         let own = self.schema.member(relation).definition;
         let members = (0u32..).map(MemberId).take(self.schema.member_count());
         let through = members.filter(|&member| {
@@ -104,10 +104,10 @@ impl Tuples {
     /// The longest chain from a place, at most `farthest`.
     fn height(
         &self,
-        place: Place,
+        place: ObjectMember,
         farthest: usize,
-        known: &mut HashMap<Place, usize>,
-        next: &dyn Fn(&Tuples, Place) -> Vec<Place>,
+        known: &mut HashMap<ObjectMember, usize>,
+        next: &dyn Fn(&Tuples, ObjectMember) -> Vec<ObjectMember>,
     ) -> usize {
         if farthest == 0 {
             return 0;

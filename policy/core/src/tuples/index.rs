@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::{Node, Terms};
+use super::{ObjectIndex, Terms};
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +20,11 @@ mod tests;
 pub(super) struct Key {
     pub(super) first: u32,
     pub(super) second: u32,
-    pub(super) other: Node,
+    pub(super) other: ObjectIndex,
 }
 
 impl Key {
-    pub(super) const FIRST: Key = Key { first: 0, second: 0, other: Node::FIRST };
+    pub(super) const FIRST: Key = Key { first: 0, second: 0, other: ObjectIndex::FIRST };
 
     // Compared as one number: field by field costs a branch each, on the hottest path there is.
     fn number(self) -> u128 {
@@ -66,7 +66,7 @@ struct Base {
 }
 
 impl Base {
-    fn of(&self, node: Node) -> &[Slot] {
+    fn of(&self, node: ObjectIndex) -> &[Slot] {
         let at = node.number() as usize;
         match (self.starts.get(at), self.starts.get(at + 1)) {
             (Some(&start), Some(&end)) => self.slots.get(start as usize..end as usize).unwrap_or_default(),
@@ -74,7 +74,7 @@ impl Base {
         }
     }
 
-    fn find(&self, node: Node, key: Key) -> Option<&Slot> {
+    fn find(&self, node: ObjectIndex, key: Key) -> Option<&Slot> {
         let slots = self.of(node);
         slots.binary_search_by(|slot| slot.key.cmp(&key)).ok().and_then(|at| slots.get(at))
     }
@@ -84,7 +84,7 @@ impl Base {
     }
 
     /// Behind everything that is there.
-    fn push(&mut self, node: Node, key: Key, terms: Option<&Arc<Terms>>) {
+    fn push(&mut self, node: ObjectIndex, key: Key, terms: Option<&Arc<Terms>>) {
         let end = self.slots.len() as u32;
         self.starts.resize(self.starts.len().max(node.number() as usize + 1), end);
         let at = match terms {
@@ -119,7 +119,7 @@ struct Parts {
 }
 
 /// As many as are copied at each change of an object.
-const FEW: usize = 64;
+const MAX_COPIED_ROWS: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
@@ -132,7 +132,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Of relationships in the order of their objects and keys, each once.
-    pub(super) fn of<'a>(lines: impl Iterator<Item = (Node, Key, Option<&'a Arc<Terms>>)>) -> Self {
+    pub(super) fn of<'a>(lines: impl Iterator<Item = (ObjectIndex, Key, Option<&'a Arc<Terms>>)>) -> Self {
         let mut base = Base::default();
         base.slots.reserve(lines.size_hint().0);
         lines.for_each(|(node, key, terms)| base.push(node, key, terms));
@@ -146,7 +146,7 @@ impl Index {
     }
 
     /// The outer option: whether it is there.
-    pub(super) fn get(&self, node: Node, key: Key) -> Option<Option<&Terms>> {
+    pub(super) fn get(&self, node: ObjectIndex, key: Key) -> Option<Option<&Terms>> {
         let found = match self.changes_of(node) {
             Some(Changed::Whole(all)) => {
                 let at = all.binary_search_by(|(other, _)| other.cmp(&key)).ok()?;
@@ -164,15 +164,15 @@ impl Index {
     }
 
     /// What an object has, from a key on.
-    pub(super) fn lines(&self, node: Node, from: Key) -> Lines<'_> {
+    pub(super) fn lines(&self, node: ObjectIndex, from: Key) -> Lines<'_> {
         self.lines_in(node, self.changes_of(node), from)
     }
 
-    fn changes_of(&self, node: Node) -> Option<&Changed> {
+    fn changes_of(&self, node: ObjectIndex) -> Option<&Changed> {
         if self.changed.is_empty() { None } else { self.changed.get(&node.number()) }
     }
 
-    fn lines_in<'a>(&'a self, node: Node, changed: Option<&'a Changed>, from: Key) -> Lines<'a> {
+    fn lines_in<'a>(&'a self, node: ObjectIndex, changed: Option<&'a Changed>, from: Key) -> Lines<'a> {
         let base = || {
             let slots = self.base.of(node);
             let first = slots.partition_point(|slot| slot.key < from);
@@ -192,11 +192,11 @@ impl Index {
     }
 
     /// Everything, by object, from one object and key on.
-    pub(super) fn all(&self, from: Node, key: Key) -> impl Iterator<Item = (Node, Line<'_>)> {
+    pub(super) fn all(&self, from: ObjectIndex, key: Key) -> impl Iterator<Item = (ObjectIndex, Line<'_>)> {
         let mut changed = self.changed.range(from.number()..).peekable();
         let last = self.changed.get_max().map_or(0, |(node, _)| node + 1);
         let end = last.max(self.base.starts.len() as u32);
-        (from.number()..end).map(Node::of_number).flat_map(move |node| {
+        (from.number()..end).map(ObjectIndex::of_number).flat_map(move |node| {
             let changed = changed.next_if(|(at, _)| **at == node.number()).map(|(_, changed)| changed);
             let key = if node == from { key } else { Key::FIRST };
             self.lines_in(node, changed, key).map(move |line| (node, line))
@@ -204,7 +204,7 @@ impl Index {
     }
 
     /// Puts one there, whatever was there under its key.
-    pub(super) fn put(&mut self, node: Node, key: Key, terms: SharedTerms) {
+    pub(super) fn put(&mut self, node: ObjectIndex, key: Key, terms: SharedTerms) {
         if self.get(node, key).is_none() {
             self.len += 1;
         }
@@ -212,7 +212,7 @@ impl Index {
     }
 
     /// Whether it was there.
-    pub(super) fn remove(&mut self, node: Node, key: Key) -> bool {
+    pub(super) fn remove(&mut self, node: ObjectIndex, key: Key) -> bool {
         let there = self.get(node, key).is_some();
         if there {
             self.len -= 1;
@@ -221,11 +221,11 @@ impl Index {
         there
     }
 
-    fn change(&mut self, node: Node, key: Key, terms: Option<SharedTerms>) {
+    fn change(&mut self, node: ObjectIndex, key: Key, terms: Option<SharedTerms>) {
         let before = self.changed.get(&node.number());
         let changed = match before {
-            None if self.base.of(node).len() <= FEW => self.whole(node, key, terms),
-            Some(Changed::Whole(all)) if all.len() <= FEW => self.whole(node, key, terms),
+            None if self.base.of(node).len() <= MAX_COPIED_ROWS => self.whole(node, key, terms),
+            Some(Changed::Whole(all)) if all.len() <= MAX_COPIED_ROWS => self.whole(node, key, terms),
             _ => Changed::Parts(Arc::new(self.parts(node, before, key, terms))),
         };
         self.weight += changed.weight();
@@ -237,7 +237,7 @@ impl Index {
     }
 
     /// Everything that an object has, with one change.
-    fn whole(&self, node: Node, key: Key, terms: Option<SharedTerms>) -> Changed {
+    fn whole(&self, node: ObjectIndex, key: Key, terms: Option<SharedTerms>) -> Changed {
         let mut all: Vec<(Key, SharedTerms)> = self.shared(node).collect();
         let at = all.binary_search_by(|(other, _)| other.cmp(&key));
         match (at, terms) {
@@ -252,7 +252,7 @@ impl Index {
     }
 
     /// What makes that which an object has, with one change, differ from the array.
-    fn parts(&self, node: Node, changed: Option<&Changed>, key: Key, terms: Option<SharedTerms>) -> Parts {
+    fn parts(&self, node: ObjectIndex, changed: Option<&Changed>, key: Key, terms: Option<SharedTerms>) -> Parts {
         let mut parts = match changed {
             None => Parts::default(),
             Some(Changed::Parts(parts)) => Parts::clone(parts),
@@ -272,7 +272,7 @@ impl Index {
     }
 
     /// Everything of an object, its terms shared.
-    fn shared(&self, node: Node) -> Box<dyn Iterator<Item = (Key, SharedTerms)> + '_> {
+    fn shared(&self, node: ObjectIndex) -> Box<dyn Iterator<Item = (Key, SharedTerms)> + '_> {
         let of_slot = |slot: &Slot| (slot.key, self.base.terms_of(slot).cloned());
         match self.changed.get(&node.number()) {
             None => Box::new(self.base.of(node).iter().map(of_slot)),
@@ -292,7 +292,7 @@ impl Index {
         let mut base = Base::default();
         base.slots.reserve_exact(self.len);
         let last = self.changed.get_max().map_or(0, |(node, _)| node + 1);
-        for node in (0..last.max(self.base.starts.len() as u32)).map(Node::of_number) {
+        for node in (0..last.max(self.base.starts.len() as u32)).map(ObjectIndex::of_number) {
             match self.changed.get(&node.number()) {
                 None => {
                     for slot in self.base.of(node) {

@@ -10,26 +10,26 @@ use crate::schema::DefinitionId;
 
 /// An object of some definition, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Node(u32);
+pub(crate) struct ObjectIndex(u32);
 
-impl Node {
-    pub(crate) const FIRST: Node = Node(0);
+impl ObjectIndex {
+    pub(crate) const FIRST: ObjectIndex = ObjectIndex(0);
     /// A subject that no relationship names: whoever it is, it is like all others of whom nothing is known.
-    pub(crate) const NOBODY: Node = Node(u32::MAX);
+    pub(crate) const NOBODY: ObjectIndex = ObjectIndex(u32::MAX);
     /// A resource that no relationship names.
-    pub(crate) const NOWHERE: Node = Node(u32::MAX - 1);
+    pub(crate) const NOWHERE: ObjectIndex = ObjectIndex(u32::MAX - 1);
 
     pub(crate) fn number(self) -> u32 {
         self.0
     }
-    /// Of a number that [`Node::number`] told.
-    pub(super) fn of_number(number: u32) -> Node {
-        Node(number)
+    /// Of a number that [`ObjectIndex::number`] told.
+    pub(super) fn of_number(number: u32) -> ObjectIndex {
+        ObjectIndex(number)
     }
 
     /// Everyone of a definition.
-    pub(crate) fn everyone(definition: DefinitionId) -> Node {
-        Node(definition.0)
+    pub(crate) fn everyone(definition: DefinitionId) -> ObjectIndex {
+        ObjectIndex(definition.0)
     }
 }
 
@@ -50,7 +50,7 @@ struct Table {
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    node: Node,
+    node: ObjectIndex,
     place: u32,
 }
 
@@ -72,14 +72,15 @@ impl Table {
         self.hasher.hash_one((definition.0, id))
     }
 
-    fn find(&self, definition: DefinitionId, id: &str) -> Option<Node> {
+    fn find(&self, definition: DefinitionId, id: &str) -> Option<ObjectIndex> {
         let sought = (definition, id.as_bytes());
         let same = |slot: &Slot| entry(&self.entries, slot.place) == sought;
         self.index.find(self.hash(definition, id.as_bytes()), same).map(|slot| slot.node)
     }
 
-    fn add(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
-        let node = u32::try_from(self.places.len()).ok().map(Node).filter(|node| *node < Node::NOWHERE)?;
+    fn add(&mut self, definition: DefinitionId, id: &str) -> Option<ObjectIndex> {
+        let node =
+            u32::try_from(self.places.len()).ok().map(ObjectIndex).filter(|node| *node < ObjectIndex::NOWHERE)?;
         // Ids are at most 1,024 bytes.
         let length = u16::try_from(id.len()).ok()?;
         let place = u32::try_from(self.entries.len() / WORD).ok()?;
@@ -100,7 +101,7 @@ impl Table {
 }
 
 impl Names {
-    /// Everyone of each definition comes first, so that [`Node::everyone`] needs no table.
+    /// Everyone of each definition comes first, so that [`ObjectIndex::everyone`] needs no table.
     pub(crate) fn new(schema: &Schema) -> Self {
         let mut table = Table::default();
         for definition in (0u32..).map(DefinitionId).take(schema.definition_count()) {
@@ -110,7 +111,7 @@ impl Names {
     }
 
     /// The number of an object; a new one if it has none. `None`: there are no more numbers.
-    pub(crate) fn intern(&self, definition: DefinitionId, id: &str) -> Option<Node> {
+    pub(crate) fn intern(&self, definition: DefinitionId, id: &str) -> Option<ObjectIndex> {
         if let Some(node) = self.0.read().find(definition, id) {
             return Some(node);
         }
@@ -131,7 +132,7 @@ impl Names {
 pub(crate) struct Writing<'a>(RwLockWriteGuard<'a, Table>);
 
 impl Writing<'_> {
-    pub(crate) fn intern(&mut self, definition: DefinitionId, id: &str) -> Option<Node> {
+    pub(crate) fn intern(&mut self, definition: DefinitionId, id: &str) -> Option<ObjectIndex> {
         self.0.find(definition, id).or_else(|| self.0.add(definition, id))
     }
 }
@@ -139,11 +140,11 @@ impl Writing<'_> {
 pub(crate) struct Reading<'a>(RwLockReadGuard<'a, Table>);
 
 impl Reading<'_> {
-    pub(crate) fn find(&self, definition: DefinitionId, id: &str) -> Option<Node> {
+    pub(crate) fn find(&self, definition: DefinitionId, id: &str) -> Option<ObjectIndex> {
         self.0.find(definition, id)
     }
     /// The id of an object; empty for one that has no number.
-    pub(crate) fn id(&self, node: Node) -> &str {
+    pub(crate) fn id(&self, node: ObjectIndex) -> &str {
         let place = self.0.places.get(node.0 as usize);
         place.and_then(|place| str::from_utf8(entry(&self.0.entries, *place).1).ok()).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
 //! Relationships by filter.
 
-use super::{Edge, Key, Node, Of, Row, Tuples};
+use super::{Edge, Key, ObjectIndex, Of, Row, Tuples};
 use crate::relationship::{Filter, SubjectFilter, SubjectRelation};
 use crate::schema::{Body, MemberId};
 use crate::{Timestamp, Tuple};
@@ -32,7 +32,7 @@ impl Tuples {
     }
 
     /// The types and the object of a filter by one subject.
-    fn subjects_of(&self, filter: Option<&SubjectFilter>) -> Option<(Vec<Of>, Node)> {
+    fn subjects_of(&self, filter: Option<&SubjectFilter>) -> Option<(Vec<Of>, ObjectIndex)> {
         let filter = filter?;
         let kind = self.schema.definition(&filter.kind)?;
         let subject = self.names.read().find(kind, filter.id.as_ref()?)?;
@@ -51,7 +51,12 @@ impl Tuples {
         (0u32..).map(MemberId).take(self.schema.member_count())
     }
 
-    fn rows_of_subject(&self, types: Vec<Of>, subject: Node, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
+    fn rows_of_subject(
+        &self,
+        types: Vec<Of>,
+        subject: ObjectIndex,
+        after: Option<Edge>,
+    ) -> impl Iterator<Item = Row<'_>> {
         let after = after.map(|edge| edge.behind());
         types.into_iter().filter(move |of| after.is_none_or(|after| after.first <= of.0)).flat_map(move |of| {
             let first = Key { first: of.0, ..Key::FIRST };
@@ -63,7 +68,7 @@ impl Tuples {
     fn rows_of_resources(&self, filter: &Filter, after: Option<Edge>) -> impl Iterator<Item = Row<'_>> {
         let kind = filter.resource_kind.as_deref().map(|kind| self.schema.definition(kind));
         let resource = match (&filter.resource_id, kind) {
-            (Some(id), Some(Some(kind))) => Some(self.names.read().find(kind, id).unwrap_or(Node::NOWHERE)),
+            (Some(id), Some(Some(kind))) => Some(self.names.read().find(kind, id).unwrap_or(ObjectIndex::NOWHERE)),
             _ => None,
         };
         let sought: Vec<bool> = self
@@ -78,7 +83,7 @@ impl Tuples {
         let from = match (after, resource) {
             (Some(after), _) => after,
             (None, Some(resource)) => Edge::from_resource(resource, Key::FIRST),
-            (None, None) => Edge::from_resource(Node::FIRST, Key::FIRST),
+            (None, None) => Edge::from_resource(ObjectIndex::FIRST, Key::FIRST),
         };
         let one = resource.map(|node| self.by_resource.lines(node, from.ahead()).map(move |line| (node, line)));
         let every = resource.is_none().then(|| self.by_resource.all(from.resource, from.ahead()));

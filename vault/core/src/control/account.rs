@@ -8,7 +8,7 @@ use policy_core::{DeviceId, PeerKey, UserId};
 
 use super::{Clocks, Heads};
 use crate::cbor::{CborError, Reader, Writer};
-use crate::commit::{Kind, head_of};
+use crate::commit::{CommitKind, head_of};
 use crate::frame::{Entry, Frame, FrameError, Verified};
 use crate::identity::{DeviceKeys, DeviceSecret, enrollable, verify};
 
@@ -173,7 +173,7 @@ impl AccountLane {
     /// The signing key of a device that its own first entry introduces.
     fn introduced(frame: &Frame) -> Result<[u8; 32], FrameError> {
         let first = frame.first();
-        if first.commit.kind != Kind::Successor {
+        if first.commit.kind != CommitKind::Successor {
             return Err(FrameError::Device);
         }
         let (keys, _, _) = read_successor(&first.parts[0])?;
@@ -185,7 +185,7 @@ impl AccountLane {
 
     fn from_genesis(frame: &Frame) -> Result<Self, FrameError> {
         let first = frame.first();
-        if first.commit.kind != Kind::AccountGenesis {
+        if first.commit.kind != CommitKind::AccountGenesis {
             return Err(FrameError::Gap { seq: first.commit.seq });
         }
         let root = read_genesis(&first.parts[0])?;
@@ -208,8 +208,8 @@ impl AccountLane {
     fn fold(&mut self, entry: &Entry, genesis: bool) -> Result<(), FrameError> {
         let commit = &entry.commit;
         match commit.kind {
-            Kind::AccountGenesis if genesis => {}
-            Kind::AddDevice => {
+            CommitKind::AccountGenesis if genesis => {}
+            CommitKind::AddDevice => {
                 let (keys, code) = read_device(&entry.parts[0])?;
                 let by_root = commit.device == ROOT;
                 if by_root != self.devices.is_empty() || by_root != code.is_none() {
@@ -234,7 +234,7 @@ impl AccountLane {
                 }
                 self.devices.insert(keys.id, keys);
             }
-            Kind::Successor => {
+            CommitKind::Successor => {
                 let (keys, old, signature) = read_successor(&entry.parts[0])?;
                 let known = self.devices.contains_key(&keys.id) || keys.id == ROOT || !enrollable(&keys.sign);
                 if known || commit.device != keys.id || commit.seq != 1 {
@@ -249,7 +249,7 @@ impl AccountLane {
                 self.took.insert(keys.id, old);
                 self.devices.insert(keys.id, keys);
             }
-            Kind::Clock => {
+            CommitKind::Clock => {
                 let (device, readings) = Clocks::read(&entry.parts[0])?;
                 if !self.continues(commit.device, device) {
                     return Err(FrameError::Rule("a device pulls back its own clock only"));

@@ -7,7 +7,7 @@ use policy_core::{DeviceId, SpaceId, UserId};
 
 use super::{AccountLane, Heads};
 use crate::cbor::{CborError, Reader, Writer};
-use crate::commit::{Kind, head_of};
+use crate::commit::{CommitKind, head_of};
 use crate::frame::{Entry, Frame, FrameError, Verified};
 use crate::tags::{EpochId, LaneTag};
 
@@ -153,7 +153,7 @@ impl SpaceLane {
     pub fn owner_in(bytes: &[u8]) -> Result<UserId, FrameError> {
         let frame = Frame::decode(bytes)?;
         let first = frame.first();
-        if first.commit.kind != Kind::SpaceGenesis {
+        if first.commit.kind != CommitKind::SpaceGenesis {
             return Err(FrameError::Gap { seq: first.commit.seq });
         }
         Ok(read_genesis(&first.parts[0])?)
@@ -175,7 +175,7 @@ impl SpaceLane {
             Some(lane) => lane.clone(),
             None => {
                 let first = frame.first();
-                if first.commit.kind != Kind::SpaceGenesis {
+                if first.commit.kind != CommitKind::SpaceGenesis {
                     return Err(FrameError::Gap { seq: first.commit.seq });
                 }
                 let space = SpaceId::from_bytes(head_of(&first.cid));
@@ -217,17 +217,17 @@ impl SpaceLane {
     fn fold(&mut self, entry: &Entry, genesis: bool) -> Result<(), FrameError> {
         let commit = &entry.commit;
         match commit.kind {
-            Kind::SpaceGenesis if genesis => {}
-            Kind::KeyOp => {
+            CommitKind::SpaceGenesis if genesis => {}
+            CommitKind::KeyOp => {
                 let epoch = read_key_op(&entry.parts[0], commit.height)?;
                 self.epochs.insert(EpochId(head_of(&entry.cid)), epoch);
             }
-            Kind::Envelope => {
+            CommitKind::Envelope => {
                 let (epoch, device, sealed) = read_envelope(&entry.parts[0])?;
                 let epoch = self.epochs.get_mut(&epoch).ok_or(FrameError::Rule("an envelope of an unknown epoch"))?;
                 epoch.sealed.entry(device).or_insert(sealed);
             }
-            Kind::Schema | Kind::Policy => {
+            CommitKind::Schema | CommitKind::Policy => {
                 if commit.epoch.is_none_or(|epoch| !self.epochs.contains_key(&epoch)) {
                     return Err(FrameError::Rule("an entry sealed under an unknown epoch"));
                 }

@@ -9,7 +9,7 @@ use crate::cbor::{CborError, Reader, Writer};
 use crate::codec::{decode_author, decode_delta, encode_author, encode_delta, read_value, write_value};
 use crate::document::{DocumentCommit, FieldDelta, Hlc, Status};
 
-const MOST: usize = 1 << 20;
+const MAX_ITEMS: usize = 1 << 20;
 /// A delta may be a whole value, with its frame.
 const MAX_DELTA: usize = 16 << 20;
 
@@ -55,7 +55,7 @@ pub fn decode_commit(
     let author = decode_author(r.bytes(64)?)?;
     let status = r.optional(Reader::bool)?.map(|deleted| if deleted { Status::Deleted } else { Status::Undeleted });
     let mut deltas = Vec::new();
-    for _ in 0..r.array(MOST)? {
+    for _ in 0..r.array(MAX_ITEMS)? {
         r.array_of(4)?;
         let field = FieldId::from_bytes(r.array_bytes()?);
         let range = r.error("a generation beyond 32 bits");
@@ -75,7 +75,7 @@ fn write_links(w: &mut Writer, cids: &[Cid]) {
 }
 
 fn read_links(r: &mut Reader<'_>) -> Result<Vec<Cid>, CborError> {
-    (0..r.array(MOST)?).map(|_| r.link()).collect()
+    (0..r.array(MAX_ITEMS)?).map(|_| r.link()).collect()
 }
 
 impl DocumentState {
@@ -127,7 +127,7 @@ impl DocumentState {
         let heads = read_links(&mut r)?;
         let (height, deleted) = (r.uint()?, r.bool()?);
         let mut fields: Vec<(FieldId, FieldState)> = Vec::new();
-        for _ in 0..r.array(MOST)? {
+        for _ in 0..r.array(MAX_ITEMS)? {
             let seen = four_or_five(&mut r)?;
             let id = FieldId::from_bytes(r.array_bytes()?);
             if fields.last().is_some_and(|(last, _)| *last >= id) {
@@ -160,19 +160,19 @@ fn read_seen(r: &mut Reader<'_>, there: bool) -> Result<u8, CborError> {
 
 fn read_field(r: &mut Reader<'_>, seen: bool) -> Result<FieldState, CborError> {
     let mut field = FieldState::default();
-    for _ in 0..r.array(MOST)? {
+    for _ in 0..r.array(MAX_ITEMS)? {
         let seen = four_or_five(r)?;
         let (hlc, device, cid) = (Hlc(r.uint()?), DeviceId::from_bytes(r.array_bytes()?), r.link()?);
         let value = read_value(r)?;
         field.writes.push(Write { hlc, device, cid, value, seen: read_seen(r, seen)? });
     }
-    for _ in 0..r.array(MOST)? {
+    for _ in 0..r.array(MAX_ITEMS)? {
         r.array_of(4)?;
         let (device, seq) = (DeviceId::from_bytes(r.array_bytes()?), r.uint()?);
         let (plus, minus) = (i128::from_be_bytes(r.array_bytes()?), i128::from_be_bytes(r.array_bytes()?));
         field.ints.push(IntTotal { device, seq, plus, minus });
     }
-    for _ in 0..r.array(MOST)? {
+    for _ in 0..r.array(MAX_ITEMS)? {
         r.array_of(3)?;
         let (device, seq) = (DeviceId::from_bytes(r.array_bytes()?), r.uint()?);
         field.floats.push(FloatTotal { device, seq, total: r.float()? });

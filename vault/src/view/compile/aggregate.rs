@@ -179,12 +179,12 @@ impl Compiler<'_> {
 
 /// One select of `x` out of many. SQLite joins 500 at most.
 fn union(rows: &[String]) -> String {
-    const MOST: usize = 250;
-    if rows.len() <= MOST {
+    const SELECTS_PER_UNION: usize = 250;
+    if rows.len() <= SELECTS_PER_UNION {
         return rows.join(" UNION ALL ");
     }
     let parts: Vec<String> =
-        rows.chunks(MOST).map(|part| format!("SELECT x FROM ({})", part.join(" UNION ALL "))).collect();
+        rows.chunks(SELECTS_PER_UNION).map(|part| format!("SELECT x FROM ({})", part.join(" UNION ALL "))).collect();
     union(&parts)
 }
 

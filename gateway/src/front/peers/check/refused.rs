@@ -1,6 +1,6 @@
 //! What refuses. Only that is told of a refusal: no relationship that gives something stands in its path.
 
-use policy::facts::{Party, Thing};
+use policy::facts::{Party, Resource};
 use policy_core::{AppCaller, Caller, Check, FieldId, Mask, Object, Subject};
 use vault_core::control::GrantRecord;
 
@@ -23,21 +23,21 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
         return Ok(no("not_there", "the document is not there".to_owned(), Vec::new(), mask));
     }
     if let Some(doc) = asked.doc {
-        let thing = Thing::Document(id, doc);
-        if app.access.may(asked.user, thing, "barred").await? {
-            let path = of_relation(app, asked, thing, "blocked").await?;
+        let resource = Resource::Document(id, doc);
+        if app.access.may(asked.user, resource, "barred").await? {
+            let path = of_relation(app, asked, resource, "blocked").await?;
             return Ok(no(
                 "blocked",
-                ruled(app, asked, thing, "blocked", "the document is blocked").await?,
+                ruled(app, asked, resource, "blocked", "the document is blocked").await?,
                 path,
                 mask,
             ));
         }
     }
     // What of the collection they reach at all, whatever becomes of the field.
-    let whole = app.access.may(asked.user, Thing::Collection(id), asked.permission()).await?;
+    let whole = app.access.may(asked.user, Resource::Collection(id), asked.permission()).await?;
     let single = match asked.doc {
-        Some(doc) => app.access.may(asked.user, Thing::Document(id, doc), asked.permission()).await?,
+        Some(doc) => app.access.may(asked.user, Resource::Document(id, doc), asked.permission()).await?,
         None => own.is_some_and(|own| own.gives(asked.verb)),
     };
     if let (true, Some(field)) = (whole || single, asked.field)
@@ -51,34 +51,45 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
 
 /// Whether a field is what keeps somebody out who reaches its documents.
 async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Verdict>, ApiError> {
-    let thing = Thing::Field(asked.collection.id, field);
-    if app.access.may(asked.user, thing, "kept").await? {
-        let mut path = of_relation(app, asked, thing, "hidden").await?;
-        path.extend(of_relation(app, asked, thing, "declined").await?);
-        let reason = ruled(app, asked, thing, "hidden", "the field is hidden from them").await?;
+    let resource = Resource::Field(asked.collection.id, field);
+    if app.access.may(asked.user, resource, "kept").await? {
+        let mut path = of_relation(app, asked, resource, "hidden").await?;
+        path.extend(of_relation(app, asked, resource, "declined").await?);
+        let reason = ruled(app, asked, resource, "hidden", "the field is hidden from them").await?;
         return Ok(Some(no("hidden", reason, path, mask.to_vec())));
     }
     let collection = Object::new("collection", asked.collection.id);
     let subject = Subject { object: collection, relation: None };
-    let sealed = app.access.path(&Check::new(thing.object(), "sealed", subject)).await?;
+    let sealed = app.access.path(&Check::new(resource.object(), "sealed", subject)).await?;
     if let Some(path) = sealed {
-        let reason = ruled(app, asked, thing, "sealed", "the field is sealed, and they are no reader of it").await?;
+        let reason = ruled(app, asked, resource, "sealed", "the field is sealed, and they are no reader of it").await?;
         return Ok(Some(no("sealed", reason, path, mask.to_vec())));
     }
     Ok(None)
 }
 
 /// The relationships by which somebody stands in a relation that takes away.
-async fn of_relation(app: &App, asked: &Asked<'_>, thing: Thing, relation: &str) -> Result<Vec<String>, ApiError> {
-    Ok(app.access.path(&Check::new(thing.object(), relation, asked.subject())).await?.unwrap_or_default())
+async fn of_relation(
+    app: &App,
+    asked: &Asked<'_>,
+    resource: Resource,
+    relation: &str,
+) -> Result<Vec<String>, ApiError> {
+    Ok(app.access.path(&Check::new(resource.object(), relation, asked.subject())).await?.unwrap_or_default())
 }
 
 /// The sentence, and the rule or share that makes it so, if one of the node's does.
-async fn ruled(app: &App, asked: &Asked<'_>, thing: Thing, relation: &str, said: &str) -> Result<String, ApiError> {
+async fn ruled(
+    app: &App,
+    asked: &Asked<'_>,
+    resource: Resource,
+    relation: &str,
+    said: &str,
+) -> Result<String, ApiError> {
     let parties = app.directory.parties_of(asked.user, app.now()).await?;
     let rules = app.directory.assignments_in(asked.space, Some(asked.collection.id)).await?;
     let concerns = |party: Option<Party>| party.is_none_or(|party| parties.contains(&party));
-    let rule = rules.iter().find(|one| one.thing == thing && one.relation == relation && concerns(one.party));
+    let rule = rules.iter().find(|one| one.resource == resource && one.relation == relation && concerns(one.party));
     let what = if relation == "blocked" { "share" } else { "rule" };
     Ok(rule.map_or_else(|| said.to_owned(), |rule| format!("{said}, by {what} {}", rule.id)))
 }

@@ -14,7 +14,7 @@ enum Step {
 }
 
 fn key(n: u32) -> Key {
-    Key { first: n % 3, second: n / 3 % 5, other: Node::of_number(n / 15) }
+    Key { first: n % 3, second: n / 3 % 5, other: ObjectIndex::of_number(n / 15) }
 }
 
 fn terms(until: Option<i64>) -> SharedTerms {
@@ -40,7 +40,7 @@ fn ends(line: Line<'_>) -> (Key, Option<i64>) {
 fn same(index: &Index, model: &Model, from: Key) -> Result<(), TestCaseError> {
     prop_assert_eq!(index.len(), model.values().map(BTreeMap::len).sum::<usize>());
     for node in 0..7 {
-        let lines: Vec<_> = index.lines(Node::of_number(node), from).map(ends).collect();
+        let lines: Vec<_> = index.lines(ObjectIndex::of_number(node), from).map(ends).collect();
         let expected: Vec<_> =
             model.get(&node).into_iter().flat_map(|lines| lines.range(from..)).map(|(key, end)| (*key, *end)).collect();
         prop_assert_eq!(lines, expected, "of {}", node);
@@ -50,7 +50,7 @@ fn same(index: &Index, model: &Model, from: Key) -> Result<(), TestCaseError> {
         let first = if *node == from_node { from } else { Key::FIRST };
         all.extend(lines.range(first..).map(|(key, end)| (*node, *key, *end)));
     }
-    let found = index.all(Node::of_number(from_node), from).map(|(node, line)| {
+    let found = index.all(ObjectIndex::of_number(from_node), from).map(|(node, line)| {
         let (key, end) = ends(line);
         (node.number(), key, end)
     });
@@ -72,21 +72,21 @@ proptest! {
             model.entry(*node).or_default().insert(*key, *until);
         }
         let shared: Vec<_> = built.iter().map(|((node, key), until)| (*node, *key, terms(*until))).collect();
-        let mut index = Index::of(shared.iter().map(|(node, key, terms)| (Node::of_number(*node), *key, terms.as_ref())));
+        let mut index = Index::of(shared.iter().map(|(node, key, terms)| (ObjectIndex::of_number(*node), *key, terms.as_ref())));
         same(&index, &model, from)?;
         let (first, before) = (index.clone(), model.clone());
         for step in &steps {
             match step {
                 Step::Put(node, key, until) => {
-                    index.put(Node::of_number(*node), *key, terms(*until));
+                    index.put(ObjectIndex::of_number(*node), *key, terms(*until));
                     model.entry(*node).or_default().insert(*key, *until);
-                    let got = index.get(Node::of_number(*node), *key);
+                    let got = index.get(ObjectIndex::of_number(*node), *key);
                     prop_assert_eq!(got.map(|terms| terms.and_then(|terms| terms.until)), Some(until.map(Timestamp)));
                 }
                 Step::Remove(node, key) => {
                     let there = model.entry(*node).or_default().remove(key).is_some();
-                    prop_assert_eq!(index.remove(Node::of_number(*node), *key), there);
-                    prop_assert!(index.get(Node::of_number(*node), *key).is_none());
+                    prop_assert_eq!(index.remove(ObjectIndex::of_number(*node), *key), there);
+                    prop_assert!(index.get(ObjectIndex::of_number(*node), *key).is_none());
                 }
                 Step::Settle => {
                     index.settle();
@@ -106,7 +106,7 @@ fn what_changed_is_taken_in_once_it_is_much() {
     let mut index = Index::default();
     let mut most = 0;
     for n in 0..20_000u32 {
-        index.put(Node::of_number(n % 5_000), key(n / 5_000), None);
+        index.put(ObjectIndex::of_number(n % 5_000), key(n / 5_000), None);
         most = most.max(index.weight);
     }
     assert_eq!(index.len(), 20_000);
