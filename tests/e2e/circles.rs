@@ -14,7 +14,7 @@ const IN_CIRCLES: [(&str, usize); 10] = [
     ("policy", 33),
     ("vault/core", 5),
     ("vault", 29),
-    ("sync/core", 6),
+    ("sync/core", 2),
     ("sync", 13),
     ("gateway/authzed", 0),
     ("gateway/graphql", 13),

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use policy_core::{DeviceId, UserId};
 
+use crate::limits::Limits;
+use crate::tips::{CommitId, Lane, Scope, Tip};
 use crate::wire::{Reader, Writer};
-use crate::{CommitId, Lane, Limits, Scope, Tip};
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]

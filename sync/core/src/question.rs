@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy_core::{DeviceId, UserId};
 
-use crate::{CommitId, Lane, Offer, Reason, Scope, Tip, Tips};
+use crate::message::{Offer, Reason};
+use crate::tips::{CommitId, Lane, Scope, Tip, Tips};
 
 /// A scope that this node shares with the peer.
 #[derive(Debug, Clone)]

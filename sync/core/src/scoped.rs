@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy_core::{DeviceId, UserId};
 
 use crate::sending::Sending;
-use crate::{Lane, Tip, Tips};
+use crate::tips::{Lane, Tip, Tips};
 
 #[derive(Debug)]
 pub(crate) struct Scoped {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use policy_core::{DeviceId, Timestamp};
 
-use crate::{Lane, Reason, Tip, Tips};
+use crate::message::Reason;
+use crate::tips::{Lane, Tip, Tips};
 
 /// Which frames travel before which. Everything of a lower tier is on the peer's disk before
 /// anything of a higher one is read: data is verified against control lanes.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy_core::{DeviceId, Timestamp};
 
+use crate::limits::Limits;
+use crate::message::{Message, Offer, Reason};
 use crate::question::{Answer, Event, Item, Question, Report, Shared, Ticket};
 use crate::scoped::Scoped;
 use crate::sending::{Batch, Cursor, Sending, Tier};
-use crate::{CommitId, Compared, Lane, Limits, Message, Offer, Reason, Scope, Tip, Tips};
+use crate::tips::{CommitId, Compared, Lane, Scope, Tip, Tips};
 
 /// The peer breaks the protocol: the driver closes the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::DecodeError;
+use crate::message::DecodeError;
 
 const UINT: u8 = 0;
 const BYTES: u8 = 2;
