@@ -20,8 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use policy::{Answers, Timed};
 pub use requests::Requests;
 
-use crate::app::App;
-use state::State;
+pub use state::State;
 
 /// Whoever asks again so soon is told the same: what it costs to look is bounded, however many ask.
 const KEPT: Duration = Duration::from_millis(500);
@@ -36,13 +35,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Everything, as text.
-    pub async fn text(&self, app: &App) -> Bytes {
+    /// Everything, as text. `look` says how the node is, if it was not looked at just now.
+    pub async fn text(&self, look: impl AsyncFnOnce() -> State) -> Bytes {
         let mut told = self.told.lock().await;
         if let Some((_, text)) = told.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
             return text.clone();
         }
-        let text = Bytes::from(self.written(&State::of(app).await));
+        let text = Bytes::from(self.written(&look().await));
         *told = Some((Instant::now(), text.clone()));
         text
     }

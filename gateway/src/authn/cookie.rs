@@ -9,7 +9,8 @@ use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{COOKIE, HeaderName};
 
-use super::{AuthError, only};
+use super::AuthError;
+use super::header::only;
 use crate::directory::{BROWSER_SECONDS, KnownBrowser, PageSecrets, Token};
 use crate::node::Node;
 

@@ -4,7 +4,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{FORWARDED, HOST, ORIGIN, VIA};
 
-use super::only;
+use super::header::only;
 
 /// Whether the local token may count. A page elsewhere that makes a browser on this machine send
 /// requests shows its `Origin` (or a name that is not loopback in `Host`, if it rebinds DNS).

@@ -6,15 +6,17 @@
 mod address;
 pub mod control;
 mod cookie;
+mod header;
 mod local;
 
-use actix_web::http::header::{AUTHORIZATION, HeaderName};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 use vault::shares::Payer;
 
 pub use address::{CameFrom, address, agent};
 pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
+pub(crate) use header::only;
 pub use local::is_local;
 
 use crate::directory::{DirectoryError, Origin, SecretHash, Token, TokenKind};
@@ -138,14 +140,4 @@ pub(crate) fn bearer(req: &HttpRequest) -> Result<Option<&str>, AuthError> {
     let (scheme, token) = value.split_once(' ').ok_or(AuthError::Invalid)?;
     let token = token.trim();
     if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() { Ok(Some(token)) } else { Err(AuthError::Invalid) }
-}
-
-/// The one value of a header; an error if there are several or it is no text.
-pub(crate) fn only<'a>(req: &'a HttpRequest, name: &HeaderName) -> Result<Option<&'a str>, ()> {
-    let mut values = req.headers().get_all(name);
-    let Some(first) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(());
-    }
-    first.to_str().map(Some).map_err(|_| ())
 }

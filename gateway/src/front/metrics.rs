@@ -11,6 +11,7 @@ use super::policy::operator;
 use super::shape;
 use crate::app::App;
 use crate::front::{Front, Routes, Terms};
+use crate::metrics::State;
 
 /// OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,7 +38,9 @@ async fn for_the_operator(request: HttpRequest, app: web::Data<App>) -> Result<H
 }
 
 async fn figures(app: web::Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(app.metrics.text(&app).await)
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, OPEN_METRICS))
+        .body(app.metrics.text(async || state(&app).await).await)
 }
 
 /// The routes of an address that serves the figures alone, to whoever asks.
@@ -47,4 +50,22 @@ pub(crate) fn open(config: &mut ServiceConfig) {
     }
     Routes::default().front(&Front { routes, terms: Terms::own(LEAST_BODY) }).install(config);
     config.default_service(web::to(shape::no_route));
+}
+
+/// How the node is at this moment.
+async fn state(app: &App) -> State {
+    let peers = match app.sync.get() {
+        Some(sync) => sync.peers(&app.vault.users()).await,
+        None => Vec::new(),
+    };
+    State {
+        vault: app.vault.figures(),
+        commit_times: app.vault.commit_times(),
+        bodies: app.pools.bodies.usage(),
+        planning: app.pools.planning.usage(),
+        sign_ins_waiting: app.directory.sign_ins_waiting(),
+        epoch: app.engine.clock().now().0,
+        tasks: app.tasks.running(),
+        peers,
+    }
 }

@@ -11,8 +11,6 @@ use sync::PeerLag;
 use vault::Figures;
 use vault::shares::Use;
 
-use crate::app::App;
-
 /// Peers that have a label of their own: those that are furthest behind. The others are counted.
 const PEERS: usize = 64;
 
@@ -59,23 +57,6 @@ fn number(value: impl TryInto<i64>) -> i64 {
 }
 
 impl State {
-    pub async fn of(app: &App) -> State {
-        let peers = match app.sync.get() {
-            Some(sync) => sync.peers(&app.vault.users()).await,
-            None => Vec::new(),
-        };
-        State {
-            vault: app.vault.figures(),
-            commit_times: app.vault.commit_times(),
-            bodies: app.pools.bodies.usage(),
-            planning: app.pools.planning.usage(),
-            sign_ins_waiting: app.directory.sign_ins_waiting(),
-            epoch: app.engine.clock().now().0,
-            tasks: app.tasks.running(),
-            peers,
-        }
-    }
-
     pub(super) fn register(&self, registry: &mut Registry) {
         let vault = &self.vault;
         let waiting = Family::<Queue, Gauge>::default();
