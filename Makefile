@@ -70,7 +70,7 @@ check: $(UI) ## formatting, clippy and the unit tests: what is run while one wor
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked --lib --bins
 
-lint: need-lint $(UI) deny ## formatting, clippy, dependencies and the console's types
+lint: need-lint $(UI) doc deny ## formatting, clippy, docs, dependencies and the console's types
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cd admin-ui && npm run --silent lint
