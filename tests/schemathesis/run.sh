@@ -21,7 +21,7 @@ if [ ! -e "$venv/whole" ]; then
   fi
 fi
 
-dir=$(mktemp -d /tmp/allod-schemathesis.XXXXXX)
+dir=$(mktemp -dt allod-schemathesis.XXXXXX)
 node=
 cleanup() { if [ -n "$node" ]; then kill "$node" 2>/dev/null || true; wait "$node" 2>/dev/null || true; fi; rm -rf "$dir"; }
 trap cleanup EXIT
