@@ -6,6 +6,7 @@ use vault::keyring::NodeKey;
 
 use crate::app;
 use crate::failure::{Exit, Failure};
+use crate::front::account::Owner;
 use crate::node::Node as _;
 
 /// `allod init`: the same result as the setup page.
@@ -24,7 +25,8 @@ pub async fn init(
         let error = vault::keyring::DirectoryError::AlreadyANode(dir.path().to_owned());
         return Err(error.into());
     }
-    let done = match crate::front::account::setup(&app, owner, tenant, password).await {
+    let owner = Owner { user: owner, tenant, password };
+    let done = match crate::front::account::setup(&app, owner).await {
         Ok(done) => done,
         Err(error) => {
             app.shutdown().await;

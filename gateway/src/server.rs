@@ -122,15 +122,6 @@ impl Options {
     }
 }
 
-/// Until somebody owns the node, nobody but who sits at the machine may reach it.
-fn held_back(wished: SocketAddr, set_up: bool) -> SocketAddr {
-    if set_up || wished.ip().is_loopback() {
-        return wished;
-    }
-    tracing::warn!("not set up yet: listening on loopback only; start again after the set-up");
-    SocketAddr::new(IpAddr::from([127, 0, 0, 1]), wished.port())
-}
-
 /// The address of a listener by number, for this machine.
 fn by_number(listening: SocketAddr) -> SocketAddr {
     match listening.ip() {
@@ -163,7 +154,6 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     let newcomers: std::sync::Weak<dyn Newcomers> = Arc::<App>::downgrade(&app);
     app.access.tell_of_newcomers(newcomers);
     let set_up = app.owner().is_some();
-    let bind = held_back(wished, set_up);
     let tls = match &options.tls {
         None => None,
         Some(wanted) => {
@@ -176,17 +166,17 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
                 );
             }
             let _ = app.tls.set(Arc::clone(&tls));
-            Some((tls, held_back(at, set_up)))
+            Some((tls, at))
         }
     };
     // Where TLS is in the place of plain HTTP, scripts still have a listener in clear, on this machine alone.
-    let clear = if options.in_clear().is_some() { bind } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let clear = if options.in_clear().is_some() { wished } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let token = Secret::draw();
     let _ = app.local_token.set(token.hash());
     let data = web::Data::from(Arc::clone(&app));
     let node: Arc<dyn crate::node::Node> = Arc::clone(&app) as Arc<dyn crate::node::Node>;
     let node = web::Data::from(node);
-    let outermost = tls.as_ref().map_or(bind, |(_, at)| *at);
+    let outermost = tls.as_ref().map_or(wished, |(_, at)| *at);
     let mut addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), outermost);
     if !options.insecure && !clear.ip().is_loopback() {
         addresses.clear = Clear::Proxies;
@@ -204,6 +194,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .app_data(pools.clone())
             .app_data(requests.clone())
             .wrap(from_fn(crate::front::uncoded))
+            .wrap(from_fn(crate::front::not_set_up::refused))
             .wrap(from_fn(crate::front::pages::at_their_name))
             .wrap(from_fn(crate::front::addresses::known))
             .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
@@ -246,11 +237,11 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         tracing::warn!(%error, "policy has not heard of somebody who was added; it is tried again");
     }
     let p2p = start_sync(&app, &options).await?;
-    let setup = if set_up { None } else { app.directory.begin_setup().await.map_err(failed)? };
-    let setup = setup.map(|secret| format!("{url}/setup?token={}", secret.text()));
+    let setup = if set_up { None } else { app.directory.begin_setup(app.now()).await.map_err(failed)? };
+    let setup = setup.map(|secret| crate::front::account::setup_url(&app.url(), &secret));
     let redirecting = match (&options.tls, &tls, &options.public_url) {
         (Some(TlsOptions { redirect: Some(at), .. }), Some((tls, _)), Some(public)) => {
-            Some(listen::redirecting(held_back(address(at)?, set_up), public, tls)?)
+            Some(listen::redirecting(address(at)?, public, tls)?)
         }
         _ => None,
     };
@@ -294,7 +285,9 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             say(&format!("Serving figures of this node, to whoever asks, at http://{listening}/metrics"));
         }
         match &setup {
-            Some(link) => say(&format!("Allod is running. Set it up, once, at:\n{link}")),
+            Some(link) => say(&format!(
+                "Allod is running. Set it up, once, within half an hour, at:\n{link}\n(`allod setup-link` prints a new link.)"
+            )),
             None => say(&format!("Allod is running at {url} (console: {url}/admin/)")),
         }
         if let Some(root) = &root {

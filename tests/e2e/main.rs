@@ -41,6 +41,7 @@ mod quotas;
 mod repeats;
 mod rules;
 mod sessions;
+mod set_up;
 mod sharing;
 mod sharing_access;
 mod sharing_documents;

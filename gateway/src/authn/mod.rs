@@ -64,7 +64,7 @@ pub enum AuthError {
     CrossSite,
     #[error("This needs your password again: send it to `POST /api/v1/session/confirm`, and ask once more.")]
     NotConfirmed,
-    #[error("This node is not set up yet: open the setup link that it printed when it started.")]
+    #[error("This node is not set up yet: open the set-up link that it printed, or a new one (`allod setup-link`).")]
     NotSetUp,
     #[error(transparent)]
     Directory(#[from] DirectoryError),

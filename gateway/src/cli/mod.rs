@@ -100,6 +100,8 @@ enum Command {
     /// Run the node
     #[command(alias = "start")]
     Serve(node::Serve),
+    /// Print a new link to set up the running node by; the one before it is good no more
+    SetupLink,
     /// What the node is told by flags, environment and allod.toml, and who said what
     Config(config::Config),
     /// The certificates of the node
@@ -171,8 +173,11 @@ enum Command {
 impl Command {
     /// Whether it works on a directory, or on what runs there, and not on a node as somebody.
     fn is_of_a_directory(&self) -> bool {
-        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, Stop, Wait};
-        matches!(self, Init(_) | Serve(_) | Config(_) | Stop | Wait(_) | Healthcheck(_) | Passphrase(_) | Doctor(_))
+        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, SetupLink, Stop, Wait};
+        matches!(
+            self,
+            Init(_) | Serve(_) | SetupLink | Config(_) | Stop | Wait(_) | Healthcheck(_) | Passphrase(_) | Doctor(_)
+        )
     }
 
     /// How it logs: a node as it is told, everything else as `RUST_LOG` says.
@@ -261,6 +266,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(command) => command.run(common).await,
         Command::Config(command) => command.run(common).await,
         Command::Tls(command) => command.run(common),
+        Command::SetupLink => node::setup_link(common).await,
         Command::Stop => node::stop(common).await,
         Command::Wait(command) => command.run(common).await,
         Command::Healthcheck(command) => command.run(common).await,

@@ -167,6 +167,13 @@ fn shown(common: &Common, report: &Value) -> Exit {
     if doctor::is_well(report) { Exit::Done } else { Exit::Failed }
 }
 
+/// `allod setup-link`: a new link to the set-up page of the running node.
+pub async fn setup_link(common: &Common) -> Result<Exit, Failure> {
+    let link = Remote::of(&common.dir()?)?.post("/api/v1/setup-link", &json!({})).await?;
+    print(common.json, &link, |link| link["url"].as_str().unwrap_or_default().to_owned());
+    Ok(Exit::Done)
+}
+
 /// `allod wait`: until the node or replica of the directory answers.
 #[derive(Debug, Args)]
 pub struct Wait {
@@ -196,7 +203,7 @@ impl Wait {
     }
 }
 
-/// `allod healthcheck`: whether a node can serve.
+/// `allod healthcheck`: whether a node can serve, or a replica answers.
 #[derive(Debug, Args)]
 pub struct Healthcheck {
     /// The node's address [default: the node of the data directory]
@@ -205,6 +212,9 @@ pub struct Healthcheck {
     /// Ask again for so long [default: ask once]
     #[arg(long, value_parser = super::people::seconds)]
     wait: Option<u64>,
+    /// A node that only waits for its set-up is well too: what a container is asked
+    #[arg(long)]
+    before_setup: bool,
 }
 
 impl Healthcheck {
@@ -213,7 +223,8 @@ impl Healthcheck {
         loop {
             match self.ask(common).await {
                 Ok(value) => {
-                    print(common.json, &value, |_| "ready".to_owned());
+                    let text = if value["ready"] == true { "ready" } else { "waits for its set-up" };
+                    print(common.json, &value, |_| text.to_owned());
                     return Ok(Exit::Done);
                 }
                 Err(failure) if Instant::now() >= deadline => return Err(failure),
@@ -225,11 +236,22 @@ impl Healthcheck {
     async fn ask(&self, common: &Common) -> Result<Value, Failure> {
         let node = match &self.url {
             Some(url) => Remote::anybody(url)?,
-            None => Remote::of(&common.dir()?)?,
+            None => {
+                let dir = common.dir()?;
+                // A replica answers, or it does not.
+                if let Ok(replica) = Remote::running(&dir, Of::Replica) {
+                    replica.get("/healthz").await?;
+                    return Ok(json!({ "ready": true }));
+                }
+                Remote::of(&dir)?
+            }
         };
         let answer = node.send(reqwest::Method::GET, "/readyz", None).await?;
         if answer.status == 200 {
             return Ok(json!({ "ready": true }));
+        }
+        if self.before_setup && answer.json["set_up"] == false && answer.json["writing"] == true {
+            return Ok(json!({ "ready": false, "set_up": false }));
         }
         Err(Failure::failed("not_ready", "the node answers, but cannot serve").hint("`allod doctor` says more"))
     }

@@ -54,6 +54,7 @@ pub use quotas::QuotaKind;
 pub use refresh::{Pair, Rotation};
 pub use refusals::{Origin, SignedIn};
 pub use secret::{Secret, SecretHash};
+pub use settings::SETUP_SECONDS;
 pub use spaces::SpaceRow;
 pub use tokens::{Family, PageSecrets, Token, TokenKind};
 

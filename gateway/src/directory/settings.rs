@@ -1,6 +1,6 @@
 //! Single values: keys of the node, its owner, the setup secret.
 
-use policy_core::UserId;
+use policy_core::{Timestamp, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, Set};
 
@@ -9,6 +9,8 @@ use super::tables::setting;
 use super::{Directory, DirectoryError, Secret, SecretHash};
 
 const SETUP: &str = "setup";
+/// How long a set-up link is good.
+pub const SETUP_SECONDS: i64 = 30 * 60;
 
 pub(super) async fn get(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DirectoryError> {
     Ok(setting::Entity::find_by_id(name).one(db).await?.map(|row| row.value))
@@ -42,24 +44,31 @@ pub(super) async fn name_owner(db: &impl ConnectionTrait, owner: UserId) -> Resu
 }
 
 impl Directory {
-    /// A fresh setup secret, which replaces any before it; `None` if the node is set up.
-    pub async fn begin_setup(&self) -> Result<Option<Secret>, DirectoryError> {
+    /// A fresh setup secret, good for [`SETUP_SECONDS`], which replaces any before it; `None` if the node is set up. Whoever
+    /// sets the node up at this moment is waited for.
+    pub async fn begin_setup(&self, now: Timestamp) -> Result<Option<Secret>, DirectoryError> {
+        let _alone = self.setting_up().await;
         if self.owner().is_some() {
             return Ok(None);
         }
         let secret = Secret::draw();
-        set(&self.db, SETUP, data_encoding::HEXLOWER.encode(&secret.hash().0)).await?;
+        let until = now.0 + SETUP_SECONDS * 1_000_000;
+        set(&self.db, SETUP, format!("{}:{until}", data_encoding::HEXLOWER.encode(&secret.hash().0))).await?;
         Ok(Some(secret))
     }
 
-    /// Whether `text` is the present setup secret.
-    pub async fn is_setup_secret(&self, text: &str) -> Result<bool, DirectoryError> {
+    /// Whether `text` is the present setup secret, and still good.
+    pub async fn is_setup_secret(&self, text: &str, now: Timestamp) -> Result<bool, DirectoryError> {
         if self.owner().is_some() {
             return Ok(false);
         }
         let stored = get(&self.db, SETUP).await?.unwrap_or_default();
-        let bytes = data_encoding::HEXLOWER.decode(stored.as_bytes()).unwrap_or_default();
-        Ok(bytes.try_into().is_ok_and(|hash| SecretHash(hash).matches(&SecretHash::of(text))))
+        // One of before they lapsed has no time behind it, and is not good any more.
+        let Some((hash, until)) = stored.split_once(':') else { return Ok(false) };
+        let hash: Option<[u8; 32]> =
+            data_encoding::HEXLOWER.decode(hash.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        let same = hash.is_some_and(|hash| SecretHash(hash).matches(&SecretHash::of(text)));
+        Ok(same && until.parse().is_ok_and(|until: i64| now.0 < until))
     }
 
     /// Held by whoever sets the node up.

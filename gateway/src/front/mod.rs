@@ -18,6 +18,7 @@ mod listed;
 pub mod machine;
 mod media;
 mod metrics;
+pub mod not_set_up;
 pub mod oauth;
 pub mod openapi;
 pub mod over_tls;

@@ -40,8 +40,7 @@ pub async fn at_their_name<B: MessageBody + 'static>(
 
 /// The address of the same page at the pages' name, if it is opened by number on this machine and through no proxy.
 fn moved(req: &HttpRequest) -> Option<String> {
-    let reads = matches!(*req.method(), Method::GET | Method::HEAD);
-    if !(reads && is_page(req.path()) && navigates(req) && is_local(req)) {
+    if !(is_opened(req) && is_local(req)) {
         return None;
     }
     let host = only(req, &HOST).ok().flatten()?;
@@ -55,6 +54,11 @@ fn moved(req: &HttpRequest) -> Option<String> {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let rest = req.uri().path_and_query().map_or("/", |rest| rest.as_str());
     Some(format!("{scheme}://{LOOPBACK_NAME}{port}{rest}"))
+}
+
+/// Whether a browser opens a page by this.
+pub(super) fn is_opened(req: &HttpRequest) -> bool {
+    matches!(*req.method(), Method::GET | Method::HEAD) && is_page(req.path()) && navigates(req)
 }
 
 fn is_page(path: &str) -> bool {

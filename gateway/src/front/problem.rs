@@ -123,6 +123,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("schema_in_use", "Policy schema in use"),
     ("schema_of_the_platform", "Policy schema of the platform"),
     ("schema_wrong", "Policy schema wrong"),
+    ("setup_link_spent", "Set-up link no longer good"),
     ("space_ambiguous", "Several spaces fit"),
     ("spicedb_config", "SpiceDB cannot be used so"),
     ("too_many_codes", "Too many codes wait"),

@@ -17,10 +17,11 @@ use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
 
 use super::*;
 use crate::directory::in_memory;
-use crate::front::account::{SetUp, setup};
+use crate::front::account::{Owner, SetUp, setup};
 
 pub(crate) const LOCAL: &str = "the local token of this start";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const ALICE: Owner<'_> = Owner { user: "alice", tenant: "home", password: PASSWORD };
 pub(crate) const REDIRECT: &str = "http://127.0.0.1:9/cb";
 const URL: &str = "http://127.0.0.1:8420";
 
@@ -69,7 +70,7 @@ impl Fake {
     /// Owned by alice.
     pub(crate) async fn set_up() -> (Arc<Fake>, SetUp) {
         let node = Fake::fresh().await;
-        let made = setup(&*node, "alice", "home", PASSWORD).await.unwrap();
+        let made = setup(&*node, ALICE).await.unwrap();
         (node, made)
     }
 

@@ -17,7 +17,7 @@ use actix_web::web;
 
 #[cfg(test)]
 pub use setup::SetUp;
-pub use setup::setup;
+pub use setup::{Owner, setup, setup_by_link, setup_url};
 
 use super::error::ApiError;
 use crate::authn::{Principal, authenticate};
@@ -48,6 +48,7 @@ fn routes(routes: &mut Routes) {
         .get("/api/v1/quotas", quotas::list)
         .put("/api/v1/quotas/{kind}", quotas::set)
         .get("/api/v1/audit", people::audit)
+        .post("/api/v1/setup-link", setup::link)
         .post("/api/v1/apps", apps::add)
         .get("/api/v1/apps", apps::list)
         .post("/api/v1/grants", grants::add)
@@ -59,6 +60,7 @@ fn routes(routes: &mut Routes) {
         .described::<me::Api>()
         .described::<people::Api>()
         .described::<quotas::Api>()
+        .described::<setup::Api>()
         .described::<apps::Api>()
         .described::<grants::Api>();
     // Whoever signs in is not known.

@@ -2,9 +2,10 @@ use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
+use super::Owner;
 use crate::directory::DirectoryError;
 use crate::node::Node as _;
-use crate::node::fake::{Fake, LOCAL, PASSWORD, access, bearer};
+use crate::node::fake::{ALICE, Fake, LOCAL, PASSWORD, access, bearer};
 
 fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
@@ -21,10 +22,10 @@ async fn a_node_is_set_up_once() {
     assert_eq!((nobody.status, nobody.code().as_str()), (StatusCode::UNAUTHORIZED, "not_set_up"));
     let local = node.call(Fake::local(get("/api/v1/users"))).await;
     assert_eq!(local.status, StatusCode::UNAUTHORIZED, "not even the operator, for there is nobody to act as");
-    assert_eq!(super::setup(&*node, "alice", "home", "short").await.unwrap_err().code, "unfit");
-    let made = super::setup(&*node, "alice", "home", PASSWORD).await.unwrap();
+    assert_eq!(super::setup(&*node, Owner { password: "short", ..ALICE }).await.unwrap_err().code, "unfit");
+    let made = super::setup(&*node, ALICE).await.unwrap();
     assert_eq!(node.directory().owner(), Some(made.user));
-    assert_eq!(super::setup(&*node, "eve", "home", PASSWORD).await.unwrap_err().code, "already_set_up");
+    assert_eq!(super::setup(&*node, Owner { user: "eve", ..ALICE }).await.unwrap_err().code, "already_set_up");
     assert_eq!(node.call(Fake::local(get("/api/v1/users"))).await.status, StatusCode::OK);
 }
 

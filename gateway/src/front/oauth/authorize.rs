@@ -77,7 +77,8 @@ pub(super) fn failed(error: &ApiError) -> HttpResponse {
 async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Result<Wish, HttpResponse> {
     let bad = |text: &str| notice(StatusCode::BAD_REQUEST, "This link does not work", text);
     if node.owner().is_none() {
-        let text = "This node is not set up yet. Open the setup link that it printed when it started.";
+        let text =
+            "This node is not set up yet. Open the set-up link that it printed, or a new one (`allod setup-link`).";
         return Err(notice(StatusCode::SERVICE_UNAVAILABLE, "Not set up yet", text));
     }
     let fields = Fields::read(raw);

@@ -9,13 +9,13 @@ use super::authorize::failed;
 use super::form::{Fields, foreign};
 use super::page::{alert, escape, hidden, notice, page};
 use crate::directory::MIN_PASSWORD;
-use crate::front::account::setup;
+use crate::front::account::{Owner, setup_by_link};
 
 /// `GET /setup?token=…`. Looking does not use the link up.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
     let fields = Fields::read(req.query_string());
     let token = fields.get("token").unwrap_or_default();
-    match node.directory().is_setup_secret(token).await {
+    match node.directory().is_setup_secret(token, node.now()).await {
         Ok(true) => form(token, &fields, None),
         Ok(false) => spent(),
         Err(error) => failed(&error.into()),
@@ -30,7 +30,7 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
     }
     let Some(fields) = Fields::of_body(&req, &body) else { return spent() };
     let token = fields.get("token").unwrap_or_default();
-    match node.directory().is_setup_secret(token).await {
+    match node.directory().is_setup_secret(token, node.now()).await {
         Ok(true) => (),
         Ok(false) => return spent(),
         Err(error) => return failed(&error.into()),
@@ -40,12 +40,12 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
     if password != again {
         return form(token, &fields, Some("The two passwords differ."));
     }
-    match setup(node, user, tenant, password).await {
+    match setup_by_link(node, token, Owner { user, tenant, password }).await {
         Ok(_) => welcome(),
         Err(error) if error.status == StatusCode::BAD_REQUEST || error.code == "name_taken" => {
             form(token, &fields, Some(&error.message))
         }
-        Err(error) if error.code == "already_set_up" => spent(),
+        Err(error) if matches!(error.code, "already_set_up" | "setup_link_spent") => spent(),
         Err(error) => failed(&error),
     }
 }
@@ -57,7 +57,8 @@ fn welcome() -> HttpResponse {
 }
 
 fn spent() -> HttpResponse {
-    let text = "This setup link is not, or no longer, good. A node that is not set up prints a new one when it starts.";
+    let text = "This setup link is not, or no longer, good: it counts once, and for half an hour. Of a node that is not \
+                set up `allod setup-link` prints a new one.";
     notice(StatusCode::NOT_FOUND, "No such link", text)
 }
 

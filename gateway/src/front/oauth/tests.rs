@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::Serializer;
 
+use crate::directory::SETUP_SECONDS;
 use crate::node::Node as _;
 use crate::node::fake::{Answer, Fake, PASSWORD, REDIRECT, access, bearer};
 
@@ -464,8 +465,8 @@ async fn a_confidential_app_proves_itself_and_may_ask_about_its_own_tokens() {
 #[actix_web::test]
 async fn the_setup_page_works_once_and_for_its_link_only() {
     let node = Fake::fresh().await;
-    let link = node.directory().begin_setup().await.unwrap().unwrap();
-    let newer = node.directory().begin_setup().await.unwrap().unwrap();
+    let link = node.directory().begin_setup(node.now()).await.unwrap().unwrap();
+    let newer = node.directory().begin_setup(node.now()).await.unwrap().unwrap();
     let show = async |token: &str| node.call(TestRequest::get().uri(&format!("/setup?token={token}"))).await;
     assert_eq!(show(link.text()).await.status, StatusCode::NOT_FOUND, "a newer start has a newer link");
     assert_eq!(show("").await.status, StatusCode::NOT_FOUND);
@@ -490,8 +491,54 @@ async fn the_setup_page_works_once_and_for_its_link_only() {
     assert!(node.directory().owner().is_some());
     assert_eq!(post(&fields).await.status, StatusCode::NOT_FOUND);
     assert_eq!(show(newer.text()).await.status, StatusCode::NOT_FOUND);
-    assert!(node.directory().begin_setup().await.unwrap().is_none());
+    assert!(node.directory().begin_setup(node.now()).await.unwrap().is_none());
     assert_eq!(node.sign_in("alice", PASSWORD).await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn a_setup_link_is_good_for_half_an_hour() {
+    let node = Fake::fresh().await;
+    let begin = async || node.directory().begin_setup(node.now()).await.unwrap().unwrap();
+    let fields = |token: &str| {
+        pairs(&[
+            ("token", token),
+            ("user", "alice"),
+            ("tenant", "home"),
+            ("password", PASSWORD),
+            ("password-again", PASSWORD),
+        ])
+    };
+    let post = async |token: &str| node.call(posted("/setup", &fields(token))).await.status;
+    let show = async |token: &str| node.call(TestRequest::get().uri(&format!("/setup?token={token}"))).await.status;
+    let lapsed = begin().await;
+    node.pass(SETUP_SECONDS - 1);
+    assert_eq!(show(lapsed.text()).await, StatusCode::OK, "control: a second before");
+    node.pass(1);
+    assert_eq!((show(lapsed.text()).await, post(lapsed.text()).await), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(node.directory().owner(), None);
+    let fresh = begin().await;
+    assert_eq!(post(lapsed.text()).await, StatusCode::NOT_FOUND, "a newer link does not revive it");
+    assert_eq!(post(fresh.text()).await, StatusCode::OK);
+    assert!(node.directory().owner().is_some());
+}
+
+#[actix_web::test]
+async fn a_new_setup_link_is_for_whoever_holds_the_machine() {
+    let node = Fake::fresh().await;
+    let path = "/api/v1/setup-link";
+    let ask = async || node.operator_post(path, json!({})).await;
+    let token = |answer: &Answer| answer.json()["url"].as_str().unwrap().split_once("token=").unwrap().1.to_owned();
+    let show = async |token: &str| node.call(TestRequest::get().uri(&format!("/setup?token={token}"))).await.status;
+    let (first, second) = (token(&ask().await), token(&ask().await));
+    assert_eq!(first.len(), 43, "256 bits");
+    assert_eq!((show(&first).await, show(&second).await), (StatusCode::NOT_FOUND, StatusCode::OK));
+    let elsewhere = Fake::local(TestRequest::post().uri(path)).insert_header(("x-forwarded-for", "10.0.0.1"));
+    for stranger in [TestRequest::post().uri(path), bearer(TestRequest::post().uri(path), &second), elsewhere] {
+        assert_eq!(node.call(stranger).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(show(&second).await, StatusCode::OK, "control: nobody's asking ended it");
+    let (owned, _) = Fake::set_up().await;
+    assert_eq!(owned.operator_post(path, json!({})).await.code(), "already_set_up");
 }
 
 #[actix_web::test]
