@@ -52,6 +52,8 @@ pub struct App {
     pub(crate) pools: Arc<Pools>,
     pub sync: OnceLock<sync::Node>,
     pub stop: Notify,
+    /// Where the node's files lie.
+    pub(crate) dir: DataDir,
     /// What the node works with on disk.
     pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
@@ -152,6 +154,7 @@ async fn open_with(
         pools: Arc::default(),
         sync: OnceLock::new(),
         stop: Notify::new(),
+        dir: dir.clone(),
         files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),

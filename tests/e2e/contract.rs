@@ -51,7 +51,7 @@ async fn a_running_node_says_where_it_is_and_cleans_up_when_it_stops() {
         assert!(!space[key].is_null(), "{key} in {report}");
     }
     let rebuilt = allod.ok(&dir, &["doctor", "--rebuild"]).unwrap();
-    assert_eq!(report, rebuilt, "a rebuilt view has the same digest");
+    assert_eq!(report["spaces"], rebuilt["spaces"], "a rebuilt view has the same digest");
     drop(root);
 }
 

@@ -60,8 +60,8 @@ fn flip(path: &Path, at: usize) {
 
 /// What `doctor` says of the one space, and apart from it how far its log has come.
 fn apart(said: &Value) -> (Value, u64) {
-    let mut said = said.clone();
-    let position = said["spaces"][0].as_object_mut().expect("a space").remove("position").expect("its position");
+    let mut said = said["spaces"].clone();
+    let position = said[0].as_object_mut().expect("a space").remove("position").expect("its position");
     (said, position.as_u64().expect("a number"))
 }
 
@@ -151,7 +151,9 @@ async fn a_flipped_byte_in_a_database_is_refused_or_harmless_and_never_a_wrong_a
                 assert_eq!(found, sound, "{file} at {at}: a rebuilt view lacks something, and no word of it");
                 assert!((least..=least + 1).contains(&position), "{file} at {at}: position {position}, not {least}");
             } else {
-                doctor.refused(1).unwrap();
+                let named = |check: &Value| check["state"] == "bad" && check["detail"] != "";
+                let said = doctor.json["checks"].as_array().is_some_and(|checks| checks.iter().any(named));
+                assert!(doctor.code == 1 && said, "{file} at {at}: {}", doctor.stdout);
                 *refused.get_mut(file).unwrap() += 1;
             }
             std::fs::remove_dir_all(&copied).unwrap();
@@ -179,7 +181,7 @@ async fn a_damaged_or_missing_view_is_made_anew_from_the_log() {
             }
         }
         assert_eq!(all(&allod, &dir).await.unwrap_or_else(|why| panic!("{damage}: {why}")), notes, "{damage}");
-        assert_eq!(allod.ok(&dir, &["doctor"]).unwrap(), sound, "{damage}");
+        assert_eq!(allod.ok(&dir, &["doctor"]).unwrap()["spaces"], sound["spaces"], "{damage}");
     }
 }
 

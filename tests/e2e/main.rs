@@ -53,6 +53,7 @@ mod sharing_links;
 mod sharing_scopes;
 mod sharing_tenants;
 mod sharing_told;
+mod standing;
 mod sync;
 mod tidy;
 mod tls;

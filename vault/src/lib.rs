@@ -13,6 +13,7 @@ mod figures;
 pub mod handover;
 pub mod keyring;
 pub mod log;
+mod log_health;
 mod reading;
 pub mod replica;
 pub mod replicate;
@@ -26,6 +27,7 @@ pub mod witness;
 mod writer;
 
 pub use figures::Figures;
+pub use log_health::LogHealth;
 pub use space::{Policy, SpaceError};
 pub use turn::CutOff;
 pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};

@@ -15,6 +15,7 @@ mod quota;
 mod remote;
 mod replica;
 mod sharing;
+mod status;
 mod tls;
 
 use std::path::PathBuf;
@@ -100,6 +101,8 @@ enum Command {
     /// Run the node
     #[command(alias = "start")]
     Serve(node::Serve),
+    /// How the node is, on one screen
+    Status,
     /// Print a new link to set up the running node by; the one before it is good no more
     SetupLink,
     /// What the node is told by flags, environment and allod.toml, and who said what
@@ -120,7 +123,7 @@ enum Command {
     /// The passphrase of the node key
     #[command(subcommand)]
     Passphrase(passphrase::Passphrase),
-    /// Whether the node's files are there and belong together, and digests of all spaces
+    /// Look at everything: files, log, views, clock, disk, peers, certificates; what to do; and digests of all spaces
     Doctor(node::Doctor),
     /// Tenants: households and firms on this node
     #[command(subcommand)]
@@ -173,10 +176,19 @@ enum Command {
 impl Command {
     /// Whether it works on a directory, or on what runs there, and not on a node as somebody.
     fn is_of_a_directory(&self) -> bool {
-        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, SetupLink, Stop, Wait};
+        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, SetupLink, Status, Stop, Wait};
         matches!(
             self,
-            Init(_) | Serve(_) | SetupLink | Config(_) | Stop | Wait(_) | Healthcheck(_) | Passphrase(_) | Doctor(_)
+            Init(_)
+                | Serve(_)
+                | Status
+                | SetupLink
+                | Config(_)
+                | Stop
+                | Wait(_)
+                | Healthcheck(_)
+                | Passphrase(_)
+                | Doctor(_)
         )
     }
 
@@ -266,6 +278,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(command) => command.run(common).await,
         Command::Config(command) => command.run(common).await,
         Command::Tls(command) => command.run(common),
+        Command::Status => status::run(common).await,
         Command::SetupLink => node::setup_link(common).await,
         Command::Stop => node::stop(common).await,
         Command::Wait(command) => command.run(common).await,

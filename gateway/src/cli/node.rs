@@ -162,8 +162,19 @@ impl Doctor {
     }
 }
 
+/// A line a check, and below it what to do.
+fn checklist(checks: &Value) -> String {
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    let one = |check: &Value| {
+        let fix = text(check, "fix");
+        let fix = if fix.is_empty() { fix } else { format!("\n{:19}-> {fix}", "") };
+        format!("{:<5} {:<13} {}{fix}", text(check, "state"), text(check, "name"), text(check, "detail"))
+    };
+    checks.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("\n")
+}
+
 fn shown(common: &Common, report: &Value) -> Exit {
-    print(common.json, report, |report| format!("{}\n{}", lines(&report["checks"]), lines(&report["spaces"])));
+    print(common.json, report, |report| format!("{}\n{}", checklist(&report["checks"]), lines(&report["spaces"])));
     if doctor::is_well(report) { Exit::Done } else { Exit::Failed }
 }
 

@@ -105,8 +105,8 @@ async fn readyz(app: web::Data<App>) -> HttpResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClockTrouble {
     ahead_s: u64,
-    detail: String,
-    fix: &'static str,
+    pub detail: String,
+    pub fix: &'static str,
 }
 
 /// What it means that clock readings are so many seconds ahead, and what to do.

@@ -32,12 +32,13 @@ mod request_id;
 pub mod route;
 mod shape;
 mod sharing;
+mod status;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-pub use console::policy_trouble;
+pub use console::{clock_trouble, policy_trouble};
 pub use contract::{Front, Limits, Terms};
 pub(crate) use media::uncoded;
 pub(crate) use metrics::open as open_metrics;
@@ -56,6 +57,7 @@ pub(crate) fn table() -> Routes {
         sharing::FRONT,
         metrics::FRONT,
         console::FRONT,
+        status::FRONT,
         openapi::FRONT,
     ];
     fronts.iter().fold(Routes::default(), Routes::front)

@@ -4,6 +4,7 @@ use policy_core::SpaceId;
 
 use super::{Vault, VaultError};
 use crate::log::Scope;
+use crate::log_health::{LogHealth, look_at};
 use crate::space::SpaceError;
 
 /// What `allod doctor` says of a space.
@@ -43,6 +44,14 @@ impl Vault {
         }
         progress(ids.len(), ids.len());
         Ok(all)
+    }
+
+    /// Reads the log from its begin to its end, and says what of it does not read.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub async fn look_at_log(&self) -> Result<LogHealth, VaultError> {
+        Ok(look_at(self.0.admission.log()).await?)
     }
 
     /// Closes a space, whoever works with it, and removes its view: the next opening makes it anew.

@@ -1,5 +1,7 @@
 //! What `allod doctor` says of a node: whether its files are there and belong together, and a digest of every space.
 
+pub mod files;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use vault::data_dir::DataFile;
@@ -7,7 +9,8 @@ use vault::{Health, VaultError};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::front::policy_trouble;
+use crate::front::{clock_trouble, policy_trouble};
+use crate::node::Node as _;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,12 +28,17 @@ pub enum State {
     Ok,
     /// Something was given up, as the operator wished.
     Accepted,
+    /// Worth a look; the node does what it ought to.
+    Warn,
     Bad,
 }
 
 impl Check {
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Check {
         Check { name, state: State::Ok, detail: detail.into(), fix: String::new() }
+    }
+    pub fn warn(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name, state: State::Warn, detail: detail.into(), fix: fix.into() }
     }
     pub fn bad(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Check {
         Check { name, state: State::Bad, detail: detail.into(), fix: fix.into() }
@@ -49,8 +57,8 @@ impl Check {
     }
 }
 
-/// What is looked at in an open node beside its spaces.
-pub fn checks(app: &App) -> Vec<Check> {
+/// What is looked at in an open node without reading its data.
+pub async fn checks(app: &App) -> Vec<Check> {
     let missing = app.files.missing();
     let put_back = "stop the node and put the file back from your backup: what is written now is lost with it";
     let file = |check, file: DataFile| {
@@ -75,13 +83,70 @@ pub fn checks(app: &App) -> Vec<Check> {
             None => Check::ok("tls", format!("the certificate is good until {}", standing.until.unwrap_or_default())),
         }
     });
+    let policy = match policy_trouble(&app.access.policy_standing().await) {
+        Some((detail, fix)) => Check::bad("policy", detail, fix),
+        None => Check::ok("policy", "policy answers"),
+    };
     let all = [
         file("node_key", DataFile::NodeKey),
         file("node_database", DataFile::NodeDatabase),
         file("log", DataFile::Log),
+        files::modes(&app.dir),
+        files::disk(&app.dir),
         writing,
+        clock(app),
+        policy,
     ];
-    all.into_iter().chain(tls).collect()
+    all.into_iter().chain(peers(app).await).chain(tls).collect()
+}
+
+/// Nothing of this is older: a clock that says so was never set.
+const NOT_BEFORE_S: i64 = 1_735_689_600;
+
+fn clock(app: &App) -> Check {
+    let name = "clock";
+    if app.now().0 / 1_000_000 < NOT_BEFORE_S {
+        return Check::bad(name, "the clock of this machine is years behind", "set it, best by NTP");
+    }
+    match clock_trouble(app.vault.clock_ahead(None)) {
+        Some(trouble) => Check::warn(name, trouble.detail, trouble.fix),
+        None => Check::ok(name, "nothing was written ahead of the clock"),
+    }
+}
+
+/// Whether devices and replicas have what they ought to; `None` where nothing syncs, since the node does not run.
+async fn peers(app: &App) -> Option<Check> {
+    let name = "peers";
+    let all = app.sync.get()?.peers(&app.vault.users()).await;
+    let waiting: Vec<_> = all.iter().filter(|peer| peer.lag_commits > 0).collect();
+    if waiting.is_empty() {
+        let text = match all.len() {
+            0 => "there is no other device, and no replica: what is here is nowhere else".to_owned(),
+            n => format!("{n} devices and replicas have everything"),
+        };
+        return Some(Check::ok(name, text));
+    }
+    let most = waiting.iter().map(|peer| peer.lag_s).max().unwrap_or_default();
+    let away = waiting.iter().filter(|peer| !peer.reachable).count();
+    let detail = format!(
+        "{} of {} devices and replicas lack something, for {most} s at most; {away} of them are not reached",
+        waiting.len(),
+        all.len()
+    );
+    let fix = "start them, or look whether the network lets them through: `allod sync wait` names them";
+    Some(Check::warn(name, detail, fix))
+}
+
+async fn log_chain(app: &App) -> Check {
+    let name = "log_chain";
+    let fix = "stop the node and put log.db back from a backup, or join a new directory by a device that has the data";
+    match app.vault.look_at_log().await {
+        Err(error) => Check::bad(name, format!("the log does not read: {error}"), fix),
+        Ok(health) if health.faults.is_empty() => {
+            Check::ok(name, format!("{} commits read, in chains without a gap", health.commits))
+        }
+        Ok(health) => Check::bad(name, health.faults.join("; "), fix),
+    }
 }
 
 /// The whole answer: `checks`, and the digest of every space.
@@ -94,12 +159,12 @@ pub async fn report(
     more: Vec<Check>,
     progress: impl FnMut(usize, usize),
 ) -> Result<Value, VaultError> {
-    let spaces: Vec<Value> = app.vault.doctor(rebuild, progress).await?.iter().map(shown).collect();
-    let policy = match policy_trouble(&app.access.policy_standing().await) {
-        Some((detail, fix)) => Check::bad("policy", detail, fix),
-        None => Check::ok("policy", "policy answers"),
-    };
-    let checks: Vec<Check> = more.into_iter().chain(checks(app)).chain([policy]).collect();
+    let chain = log_chain(app).await;
+    let spaces = app.vault.doctor(rebuild, progress).await?;
+    let done = if rebuild { "were made anew from the log" } else { "read to the end of the log" };
+    let views = Check::ok("views", format!("the views of {} spaces {done}", spaces.len()));
+    let spaces: Vec<Value> = spaces.iter().map(shown).collect();
+    let checks: Vec<Check> = more.into_iter().chain(checks(app).await).chain([chain, views]).collect();
     Ok(json!({ "checks": checks, "spaces": spaces }))
 }
 
