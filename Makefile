@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 ALLOD  := $(TARGET)/release/allod
+# Static, for this machine or for ALLOD_TARGET: what it builds lies there.
+BUILT   = $(TARGET)/$(shell deploy/release.sh triple)/release
 DATA   ?= $(CURDIR)/target/data
 ROWS   ?=
 ROUNDS ?= 2600
@@ -16,10 +18,10 @@ ONLY   ?=
 CARGO_RELEASE := --locked -p gateway -p tests -p policy
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build serve test check differential demo bench attack crash lint doc deny fuzz coverage fmt need-build need-test need-lint clean-data
+.PHONY: help build image deb compose-test serve test check differential demo bench attack crash lint doc deny fuzz coverage fmt need-build need-test need-lint clean-data
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 14
 
 need-build:
 	@deploy/packages.sh build
@@ -33,8 +35,17 @@ $(UI): $(shell find admin-ui/src -type f 2>/dev/null) admin-ui/index.html admin-
 	touch $(UI)
 
 build: need-build $(UI) ## the release binary, in $CARGO_TARGET_DIR/release/allod, and its debug symbols beside it
-	cargo build --release $(CARGO_RELEASE) --bin allod
-	deploy/strip.sh $(ALLOD)
+	deploy/release.sh build $(CARGO_RELEASE) --bin allod
+	deploy/strip.sh $(BUILT)/allod $(ALLOD)
+
+image: build ## the container image (allod:latest), and what it is made of in target/image
+	deploy/image.sh $(ALLOD) $(CURDIR)/target/image
+
+deb: build ## the Debian package, in target/deb
+	deploy/deb.sh $(ALLOD) $(CURDIR)/target/deb
+
+compose-test: build ## the image and the compose files, run for real by an engine of their own; skips where none runs
+	deploy/compose-test.sh $(ALLOD) $(CURDIR)/target/compose-test
 
 serve: build ## a running node; data in DATA (default target/data)
 	@mkdir -p $(dir $(DATA))
@@ -44,22 +55,22 @@ test: need-build need-test $(UI) ## every test: unit, property, conformance (SQL
 	deploy/with-postgres.sh deploy/with-spicedb.sh deploy/with-pebble.sh tests/run.sh
 
 differential: need-build need-test ## the policy evaluator against a real SpiceDB on ROUNDS random worlds from SEED on
-	ROUNDS=$(ROUNDS) SEED=$(SEED) deploy/with-spicedb.sh cargo test --release --locked -p policy --test differential \
+	ROUNDS=$(ROUNDS) SEED=$(SEED) deploy/with-spicedb.sh deploy/release.sh test --locked -p policy --test differential \
 	  -- --ignored --nocapture
 
 demo: build ## the whole story on real input; non-zero if any step is wrong
-	cargo build --release $(CARGO_RELEASE) --bin demo
-	ALLOD_BIN=$(ALLOD) $(TARGET)/release/demo
+	deploy/release.sh build $(CARGO_RELEASE) --bin demo
+	ALLOD_BIN=$(ALLOD) $(BUILT)/demo
 
 bench: build ## the table and target/bench/bench.json; ROWS=pattern runs some rows
-	cargo build --release $(CARGO_RELEASE) --bin bench
+	deploy/release.sh build $(CARGO_RELEASE) --bin bench
 	mkdir -p $(CURDIR)/target/bench
-	deploy/with-spicedb.sh cargo bench $(CARGO_RELEASE) --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
-	ALLOD_BIN=$(ALLOD) $(TARGET)/release/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+	deploy/with-spicedb.sh deploy/release.sh bench $(CARGO_RELEASE) --bench policy -- --out $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
+	ALLOD_BIN=$(ALLOD) $(BUILT)/bench --out $(CURDIR)/target/bench/bench.json --also $(CURDIR)/target/bench/policy.json --rows '$(ROWS)'
 
 attack: build ## what one caller can do to others: the table and target/attack/attack.json; ROWS=pattern runs some rows
-	cargo build --release $(CARGO_RELEASE) --bin attack
-	ALLOD_BIN=$(ALLOD) $(TARGET)/release/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
+	deploy/release.sh build $(CARGO_RELEASE) --bin attack
+	ALLOD_BIN=$(ALLOD) $(BUILT)/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
 
 crash: need-build need-test $(UI) ## set-up, joining, starts and replicas killed at KILLS points each (default 200)
 	cargo build --locked -p gateway --bin allod

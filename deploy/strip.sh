@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Takes the debug symbols out of a binary and lays them beside it, as BINARY.debug, where debuggers look for them.
+# Makes of a binary the one that is shipped, without debug symbols, and lays these beside it, as TO.debug, where debuggers
+# look for them.
+# usage: deploy/strip.sh BUILT TO
 set -euo pipefail
-binary=$1
+built=${1:?a binary} to=${2:?where to}
+mkdir -p "$(dirname "$to")"
+# What runs is not written into: it is replaced.
 if ! command -v objcopy >/dev/null; then
-  echo "objcopy (binutils) is missing: $binary keeps its debug symbols" >&2
-  exit 0
+  echo "objcopy (binutils) is missing: $to keeps its debug symbols" >&2
+  cp "$built" "$to.new"
+else
+  objcopy --only-keep-debug "$built" "$to.debug.new"
+  objcopy --strip-debug --strip-unneeded "$built" "$to.new"
+  mv "$to.debug.new" "$to.debug"
+  objcopy --add-gnu-debuglink="$to.debug" "$to.new"
 fi
-# Not in place: what cargo keeps under another name is the same file.
-objcopy --only-keep-debug "$binary" "$binary.debug.new"
-objcopy --strip-debug --strip-unneeded "$binary" "$binary.new"
-mv "$binary.debug.new" "$binary.debug"
-objcopy --add-gnu-debuglink="$binary.debug" "$binary.new"
-chmod 755 "$binary.new"
-mv "$binary.new" "$binary"
+chmod 755 "$to.new"
+mv "$to.new" "$to"

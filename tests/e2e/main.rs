@@ -11,6 +11,7 @@ mod control_sock;
 mod cut_off;
 mod damage;
 mod data_dir;
+mod deployed;
 mod doors;
 mod durability;
 mod explained;

@@ -94,7 +94,8 @@ pub const SETTINGS: &[Setting] = &[
         "tls.mode",
         SettingKind::One,
         "off",
-        "off; files: tls.cert and tls.key; internal: an authority of the node's own; acme; on: whichever fits what is there",
+        "off; files: tls.cert and tls.key; internal: an authority of the node's own; acme; on: whichever fits what is there; \
+         auto: as public_url has it, acme where its name is public, else internal",
     ),
     Setting::new("tls.listen", SettingKind::One, "", "where to listen for TLS; without it http.listen speaks TLS"),
     Setting::new(

@@ -54,8 +54,8 @@ pub struct ServeFlags {
     /// Serve GET /metrics here, and nothing else, to whoever asks
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<String>,
-    /// Serve TLS: `files` (--tls-cert, --tls-key), `internal` (an authority of the node's own), `acme`, or `off`; alone:
-    /// whichever fits what is there
+    /// Serve TLS: `files` (--tls-cert, --tls-key), `internal` (an authority of the node's own), `acme`, `auto` (ACME where the
+    /// name of --public-url is public, else internal), or `off`; alone: whichever fits what is there
     #[arg(long, value_name = "MODE", num_args = 0..=1, default_missing_value = "on")]
     tls: Option<String>,
     /// PEM: the certificate, then those of the authorities behind it; read again when it changes

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
+use vault::data_dir::Holds;
 
 use super::Common;
 use super::output::{Exit, Failure, lines, print};
@@ -16,6 +17,9 @@ pub enum Replica {
     Serve {
         #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
         listen: String,
+        /// Make the directory a blind replica first, if there is nothing in it
+        #[arg(long)]
+        init: bool,
     },
     /// Let a replica hold this account's spaces
     Add {
@@ -47,7 +51,12 @@ impl Replica {
                 let value = crate::blind::init(&dir).await?;
                 print(common.json, &value, lines);
             }
-            Replica::Serve { listen } => crate::blind::serve(&dir, &listen, common.json).await?,
+            Replica::Serve { listen, init } => {
+                if init && dir.holds() == Holds::Nothing {
+                    crate::blind::init(&dir).await?;
+                }
+                crate::blind::serve(&dir, &listen, common.json).await?;
+            }
             Replica::Remove { replica } => {
                 let path = format!("/api/v1/replicas/{}", segment(&replica));
                 print(common.json, &common.node()?.call(Method::DELETE, &path, None).await?, lines);

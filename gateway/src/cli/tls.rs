@@ -53,6 +53,9 @@ enum Mode {
     Off,
     /// Whichever fits: files if they are named, ACME if an address for it is, what lies in `DIR/certs`, else internal.
     On,
+    /// As `public_url` has it: off where it says `http://`, ACME where its name is public, else internal; files if they
+    /// are named.
+    Auto,
     Files,
     Internal,
     Acme,
@@ -62,10 +65,11 @@ fn mode(text: &str) -> Result<Mode, String> {
     match text {
         "off" => Ok(Mode::Off),
         "on" => Ok(Mode::On),
+        "auto" => Ok(Mode::Auto),
         "files" => Ok(Mode::Files),
         "internal" => Ok(Mode::Internal),
         "acme" => Ok(Mode::Acme),
-        _ => Err("it is off, files, internal, acme or on".to_owned()),
+        _ => Err("it is off, files, internal, acme, on or auto".to_owned()),
     }
 }
 
@@ -99,7 +103,14 @@ pub(super) fn options(settings: &Settings, dir: &DataDir, http: &str) -> Result<
     let certs = dir.certs();
     let own = (certs.join("server.crt"), certs.join("server.key"));
     let named = files.0.is_some() || files.1.is_some();
+    let public = settings.get_by("http.public_url", server::public_url)?.and_then(|url| Url::parse(&url).ok());
+    let in_clear = public.as_ref().is_some_and(|url| url.scheme() == "http");
+    let named_publicly = public.as_ref().and_then(Url::host_str).is_some_and(gateway_tls::is_public);
     let (mode, files) = match settings.get_by("tls.mode", mode)?.unwrap_or(Mode::Off) {
+        Mode::Auto if named => (Mode::Files, files),
+        Mode::Auto if in_clear => (Mode::Off, files),
+        Mode::Auto if named_publicly => (Mode::Acme, files),
+        Mode::Auto => (Mode::Internal, files),
         Mode::Off if named && !settings.is_said("tls.mode") => (Mode::Files, files),
         Mode::On if named => (Mode::Files, files),
         Mode::On if email.is_some() => (Mode::Acme, files),
@@ -109,19 +120,18 @@ pub(super) fn options(settings: &Settings, dir: &DataDir, http: &str) -> Result<
     };
     let redirect = settings.get_by("http.redirect_listen", listen)?;
     let at = settings.get_by("tls.listen", listen)?;
-    let public = settings.get_by("http.public_url", server::public_url)?;
-    let mut host = public.as_deref().and_then(|url| Url::parse(url).ok()?.host_str().map(str::to_owned));
+    let mut host = public.as_ref().and_then(|url| url.host_str().map(str::to_owned));
     let (name, port) = at.as_deref().unwrap_or(http).rsplit_once(':').unwrap_or_default();
     let mut named_by_listener = false;
     if mode == Mode::Acme && host.is_none() && matches!(Host::parse(name), Ok(Host::Domain(_))) {
         (host, named_by_listener) = (Some(name.to_ascii_lowercase()), true);
     }
     let source = match (mode, files) {
-        (Mode::Off | Mode::On, _) if redirect.is_some() => {
+        (Mode::Off | Mode::On | Mode::Auto, _) if redirect.is_some() => {
             return Err(incomplete("http.redirect_listen needs TLS (tls.mode): there is nothing to redirect to"));
         }
-        (Mode::Off | Mode::On, _) if at.is_some() => return Err(incomplete("tls.listen needs tls.mode")),
-        (Mode::Off | Mode::On, _) => return Ok(None),
+        (Mode::Off | Mode::On | Mode::Auto, _) if at.is_some() => return Err(incomplete("tls.listen needs tls.mode")),
+        (Mode::Off | Mode::On | Mode::Auto, _) => return Ok(None),
         (Mode::Files, (Some(certificate), Some(key))) => Source::Files(FilesOptions { certificate, key, host }),
         (Mode::Files, (None, _)) => return Err(incomplete("TLS from files needs tls.cert (--tls-cert)")),
         (Mode::Files, (_, None)) => return Err(incomplete("TLS from files needs tls.key (--tls-key)")),
@@ -198,6 +208,29 @@ mod tests {
         std::fs::write(dir.path().join("certs/server.crt"), "").unwrap();
         assert_eq!(mode("", on()), "files");
         assert_eq!(mode("", Flags::default().with("tls.mode", Some("internal"))), "internal");
+    }
+
+    #[test]
+    fn tls_by_itself_follows_the_public_address() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |http: &str, tls: &str| {
+            let toml = format!("[http]\n{http}\n[tls]\nmode = \"auto\"\n{tls}");
+            meant(dir.path(), &toml, Flags::default()).map(|(tls, _)| tls.map_or("off", |tls| tls.source.mode()))
+        };
+        for (url, wanted) in [
+            ("https://cloud.example.org", "acme"),
+            ("https://cloud.example.org:8443", "acme"),
+            ("https://nas.lan", "internal"),
+            ("https://192.168.1.5:8443", "internal"),
+            ("https://localhost", "internal"),
+            ("http://nas.lan", "off"),
+        ] {
+            assert_eq!(mode(&format!("public_url = \"{url}\""), ""), Ok(wanted), "{url}");
+            let named = mode(&format!("public_url = \"{url}\""), "cert = \"c\"\nkey = \"k\"");
+            let contradicts = url.starts_with("http:");
+            assert_eq!(named, if contradicts { Err("config_contradiction".to_owned()) } else { Ok("files") }, "{url}");
+        }
+        assert_eq!(mode("", ""), Ok("internal"));
     }
 
     #[test]
