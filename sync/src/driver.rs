@@ -10,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, StreamExt};
 use parking_lot::Mutex;
 use policy_core::Timestamp;
-use sync_core::{Answer, Event, Limits, Message, Question, Reason, Report, Scope, Session, Shared, Ticket};
+use sync_core::{Answer, Event, Limits, Message, Question, Reason, Report, Scope, Session, Shared, Ticket, Version};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -70,7 +70,12 @@ struct Running {
 type Withdrawn = Arc<Mutex<BTreeSet<Scope>>>;
 
 /// Runs until the peer, the seat or a breach of the protocol ends it.
-pub(crate) async fn run<S>(stream: S, remote: Remote, mut seat: Seat, context: Arc<Context>) -> End
+pub(crate) async fn run<S>(
+    (stream, version): (S, Version),
+    remote: Remote,
+    mut seat: Seat,
+    context: Arc<Context>,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -86,7 +91,7 @@ where
                     if let Some(trace) = &trace {
                         trace.record(Way::Received, &peer, "sync", &bytes);
                     }
-                    Message::decode(bytes).map_err(|error| error.to_string())
+                    Message::decode(bytes, version).map_err(|error| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };
@@ -105,7 +110,7 @@ where
             if matches!(&message, Message::Data { scope, .. } if gone.lock().contains(scope)) {
                 continue;
             }
-            let bytes = message.encode();
+            let bytes = message.encode(version);
             if let Some(trace) = &trace {
                 trace.record(Way::Sent, &peer, "sync", &bytes);
             }
@@ -117,7 +122,7 @@ where
 
     let began = Instant::now();
     let mut running = Running {
-        session: Session::new(context.limits, Timestamp(0)),
+        session: Session::new(context.limits, version, Timestamp(0)),
         context,
         remote,
         name,

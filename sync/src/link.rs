@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use libp2p::{Multiaddr, StreamProtocol};
+use futures::stream::SelectAll;
+use libp2p::{Multiaddr, PeerId, StreamProtocol};
+use libp2p_stream::OpenStreamError;
 use parking_lot::Mutex;
 use policy_core::PeerKey;
 use rand::RngExt;
+use sync_core::Version;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -21,8 +24,9 @@ use crate::reach::Reach;
 use crate::store::Remote;
 use crate::swarm::SwarmHandle;
 
-/// The one protocol of sync.
-pub(crate) const SYNC: StreamProtocol = StreamProtocol::new("/allod/sync/1");
+/// The protocol of sync, newest version first: what is dialled is the first that the peer speaks.
+const SYNC: [(StreamProtocol, Version); 2] =
+    [(StreamProtocol::new("/allod/sync/2"), Version::Two), (StreamProtocol::new("/allod/sync/1"), Version::One)];
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MOST: Duration = Duration::from_secs(15);
@@ -63,7 +67,11 @@ impl TurnedAway {
 
 /// Takes sessions that peers open. Peers that nothing is shared with are dropped at once.
 pub(crate) async fn accept(hub: Arc<Hub>) {
-    let Ok(mut streams) = hub.swarm.control().accept(SYNC) else { return };
+    let mut streams = SelectAll::new();
+    for (name, version) in SYNC {
+        let Ok(incoming) = hub.swarm.control().accept(name) else { return };
+        streams.push(incoming.map(move |(peer, stream)| (peer, (stream, version))));
+    }
     let mut stopped = hub.stopped.clone();
     loop {
         let (peer, stream) = tokio::select! {
@@ -97,6 +105,19 @@ pub(crate) async fn accept(hub: Arc<Hub>) {
             }
         });
     }
+}
+
+/// Opens a stream of the newest version that the peer speaks.
+async fn open(hub: &Hub, peer: PeerId) -> Result<(libp2p::Stream, Version), String> {
+    let mut refused = String::new();
+    for (name, version) in SYNC {
+        match hub.swarm.control().open_stream(peer, name).await {
+            Ok(stream) => return Ok((stream, version)),
+            Err(error @ OpenStreamError::UnsupportedProtocol(_)) => refused = error.to_string(),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(refused)
 }
 
 /// When and where peers are dialled.
@@ -178,7 +199,7 @@ pub(crate) async fn keep_dialling(
                 most = BACKOFF_OTHERS;
             }
             hub.swarm.connect(id, addrs).await?;
-            let stream = hub.swarm.control().open_stream(id, SYNC).await.map_err(|error| error.to_string())?;
+            let stream = open(&hub, id).await?;
             let Some(seat) = hub.lives.sit(key, true) else { return Ok(None) };
             let remote = Remote { key, loopback: hub.swarm.is_loopback(&id) };
             Ok::<_, String>(Some(driver::run(stream, remote, seat, Arc::clone(&hub.context)).await))

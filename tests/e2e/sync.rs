@@ -56,6 +56,33 @@ async fn a_second_device_joins_by_a_code_used_once_and_converges() {
     home.node.cli_ok(&["sync", "wait", "--timeout", "60s"]).expect("control: it has come back");
 }
 
+/// `ALLOD_JOINS` says how often; the default is few. A wait that ends one message too early fails in most of them.
+#[tokio::test]
+async fn sync_wait_of_a_device_that_has_just_joined_ends_when_everything_is_there() {
+    let home = Home::new().await;
+    home.alice.define("type Note { text: String }").await.unwrap();
+    for n in 0..6 {
+        let notes: Vec<_> = (0..500).map(|m| serde_json::json!({ "text": format!("{n} {m}") })).collect();
+        let add = "mutation($i: [NoteMutationInputArg!]!) { add_Note(input: $i) { _docID } }";
+        home.alice.graphql_with(add, serde_json::json!({ "i": notes })).await.unwrap();
+    }
+    let joins = std::env::var("ALLOD_JOINS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    for n in 0..joins {
+        // Those of the rounds before are away.
+        let devices = home.node.cli_ok(&["device", "list"]).unwrap();
+        let away = devices.as_array().unwrap().iter().filter(|device| device["this"] == false);
+        let away: Vec<_> = away.flat_map(|device| ["--except", device["peer"].as_str().unwrap()]).collect();
+        let code = home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+        let dir = home.root.path().join(format!("laptop-{n}"));
+        home.node.allod.ok(&dir, &["device", "join", &code]).unwrap();
+        let laptop = Node::serve(&home.node.allod, &dir).unwrap();
+        laptop.cli_ok(&[&["sync", "wait", "--timeout", "60s"], &away[..]].concat()).unwrap();
+        let there = laptop.operator().unwrap().graphql("{ COUNT(Note: {}) }").await.unwrap();
+        assert_eq!(there["COUNT"], 3_000, "join {n}");
+        laptop.stop().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_code_survives_a_restart_of_the_inviter() {
     let mut home = Home::new().await;

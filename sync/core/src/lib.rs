@@ -23,7 +23,7 @@ mod tips;
 mod wire;
 
 pub use limits::Limits;
-pub use message::{DecodeError, Message, Offer, Reason};
+pub use message::{DecodeError, Message, Offer, Reason, Version};
 pub use question::{Answer, Event, Item, Question, Report, Shared, Ticket};
 pub use session::{Busy, Session};
 pub use tips::{CommitId, Compared, Lane, Scope, Tip, Tips};

@@ -1,4 +1,4 @@
-//! The messages of `/allod/sync/1`.
+//! The messages of `/allod/sync/2` and of `/allod/sync/1`.
 
 use bytes::Bytes;
 use policy_core::{DeviceId, UserId};
@@ -7,12 +7,35 @@ use crate::limits::Limits;
 use crate::tips::{CommitId, Lane, Scope, Tip};
 use crate::wire::{Reader, Writer};
 
+/// Which protocol a stream speaks: the number in its name, and the first element of each of its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// Offers say neither which of them is the last nor when everything has been sent.
+    One,
+    /// The present one.
+    Two,
+}
+
+impl Version {
+    fn code(self) -> u64 {
+        match self {
+            Version::One => 1,
+            Version::Two => 2,
+        }
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// What the sender shares with the receiver, and a digest of what it holds of each. Sent when a
-    /// session begins, when a scope is new, and now and then.
-    Offers(Vec<Offer>),
+    /// session begins, when a scope is new, when the receiver has all of one, and now and then.
+    Offers {
+        /// At most [`Limits::ENTRIES`].
+        offers: Vec<Offer>,
+        /// No other scope waits to be offered. Version 1 does not write it: there it is always true.
+        last: bool,
+    },
     /// "Tell me your tips of this scope": the digest is one that the sender cannot account for.
     AskTips(Scope),
     /// A part of the sender's tips.
@@ -73,6 +96,9 @@ pub struct Offer {
     pub owner: UserId,
     /// [`crate::Tips::digest`] of what the sender holds.
     pub digest: [u8; 32],
+    /// The receiver has acknowledged, or told to have, every commit of it. Version 1 does not write it: there it is
+    /// always false.
+    pub all_sent: bool,
 }
 
 /// Why frames were not stored.
@@ -141,23 +167,28 @@ pub enum DecodeError {
     Trailing,
 }
 
-/// The version of the protocol; first in each message.
-const VERSION: u64 = 1;
-
 impl Message {
-    /// The bytes of the message.
-    pub fn encode(&self) -> Bytes {
+    /// The bytes of the message, as this version writes it.
+    pub fn encode(&self, version: Version) -> Bytes {
         let mut out = Writer::with_capacity(self.size_hint());
         let head = |out: &mut Writer, kind: u64, fields: usize| {
-            out.array(fields + 2).uint(VERSION).uint(kind);
+            out.array(fields + 2).uint(version.code()).uint(kind);
         };
         match self {
-            Message::Offers(offers) => {
-                head(&mut out, 1, 1);
+            Message::Offers { offers, last } => {
+                let says_end = version >= Version::Two;
+                head(&mut out, 1, if says_end { 2 } else { 1 });
                 out.array(offers.len());
                 for offer in offers {
                     let (kind, id) = offer.scope.parts();
-                    out.array(4).uint(kind).bytes(id).bytes(offer.owner.as_bytes()).bytes(&offer.digest);
+                    out.array(if says_end { 5 } else { 4 });
+                    out.uint(kind).bytes(id).bytes(offer.owner.as_bytes()).bytes(&offer.digest);
+                    if says_end {
+                        out.flag(offer.all_sent);
+                    }
+                }
+                if says_end {
+                    out.flag(*last);
                 }
             }
             Message::AskTips(scope) => {
@@ -198,8 +229,8 @@ impl Message {
         out.finish()
     }
 
-    /// Parses a message. Byte strings are not copied.
-    pub fn decode(bytes: Bytes) -> Result<Message, DecodeError> {
+    /// Parses a message of a stream of this version. Byte strings are not copied.
+    pub fn decode(bytes: Bytes, version: Version) -> Result<Message, DecodeError> {
         if bytes.len() > Limits::MESSAGE_BYTES {
             return Err(DecodeError::TooLarge);
         }
@@ -208,11 +239,13 @@ impl Message {
         if fields < 2 {
             return Err(DecodeError::Malformed);
         }
-        if input.uint()? != VERSION {
+        if input.uint()? != version.code() {
             return Err(DecodeError::Unknown);
         }
         let kind = input.uint()?;
+        let says_end = version >= Version::Two;
         let expected = match kind {
+            1 if says_end => 2,
             1 => 1,
             2 => 2,
             5 => 3,
@@ -228,12 +261,13 @@ impl Message {
                 let len = input.array(Limits::ENTRIES)?;
                 let mut offers = Vec::with_capacity(len);
                 for _ in 0..len {
-                    input.exact_array(4)?;
+                    input.exact_array(if says_end { 5 } else { 4 })?;
                     let scope = read_scope(&mut input)?;
                     let owner = UserId::from_bytes(input.fixed()?);
-                    offers.push(Offer { scope, owner, digest: input.fixed()? });
+                    let digest = input.fixed()?;
+                    offers.push(Offer { scope, owner, digest, all_sent: says_end && input.flag()? });
                 }
-                Message::Offers(offers)
+                Message::Offers { offers, last: !says_end || input.flag()? }
             }
             2 => Message::AskTips(read_scope(&mut input)?),
             3 => {
@@ -274,10 +308,10 @@ impl Message {
         Ok(message)
     }
 
-    /// Bytes that the encoded message takes at most.
+    /// Bytes that the encoded message takes at most, in any version.
     pub fn size_hint(&self) -> usize {
         32 + match self {
-            Message::Offers(offers) => 80 * offers.len(),
+            Message::Offers { offers, .. } => 80 * offers.len(),
             Message::Tips { tips, .. } => 80 * tips.len() + 32,
             Message::Data { frames, .. } => frames.iter().map(|frame| frame.len() + 9).sum::<usize>() + 16,
             Message::AskTips(_) | Message::Ack { .. } | Message::Nack { .. } => 64,
@@ -343,14 +377,13 @@ mod tests {
 
     fn message() -> impl Strategy<Value = Message> {
         let tips = || proptest::collection::vec(tip(), 0..30);
-        let offer = (scope(), any::<[u8; 16]>(), any::<[u8; 32]>()).prop_map(|(scope, owner, digest)| Offer {
-            scope,
-            owner: UserId::from_bytes(owner),
-            digest,
-        });
+        let offer = (scope(), any::<[u8; 16]>(), any::<[u8; 32]>(), any::<bool>()).prop_map(
+            |(scope, owner, digest, all_sent)| Offer { scope, owner: UserId::from_bytes(owner), digest, all_sent },
+        );
         let frame = proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
         prop_oneof![
-            proptest::collection::vec(offer, 0..30).prop_map(Message::Offers),
+            (proptest::collection::vec(offer, 0..30), any::<bool>())
+                .prop_map(|(offers, last)| Message::Offers { offers, last }),
             scope().prop_map(Message::AskTips),
             (scope(), any::<u32>(), any::<bool>(), tips()).prop_map(|(scope, part, last, tips)| Message::Tips {
                 scope,
@@ -375,34 +408,56 @@ mod tests {
         ]
     }
 
+    fn version() -> impl Strategy<Value = Version> {
+        prop_oneof![Just(Version::One), Just(Version::Two)]
+    }
+
+    /// The message without what this version does not write.
+    fn as_written(mut message: Message, version: Version) -> Message {
+        if let (Message::Offers { offers, last }, Version::One) = (&mut message, version) {
+            *last = true;
+            offers.iter_mut().for_each(|offer| offer.all_sent = false);
+        }
+        message
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read(message in message()) {
-            let bytes = message.encode();
+        fn what_is_written_is_read(message in message(), version in version()) {
+            let bytes = message.encode(version);
             prop_assert!(bytes.len() <= message.size_hint());
-            prop_assert_eq!(Message::decode(bytes), Ok(message));
+            prop_assert_eq!(Message::decode(bytes, version), Ok(as_written(message, version)));
         }
 
         #[test]
-        fn a_message_has_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(message) = Message::decode(bytes.clone().into()) {
-                prop_assert_eq!(message.encode().to_vec(), bytes);
+        fn a_message_of_the_other_version_is_refused(message in message()) {
+            let [one, two] = [Version::One, Version::Two];
+            prop_assert_eq!(Message::decode(message.encode(one), two), Err(DecodeError::Unknown));
+            prop_assert_eq!(Message::decode(message.encode(two), one), Err(DecodeError::Unknown));
+        }
+
+        #[test]
+        fn a_message_has_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in version()) {
+            if let Ok(message) = Message::decode(bytes.clone().into(), version) {
+                prop_assert_eq!(message.encode(version).to_vec(), bytes);
             }
         }
 
         #[test]
-        fn mutated_messages_are_refused_or_canonical(message in message(), at: usize, bit in 0..8u8, cut: usize) {
-            let mut bytes = message.encode().to_vec();
+        fn mutated_messages_are_refused_or_canonical(
+            message in message(), version in version(), at: usize, bit in 0..8u8, cut: usize
+        ) {
+            let mut bytes = message.encode(version).to_vec();
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;
-            if let Ok(decoded) = Message::decode(bytes.clone().into()) {
-                prop_assert_eq!(decoded.encode().to_vec(), bytes);
+            if let Ok(decoded) = Message::decode(bytes.clone().into(), version) {
+                prop_assert_eq!(decoded.encode(version).to_vec(), bytes);
             }
-            let whole = message.encode();
-            prop_assert!(Message::decode(whole.slice(..cut % whole.len())).is_err());
+            let whole = message.encode(version);
+            prop_assert!(Message::decode(whole.slice(..cut % whole.len()), version).is_err());
             let mut longer = whole.to_vec();
             longer.push(0);
-            prop_assert!(Message::decode(longer.into()).is_err());
+            prop_assert!(Message::decode(longer.into(), version).is_err());
         }
     }
 
@@ -416,11 +471,18 @@ mod tests {
             vec![0x9f, 0xff],
             vec![],
         ] {
-            assert!(Message::decode(hostile.into()).is_err());
+            for version in [Version::One, Version::Two] {
+                assert!(Message::decode(hostile.clone().into(), version).is_err());
+            }
         }
-        assert_eq!(Message::decode(vec![0x83, 2, 1, 0x80].into()), Err(DecodeError::Unknown));
-        assert_eq!(Message::decode(vec![0x83, 1, 9, 0x80].into()), Err(DecodeError::Unknown));
-        assert_eq!(Message::decode(vec![0x83, 1, 1, 0x80].into()), Ok(Message::Offers(vec![])));
-        assert_eq!(Message::decode(vec![0x83, 0x18, 1, 1, 0x80].into()), Err(DecodeError::NotCanonical));
+        let [one, two] = [Version::One, Version::Two];
+        let decode = |bytes: &[u8], version| Message::decode(Bytes::copy_from_slice(bytes), version);
+        assert_eq!(decode(&[0x83, 3, 1, 0x80], two), Err(DecodeError::Unknown));
+        assert_eq!(decode(&[0x83, 1, 9, 0x80], one), Err(DecodeError::Unknown));
+        let none = |last| Ok(Message::Offers { offers: vec![], last });
+        assert_eq!(decode(&[0x83, 1, 1, 0x80], one), none(true));
+        assert_eq!(decode(&[0x84, 2, 1, 0x80, 0xf4], two), none(false));
+        assert_eq!(decode(&[0x83, 2, 1, 0x80], two), Err(DecodeError::Malformed));
+        assert_eq!(decode(&[0x83, 0x18, 1, 1, 0x80], one), Err(DecodeError::NotCanonical));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use policy_core::Timestamp;
 
 use crate::limits::Limits;
-use crate::message::{Message, Offer};
+use crate::message::{Message, Offer, Version};
 use crate::question::{Answer, Event, Question, Report, Shared, Ticket};
 use crate::scoped::Scoped;
 use crate::sending::{Sending, Tier};
@@ -28,7 +28,7 @@ pub enum Busy {
 #[derive(Debug)]
 enum Asked {
     Admit,
-    Compare { scope: Scope, theirs: Tips },
+    Compare { scope: Scope, nth: u64, theirs: Tips },
     Read { scope: Scope, tier: Tier, generation: u64 },
     Store { scope: Scope, batch: u64, bytes: usize },
 }
@@ -37,6 +37,7 @@ enum Asked {
 #[derive(Debug)]
 pub struct Session {
     limits: Limits,
+    version: Version,
     scopes: BTreeMap<Scope, Scoped>,
     to_offer: BTreeSet<Scope>,
     out: VecDeque<Message>,
@@ -53,7 +54,7 @@ pub struct Session {
     collecting_tips: usize,
     holds: BTreeSet<Scope>,
     reports: VecDeque<Report>,
-    /// The peer has offered.
+    /// The peer has offered all that it shares.
     greeted: bool,
     offered_at: Timestamp,
     heard_at: Timestamp,
@@ -66,10 +67,11 @@ const REPORTS: usize = 64;
 const ADMISSIONS: usize = 16;
 
 impl Session {
-    /// A session that begins now.
-    pub fn new(limits: Limits, now: Timestamp) -> Self {
+    /// A session that begins now, on a stream of this version.
+    pub fn new(limits: Limits, version: Version, now: Timestamp) -> Self {
         Session {
             limits,
+            version,
             scopes: BTreeMap::new(),
             to_offer: BTreeSet::new(),
             out: VecDeque::new(),
@@ -109,9 +111,15 @@ impl Session {
             own: shared.own,
             compared: false,
             differing: BTreeSet::new(),
+            offered: None,
+            theirs: None,
+            all_known: false,
+            all_said: false,
             active: false,
             sending,
             collecting: None,
+            vectors: 0,
+            learned: 0,
         };
         self.scopes.insert(shared.scope, scoped);
         self.to_offer.insert(shared.scope);
@@ -156,7 +164,7 @@ impl Session {
         }
         self.heard_at = now;
         match message {
-            Message::Offers(offers) => self.on_offers(offers),
+            Message::Offers { offers, last } => self.on_offers(offers, last),
             Message::AskTips(scope) => self.on_ask_tips(scope),
             Message::Tips { scope, part, last, tips } => return self.on_tips(scope, part, last, tips),
             Message::Data { scope, batch, frames } => return self.on_data(scope, batch, frames),
@@ -182,9 +190,9 @@ impl Session {
                 }
             }
             (Asked::Admit, _) => {}
-            (Asked::Compare { scope, theirs }, answer) => {
+            (Asked::Compare { scope, nth, theirs }, answer) => {
                 self.collecting_tips -= theirs.len();
-                self.on_compared(scope, theirs, answer, now);
+                self.on_compared((scope, nth), theirs, answer, now);
             }
             (Asked::Read { scope, tier, generation }, answer) => {
                 self.reading = false;
@@ -252,12 +260,15 @@ impl Session {
             while offers.len() < Limits::ENTRIES
                 && let Some(scope) = self.to_offer.pop_first()
             {
-                if let Some(scoped) = self.scopes.get(&scope) {
-                    offers.push(Offer { scope, owner: scoped.owner, digest: scoped.offered() });
+                if let Some(scoped) = self.scopes.get_mut(&scope) {
+                    let all_sent = self.version >= Version::Two && scoped.all_sent();
+                    let digest = scoped.digest();
+                    (scoped.offered, scoped.all_said) = (Some(digest), all_sent);
+                    offers.push(Offer { scope, owner: scoped.owner, digest, all_sent });
                 }
             }
             if !offers.is_empty() {
-                return Some(Message::Offers(offers));
+                return Some(Message::Offers { offers, last: self.to_offer.is_empty() });
             }
         }
         self.out.pop_front()
@@ -287,16 +298,12 @@ impl Session {
         self.scopes.keys().copied().collect()
     }
 
-    /// Whether the peer has offered what it shares, every such scope is decided on, and both sides
-    /// hold the same of each, as far as this one knows.
+    /// Whether the peer has offered all that it shares, every such scope is decided on, and both sides
+    /// hold the same of each: all that the peer held when it last offered it, and all that this side holds.
     pub fn is_settled(&self) -> bool {
         self.greeted
             && self.asked.is_empty()
-            && self.scopes.values().all(|scoped| {
-                let sending = &scoped.sending;
-                !scoped.active
-                    || (sending.known && scoped.mine.within(&sending.acked) && sending.acked.within(&scoped.mine))
-            })
+            && self.scopes.values().all(|scoped| !scoped.active || scoped.is_settled())
     }
 
     /// Commits of `scope` that the peer is owed; `None` while its tips are not known.

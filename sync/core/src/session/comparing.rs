@@ -7,7 +7,7 @@ use policy_core::{DeviceId, Timestamp};
 
 use super::{ADMISSIONS, Asked, Busy, Session};
 use crate::limits::Limits;
-use crate::message::{Message, Offer, Reason};
+use crate::message::{Message, Offer, Reason, Version};
 use crate::question::{Answer, Question, Report};
 use crate::tips::{CommitId, Compared, Lane, Scope, Tip, Tips};
 
@@ -21,8 +21,8 @@ impl Session {
         }
     }
 
-    pub(super) fn on_offers(&mut self, offers: Vec<Offer>) {
-        self.greeted = true;
+    pub(super) fn on_offers(&mut self, offers: Vec<Offer>, last: bool) {
+        self.greeted |= last;
         let mut strange = Vec::new();
         for offer in offers {
             let Some(scoped) = self.scopes.get_mut(&offer.scope) else {
@@ -30,8 +30,11 @@ impl Session {
                 continue;
             };
             scoped.active = true;
+            scoped.theirs = Some(offer.digest);
             let sending = &mut scoped.sending;
-            if scoped.mine.digest() == offer.digest {
+            let alike = scoped.mine.digest() == offer.digest;
+            scoped.all_known = alike || offer.all_sent;
+            if alike {
                 // The same on both sides: nothing is owed, whatever is still on its way.
                 self.sent_bytes -= sending.inflight.drain(..).map(|batch| batch.bytes).sum::<usize>();
                 let news = !sending.known || sending.acked != scoped.mine;
@@ -39,9 +42,12 @@ impl Session {
                 sending.sent = Arc::clone(&scoped.mine);
                 sending.known = true;
                 sending.setbacks = 0;
+                // The peer sees the same by our offer, if that is what it says.
+                scoped.all_said |= scoped.offered == Some(offer.digest);
                 if news {
                     self.holds.insert(offer.scope);
                 }
+                self.offer_end(offer.scope);
             } else if !sending.known || sending.acked.digest() != offer.digest {
                 self.out.push_back(Message::AskTips(offer.scope));
             } else if sending.paused_until.is_none() {
@@ -56,6 +62,15 @@ impl Session {
         if !strange.is_empty() && asking < ADMISSIONS {
             let event = self.ask(Asked::Admit, Question::Admit(strange));
             self.events.push_back(event);
+        }
+    }
+
+    /// Offers a scope again once the peer has been sent everything, if it has not heard so.
+    pub(super) fn offer_end(&mut self, scope: Scope) {
+        if self.version >= Version::Two
+            && self.scopes.get(&scope).is_some_and(|scoped| scoped.active && !scoped.all_said && scoped.all_sent())
+        {
+            self.to_offer.insert(scope);
         }
     }
 
@@ -100,15 +115,21 @@ impl Session {
         let own: Vec<Tip> = theirs.iter().filter(|tip| scoped.own.contains(&tip.device)).collect();
         // Counted until the store has answered.
         self.collecting_tips += theirs.len();
-        let event = self.ask(Asked::Compare { scope, theirs }, Question::Compare { scope, theirs: own });
+        scoped.vectors += 1;
+        let nth = scoped.vectors;
+        let event = self.ask(Asked::Compare { scope, nth, theirs }, Question::Compare { scope, theirs: own });
         self.events.push_back(event);
         Ok(())
     }
 
     /// The peer's whole vector is known, and how our own chains lie to it: now something may be sent.
-    pub(super) fn on_compared(&mut self, scope: Scope, theirs: Tips, answer: Answer, now: Timestamp) {
+    pub(super) fn on_compared(&mut self, (scope, nth): (Scope, u64), theirs: Tips, answer: Answer, now: Timestamp) {
         let pause = self.limits.again_us;
         let Some(scoped) = self.scopes.get_mut(&scope) else { return };
+        if nth < scoped.learned {
+            // The store was faster with a later vector.
+            return;
+        }
         let Answer::Compared(differing) = answer else {
             scoped.sending.refused(Reason::Unavailable, None, now, pause);
             return;
@@ -132,9 +153,13 @@ impl Session {
             }
         }
         let stale = !scoped.sending.acked.within(&theirs);
+        scoped.learned = nth;
+        // Tips may leave out what the peer has not compared yet: then they are not what it offered.
+        scoped.all_known = (scoped.all_known && !stale) || scoped.theirs == Some(theirs.digest());
         scoped.sending.learn(theirs);
         scoped.sending.wake(&scoped.mine);
         self.holds.insert(scope);
+        self.offer_end(scope);
         if stale {
             self.report(Report::Stale { scope });
         }

@@ -55,6 +55,7 @@ impl Session {
             scoped.sending.rewind();
             self.to_offer.insert(scope);
         }
+        self.offer_end(scope);
         match refused {
             None => self.out.push_back(Message::Ack { scope, batch }),
             Some(reason) => {

@@ -136,6 +136,7 @@ impl Session {
         }
         sending.setbacks = 0;
         self.holds.insert(scope);
+        self.offer_end(scope);
     }
 
     pub(super) fn on_nack(&mut self, scope: Scope, number: u64, stored: u32, reason: Reason, now: Timestamp) {

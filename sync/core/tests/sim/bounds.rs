@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use policy_core::{SpaceId, Timestamp};
-use sync_core::{Busy, Limits, Message, Offer, Scope, Session, Shared, Tips};
+use sync_core::{Busy, Limits, Message, Offer, Scope, Session, Shared, Tips, Version};
 
 use crate::world::{OWNER, SPACE};
 
 const NOW: Timestamp = Timestamp(0);
 
 fn session(limits: Limits) -> Session {
-    let mut session = Session::new(limits, NOW);
+    let mut session = Session::new(limits, Version::Two, NOW);
     assert!(session.share(shared(SPACE)));
     session
 }
@@ -67,8 +67,8 @@ fn scopes_are_bounded() {
     let scope = |n: u8| Scope::Space(SpaceId::from_bytes([n; 16]));
     assert!(session.share(shared(scope(101))) && session.share(shared(scope(102))));
     assert!(!session.share(shared(scope(103))));
-    let offers = (0..200).map(|n| Offer { scope: scope(n), owner: OWNER, digest: [1; 32] }).collect();
-    session.handle(Message::Offers(offers), NOW).unwrap();
+    let offers = (0..200).map(|n| Offer { scope: scope(n), owner: OWNER, digest: [1; 32], all_sent: false }).collect();
+    session.handle(Message::Offers { offers, last: true }, NOW).unwrap();
     let asked = std::iter::from_fn(|| session.poll_event(NOW)).count();
     assert_eq!(asked, 0, "there is no room for more scopes, so nothing is asked");
 }

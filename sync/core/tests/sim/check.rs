@@ -1,6 +1,6 @@
 //! What must hold, checked from outside: nothing here calls the code under test but its plain data.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use policy_core::DeviceId;
 use sync_core::{CommitId, Lane, Message, Scope, Tip, Tips};
@@ -12,6 +12,10 @@ use crate::world::Row;
 pub struct Checker {
     /// (sender, receiver, connection, batch) -> ends of the frames.
     batches: HashMap<(usize, usize, u64, u64), Vec<CommitId>>,
+    /// (node, peer) -> what the peer held when they met, as long as nothing between them was lost, doubled or overtaken.
+    met: HashMap<(usize, usize), Vec<Tip>>,
+    /// Devices of whom a number stands for two commits.
+    pub twins: BTreeSet<DeviceId>,
 }
 
 impl Checker {
@@ -28,6 +32,24 @@ impl Checker {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A session begins.
+    pub fn met(&mut self, node: usize, peer: usize, disk: &[Row]) {
+        self.met.insert((node, peer), disk.iter().map(|row| row.tip).collect());
+    }
+
+    /// Messages between the two do not come as a stream brings them.
+    pub fn disturbed(&mut self, a: usize, b: usize) {
+        self.met.remove(&(a, b));
+        self.met.remove(&(b, a));
+    }
+
+    /// Who says that nothing is missing holds all that the peer held when they met.
+    pub fn settled(&self, node: usize, peer: usize, disk: &[Row]) {
+        for tip in self.met.get(&(node, peer)).into_iter().flatten().filter(|tip| !self.twins.contains(&tip.device)) {
+            assert!(disk.iter().any(|row| row.tip == *tip), "{node} says that it has all of {peer}, and lacks {tip:?}");
         }
     }
 

@@ -5,7 +5,7 @@ mod check;
 mod world;
 
 use policy_core::DeviceId;
-use sync_core::Lane;
+use sync_core::{Lane, Version};
 use world::{ACCOUNT, SPACE, World};
 
 const LANES: [Lane; 3] = [Lane::CONTROL, Lane([8; 16]), Lane([9; 16])];
@@ -22,6 +22,13 @@ fn simulate(nodes: usize, seed: u64, twin: bool) {
     let mut world = World::new(nodes, seed);
     world.lost = world.dice.below(200) + 1;
     world.twice = world.dice.below(200);
+    world.checker.twins.extend(twin.then_some(TWIN));
+    for node in 0..nodes {
+        world.nodes[node].own.insert(device(node as u8));
+        if world.dice.below(4) == 0 {
+            world.versions[node] = Version::One;
+        }
+    }
     for a in 0..nodes {
         for b in a + 1..nodes {
             world.connect(a, b);
@@ -53,6 +60,10 @@ fn simulate(nodes: usize, seed: u64, twin: bool) {
         world.checker.chains(disk);
     }
     assert!(world.checker.converged(&disks, twin.then_some(TWIN)), "seed {seed}: not converged");
+    if !twin {
+        let pairs = (0..nodes).flat_map(|a| (0..nodes).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        assert!(pairs.into_iter().all(|(a, b)| world.settled(a, b)), "seed {seed}: all is there, and nobody says so");
+    }
     let whole = world.checker.converged(&disks, None);
     let forks: usize = world.nodes.iter().map(|node| node.forks).sum();
     assert_eq!(whole, forks == 0, "seed {seed}: a fork is reported when there is one, and only then");
@@ -123,8 +134,9 @@ fn put_back(nodes: usize, seed: u64, noticed: bool) {
             world.renew(node);
         }
         some(&mut world, node, 9);
-        world.lost = world.dice.below(200);
-        world.twice = world.dice.below(200);
+        if world.dice.below(2) == 0 {
+            (world.lost, world.twice) = (world.dice.below(200), world.dice.below(200));
+        }
         world.crash(node);
         let pause = world.dice.below(3_000_000) as i64;
         world.run(pause);
@@ -154,6 +166,41 @@ fn a_node_that_is_put_back_loses_nothing_and_forks_nothing() {
 fn a_copy_that_is_put_back_forks_nothing_whomever_it_meets_first() {
     for seed in seeds(160) {
         put_back(3, seed, true);
+    }
+}
+
+/// A device that has just joined, with `rows` at home: `sync wait` of both ends with all of them.
+#[test]
+fn who_has_just_joined_is_settled_when_everything_is_there_and_not_before() {
+    for seed in seeds(40) {
+        for versions in [[Version::Two; 2], [Version::One; 2], [Version::Two, Version::One]] {
+            let mut world = World::new(2, seed);
+            world.versions = versions.to_vec();
+            for node in 0..2 {
+                world.nodes[node].own.insert(device(node as u8));
+            }
+            let rows = world.dice.below(40);
+            for _ in 0..=rows {
+                let scope = if world.dice.below(6) == 0 { ACCOUNT } else { SPACE };
+                let lane = if scope == ACCOUNT { Lane::CONTROL } else { LANES[world.dice.below(3) as usize] };
+                world.write(0, scope, lane, device(0), true);
+            }
+            world.connect(0, 1);
+            // Home goes on writing meanwhile, for a while.
+            for _ in 0..world.dice.below(20) {
+                world.run(500);
+                world.write(0, SPACE, LANES[1], device(0), true);
+            }
+            for _ in 0..10_000 {
+                if world.settled(0, 1) && world.settled(1, 0) {
+                    break;
+                }
+                world.run(2_000);
+            }
+            assert!(world.settled(0, 1) && world.settled(1, 0), "seed {seed}, {versions:?}: never settled");
+            assert_eq!(world.nodes[1].tips(SPACE), world.nodes[0].tips(SPACE), "seed {seed}, {versions:?}");
+            assert_eq!(world.nodes[1].tips(ACCOUNT), world.nodes[0].tips(ACCOUNT), "seed {seed}, {versions:?}");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use policy_core::{DeviceId, SpaceId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use sync_core::{
     Answer, CommitId, Event, Item, Lane, Limits, Message, Question, Reason, Report, Scope, Session, Shared, Tip, Tips,
+    Version,
 };
 
 use crate::check::Checker;
@@ -177,6 +178,8 @@ pub struct World {
     /// Of 1,000 messages, so many are lost, and so many come twice.
     pub lost: u64,
     pub twice: u64,
+    /// What a peer speaks; a link speaks what both do.
+    pub versions: Vec<Version>,
     limits: Limits,
     now: i64,
     written: u64,
@@ -200,6 +203,7 @@ impl World {
             silence_us: 20_000_000,
             ..Limits::default()
         };
+        let versions = vec![Version::Two; nodes];
         let nodes = (0..nodes).map(|_| Node::default()).collect();
         let connections = BTreeMap::new();
         let checker = Checker::default();
@@ -209,6 +213,7 @@ impl World {
             checker,
             lost: 0,
             twice: 0,
+            versions,
             limits,
             now: 0,
             written: 0,
@@ -222,7 +227,8 @@ impl World {
     pub fn connect(&mut self, a: usize, b: usize) {
         *self.connections.entry(link(a, b)).or_default() += 1;
         for (node, peer) in [(a, b), (b, a)] {
-            let mut session = Session::new(self.limits, Timestamp(self.now));
+            let version = self.version(a, b);
+            let mut session = Session::new(self.limits, version, Timestamp(self.now));
             for scope in [ACCOUNT, SPACE] {
                 let tips = Arc::new(self.nodes[node].tips(scope));
                 let acked = self.nodes[node].acked.get(&(peer, scope)).cloned().unwrap_or_default();
@@ -230,8 +236,18 @@ impl World {
                 assert!(session.share(Shared { scope, owner: OWNER, tips, acked, own }));
             }
             self.nodes[node].sessions.insert(peer, session);
+            self.checker.met(node, peer, &self.nodes[peer].disk);
         }
         self.pump();
+    }
+
+    fn version(&self, a: usize, b: usize) -> Version {
+        self.versions[a].min(self.versions[b])
+    }
+
+    /// Whether a node says that it and the peer hold the same.
+    pub fn settled(&self, node: usize, peer: usize) -> bool {
+        self.nodes[node].sessions.get(&peer).is_some_and(Session::is_settled)
     }
 
     /// A copy of what a node has on its disk.
@@ -325,7 +341,8 @@ impl World {
             self.now = next;
             match flight {
                 Some((i, at)) if at <= next => {
-                    let (_, flying) = self.flying.swap_remove(i);
+                    // What is due at the same time comes in the order in which it was sent.
+                    let (_, flying) = self.flying.remove(i);
                     self.arrive(flying);
                 }
                 _ => {
@@ -344,9 +361,10 @@ impl World {
         let now = Timestamp(self.now);
         match flying {
             Flying::Message { from, to, connection, bytes } => {
+                let version = self.version(from, to);
                 let session = self.nodes[to].sessions.get_mut(&from);
                 if let Some(session) = session.filter(|_| self.connections[&link(from, to)] == connection) {
-                    let message = Message::decode(bytes).expect("our own encoding");
+                    let message = Message::decode(bytes, version).expect("our own encoding");
                     if session.can_take() {
                         session.handle(message, now).expect("within the bounds");
                     }
@@ -377,15 +395,23 @@ impl World {
                         break;
                     }
                 }
+                if self.settled(node, peer) {
+                    self.checker.settled(node, peer, &self.nodes[node].disk);
+                }
             }
         }
     }
 
     fn send(&mut self, from: usize, to: usize, connection: u64, message: &Message) {
+        if self.lost > 0 || self.twice > 0 {
+            // No stream does that, and none on which it was done says when everything is there.
+            self.checker.disturbed(from, to);
+        }
         let copies = u64::from(self.dice.below(1_000) >= self.lost) + u64::from(self.dice.below(1_000) < self.twice);
         for _ in 0..copies {
             let at = self.now + 1_000 + self.dice.below(if self.lost > 0 { 50_000 } else { 1 }) as i64;
-            self.flying.push((at, Flying::Message { from, to, connection, bytes: message.encode() }));
+            let bytes = message.encode(self.version(from, to));
+            self.flying.push((at, Flying::Message { from, to, connection, bytes }));
         }
     }
 

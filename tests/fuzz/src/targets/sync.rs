@@ -4,7 +4,7 @@ use ::policy_core::{DeviceId, SpaceId, UserId};
 use ::sync::PeerAddr;
 use ::sync::pairing::Code;
 use bytes::Bytes;
-use sync_core::{CommitId, Lane, Message, Offer, Reason, Scope, Tip};
+use sync_core::{CommitId, Lane, Message, Offer, Reason, Scope, Tip, Version};
 
 use crate::{Target, of_text, texts};
 
@@ -42,9 +42,11 @@ pub const ADDRESS: Target = Target {
 };
 
 fn message(bytes: &[u8]) {
-    if let Ok(message) = Message::decode(Bytes::copy_from_slice(bytes)) {
-        assert_eq!(message.encode(), bytes, "there is one way to write it");
-        assert!(message.size_hint() >= bytes.len() / 2, "what is read is counted");
+    for version in [Version::One, Version::Two] {
+        if let Ok(message) = Message::decode(Bytes::copy_from_slice(bytes), version) {
+            assert_eq!(message.encode(version), bytes, "there is one way to write it");
+            assert!(message.size_hint() >= bytes.len() / 2, "what is read is counted");
+        }
     }
 }
 
@@ -55,9 +57,10 @@ fn messages() -> Vec<Vec<u8>> {
         scope: Scope::Account(UserId::from_bytes([5; 16])),
         owner: UserId::from_bytes([5; 16]),
         digest: [6; 32],
+        all_sent: true,
     };
     let all = [
-        Message::Offers(vec![offer, Offer { scope, ..offer }]),
+        Message::Offers { offers: vec![offer, Offer { scope, ..offer }], last: true },
         Message::AskTips(scope),
         Message::Tips { scope, part: 1, last: true, tips: vec![tip] },
         Message::Data { scope, batch: 70_000, frames: vec![Bytes::from_static(b"frame"), Bytes::from_static(b"two")] },
@@ -65,7 +68,8 @@ fn messages() -> Vec<Vec<u8>> {
         Message::Nack { scope, batch: 1, stored: 2, reason: Reason::Gap },
         Message::Fork { scope, tip, other: CommitId([7; 32]) },
     ];
-    all.iter().map(|message| message.encode().to_vec()).collect()
+    let versions = [Version::One, Version::Two];
+    versions.into_iter().flat_map(|version| all.iter().map(move |m| m.encode(version).to_vec())).collect()
 }
 
 fn codes() -> Vec<Vec<u8>> {
