@@ -14,6 +14,31 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
+/// Puts the content of `from` into the files of `to` themselves: as the snapshot of a disk does, and nothing that a node
+/// could see of its files says so.
+fn roll_back(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(to).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if !from.join(path.file_name().expect("a name")).exists() {
+            match path.is_dir() {
+                true => std::fs::remove_dir_all(&path).expect("removing"),
+                false => std::fs::remove_file(&path).expect("removing"),
+            }
+        }
+    }
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let there = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir_all(&there).expect("a directory");
+            roll_back(&path, &there);
+        } else if path.is_file() {
+            // Not a copy of the file: its bytes, in the file that is there.
+            std::fs::write(&there, std::fs::read(&path).expect("reading")).expect("writing");
+        }
+    }
+}
+
 async fn add(client: &Client, text: &str) {
     client.graphql(&format!("mutation {{ add_Note(input: {{text: \"{text}\"}}) {{ _docID }} }}")).await.unwrap();
 }
@@ -121,6 +146,62 @@ async fn home_put_back_from_an_older_copy_loses_nothing_that_a_device_has() {
         let client = node.operator().unwrap();
         assert_eq!(texts(&client).await, ["lost at home", "new at home"]);
         assert_eq!(client.graphql("{ COUNT(Lost: {}) }").await.unwrap()["COUNT"], 0);
+    }
+    alike(home.node, laptop);
+}
+
+#[tokio::test]
+async fn a_device_whose_disk_was_rolled_back_under_it_loses_nothing_and_forks_nothing() {
+    let mut home = Home::new().await;
+    let allod = home.node.allod.clone();
+    home.alice.define("type Note { text: String }").await.unwrap();
+    let code = home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+    let (dir, snapshot) = (home.root.path().join("laptop"), home.root.path().join("snapshot"));
+    allod.ok(&dir, &["device", "join", &code]).unwrap();
+    let mut laptop = Node::serve(&allod, &dir).unwrap();
+    wait(&laptop);
+    add(&laptop.operator().unwrap(), "before").await;
+    wait(&laptop);
+    let log = |dir: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(dir.join("log.db")).unwrap());
+    let file = log(&dir);
+    // Once it was stopped when the machine was put back, once it ran and died with it.
+    let mut all = vec!["before".to_owned()];
+    for (round, stopped) in [(0, true), (1, false)] {
+        laptop.stop().unwrap();
+        copy(&dir, &snapshot);
+        let running = Node::serve(&allod, &dir).unwrap();
+        for text in ["lost", "lost too"].map(|text| format!("{text} {round}")) {
+            add(&running.operator().unwrap(), &text).await;
+            all.push(text);
+        }
+        wait(&running);
+        match stopped {
+            true => running.stop().map(drop).unwrap(),
+            false => running.kill().map(drop).unwrap(),
+        }
+        let at_home = home.node.stop().unwrap();
+        roll_back(&snapshot, &dir);
+        let rolled = Node::serve(&allod, &dir).unwrap();
+        assert_eq!(log(&dir), file, "it is the same file");
+        let there = rolled.operator().unwrap();
+        let known = devices(&rolled).len();
+        for text in ["offline", "offline two", "offline three"].map(|text| format!("{text} {round}")) {
+            add(&there, &text).await;
+            all.push(text);
+        }
+        assert_eq!(devices(&rolled).len(), known, "nothing shows it before a peer is met");
+        home.node = Node::serve(&allod, &at_home).unwrap();
+        wait(&rolled);
+        add(&there, &format!("after {round}")).await;
+        all.push(format!("after {round}"));
+        wait(&rolled);
+        wait(&home.node);
+        all.sort();
+        for node in [&rolled, &home.node] {
+            assert_eq!(texts(&node.operator().unwrap()).await, all, "round {round}");
+        }
+        assert!(devices(&rolled).len() > known, "another device took its place");
+        laptop = rolled;
     }
     alike(home.node, laptop);
 }
