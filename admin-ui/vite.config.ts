@@ -1,9 +1,28 @@
+import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { type Plugin, defineConfig } from "vite";
+
+/** Style sheets of libraries carry fonts and pictures as `data:`, which the console's policy does not load. */
+function withoutEmbeddedFiles(): Plugin {
+  return {
+    name: "without-embedded-files",
+    enforce: "pre",
+    transform(code, id) {
+      if (!/node_modules.*\.css/.test(id) || !code.includes("data:")) return null;
+      const plain = code.replaceAll(/@font-face\s*\{[^}]*\}/g, "").replaceAll(/url\(\s*["']?data:[^)]*\)/g, "none");
+      return { code: plain, map: null };
+    },
+  };
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const node = process.env.ALLOD_NODE ?? "http://allod.localhost:8420";
 
 // The binary serves the console under /admin/, with a policy that allows no inline script or style.
 export default defineConfig({
   base: "/admin/",
-  plugins: [react()],
-  build: { emptyOutDir: false, assetsInlineLimit: 0 },
+  plugins: [withoutEmbeddedFiles(), react()],
+  resolve: { alias: { "react-style-singleton": here("src/csp/adoptedStyles.ts") } },
+  build: { emptyOutDir: false, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  server: { proxy: { "^/(api|oauth|healthz|readyz|openapi.json|metrics)": { target: node, changeOrigin: true } } },
 });

@@ -3,11 +3,10 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chromium } from "playwright-core";
+import { fits, launch } from "./browser.mjs";
 import { attack, startNeighbour } from "./neighbour.mjs";
 import { OWNER, raw, startNode } from "./node.mjs";
 
-const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SHOTS = process.argv[2];
 const VERIFIER = "a-verifier-that-is-long-enough-to-be-taken-0123";
 const CHALLENGE = createHash("sha256").update(VERIFIER).digest("base64url");
@@ -21,18 +20,7 @@ const ACCESS = {
 };
 
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
-const browser = await chromium.launch({
-  executablePath: BROWSER,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch();
 // The neighbour's cookies have the names of the node's, at other paths too.
 let names = [];
 let targets = [];
@@ -66,7 +54,7 @@ async function signIn(page) {
   assert.equal(new URL(page.url()).host, `allod.localhost:${node.port}`, "opened by number, the console is at its name");
   await page.fill("#user", OWNER.user);
   await page.fill("#password", OWNER.password);
-  await page.click("form button");
+  await page.click("form button[type=submit]");
   await page.waitForSelector("text=Your spaces");
 }
 
@@ -270,15 +258,6 @@ const scenarios = {
     }
   },
 };
-
-/** Nothing but what scrolls by itself is broader than the window. */
-async function fits(page, width) {
-  const wide = await page.evaluate((width) => {
-    const all = [...document.querySelectorAll("main, main *")].filter((one) => !one.closest(".scroll table"));
-    return all.filter((one) => one.getBoundingClientRect().right > width + 1).map((one) => one.outerHTML.slice(0, 120));
-  }, width);
-  assert.deepEqual(wide, [], `broader than ${width} pixels`);
-}
 
 let failed = 0;
 for (const [name, scenario] of Object.entries(scenarios)) {

@@ -1,0 +1,49 @@
+import type { Schemas } from "../../api/client";
+
+const VERBS: Record<string, string> = {
+  create: "add",
+  read: "read",
+  update: "change",
+  delete: "delete",
+  search: "search",
+  history: "see the history of",
+};
+const TESTS: Record<string, string> = {
+  _eq: "is",
+  _neq: "is not",
+  _in: "is one of",
+  _nin: "is none of",
+  _gt: "is more than",
+  _geq: "is at least",
+  _lt: "is less than",
+  _leq: "is at most",
+};
+
+function joined(words: string[], last = "and"): string {
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
+}
+
+/** `read and search`. */
+export function verbs(actions: string[]): string {
+  return joined(actions.map((action) => VERBS[action] ?? action));
+}
+
+/** `tag is family`, of the rows that an entry covers; empty: all of them. */
+export function rows(where: unknown): string {
+  if (typeof where !== "object" || where === null) return "";
+  const tests = Object.entries(where).flatMap(([field, block]) =>
+    Object.entries(block as Record<string, unknown>).map(([test, value]) => {
+      const said = Array.isArray(value) ? value.map(String).join(", ") : String(value);
+      return `${field} ${TESTS[test] ?? test} ${said}`;
+    }),
+  );
+  return joined(tests);
+}
+
+/** What an entry of a grant allows, in a sentence. */
+export function sentence(access: Schemas["Access"]): string {
+  const condition = rows(access.where);
+  const of = `${joined(access.fields.allow)} of ${joined(access.datatypes)}`;
+  return `May ${verbs(access.actions)} ${of}${condition === "" ? "" : `, where ${condition}`}.`;
+}

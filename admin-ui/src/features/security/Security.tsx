@@ -1,0 +1,155 @@
+import { Button, PasswordInput, Stack, Table } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { api, done } from "../../api/client";
+import { forgetSession } from "../../api/session";
+import { Ask } from "../../components/Ask";
+import { Loaded, Problem } from "../../components/Loaded";
+import { Empty, Page } from "../../components/Page";
+import { RelativeTime } from "../../components/RelativeTime";
+import { say } from "../../components/toasts";
+import { useAct } from "../../components/useAct";
+import { acts } from "../audit/queries";
+
+/** The password, the sign-ins of late, and the end of all sessions. */
+export function Security() {
+  return (
+    <Page title="Sign-in and password" lead="How you come in, from where you did lately, and how to end every session at once.">
+      <Password />
+      <SignIns />
+    </Page>
+  );
+}
+
+function Password() {
+  const form = useRef<HTMLFormElement>(null);
+  const [apart, setApart] = useState(false);
+  const change = useAct({
+    act: (body: { current: string; new: string }) => done(api.PUT("/api/v1/me/password", { body })),
+    done: ({ ended }) => `Your password is changed${ended > 0 ? `, and ${ended} other sessions ended` : ""}.`,
+    refresh: [["audit"]],
+    after: () => form.current?.reset(),
+    quiet: true,
+  });
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const sent = new FormData(event.currentTarget);
+    const differ = sent.get("new") !== sent.get("again");
+    setApart(differ);
+    if (!differ) change.mutate({ current: String(sent.get("current")), new: String(sent.get("new")) });
+  };
+  return (
+    <section className="card" aria-labelledby="change-password">
+      <h2 id="change-password">Change the password</h2>
+      <form onSubmit={submit} ref={form}>
+        <Stack maw={420}>
+          {change.error !== null && <Problem error={change.error} />}
+          <PasswordInput name="current" label="Current password" autoComplete="current-password" required />
+          <PasswordInput name="new" label="New password" description="At least 8 characters; a sentence is easy to keep in mind." autoComplete="new-password" minLength={8} required />
+          <PasswordInput
+            name="again"
+            label="New password, again"
+            autoComplete="new-password"
+            error={apart ? "The two are not the same." : undefined}
+            required
+          />
+          <div>
+            <Button type="submit" loading={change.isPending}>
+              Change the password
+            </Button>
+          </div>
+        </Stack>
+      </form>
+    </section>
+  );
+}
+
+interface Whence {
+  from?: string | null;
+  agent?: string | null;
+}
+
+function SignIns() {
+  const rows = useQuery(acts);
+  const [asking, setAsking] = useState(false);
+  const client = useQueryClient();
+  const end = useAct({
+    act: () => done(api.DELETE("/api/v1/sessions")),
+    after: ({ ended }) => {
+      forgetSession();
+      client.clear();
+      say(ended === 1 ? "Your session has ended." : `${ended} sessions have ended, this one too.`);
+    },
+  });
+  return (
+    <section className="card" aria-labelledby="sign-ins">
+      <div className="page-head">
+        <h2 id="sign-ins" className="card-title">
+          Sign-ins of late
+        </h2>
+        <Button variant="default" onClick={() => setAsking(true)}>
+          Sign out everywhere
+        </Button>
+      </div>
+      <Loaded query={rows}>
+        {(list) => {
+          const found = list.filter((act) => act.action === "session.created").slice(0, 20);
+          if (found.length === 0) return <Empty title="None that is kept">Each sign-in shows here, with the place and the program.</Empty>;
+          return (
+            <Table className="stacks">
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>When</Table.Th>
+                  <Table.Th>From</Table.Th>
+                  <Table.Th>By what</Table.Th>
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {found.map((act, n) => {
+                  const { from, agent } = act.detail as Whence;
+                  return (
+                    <Table.Tr key={`${act.at} ${n}`}>
+                      <Table.Td data-label="When">
+                        <RelativeTime at={act.at} />
+                      </Table.Td>
+                      <Table.Td data-label="From" className="mono">
+                        {from ?? "this machine"}
+                      </Table.Td>
+                      <Table.Td data-label="By what">{agent ? program(agent) : "a token that the operator made"}</Table.Td>
+                    </Table.Tr>
+                  );
+                })}
+              </Table.Tbody>
+            </Table>
+          );
+        }}
+      </Loaded>
+      <Ask opened={asking} title="Sign out everywhere?" act="Sign out everywhere" busy={end.isPending} onAct={() => end.mutate()} onClose={() => setAsking(false)}>
+        Every session of yours ends, this one too, and no browser is known any more. What you granted to apps stays.
+      </Ask>
+    </section>
+  );
+}
+
+const BROWSERS = [
+  [/Edg\//, "Edge"],
+  [/OPR\//, "Opera"],
+  [/Firefox\//, "Firefox"],
+  [/Chrom(e|ium)\//, "Chrome"],
+  [/Safari\//, "Safari"],
+] as const;
+const SYSTEMS = [
+  [/Android/, "Android"],
+  [/iPhone|iPad/, "iOS"],
+  [/Windows/, "Windows"],
+  [/Mac OS X/, "macOS"],
+  [/Linux/, "Linux"],
+] as const;
+
+/** `Firefox on Linux`, of what a program says of itself; a program that is no browser as it says. */
+function program(agent: string): string {
+  const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
+  const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
+  if (browser === undefined) return agent.slice(0, 80);
+  return system === undefined ? browser : `${browser} on ${system}`;
+}

@@ -1,0 +1,77 @@
+import { Alert, Button, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useRef } from "react";
+import { api, read } from "../../api/client";
+import { asRefused } from "../../api/problem";
+import { keepSession } from "../../api/session";
+
+/** Signing in at this node; afterwards one is where one wanted to go. */
+export function SignIn() {
+  const { to } = useSearch({ from: "/sign-in" });
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const password = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    document.title = "Sign in · Allod";
+  }, []);
+
+  const enter = useMutation({
+    mutationFn: (body: { user: string; password: string }) => read(api.POST("/api/v1/session", { body })),
+    onSuccess: async ({ page_key }) => {
+      client.clear();
+      if (page_key) keepSession(page_key);
+      await navigate({ href: to ?? "/", replace: true });
+    },
+    onError: () => {
+      // The name stays as it was typed; the password is typed again.
+      if (password.current === null) return;
+      password.current.value = "";
+      password.current.focus();
+    },
+  });
+
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const sent = new FormData(event.currentTarget);
+    enter.mutate({ user: String(sent.get("user")), password: String(sent.get("password")) });
+  };
+  const wrong = enter.error === null ? null : asRefused(enter.error);
+
+  return (
+    <main className="enter">
+      <div>
+        <p className="mark">
+          <img src="/admin/mark.svg" alt="" width={28} height={28} />
+          Allod
+        </p>
+        <div className="card">
+          <h1 className="card-title">Sign in</h1>
+          {wrong !== null && (
+            <Alert id="wrong" color="red" role="alert" title={wrong.message} mb="md">
+              {wrong.hint}
+            </Alert>
+          )}
+          <form onSubmit={submit}>
+            <Stack gap="md">
+              <TextInput id="user" name="user" label="Name" autoComplete="username" autoCapitalize="none" autoFocus required />
+              <PasswordInput
+                id="password"
+                name="password"
+                label="Password"
+                autoComplete="current-password"
+                ref={password}
+                error={wrong !== null}
+                aria-describedby={wrong === null ? undefined : "wrong"}
+                required
+              />
+              <Button type="submit" loading={enter.isPending} fullWidth>
+                Sign in
+              </Button>
+            </Stack>
+          </form>
+        </div>
+      </div>
+    </main>
+  );
+}

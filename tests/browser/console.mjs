@@ -1,0 +1,424 @@
+// The console in a real browser: each page and its main act, by keyboard, at 360 pixels, in light and dark.
+// usage: ALLOD_BIN=… node console.mjs [SCREENSHOTS]
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { accessible, fits, launch, watch } from "./browser.mjs";
+import { OWNER, startNode } from "./node.mjs";
+
+const SHOTS = process.argv[2];
+/** What the first page may weigh, compressed, in bytes. */
+const FIRST_LOAD = 300_000;
+const SCALARS = "title: String! rating: Float read: Boolean tags: [String] bought: DateTime note: JSON";
+const SDL = `type Author { name: String books: [Book] } type Book { ${SCALARS} author: Author } type Contact { name: String phone: String tag: String }`;
+const GRANTED = {
+  type: "allod_doc",
+  datatypes: ["Contact"],
+  actions: ["read", "search"],
+  fields: { allow: ["name", "phone"] },
+  where: { tag: { _eq: "family" } },
+  purpose: "Shows whom you know",
+  duration: "P30D",
+};
+
+const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
+const browser = await launch();
+const { contact, space } = await setUp();
+/** Every page, as it is when something is there. */
+const PAGES = {
+  home: "/",
+  spaces: "/spaces",
+  data: "/data?collection=Book",
+  document: `/data?collection=Contact&doc=${contact}`,
+  history: `/history?${new URLSearchParams({ space, collection: "Contact", doc: contact })}`,
+  apps: "/apps",
+  shares: "/shares",
+  links: "/shares?tab=links",
+  groups: "/groups",
+  visibility: "/visibility?collection=Book&field=rating",
+  devices: "/devices",
+  security: "/security",
+  audit: "/audit",
+  schema: "/schema",
+  health: "/node",
+};
+
+async function setUp() {
+  const ask = async (query, variables) => (await node.operator("POST", "/api/v1/graphql", { query, variables })).data;
+  await node.operator("POST", "/api/v1/collections", { sdl: SDL });
+  await node.operator("POST", "/api/v1/users", { name: "bob", password: "the long password of bob" });
+  const titles = ["Emma", "Persuasion", "Solaris", "Fiasco", "Sanditon", "Mansfield Park"];
+  const books = Array.from({ length: 1_000 }, (_, n) => ({
+    title: `${titles[n % titles.length]} ${n}`,
+    rating: (n % 50) / 10,
+    read: n % 3 === 0,
+    tags: n % 2 ? ["classic"] : ["sf", "owned"],
+    bought: "2026-05-11T10:00:00Z",
+    note: { shelf: n % 7 },
+  }));
+  for (let n = 0; n < books.length; n += 250) {
+    await ask("mutation Add($input: [BookMutationInputArg!]!) { add_Book(input: $input) { _docID } }", { input: books.slice(n, n + 250) });
+  }
+  const people = [{ name: "Ann", phone: "1", tag: "family" }, { name: "Ben", phone: "2", tag: "work" }];
+  const { added } = await ask("mutation Add($input: [ContactMutationInputArg!]!) { added: add_Contact(input: $input) { _docID } }", { input: people });
+  const contact = added[0]._docID;
+  await ask(`mutation { update_Contact(docID: "${contact}", input: { phone: "+41 99" }) { _docID } }`);
+  const manifest = { name: "Little Address Book", redirect_uris: ["http://127.0.0.1/cb"], access: [GRANTED] };
+  const { client_id } = await node.operator("POST", "/api/v1/apps", manifest);
+  await node.operator("POST", "/api/v1/grants", { user: OWNER.user, client_id, access: [GRANTED] });
+  const { group } = await node.operator("POST", "/api/v1/groups", { name: "Family" });
+  await node.operator("POST", `/api/v1/groups/${group}/members`, { user: "bob" });
+  await node.operator("POST", "/api/v1/shares", { collection: "Contact", with: { group }, role: "viewer", until: "P30D" });
+  const { space } = await node.operator("GET", "/api/v1/me");
+  return { contact, space };
+}
+
+async function signIn(page, who = OWNER) {
+  await page.goto(`${node.pages}/admin/`);
+  await page.fill("#user", who.user);
+  await page.fill("#password", who.password);
+  await page.click("form button[type=submit]");
+  await page.waitForSelector("text=Your spaces");
+}
+
+async function visit(page, path) {
+  await page.goto(`${node.pages}/admin${path}`);
+  await settled(page);
+}
+
+/** Whatever was on its way has come. */
+async function settled(page) {
+  await page.waitForSelector("h1");
+  await page.waitForFunction(() => document.querySelector('[aria-label="Loading"]') === null);
+  await page.waitForFunction(() => document.querySelector("td")?.textContent !== "…");
+}
+
+async function contextOf(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(15_000);
+  return context;
+}
+
+async function opened(options = {}) {
+  const context = await contextOf(options);
+  const seen = await watch(context);
+  const page = await context.newPage();
+  await signIn(page);
+  return { context, page, seen };
+}
+
+const scenarios = {
+  async "the generated client is what this node says of itself"() {
+    const script = fileURLToPath(new URL("../../admin-ui/scripts/api.mjs", import.meta.url));
+    execFileSync("node", [script, node.url, "--check"], { stdio: "pipe" });
+  },
+
+  async "the first page weighs less than 300 kB, and comes from this node alone"() {
+    const context = await contextOf();
+    const seen = await watch(context);
+    const page = await context.newPage();
+    const bodies = [];
+    page.on("response", (answer) => {
+      if (new URL(answer.url()).pathname.startsWith("/admin/")) bodies.push(answer.body().catch(() => Buffer.alloc(0)));
+    });
+    await signIn(page);
+    await settled(page);
+    const weight = (await Promise.all(bodies)).reduce((sum, body) => sum + gzipSync(body).length, 0);
+    console.log(`        sign-in and home: ${Math.round(weight / 1_000)} kB compressed`);
+    assert.ok(weight > 50_000, "control: there is a console");
+    assert.ok(weight < FIRST_LOAD, `${weight} bytes`);
+    assert.deepEqual(seen.urls.filter((url) => !url.startsWith(`${node.pages}/`)), []);
+    await context.close();
+  },
+
+  async "every page in light and dark: accessible, within the policy, without an error"() {
+    for (const colorScheme of ["light", "dark"]) {
+      const { context, page, seen } = await opened({ colorScheme });
+      for (const [name, path] of Object.entries(PAGES)) {
+        await visit(page, path);
+        assert.equal(await page.locator("main [role=alert]").count(), 0, `${name} complains`);
+        await accessible(page, `${name}, ${colorScheme}`);
+        if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}-1280-${colorScheme}.png` });
+      }
+      await visit(page, "/graphql");
+      await page.waitForSelector(".graphiql-container");
+      await page.click(".graphiql-execute-button");
+      await page.waitForSelector(".result-window >> text=queryType");
+      if (SHOTS) await page.screenshot({ path: `${SHOTS}/graphql-1280-${colorScheme}.png` });
+      assert.deepEqual(seen.violations, []);
+      assert.deepEqual(seen.errors, []);
+      assert.deepEqual(seen.urls.filter((url) => !url.startsWith(`${node.pages}/`)), [], "no other host");
+      await context.close();
+    }
+  },
+
+  async "nothing is cut at 360 pixels, and the navigation is there"() {
+    const { context, page } = await opened({ viewport: { width: 360, height: 760 } });
+    for (const [name, path] of Object.entries(PAGES)) {
+      await visit(page, path);
+      await fits(page, 360);
+      if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}-360.png` });
+    }
+    await visit(page, "/");
+    await page.click("[aria-label=Pages]");
+    await page.click("[role=dialog] >> text=Shares and links");
+    await page.waitForSelector("h1 >> text=Shares and links");
+    await context.close();
+  },
+
+  async "sign-in keeps the name, says what is wrong, and leads to where one wanted to go"() {
+    const page = await (await contextOf()).newPage();
+    await page.goto(`${node.pages}/admin/audit?what=session.created`);
+    await page.fill("#user", OWNER.user);
+    await page.fill("#password", "not her password");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=alert] >> text=The name or the password is wrong");
+    assert.equal(await page.inputValue("#user"), OWNER.user);
+    assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+    await accessible(page, "sign-in");
+    await page.fill("#password", OWNER.password);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("h1 >> text=My audit");
+    assert.match(page.url(), /what=session\.created/);
+    await page.click("header >> text=alice");
+    await page.click("text=Sign out");
+    await page.waitForSelector("#password");
+    await page.goto(`${node.pages}/admin/audit`);
+    await page.waitForSelector("#password");
+    await page.context().close();
+  },
+
+  async "by keyboard alone: sign in, go to a collection, change a cell"() {
+    const page = await (await contextOf()).newPage();
+    const keys = async (...all) => {
+      for (const key of all) await page.keyboard.press(key);
+    };
+    await page.goto(`${node.pages}/admin/`);
+    await page.waitForSelector("#user:focus");
+    await page.keyboard.type(OWNER.user);
+    await keys("Tab");
+    await page.keyboard.type(OWNER.password);
+    await keys("Enter");
+    await page.waitForSelector("text=Your spaces");
+    await keys("Control+k");
+    await page.waitForSelector("[role=combobox]:focus");
+    await page.keyboard.type("contact");
+    await page.waitForSelector("[role=option] >> text=Contact");
+    await keys("Enter");
+    await page.waitForSelector("[role=gridcell] >> text=Ben");
+    for (let n = 0; n < 40 && !(await page.evaluate(() => document.activeElement.closest("[role=grid] tbody"))); n += 1) await keys("Tab");
+    await keys("ArrowRight", "ArrowRight", "ArrowDown");
+    await page.waitForFunction(() => document.activeElement.textContent === "2");
+    await keys("Enter", "Control+a");
+    await page.keyboard.type("+41 22");
+    await keys("Enter");
+    await page.waitForSelector("[role=status] >> text=phone is saved");
+    const told = await node.operator("POST", "/api/v1/graphql", { query: '{ Contact(filter: {name: {_eq: "Ben"}}) { phone } }' });
+    assert.equal(told.data.Contact[0].phone, "+41 22");
+    await page.context().close();
+  },
+
+  async "a collection: filtered, ordered, scrolled to its end; a document deleted and brought back"() {
+    const { context, page } = await opened();
+    await visit(page, "/data?collection=Book");
+    await page.waitForSelector("text=1,000 documents");
+    await page.click("text=Add a condition");
+    await page.fill("[aria-label='Value of condition 1']", "Solaris");
+    await page.click("text=Apply");
+    await page.waitForSelector("text=167 documents");
+    assert.match(page.url(), /filter=/, "the address keeps it");
+    await page.reload();
+    await page.waitForSelector("text=167 documents");
+    await page.click("[aria-label='Remove condition 1']");
+    await page.waitForSelector("text=1,000 documents");
+    await page.click("[role=columnheader] >> text=title");
+    await page.waitForSelector("[role=gridcell] >> text=Emma 0");
+    await page.evaluate(() => document.querySelector(".grid-box").scrollTo(0, 1e9));
+    await page.waitForSelector("[role=row][aria-rowindex='1001'] >> text=Solaris 998");
+    assert.ok((await page.locator("tbody [role=row]").count()) < 100, "what is not in view is not drawn");
+    await visit(page, `/data?collection=Contact&doc=${contact}`);
+    await page.click("[role=dialog] >> text=Delete");
+    await page.waitForSelector("[role=dialog] >> text=Bring back");
+    await page.waitForSelector("text=1 document");
+    await page.click("[role=dialog] >> text=Bring back");
+    await page.waitForSelector("[role=dialog] >> text=Delete");
+    await page.waitForSelector("text=2 documents");
+    await context.close();
+  },
+
+  async "an old version is compared and comes back"() {
+    const { context, page } = await opened();
+    await visit(page, PAGES.history);
+    await page.waitForSelector("#commits + .scroll tbody tr");
+    const steps = await page.locator("#commits + .scroll tbody tr").count();
+    await page.click("[aria-label='Step 1 on the left']");
+    await page.waitForSelector("ins >> text='+41 99'");
+    await page.click("text=Back to this");
+    await page.click("text=Write it anew");
+    await page.waitForSelector("text=The document is as it was then");
+    await page.waitForFunction((steps) => document.querySelectorAll("#commits + .scroll tbody tr").length === steps + 1, steps);
+    const told = await node.operator("POST", "/api/v1/graphql", { query: `{ Contact(docID: "${contact}") { phone } }` });
+    assert.equal(told.data.Contact[0].phone, "1");
+    await context.close();
+  },
+
+  async "a share is given and ended; a link is made, opened and removed"() {
+    const { context, page } = await opened();
+    await visit(page, "/shares");
+    await page.click("text=Share something");
+    await page.getByLabel("Their name").fill("nobody");
+    await page.click("[role=dialog] >> button:has-text('Share')");
+    await page.waitForSelector("[role=status] >> text=Nobody of this name");
+    await page.click("text=Share something");
+    await page.getByLabel("Their name").fill("bob");
+    await page.click("[role=dialog] >> button:has-text('Share')");
+    await page.waitForSelector("text=It is shared");
+    await page.waitForSelector("td >> text=bob");
+    await page.locator("tr", { hasText: /bob/ }).getByText("End", { exact: true }).click();
+    await page.click("[role=dialog] >> text=End it");
+    await page.waitForSelector("td >> text=bob", { state: "detached" });
+    await page.click("[role=tab] >> text=Links");
+    await page.click("text=Make a link");
+    await page.getByRole("combobox", { name: "Collection" }).click();
+    await page.click("[role=option] >> text=Book");
+    await page.getByRole("checkbox", { name: "title" }).check();
+    await page.click("[role=dialog] >> button:has-text('Make the link')");
+    const address = await page.getByRole("textbox", { name: "Address" }).inputValue();
+    assert.equal((await fetch(address.replace(node.pages, node.url))).status, 200);
+    await page.keyboard.press("Escape");
+    await page.click("text=Remove");
+    await page.click("[role=dialog] >> text=Remove it");
+    await page.waitForSelector("text=No link leads here");
+    assert.equal((await fetch(address.replace(node.pages, node.url))).status, 404);
+    await context.close();
+  },
+
+  async "an app's access is read as a sentence, and taken back"() {
+    const { context, page } = await opened();
+    await visit(page, "/apps");
+    await page.waitForSelector("text=May read and search name and phone of Contact, where tag is family.");
+    await page.click("text=What it sees");
+    await page.waitForSelector("[role=dialog] >> text=name, phone");
+    await page.keyboard.press("Escape");
+    await page.click("text=Take it back");
+    await page.click("[role=dialog] >> button:has-text('Take it back')");
+    await page.waitForSelector("text=No app may use your data");
+    assert.deepEqual(await node.operator("GET", "/api/v1/grants"), []);
+    await context.close();
+  },
+
+  async "an act that needs the password again asks for it, says a wrong one, and goes on"() {
+    const { context, page } = await opened();
+    // A session that is five minutes old is answered so; this one is younger.
+    const old = { status: 401, json: { code: "insufficient_user_authentication", detail: "This needs your password again." } };
+    await page.route("**/api/v1/devices/invite", (route) => route.fulfill(old), { times: 1 });
+    await visit(page, "/devices");
+    await page.click("text=Add a device");
+    await page.waitForSelector("text=Your password, once more");
+    await page.fill("[role=dialog] [name=password]", "not her password");
+    await page.click("text=Go on");
+    await page.waitForSelector("[role=dialog] >> text=The password is wrong");
+    await page.fill("[role=dialog] [name=password]", OWNER.password);
+    await page.click("text=Go on");
+    await page.waitForSelector("text=A code for one device");
+    assert.match(await page.getByRole("textbox", { name: "Code" }).inputValue(), /^[A-Z2-7]{40,}$/i);
+    await context.close();
+  },
+
+  async "a space, a collection and a group are made; a field is hidden, and the answer says why"() {
+    const { context, page } = await opened();
+    await visit(page, "/spaces");
+    await page.click("text=New space");
+    await page.fill("[role=dialog] [name=name]", "Household");
+    await page.click("text=Make the space");
+    await page.waitForSelector("h2 >> text=Household");
+    await visit(page, "/schema");
+    await page.getByRole("textbox", { name: "Definitions" }).fill("type Note { text: String");
+    await page.click("button:has-text('Define')");
+    await page.waitForSelector("main [role=alert]");
+    await page.getByRole("textbox", { name: "Definitions" }).fill("type Note { text: String }");
+    await page.click("button:has-text('Define')");
+    await page.waitForSelector("h2 >> text=Note");
+    await visit(page, "/groups");
+    await page.click("text=New group");
+    await page.fill("[role=dialog] [name=name]", "Choir");
+    await page.click("text=Make the group");
+    await page.waitForSelector("h2 >> text=Choir");
+    await visit(page, "/visibility?collection=Contact&field=phone");
+    await page.waitForSelector("strong >> text=Family");
+    await page.click("text=Hide or seal phone");
+    await page.getByLabel("Their name").fill("bob");
+    await page.click("text=Put it into force");
+    await page.waitForSelector("text=is hidden from bob");
+    await page.locator("li", { hasText: "alice person" }).getByText("Why").click();
+    await page.waitForSelector("li:has-text('alice person') >> text=/space:.*owner/");
+    await context.close();
+  },
+
+  async "whoever got a share sees it, and less where it is hidden"() {
+    const rule = { collection: "Contact", field: "phone", rule: "hidden", who: { user: "bob" } };
+    await node.operator("POST", "/api/v1/field-rules", rule);
+    const other = await contextOf();
+    const theirs = await other.newPage();
+    await signIn(theirs, { user: "bob", password: "the long password of bob" });
+    await visit(theirs, "/shares?tab=got");
+    await theirs.click("td >> text=Contact");
+    await theirs.waitForSelector("[role=gridcell] >> text=Ann");
+    const heads = await theirs.locator("[role=columnheader]").allInnerTexts();
+    assert.ok(heads.includes("name") && !heads.includes("phone"), heads.join());
+    assert.equal(await theirs.locator("text=New document").count(), 0, "a viewer adds nothing");
+    await other.close();
+  },
+
+  async "a node that is away is said to be, and what was typed stays"() {
+    const { context, page } = await opened();
+    await visit(page, "/groups");
+    await context.setOffline(true);
+    await page.click("text=New group");
+    await page.fill("[role=dialog] [name=name]", "Nobody");
+    await page.click("text=Make the group");
+    await page.waitForSelector("[role=dialog] >> text=The node cannot be reached");
+    assert.equal(await page.inputValue("[role=dialog] [name=name]"), "Nobody", "what was typed stays");
+    await context.setOffline(false);
+    await page.click("text=Make the group");
+    await page.waitForSelector("h2 >> text=Nobody");
+    await context.close();
+  },
+
+  async "the password is changed, and every session ends at once"() {
+    const { context, page } = await opened();
+    const next = "another horse, another battery";
+    await visit(page, "/security");
+    await page.locator("[name=current]").fill(OWNER.password);
+    await page.locator("[name=new]").fill(next);
+    await page.locator("[name=again]").fill(next);
+    await page.click("button:has-text('Change the password')");
+    await page.waitForSelector("text=Your password is changed");
+    await page.click("text=Sign out everywhere");
+    await page.click("[role=dialog] >> button:has-text('Sign out everywhere')");
+    await page.waitForSelector("#password");
+    await signIn(page, { ...OWNER, password: next });
+    await context.close();
+  },
+
+};
+
+let failed = 0;
+let passed = 0;
+const ONLY = process.env.ONLY ?? "";
+for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
+  try {
+    await scenario();
+    passed += 1;
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}\n${error.stack}`);
+  }
+}
+await browser.close();
+await node.stop();
+console.log(`console: ${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
