@@ -6,6 +6,7 @@ import type { Schemas } from "../../api/client";
 import { Loaded } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
+import { program } from "../security/program";
 import { me } from "../session/queries";
 import { acts } from "./queries";
 import { sentence } from "./sentence";
@@ -22,7 +23,7 @@ export function Audit() {
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
 
   return (
-    <Page title="My audit" lead="What was done that concerns you, by you, by apps, or by whoever runs this node. Nobody can take a line out.">
+    <Page title="My audit" lead="What was done that concerns you, by you, by apps, or by whoever runs this node; the newest 500, newest first.">
       <Loaded query={rows} lines={8}>
         {(list) => {
           const found = list.filter((act) => (what === undefined || act.action === what) && (actor === undefined || kindOf(act) === actor));
@@ -105,7 +106,7 @@ function Actor({ act }: { act: Schemas["ActShown"] }) {
   const { data } = useQuery(me);
   const kind = kindOf(act);
   const id = act.actor.split(":").at(-1) ?? "";
-  if (kind === "operator") return <Badge color="yellow">whoever runs the node</Badge>;
+  if (kind === "operator") return <Badge color="yellow">operator</Badge>;
   if (kind === "node") return <Badge color="gray">the node</Badge>;
   if (id === data?.user) return <Badge>you</Badge>;
   return (
@@ -119,7 +120,7 @@ function Actor({ act }: { act: Schemas["ActShown"] }) {
 function detail(value: unknown): string {
   if (typeof value !== "object" || value === null) return "";
   return Object.entries(value)
-    .filter(([, one]) => one !== null && one !== "")
-    .map(([key, one]) => `${key.replaceAll("_", " ")}: ${typeof one === "string" ? one : JSON.stringify(one)}`)
+    .filter(([key, one]) => key !== "request" && one !== null && one !== "")
+    .map(([key, one]) => `${key.replaceAll("_", " ")}: ${key === "agent" ? program(String(one)) : typeof one === "string" ? one : JSON.stringify(one)}`)
     .join(" · ");
 }

@@ -10,6 +10,7 @@ import { RelativeTime } from "../../components/RelativeTime";
 import { say } from "../../components/toasts";
 import { useAct } from "../../components/useAct";
 import { acts } from "../audit/queries";
+import { program } from "./program";
 
 /** The password, the sign-ins of late, and the end of all sessions. */
 export function Security() {
@@ -129,27 +130,4 @@ function SignIns() {
       </Ask>
     </section>
   );
-}
-
-const BROWSERS = [
-  [/Edg\//, "Edge"],
-  [/OPR\//, "Opera"],
-  [/Firefox\//, "Firefox"],
-  [/Chrom(e|ium)\//, "Chrome"],
-  [/Safari\//, "Safari"],
-] as const;
-const SYSTEMS = [
-  [/Android/, "Android"],
-  [/iPhone|iPad/, "iOS"],
-  [/Windows/, "Windows"],
-  [/Mac OS X/, "macOS"],
-  [/Linux/, "Linux"],
-] as const;
-
-/** `Firefox on Linux`, of what a program says of itself; a program that is no browser as it says. */
-function program(agent: string): string {
-  const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
-  const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
-  if (browser === undefined) return agent.slice(0, 80);
-  return system === undefined ? browser : `${browser} on ${system}`;
 }
