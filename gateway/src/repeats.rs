@@ -9,6 +9,8 @@ use actix_web::web::Bytes;
 use parking_lot::Mutex;
 use vault::shares::Payer;
 
+use crate::directory::SecretHash;
+
 /// Requests of one sender that are under way with a key.
 const RUNNING: usize = 8;
 /// Keys of one sender, and of all.
@@ -46,9 +48,18 @@ enum State {
     Done(Option<Given>),
 }
 
+/// A key, and by what it was sent: an answer that one session was given, as one that had given the password again, is for
+/// no other session of the same person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The session; `None`: the operator, or an app, whose grant the sender names already.
+    pub session: Option<SecretHash>,
+    pub text: String,
+}
+
 #[derive(Debug)]
 struct One {
-    key: String,
+    key: Key,
     asked: Asked,
     since: Instant,
     state: State,
@@ -87,11 +98,11 @@ pub enum Begun {
 
 impl Repeats {
     /// Takes the key for a request, unless it has it already.
-    pub fn begin(&self, sender: Sender, key: &str, asked: Asked, now: Instant) -> Begun {
+    pub fn begin(&self, sender: Sender, key: &Key, asked: Asked, now: Instant) -> Begun {
         let mut all = self.0.lock();
         forget(&mut all, sender, now);
         let of_one = all.entry(sender).or_default();
-        if let Some(known) = of_one.iter().find(|one| one.key == key) {
+        if let Some(known) = of_one.iter().find(|one| one.key == *key) {
             return match &known.state {
                 _ if known.asked != asked => Begun::Other,
                 State::Running => Begun::Running,
@@ -102,19 +113,19 @@ impl Repeats {
         if of_one.iter().filter(|one| !one.is_done()).count() >= RUNNING {
             return Begun::TooMany;
         }
-        of_one.push(One { key: key.to_owned(), asked, since: now, state: State::Running });
+        of_one.push(One { key: key.clone(), asked, since: now, state: State::Running });
         Begun::Now
     }
 
     /// Keeps an answer, or (`None`) forgets the key: the request can be tried again.
-    pub fn end(&self, sender: Sender, key: &str, given: Option<Given>, now: Instant) {
+    pub fn end(&self, sender: Sender, key: &Key, given: Option<Given>, now: Instant) {
         let mut all = self.0.lock();
         let Some(of_one) = all.get_mut(&sender) else { return };
         match given {
-            None => of_one.retain(|one| one.key != key || one.is_done()),
+            None => of_one.retain(|one| one.key != *key || one.is_done()),
             Some(given) => {
                 let given = Some(given).filter(|given| given.body.len() <= ANSWER);
-                if let Some(one) = of_one.iter_mut().find(|one| one.key == key) {
+                if let Some(one) = of_one.iter_mut().find(|one| one.key == *key) {
                     one.state = State::Done(given);
                 }
             }
@@ -161,6 +172,10 @@ mod tests {
         Sender { payer: Payer::Person(UserId::from_bytes([n; 16])), operator: false }
     }
 
+    fn key(text: &str) -> Key {
+        Key { session: Some(SecretHash([1; 32])), text: text.to_owned() }
+    }
+
     fn given(length: usize) -> Option<Given> {
         Some(Given { status: StatusCode::CREATED, headers: HeaderMap::new(), body: vec![b'x'; length].into() })
     }
@@ -179,36 +194,40 @@ mod tests {
     #[test]
     fn a_key_is_its_senders_and_stands_for_one_request() {
         let (all, now) = (Repeats::default(), Instant::now());
-        let begin = |who: Sender, key: &str, asked: u8| code(all.begin(who, key, [asked; 32], now));
+        let begin = |who: Sender, text: &str, asked: u8| code(all.begin(who, &key(text), [asked; 32], now));
         assert_eq!(begin(sender(1), "a", 1), "now");
         assert_eq!(begin(sender(1), "a", 1), "running");
         assert_eq!(begin(sender(1), "a", 2), "other");
         assert_eq!(begin(sender(2), "a", 2), "now", "another's");
         let operator = Sender { operator: true, ..sender(1) };
         assert_eq!(begin(operator, "a", 1), "now", "the operator's");
-        all.end(sender(1), "a", given(3), now);
+        all.end(sender(1), &key("a"), given(3), now);
         assert_eq!(begin(sender(1), "a", 1), "before");
+        for session in [None, Some(SecretHash([2; 32]))] {
+            let elsewhere = Key { session, ..key("a") };
+            assert_eq!(code(all.begin(sender(1), &elsewhere, [1; 32], now)), "now", "another session of the person");
+        }
         assert_eq!(begin(sender(1), "a", 2), "other");
-        all.end(sender(2), "a", None, now);
+        all.end(sender(2), &key("a"), None, now);
         assert_eq!(begin(sender(2), "a", 3), "now", "what was refused can be tried again");
-        all.end(operator, "a", given(ANSWER + 1), now);
+        all.end(operator, &key("a"), given(ANSWER + 1), now);
         assert_eq!(begin(operator, "a", 1), "gone");
         let later = now + KEPT;
-        assert_eq!(code(all.begin(sender(1), "a", [9; 32], later)), "now", "after a day it is forgotten");
+        assert_eq!(code(all.begin(sender(1), &key("a"), [9; 32], later)), "now", "after a day it is forgotten");
     }
 
     #[test]
     fn keys_are_bounded_in_count_and_bytes_and_the_greedy_lose_theirs_first() {
         let (all, now) = (Repeats::default(), Instant::now());
         for n in 0..RUNNING {
-            assert_eq!(code(all.begin(sender(1), &n.to_string(), [0; 32], now)), "now");
+            assert_eq!(code(all.begin(sender(1), &key(&n.to_string()), [0; 32], now)), "now");
         }
-        assert_eq!(code(all.begin(sender(1), "more", [0; 32], now)), "too many");
-        assert_eq!(code(all.begin(sender(0), "mine", [0; 32], now)), "now", "control: others are not kept out");
-        all.end(sender(0), "mine", given(1), now);
+        assert_eq!(code(all.begin(sender(1), &key("more"), [0; 32], now)), "too many");
+        assert_eq!(code(all.begin(sender(0), &key("mine"), [0; 32], now)), "now", "control: others are not kept out");
+        all.end(sender(0), &key("mine"), given(1), now);
         for who in 10..60 {
             for n in 0..100 {
-                let key = n.to_string();
+                let key = key(&n.to_string());
                 assert_eq!(code(all.begin(sender(who), &key, [0; 32], now)), "now");
                 all.end(sender(who), &key, given(ANSWER), now);
             }
@@ -219,6 +238,6 @@ mod tests {
         assert!(held.values().map(bytes).sum::<usize>() <= BYTES_OF_ALL);
         assert!(held.values().all(|of_one| of_one.len() <= OF_ONE && bytes(of_one) <= BYTES_OF_ONE));
         drop(held);
-        assert_eq!(code(all.begin(sender(0), "mine", [0; 32], now)), "before", "who has one key keeps it");
+        assert_eq!(code(all.begin(sender(0), &key("mine"), [0; 32], now)), "before", "who has one key keeps it");
     }
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::control;
-use crate::directory::{Secret, SecretHash};
+use crate::directory::{Lifetimes, Secret, SecretHash};
 use crate::failure::{Exit, Failure};
 use crate::front::addresses::{Addresses, Clear};
 use crate::front::cross_origin::{Allowed, Origins};
@@ -77,6 +77,8 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Origins whose pages may call this node.
     pub allowed_origins: Vec<Allowed>,
+    /// How long sessions last.
+    pub sessions: Lifetimes,
     /// Where the node's figures are for whoever asks.
     pub metrics_listen: Option<String>,
     /// Print what happens as JSON.
@@ -151,6 +153,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         app.shutdown().await;
         return Err(failure);
     }
+    app.directory.keep_sessions(options.sessions);
     let newcomers: std::sync::Weak<dyn Newcomers> = Arc::<App>::downgrade(&app);
     app.access.tell_of_newcomers(newcomers);
     let set_up = app.owner().is_some();

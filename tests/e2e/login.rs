@@ -117,6 +117,20 @@ async fn a_person_uses_the_command_line_as_themselves_and_by_nobody_elses_file()
         std::os::unix::fs::chown(&token, Some(0), None).unwrap();
     }
     assert_eq!(run(&["grant", "list", "--token-file", password]).code, 2);
+    // A password and sessions of one's own.
+    let next = home.file("next", "the next password of bob");
+    let change = |current: &str| {
+        run(&["password", "change", "--password-file", current, "--new-password-file", &next, "--token-file", file])
+            .code
+    };
+    assert_eq!((change(&wrong), change(password)), (3, 0));
+    let other = home.node.sign_in("bob", "the next password of bob").await.unwrap();
+    let sessions = home.node.allod.ok(&elsewhere, &["session", "list", "--token-file", file]).unwrap();
+    let this = |is: bool| sessions.as_array().unwrap().iter().filter(move |one| one["this"] == json!(is));
+    let (own, others) = (this(true).next().unwrap(), this(false).count());
+    assert_eq!((&own["by"], &own["from"], others), (&json!("allod"), &json!("127.0.0.1"), 1), "{sessions}");
+    home.node.allod.ok(&elsewhere, &["session", "end-others", "--token-file", file]).unwrap();
+    assert_eq!(status(&other).await, 401);
     let text = std::fs::read(&token).unwrap();
     home.node.allod.ok(&elsewhere, &["logout", "--token-file", file]).unwrap();
     assert!(!token.exists());

@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::home::Home;
+use crate::home::{Home, OWNER};
 use harness::Client;
 
 struct Told {
@@ -32,6 +32,21 @@ async fn with_key(client: &Client, path: &str, key: &str, body: &Value) -> Told 
 
 async fn spaces(client: &Client) -> usize {
     client.get("/api/v1/spaces").await.unwrap().json.as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn what_one_session_was_told_is_for_no_other_session_of_the_person() {
+    let home = Home::new().await;
+    let first = home.node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    let second = home.node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    let name = json!({ "name": "Whose" });
+    let made = with_key(&first, "/api/v1/spaces", "k-1", &name).await;
+    assert_eq!((made.status, made.replayed), (201, false), "{}", made.text);
+    let again = with_key(&first, "/api/v1/spaces", "k-1", &name).await;
+    assert_eq!((again.status, again.replayed, &again.text), (201, true, &made.text), "control");
+    let other = with_key(&second, "/api/v1/spaces", "k-1", &name).await;
+    assert_eq!((other.status, other.replayed), (201, false), "{}", other.text);
+    assert_ne!(other.body["id"], made.body["id"]);
 }
 
 #[tokio::test]

@@ -104,7 +104,9 @@ fn routes(grant: &str) -> Vec<(Method, String, Value)> {
     let grant_path = format!("/api/v1/grants/{grant}");
     [
         (Method::DELETE, "/api/v1/session", Value::Null),
+        (Method::GET, "/api/v1/sessions", Value::Null),
         (Method::DELETE, "/api/v1/sessions", Value::Null),
+        (Method::DELETE, "/api/v1/sessions/00000000000000000000000000000000", Value::Null),
         (Method::GET, "/api/v1/tenants", Value::Null),
         (Method::POST, "/api/v1/tenants", json!({"name": "planted"})),
         (Method::GET, "/api/v1/users", Value::Null),

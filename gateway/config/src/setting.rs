@@ -154,6 +154,18 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("policy.key_file", SettingKind::Path, "", "a file that holds the key of policy.listen"),
     Setting::new("policy.write", SettingKind::Switch, "false", "let clients of policy.listen write too: audited"),
     Setting::new(
+        "limits.session_idle",
+        SettingKind::One,
+        "1d",
+        "how long a session lasts that nobody uses: 15m, 12h, 1d",
+    ),
+    Setting::new(
+        "limits.session_lifetime",
+        SettingKind::One,
+        "7d",
+        "how long a session lasts, however much it is used",
+    ),
+    Setting::new(
         "log.level",
         SettingKind::One,
         "warn,allod=info",

@@ -11,11 +11,10 @@ use actix_web::http::header::{COOKIE, HeaderName};
 
 use super::AuthError;
 use super::header::only;
-use crate::directory::{BROWSER_SECONDS, KnownBrowser, PageSecrets, Token};
+use crate::directory::sessions::PageSecrets;
+use crate::directory::{BROWSER_SECONDS, KnownBrowser, Token};
 use crate::node::Node;
 
-/// How long a session lasts, in seconds.
-pub const SESSION_SECONDS: i64 = 7 * 86_400;
 /// Where a page's script sends the key of its session.
 const PAGE_KEY: HeaderName = HeaderName::from_static("allod-page-key");
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -37,10 +36,10 @@ fn cookie(node: &dyn Node, value: String) -> Cookie<'static> {
     cookie.secure(secure(node)).finish()
 }
 
-/// The cookie of a page's session that begins.
-pub fn session_cookie(node: &dyn Node, secrets: &PageSecrets) -> Cookie<'static> {
+/// The cookie of a page's session that begins, for as long as the session can last.
+pub fn session_cookie(node: &dyn Node, secrets: &PageSecrets, session: &Token) -> Cookie<'static> {
     let mut cookie = cookie(node, secrets.cookie.text().to_owned());
-    cookie.set_max_age(Duration::seconds(SESSION_SECONDS));
+    cookie.set_max_age(Duration::microseconds(session.expires.0 - session.created.0));
     cookie
 }
 

@@ -15,11 +15,12 @@ use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 use vault::shares::Payer;
 
 pub use address::{CameFrom, address, agent};
-pub use cookie::{SESSION_SECONDS, browser_cookies, clear_cookie, is_page, session_cookie};
+pub use cookie::{browser_cookies, clear_cookie, is_page, session_cookie};
 pub(crate) use header::only;
 pub use local::is_local;
 
-use crate::directory::{DirectoryError, Origin, SecretHash, Token, TokenKind};
+use crate::directory::sessions::Seen;
+use crate::directory::{Actor, DirectoryError, Origin, SecretHash, Token, TokenKind};
 use crate::node::Node;
 use crate::spaces::ELSEWHERE;
 
@@ -43,6 +44,11 @@ impl Principal {
     /// A person for whom something is done that they asked for before: without a session, and nothing confirmed.
     pub fn of_person(caller: Caller, tenant: TenantId) -> Principal {
         Principal { caller, operator: false, tenant, session: None, confirmed: None }
+    }
+
+    /// Who acts, as the audit tells it of a person or whoever holds the machine.
+    pub fn actor(&self) -> Actor {
+        if self.operator { Actor::Operator } else { Actor::Person(self.caller.user) }
     }
 
     /// Refuses an act that outlives the session or widens who reads, unless the person gave their password within the
@@ -85,13 +91,25 @@ async fn credentials(req: &HttpRequest, node: &dyn Node) -> Result<Principal, Au
         if control::is_at_the_machine(req) {
             return operator(node, owner).await;
         }
-        return of_token(node, &cookie::page_session(req, node).await?).await;
+        return used(req, node, &cookie::page_session(req, node).await?).await;
     };
     if SecretHash::of(text).matches(&node.local_token()) {
         return if is_local(req) { operator(node, owner).await } else { Err(AuthError::Invalid) };
     }
     let token = directory.token(text, node.now()).await?.ok_or(AuthError::Invalid)?;
-    of_token(node, &token).await
+    used(req, node, &token).await
+}
+
+/// Where a request comes from, as the person of a session is shown it.
+pub fn seen(req: &HttpRequest) -> Seen {
+    Seen { address: address(req), product: address::product(req) }
+}
+
+/// Who sent `req` by a token, whose use is noted.
+async fn used(req: &HttpRequest, node: &dyn Node, token: &Token) -> Result<Principal, AuthError> {
+    let principal = of_token(node, token).await?;
+    node.directory().session_used(token, || seen(req), node.now()).await;
+    Ok(principal)
 }
 
 /// Whoever holds the machine, who acts as the owner.

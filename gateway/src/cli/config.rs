@@ -7,8 +7,10 @@ use gateway_config::{ConfigError, Environment, Flags, Settings};
 use serde_json::json;
 use vault::data_dir::DataDir;
 
+use super::duration::seconds;
 use super::output::{Exit, Failure, lines, print};
 use super::{Common, logging, tls};
+use crate::directory::Lifetimes;
 use crate::engine;
 use crate::listen::spelt as listen;
 use crate::server::{Options, PolicyApi};
@@ -173,6 +175,19 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
     Ok(logging::Style { json: json.unwrap_or(false), level })
 }
 
+/// How long sessions last.
+fn sessions(settings: &Settings) -> Result<Lifetimes, Failure> {
+    let lasts = |text: &str| match u32::try_from(seconds(text)?) {
+        Ok(lasts @ 300..) => Ok(lasts),
+        _ => Err("a session lasts five minutes at least".to_owned()),
+    };
+    let default = Lifetimes::default();
+    Ok(Lifetimes {
+        idle: settings.get_by("limits.session_idle", lasts)?.unwrap_or(default.idle),
+        absolute: settings.get_by("limits.session_lifetime", lasts)?.unwrap_or(default.absolute),
+    })
+}
+
 /// What `serve` goes by. Reads every secret, and begins nothing.
 pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Options, Vec<String>), Failure> {
     let mut warnings = settings.warnings.clone();
@@ -204,6 +219,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,
         allowed_origins: settings.list("http.allowed_origins")?,
+        sessions: sessions(settings)?,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,
         json,

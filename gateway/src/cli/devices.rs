@@ -7,9 +7,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Common;
+use super::duration::seconds;
 use super::node::read_password;
 use super::output::{Exit, Failure, lines, print};
-use super::people::seconds;
 
 #[derive(Debug, Subcommand)]
 pub enum Device {

@@ -1,8 +1,10 @@
 //! The command line. Roles are subcommands; `--json` prints one JSON value on stdout.
 
+mod account;
 mod client;
 mod config;
 mod devices;
+mod duration;
 mod harden;
 mod logging;
 mod login;
@@ -120,6 +122,12 @@ enum Command {
     Login(login::Login),
     /// End the session of --token-file, and remove the file
     Logout(login::Logout),
+    /// One's own password
+    #[command(subcommand)]
+    Password(account::Password),
+    /// One's own sessions
+    #[command(subcommand)]
+    Session(account::Session),
     /// The passphrase of the node key
     #[command(subcommand)]
     Passphrase(passphrase::Passphrase),
@@ -285,6 +293,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Healthcheck(command) => command.run(common).await,
         Command::Login(command) => command.run(common).await,
         Command::Logout(command) => command.run(common).await,
+        Command::Password(command) => command.run(common).await,
+        Command::Session(command) => command.run(common).await,
         Command::Passphrase(command) => command.run(common),
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,

@@ -189,7 +189,7 @@ pub async fn setup_link(common: &Common) -> Result<Exit, Failure> {
 #[derive(Debug, Args)]
 pub struct Wait {
     /// For so long at most
-    #[arg(long, default_value = "20s", value_parser = super::people::seconds)]
+    #[arg(long, default_value = "20s", value_parser = super::duration::seconds)]
     timeout: u64,
 }
 
@@ -221,7 +221,7 @@ pub struct Healthcheck {
     #[arg(long)]
     url: Option<String>,
     /// Ask again for so long [default: ask once]
-    #[arg(long, value_parser = super::people::seconds)]
+    #[arg(long, value_parser = super::duration::seconds)]
     wait: Option<u64>,
     /// A node that only waits for its set-up is well too: what a container is asked
     #[arg(long)]

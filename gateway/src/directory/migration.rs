@@ -24,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(Offers),
             Box::new(Quotas),
             Box::new(Browsers),
+            Box::new(Sessions),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -54,6 +55,9 @@ fn instant(column: impl IntoIden) -> ColumnDef {
 }
 fn instant_or_null(column: impl IntoIden) -> ColumnDef {
     ColumnDef::new(column).big_integer().null().take()
+}
+fn text_or_null(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).text().null().take()
 }
 fn table(name: impl IntoTableRef, columns: Vec<ColumnDef>) -> TableCreateStatement {
     let mut table = Table::create();
@@ -517,5 +521,39 @@ impl MigrationTrait for Browsers {
         }
         let browsers = instant(user::Column::Browsers).default(0).take();
         manager.alter_table(Table::alter().table(user::Entity).add_column(browsers).take()).await
+    }
+}
+
+/// Sessions know when and from where they are used. Those from before last as long as they were to.
+struct Sessions;
+
+impl MigrationName for Sessions {
+    fn name(&self) -> &str {
+        "dir_0010_sessions"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Sessions {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use token::Column;
+        let columns = [
+            ("used", instant_or_null(Column::Used)),
+            ("idle", instant_or_null(Column::Idle)),
+            ("address", text_or_null(Column::Address)),
+            ("product", text_or_null(Column::Product)),
+        ];
+        for (name, column) in columns {
+            if !manager.has_column("dir_token", name).await? {
+                manager.alter_table(Table::alter().table(token::Entity).add_column(column).take()).await?;
+            }
+        }
+        Ok(())
     }
 }

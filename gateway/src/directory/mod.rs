@@ -12,6 +12,7 @@ mod codes;
 mod folders;
 mod grants;
 mod groups;
+mod lifetimes;
 mod links;
 mod migration;
 mod names;
@@ -23,6 +24,7 @@ mod quotas;
 mod refresh;
 mod refusals;
 mod secret;
+pub(crate) mod sessions;
 mod settings;
 mod spaces;
 mod tables;
@@ -30,7 +32,7 @@ mod tokens;
 mod turns;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use policy_core::{GrantId, TenantId, Timestamp, UserId};
@@ -45,6 +47,7 @@ pub use codes::{NewCode, Taken};
 pub use folders::Folder;
 pub use grants::GrantRow;
 pub use groups::{Group, MOST_NESTED, Membership, Role};
+pub use lifetimes::Lifetimes;
 pub use links::LinkRow;
 pub(crate) use names::name_of;
 pub use offers::{Offer, Offered};
@@ -56,7 +59,7 @@ pub use refusals::{Origin, SignedIn};
 pub use secret::{Secret, SecretHash};
 pub use settings::SETUP_SECONDS;
 pub use spaces::SpaceRow;
-pub use tokens::{Family, PageSecrets, Token, TokenKind};
+pub use tokens::{Family, Token, TokenKind};
 
 /// Why the directory did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,7 @@ pub enum DirectoryError {
 pub struct Directory {
     db: DatabaseConnection,
     tokens: tokens::Cache,
+    lifetimes: OnceLock<Lifetimes>,
     passwords: passwords::Passwords,
     refusals: refusals::Refusals,
     /// When each grant was last used, not yet written.
@@ -112,6 +116,7 @@ impl Directory {
         Ok(Directory {
             db,
             tokens: tokens::Cache::default(),
+            lifetimes: OnceLock::new(),
             passwords: passwords::Passwords::default(),
             refusals: refusals::Refusals::default(),
             used: Mutex::default(),

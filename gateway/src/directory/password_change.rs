@@ -73,13 +73,14 @@ impl Directory {
 mod tests {
     use policy_core::{SpaceId, UserId};
 
+    use super::super::sessions::Seen;
     use super::super::{Origin, on_each_backend};
     use super::*;
 
     #[tokio::test]
     async fn a_change_ends_what_the_former_password_opened_and_what_it_is_about_to_open() {
         for directory in on_each_backend().await {
-            let now = Timestamp::from_seconds(1_000);
+            let (now, seen) = (Timestamp::from_seconds(1_000), Seen::default());
             let home = directory.add_tenant("home", now).await.unwrap();
             let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
             directory.add_user(account, "alice", home.id, "the first password", now).await.unwrap();
@@ -88,8 +89,8 @@ mod tests {
                 signed.map(|signed| signed.user)
             };
             let alice = sign_in("the first password").await.expect("control");
-            let (kept, _) = directory.open_signed_session(&alice, now, 60).await.unwrap().expect("control");
-            let (other, _) = directory.open_signed_session(&alice, now, 60).await.unwrap().unwrap();
+            let (kept, _) = directory.open_signed_session(&alice, &seen, now).await.unwrap().expect("control");
+            let (other, _) = directory.open_signed_session(&alice, &seen, now).await.unwrap().unwrap();
             let by = |current| ChangedBy::Person { session: kept.hash(), current, from: None };
             let change = async |current, new| directory.change_password(&alice, by(current), new, now).await;
             assert_eq!(change("the second password", "the second password").await.unwrap(), None, "a guess");
@@ -99,11 +100,11 @@ mod tests {
             assert!(directory.token(other.text(), now).await.unwrap().is_none());
             assert!(directory.token(kept.text(), now).await.unwrap().is_some(), "control: whoever asked stays");
             // Who proved the first password before the change, and begins a session after it.
-            assert!(directory.open_signed_session(&alice, now, 60).await.unwrap().is_none());
-            assert!(directory.open_page_session(&alice, now, 60).await.unwrap().is_none());
+            assert!(directory.open_signed_session(&alice, &seen, now).await.unwrap().is_none());
+            assert!(directory.open_page_session(&alice, &seen, now).await.unwrap().is_none());
             assert_eq!(sign_in("the first password").await, None);
             let again = sign_in("the second password").await.unwrap();
-            assert!(directory.open_page_session(&again, now, 60).await.unwrap().is_some(), "control");
+            assert!(directory.open_page_session(&again, &seen, now).await.unwrap().is_some(), "control");
             let set = directory.change_password(&again, ChangedBy::Operator, "the third password", now).await;
             assert_eq!(set.unwrap(), Some(2), "the operator ends them all");
             assert!(directory.token(kept.text(), now).await.unwrap().is_none());

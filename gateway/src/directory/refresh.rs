@@ -180,7 +180,8 @@ async fn access_token(
 ) -> Result<(Secret, Timestamp), DirectoryError> {
     let (access, expires) = (Secret::draw(), until(now, ACCESS, end));
     let kind = TokenKind::Access { client: holder.client, grant: holder.grant, family: holder.family };
-    let token = Token { hash: access.hash(), user: holder.user, kind, created: now, expires, confirmed: None };
+    let (hash, user) = (access.hash(), holder.user);
+    let token = Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None };
     token::Entity::insert(row(&token)).exec_without_returning(db).await?;
     Ok((access, expires))
 }

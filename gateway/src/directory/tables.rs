@@ -74,6 +74,13 @@ pub mod token {
         pub expires: i64,
         /// When the person of a session last gave their password.
         pub confirmed: Option<i64>,
+        /// When a session was last used.
+        pub used: Option<i64>,
+        /// How long a session of a sign-in may lie unused, in microseconds.
+        pub idle: Option<i64>,
+        /// From where, and by what, a session was last used.
+        pub address: Option<String>,
+        pub product: Option<String>,
     }
     lone!();
 }

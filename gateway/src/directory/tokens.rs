@@ -1,4 +1,4 @@
-//! Sessions of people and access tokens of apps.
+//! Everything that a request is let in by: sessions of people, access tokens of apps, links.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -7,12 +7,13 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 use policy_core::{ClientId, GrantId, Timestamp, UserId};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, Set, TransactionTrait};
 
+use super::lifetimes::Lifetimes;
 use super::secret::random;
-use super::tables::{code, grant, link, refresh, token, user};
-use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, User, id, to_its_end};
+use super::tables::{code, grant, link, refresh, token};
+use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id, to_its_end};
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,20 +52,20 @@ pub struct Token {
     pub expires: Timestamp,
     /// When the person last gave their password in this session; never for other kinds.
     pub confirmed: Option<Timestamp>,
+    /// When a session was last used, to a minute; of other kinds, when they were made.
+    pub used: Timestamp,
+    /// How long a session that began with a sign-in may lie unused, in microseconds; others may for as long as they last.
+    pub idle: Option<i64>,
 }
 
-/// The two halves of a page's session: neither opens anything alone.
-#[derive(Debug)]
-pub struct PageSecrets {
-    /// Goes into a cookie, which other ports of the host see.
-    pub cookie: Secret,
-    /// Goes into the storage of the page's origin.
-    pub key: Secret,
-}
-
-/// The hash under which a page's session is kept. No text of a header holds a NUL, so none is a bearer of it.
-fn page_hash(cookie: &str, key: &str) -> SecretHash {
-    SecretHash::of(&format!("\0page\0{cookie}\0{key}"))
+impl Token {
+    /// When it ends if nobody uses it any more. What a session began with counts, and what the node is told now, whichever
+    /// is shorter.
+    pub fn ends(&self, lifetimes: Lifetimes) -> Timestamp {
+        let Some(idle) = self.idle else { return self.expires };
+        let unused = lifetimes.unused(self.used, idle);
+        unused.min(self.expires).min(lifetimes.over(self.created))
+    }
 }
 
 /// The tokens seen last. A revocation empties it, and a lookup that began before the revocation does
@@ -88,6 +89,18 @@ impl Default for Cache {
 }
 
 impl Cache {
+    /// Notes that a session is used now; whether that is to be written: once in so long, and by one of those who use it.
+    pub(super) fn used(&self, hash: SecretHash, now: Timestamp, every: i64) -> bool {
+        let mut cached = self.0.lock();
+        // What is not in memory was forgotten at this moment, and is read anew.
+        let Some(token) = cached.known.peek_mut(&hash.0) else { return false };
+        let due = now.0.saturating_sub(token.used.0) >= every;
+        if due {
+            token.used = now;
+        }
+        due
+    }
+
     pub(super) fn forget(&self) {
         let mut cached = self.0.lock();
         cached.revocations += 1;
@@ -116,6 +129,8 @@ impl TryFrom<token::Model> for Token {
             created: Timestamp(row.created),
             expires: Timestamp(row.expires),
             confirmed: row.confirmed.map(Timestamp),
+            used: Timestamp(row.used.unwrap_or(row.created)),
+            idle: row.idle,
         })
     }
 }
@@ -137,87 +152,14 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
         created: Set(token.created.0),
         expires: Set(token.expires.0),
         confirmed: Set(token.confirmed.map(|at| at.0)),
+        used: Set((token.kind == TokenKind::Session).then_some(token.used.0)),
+        idle: Set(token.idle),
+        address: Set(None),
+        product: Set(None),
     }
-}
-
-fn session(hash: SecretHash, user: UserId, now: Timestamp, seconds: i64, confirmed: Option<Timestamp>) -> Token {
-    let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
-    Token { hash, user, kind: TokenKind::Session, created: now, expires, confirmed }
 }
 
 impl Directory {
-    /// Opens a session of a person, for `seconds` from now, whose token is a bearer, at the operator's word. `confirmed`:
-    /// when they gave their password for it, if they did.
-    pub async fn open_session(
-        &self,
-        user: UserId,
-        now: Timestamp,
-        seconds: i64,
-        confirmed: Option<Timestamp>,
-    ) -> Result<(Secret, Token), DirectoryError> {
-        let secret = Secret::draw();
-        let token = session(secret.hash(), user, now, seconds, confirmed);
-        token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
-        Ok((secret, token))
-    }
-
-    /// Opens a session of a person who gave their password, for `seconds` from now, whose token is a bearer. `None` if the
-    /// password was changed, or they signed out everywhere, while it was looked at.
-    pub async fn open_signed_session(
-        &self,
-        user: &User,
-        now: Timestamp,
-        seconds: i64,
-    ) -> Result<Option<(Secret, Token)>, DirectoryError> {
-        let secret = Secret::draw();
-        let token = session(secret.hash(), user.id, now, seconds, Some(now));
-        Ok(self.begin_signed(user, &token).await?.then_some((secret, token)))
-    }
-
-    /// Opens a session of a person who gave their password on a page, for `seconds` from now. `None` as for
-    /// [`Directory::open_signed_session`].
-    pub async fn open_page_session(
-        &self,
-        user: &User,
-        now: Timestamp,
-        seconds: i64,
-    ) -> Result<Option<(PageSecrets, Token)>, DirectoryError> {
-        let secrets = PageSecrets { cookie: Secret::draw(), key: Secret::draw() };
-        let hash = page_hash(secrets.cookie.text(), secrets.key.text());
-        let token = session(hash, user.id, now, seconds, Some(now));
-        Ok(self.begin_signed(user, &token).await?.then_some((secrets, token)))
-    }
-
-    /// Begins the session if what was proved is still so. The person's row is touched first: whoever changes the password
-    /// at this moment comes before, and is seen, or after, and ends the session.
-    async fn begin_signed(&self, person: &User, token: &Token) -> Result<bool, DirectoryError> {
-        let txn = self.db.begin().await?;
-        let touched = user::Entity::update_many()
-            .col_expr(user::Column::Browsers, Expr::value(person.since))
-            .filter(user::Column::Id.eq(person.id.as_bytes().to_vec()))
-            .filter(user::Column::Browsers.eq(person.since))
-            .exec(&txn)
-            .await?;
-        if touched.rows_affected == 0 {
-            return Ok(false);
-        }
-        token::Entity::insert(row(token)).exec_without_returning(&txn).await?;
-        txn.commit().await?;
-        Ok(true)
-    }
-
-    /// Notes that the person of a session gave their password again.
-    pub async fn confirm_session(&self, session: SecretHash, now: Timestamp) -> Result<(), DirectoryError> {
-        let confirm = token::Entity::update_many()
-            .col_expr(token::Column::Confirmed, Expr::value(now.0))
-            .filter(token::Column::Hash.eq(session.0.to_vec()));
-        self.change_tokens(|db| async move {
-            confirm.exec(&db).await?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Notes the token of a link, which lasts as long as its grant.
     pub async fn open_link(
         &self,
@@ -227,8 +169,16 @@ impl Directory {
     ) -> Result<(), DirectoryError> {
         let expires = until.unwrap_or(Timestamp(i64::MAX));
         let kind = TokenKind::Link { grant: link.grant };
-        let token =
-            Token { hash: secret.hash(), user: link.user, kind, created: link.created, expires, confirmed: None };
+        let token = Token {
+            hash: secret.hash(),
+            user: link.user,
+            kind,
+            created: link.created,
+            expires,
+            confirmed: None,
+            used: link.created,
+            idle: None,
+        };
         let txn = self.db.begin().await?;
         super::links::insert(&txn, link).await?;
         token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
@@ -240,16 +190,13 @@ impl Directory {
         self.token_of(SecretHash::of(text), now).await
     }
 
-    /// The session of a page by both its halves.
-    pub async fn page_session(&self, cookie: &str, key: &str, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
-        self.token_of(page_hash(cookie, key), now).await
-    }
-
-    async fn token_of(&self, hash: SecretHash, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
+    /// What is kept under `hash`, if it has not lapsed.
+    pub(super) async fn token_of(&self, hash: SecretHash, now: Timestamp) -> Result<Option<Token>, DirectoryError> {
+        let lifetimes = self.lifetimes();
         let revocations = {
             let mut cached = self.tokens.0.lock();
             if let Some(token) = cached.known.get(&hash.0) {
-                return Ok(Some(token.clone()).filter(|token| token.expires > now));
+                return Ok(Some(token.clone()).filter(|token| token.ends(lifetimes) > now));
             }
             cached.revocations
         };
@@ -260,7 +207,7 @@ impl Directory {
             cached.known.put(hash.0, token.clone());
         }
         drop(cached);
-        Ok(Some(token).filter(|token| token.expires > now))
+        Ok(Some(token).filter(|token| token.ends(lifetimes) > now))
     }
 
     /// Changes what the database says of tokens, and forgets what is known of them: both, whoever goes away.
@@ -293,15 +240,6 @@ impl Directory {
         Ok(())
     }
 
-    /// Ends every session of a person; returns how many there were. Grants to apps and links stay.
-    pub async fn end_sessions(&self, user: UserId) -> Result<u64, DirectoryError> {
-        let sessions = Condition::all()
-            .add(token::Column::User.eq(user.as_bytes().to_vec()))
-            .add(token::Column::GrantId.is_null());
-        let end = token::Entity::delete_many().filter(sessions);
-        self.change_tokens(|db| async move { Ok(end.exec(&db).await?.rows_affected) }).await
-    }
-
     /// Ends all tokens of a family.
     pub async fn end_family(&self, family: Family) -> Result<(), DirectoryError> {
         self.change_tokens(move |db| delete_family(db, family)).await?;
@@ -318,7 +256,9 @@ impl Directory {
 
     /// Drops tokens and codes that lapsed: they answer nothing any more.
     pub(super) async fn drop_lapsed(&self, now: Timestamp) -> Result<(), DirectoryError> {
-        token::Entity::delete_many().filter(token::Column::Expires.lt(now.0)).exec(&self.db).await?;
+        let unused = Expr::col(token::Column::Used).add(Expr::col(token::Column::Idle)).lt(now.0);
+        let lapsed = Condition::any().add(token::Column::Expires.lt(now.0)).add(unused);
+        token::Entity::delete_many().filter(lapsed).exec(&self.db).await?;
         refresh::Entity::delete_many().filter(refresh::Column::Expires.lt(now.0)).exec(&self.db).await?;
         // A lapsed code is kept for a day: a second use of it is still a sign of theft.
         let old = now.0.saturating_sub(86_400_000_000);
@@ -345,82 +285,4 @@ async fn delete_grant(db: DatabaseConnection, grant: GrantId) -> Result<(), Dire
     refresh::Entity::delete_many().filter(refresh::Column::GrantId.eq(bytes.clone())).exec(&txn).await?;
     token::Entity::delete_many().filter(token::Column::GrantId.eq(bytes)).exec(&txn).await?;
     Ok(txn.commit().await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::on_each_backend;
-    use super::*;
-
-    #[tokio::test]
-    async fn who_goes_away_while_a_session_ends_leaves_nothing_of_it_in_memory() {
-        use std::task::Poll;
-        let directory = super::super::in_memory().await;
-        let (alice, now) = (UserId::from_bytes([1; 16]), Timestamp::from_seconds(100));
-        for looks in 1..30 {
-            let (secret, _) = directory.open_session(alice, now, 60, None).await.unwrap();
-            assert!(directory.token(secret.text(), now).await.unwrap().is_some(), "control: it is in memory now");
-            let (mut end, mut left) = (Box::pin(directory.end_token(secret.hash())), looks);
-            // Looked at so many times, and dropped.
-            let done = std::future::poll_fn(|cx| {
-                left -= 1;
-                let done = end.as_mut().poll(cx).is_ready();
-                if done || left == 0 { Poll::Ready(done) } else { Poll::Pending }
-            });
-            let done = done.await;
-            drop(end);
-            let mut gone = false;
-            for _ in 0..500 {
-                gone = directory.token(secret.text(), now).await.unwrap().is_none();
-                if gone {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            assert!(gone, "after {looks} looks");
-            if done {
-                return;
-            }
-        }
-        panic!("it does not end");
-    }
-
-    #[tokio::test]
-    async fn sessions_answer_until_they_lapse_or_end() {
-        for directory in on_each_backend().await {
-            let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
-            let now = Timestamp::from_seconds(100);
-            let (first, token) = directory.open_session(alice, now, 60, None).await.unwrap();
-            let (second, _) = directory.open_session(alice, now, 60, None).await.unwrap();
-            let (other, _) = directory.open_session(bob, now, 60, None).await.unwrap();
-            for _ in 0..2 {
-                assert_eq!(directory.token(first.text(), now).await.unwrap().unwrap(), token);
-            }
-            assert_eq!(directory.token(first.text(), Timestamp::from_seconds(160)).await.unwrap(), None);
-            assert_eq!(directory.token("something else", now).await.unwrap(), None);
-            directory.end_token(first.hash()).await.unwrap();
-            assert_eq!(directory.token(first.text(), now).await.unwrap(), None);
-            assert!(directory.token(second.text(), now).await.unwrap().is_some(), "control");
-            assert_eq!(directory.end_sessions(alice).await.unwrap(), 1);
-            assert_eq!(directory.token(second.text(), now).await.unwrap(), None);
-            assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
-            let home = directory.add_tenant("home", now).await.unwrap();
-            let account = (bob, policy_core::SpaceId::from_bytes([3; 16]));
-            let person = directory.add_user(account, "bob", home.id, "a long password", now).await.unwrap();
-            let (page, token) = directory.open_page_session(&person, now, 60).await.unwrap().unwrap();
-            let (cookie, key) = (page.cookie.text(), page.key.text());
-            assert_eq!(directory.page_session(cookie, key, now).await.unwrap().as_ref(), Some(&token), "control");
-            for (cookie, key) in [(cookie, ""), ("", key), (key, cookie), (cookie, cookie), (cookie, other.text())] {
-                assert_eq!(directory.page_session(cookie, key, now).await.unwrap(), None);
-            }
-            for text in [cookie, key, &format!("{cookie}{key}"), &format!("{cookie}\0{key}")] {
-                assert_eq!(directory.token(text, now).await.unwrap(), None, "neither half is a bearer");
-            }
-            assert_eq!(directory.token(other.text(), now).await.unwrap().unwrap().confirmed, None);
-            directory.confirm_session(other.hash(), now).await.unwrap();
-            assert_eq!(directory.token(other.text(), now).await.unwrap().unwrap().confirmed, Some(now));
-            directory.tend(Timestamp::from_seconds(1_000)).await.unwrap();
-            assert_eq!(token::Entity::find().all(&directory.db).await.unwrap().len(), 0);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a request that makes something is done once, however often its client sends it.
 //!
-//! A key is its sender's own. The request goes on when its client goes away, and the answer is kept: whoever sends the
+//! A key is its sender's own, and of a person the session's. The request goes on when its client goes away, and the answer is kept: whoever sends the
 //! same request with the same key again is given it. What was refused is not kept, so it can be tried again. Keys are
 //! kept in memory alone, since answers hold secrets: a node that was started again knows none.
 
@@ -21,7 +21,7 @@ use super::request_id::RequestId;
 use crate::authn::{self, only};
 use crate::node::Node;
 use crate::pools::Pools;
-use crate::repeats::{Asked, Begun, Given, Sender};
+use crate::repeats::{Asked, Begun, Given, Key, Sender};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
@@ -32,7 +32,7 @@ const LONGEST: usize = 255;
 struct Running {
     pools: web::Data<Pools>,
     sender: Sender,
-    key: String,
+    key: Key,
     given: Option<Given>,
 }
 
@@ -119,6 +119,7 @@ pub async fn once(
     let asked = asked(&request, &body);
     request.set_payload(Payload::from(body));
     let sender = Sender { payer: Payer::from(&principal.caller), operator: principal.operator };
+    let key = Key { session: principal.session, text: key };
     let refused = match pools.repeats.begin(sender, &key, asked, Instant::now()) {
         Begun::Now => None,
         Begun::Before(given) => {

@@ -7,6 +7,7 @@ mod me;
 mod people;
 mod quotas;
 mod session;
+mod sessions;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,9 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/session", session::sign_in)
         .delete("/api/v1/session", session::sign_out)
         .post("/api/v1/session/confirm", session::confirm)
-        .delete("/api/v1/sessions", session::sign_out_everywhere)
+        .get("/api/v1/sessions", sessions::list)
+        .delete("/api/v1/sessions", sessions::end_all)
+        .delete("/api/v1/sessions/{id}", sessions::end)
         .get("/api/v1/me", me::show)
         .put("/api/v1/me/password", me::change_password)
         .put("/api/v1/users/{name}/password", me::set_password)
@@ -57,6 +60,7 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/grants/{id}", grants::revoke);
     routes
         .described::<session::Api>()
+        .described::<sessions::Api>()
         .described::<me::Api>()
         .described::<people::Api>()
         .described::<quotas::Api>()
@@ -64,7 +68,8 @@ fn routes(routes: &mut Routes) {
         .described::<apps::Api>()
         .described::<grants::Api>();
     // Whoever signs in is not known.
-    for path in ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/me/password"] {
+    let small = ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/sessions/{id}"];
+    for path in small.into_iter().chain(["/api/v1/me/password"]) {
         routes.limited(path, Limits::body(LEAST_BODY));
     }
 }

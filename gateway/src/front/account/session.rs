@@ -7,19 +7,16 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, me, person};
-use crate::authn::{
-    CONFIRMED_SECONDS, SESSION_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, session_cookie,
-};
+use crate::authn::{CONFIRMED_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, seen, session_cookie};
 use crate::directory::{Actor, SignedIn};
 use crate::front::described::Instant;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(sign_in, confirm, sign_out, sign_out_everywhere))]
+#[openapi(paths(sign_in, confirm, sign_out))]
 pub(super) struct Api;
 
 #[derive(Deserialize, ToSchema)]
@@ -40,6 +37,7 @@ struct SessionOpened {
     /// For a page of the node: what it sends beside its cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     page_key: Option<String>,
+    /// When it ends however much it is used; unused, it ends sooner (`limits.session_idle`).
     #[schema(value_type = Instant)]
     expires: String,
 }
@@ -49,12 +47,6 @@ struct SessionOpened {
 struct ConfirmedUntil {
     #[schema(value_type = Instant)]
     expires: String,
-}
-
-/// How many sessions ended.
-#[derive(Serialize, ToSchema)]
-struct SessionsEnded {
-    ended: u64,
 }
 
 /// Signs in
@@ -84,14 +76,14 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let now = node.now();
     let (answer, cookies) = if is_page(&req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
-        let opened = directory.open_page_session(&user, now, SESSION_SECONDS).await?;
+        let opened = directory.open_page_session(&user, &seen(&req), now).await?;
         let (secrets, token) = opened.ok_or_else(me::wrong_password)?;
         let page_key = Some(secrets.key.text().to_owned());
         let answer = SessionOpened { access_token: None, page_key, expires: body::instant(token.expires) };
-        let cookies = std::iter::once(session_cookie(&**node, &secrets));
+        let cookies = std::iter::once(session_cookie(&**node, &secrets, &token));
         (answer, cookies.chain(browser_cookies(&**node, &browser)).collect())
     } else {
-        let opened = directory.open_signed_session(&user, now, SESSION_SECONDS).await?;
+        let opened = directory.open_signed_session(&user, &seen(&req), now).await?;
         let (secret, token) = opened.ok_or_else(me::wrong_password)?;
         let access_token = Some(secret.text().to_owned());
         (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
@@ -100,7 +92,10 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
 }
 
-fn with_cookies<'a>(mut answer: HttpResponse, cookies: impl IntoIterator<Item = Cookie<'a>>) -> HttpResponse {
+pub(super) fn with_cookies<'a>(
+    mut answer: HttpResponse,
+    cookies: impl IntoIterator<Item = Cookie<'a>>,
+) -> HttpResponse {
     for cookie in cookies {
         // A cookie that we built is always a valid header.
         let _ = answer.add_cookie(&cookie);
@@ -153,19 +148,4 @@ pub(super) async fn sign_out(node: Data, req: HttpRequest) -> Result<HttpRespons
         node.advance_epoch();
     }
     Ok(with_cookies(HttpResponse::NoContent().finish(), clear_cookie(&req, &**node)))
-}
-
-/// Ends every session of the person
-///
-/// None of their browsers is known any more. What they granted to apps stays.
-#[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", responses(
-    (status = 200, description = "They have ended", body = SessionsEnded)))]
-pub(super) async fn sign_out_everywhere(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let user = person(&req, &**node).await?.caller.user;
-    node.directory().forget_browsers(user).await?;
-    let ended = node.directory().end_sessions(user).await?;
-    node.advance_epoch();
-    let detail = json!({ "sessions": ended });
-    node.directory().audit(user, Actor::Person(user), "session.ended_everywhere", detail, node.now()).await?;
-    Ok(with_cookies(HttpResponse::Ok().json(SessionsEnded { ended: ended as u64 }), clear_cookie(&req, &**node)))
 }

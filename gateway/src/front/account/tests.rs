@@ -67,6 +67,67 @@ async fn sessions_begin_by_password_and_end_when_asked() {
 }
 
 #[actix_web::test]
+async fn a_person_sees_their_sessions_and_ends_one_or_the_others() {
+    let (node, _) = Fake::set_up().await;
+    node.operator_post("/api/v1/users", json!({"name": "bob", "password": "another long password"})).await;
+    let from = |agent: &'static str, name: &str, password: &str| {
+        let body = json!({ "user": name, "password": password });
+        let request = TestRequest::post().uri("/api/v1/session").insert_header(("user-agent", agent));
+        node.call(request.peer_addr("192.0.2.7:5".parse().unwrap()).set_json(body))
+    };
+    let first = text(&from("curl/8.5.0", "alice", PASSWORD).await.json(), "access_token");
+    node.pass(60);
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let second = text(&from(firefox, "alice", PASSWORD).await.json(), "access_token");
+    let bob = text(&from("curl/8.5.0", "bob", "another long password").await.json(), "access_token");
+    let list = async |token: &str| node.call(bearer(get("/api/v1/sessions"), token)).await.json();
+    let seen = list(&first).await;
+    let own = seen.as_array().unwrap().iter().find(|one| one["this"] == json!(true)).unwrap();
+    assert_eq!((&own["by"], seen.as_array().unwrap().len()), (&Value::Null, 2), "what it was last used by: {seen}");
+    let other = seen.as_array().unwrap().iter().find(|one| one["this"] == json!(false)).unwrap();
+    assert_eq!((&other["by"], &other["from"]), (&json!("Firefox on Linux"), &json!("192.0.2.7")), "{seen}");
+    assert!(own["last_used"].as_str() > own["begun"].as_str(), "it was used a minute later: {seen}");
+    assert!(!seen.to_string().contains(&first) && !seen.to_string().contains(&second), "{seen}");
+    let end = async |token: &str, id: &str| {
+        node.call(bearer(TestRequest::delete().uri(&format!("/api/v1/sessions/{id}")), token)).await.status
+    };
+    let id = text(other, "session");
+    assert_eq!(end(&bob, &id).await, StatusCode::NOT_FOUND, "another's");
+    for none in ["", "x", &"0".repeat(32), &id.to_uppercase(), &first] {
+        assert_eq!(end(&first, none).await, StatusCode::NOT_FOUND, "{none}");
+    }
+    assert_eq!(node.call(bearer(get("/api/v1/audit"), &second)).await.status, StatusCode::OK, "control");
+    let epoch = node.epoch();
+    assert_eq!(end(&first, &id).await, StatusCode::NO_CONTENT);
+    assert!(node.epoch() > epoch);
+    assert_eq!(node.call(bearer(get("/api/v1/audit"), &second)).await.status, StatusCode::UNAUTHORIZED);
+    from(firefox, "alice", PASSWORD).await;
+    let wrong = node.call(bearer(TestRequest::delete().uri("/api/v1/sessions?other=true"), &first)).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "a word that is mistyped does not end them all");
+    let others = node.call(bearer(TestRequest::delete().uri("/api/v1/sessions?others=true"), &first)).await;
+    assert_eq!(others.json(), json!({"ended": 1}));
+    assert_eq!(list(&first).await.as_array().unwrap().len(), 1, "control: whoever asked stays");
+    assert_eq!(list(&bob).await.as_array().unwrap().len(), 1, "control: nobody else's");
+    node.pass(86_400);
+    assert_eq!(node.call(bearer(get("/api/v1/sessions"), &first)).await.status, StatusCode::UNAUTHORIZED, "unused");
+}
+
+#[actix_web::test]
+async fn a_cookie_lasts_as_long_as_its_session_can() {
+    let (node, _) = Fake::set_up().await;
+    node.directory().keep_sessions(crate::directory::Lifetimes { idle: 600, absolute: 3_600 });
+    let page = node.page_sign_in("alice", PASSWORD).await;
+    assert!(page.header("set-cookie").contains("Max-Age=3600"), "{}", page.header("set-cookie"));
+    let token = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    for _ in 0..6 {
+        assert_eq!(node.call(bearer(get("/api/v1/audit"), &token)).await.status, StatusCode::OK, "it is used");
+        node.pass(599);
+    }
+    node.pass(6);
+    assert_eq!(node.call(bearer(get("/api/v1/audit"), &token)).await.code(), "invalid_token", "however much");
+}
+
+#[actix_web::test]
 async fn another_site_cannot_sign_anyone_in() {
     let (node, _) = Fake::set_up().await;
     let body = json!({"user": "alice", "password": PASSWORD});
