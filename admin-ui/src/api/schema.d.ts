@@ -698,14 +698,33 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** One's sessions, those used last first */
+        get: operations["get_sessions"];
         put?: never;
         post?: never;
         /**
          * Ends every session of the person
-         * @description None of their browsers is known any more. What they granted to apps stays.
+         * @description With `?others=true` all but the one that asks. None of their browsers is known any more. What they granted to apps
+         *     stays.
          */
         delete: operations["delete_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of one's sessions */
+        delete: operations["delete_sessions_by_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1589,9 +1608,34 @@ export interface components {
         SessionOpened: {
             /** @description The bearer token; a page of the node gets a cookie instead. */
             access_token?: string | null;
+            /** @description When it ends however much it is used; unused, it ends sooner (`limits.session_idle`). */
             expires: components["schemas"]["Instant"];
             /** @description For a page of the node: what it sends beside its cookie. */
             page_key?: string | null;
+        };
+        /** @description A session of the person who asks. */
+        SessionShown: {
+            /** @description When the person signed in, or when the operator made it. */
+            begun: components["schemas"]["Instant"];
+            /**
+             * @description What it was last used by: the name of a browser or of a program, as that calls itself.
+             * @example Firefox on Linux
+             */
+            by?: string | null;
+            /** @description When it ends if nobody uses it any more. */
+            ends_unused: components["schemas"]["Instant"];
+            /** @description When it ends however much it is used. */
+            expires: components["schemas"]["Instant"];
+            /**
+             * @description The address from which it was last used.
+             * @example 192.0.2.7
+             */
+            from?: string | null;
+            /** @description When it was last used, to a minute. */
+            last_used: components["schemas"]["Instant"];
+            session: components["schemas"]["Id"];
+            /** @description Whether it is the one that asks. */
+            this: boolean;
         };
         /** @description How many sessions ended. */
         SessionsEnded: {
@@ -3206,9 +3250,40 @@ export interface operations {
             };
         };
     };
+    get_sessions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that have not ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionShown"][];
+                };
+            };
+        };
+    };
     delete_sessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description All but the one that asks. */
+                others?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3223,6 +3298,27 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SessionsEnded"];
                 };
+            };
+        };
+    };
+    delete_sessions_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
