@@ -152,7 +152,7 @@ async fn log_chain(app: &App) -> Check {
 /// The whole answer: `checks`, and the digest of every space.
 ///
 /// # Errors
-/// If a space cannot be read to its end.
+/// If spaces cannot be looked at: the log or the databases do not answer.
 pub async fn report(
     app: &App,
     rebuild: bool,
@@ -160,9 +160,16 @@ pub async fn report(
     progress: impl FnMut(usize, usize),
 ) -> Result<Value, VaultError> {
     let chain = log_chain(app).await;
-    let spaces = app.vault.doctor(rebuild, progress).await?;
     let done = if rebuild { "were made anew from the log" } else { "read to the end of the log" };
-    let views = Check::ok("views", format!("the views of {} spaces {done}", spaces.len()));
+    let (views, spaces) = match app.vault.doctor(rebuild, progress).await {
+        Ok(spaces) => (Check::ok("views", format!("the views of {} spaces {done}", spaces.len())), spaces),
+        // What does not read is a finding like others: the rest of the list helps to see where it comes from.
+        Err(error @ (VaultError::Space(_) | VaultError::View(_) | VaultError::Refused(_))) => {
+            let fix = "if log_chain is well, stop the node and run `allod doctor --rebuild`; else see there";
+            (Check::bad("views", format!("{error} (damaged)"), fix), Vec::new())
+        }
+        Err(other) => return Err(other),
+    };
     let spaces: Vec<Value> = spaces.iter().map(shown).collect();
     let checks: Vec<Check> = more.into_iter().chain(checks(app).await).chain([chain, views]).collect();
     Ok(json!({ "checks": checks, "spaces": spaces }))
