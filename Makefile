@@ -74,7 +74,7 @@ attack: build ## what one caller can do to others: the table and target/attack/a
 
 crash: need-build need-test $(UI) ## set-up, joining, starts and replicas killed at KILLS points each (default 200)
 	cargo build --locked -p gateway --bin allod
-	ALLOD_BIN=$(TARGET)/debug/allod ALLOD_KILLS=$(KILLS) cargo test --locked -p tests --test e2e -- killed:: --nocapture
+	ALLOD_BIN=$(TARGET)/debug/allod ALLOD_KILLS=$(KILLS) cargo test --locked -p tests --test e2e -- killed --nocapture
 
 check: $(UI) ## formatting, clippy and the unit tests: what is run while one works
 	cargo fmt --all --check

@@ -25,6 +25,7 @@ mod pairing;
 mod pools;
 mod records;
 mod repeats;
+mod rights;
 mod server;
 mod spaces;
 mod stdout;

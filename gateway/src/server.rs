@@ -239,6 +239,9 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     if let Err(error) = app.finish_people().await {
         tracing::warn!(%error, "policy has not heard of somebody who was added; it is tried again");
     }
+    if let Err(error) = app.finish_rights().await {
+        tracing::warn!(%error, "a change of rights that was broken off is not made yet; it is tried again");
+    }
     let p2p = start_sync(&app, &options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup(app.now()).await.map_err(failed)? };
     let setup = setup.map(|secret| crate::front::account::setup_url(&app.url(), &secret));
@@ -403,6 +406,9 @@ async fn tend(app: Arc<App>) {
         }
         if let Err(error) = app.finish_people().await {
             tracing::warn!(%error, "policy has not heard of somebody who was added");
+        }
+        if let Err(error) = app.finish_rights().await {
+            tracing::warn!(%error, "a change of rights that was broken off is not made yet");
         }
         if let Err(error) = app.vault.look_at_clocks().await {
             tracing::warn!(%error, "the clock readings of spaces were not looked at");

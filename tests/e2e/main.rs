@@ -23,6 +23,7 @@ mod hostile;
 mod http_rules;
 mod isolation;
 mod killed;
+mod killed_rights;
 mod known_browsers;
 mod login;
 mod logs;

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::directory::{Assignment, Directory, QuotaKind};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
+use crate::rights::Change;
 
 /// What is to begin.
 pub(super) struct Right<'a> {
@@ -47,6 +48,8 @@ pub(super) async fn begin(
         giver: before.as_ref().filter(|before| before.is_of_oneself()).map_or(by.user(), |before| before.giver),
         created: before.as_ref().map_or(app.now(), |before| before.created),
     };
+    let change = Change::Begins(begun.id);
+    app.begin_change(&change).await?;
     match &before {
         None => app.directory.add_assignment(&begun).await?,
         Some(_) => app.directory.renew_assignment(&begun).await?,
@@ -63,20 +66,27 @@ pub(super) async fn begin(
                 None => app.directory.remove_assignment(begun.id).await?,
                 Some(before) => app.directory.renew_assignment(before).await?,
             }
+            app.end_change(&change).await?;
             return Err(unchanged(error));
         }
     };
     noted(app, by, action, &begun).await?;
+    app.end_change(&change).await?;
     Ok((begun, before.is_none(), delivery))
 }
 
 /// Ends a right: when this returns, no permit rests on it.
 pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<Delivery, ApiError> {
     let (put, remove) = right.ended();
-    let delivery = app.policy.write_by(put, remove, by.metadata(action)).await.map_err(unchanged)?;
-    app.directory.remove_assignment(right.id).await?;
-    noted(app, by, action, right).await?;
-    Ok(delivery)
+    let change = Change::Ends(right.id);
+    app.begin_change(&change).await?;
+    let ended = app.policy.write_by(put, remove, by.metadata(action)).await;
+    if ended.is_ok() {
+        app.directory.remove_assignment(right.id).await?;
+        noted(app, by, action, right).await?;
+    }
+    app.end_change(&change).await?;
+    ended.map_err(unchanged)
 }
 
 /// Writes into the audit of everyone whom it concerns that a right began or ended.

@@ -3,9 +3,8 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
-use policy::facts::{Party, Resource};
+use policy::facts::Party;
 use policy_core::GroupId;
-use policy_core::Tuple;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -24,6 +23,7 @@ use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::grants::rfc3339;
 use crate::node::Node as _;
+use crate::rights::{Change, tuple};
 
 pub(super) fn routes(routes: &mut Routes) {
     routes
@@ -73,10 +73,6 @@ struct MemberShown {
     until: Option<String>,
 }
 
-fn tuple(one: &Membership) -> Tuple {
-    Resource::Group(one.group).to(one.role.word(), one.party, one.until)
-}
-
 fn shown(group: &Group, role: Role) -> GroupShown {
     GroupShown { group: group.id, name: group.name.clone(), role: role.word(), members: None }
 }
@@ -97,14 +93,18 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         Group { id: Directory::new_group_id(), tenant: by.principal.tenant, name: name.to_owned(), created: app.now() };
     let maker = app.directory.making(user).await;
     app.directory.room_for_one(&maker, QuotaKind::Groups).await?;
-    app.directory.add_group(&group, user).await?;
     let party = Party::User(user);
     let manager = Membership { group: group.id, role: Role::Manager, party, until: None, giver: Some(user) };
+    let change = Change::joins(&manager);
+    app.begin_change(&change).await?;
+    app.directory.add_group(&group, user).await?;
     if let Err(error) = app.policy.write_by(vec![tuple(&manager)], Vec::new(), by.metadata("group.created")).await {
         app.directory.remove_group(group.id).await?;
+        app.end_change(&change).await?;
         return Err(unchanged(error));
     }
     note(&app, &by, &[], "group.created", json!({ "group": group.id })).await?;
+    app.end_change(&change).await?;
     Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
 }
 
@@ -220,6 +220,8 @@ async fn put_member(
     let put = Membership { group: group.id, role, party, until, giver: Some(by.user()) };
     let same = |one: &Membership| one.role == role && one.party == party;
     let before = app.directory.memberships(group.id).await?.into_iter().find(same);
+    let change = Change::joins(&put);
+    app.begin_change(&change).await?;
     app.directory.put_membership(&put, app.now()).await?;
     drop(nesting);
     if let Err(error) = app.policy.write_by(vec![tuple(&put)], Vec::new(), by.metadata("group.member_added")).await {
@@ -229,11 +231,13 @@ async fn put_member(
                 app.directory.remove_membership(&put).await?;
             }
         }
+        app.end_change(&change).await?;
         return Err(unchanged(error));
     }
     let detail = json!({ "group": group.id, "member": party.subject().to_string(), "role": role.word(),
         "until": until.map(rfc3339) });
     note(&app, &by, &in_person(party), "group.member_added", detail).await?;
+    app.end_change(&change).await?;
     Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
 }
 
@@ -362,12 +366,17 @@ async fn take_out(
 /// Ends a membership: in policy, in the rows, in the audit.
 async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiError> {
     let action = "group.member_removed";
+    let change = Change::leaves(gone);
+    app.begin_change(&change).await?;
     let taken = app.policy.write_by(Vec::new(), vec![tuple(gone)], by.metadata(action)).await;
-    let delivery = taken.map_err(unchanged)?;
-    app.directory.remove_membership(gone).await?;
-    let detail = json!({ "group": gone.group, "member": gone.party.subject().to_string(), "role": gone.role.word() });
-    note(app, by, &in_person(gone.party), action, detail).await?;
-    Ok(delivery)
+    if taken.is_ok() {
+        app.directory.remove_membership(gone).await?;
+        let detail =
+            json!({ "group": gone.group, "member": gone.party.subject().to_string(), "role": gone.role.word() });
+        note(app, by, &in_person(gone.party), action, detail).await?;
+    }
+    app.end_change(&change).await?;
+    taken.map_err(unchanged)
 }
 
 /// Removes a group, and with it every right that was given to it
@@ -380,27 +389,30 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let by = Sharer::of(&req, &app).await?;
     let _alone = app.sharing.of([Turn::Group(managed_to_take(&app, &by, &id).await?.id)]).await;
     let group = managed_to_take(&app, &by, &id).await?;
-    let mut gone: Vec<Tuple> = app.directory.memberships_of(Party::Group(group.id)).await?.iter().map(tuple).collect();
-    let given = app.directory.assignments_to(&[Party::Group(group.id)]).await?;
+    let (gone, given) = app.rests_on_group(group.id).await?;
     if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
         let message = "Something is kept from this group, which its end would show; let that rule be removed first.";
         return Err(conflict("group_in_use", message));
     }
-    gone.extend(given.iter().flat_map(|one| one.begun().0));
-    let members = app.directory.memberships(group.id).await?;
-    // Last the managers: a removal that breaks off can be begun again.
-    let (managers, members): (Vec<_>, Vec<_>) = members.iter().partition(|one| one.role == Role::Manager);
-    gone.extend(members.into_iter().map(tuple));
-    gone.extend(managers.into_iter().map(tuple));
+    // What is broken off by a kill goes on at the next start; what policy refuses can be begun again by a manager.
+    let change = Change::GroupEnds(group.id);
+    app.begin_change(&change).await?;
     let mut delivery = Delivery::Done;
     for some in gone.chunks(CHANGES) {
         let done = app.policy.write_by(Vec::new(), some.to_vec(), by.metadata("group.removed")).await;
-        delivery = delivery.and(done.map_err(unchanged)?);
+        match done {
+            Ok(done) => delivery = delivery.and(done),
+            Err(error) => {
+                app.end_change(&change).await?;
+                return Err(unchanged(error));
+            }
+        }
     }
     for one in &given {
         app.directory.remove_assignment(one.id).await?;
     }
     app.directory.remove_group(group.id).await?;
     note(&app, &by, &[], "group.removed", json!({ "group": group.id })).await?;
+    app.end_change(&change).await?;
     Ok(removed(&delivery))
 }

@@ -1,0 +1,118 @@
+//! A node is killed while rights change hands: what it says of them and what it enforces are the same afterwards, and what
+//! was acknowledged is so.
+//!
+//! The points are exact where `strace` can be used, as in `killed.rs`; `ALLOD_KILLS` says how many are tried of each kind.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use harness::{Client, Node};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+
+/// Kills a process at a call of one of its threads, when that makes it for the n-th time from now on.
+struct Trap(Option<Child>);
+
+impl Trap {
+    fn set(pid: u32, call: &str, nth: usize) -> Trap {
+        let kill = format!("inject={call}:signal=KILL:when={nth}");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-o", "/dev/null", "-e", &kill, "-p", &pid.to_string()]);
+        let Ok(mut child) = strace.stderr(Stdio::piped()).spawn() else { return Trap(None) };
+        let mut said = BufReader::new(child.stderr.take().expect("stderr"));
+        let mut line = String::new();
+        let set = said.read_line(&mut line).is_ok() && line.contains("attached");
+        if !set {
+            eprintln!("note: strace cannot be used here ({line:?}); the points are only approximate");
+        }
+        // What else it says is read, so that it never waits for somebody to.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Trap(Some(child))
+    }
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The n-th point: syncs and writes by turns.
+fn point(n: usize) -> (&'static str, usize) {
+    let calls = ["fdatasync", "pwrite64"];
+    (calls[n % calls.len()], n / calls.len() + 1)
+}
+
+fn points() -> usize {
+    std::env::var("ALLOD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
+}
+
+async fn bob(node: &Node) -> Client {
+    node.sign_in("bob", "the long password of bob").await.unwrap()
+}
+
+/// Whether Bob reads Alice's notes.
+async fn reads(node: &Node, space: &str) -> bool {
+    let read = bob(node).await.in_space(space).try_graphql("{ Note { n } }", Value::Null).await.unwrap();
+    read.json["data"]["Note"] == json!([{ "n": 1 }])
+}
+
+/// Makes a request that the node may die of; whether it was acknowledged. The node is gone afterwards, and comes back.
+fn killed(home: &mut Home, args: &[&str], n: usize) -> bool {
+    let allod = home.node.allod.clone();
+    let dir = home.node.dir.clone();
+    let (call, nth) = point(n);
+    let trap = Trap::set(home.node.pid(), call, nth);
+    let done = allod.run(&dir, args).unwrap().code == 0;
+    drop(trap);
+    // In its place for the moment that it takes: it may be dead already.
+    let again = || Node::serve(&allod, &dir).unwrap_or_else(|error| panic!("killed at {call} {nth}: {error:#}"));
+    Command::new("kill").args(["-9", &home.node.pid().to_string()]).output().unwrap();
+    let mut node = again();
+    std::mem::swap(&mut home.node, &mut node);
+    done
+}
+
+async fn shared() -> (Home, String) {
+    let home = Home::new().await;
+    home.user("bob", None).await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    home.alice.graphql("mutation { add_Note(input: {n: 1}) { _docID } }").await.unwrap();
+    let space = home.made["space"].as_str().unwrap().to_owned();
+    (home, space)
+}
+
+fn given(node: &Node) -> Vec<String> {
+    let list = node.cli_ok(&["share", "list"]).unwrap();
+    list["given"].as_array().unwrap().iter().map(|one| one["share"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_group_whose_removal_was_killed_anywhere_is_there_or_is_not() {
+    let (mut home, space) = shared().await;
+    let mut early = 0;
+    for n in 0..points() {
+        let (call, nth) = point(n);
+        let made = home.node.cli_ok(&["group", "add", "friends"]).unwrap();
+        let group = made["group"].as_str().unwrap().to_owned();
+        home.node.cli_ok(&["group", "member", "add", &group, "--user", "bob"]).unwrap();
+        home.node.cli_ok(&["share", "add", "--group", &group, "--collection", "Note"]).unwrap();
+        assert!(reads(&home.node, &space).await, "control");
+        let done = killed(&mut home, &["group", "remove", &group], n);
+        let groups = home.node.cli_ok(&["group", "list"]).unwrap();
+        let there = groups.as_array().unwrap().len() == 1;
+        assert_eq!(reads(&home.node, &space).await, there, "killed at {call} {nth}");
+        assert_eq!(given(&home.node).len(), usize::from(there), "killed at {call} {nth}");
+        assert!(!(done && there), "acknowledged, and killed at {call} {nth}");
+        early += usize::from(!done);
+        if there {
+            home.node.cli_ok(&["group", "remove", &group]).unwrap();
+        }
+        assert!(!reads(&home.node, &space).await, "control");
+    }
+    assert!(early > 0, "no kill came in time");
+}
