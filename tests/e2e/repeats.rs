@@ -174,3 +174,39 @@ async fn a_list_is_read_in_parts_while_it_changes() {
     let folders = home.alice.get("/api/v1/folders?limit=1").await.unwrap();
     assert_eq!(folders.status, 200, "beside other parameters: {}", folders.text);
 }
+
+#[tokio::test]
+async fn shares_and_acts_are_told_in_parts() {
+    let home = Home::new().await;
+    home.user("bob", None).await;
+    let names = ["A", "B", "C", "D", "E"];
+    home.alice.define(&names.map(|name| format!("type {name} {{ n: Int }}")).join("\n")).await.unwrap();
+    for name in names {
+        let share = json!({ "collection": name, "with": { "user": "bob" }, "role": "viewer" });
+        assert_eq!(home.alice.post("/api/v1/shares", &share).await.unwrap().status, 201);
+    }
+    for (path, limit) in [("/api/v1/shares", 2), ("/api/v1/audit", 2)] {
+        // An act is told as a thing by itself, a share by the list that it is in.
+        let told_of = |body: &Value| match body["given"].as_array() {
+            Some(given) => [given.as_slice(), body["received"].as_array().unwrap()].concat(),
+            None => body.as_array().unwrap().clone(),
+        };
+        let whole = told_of(&home.alice.get(path).await.unwrap().json);
+        let (mut seen, mut next) = (Vec::new(), format!("{path}?limit={limit}"));
+        loop {
+            let part = told(home.alice.request(Method::GET, &next)).await;
+            let list = told_of(&part.body);
+            assert!((1..=limit).contains(&list.len()), "{}", part.text);
+            seen.extend(list);
+            let Some(link) = part.link else { break };
+            next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        }
+        assert!(seen.len() >= names.len(), "{seen:?}");
+        assert_eq!(seen, whole, "{path}: each once, in its order");
+        for wrong in ["limit=0", "limit=1001", "limit=x", "cursor=x"] {
+            assert_eq!(home.alice.get(&format!("{path}?{wrong}")).await.unwrap().status, 400, "{path}?{wrong}");
+        }
+    }
+    let listed = home.node.cli_ok(&["share", "list"]).unwrap();
+    assert_eq!(listed["given"].as_array().unwrap().len(), names.len());
+}

@@ -141,12 +141,11 @@ impl Remote {
         let mut next = answer.next.take();
         let mut all = answer.ok()?;
         // A list that is longer than one answer goes on.
-        while let (Some(path), Value::Array(all)) = (next.take(), &mut all) {
+        while let Some(path) = next.take() {
             let mut more = self.send(Method::GET, &path, None).await?;
             next = more.next.take();
-            match more.ok()? {
-                Value::Array(more) => all.extend(more),
-                _ => break,
+            if !go_on(&mut all, more.ok()?) {
+                break;
             }
         }
         Ok(all)
@@ -154,6 +153,20 @@ impl Remote {
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.call(Method::POST, path, Some(body)).await
+    }
+}
+
+/// Puts the next part of a list, or of an object of lists, behind what came before; whether it is one.
+fn go_on(all: &mut Value, more: Value) -> bool {
+    match (all, more) {
+        (Value::Array(all), Value::Array(more)) => {
+            all.extend(more);
+            true
+        }
+        (Value::Object(all), Value::Object(more)) => more
+            .into_iter()
+            .all(|(name, more)| more.is_array() && all.get_mut(&name).is_some_and(|list| go_on(list, more))),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who did what, and when: each person can read the slice that concerns them.
 
 use policy_core::{ClientId, Context, Timestamp, UserId};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
 
 use super::secret::random;
@@ -57,6 +57,7 @@ impl Act {
 /// One act that was noted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditRow {
+    pub id: Vec<u8>,
     pub at: Timestamp,
     pub actor: String,
     /// A stable word, such as `grant.revoked`.
@@ -77,17 +78,28 @@ impl Directory {
         insert(&self.db, user, actor, action, detail, now).await
     }
 
-    /// The newest acts that concern `user`, newest first.
-    pub async fn audit_of(&self, user: UserId, most: u64) -> Result<Vec<AuditRow>, DirectoryError> {
+    /// The newest acts that concern `user`, newest first; of those that come behind one in that order: its time and its id.
+    pub async fn audit_before(
+        &self,
+        user: UserId,
+        before: Option<(Timestamp, Vec<u8>)>,
+        most: u64,
+    ) -> Result<Vec<AuditRow>, DirectoryError> {
+        let behind = before.map(|(at, id)| {
+            let at_once = Condition::all().add(audit::Column::At.eq(at.0)).add(audit::Column::Id.lt(id));
+            Condition::any().add(audit::Column::At.lt(at.0)).add(at_once)
+        });
         let rows = audit::Entity::find()
             .filter(audit::Column::User.eq(user.as_bytes().to_vec()))
+            .filter(behind.unwrap_or_else(Condition::all))
             .order_by_desc(audit::Column::At)
+            .order_by_desc(audit::Column::Id)
             .limit(most)
             .all(&self.db)
             .await?;
         let row = |row: audit::Model| {
             let detail = serde_json::from_str(&row.detail).map_err(|_| DirectoryError::Damaged("dir_audit"))?;
-            Ok(AuditRow { at: Timestamp(row.at), actor: row.actor, action: row.action, detail })
+            Ok(AuditRow { id: row.id, at: Timestamp(row.at), actor: row.actor, action: row.action, detail })
         };
         rows.into_iter().map(row).collect()
     }

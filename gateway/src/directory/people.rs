@@ -259,7 +259,7 @@ mod tests {
             // It is told beside the request.
             let mut told = Vec::new();
             for _ in 0..500 {
-                told = directory.audit_of(alice.id, 9).await.unwrap();
+                told = directory.audit_before(alice.id, None, 9).await.unwrap();
                 if !told.is_empty() {
                     break;
                 }
@@ -268,7 +268,11 @@ mod tests {
             assert_eq!((told.len(), told[0].action.as_str()), (1, "sign_in.refused"), "{told:?}");
             assert_eq!(told[0].detail, serde_json::json!({"failures": 1, "from": "192.0.2.1"}));
             directory.tend(Timestamp(now.0 + 60_000_000)).await.unwrap();
-            assert_eq!(directory.audit_of(alice.id, 9).await.unwrap()[0].detail["failures"], 1, "the other one");
+            assert_eq!(
+                directory.audit_before(alice.id, None, 9).await.unwrap()[0].detail["failures"],
+                1,
+                "the other one"
+            );
         }
     }
 }

@@ -47,23 +47,16 @@ impl Page {
         let page = actix_web::web::Query::<Page>::from_query(request.query_string());
         let page = page.map_err(|error| ApiError::bad_request(format!("The parameters do not fit: {error}.")))?;
         let (part, next) = page.of(list, id)?;
-        let mut answer = HttpResponse::Ok().json(part);
-        if let Some(next) = next {
-            let others =
-                url::form_urlencoded::parse(request.query_string().as_bytes()).filter(|(key, _)| key != "cursor");
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(others)
-                .append_pair("cursor", &next)
-                .finish();
-            if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", request.path())) {
-                answer.headers_mut().insert(LINK, link);
-            }
-        }
-        Ok(answer)
+        Ok(linked(request, HttpResponse::Ok().json(part), next.map(|next| ("cursor", next))))
     }
 
-    /// The part, and the cursor of the next if there is one.
-    fn of<'l, T>(&self, list: &'l [T], id: impl Fn(&T) -> String) -> Result<(&'l [T], Option<String>), ApiError> {
+    /// The same place, for a part that is no longer than this.
+    pub fn at_most(&self, most: usize) -> Page {
+        Page { limit: Some(self.limit.unwrap_or(MOST).min(most)), cursor: self.cursor.clone() }
+    }
+
+    /// The part, and the cursor of the next if there is one: for lists whose elements cost something to tell.
+    pub fn of<'l, T>(&self, list: &'l [T], id: impl Fn(&T) -> String) -> Result<(&'l [T], Option<String>), ApiError> {
         let limit = self.limit.unwrap_or(MOST);
         if !(1..=MOST).contains(&limit) {
             return Err(ApiError::bad_request(format!("`limit` lies between 1 and {MOST}.")));
@@ -85,6 +78,18 @@ impl Page {
         });
         Ok((part, next))
     }
+}
+
+/// Where the list goes on, if it does: at this address, with this parameter.
+pub fn linked(request: &HttpRequest, mut answer: HttpResponse, next: Option<(&str, String)>) -> HttpResponse {
+    let Some((name, next)) = next else { return answer };
+    let others = url::form_urlencoded::parse(request.query_string().as_bytes()).filter(|(key, _)| key != name);
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    let query = query.extend_pairs(others).append_pair(name, &next).finish();
+    if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", request.path())) {
+        answer.headers_mut().insert(LINK, link);
+    }
+    answer
 }
 
 fn read(text: &str) -> Option<Cursor> {

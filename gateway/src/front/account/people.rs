@@ -1,18 +1,19 @@
 //! Tenants, users, and what was done in a person's name.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{SpaceId, TenantId, UserId};
+use data_encoding::HEXLOWER;
+use policy_core::{SpaceId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, operator, person};
 use crate::directory::{Actor, AuditRow, Tenant, User};
 use crate::front::described::{Id, Instant};
-use crate::front::listed::Page;
+use crate::front::listed::{Page, linked};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add_tenant, tenants, add_user, users, token, audit))]
@@ -205,10 +206,33 @@ struct ActShown {
     detail: Value,
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Before {
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    limit: Option<u64>,
+    /// Where to go on: what `Link` names.
+    cursor: Option<String>,
+}
+
+impl Before {
+    /// The act behind which the part begins.
+    fn read(&self) -> Result<Option<(Timestamp, Vec<u8>)>, ApiError> {
+        let Some(text) = &self.cursor else { return Ok(None) };
+        let read = || {
+            let (at, id) = text.split_once('.')?;
+            Some((Timestamp(at.parse().ok()?), HEXLOWER.decode(id.as_bytes()).ok()?))
+        };
+        read().map(Some).ok_or_else(|| ApiError::bad_request("`cursor` is none that was given here."))
+    }
+}
+
 /// What concerns the one who asks, newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "people", responses(
-    (status = 200, description = "The newest acts", body = Vec<ActShown>)))]
-pub(super) async fn audit(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
+#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(Before), responses(
+    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActShown>),
+    (status = 400, description = "`invalid_input`: `limit` or `cursor` is none")))]
+pub(super) async fn audit(node: Data, req: HttpRequest, page: Query<Before>) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
     let shown = |row: AuditRow| ActShown {
         at: body::instant(row.at),
@@ -216,6 +240,14 @@ pub(super) async fn audit(node: Data, req: HttpRequest) -> Result<HttpResponse, 
         action: row.action,
         detail: row.detail,
     };
-    let list: Vec<ActShown> = node.directory().audit_of(user, SHOWN).await?.into_iter().map(shown).collect();
-    Ok(HttpResponse::Ok().json(list))
+    let most = page.limit.unwrap_or(SHOWN);
+    if !(1..=SHOWN).contains(&most) {
+        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {SHOWN}.")));
+    }
+    let mut rows = node.directory().audit_before(user, page.read()?, most + 1).await?;
+    let more = rows.len() as u64 > most;
+    rows.truncate(most as usize);
+    let next = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.at.0, HEXLOWER.encode(&last.id)));
+    let list: Vec<ActShown> = rows.into_iter().map(shown).collect();
+    Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }

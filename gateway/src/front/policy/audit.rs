@@ -11,6 +11,7 @@ use super::operator;
 use crate::app::App;
 use crate::front::described::Instant;
 use crate::front::error::ApiError;
+use crate::front::listed::linked;
 
 /// Rows of one answer.
 const ROWS: usize = 1_000;
@@ -36,7 +37,7 @@ struct PolicyChange {
 
 /// Every change of policy, oldest first
 #[utoipa::path(get, path = "/api/v1/policy/audit", tag = "policy", params(After), responses(
-    (status = 200, description = "A thousand changes at most", body = Vec<PolicyChange>),
+    (status = 200, description = "A thousand changes at most; `Link: rel=\"next\"` leads to those behind them", body = Vec<PolicyChange>),
     (status = 500, description = "`audit_damaged`: it is not whole; or `internal`")))]
 pub async fn rows(request: HttpRequest, app: web::Data<App>, from: Query<After>) -> Result<HttpResponse, ApiError> {
     operator(&request, &app).await?;
@@ -45,9 +46,10 @@ pub async fn rows(request: HttpRequest, app: web::Data<App>, from: Query<After>)
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "audit_damaged", format!("The audit is not whole: {error}."))
             .hint("Somebody changed the database of this node behind its back.")
     })?;
+    let next = rows.get(ROWS - 1).map(|last| ("after", last.seq.to_string()));
     let told = rows.into_iter().map(|row| {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or(Value::String(row.detail));
         PolicyChange { seq: row.seq, at: row.at.to_rfc3339(), action: row.action.to_string(), detail }
     });
-    Ok(HttpResponse::Ok().json(told.collect::<Vec<_>>()))
+    Ok(linked(&request, HttpResponse::Ok().json(told.collect::<Vec<_>>()), next))
 }

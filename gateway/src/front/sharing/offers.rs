@@ -113,13 +113,9 @@ pub(super) async fn shown(app: &App, offer: &Offer) -> Result<ShareShown, ApiErr
 }
 
 /// What a person is offered and has not come for.
-pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<ShareShown>, ApiError> {
+pub(super) async fn received(app: &App, user: UserId) -> Result<Vec<Offer>, ApiError> {
     let Some(user) = app.directory.user(user).await? else { return Ok(Vec::new()) };
-    let mut all = Vec::new();
-    for offer in app.directory.offers_to(&user.name).await? {
-        all.push(shown(app, &offer).await?);
-    }
-    Ok(all)
+    Ok(app.directory.offers_to(&user.name).await?)
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! `/api/v1/shares`: rights that one person gives another, or a group.
 
+use std::collections::BTreeSet;
+
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::Delivery;
@@ -20,6 +22,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::space_of;
 use crate::front::described::{Id, Instant};
+use crate::front::listed::{Page, linked};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
 
@@ -30,6 +33,9 @@ pub(super) fn routes(routes: &mut Routes) {
         .get("/api/v1/shares/{id}", one)
         .delete("/api/v1/shares/{id}", remove);
 }
+
+/// Spaces that one part of the list opens at most.
+const SPACES: usize = 32;
 
 /// The roles that a share can give on a resource: the relations of the relationship schema.
 fn roles(resource: Resource) -> &'static [&'static str] {
@@ -225,37 +231,88 @@ pub(super) async fn give(
     Ok(Given::Done(share, made, delivery))
 }
 
+/// An element of the list, before anything of it is looked up.
+enum Listed {
+    Given(Assignment),
+    /// By the person who asks.
+    Offered(Offer),
+    /// To the person who asks.
+    Promised(Offer),
+    Received(Assignment),
+}
+
+impl Listed {
+    /// A name within the list: what somebody gave themselves is in it twice.
+    fn id(&self) -> String {
+        match self {
+            Listed::Given(share) => format!("given {}", share.id),
+            Listed::Offered(offer) => format!("offered {}", offer.id),
+            Listed::Promised(offer) => format!("promised {}", offer.id),
+            Listed::Received(share) => format!("received {}", share.id),
+        }
+    }
+}
+
 /// What I gave and what I got, oldest first; what lapsed is not there
-#[utoipa::path(get, path = "/api/v1/shares", tag = "sharing", responses(
-    (status = 200, description = "All of it", body = SharesShown)))]
-async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+///
+/// A part of the list has what was given before what was received.
+#[utoipa::path(get, path = "/api/v1/shares", tag = "sharing", params(Page), responses(
+    (status = 200, description = "A part of it; `Link: rel=\"next\"` leads to the next", body = SharesShown),
+    (status = 400, description = "`invalid_input`: `limit` or `cursor` is none")))]
+async fn list(req: HttpRequest, app: web::Data<App>, page: Query<Page>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let (user, now) = (by.user(), app.now());
+    let all = listed(&app, by.user()).await?;
+    let (part, _) = page.of(&all, Listed::id)?;
+    let (part, next) = page.at_most(in_few_spaces(part)).of(&all, Listed::id)?;
+    let (mut given, mut received) = (Vec::new(), Vec::new());
+    // Only what is told is looked up: for the names of its collections a space is opened.
     let mut names = Names::default();
+    for one in part {
+        match one {
+            Listed::Given(share) => given.push(shown(&app, share, &mut names).await?),
+            Listed::Offered(offer) => given.push(offers::shown(&app, offer).await?),
+            Listed::Promised(offer) => received.push(offers::shown(&app, offer).await?),
+            Listed::Received(share) => received.push(shown(&app, share, &mut names).await?),
+        }
+    }
+    let answer = HttpResponse::Ok().json(SharesShown { given, received });
+    Ok(linked(&req, answer, next.map(|next| ("cursor", next))))
+}
+
+/// How many of the first elements lie in no more spaces than one answer opens.
+fn in_few_spaces(part: &[Listed]) -> usize {
+    let mut spaces = BTreeSet::new();
+    let mut within = |one: &&Listed| match one {
+        Listed::Given(share) | Listed::Received(share) => {
+            spaces.insert(share.space);
+            spaces.len() <= SPACES
+        }
+        Listed::Offered(_) | Listed::Promised(_) => true,
+    };
+    part.iter().take_while(|one| within(one)).count().max(1)
+}
+
+/// All that a person gave and got, in the order in which it is told.
+async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
+    let now = app.now();
     let mut given = app.directory.assignments_by(user).await?;
     for space in app.vault.space_ids(user) {
         given.extend(app.directory.assignments_in(space, None).await?);
     }
     given.sort_by_key(|one| (one.created, one.id));
     given.dedup_by_key(|one| one.id);
-    let mut shown_given = Vec::new();
     given.retain(|one| is_share(one) && one.lives(now));
     let resources: Vec<Resource> = given.iter().map(|one| one.resource).collect();
-    for (one, managed) in given.iter().zip(manage_all(&app, user, &resources).await?) {
-        if managed {
-            shown_given.push(shown(&app, one, &mut names).await?);
-        }
-    }
-    for offer in app.directory.offers_by(user).await? {
-        shown_given.push(offers::shown(&app, &offer).await?);
-    }
-    let mut shown_received = offers::received(&app, user).await?;
-    for one in app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await? {
-        if is_told(&one) && one.lives(now) {
-            shown_received.push(shown(&app, &one, &mut names).await?);
-        }
-    }
-    Ok(HttpResponse::Ok().json(SharesShown { given: shown_given, received: shown_received }))
+    let managed = manage_all(app, user, &resources).await?;
+    let mut all: Vec<Listed> =
+        given.into_iter().zip(managed).filter(|(_, managed)| *managed).map(|(one, _)| Listed::Given(one)).collect();
+    all.extend(app.directory.offers_by(user).await?.into_iter().map(Listed::Offered));
+    all.extend(offers::received(app, user).await?.into_iter().map(Listed::Promised));
+    let mut received = app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await?;
+    received.retain(|one| is_told(one) && one.lives(now));
+    received.sort_by_key(|one| (one.created, one.id));
+    all.extend(received.into_iter().map(Listed::Received));
+    Ok(all)
 }
 
 /// A live share.
