@@ -12,6 +12,8 @@ mod embedded;
 mod explainer;
 pub mod facts;
 mod filter;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod history;
 mod limits;
 mod lookup;

@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     targets::policy::EXPRESSION,
     targets::policy::RELATIONSHIP,
     targets::policy::VALIDATION,
+    targets::policy::TOKEN,
     targets::graphql::DEFINITIONS,
     targets::graphql::DOCUMENT,
     targets::graphql::VARIABLES,

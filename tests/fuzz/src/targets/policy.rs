@@ -43,6 +43,12 @@ pub const SCHEMA: Target = Target {
         "_this",
     ],
 };
+pub const TOKEN: Target = Target {
+    name: "token",
+    run: |bytes| of_text(bytes, ::policy::fuzz::token),
+    seeds: || ::policy::fuzz::tokens().into_iter().map(String::into_bytes).collect(),
+    words: &["AQ", "AAAA", "=", "==", "/", "+", "Gh", "document:a#viewer@user:b"],
+};
 pub const EXPRESSION: Target = Target {
     name: "caveat-expression",
     run: |bytes| of_text(bytes, expression),
