@@ -14,7 +14,7 @@ use super::assign::{Right, begin, end};
 use super::leaving::{leave, manages_by};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
-use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
+use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, may_take};
 use super::{ApiError, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
@@ -304,8 +304,10 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
     given.retain(|one| is_share(one) && one.lives(now));
     let resources: Vec<Resource> = given.iter().map(|one| one.resource).collect();
     let managed = manage_all(app, user, &resources).await?;
-    let mut all: Vec<Listed> =
-        given.into_iter().zip(managed).filter(|(_, managed)| *managed).map(|(one, _)| Listed::Given(one)).collect();
+    // Who owns a space manages what is in it, also where policy has not heard yet what that is: nobody has opened it.
+    let owns = |one: &Assignment| app.vault.owner_of(one.space) == Some(user);
+    let given = given.into_iter().zip(managed).filter(|(one, managed)| *managed || owns(one));
+    let mut all: Vec<Listed> = given.map(|(one, _)| Listed::Given(one)).collect();
     all.extend(app.directory.offers_by(user).await?.into_iter().map(Listed::Offered));
     all.extend(offers::received(app, user).await?.into_iter().map(Listed::Promised));
     let mut received = app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await?;
@@ -325,7 +327,7 @@ async fn live(app: &App, id: &str) -> Result<Assignment, ApiError> {
 /// A live share that the person may know of, and whether they manage what it is on.
 async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), ApiError> {
     let found = live(app, id).await?;
-    if manages(app, user, found.resource).await? {
+    if may_take(app, user, found.space, found.resource).await? {
         return Ok((found, true));
     }
     let mine = app.directory.parties_of(user, app.now()).await?;
