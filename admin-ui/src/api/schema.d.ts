@@ -737,7 +737,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What I gave and what I got, oldest first; what lapsed is not there */
+        /**
+         * What I gave and what I got, oldest first; what lapsed is not there
+         * @description A part of the list has what was given before what was received.
+         */
         get: operations["get_shares"];
         put?: never;
         /** Shares something with a person or a group */
@@ -1903,7 +1906,12 @@ export interface operations {
     };
     get_audit: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
             header?: {
                 /** @description The `ETag` of what its sender has */
                 "If-None-Match"?: string;
@@ -1913,7 +1921,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The newest acts */
+            /** @description The newest acts, or those behind `cursor`; `Link: rel="next"` leads to older ones */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2913,7 +2921,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A thousand changes at most */
+            /** @description A thousand changes at most; `Link: rel="next"` leads to those behind them */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3324,7 +3332,12 @@ export interface operations {
     };
     get_shares: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
             header?: {
                 /** @description The `ETag` of what its sender has */
                 "If-None-Match"?: string;
@@ -3334,7 +3347,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of it */
+            /** @description A part of it; `Link: rel="next"` leads to the next */
             200: {
                 headers: {
                     [name: string]: unknown;
