@@ -15,6 +15,7 @@ export const MINE: NavItem[] = [
   { to: "/data", label: "Data", icon: "data", also: "documents collections table browse" },
   { to: "/apps", label: "Apps", icon: "app", also: "grants access revoke" },
   { to: "/shares", label: "Shares and links", icon: "share", also: "give got public" },
+  { to: "/folders", label: "Folders", icon: "space", also: "file documents together" },
   { to: "/groups", label: "Groups", icon: "group", also: "family members" },
   { to: "/visibility", label: "Who sees what", icon: "eye", also: "field rules hide seal why permission" },
   { to: "/devices", label: "Devices and replicas", icon: "device", also: "phone sync lag invite" },

@@ -78,6 +78,12 @@ const shares = createRoute({
   validateSearch: texts("tab"),
   component: lazyRouteComponent(() => import("../features/shares/Shares"), "Shares"),
 });
+const folders = createRoute({
+  getParentRoute: under,
+  path: "/folders",
+  validateSearch: texts("space"),
+  component: lazyRouteComponent(() => import("../features/folders/Folders"), "Folders"),
+});
 const groups = page("/groups", () => import("../features/groups/Groups"), "Groups");
 const visibility = createRoute({
   getParentRoute: under,
@@ -94,7 +100,7 @@ const graphiql = createRoute({
 });
 const health = page("/node", () => import("../features/node/Health"), "Health");
 
-const mine = [home, spaces, data, history, apps, shares, groups, visibility, devices, security, audit];
+const mine = [home, spaces, data, history, apps, shares, folders, groups, visibility, devices, security, audit];
 const pages = [...mine, schema, graphiql, health];
 
 export const router = createRouter({

@@ -62,7 +62,9 @@ function Grant({ grant, mine, onSees }: { grant: Schemas["GrantShown"]; mine: bo
     <section className="card" aria-label={grant.app}>
       <div className="page-head">
         <div>
-          <h2 className="card-title">{grant.app}</h2>
+          <h2 className="card-title">
+            <bdi>{grant.app}</bdi>
+          </h2>
           {!mine && <Badge color="yellow">given by {grant.user_name}</Badge>}
           {purposes.length > 0 && <p>{purposes.join(" · ")}</p>}
         </div>

@@ -6,6 +6,11 @@ import { api, read } from "../../api/client";
 import { asRefused } from "../../api/problem";
 import { keepSession } from "../../api/session";
 
+/** A page of the console: an address that leads elsewhere, whoever made it, leads home. */
+function within(to: string | undefined): string {
+  return to !== undefined && /^\/(?![/\\])/.test(to) && new URL(to, location.origin).origin === location.origin ? to : "/";
+}
+
 /** Signing in at this node; afterwards one is where one wanted to go. */
 export function SignIn() {
   const { to } = useSearch({ from: "/sign-in" });
@@ -21,7 +26,7 @@ export function SignIn() {
     onSuccess: async ({ page_key }) => {
       client.clear();
       if (page_key) keepSession(page_key);
-      await navigate({ href: to ?? "/", replace: true });
+      await navigate({ href: within(to), replace: true });
     },
     onError: () => {
       // The name stays as it was typed; the password is typed again.

@@ -7,6 +7,7 @@ import { type Party, PartyFields, named } from "../../components/PartyFields";
 import { UntilSelect } from "../../components/Until";
 import { useAct } from "../../components/useAct";
 import { collections } from "../data/queries";
+import { foldersOf } from "../folders/queries";
 import { spaces } from "../session/queries";
 
 const ROLES = [
@@ -35,6 +36,8 @@ function Form({ onClose }: { onClose: () => void }) {
   const [until, setUntil] = useState("");
   const space = chosen ?? all.data?.find((one) => one.personal)?.id ?? "";
   const kinds = useQuery(collections(space));
+  const folders = useQuery(foldersOf(space));
+  const [folder, setFolder] = useState("");
   const share = useAct({
     act: (body: Schemas["NewShare"]) => done(api.POST("/api/v1/shares", { body })),
     done: () => "It is shared.",
@@ -46,8 +49,9 @@ function Form({ onClose }: { onClose: () => void }) {
     event.preventDefault();
     share.mutate({
       space,
-      ...(collection !== "" && { collection }),
+      ...(collection !== "" && folder === "" && { collection }),
       ...(document !== "" && { document }),
+      ...(folder !== "" && { folder }),
       ...(until !== "" && { until }),
       with: named(party),
       role,
@@ -71,9 +75,24 @@ function Form({ onClose }: { onClose: () => void }) {
           label="What of it"
           data={[{ value: "", label: "All of it" }, ...(kinds.data ?? []).map((kind) => ({ value: kind.name, label: kind.name }))]}
           value={collection}
-          onChange={(value) => setCollection(value ?? "")}
+          onChange={(value) => {
+            setCollection(value ?? "");
+            setFolder("");
+            setDocument("");
+          }}
         />
-        {collection !== "" && (
+        {(folders.data ?? []).some((one) => one.collection === collection) && (
+          <Select
+            label="One folder only"
+            data={[
+              { value: "", label: "All of the collection" },
+              ...(folders.data ?? []).filter((one) => one.collection === collection).map((one) => ({ value: one.folder ?? "", label: one.name })),
+            ]}
+            value={folder}
+            onChange={(value) => setFolder(value ?? "")}
+          />
+        )}
+        {collection !== "" && folder === "" && (
           <TextInput
             label="One document only"
             description="Its id, as the data browser shows it; empty: all of the collection"
