@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { accessible, fits, launch, watch } from "./browser.mjs";
-import { OWNER, startNode } from "./node.mjs";
+import { OWNER, raw, startNode } from "./node.mjs";
 
 const SHOTS = process.argv[2];
 /** What the first page may weigh, compressed, in bytes. */
@@ -36,6 +36,7 @@ const PAGES = {
   apps: "/apps",
   shares: "/shares",
   links: "/shares?tab=links",
+  folders: "/folders",
   groups: "/groups",
   visibility: "/visibility?collection=Book&field=rating",
   devices: "/devices",
@@ -133,6 +134,21 @@ const scenarios = {
     await context.close();
   },
 
+  async "files that are named by their content are packed and kept; the page itself is asked for anew"() {
+    const ask = (path, headers) => raw(`${node.url}/admin/${path}`, { headers });
+    const page = await ask("", {});
+    assert.equal(page.headers["cache-control"], "no-store");
+    const script = /assets\/[^"]+\.js/.exec(page.text)[0];
+    const packed = await ask(script, { "accept-encoding": "gzip, deflate" });
+    assert.equal(packed.headers["content-encoding"], "gzip");
+    assert.match(packed.headers["cache-control"], /immutable/);
+    const plain = await ask(script, {});
+    assert.equal(plain.headers["content-encoding"], undefined);
+    assert.ok(plain.text.length > 3 * Number(packed.headers["content-length"]));
+    const gone = await ask("assets/of-another-version.js", {});
+    assert.deepEqual([gone.status, gone.headers["cache-control"]], [404, "no-store"]);
+  },
+
   async "every page in light and dark: accessible, within the policy, without an error"() {
     for (const colorScheme of ["light", "dark"]) {
       const { context, page, seen } = await opened({ colorScheme });
@@ -188,6 +204,19 @@ const scenarios = {
     await page.goto(`${node.pages}/admin/audit`);
     await page.waitForSelector("#password");
     await page.context().close();
+  },
+
+  async "an address that leads elsewhere after sign-in leads home"() {
+    for (const to of ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)"]) {
+      const page = await (await contextOf()).newPage();
+      await page.goto(`${node.pages}/admin/sign-in?${new URLSearchParams({ to })}`);
+      await page.fill("#user", OWNER.user);
+      await page.fill("#password", OWNER.password);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("text=Your spaces");
+      assert.equal(page.url(), `${node.pages}/admin/`, to);
+      await page.context().close();
+    }
   },
 
   async "by keyboard alone: sign in, go to a collection, change a cell"() {
@@ -292,6 +321,22 @@ const scenarios = {
     await page.click("[role=dialog] >> text=Remove it");
     await page.waitForSelector("text=No link leads here");
     assert.equal((await fetch(address.replace(node.pages, node.url))).status, 404);
+    await context.close();
+  },
+
+  async "a document is put into a folder, and taken out"() {
+    const { context, page } = await opened();
+    await visit(page, "/folders");
+    await page.click("text=New folder");
+    await page.fill("[role=dialog] [name=name]", "Loans");
+    await page.getByRole("combobox", { name: "Of the documents of" }).click();
+    await page.click("[role=option] >> text=Contact");
+    await page.click("text=Make the folder");
+    await page.waitForSelector("h2 >> text=Loans");
+    await page.fill("[name=document]", contact);
+    await page.click("text=Put it in");
+    await page.click(`li:has-text("${contact}") >> text=Take out`);
+    await page.waitForSelector("text=Nothing lies in it");
     await context.close();
   },
 

@@ -1,8 +1,8 @@
 //! The web console: files that were built before the binary, and the state that its page shows.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
 use policy::Standing;
 use rust_embed::RustEmbed;
 use serde::Serialize;
@@ -20,6 +20,9 @@ use crate::node::Node as _;
 struct Console;
 
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// Where files lie that are named by the hash of what is in them: another content is another name.
+const HASHED: &str = "assets/";
 
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 
@@ -149,17 +152,59 @@ pub fn policy_trouble(standing: &Standing) -> Option<(String, &'static str)> {
     (status = 200, description = "A file of it", content((String = "text/html"), (String = "text/javascript"),
         (String = "text/css"), (String = "application/json"), (Vec<u8> = "application/octet-stream"))),
     (status = 404, description = "It is not in this binary", body = String, content_type = "text/plain; charset=utf-8")))]
-async fn file(path: web::Path<String>) -> HttpResponse {
+async fn file(request: HttpRequest, path: web::Path<String>) -> HttpResponse {
     let path = if path.is_empty() { "index.html".to_owned() } else { path.into_inner() };
+    let hashed = path.starts_with(HASHED);
     // A page of the console that is not a file is the console itself, which routes within.
-    let Some(file) = Console::get(&path).or_else(|| Console::get("index.html")) else {
+    let Some(file) = Console::get(&path).or_else(|| Console::get("index.html").filter(|_| !hashed)) else {
         return HttpResponse::NotFound()
             .content_type("text/plain; charset=utf-8")
-            .body("The console was not built into this binary; `make build` builds it.");
+            .body("The console was not built into this binary, or is of another version; `make build` builds it.");
     };
-    HttpResponse::Ok()
+    let mut answer = HttpResponse::Ok();
+    answer
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .content_type(file.metadata.mimetype())
-        .body(file.data)
+        .insert_header((header::VARY, "accept-encoding"))
+        .content_type(file.metadata.mimetype());
+    if hashed {
+        answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
+    }
+    match Console::get(&format!("{path}.gz")) {
+        Some(packed) if takes_gzip(&request) => {
+            answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(packed.data)
+        }
+        _ => answer.body(file.data),
+    }
+}
+
+/// Whether who asks unpacks gzip (RFC 9110, 12.5.3).
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn gzip_goes_to_whoever_takes_it() {
+        let asks = |value: &str| {
+            takes_gzip(&TestRequest::default().insert_header(("accept-encoding", value)).to_http_request())
+        };
+        for value in ["gzip", "gzip, deflate, br", "br;q=1, GZIP ;q=0.5"] {
+            assert!(asks(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "xgzip"] {
+            assert!(!asks(value), "{value}");
+        }
+        assert!(!takes_gzip(&TestRequest::default().to_http_request()));
+    }
 }

@@ -5,10 +5,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 
-/// No answer is kept by a cache, and none is taken for another type than it names.
+/// No answer is kept by a cache, unless its route says that it may be (the console's files that never change), and none is
+/// taken for another type than it names.
 pub fn guard(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 /// [`guard`] for all routes. An answer that no route gave (a cut request) is an [`super::error::ApiError`], which is
