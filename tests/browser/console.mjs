@@ -432,6 +432,21 @@ const scenarios = {
     await context.close();
   },
 
+  async "sessions are listed, and one of them is ended"() {
+    const { context: other } = await opened();
+    const { context, page } = await opened();
+    await visit(page, "/security");
+    await page.waitForSelector("#sessions >> text=Where you are signed in");
+    const ends = page.locator("[aria-labelledby=sessions] button:has-text('End')");
+    const before = await ends.count();
+    assert.ok(before > 0, "control: there is another");
+    await ends.first().click();
+    await page.waitForSelector("[role=status] >> text=That session has ended");
+    await page.waitForFunction((left) => document.querySelectorAll("[aria-labelledby=sessions] tbody button").length === left, before - 1);
+    await other.close();
+    await context.close();
+  },
+
   async "the password is changed, and every session ends at once"() {
     const { context, page } = await opened();
     const next = "another horse, another battery";
