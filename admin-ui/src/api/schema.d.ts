@@ -730,6 +730,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/setup-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A new link to set the node up by; the one before it is good no more */
+        post: operations["post_setup_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/shares": {
         parameters: {
             query?: never;
@@ -785,6 +802,23 @@ export interface paths {
         put?: never;
         /** Makes a space */
         post: operations["post_spaces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the node is, for the operator */
+        get: operations["get_status"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1043,12 +1077,41 @@ export interface components {
             /** @description Of which documents, where none was asked about. */
             where?: Record<string, never> | null;
         };
+        /** @description What lies on the disk, in bytes. */
+        Bytes: {
+            /**
+             * Format: int64
+             * @description Room that is left; absent if the system does not say.
+             */
+            free?: number | null;
+            /**
+             * Format: int64
+             * @description The log: everything that was written.
+             */
+            log: number;
+            /**
+             * Format: int64
+             * @description Views that are open: what queries read.
+             */
+            views: number;
+        };
         /** @description A caveat and what came of it. */
         CaveatShown: {
             expression: string;
             name: string;
             outcome: components["schemas"]["OutcomeShown"];
             values: Record<string, never>;
+        };
+        /** @description The certificate in use. */
+        Certificate: {
+            /**
+             * @description Where it comes from, as `tls.mode` says it.
+             * @example acme
+             */
+            mode: string;
+            names: string[];
+            /** @description Until when it is good; absent while there is none. */
+            until?: string | null;
         };
         /** @description A password was changed. */
         Changed: {
@@ -1254,6 +1317,17 @@ export interface components {
              * @example 3600
              */
             ttl_s: number;
+        };
+        /** @description A way to set a node up. */
+        Link: {
+            /**
+             * Format: int64
+             * @description For how many seconds it is good.
+             * @example 1800
+             */
+            expires_in: number;
+            /** @description To be opened in a browser, once; it holds the secret. */
+            url: string;
         };
         /** @description A link. */
         LinkShown: {
@@ -1481,6 +1555,12 @@ export interface components {
             /** @description True, where it is not in force everywhere yet. */
             pending?: boolean | null;
         };
+        /** @description People of a node. */
+        People: {
+            apps: number;
+            tenants: number;
+            users: number;
+        };
         /** @description A change of policy. */
         PolicyChange: {
             action: string;
@@ -1689,6 +1769,27 @@ export interface components {
             role: string;
             /** @description Of another's space: whether all of it is shared. */
             whole?: boolean | null;
+        };
+        /** @description How a node is. */
+        Status: {
+            bytes: components["schemas"]["Bytes"];
+            certificate?: null | components["schemas"]["Certificate"];
+            /** @description The id of the node. */
+            node: string;
+            /** @description Devices and replicas that ought to have this node's data: those that are furthest behind first. */
+            peers: Record<string, never>[];
+            people: components["schemas"]["People"];
+            /** @description It is set up, and nothing is bad. */
+            ready: boolean;
+            /** @description What is bad, or worth a look; each with what to do. `allod doctor` looks at more. */
+            reasons: Record<string, never>[];
+            /** @description Somebody owns it. */
+            set_up: boolean;
+            /** @description Spaces that the node holds. */
+            spaces: number;
+            /** @description The address under which people reach it. */
+            url: string;
+            version: string;
         };
         /** @description A check, and the checks that it rests on. */
         Step: {
@@ -3330,6 +3431,32 @@ export interface operations {
             };
         };
     };
+    post_setup_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link, told once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+        };
+    };
     get_shares: {
         parameters: {
             query?: {
@@ -3521,6 +3648,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SpaceMade"];
+                };
+            };
+        };
+    };
+    get_status: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
                 };
             };
         };
