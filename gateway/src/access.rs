@@ -173,6 +173,16 @@ impl Access {
         (self.clock)()
     }
 
+    /// After a restore, apps and links sleep, and so does what is shared: everybody reaches what is theirs, alone.
+    fn awake(&self, caller: &Caller, space: SpaceId) -> Result<(), AccessError> {
+        let own = || caller.app.is_none() && self.vault.owner_of(space) == Some(caller.user);
+        if self.directory.asleep_since().is_none() || own() {
+            return Ok(());
+        }
+        let text = "it was restored from a backup, and what was given out before waits for its owner's confirmation";
+        Err(AccessError::Unavailable(text.into()))
+    }
+
     /// For work that begins again, under fresh permits, when what it was begun under holds no more.
     pub fn attempts<'a>(&'a self, caller: &'a Caller, space: SpaceId) -> Attempts<'a> {
         Attempts { access: self, caller, space, left: TRIES }
@@ -184,6 +194,7 @@ impl Access {
         caller: &Caller,
         space: SpaceId,
     ) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        self.awake(caller, space)?;
         let catalogue = self.catalogue(space).await?;
         let mut permits = self.gate.read(caller, &catalogue.resources, self.now()).await;
         if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
@@ -209,6 +220,7 @@ impl Access {
         space: SpaceId,
         collections: &[CollectionId],
     ) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        self.awake(caller, space)?;
         let catalogue = self.catalogue(space).await?;
         let all = &catalogue.resources;
         let collections = all.collections.iter().filter(|one| collections.contains(&one.id)).cloned().collect();
@@ -223,6 +235,7 @@ impl Access {
         caller: &Caller,
         space: SpaceId,
     ) -> Result<(Catalogue, Permits<Write>), AccessError> {
+        self.awake(caller, space)?;
         let catalogue = self.catalogue(space).await?;
         let mut permits = self.gate.write(caller, &catalogue.resources, self.now()).await;
         if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
@@ -239,6 +252,7 @@ impl Access {
         peer: PeerKey,
         space: SpaceId,
     ) -> Result<Permits<Replicate>, Refusal> {
+        self.awake(caller, space).map_err(|error| Refusal::Unavailable(error.to_string()))?;
         let permits = self.gate.replicate(caller, peer, space, self.now()).await;
         if !matches!(permits, Err(Refusal::Denied)) {
             return permits;

@@ -14,6 +14,7 @@ use vault::witness::Loss;
 use vault::{SpaceError, Vault, VaultError};
 
 use crate::access::Access;
+use crate::backup_standing::Backups;
 use crate::directory::{Directory, SecretHash};
 use crate::failure::{Exit, Failure};
 use crate::metrics::{Metrics, Timed};
@@ -54,6 +55,7 @@ pub struct App {
     pub stop: Notify,
     /// Where the node's files lie.
     pub(crate) dir: DataDir,
+    pub(crate) backups: Backups,
     /// What the node works with on disk.
     pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
@@ -155,6 +157,7 @@ async fn open_with(
         sync: OnceLock::new(),
         stop: Notify::new(),
         dir: dir.clone(),
+        backups: Backups::default(),
         files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),

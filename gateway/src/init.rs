@@ -3,20 +3,22 @@
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
 use vault::keyring::NodeKey;
+use zeroize::Zeroizing;
 
 use crate::app;
 use crate::failure::{Exit, Failure};
 use crate::front::account::Owner;
 use crate::node::Node as _;
 
-/// `allod init`: the same result as the setup page.
+/// `allod init`: the same result as the setup page. `recovery`: and the recovery words.
 pub async fn init(
     dir: &DataDir,
     owner: &str,
     tenant: &str,
     password: &str,
     passphrase: Option<&str>,
-) -> Result<Value, Failure> {
+    recovery: bool,
+) -> Result<(Value, Option<Zeroizing<String>>), Failure> {
     let _lock = dir.lock()?;
     let fresh = !NodeKey::exists(dir);
     let app = app::open_or_create(dir, passphrase, None).await?;
@@ -38,6 +40,8 @@ pub async fn init(
             return Err(Failure::new(Exit::Usage, error.code(), &error.to_string()));
         }
     };
+    let words = if recovery { Some(crate::recovery::create(&app).await) } else { None };
     app.shutdown().await;
-    Ok(json!({ "node": done.node, "user": done.user, "tenant": done.tenant, "space": done.space }))
+    let answer = json!({ "node": done.node, "user": done.user, "tenant": done.tenant, "space": done.space });
+    Ok((answer, words.transpose()?))
 }

@@ -4,6 +4,8 @@
 mod access;
 mod app;
 mod authn;
+mod backup;
+mod backup_standing;
 mod blind;
 pub mod cli;
 mod control;
@@ -24,6 +26,7 @@ mod node_file;
 mod pairing;
 mod pools;
 mod records;
+mod recovery;
 mod repeats;
 mod rights;
 mod server;

@@ -86,6 +86,8 @@ pub struct Options {
     /// SpiceDB answers policy; else the embedded engine.
     pub spicedb: Option<SpiceDbConfig>,
     pub policy: Option<PolicyApi>,
+    /// Backups that the node makes by itself.
+    pub backup: Option<crate::backup::Schedule>,
 }
 
 /// How to speak TLS.
@@ -267,6 +269,10 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     };
     app.tasks.spawn(Arc::clone(&app.access).follow());
     app.tasks.spawn(tend(Arc::clone(&app)));
+    crate::backup::remember(&app).await;
+    if let Some(schedule) = &options.backup {
+        app.tasks.spawn(crate::backup::run(Arc::clone(&app), schedule.clone()));
+    }
     let root = tls.as_ref().and_then(|(tls, _)| tls.root());
     if let Some((tls, _)) = tls {
         app.tasks.spawn(tls.tend());

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Files of each crate that stand in circles. A number may fall, and then is lowered here; it may not rise.
-const IN_CIRCLES: [(&str, usize); 10] = [
+const IN_CIRCLES: [(&str, usize); 11] = [
     ("policy/core", 42),
     ("policy", 33),
     ("vault/core", 5),
+    ("vault/backup", 0),
     ("vault", 29),
     ("sync/core", 2),
     ("sync", 13),

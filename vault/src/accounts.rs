@@ -122,6 +122,29 @@ impl Accounts {
         *self.transport
     }
 
+    /// The node key, for what is put away of the node.
+    pub(crate) fn node_key(&self) -> NodeKey {
+        self.key.clone()
+    }
+
+    /// Keeps a secret of the node, sealed under its key.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn keep_secret(&self, name: &str, secret: &[u8]) -> Result<(), AccountsError> {
+        self.set(name, &BASE64.encode(&self.key.seal(&place("secret", name.as_bytes()), secret))).await
+    }
+
+    /// A secret that was kept.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn secret(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, AccountsError> {
+        let Some(kept) = self.setting(name).await? else { return Ok(None) };
+        let sealed = BASE64.decode(kept.as_bytes()).map_err(|_| AccountsError::Unreadable)?;
+        Ok(Some(self.key.unseal(&place("secret", name.as_bytes()), &sealed)?))
+    }
+
     pub fn get(&self, user: UserId) -> Option<Account> {
         self.accounts.read().get(&user).cloned()
     }

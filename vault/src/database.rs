@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 
+use zeroize::Zeroizing;
+
 use crate::data_dir::{DataDir, DataFile};
 use crate::keyring::NodeKey;
 use crate::witness::Loss;
@@ -95,8 +97,21 @@ fn synchronous() -> &'static str {
 /// Opens (creates) the node database, encrypted under the node key.
 pub async fn open_node(dir: &DataDir, key: &NodeKey) -> Result<DatabaseConnection, DatabaseError> {
     beside_a_log(dir, DataFile::NodeDatabase)?;
-    let hex = data_encoding::HEXLOWER.encode(&*key.derive("node database"));
-    open_file(dir, DataFile::NodeDatabase, Some(format!("\"x'{hex}'\"")), 4).await
+    open_file(dir, DataFile::NodeDatabase, Some(format!("\"{}\"", *node_raw_key(key))), 4).await
+}
+
+/// The key of the node database, as SQLCipher takes one that needs no stretching.
+pub(crate) fn node_raw_key(key: &NodeKey) -> Zeroizing<String> {
+    let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&*key.derive("node database")));
+    Zeroizing::new(format!("x'{}'", *hex))
+}
+
+/// What a connection to the node database says first.
+pub(crate) fn node_pragmas(key: &NodeKey) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "PRAGMA cipher_log_level = NONE; PRAGMA key = \"{}\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256;",
+        *node_raw_key(key)
+    ))
 }
 
 /// Opens (creates) the log: its rows are sealed, so the file itself is not encrypted.

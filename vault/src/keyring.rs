@@ -63,11 +63,35 @@ impl NodeKey {
         getrandom::fill(&mut *key).map_err(no_randomness)?;
         let key = NodeKey(key);
         let text = match passphrase {
-            None => Zeroizing::new(format!("{PLAIN} {}\n", HEXLOWER.encode(&*key.0))),
+            None => key.plain(),
             Some(passphrase) => key.sealed(dir, passphrase)?,
         };
         dir.write(DataFile::NodeKey, text.as_bytes()).map_err(io(&path))?;
         Ok(key)
+    }
+
+    /// Puts the key of a node back into a directory that holds none; with a passphrase, sealed under it.
+    pub(crate) fn put_back(dir: &DataDir, key: &[u8; 32], passphrase: Option<&str>) -> Result<Self, DirectoryError> {
+        if dir.holds() != Holds::Nothing {
+            return Err(DirectoryError::AlreadyANode(dir.path().to_owned()));
+        }
+        let key = NodeKey(Zeroizing::new(*key));
+        let text = match passphrase {
+            None => key.plain(),
+            Some(passphrase) => key.sealed(dir, passphrase)?,
+        };
+        dir.write(DataFile::NodeKey, text.as_bytes()).map_err(io(&dir.file(DataFile::NodeKey)))?;
+        Ok(key)
+    }
+
+    /// The key itself, to be sealed under another.
+    pub(crate) fn bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// The text of a key file that anybody opens who can read it.
+    fn plain(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{PLAIN} {}\n", HEXLOWER.encode(&*self.0)))
     }
 
     /// The text of a key file that a passphrase opens.

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admission;
 #[cfg(test)]
 mod backend;
+pub mod backup;
 pub mod data_dir;
 pub mod database;
 pub mod define;

@@ -18,6 +18,7 @@ use vault_core::identity::Signer;
 
 mod answers;
 mod arriving;
+mod backing_up;
 mod clock;
 mod control;
 mod doctor;

@@ -153,6 +153,21 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("policy.key", SettingKind::Secret, "", "the key that clients of policy.listen must bear"),
     Setting::new("policy.key_file", SettingKind::Path, "", "a file that holds the key of policy.listen"),
     Setting::new("policy.write", SettingKind::Switch, "false", "let clients of policy.listen write too: audited"),
+    Setting::new("backup.to", SettingKind::Path, "", "a directory, on another disk, to which the node backs itself up"),
+    Setting::new(
+        "backup.every",
+        SettingKind::One,
+        "1d",
+        "how often: a number with m, h or d behind it; at least a minute",
+    ),
+    Setting::new(
+        "backup.keep_daily",
+        SettingKind::One,
+        "0",
+        "of so many days the last backup stays; all three 0: every one",
+    ),
+    Setting::new("backup.keep_weekly", SettingKind::One, "0", "of so many weeks the last backup stays"),
+    Setting::new("backup.keep_monthly", SettingKind::One, "0", "of so many months the last backup stays"),
     Setting::new(
         "limits.session_idle",
         SettingKind::One,

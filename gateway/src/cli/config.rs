@@ -1,6 +1,7 @@
 //! What the node is told: flags, environment, `allod.toml`; and who said what.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gateway_config::{ConfigError, Environment, Flags, Settings};
@@ -10,6 +11,7 @@ use vault::data_dir::DataDir;
 use super::duration::seconds;
 use super::output::{Exit, Failure, lines, print};
 use super::{Common, logging, tls};
+use crate::backup::{Keep, Schedule};
 use crate::directory::Lifetimes;
 use crate::engine;
 use crate::listen::spelt as listen;
@@ -225,6 +227,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         json,
         spicedb,
         policy,
+        backup: schedule(settings)?,
     };
     options.look_at_listeners()?;
     if let Some(tls) = &options.tls {
@@ -232,6 +235,21 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         warnings.extend(tls.source.check(now)?);
     }
     Ok((options, warnings))
+}
+
+/// What the section `backup` says: a place alone is backed up to once a day, and nothing is removed.
+fn schedule(settings: &Settings) -> Result<Option<Schedule>, Failure> {
+    let count = |key| settings.get::<usize>(key);
+    let kept = (count("backup.keep_daily")?, count("backup.keep_weekly")?, count("backup.keep_monthly")?);
+    let every = settings.get_by("backup.every", seconds)?.unwrap_or(86_400);
+    let Some(to) = settings.get::<PathBuf>("backup.to")? else { return Ok(None) };
+    let keep = Keep {
+        daily: kept.0.unwrap_or_default(),
+        weekly: kept.1.unwrap_or_default(),
+        monthly: kept.2.unwrap_or_default(),
+    };
+    let keep = (keep != Keep { daily: 0, weekly: 0, monthly: 0 }).then_some(keep);
+    Ok(Some(Schedule { to, every: Duration::from_secs(every.max(60)), keep }))
 }
 
 impl Config {

@@ -1,6 +1,7 @@
 //! The command line. Roles are subcommands; `--json` prints one JSON value on stdout.
 
 mod account;
+mod backup;
 mod client;
 mod config;
 mod devices;
@@ -128,6 +129,14 @@ enum Command {
     /// One's own sessions
     #[command(subcommand)]
     Session(account::Session),
+    /// Backups of the node: encrypted, incremental, with everything that the node holds
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// Make an empty directory the node that a backup was taken of, as a new device
+    Restore(backup::Restore),
+    /// The 24 words that open backups
+    #[command(subcommand)]
+    Recovery(backup::Recovery),
     /// The passphrase of the node key
     #[command(subcommand)]
     Passphrase(passphrase::Passphrase),
@@ -184,20 +193,25 @@ enum Command {
 impl Command {
     /// Whether it works on a directory, or on what runs there, and not on a node as somebody.
     fn is_of_a_directory(&self) -> bool {
-        use Command::{Config, Doctor, Healthcheck, Init, Passphrase, Serve, SetupLink, Status, Stop, Wait};
-        matches!(
-            self,
-            Init(_)
-                | Serve(_)
-                | Status
-                | SetupLink
-                | Config(_)
-                | Stop
-                | Wait(_)
-                | Healthcheck(_)
-                | Passphrase(_)
-                | Doctor(_)
-        )
+        use Command::{
+            Backup, Config, Doctor, Healthcheck, Init, Passphrase, Recovery, Restore, Serve, SetupLink, Status, Stop,
+            Wait,
+        };
+        let backups = matches!(self, Backup(_) | Restore(_) | Recovery(_));
+        backups
+            || matches!(
+                self,
+                Init(_)
+                    | Serve(_)
+                    | Status
+                    | SetupLink
+                    | Config(_)
+                    | Stop
+                    | Wait(_)
+                    | Healthcheck(_)
+                    | Passphrase(_)
+                    | Doctor(_)
+            )
     }
 
     /// How it logs: a node as it is told, everything else as `RUST_LOG` says.
@@ -295,6 +309,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Logout(command) => command.run(common).await,
         Command::Password(command) => command.run(common).await,
         Command::Session(command) => command.run(common).await,
+        Command::Backup(command) => command.run(common).await,
+        Command::Restore(command) => command.run(common).await,
+        Command::Recovery(command) => command.run(common).await,
         Command::Passphrase(command) => command.run(common),
         Command::Doctor(command) => command.run(common).await,
         Command::Tenant(command) => command.run(common).await,

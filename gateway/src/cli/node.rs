@@ -28,6 +28,9 @@ pub struct Init {
     /// The owner's household or firm
     #[arg(long, default_value = "home")]
     tenant: String,
+    /// Make recovery words, and write them to this new file: keep them where the machine is not
+    #[arg(long, value_name = "FILE")]
+    recovery_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -73,11 +76,18 @@ impl Init {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
         let password = read_password(&self.password_file)?;
-        let value = {
+        if let Some(file) = &self.recovery_file {
+            super::backup::is_fresh(file)?;
+        }
+        let words_wanted = self.recovery_file.is_some();
+        let (value, words) = {
             let passphrase = common.passphrase(&dir)?;
             let passphrase = passphrase.as_ref().map(|text| text.as_str());
-            crate::init::init(&dir, &self.owner, &self.tenant, &password, passphrase).await?
+            crate::init::init(&dir, &self.owner, &self.tenant, &password, passphrase, words_wanted).await?
         };
+        if let Some((file, words)) = self.recovery_file.zip(words) {
+            super::backup::write_words(&file, &words)?;
+        }
         print(common.json, &value, lines);
         Ok(Exit::Done)
     }

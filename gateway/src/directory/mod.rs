@@ -20,6 +20,7 @@ mod offers;
 pub(crate) mod password_change;
 mod passwords;
 mod people;
+mod put_back;
 mod quotas;
 mod refresh;
 mod refusals;
@@ -92,6 +93,7 @@ pub struct Directory {
     tenant_of: RwLock<HashMap<UserId, TenantId>>,
     /// Held while the node is set up, so that it is set up once.
     setup: tokio::sync::Mutex<()>,
+    asleep: put_back::Asleep,
     making: quotas::Making,
     form_key: [u8; 32],
     /// Authenticates what browsers keep of a sign-in.
@@ -113,8 +115,10 @@ impl Directory {
             Some(text) => Some(text.parse().map_err(|_| DirectoryError::Damaged("dir_setting"))?),
             None => None,
         };
+        let asleep = put_back::Asleep::read(&db).await?;
         Ok(Directory {
             db,
+            asleep,
             tokens: tokens::Cache::default(),
             lifetimes: OnceLock::new(),
             passwords: passwords::Passwords::default(),

@@ -2,6 +2,7 @@
 
 pub mod files;
 
+use policy_core::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use vault::data_dir::DataFile;
@@ -10,6 +11,7 @@ use vault::{Health, VaultError};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::front::{clock_trouble, policy_trouble};
+use crate::grants::rfc3339;
 use crate::node::Node as _;
 
 /// One thing that was looked at.
@@ -97,7 +99,7 @@ pub async fn checks(app: &App) -> Vec<Check> {
         clock(app),
         policy,
     ];
-    all.into_iter().chain(peers(app).await).chain(tls).collect()
+    all.into_iter().chain(peers(app).await).chain(tls).chain(backups(app)).collect()
 }
 
 /// Nothing of this is older: a clock that says so was never set.
@@ -146,6 +148,26 @@ async fn log_chain(app: &App) -> Check {
             Check::ok(name, format!("{} commits read, in chains without a gap", health.commits))
         }
         Ok(health) => Check::bad(name, health.faults.join("; "), fix),
+    }
+}
+
+/// Of a node that makes backups by itself, or of which there is one.
+fn backups(app: &App) -> Option<Check> {
+    let (standing, now) = (app.backups.standing(), app.now());
+    let as_of = match &standing.last {
+        Some(last) => format!("restorable as of {}", rfc3339(Timestamp(last.at))),
+        None => "nothing was backed up yet".to_owned(),
+    };
+    let trouble =
+        standing.trouble.clone().or_else(|| standing.is_late(now).then(|| "no backup was made in time".into()));
+    match trouble {
+        Some(trouble) => Some(Check::bad(
+            "backups",
+            format!("{as_of}; {trouble}"),
+            "see to the place of `[backup]`, and make one by `allod backup create`",
+        )),
+        None if standing.every.is_none() && standing.last.is_none() => None,
+        None => Some(Check::ok("backups", as_of)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::shape;
 use crate::app::App;
 use crate::front::{Front, Routes, Terms};
 use crate::metrics::State;
+use crate::node::Node as _;
 
 /// OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -58,6 +59,8 @@ async fn state(app: &App) -> State {
         Some(sync) => sync.peers(&app.vault.users()).await,
         None => Vec::new(),
     };
+    let (backups, now) = (app.backups.standing(), app.now());
+    let tested = backups.last.as_ref().and_then(|last| last.tested);
     State {
         vault: app.vault.figures(),
         commit_times: app.vault.commit_times(),
@@ -66,6 +69,8 @@ async fn state(app: &App) -> State {
         sign_ins_waiting: app.directory.sign_ins_waiting(),
         epoch: app.engine.clock().now().0,
         tasks: app.tasks.running(),
+        backup_age_s: backups.age_s(now),
+        backup_tested_s: tested.map(|at| (now.0 - at).max(0) / 1_000_000),
         peers,
     }
 }

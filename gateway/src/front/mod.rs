@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod addresses;
+pub mod backups;
 mod conditions;
 mod console;
 pub mod contract;
@@ -55,6 +56,7 @@ pub(crate) fn table() -> Routes {
         peers::FRONT,
         policy::FRONT,
         sharing::FRONT,
+        backups::FRONT,
         metrics::FRONT,
         console::FRONT,
         status::FRONT,

@@ -26,6 +26,10 @@ pub struct State {
     pub sign_ins_waiting: usize,
     pub epoch: u64,
     pub tasks: usize,
+    /// For how many seconds what is written cannot be restored; `None`: nothing was backed up.
+    pub backup_age_s: Option<i64>,
+    /// How many seconds ago a backup was last restored for a test.
+    pub backup_tested_s: Option<i64>,
     /// Those that are furthest behind first.
     pub peers: Vec<PeerLag>,
 }
@@ -102,6 +106,14 @@ impl State {
         one("views_open", "Views of spaces that are open", None, number(vault.views));
         one("views_size", "What open views take on disk", Some(Unit::Bytes), number(vault.view_bytes));
         one("policy_epoch", "Moved by every change that can alter a decision", None, number(self.epoch));
+        for (name, help, age) in [
+            ("backup_age", "Since when what is written cannot be restored", self.backup_age_s),
+            ("backup_tested", "Since when no backup was restored for a test", self.backup_tested_s),
+        ] {
+            if let Some(age) = age {
+                one(name, help, Some(Unit::Seconds), age);
+            }
+        }
         one("background_tasks", "Work that runs beside requests", None, number(self.tasks));
         self.register_peers(registry);
     }

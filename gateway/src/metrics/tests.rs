@@ -32,6 +32,8 @@ fn state(peers: usize) -> State {
         sign_ins_waiting: 1,
         epoch: 7,
         tasks: 2,
+        backup_age_s: Some(60),
+        backup_tested_s: None,
         peers: (0..peers).map(peer).collect(),
     }
 }

@@ -7,6 +7,7 @@ use policy_core::SpaceId;
 use super::VaultError;
 use super::spaces::remove_view;
 use crate::accounts::{Accounts, ViewRecord};
+use crate::backup::PUT_BACK;
 use crate::data_dir::{DataDir, DataFile};
 use crate::database;
 use crate::log::{Log, Scope};
@@ -71,12 +72,15 @@ fn born(dir: &DataDir) -> Option<String> {
 /// copy. Nobody knows then whether more was written before.
 pub(super) async fn is_copied(dir: &DataDir, accounts: &Accounts) -> Result<bool, VaultError> {
     let noted = accounts.setting(BORN).await?;
-    Ok(noted.zip(born(dir)).is_some_and(|(noted, born)| noted != born))
+    // What was made of a backup says so itself, for file systems that do not tell when files came to be.
+    let put_back = noted.as_deref() == Some(PUT_BACK);
+    Ok(put_back || noted.zip(born(dir)).is_some_and(|(noted, born)| noted != born))
 }
 
 /// Notes the file in which the log lies.
 pub(super) async fn note_file(dir: &DataDir, accounts: &Accounts) -> Result<(), VaultError> {
     match born(dir) {
+        None if accounts.setting(BORN).await?.as_deref() == Some(PUT_BACK) => Ok(accounts.unset(BORN).await?),
         Some(born) if accounts.setting(BORN).await?.as_ref() != Some(&born) => Ok(accounts.set(BORN, &born).await?),
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! The vault from outside: what it keeps, what it answers, what it refuses.
 
+mod backups;
 mod broken_off;
 mod changes;
 mod clocks;

@@ -1,0 +1,18 @@
+//! Backups of a node to a directory, and back: what `allod backup` and `allod restore` do. The node of the directory does
+//! it while it runs, else the command itself.
+
+pub mod asleep;
+mod create;
+mod list;
+mod place;
+mod prune;
+mod restore;
+mod schedule;
+mod verify;
+
+pub use create::create;
+pub use list::list;
+pub use prune::{Keep, prune};
+pub use restore::restore;
+pub use schedule::{Schedule, remember, run};
+pub use verify::verify;

@@ -1,0 +1,221 @@
+//! `allod backup`, `allod restore`, `allod recovery`: the node of the directory does what is asked while it runs, else the
+//! command does it on the directory.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::Value;
+use vault::data_dir::write_private;
+use vault::keyring::{DirectoryError, NodeKey};
+
+use super::Common;
+use super::node::{read_password, read_private};
+use super::output::{Exit, Failure, lines, print};
+use super::remote::Remote;
+use crate::backup::Keep;
+use crate::front::backups::{Create, List, MakeWords, Of, Password, Prune, Request, Wake, Ways, WhatSleeps, Words};
+use crate::node_file::{Absent, NodeFile, Of as FileOf};
+
+#[derive(Debug, Subcommand)]
+pub enum Backup {
+    /// Add a backup to a directory: encrypted, and only what is new since the last one
+    Create {
+        /// The directory, on another disk; it is made if it is not there
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Restore it into a scratch directory and compare [default: of a log of up to 64 MiB]
+        #[arg(long, overrides_with = "no_verify")]
+        verify: bool,
+        /// Do not restore it for a test
+        #[arg(long)]
+        no_verify: bool,
+    },
+    /// The backups of a directory, the newest first
+    List {
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Restore a backup into a scratch directory, and compare it with what the node showed
+    Verify {
+        /// Its id, or the beginning of it [default: the newest]
+        backup: Option<String>,
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Remove backups but for the last of so many days, weeks and months
+    Prune {
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        keep_daily: usize,
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        keep_weekly: usize,
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        keep_monthly: usize,
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the recovery words once more, which open the backups
+    Key {
+        /// A file that holds the owner's password; `-` reads it from stdin
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+}
+
+/// The whole path of what a person names, as the node is told.
+fn whole(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::usage("path", &error.to_string()))
+}
+
+/// Has the node of the directory do it, or does it in its place.
+async fn ask<R: Request>(common: &Common, request: R) -> Result<Value, Failure> {
+    let dir = common.dir()?;
+    match NodeFile::read(&dir, FileOf::Node) {
+        Err(Absent::NotRunning) => {}
+        _ => {
+            let remote = Remote::of(&dir)?;
+            let body = serde_json::to_value(&request).map_err(|error| Failure::failed("failed", &error.to_string()))?;
+            let (method, body) = if R::METHOD == "GET" { (Method::GET, None) } else { (Method::POST, Some(&body)) };
+            return remote.call(method, R::PATH, body).await;
+        }
+    }
+    if !NodeKey::exists(&dir) {
+        return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
+    }
+    let _lock = dir.lock()?;
+    let passphrase = common.passphrase(&dir)?;
+    let app = crate::app::open(&dir, passphrase.as_ref().map(|text| text.as_str()), false).await?;
+    let done = request.run(&app).await;
+    app.shutdown().await;
+    done
+}
+
+impl Backup {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let value = match self {
+            Backup::Create { to, verify, no_verify } => {
+                let verify = if verify || no_verify { Some(!no_verify) } else { None };
+                ask(common, Create { to: whole(&to)?, verify }).await?
+            }
+            Backup::List { to } => ask(common, List(Of { to: whole(&to)?, backup: None })).await?,
+            Backup::Verify { backup, to } => ask(common, Of { to: whole(&to)?, backup }).await?,
+            Backup::Prune { to, keep_daily, keep_weekly, keep_monthly, dry_run } => {
+                let keep = Keep { daily: keep_daily, weekly: keep_weekly, monthly: keep_monthly };
+                ask(common, Prune { to: whole(&to)?, keep, dry_run }).await?
+            }
+            Backup::Key { password_file } => {
+                let password = read_password(&password_file)?.to_string();
+                ask(common, Password { password }).await?
+            }
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Recovery {
+    /// Make the 24 words that open the backups of this node, once
+    Create {
+        /// Write them to a new file, for your eyes only, instead of printing them
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Read the words back from a file, as a test that they were written down rightly
+    Confirm {
+        /// A file that holds the words; `-` reads them from stdin
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Whether there are words, and whether they were tested
+    Status,
+}
+
+/// Writes the words to a file that is not there yet.
+pub fn write_words(file: &Path, words: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        let text = format!("the words could not be written to {}: {error}", file.display());
+        Failure::failed("recovery_file", &text).hint("the node has them: `allod backup key` prints them")
+    };
+    write_private(file, format!("{words}\n").as_bytes()).map_err(failed)
+}
+
+/// Refuses a file that is there: what lies in it may be the words of another node.
+pub fn is_fresh(file: &Path) -> Result<(), Failure> {
+    if file.symlink_metadata().is_ok() {
+        let text = format!("{} is there already; nothing was changed", file.display());
+        return Err(Failure::usage("recovery_file_exists", &text).hint("name a new file"));
+    }
+    Ok(())
+}
+
+impl Recovery {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let value = match self {
+            Recovery::Create { file: None } => ask(common, MakeWords {}).await?,
+            Recovery::Create { file: Some(file) } => {
+                is_fresh(&file)?;
+                let made = ask(common, MakeWords {}).await?;
+                write_words(&file, made["words"].as_str().unwrap_or_default())?;
+                serde_json::json!({ "file": file })
+            }
+            Recovery::Confirm { file } => {
+                let words = read_private(&file, "recovery_file_exposed")?.to_string();
+                ask(common, Words { words }).await?
+            }
+            Recovery::Status => ask(common, Ways {}).await?,
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}
+
+/// `allod restore`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Restore {
+    #[command(subcommand)]
+    command: Option<AfterRestore>,
+    /// The directory that holds the backups
+    #[arg(long, value_name = "DIR", required = true)]
+    from: Option<PathBuf>,
+    /// The id of a backup, or the beginning of it [default: the newest]
+    #[arg(long, value_name = "ID")]
+    backup: Option<String>,
+    /// A file that holds the 24 recovery words; `-` reads them from stdin
+    #[arg(long, value_name = "FILE", required = true)]
+    recovery_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AfterRestore {
+    /// Wake what sleeps since the restore: apps, links, and what is shared
+    Confirm,
+    /// What sleeps since the restore
+    Status,
+}
+
+impl Restore {
+    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let value = match (self.command, self.from, self.recovery_key_file) {
+            (Some(AfterRestore::Confirm), ..) => ask(common, Wake {}).await?,
+            (Some(AfterRestore::Status), ..) => ask(common, WhatSleeps {}).await?,
+            (None, Some(from), Some(file)) => {
+                let dir = common.dir()?;
+                let words = read_private(&file, "recovery_file_exposed")?;
+                let passphrase = match &common.passphrase_file {
+                    Some(file) => Some(read_private(file, "passphrase_file_exposed")?),
+                    None => None,
+                };
+                let passphrase = passphrase.as_ref().map(|text| text.as_str());
+                crate::backup::restore(&whole(&from)?, self.backup.as_deref(), &words, &dir, passphrase).await?
+            }
+            (None, ..) => return Err(Failure::usage("usage", "say --from and --recovery-key-file")),
+        };
+        print(common.json, &value, lines);
+        Ok(Exit::Done)
+    }
+}

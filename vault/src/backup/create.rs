@@ -1,0 +1,166 @@
+//! Adding a backup to a place.
+
+use std::collections::HashMap;
+
+use vault_backup::{
+    Backup, DataName, Kind, Manifest, OtherFile, PIECE_BYTES, Place, PlaceError, Present, SEGMENT_BYTES, Segment,
+    SpaceDigest, Stored, plan,
+};
+
+use super::error::BackupError;
+use super::snapshot::Snapshot;
+
+/// Of so many bytes of files that are there already, the next backup looks at the content too.
+const LOOKED_AT: u64 = 64 << 20;
+
+/// What goes into a backup beside log and node database.
+pub struct Extras {
+    pub node: [u8; 16],
+    /// Microseconds since 1970.
+    pub at: i64,
+    pub files: Vec<OtherFile>,
+    pub digests: Vec<SpaceDigest>,
+}
+
+/// What was added.
+pub struct Created {
+    pub backup: Backup,
+    /// The length of all files that the backup rests on, and of those that were written for it.
+    pub bytes: u64,
+    pub new_bytes: u64,
+    /// Files that the place had lost, and has again.
+    pub mended: usize,
+    /// Backups of the place that cannot be read.
+    pub unreadable: Vec<PlaceError>,
+}
+
+/// Adds a backup. Blocks. The caller holds the lock of the place.
+///
+/// # Errors
+/// If the place holds what the log lacks, or something cannot be read or written: then the place's backups are what they
+/// were.
+pub fn create(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Created, BackupError> {
+    let (mut backups, unreadable) = place.backups()?;
+    let newest = if backups.is_empty() { None } else { Some(backups.remove(0).manifest) };
+    let log = snapshot.identity()?;
+    if newest.as_ref().is_some_and(|newest| newest.node != extras.node || newest.log.log != log.log) {
+        return Err(BackupError::Another);
+    }
+    let present = place.data()?;
+    let mut sampled = Sample::of(newest.as_ref());
+    let lost: HashMap<DataName, Present> = newest
+        .iter()
+        .flat_map(|newest| &newest.segments)
+        .map(|stored| (stored.name, sampled.look(place, &present, Kind::Segment, stored.name, stored.bytes)))
+        .collect();
+    let now = snapshot.scopes(newest.as_ref())?;
+    let plan = plan(newest.as_ref(), &now, |stored| lost.get(&stored.name).copied().unwrap_or(Present::Lost))?;
+    let mut sending = Sending { place, segments: plan.keep, new_bytes: 0 };
+    let mut mended = plan.again.len();
+    for stored in &plan.again {
+        let mut segment = Segment::default();
+        for range in &stored.ranges {
+            snapshot.rows(range.scope, range.first.saturating_sub(1), range.last, |row| {
+                segment.push(row);
+                Ok(())
+            })?;
+        }
+        sending.store(segment)?;
+    }
+    let mut segment = Segment::default();
+    for (scope, after, to) in plan.send {
+        snapshot.rows(scope, after, to, |row| {
+            segment.push(row);
+            if segment.bytes() >= SEGMENT_BYTES {
+                sending.store(std::mem::take(&mut segment))?;
+            }
+            Ok(())
+        })?;
+    }
+    sending.store(segment)?;
+    let (segments, mut new_bytes) = (sending.segments, sending.new_bytes);
+
+    let database = snapshot.database()?;
+    let mut pieces = Vec::new();
+    let mut piece_bytes = 0;
+    for piece in database.chunks(PIECE_BYTES) {
+        let (name, bytes) = (place.key().name_of(Kind::Piece, piece), Kind::sealed_len(piece.len() as u64));
+        let known = newest.as_ref().is_some_and(|newest| newest.pieces.contains(&name));
+        if sampled.look(place, &present, Kind::Piece, name, bytes) == Present::Lost {
+            place.put(Kind::Piece, piece)?;
+            new_bytes += bytes;
+            mended += usize::from(known);
+        }
+        piece_bytes += bytes;
+        pieces.push(name);
+    }
+    let manifest = Manifest {
+        node: extras.node,
+        log,
+        number: newest.as_ref().map_or(1, |newest| newest.number + 1),
+        at: extras.at,
+        node_key: snapshot.node_key(),
+        scopes: now.iter().map(|now| now.end).collect(),
+        segments,
+        pieces,
+        database: database.len() as u64,
+        digests: extras.digests,
+        files: extras.files,
+    };
+    // Everything that it names is on disk under its name before it is there itself.
+    place.settle()?;
+    let (name, bytes) = place.put(Kind::Manifest, &manifest.encode())?;
+    place.settle()?;
+    let all = manifest.segments.iter().map(|stored| stored.bytes).sum::<u64>() + piece_bytes + bytes;
+    let backup = Backup { name, manifest, tested: None };
+    Ok(Created { backup, bytes: all, new_bytes: new_bytes + bytes, mended, unreadable })
+}
+
+struct Sending<'a> {
+    place: &'a Place,
+    segments: Vec<Stored>,
+    new_bytes: u64,
+}
+
+impl Sending<'_> {
+    fn store(&mut self, segment: Segment) -> Result<(), BackupError> {
+        if segment.is_empty() {
+            return Ok(());
+        }
+        let (name, bytes) = self.place.put(Kind::Segment, &segment.encode())?;
+        self.segments.push(Stored { name, bytes, ranges: segment.ranges() });
+        self.new_bytes += bytes;
+        Ok(())
+    }
+}
+
+/// Which of the files that are there already are read, and not only found: another part of them at each backup, so that
+/// one that went bad is found by a backup, and not by the restore.
+struct Sample {
+    number: u64,
+    parts: u64,
+    seen: u64,
+}
+
+impl Sample {
+    fn of(newest: Option<&Manifest>) -> Self {
+        let all: u64 = newest.iter().flat_map(|newest| &newest.segments).map(|stored| stored.bytes).sum();
+        Sample { number: newest.map_or(0, |newest| newest.number), parts: all / LOOKED_AT + 1, seen: 0 }
+    }
+
+    fn look(
+        &mut self,
+        place: &Place,
+        present: &HashMap<DataName, u64>,
+        kind: Kind,
+        name: DataName,
+        bytes: u64,
+    ) -> Present {
+        if present.get(&name) != Some(&bytes) {
+            return Present::Lost;
+        }
+        self.seen += 1;
+        let read = (self.seen + self.number).is_multiple_of(self.parts);
+        if read && place.get(kind, name).is_err() { Present::Lost } else { Present::Whole }
+    }
+}

@@ -1,0 +1,157 @@
+//! Backups of a vault: what is sent, what is found lost, and what is put back.
+
+use std::path::{Path, PathBuf};
+
+use policy_core::{SpaceId, UserId};
+use vault::backup::{BackupError, Created, Extras, create, restore};
+use vault::data_dir::DataDir;
+use vault_backup::{Backup, BackupKey, Kind, Place, RecoverySecret};
+
+use crate::node::Node;
+
+fn key() -> BackupKey {
+    RecoverySecret::from_entropy([5; 32]).backup_key()
+}
+
+struct Home {
+    node: Node,
+    user: UserId,
+    space: SpaceId,
+    root: tempfile::TempDir,
+}
+
+impl Home {
+    async fn new() -> Home {
+        let node = Node::new().await;
+        let account = node.account().await;
+        Home { node, user: account.user, space: account.space, root: tempfile::tempdir().unwrap() }
+    }
+
+    fn place(&self) -> Place {
+        Place::open_or_create(&self.root.path().join("place"), key()).unwrap()
+    }
+
+    async fn add(&self, texts: &[&str]) {
+        self.node.add(self.user, self.space, texts).await.unwrap();
+    }
+
+    async fn backup(&self) -> Result<Created, BackupError> {
+        let snapshot = self.node.vault.snapshot(&DataDir::at(self.node.dir.path())).await?;
+        let place = self.place();
+        let made = tokio::task::spawn_blocking(move || {
+            let _lock = place.lock()?;
+            let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
+            create(&snapshot, &place, extras)
+        });
+        made.await.unwrap()
+    }
+
+    /// Puts a backup into a directory of its own, and opens that as a node.
+    async fn put_back(&self, backup: &Backup) -> Home {
+        let mut node = Node::new().await;
+        node.vault.shutdown().await.unwrap();
+        node.dir = tempfile::tempdir().unwrap();
+        restore(self.place(), backup.manifest.clone(), &DataDir::at(node.dir.path()), None).await.unwrap();
+        node.reopen().await;
+        let root = tempfile::tempdir().unwrap();
+        Home { node, user: self.user, space: self.space, root }
+    }
+
+    async fn digest(&self) -> [u8; 32] {
+        let found = self.node.vault.doctor(false, |_, _| {}).await.unwrap();
+        found.into_iter().find(|health| health.space == self.space).unwrap().digest
+    }
+
+    async fn texts(&self) -> String {
+        self.node.texts(self.user, self.space).await
+    }
+}
+
+fn data(place: &Place) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for part in std::fs::read_dir(place.path().join("data")).unwrap() {
+        files.extend(std::fs::read_dir(part.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_backup_holds_everything_the_next_what_is_new_and_what_is_put_back_is_the_same_on_a_new_device() {
+    let home = Home::new().await;
+    home.add(&["one", "two"]).await;
+    home.add(&["three"]).await;
+    let first = home.backup().await.unwrap();
+    assert_eq!(first.bytes, first.new_bytes);
+    home.add(&["four"]).await;
+    let digest = home.digest().await;
+    let second = home.backup().await.unwrap();
+    assert!(second.backup.manifest.segments.len() == 2 && second.mended == 0);
+    assert_eq!(second.backup.manifest.segments[0], first.backup.manifest.segments[0], "nothing is sent twice");
+    let (listed, bad) = home.place().backups().unwrap();
+    assert!(bad.is_empty());
+    assert_eq!(listed.iter().map(Backup::id).collect::<Vec<_>>(), [second.backup.id(), first.backup.id()]);
+
+    let device = home.node.vault.own_devices(home.user);
+    let back = home.put_back(&second.backup).await;
+    assert_eq!((back.digest().await, back.texts().await), (digest, home.texts().await));
+    let now = back.node.vault.own_devices(home.user);
+    assert!(now.len() == device.len() + 1 && now[0] != device[0], "a new device writes from now on");
+    // The same place goes on, and little is sent.
+    let at = back.root.path().join("place");
+    std::os::unix::fs::symlink(home.place().path(), &at).unwrap();
+    back.add(&["five"]).await;
+    let third = back.backup().await.unwrap();
+    assert_eq!(third.backup.manifest.segments[..2], second.backup.manifest.segments);
+    assert!(third.new_bytes < first.new_bytes, "{} of {}", third.new_bytes, first.new_bytes);
+    // The original goes on too: it would write over what it does not know.
+    home.add(&["elsewhere"]).await;
+    assert!(matches!(home.backup().await, Err(BackupError::Newer(_) | BackupError::Diverged)));
+    let older = home.put_back(&first.backup).await;
+    assert!(!older.texts().await.contains("four") && older.texts().await.contains("three"));
+    std::os::unix::fs::symlink(home.place().path(), older.root.path().join("place")).unwrap();
+    assert!(matches!(older.backup().await, Err(BackupError::Newer(_) | BackupError::Diverged)));
+    assert_eq!(home.place().backups().unwrap().0.len(), 3, "what was refused has left nothing");
+}
+
+#[tokio::test]
+async fn what_the_place_has_lost_is_found_by_the_next_backup_and_sent_again() {
+    let home = Home::new().await;
+    home.add(&["one"]).await;
+    let first = home.backup().await.unwrap();
+    let place = home.place();
+    for harm in [
+        (|path| std::fs::remove_file(path).unwrap()) as fn(&Path),
+        |path| std::fs::write(path, "short").unwrap(),
+        |path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        },
+    ] {
+        data(&place).iter().for_each(|path| harm(path));
+        let dir = tempfile::tempdir().unwrap();
+        let broken = restore(place.clone(), first.backup.manifest.clone(), &DataDir::at(dir.path()), None).await;
+        assert!(matches!(broken, Err(BackupError::Place(_))), "the restore tells");
+        let next = home.backup().await.unwrap();
+        assert!(next.mended >= 1);
+        assert!(place.get(Kind::Segment, first.backup.manifest.segments[0].name).is_ok(), "under its old name");
+        assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_meanwhile_is_of_the_next_backup() {
+    let home = Home::new().await;
+    home.add(&["before"]).await;
+    let snapshot = home.node.vault.snapshot(&DataDir::at(home.node.dir.path())).await.unwrap();
+    home.add(&["meanwhile"]).await;
+    let place = home.place();
+    let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
+    let made = tokio::task::spawn_blocking(move || create(&snapshot, &place, extras)).await.unwrap().unwrap();
+    let back = home.put_back(&made.backup).await.texts().await;
+    assert!(back.contains("before") && !back.contains("meanwhile"));
+    let next = home.backup().await.unwrap();
+    assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
+}
