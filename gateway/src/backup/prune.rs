@@ -104,8 +104,8 @@ mod tests {
         assert_eq!(left(1, 0, 0), [0]);
         assert_eq!(left(3, 0, 0), [0, 2, 3]);
         assert_eq!(left(0, 3, 0), [0, 4, 5]);
-        assert_eq!(left(0, 0, 3), [0, 4, 6]);
-        assert_eq!(left(2, 2, 9), [0, 2, 4, 6, 7]);
+        assert_eq!(left(0, 0, 3), [0, 5, 7]);
+        assert_eq!(left(2, 2, 9), [0, 2, 4, 5, 7]);
         // A clock that stood wrong keeps more, and takes the newest away never.
         let wrong = [backup(0, -5), backup(1, 100)];
         assert!(staying(&wrong, Keep { daily: 1, weekly: 0, monthly: 0 }).contains(&DataName([0; 32])));
