@@ -24,6 +24,11 @@ impl Kept {
         Kept { home, words, place }
     }
 
+    /// Alice, by a connection of her own: one that is idle while a command runs is closed by the node.
+    fn alice(&self) -> Client {
+        Client::new(&self.home.node.url, self.home.alice.token.as_deref()).unwrap()
+    }
+
     fn backup(&self) -> Value {
         self.home.node.cli_ok(&["backup", "create", "--to", &self.place]).unwrap()
     }
@@ -64,15 +69,16 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
     let mut kept = Kept::new().await;
     let allod = kept.home.node.allod.clone();
     let bob = kept.home.user("bob", None).await;
-    kept.home.alice.define("type Note { text: String }").await.unwrap();
+    kept.alice().define("type Note { text: String }").await.unwrap();
     let space = kept.home.made["space"].as_str().unwrap().to_owned();
-    let doc = add(&kept.home.alice, "first").await;
+    let doc = add(&kept.alice(), "first").await;
     let change = format!("mutation {{ update_Note(docID: \"{doc}\", input: {{text: \"one\"}}) {{ _docID }} }}");
-    kept.home.alice.graphql(&change).await.unwrap();
-    let access = json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read"]});
+    kept.alice().graphql(&change).await.unwrap();
+    let fields = json!({"allow": ["text"]});
+    let access = json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read"], "fields": fields});
     let (app, _) = kept.home.app(&access, &access);
     assert_eq!(texts(&app).await, ["one"], "control: the app reads");
-    share(&kept.home.alice, json!({"with": {"user": "bob"}, "role": "viewer"})).await;
+    share(&kept.alice(), json!({"with": {"user": "bob"}, "role": "viewer"})).await;
     assert_eq!(texts(&bob.in_space(&space)).await, ["one"], "control: Bob reads");
     kept.home.node.cli_ok(&["group", "add", "family"]).unwrap();
     let code = kept.home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
@@ -84,7 +90,7 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
     let first = kept.backup();
     assert!(first["verified"]["equal"].as_u64().unwrap() >= 2, "{first}");
     assert_eq!(first["bytes"], first["new_bytes"]);
-    add(&kept.home.alice, "two").await;
+    add(&kept.alice(), "two").await;
     let second = kept.backup();
     assert!(second["new_bytes"].as_u64().unwrap() < first["new_bytes"].as_u64().unwrap(), "{first} {second}");
     let listed = kept.home.node.cli_ok(&["backup", "list", "--to", &kept.place]).unwrap();
@@ -96,7 +102,7 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
     wait(&laptop);
 
     let history = format!("{{ _commits(docID: \"{doc}\") {{ cid }} }}");
-    let before = kept.home.alice.graphql(&history).await.unwrap();
+    let before = kept.alice().graphql(&history).await.unwrap();
     let gone = kept.home.node.stop().unwrap();
     std::fs::remove_dir_all(&gone).unwrap();
     let back = kept.home.root.path().join("back");
@@ -142,8 +148,8 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
 async fn what_is_wrong_with_a_backup_is_refused_by_name_and_leaves_nothing() {
     let kept = Kept::new().await;
     let node = &kept.home.node;
-    kept.home.alice.define("type Note { text: String }").await.unwrap();
-    add(&kept.home.alice, "one").await;
+    kept.alice().define("type Note { text: String }").await.unwrap();
+    add(&kept.alice(), "one").await;
     let first = kept.backup();
     let (fresh, full) = (kept.dir("fresh"), kept.dir("full"));
     let other = kept.home.file("other words", &format!("{}art\n", "abandon ".repeat(23)));
@@ -174,7 +180,7 @@ async fn what_is_wrong_with_a_backup_is_refused_by_name_and_leaves_nothing() {
     assert_eq!(shown["recovery_key"].as_str().unwrap(), std::fs::read_to_string(&kept.words).unwrap().trim());
     let wrong = kept.home.file("wrong.password", "not the password of alice");
     assert_eq!(node.cli(&["backup", "key", "--password-file", &wrong]).unwrap().refused(3).unwrap(), "wrong_password");
-    assert_eq!(kept.home.alice.post("/api/v1/backups/list", &json!({"to": kept.place})).await.unwrap().status, 403);
+    assert_eq!(kept.alice().post("/api/v1/backups/list", &json!({"to": kept.place})).await.unwrap().status, 403);
 
     // A bit of a file that the backup rests on.
     let data = Path::new(&kept.place).join("data");
@@ -201,9 +207,9 @@ async fn what_is_wrong_with_a_backup_is_refused_by_name_and_leaves_nothing() {
 #[tokio::test]
 async fn old_backups_are_pruned_and_a_stopped_node_is_backed_up_by_the_command() {
     let kept = Kept::new().await;
-    kept.home.alice.define("type Note { text: String }").await.unwrap();
+    kept.alice().define("type Note { text: String }").await.unwrap();
     for text in ["one", "two", "three"] {
-        add(&kept.home.alice, text).await;
+        add(&kept.alice(), text).await;
         kept.backup();
     }
     let prune = ["backup", "prune", "--to", &kept.place, "--keep-daily", "1"];
@@ -223,9 +229,9 @@ async fn old_backups_are_pruned_and_a_stopped_node_is_backed_up_by_the_command()
 #[tokio::test]
 async fn whatever_is_killed_can_be_begun_again() {
     let kept = Kept::new().await;
-    kept.home.alice.define("type Note { text: String }").await.unwrap();
+    kept.alice().define("type Note { text: String }").await.unwrap();
     for n in 0..20 {
-        add(&kept.home.alice, &format!("note {n}")).await;
+        add(&kept.alice(), &format!("note {n}")).await;
     }
     let (allod, place, words) = (kept.home.node.allod.clone(), kept.place.clone(), kept.words.clone());
     let dir = kept.home.node.stop().unwrap();

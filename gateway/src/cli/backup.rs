@@ -140,7 +140,8 @@ pub fn write_words(file: &Path, words: &str) -> Result<(), Failure> {
         let text = format!("the words could not be written to {}: {error}", file.display());
         Failure::failed("recovery_file", &text).hint("the node has them: `allod backup key` prints them")
     };
-    write_private(file, format!("{words}\n").as_bytes()).map_err(failed)
+    // A plain name has no directory that could be synced.
+    write_private(&whole(file)?, format!("{words}\n").as_bytes()).map_err(failed)
 }
 
 /// Refuses a file that is there: what lies in it may be the words of another node.
