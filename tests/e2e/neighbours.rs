@@ -207,6 +207,19 @@ async fn nothing_but_a_head_is_read_of_who_is_not_known() {
 }
 
 #[tokio::test]
+async fn who_is_known_and_sends_too_much_sees_why() {
+    let (home, _) = filled(1, 10).await;
+    // More than lies between the two ends of a connection: who is not read meanwhile is still sending.
+    let body = "x".repeat(24 << 20);
+    for _ in 0..3 {
+        let request = home.alice.request(Method::POST, "/api/v1/graphql").header("content-type", "application/json");
+        let answer = home.alice.send(request.body(body.clone())).await.expect("an answer");
+        assert_eq!((answer.status, code(&answer)), (413, "limit_body"), "{}", shown(&answer.text));
+    }
+    unhurt(&home).await;
+}
+
+#[tokio::test]
 async fn a_few_commits_of_many_are_the_first_of_them() {
     let (home, link) = filled(2_500, 10).await;
     let five = home.alice.graphql("{ _commits(limit: 5) { cid height fieldName docID } }").await.unwrap();

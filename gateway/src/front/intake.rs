@@ -18,7 +18,7 @@ use actix_web::http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpResponse};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use vault::shares::{Lease, Payer};
 
 use super::contract::{LEAST_BODY, Terms};
@@ -33,6 +33,10 @@ const FREE_BODY: usize = 4 << 10;
 const COST: u64 = 3;
 /// How long a request waits until there is memory for its body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Of a body that is refused so much is let go by, within so long: who still sends when the connection ends sees no
+/// answer.
+const LET_GO: usize = 32 << 20;
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers of less are handed over as they are.
 const WHOLE: u64 = 16 << 10;
@@ -59,6 +63,20 @@ fn unread(request: ServiceRequest, mut response: HttpResponse) -> ServiceRespons
     request.into_response(response)
 }
 
+/// As [`unread`], for somebody who is known: their body is let go by first, and nothing of it is kept.
+async fn let_go(mut request: ServiceRequest, response: HttpResponse) -> ServiceResponse<BoxBody> {
+    let mut body = request.take_payload();
+    let read = async {
+        let mut left = LET_GO;
+        while let Some(Ok(bytes)) = body.next().await {
+            let Some(less) = left.checked_sub(bytes.len()) else { return };
+            left = less;
+        }
+    };
+    let _ = actix_web::rt::time::timeout(LET_GO_WITHIN, read).await;
+    unread(request, response)
+}
+
 /// A caller asks for too much at a time.
 pub fn busy() -> ApiError {
     let text = "You send or ask for too much at a time: wait until some of it is answered, then try again.";
@@ -83,18 +101,21 @@ pub async fn admitted<B: MessageBody + 'static>(
         Err(_) => (Payer::Nobody, LEAST_BODY.min(largest)),
     };
     if length.is_some_and(|length| length > most) {
-        let refused = match known {
-            Err(error) if largest > most => ApiError::from(error),
-            _ => too_large(),
-        };
-        return Ok(unread(request, (terms.errors)(&refused)));
+        return Ok(match known {
+            Err(error) if largest > most => unread(request, (terms.errors)(&ApiError::from(error))),
+            Err(_) => unread(request, (terms.errors)(&too_large())),
+            Ok(_) => let_go(request, (terms.errors)(&too_large())).await,
+        });
     }
     if length.is_some_and(|length| length <= FREE_BODY) {
         return next.call(request).await.map(metered);
     }
     let cost = length.unwrap_or(most) as u64 * COST;
     let Ok(lease) = pools.bodies.take(payer, cost, PATIENCE).await else {
-        let mut answer = unread(request, (terms.errors)(&busy()));
+        let mut answer = match known {
+            Ok(_) => let_go(request, (terms.errors)(&busy())).await,
+            Err(_) => unread(request, (terms.errors)(&busy())),
+        };
         answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
         return Ok(answer);
     };
