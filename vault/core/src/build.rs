@@ -396,8 +396,7 @@ impl<'a> TxnBuilder<'a> {
             lanes.iter().filter_map(|lane| Some(LaneTip { lane: lane.tag, seq: lane.seq, cid: lane.prev? })).collect();
         let record = SignedTxn::sign(signer, self.space, self.device, self.txn, tips.clone()).encode();
         let frame = |(lane, tip): (Lane, LaneTip)| {
-            let entries = lane.entries.iter().map(|(commit, parts)| (commit.as_slice(), parts.as_slice()));
-            let bytes = Frame::assemble(self.space, lane.tag, &record, entries);
+            let bytes = Frame::assemble(self.space, lane.tag, &record, lane.entries);
             SealedFrame { lane: lane.tag, device: self.device, first: lane.first, tip, bytes }
         };
         lanes.into_iter().zip(tips).map(frame).collect()

@@ -98,19 +98,15 @@ pub enum FrameError {
 }
 
 impl Frame {
-    /// The bytes of a frame of these entries.
-    pub fn assemble<'a>(
-        space: SpaceId,
-        lane: LaneTag,
-        record: &[u8],
-        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [Vec<u8>])>,
-    ) -> Vec<u8> {
+    /// The bytes of a frame of these entries: each a commit and its parts. They are let go of one after the other, so
+    /// that a large frame is there once.
+    pub fn assemble(space: SpaceId, lane: LaneTag, record: &[u8], entries: Vec<(Vec<u8>, Vec<Vec<u8>>)>) -> Vec<u8> {
         let mut w = Writer::with_capacity(4_096);
         w.array(5).uint(VERSION).bytes(space.as_bytes()).bytes(&lane.0).bytes(record).array(entries.len());
         for (commit, parts) in entries {
-            w.array(2).bytes(commit).array(parts.len());
+            w.array(2).bytes(&commit).array(parts.len());
             for part in parts {
-                w.bytes(part);
+                w.bytes(&part);
             }
         }
         w.into_bytes()
