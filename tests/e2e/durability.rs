@@ -117,7 +117,48 @@ async fn a_write_whose_fsync_fails_is_never_acknowledged() {
     drop(home);
 }
 
-/// The control of the test above: a log that does not wait for the disk acknowledges such a write, so
+/// A large write is put on disk in parts. Wherever among them the node dies, all of it is there afterwards or nothing, and
+/// nothing is left of what is not there.
+#[tokio::test]
+async fn a_large_write_that_is_killed_between_its_parts_is_there_whole_or_not_at_all() {
+    const DOCUMENTS: usize = 12;
+    let home = Home::new().await;
+    home.alice.define("type Big { text: String }").await.unwrap();
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let mut dir = home.node.stop().unwrap();
+    let items = vec![serde_json::json!({ "text": "x".repeat(900_000) }); DOCUMENTS];
+    let add = "mutation($i: [BigMutationInputArg!]!) { add_Big(input: $i) { _docID } }";
+    let (mut there, mut lost) = (0, 0);
+    for sync in [1, 2, 4, 8, 1_000] {
+        let node = Node::serve(&allod, &dir).unwrap();
+        let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        let kill = format!("inject=fsync,fdatasync:signal=KILL:when={sync}");
+        let Some(tracer) = strace(&node, &["-e", "trace=fsync,fdatasync", "-e", &kill, "-o", "/dev/null"]).await else {
+            return;
+        };
+        let answer = alice.try_graphql(add, serde_json::json!({ "i": items })).await;
+        let written = answer.is_ok_and(|answer| answer.json["data"]["add_Big"].is_array());
+        end(tracer);
+        dir = node.kill().unwrap();
+        let node = Node::serve(&allod, &dir).unwrap();
+        let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        let count = alice.graphql("{ COUNT(Big: {}) }").await.unwrap()["COUNT"].as_u64().unwrap() as usize;
+        assert!(count == there || count == there + DOCUMENTS, "{count} after {there}, killed at sync {sync}");
+        assert!(!written || count > there, "acknowledged and lost, killed at sync {sync}");
+        lost += usize::from(count == there);
+        there = count;
+        let whole = alice.graphql("{ COUNT(Big: {filter: {text: {_like: \"%x\"}}}) }").await.unwrap();
+        assert_eq!(whole["COUNT"], there);
+        dir = node.stop().unwrap();
+        let log = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+        let left = "SELECT count(*) FROM log_part WHERE \"commit\" NOT IN (SELECT \"commit\" FROM log_row)";
+        assert_eq!(log.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "killed at sync {sync}");
+    }
+    assert!(lost > 0 && there > 0, "control: some died before their end ({lost}), and not all ({there} are there)");
+    drop(root);
+}
+
+/// The control of the test on a sync that fails: a log that does not wait for the disk acknowledges such a write, so
 /// the check can fail. Only development builds can be opened so.
 #[tokio::test]
 async fn the_check_fails_on_a_log_that_does_not_wait_for_the_disk() {

@@ -40,6 +40,8 @@ async fn open_file(
     connections: u32,
 ) -> Result<DatabaseConnection, DatabaseError> {
     let path = dir.file(file);
+    // The log sees to that by itself, beside whoever writes.
+    let file_is_log = file == DataFile::Log;
     let file = file.name();
     let synchronous = synchronous();
     let mut options = ConnectOptions::new("sqlite://node");
@@ -68,7 +70,7 @@ async fn open_file(
                 .pragma("cipher_log_level", "NONE")
                 .pragma("cipher_hmac_algorithm", "HMAC_SHA256");
         } else {
-            sqlite = sqlite.pragma("wal_autocheckpoint", "4000");
+            sqlite = sqlite.pragma("wal_autocheckpoint", if file_is_log { "0" } else { "4000" });
         }
         sqlite
     });
@@ -116,7 +118,7 @@ pub(crate) fn node_pragmas(key: &NodeKey) -> Zeroizing<String> {
 
 /// Opens (creates) the log: its rows are sealed, so the file itself is not encrypted.
 pub async fn open_log(dir: &DataDir) -> Result<DatabaseConnection, DatabaseError> {
-    open_file(dir, DataFile::Log, None, 2).await
+    open_file(dir, DataFile::Log, None, 4).await
 }
 
 /// Opens (creates) the small database of a blind replica: the ids of the accounts it serves.

@@ -6,6 +6,7 @@ pub mod admission;
 #[cfg(test)]
 mod backend;
 pub mod backup;
+mod background;
 pub mod data_dir;
 pub mod database;
 pub mod define;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::background::Background;
 use crate::shares::{Lease, Payer, Pool, Shares, Use};
 use crate::view::{ReadError, Room, ViewError};
 
@@ -30,18 +31,32 @@ pub(crate) struct Reading {
     short: Pool,
     long: Pool,
     answers: Pool,
+    /// Where reads run that have a place.
+    threads: Background,
 }
 
 impl Reading {
-    pub(crate) fn new() -> Reading {
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn start() -> std::io::Result<Reading> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
         // One person's long reads leave half of the processors to others.
         let places = |total: u64| Pool::new(Shares::of(total, WAITING));
-        Reading {
-            short: places((2 * cores).clamp(4, 16)),
-            long: places(cores.clamp(2, 8)),
+        let (short, long) = ((2 * cores).clamp(4, 16), cores.clamp(2, 8));
+        Ok(Reading {
+            short: places(short),
+            long: places(long),
+            threads: Background::start("allod-read", (short + long) as usize)?,
             answers: Pool::new(Shares { total: ANSWERS, person: ANSWERS / 2, part: ANSWERS / 3, waiting: WAITING }),
-        }
+        })
+    }
+
+    /// Runs what has a place, on a thread that steps back for whoever wants little.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.threads.run(read).await.map_err(|_| ReadError::Unsupported("the read was cut off"))
     }
 
     /// How the places for short reads, those for long ones, and the memory of answers are used.

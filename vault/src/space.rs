@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use cid::Cid;
 use parking_lot::Mutex;
 use policy_core::{DocId, SpaceId, UserId};
+use tokio::sync::OwnedMutexGuard;
 use vault_core::commit::CommitKind;
 use vault_core::control::{Clocks, GrantRecord, PolicyEntry, decode_policy, decode_schema};
 use vault_core::document::{DocumentCommit, Hlc};
@@ -73,8 +74,9 @@ pub struct Space {
     last_used: AtomicU64,
     /// Another opening of this space has taken its place: nothing more is written through this one.
     replaced: AtomicBool,
-    /// How many large requests have the space, or wait for it.
-    large: AtomicUsize,
+    /// How many have the space for long, or wait for it: who has the turn of the log does not wait for them.
+    reserved: AtomicUsize,
+    alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a space's policy entries say.
@@ -168,12 +170,26 @@ pub struct Core {
     pub behind: Arc<AtomicBool>,
 }
 
-/// A large request has a space.
-struct Large<'a>(&'a AtomicUsize);
+/// Somebody has a space for longer than a turn: alone among those who do, and outside of the turn of the log. Taken
+/// before the turn, and never in it.
+pub(crate) struct Reserved {
+    _alone: OwnedMutexGuard<()>,
+    _wanted: Wanted,
+}
 
-impl Drop for Large<'_> {
+/// Who has a space for long, or waits for it.
+struct Wanted(Arc<Space>);
+
+impl Wanted {
+    fn new(space: &Arc<Space>) -> Wanted {
+        space.reserved.fetch_add(1, Ordering::AcqRel);
+        Wanted(Arc::clone(space))
+    }
+}
+
+impl Drop for Wanted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.reserved.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -298,7 +314,8 @@ impl Space {
             readers: Mutex::new(Vec::new()),
             last_used: AtomicU64::new(0),
             replaced: AtomicBool::new(false),
-            large: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            alone: Arc::default(),
         };
         space.core.lock().hlc = largest_hlc(turn, id).await?;
         space.catch_up(turn).await?;
@@ -315,12 +332,12 @@ impl Space {
         &self.core
     }
 
-    /// Applies what the log holds behind the view's position.
-    pub(crate) async fn catch_up(&self, turn: &Turn) -> Result<(), SpaceError> {
+    /// Applies what the log holds behind the view's position. In a turn, or by who has the space for long.
+    pub(crate) async fn catch_up(&self, admission: &Admission) -> Result<(), SpaceError> {
         let scope = Scope::Space(self.id);
         loop {
             let after = self.core.lock().view.position()?;
-            let rows = turn.log().rows(scope, false, after, PAGE).await?;
+            let rows = admission.log().rows(scope, false, after, PAGE).await?;
             if rows.is_empty() {
                 break;
             }
@@ -345,20 +362,31 @@ impl Space {
         self.replaced.load(Ordering::Acquire)
     }
 
-    /// Whether a large request has the space: who has the turn of the log does not wait for that.
-    pub(crate) fn has_large(&self) -> bool {
-        self.large.load(Ordering::Acquire) > 0
+    /// Whether somebody has the space for long: who has the turn of the log does not wait for that.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.reserved.load(Ordering::Acquire) > 0
     }
 
-    /// Notes that a large request has the space, until what is returned goes.
-    pub(crate) fn begin_large(&self) -> impl Drop + '_ {
-        self.large.fetch_add(1, Ordering::AcqRel);
-        Large(&self.large)
+    /// Waits for the space, to have it for long. From when this is called small requests leave it alone.
+    pub(crate) async fn reserve(self: &Arc<Self>) -> Reserved {
+        let _wanted = Wanted::new(self);
+        Reserved { _alone: Arc::clone(&self.alone).lock_owned().await, _wanted }
+    }
+
+    /// As [`Space::reserve`], for a thread of its own.
+    pub(crate) fn reserve_by_thread(self: &Arc<Self>) -> Reserved {
+        let _wanted = Wanted::new(self);
+        Reserved { _alone: Arc::clone(&self.alone).blocking_lock_owned(), _wanted }
     }
 
     /// The device that writes here.
     pub(crate) fn device(&self) -> policy_core::DeviceId {
         self.account.device.id
+    }
+
+    /// Notes that the view lacks what the log holds.
+    pub(crate) fn mark_behind(&self) {
+        self.behind.store(true, Ordering::Release);
     }
 
     /// Whether the view must catch up with the log before anybody reads.
@@ -379,7 +407,7 @@ impl Space {
             }
             core.commit()?;
             if core.view.set_schema(&schema)? {
-                // The caller, who holds the turn, lets it catch up.
+                // The caller lets it catch up.
                 core.behind.store(true, Ordering::Release);
             }
             self.dirty.store(false, Ordering::Release);
@@ -438,12 +466,30 @@ impl Space {
             Some(reader) => reader,
             None => self.core.lock().view.reader()?,
         };
+        Ok(self.read_by(reader, read))
+    }
+
+    /// As [`Space::with_reader`], where everything is settled, but without waiting for who writes: `None`, there is no
+    /// connection to be had now.
+    pub fn with_reader_now<T>(&self, read: impl FnOnce(&Reader) -> T) -> Result<Option<T>, ViewError> {
+        let pooled = self.readers.lock().pop();
+        let reader = match pooled {
+            Some(reader) => reader,
+            None => match self.core.try_lock() {
+                Some(core) => core.view.reader()?,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(self.read_by(reader, read)))
+    }
+
+    fn read_by<T>(&self, reader: Reader, read: impl FnOnce(&Reader) -> T) -> T {
         let answer = read(&reader);
         let mut readers = self.readers.lock();
         if readers.len() < READERS && reader.is_idle() {
             readers.push(reader);
         }
-        Ok(answer)
+        answer
     }
 
     pub fn touch(&self, now_seconds: u64) {

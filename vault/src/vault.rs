@@ -167,7 +167,7 @@ impl Vault {
             seal: options.seal,
             clock: options.clock,
             writer,
-            reading: Reading::new(),
+            reading: Reading::start()?,
             feed,
             boot,
             readings: Mutex::default(),

@@ -38,7 +38,7 @@ impl Log {
     /// `None`: a new log, or one of a version that gave it none.
     pub(crate) async fn identity(&self) -> Result<Option<Identity>, DbErr> {
         let unreadable = || DbErr::Custom("the identity of the log is unreadable".into());
-        let Some(row) = identity::Entity::find_by_id(1).one(&self.db).await? else { return Ok(None) };
+        let Some(row) = identity::Entity::find_by_id(1).one(&self.disk.db).await? else { return Ok(None) };
         let id = |bytes: Vec<u8>| bytes.try_into().map_err(|_| unreadable());
         Ok(Some(Identity {
             log: id(row.log)?,
@@ -58,7 +58,8 @@ impl Log {
         };
         let columns = [Column::Log, Column::Run, Column::Number];
         let clash = OnConflict::column(Column::Id).update_columns(columns).to_owned();
-        identity::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.db).await?;
+        let _alone = self.disk.alone().await;
+        identity::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.disk.db).await?;
         Ok(())
     }
 }

@@ -1,10 +1,14 @@
 //! The log: verified frames, append-only, one row each, in one order per scope.
 //!
 //! A scope is an account's control lane or a space with all its lanes. Rows are sealed and carry
-//! their own proof. There is one table and nothing beside it to keep in step: where every chain ends
-//! is read from an index when the log is opened, so that appending a row is one statement.
+//! their own proof. There is nothing beside them to keep in step: where every chain ends
+//! is read from an index when the log is opened, so that appending a row is one statement. Large bodies
+//! are put on disk ahead of their rows, in parts ([`parts`]).
 
+mod body;
+mod disk;
 pub(crate) mod identity;
+mod parts;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,7 +24,7 @@ use policy_core::{DeviceId, SpaceId, UserId};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement, TransactionTrait,
+    QuerySelect, Select, Statement, TransactionTrait,
 };
 
 use sea_orm_migration::MigratorTrait;
@@ -28,6 +32,8 @@ use vault_core::commit::{cid_from_digest, digest_of};
 use vault_core::tags::LaneTag;
 
 use crate::turn::Turn;
+use body::Body;
+use disk::Disk;
 pub use table::Migrator;
 
 /// At most so many rows go into one statement.
@@ -77,7 +83,7 @@ pub(crate) struct NewRow {
     first: u64,
     last: u64,
     tip: Cid,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl NewRow {
@@ -90,7 +96,7 @@ impl NewRow {
             first: frame.first(),
             last: frame.tip().seq,
             tip: frame.tip().cid,
-            body: frame.into_bytes(),
+            body: Body::Whole(frame.into_bytes()),
         }
     }
 
@@ -105,7 +111,7 @@ impl NewRow {
             first: frame.first().commit.seq,
             last: last.commit.seq,
             tip: last.cid,
-            body,
+            body: Body::Whole(body),
         }
     }
 
@@ -238,7 +244,7 @@ pub type Chains = HashMap<(LaneTag, DeviceId), (u64, Cid)>;
 /// ```
 #[derive(Clone)]
 pub struct Log {
-    db: DatabaseConnection,
+    disk: Arc<Disk>,
     heads: Arc<Mutex<HashMap<Scope, Head>>>,
     /// What is on disk may not be what is known of it: nothing is appended until the log is opened again.
     stopped: Arc<AtomicBool>,
@@ -276,7 +282,10 @@ impl Log {
             }
             head.chains.insert((end.lane, end.device), (end.last, end.tip));
         }
-        Ok(Log { db, heads: Arc::new(Mutex::new(heads)), stopped: Arc::default(), commits: commit_times() })
+        let (disk, heads) = (Disk::new(db), Arc::new(Mutex::new(heads)));
+        let log = Log { disk, heads, stopped: Arc::default(), commits: commit_times() };
+        log.sweep().await?;
+        Ok(log)
     }
 
     /// The id of commit `seq` of a chain; `None`: it is not held.
@@ -291,12 +300,13 @@ impl Log {
         let row = Self::of_chain(scope, lane, device)
             .filter(Column::First.lte(seq as i64))
             .filter(Column::Last.gte(seq as i64))
-            .one(&self.db)
+            .one(&self.disk.db)
             .await?;
-        let Some(row) = row.map(Row::try_from).transpose()? else { return Ok(None) };
-        if row.last == seq {
-            return Ok(Some(row.tip));
+        let Some(row) = row else { return Ok(None) };
+        if row.last as u64 == seq {
+            return Ok(Some(cid_from_digest(row.commit.try_into().map_err(|_| unreadable())?)));
         }
+        let row = Row::try_from(self.whole(row).await?)?;
         let frame = vault_core::frame::Frame::decode(&row.body)
             .map_err(|error| DbErr::Custom(format!("position {} of the log: {error}", row.position)))?;
         Ok(frame.entries.iter().find(|entry| entry.commit.seq == seq).map(|entry| entry.cid))
@@ -312,7 +322,16 @@ impl Log {
     ) -> Result<Vec<Row>, DbErr> {
         use table::row::Column;
         let select = Self::of_chain(scope, lane, device).filter(Column::Last.gt(seq as i64));
-        select.order_by_asc(Column::First).all(&self.db).await?.into_iter().map(Row::try_from).collect()
+        self.read(select.order_by_asc(Column::First)).await
+    }
+
+    /// The rows that are selected, whole.
+    async fn read(&self, select: Select<table::row::Entity>) -> Result<Vec<Row>, DbErr> {
+        let mut rows = Vec::new();
+        for row in select.all(&self.disk.db).await? {
+            rows.push(Row::try_from(self.whole(row).await?)?);
+        }
+        Ok(rows)
     }
 
     /// The row of a chain that has `later` rows behind it.
@@ -325,10 +344,10 @@ impl Log {
     ) -> Result<Option<Row>, DbErr> {
         use table::row::Column;
         let select = Self::of_chain(scope, lane, device).order_by_desc(Column::Position).offset(later).limit(1);
-        select.one(&self.db).await?.map(Row::try_from).transpose()
+        Ok(self.read(select).await?.pop())
     }
 
-    fn of_chain(scope: Scope, lane: LaneTag, device: DeviceId) -> sea_orm::Select<table::row::Entity> {
+    fn of_chain(scope: Scope, lane: LaneTag, device: DeviceId) -> Select<table::row::Entity> {
         use table::row::Column;
         table::row::Entity::find()
             .filter(Column::Scope.eq(scope.bytes()))
@@ -347,10 +366,13 @@ impl Log {
     }
 
     /// All of it, or nothing.
-    async fn store(&self, gone: &[(Scope, u64)], models: Vec<table::row::ActiveModel>) -> Result<(), DbErr> {
+    async fn store(&self, gone: &[(Scope, u64)], rows: Vec<(NewRow, u64)>) -> Result<(), DbErr> {
         let begun = Instant::now();
-        let stored = self.transact(gone, models).await;
+        let bytes = rows.iter().filter(|(row, _)| matches!(row.body, Body::Whole(_))).map(|(row, _)| row.len()).sum();
+        let _alone = self.disk.alone().await;
+        let stored = self.transact(gone, rows).await;
         self.commits.observe(begun.elapsed().as_secs_f64());
+        self.disk.grew(bytes);
         stored
     }
 
@@ -359,21 +381,47 @@ impl Log {
         &self.commits
     }
 
-    async fn transact(&self, gone: &[(Scope, u64)], models: Vec<table::row::ActiveModel>) -> Result<(), DbErr> {
-        if models.len() <= ROWS && gone.is_empty() {
+    async fn transact(&self, gone: &[(Scope, u64)], rows: Vec<(NewRow, u64)>) -> Result<(), DbErr> {
+        let mut ahead = Vec::new();
+        let mut models = Vec::with_capacity(rows.len());
+        for (row, position) in rows {
+            let commit = digest_of(&row.tip).to_vec();
+            let body = match row.body {
+                Body::Whole(bytes) => bytes,
+                Body::Ahead { .. } => {
+                    ahead.push(commit.clone());
+                    Vec::new()
+                }
+            };
+            models.push(table::row::ActiveModel {
+                scope: Set(row.scope.bytes()),
+                position: Set(position as i64),
+                lane: Set(row.lane.0.to_vec()),
+                device: Set(row.device.as_bytes().to_vec()),
+                first: Set(row.first as i64),
+                last: Set(row.last as i64),
+                commit: Set(commit),
+                body: Set(body),
+            });
+        }
+        if models.len() <= ROWS && gone.is_empty() && ahead.is_empty() {
             // One statement is one transaction: it saves two ways to the connection's thread.
             if !models.is_empty() {
-                table::row::Entity::insert_many(models).exec_without_returning(&self.db).await?;
+                table::row::Entity::insert_many(models).exec_without_returning(&self.disk.db).await?;
             }
         } else {
-            let txn = self.db.begin().await?;
+            let txn = self.disk.db.begin().await?;
             for (scope, position) in gone {
+                parts::remove_with_row(&txn, scope.bytes(), *position as i64).await?;
                 table::row::Entity::delete_by_id((scope.bytes(), *position as i64)).exec(&txn).await?;
             }
             let mut models = models.into_iter().peekable();
             while models.peek().is_some() {
                 let chunk: Vec<_> = models.by_ref().take(ROWS).collect();
                 table::row::Entity::insert_many(chunk).exec_without_returning(&txn).await?;
+            }
+            if !ahead.is_empty() {
+                parts::settle(&txn, ahead).await?;
             }
             txn.commit().await?;
         }
@@ -382,7 +430,7 @@ impl Log {
 
     /// Closes the log's connections and waits until their threads have let go of them.
     pub async fn close(&self) -> Result<(), DbErr> {
-        self.db.clone().close().await
+        self.disk.db.clone().close().await
     }
 
     /// The newest position of a scope on disk, 0 if there is none.
@@ -432,7 +480,7 @@ impl Log {
                 .columns([Column::Scope, Column::Position, Column::Commit])
                 .filter(any)
                 .into_tuple()
-                .all(&self.db)
+                .all(&self.disk.db)
                 .await?;
             for (scope, position, commit) in rows {
                 let commit: Option<[u8; 32]> = commit.try_into().ok();
@@ -453,9 +501,9 @@ impl Log {
             .expr(length.sum().cast_as(Alias::new("bigint")))
             .filter(table::row::Column::Scope.eq(scope.bytes()))
             .into_tuple()
-            .one(&self.db)
+            .one(&self.disk.db)
             .await?;
-        Ok(u64::try_from(sum.and_then(|(sum,)| sum).unwrap_or(0)).unwrap_or(0))
+        Ok(u64::try_from(sum.and_then(|(sum,)| sum).unwrap_or(0)).unwrap_or(0) + self.bytes_of_parts(scope).await?)
     }
 
     /// The row that ends each chain of a scope.
@@ -468,7 +516,7 @@ impl Log {
             .group_by(Column::Lane)
             .group_by(Column::Device)
             .into_tuple()
-            .all(&self.db)
+            .all(&self.disk.db)
             .await?;
         let mut rows = Vec::with_capacity(newest.len());
         for position in newest {
@@ -488,7 +536,7 @@ impl Log {
         if control {
             select = select.filter(Column::Lane.eq(LaneTag::CONTROL.0.to_vec()));
         }
-        select.all(&self.db).await?.into_iter().map(Row::try_from).collect()
+        self.read(select).await
     }
 }
 
@@ -513,7 +561,7 @@ impl Turn {
         }
         let mut moved: HashMap<Scope, Head> = HashMap::new();
         let mut positions = Vec::with_capacity(rows.len());
-        let mut models = Vec::with_capacity(rows.len());
+        let mut placed = Vec::with_capacity(rows.len());
         for row in rows {
             let head = match moved.entry(row.scope) {
                 std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -526,20 +574,10 @@ impl Turn {
             head.tip = Some(row.tip);
             head.chains.insert((row.lane, row.device), (row.last, row.tip));
             positions.push(head.position);
-            let (scope, position) = (row.scope.bytes(), head.position as i64);
-            models.push(table::row::ActiveModel {
-                scope: Set(scope),
-                position: Set(position),
-                lane: Set(row.lane.0.to_vec()),
-                device: Set(row.device.as_bytes().to_vec()),
-                first: Set(row.first as i64),
-                last: Set(row.last as i64),
-                commit: Set(digest_of(&row.tip).to_vec()),
-                body: Set(row.body),
-            });
+            placed.push((row, head.position));
         }
         let unknown = Unknown(log);
-        let stored = log.store(gone, models).await;
+        let stored = log.store(gone, placed).await;
         if stored.is_ok() {
             let mut heads = log.heads.lock();
             for (scope, lane, device, end) in ends {
@@ -560,10 +598,13 @@ impl Turn {
     }
 }
 
+fn unreadable() -> DbErr {
+    DbErr::Custom("a row of the log is unreadable".into())
+}
+
 impl TryFrom<table::row::Model> for Row {
     type Error = DbErr;
     fn try_from(row: table::row::Model) -> Result<Self, DbErr> {
-        let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
         Ok(Row {
             position: row.position as u64,
             lane: LaneTag(row.lane.try_into().map_err(|_| unreadable())?),
@@ -591,7 +632,6 @@ async fn ends(db: &DatabaseConnection) -> Result<Vec<(Scope, End)>, DbErr> {
         JOIN (SELECT "scope" AS s, "lane" AS l, "device" AS d, MAX("position") AS p FROM log_row
               GROUP BY "scope", "lane", "device") newest
         ON r."scope" = newest.s AND r."position" = newest.p"#;
-    let unreadable = || DbErr::Custom("a row of the log is unreadable".into());
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     rows.into_iter()
         .map(|row| {

@@ -19,6 +19,7 @@ pub mod row {
         pub last: i64,
         /// The digest of the last commit.
         pub commit: Vec<u8>,
+        /// Empty: the body lies in parts.
         pub body: Vec<u8>,
     }
 
@@ -46,13 +47,48 @@ pub mod identity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub mod part {
+    use sea_orm::entity::prelude::*;
+
+    /// A part of the body of a row: of the row that ends with this commit.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_part")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub commit: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub n: i32,
+        pub bytes: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod pending {
+    use sea_orm::entity::prelude::*;
+
+    /// A row that parts are there of, and that has not come yet.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_pending")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub commit: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Creates the log's tables.
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second)]
+        vec![Box::new(First), Box::new(Second), Box::new(Third)]
     }
     fn migration_table_name() -> DynIden {
         "log_migration".into_iden()
@@ -139,5 +175,36 @@ impl MigrationTrait for Second {
             .col(ColumnDef::new(Column::Number).big_integer().not_null())
             .to_owned();
         manager.create_table(table).await
+    }
+}
+
+/// Parts of large bodies.
+struct Third;
+
+impl MigrationName for Third {
+    fn name(&self) -> &str {
+        "log_0003"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Third {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let parts = Table::create()
+            .table(part::Entity)
+            .col(ColumnDef::new(part::Column::Commit).binary().not_null())
+            .col(ColumnDef::new(part::Column::N).integer().not_null())
+            .col(ColumnDef::new(part::Column::Bytes).binary().not_null())
+            .primary_key(Index::create().col(part::Column::Commit).col(part::Column::N))
+            .to_owned();
+        manager.create_table(parts).await?;
+        let commit = ColumnDef::new(pending::Column::Commit).binary().not_null().primary_key().to_owned();
+        manager.create_table(Table::create().table(pending::Entity).col(commit).to_owned()).await
     }
 }

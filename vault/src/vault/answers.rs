@@ -10,7 +10,10 @@ use super::Vault;
 use crate::reading::{self, Stage};
 use crate::shares::Payer;
 use crate::space::{Space, SpaceError};
-use crate::view::{Answer, Cells, Changes, ChangesError, Limits, PAGE_MAX, Position, ReadError, Sink, Text, ViewError};
+use crate::turn::to_its_end;
+use crate::view::{
+    Answer, Cells, Changes, ChangesError, Limits, PAGE_MAX, Position, ReadError, Reader, Sink, Text, ViewError,
+};
 
 /// A read of more items is compiled off the caller's thread.
 const ITEMS: usize = 100;
@@ -45,9 +48,10 @@ impl Vault {
         if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
             let limits = Limits { time: reading::INLINE, ..all };
             let admits = || self.0.seal.admits(&permits, space.schema().version, (self.0.clock)());
-            match space.with_reader(|reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits))? {
-                Err(ReadError::Time(_)) => {}
-                done => return done.map(|()| answer),
+            let read = |reader: &Reader| reader.read(&permits, &schema, &query, &limits, &mut answer, admits);
+            match space.with_reader_now(read)? {
+                None | Some(Err(ReadError::Time(_))) => {}
+                Some(done) => return done.map(|()| answer),
             }
         }
         let asked = Arc::new((permits, query));
@@ -66,8 +70,7 @@ impl Vault {
                     space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
                 (done, answer)
             };
-            let cut_off = |_| ReadError::Unsupported("the read was cut off");
-            let (done, rest) = tokio::task::spawn_blocking(run).await.map_err(cut_off)?;
+            let (done, rest) = self.0.reading.run(run).await?;
             answer = rest;
             match done? {
                 Err(ReadError::Time(_)) if stage == Stage::Short => {}
@@ -102,8 +105,7 @@ impl Vault {
                 .with_reader(|reader| reader.changes(&permits, &schema, after, limit, (&limits, &mut room), admits));
             Ok(Answer::new(changes??, room))
         };
-        let cut_off = |_| ReadError::Unsupported("the read was cut off");
-        tokio::task::spawn_blocking(read).await.map_err(cut_off)?
+        self.0.reading.run(read).await.map_err(ChangesError::from)?
     }
 
     /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged
@@ -114,16 +116,16 @@ impl Vault {
             Ok(_) | Err(ViewError::Behind) => {}
             Err(error) => return Err(error),
         }
-        let following = Arc::clone(space);
-        let follow = self.in_turn(move |_, turn| {
-            Box::pin(async move {
-                if following.is_replaced() {
-                    return Err(SpaceError::Replaced);
-                }
-                following.catch_up(turn).await
-            })
-        });
-        follow.await.map(|()| true).map_err(|error| {
+        let (following, admission) = (Arc::clone(space), Arc::clone(&self.0.admission));
+        let follow = async move {
+            let _reserved = following.reserve().await;
+            if following.is_replaced() {
+                return Err(SpaceError::Replaced);
+            }
+            following.catch_up(&admission).await
+        };
+        let followed = to_its_end(self.0.admission.runtime(), follow).await;
+        followed.unwrap_or_else(|error| Err(error.into())).map(|()| true).map_err(|error| {
             tracing::error!(space = %space.id, %error, "the view cannot catch up with the log");
             ViewError::Behind
         })

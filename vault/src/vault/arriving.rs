@@ -1,5 +1,7 @@
 //! What comes from other devices: frames, and new devices.
 
+use std::sync::Arc;
+
 use policy_core::{DeviceId, SpaceId, Timestamp, UserId};
 use vault_core::build;
 use vault_core::document::Hlc;
@@ -13,7 +15,7 @@ use crate::admission::head_of;
 use crate::feed::Moved;
 use crate::log::Scope;
 use crate::replicate::{Refused, Taken};
-use crate::space::SpaceError;
+use crate::space::{Space, SpaceError};
 use crate::turn::{Turn, to_its_end};
 
 /// How far a device's clock may be ahead of ours, in microseconds: ten minutes.
@@ -27,6 +29,22 @@ struct Arrived {
     stored: bool,
     /// Spaces in which clock readings were pulled back by them.
     pulled: Vec<SpaceId>,
+    behind: Option<Behind>,
+}
+
+/// What a space that was reserved has yet to follow. Dropped before that, its view is behind, and says so.
+struct Behind {
+    space: Option<Arc<Space>>,
+    control: Vec<Frame>,
+    changes: bool,
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        if let Some(space) = &self.space {
+            space.mark_behind();
+        }
+    }
 }
 
 impl Vault {
@@ -39,9 +57,32 @@ impl Vault {
 
     async fn arrive(&self, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Taken, VaultError> {
         let known = self.0.admission.owner(scope).is_some();
-        // The turn is held until the view has followed: the writer's next position must not skip these rows.
-        let Arrived { taken, mine, stored, pulled } =
-            self.in_turn(move |vault, turn| Box::pin(async move { vault.take(turn, scope, frames).await })).await?;
+        // Until the view has followed nobody else writes there: the writer's next position must not skip these rows. The
+        // space is waited for before the turn, and follows behind it: neither takes longer for those who write elsewhere.
+        let reserved = match scope {
+            Scope::Space(id) => self.open_now(id),
+            Scope::Account(_) => None,
+        };
+        let reserved = match reserved {
+            Some(space) => Some((space.reserve().await, space)),
+            None => None,
+        };
+        let had = reserved.as_ref().map(|(_, space)| Arc::clone(space));
+        let Arrived { taken, mine, stored, pulled, behind } = self
+            .in_turn(move |vault, turn| Box::pin(async move { vault.take(turn, scope, frames, had.as_ref()).await }))
+            .await?;
+        if let (Some(mut behind), Some((reserved, space))) = (behind, &reserved) {
+            let control = std::mem::take(&mut behind.control);
+            let moved = !control.is_empty();
+            let followed = self.follow_behind(space, reserved, control, behind.changes).await;
+            // It has followed, or is opened anew.
+            behind.space = None;
+            if moved {
+                let _ = self.0.feed.send(Moved::Control(space.id));
+            }
+            followed?;
+        }
+        drop(reserved);
         for space in pulled {
             // Another clock of the account has said what is now: ours may have been ahead together with it.
             self.pull_back(Scope::Space(space)).await?;
@@ -60,7 +101,14 @@ impl Vault {
         Ok(taken)
     }
 
-    async fn take(&self, turn: &Turn, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Arrived, VaultError> {
+    /// `reserved`: the opening of the space that follows behind the turn.
+    async fn take(
+        &self,
+        turn: &Turn,
+        scope: Scope,
+        frames: Vec<Vec<u8>>,
+        reserved: Option<&Arc<Space>>,
+    ) -> Result<Arrived, VaultError> {
         let mut mine = self.reclaim(turn, scope, &frames).await?;
         let devices: Vec<_> = frames.iter().map(|frame| head_of(frame).ok().map(|(_, device, _)| device)).collect();
         let now = (self.0.clock)();
@@ -74,16 +122,21 @@ impl Vault {
             taken.refused = Some(Refused::Gap);
         }
         if batch.is_empty() {
-            return Ok(Arrived { taken, mine, stored: false, pulled: Vec::new() });
+            return Ok(Arrived { taken, mine, stored: false, pulled: Vec::new(), behind: None });
         }
         let frames = || batch.admitted().iter().map(|(_, frame)| frame.get());
         let control: Vec<_> = frames().filter(|frame| frame.lane == LaneTag::CONTROL).cloned().collect();
         let changes = frames().any(|frame| frame.lane != LaneTag::CONTROL);
         let before = turn.clocks_of(scope);
         batch.store().await?;
-        let mut pulled = Vec::new();
+        let (mut pulled, mut behind) = (Vec::new(), None);
         match scope {
-            Scope::Space(id) => self.follow(turn, id, control, changes).await?,
+            Scope::Space(id) => match (self.open_now(id), reserved) {
+                (Some(open), Some(reserved)) if Arc::ptr_eq(&open, reserved) => {
+                    behind = Some(Behind { space: Some(open), control, changes });
+                }
+                (open, _) => self.follow(turn, id, open, control, changes).await?,
+            },
             Scope::Account(user) => {
                 pulled = self.follow_clocks(turn, user, &before).await?;
                 if self.give_way(turn, user).await? {
@@ -91,13 +144,19 @@ impl Vault {
                 }
             }
         }
-        Ok(Arrived { taken, mine, stored: true, pulled })
+        Ok(Arrived { taken, mine, stored: true, pulled, behind })
     }
 
     /// Lets an open space follow the log; one that is not open follows when it is opened.
-    async fn follow(&self, turn: &Turn, id: SpaceId, control: Vec<Frame>, changes: bool) -> Result<(), VaultError> {
+    async fn follow(
+        &self,
+        turn: &Turn,
+        id: SpaceId,
+        open: Option<Arc<Space>>,
+        control: Vec<Frame>,
+        changes: bool,
+    ) -> Result<(), VaultError> {
         let moved = !control.is_empty();
-        let open = self.0.spaces.lock().get(&id).cloned();
         let followed = match open {
             Some(space) => self.let_follow(turn, &space, control, changes).await,
             None => Ok(()),

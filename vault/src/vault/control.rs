@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cid::Cid;
-use policy_core::{GrantId, Permits, UserId, Write};
+use policy_core::{GrantId, Permits, SpaceId, UserId, Write};
 use vault_core::build::{SealError, TxnBuilder};
 use vault_core::control::{GrantRecord, Heads, PolicyEntry};
 use vault_core::document::Hlc;
@@ -12,32 +12,27 @@ use vault_core::schema::{Collection, NewCollection};
 use vault_core::tags::LaneTag;
 
 use super::{Vault, VaultError};
+use crate::admission::Admission;
 use crate::define;
 use crate::feed::Moved;
 use crate::log::Scope;
-use crate::space::{Space, SpaceError};
-use crate::turn::{Start, Turn};
+use crate::space::{Reserved, Space, SpaceError};
+use crate::turn::{Turn, to_its_end};
 
 impl Vault {
     /// Adds collections. Everything or nothing.
     pub async fn define(&self, permits: &Permits<Write>, new: &[NewCollection]) -> Result<Vec<Collection>, VaultError> {
-        let (start, space) = self.managing(permits).await?;
-        let new = new.to_vec();
-        self.begin(start, move |vault, turn| {
-            Box::pin(async move {
-                let mut collections = define::with_ids(space.core().lock().keys.tags(), &space.schema(), &new)?;
-                let entry = collections.clone();
-                let seal = move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| {
-                    txn.schema(&entry, heads, hlc, &mut rand::rng())
-                };
-                let cid = vault.control(turn, &space, seal).await?;
-                for collection in &mut collections {
-                    collection.version = cid;
-                }
-                Ok(collections)
-            })
-        })
-        .await
+        let managed = self.managing(permits).await?;
+        let tags = managed.space.core().lock().keys.tags().clone();
+        let mut collections = define::with_ids(&tags, &managed.space.schema(), new)?;
+        let entry = collections.clone();
+        let seal =
+            move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| txn.schema(&entry, heads, hlc, &mut rand::rng());
+        let cid = self.enter(managed, Some(permits), seal).await?;
+        for collection in &mut collections {
+            collection.version = cid;
+        }
+        Ok(collections)
     }
 
     /// Records a consent in the space's control lane.
@@ -51,36 +46,58 @@ impl Vault {
     }
 
     async fn policy_entry(&self, permits: &Permits<Write>, entry: PolicyEntry) -> Result<(), VaultError> {
-        let (start, space) = self.managing(permits).await?;
-        self.begin(start, move |vault, turn| {
-            Box::pin(async move {
-                let seal = move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| {
-                    txn.policy(&entry, heads, hlc, &mut rand::rng())
-                };
-                vault.control(turn, &space, seal).await.map(drop)
-            })
-        })
-        .await
+        let managed = self.managing(permits).await?;
+        let seal =
+            move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| txn.policy(&entry, heads, hlc, &mut rand::rng());
+        self.enter(managed, Some(permits), seal).await.map(drop)
     }
 
-    /// The space of the permits, for who manages it, and the turn to change it; the permits hold in that turn.
-    async fn managing(&self, permits: &Permits<Write>) -> Result<(Start, Arc<Space>), VaultError> {
+    /// The space of the permits, for who manages it.
+    async fn managing(&self, permits: &Permits<Write>) -> Result<Managed, VaultError> {
         if !permits.manages() {
             return Err(VaultError::Forbidden);
         }
         let space = self.space(permits.space()).await?;
-        let start = self.0.admission.turn().await;
+        let reserved = space.reserve().await;
         self.0.seal.admits(permits, space.schema().version, (self.0.clock)()).map_err(VaultError::Permit)?;
-        Ok((start, space))
+        Ok(Managed { reserved, space })
     }
 
-    /// Writes one entry to a space's control lane and takes it in.
-    async fn control(
+    /// Writes one entry of a space, in a turn in which the permits, if it is by any, hold, and takes it in behind that
+    /// turn: it may define as much as a space can hold. Runs to its end, whoever goes away.
+    async fn enter(
+        &self,
+        managed: Managed,
+        permits: Option<&Permits<Write>>,
+        write: impl FnOnce(&mut TxnBuilder<'_>, &mut Heads, Hlc) -> Result<Cid, SealError> + Send + 'static,
+    ) -> Result<Cid, VaultError> {
+        let Managed { reserved, space } = managed;
+        let start = self.0.admission.turn().await;
+        if let Some(permits) = permits {
+            self.0.seal.admits(permits, space.schema().version, (self.0.clock)()).map_err(VaultError::Permit)?;
+        }
+        let vault = self.clone();
+        let work = async move {
+            let storing = Arc::clone(&space);
+            let stored = vault.begin(start, move |vault, turn| {
+                Box::pin(async move { vault.store_entry(turn, &storing, write).await })
+            });
+            let (cid, frame) = stored.await?;
+            let followed = vault.follow_behind(&space, &reserved, vec![frame], false).await;
+            let _ = vault.0.feed.send(Moved::Control(space.id));
+            let _ = vault.0.feed.send(Moved::Log(Scope::Space(space.id)));
+            followed.map(|()| cid)
+        };
+        to_its_end(self.0.admission.runtime(), work).await?
+    }
+
+    /// Writes one entry to a space's control lane.
+    async fn store_entry(
         &self,
         turn: &Turn,
         space: &Arc<Space>,
         write: impl FnOnce(&mut TxnBuilder<'_>, &mut Heads, Hlc) -> Result<Cid, SealError>,
-    ) -> Result<Cid, VaultError> {
+    ) -> Result<(Cid, Frame), VaultError> {
         if space.is_replaced() {
             return Err(SpaceError::Replaced.into());
         }
@@ -101,10 +118,7 @@ impl Vault {
         let mut batch = turn.begin();
         let frame = batch.admit(scope, frame.into_bytes())?.get().clone();
         batch.store().await?;
-        let followed = self.let_follow(turn, space, vec![frame], false).await;
-        let _ = self.0.feed.send(Moved::Control(space.id));
-        let _ = self.0.feed.send(Moved::Log(scope));
-        followed.map(|()| cid)
+        Ok((cid, frame))
     }
 
     /// Lets an open space follow the log: `control` has been stored in its control lane, and `changes` beside it. One
@@ -116,26 +130,30 @@ impl Vault {
         control: Vec<Frame>,
         changes: bool,
     ) -> Result<(), VaultError> {
-        let follow = async {
-            if !control.is_empty() {
-                let taking = Arc::clone(space);
-                let apply = move || control.iter().try_for_each(|frame| taking.apply_control(frame));
-                tokio::task::spawn_blocking(apply)
-                    .await
-                    .map_err(|_| SpaceError::Entry("taking in a control entry was cut off"))??;
-            }
-            if changes || space.is_behind() {
-                space.catch_up(turn).await?;
-            }
-            Ok(())
-        };
-        let followed: Result<(), SpaceError> = follow.await;
-        if let Err(error) = followed {
-            tracing::error!(space = %space.id, %error, "a space could not follow the log; it is opened anew");
-            self.replace_space(turn, space.id, false).await?;
-            return Err(error.into());
+        match follow(turn, space, control, changes).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.open_anew(turn, space.id, error).await,
         }
-        Ok(())
+    }
+
+    /// As [`Vault::let_follow`], behind the turn in which it was stored, by who has the space for long: nobody else
+    /// writes there until it has followed, and everybody elsewhere does.
+    pub(super) async fn follow_behind(
+        &self,
+        space: &Arc<Space>,
+        _reserved: &Reserved,
+        control: Vec<Frame>,
+        changes: bool,
+    ) -> Result<(), VaultError> {
+        let Err(error) = follow(&self.0.admission, space, control, changes).await else { return Ok(()) };
+        let id = space.id;
+        self.in_turn(move |vault, turn| Box::pin(vault.open_anew(turn, id, error))).await
+    }
+
+    async fn open_anew(&self, turn: &Turn, id: SpaceId, error: SpaceError) -> Result<(), VaultError> {
+        tracing::error!(space = %id, %error, "a space could not follow the log; it is opened anew");
+        self.replace_space(turn, id, false).await?;
+        Err(error.into())
     }
 
     /// Seals the keys of an account's spaces to its devices that lack them.
@@ -164,19 +182,39 @@ impl Vault {
                 let sealed = space.core().lock().keys.envelope(epoch, number, &device, &mut rand::rng());
                 let Some(sealed) = sealed else { continue };
                 let sealed = sealed.map_err(|_| SealError::Unknown)?;
-                let space = Arc::clone(&space);
-                self.in_turn(move |vault, turn| {
-                    Box::pin(async move {
-                        let seal = move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| {
-                            txn.envelope(epoch, device.id, &sealed, heads, hlc, &mut rand::rng())
-                        };
-                        vault.control(turn, &space, seal).await.map(drop)
-                    })
-                })
-                .await
-                .map_err(|error: VaultError| error)?;
+                let managed = Managed { reserved: space.reserve().await, space: Arc::clone(&space) };
+                let seal = move |txn: &mut TxnBuilder<'_>, heads: &mut Heads, hlc| {
+                    txn.envelope(epoch, device.id, &sealed, heads, hlc, &mut rand::rng())
+                };
+                self.enter(managed, None, seal).await?;
             }
         }
         Ok(())
     }
+}
+
+/// A space that is about to be changed by who manages it.
+struct Managed {
+    reserved: Reserved,
+    space: Arc<Space>,
+}
+
+/// Takes in what has been stored: `control` in the control lane, and `changes` beside it.
+async fn follow(
+    admission: &Admission,
+    space: &Arc<Space>,
+    control: Vec<Frame>,
+    changes: bool,
+) -> Result<(), SpaceError> {
+    if !control.is_empty() {
+        let taking = Arc::clone(space);
+        let apply = move || control.iter().try_for_each(|frame| taking.apply_control(frame));
+        tokio::task::spawn_blocking(apply)
+            .await
+            .map_err(|_| SpaceError::Entry("taking in a control entry was cut off"))??;
+    }
+    if changes || space.is_behind() {
+        space.catch_up(admission).await?;
+    }
+    Ok(())
 }

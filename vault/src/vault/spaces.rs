@@ -133,8 +133,13 @@ impl Vault {
         .await
     }
 
+    /// A space, if it is open.
+    pub(super) fn open_now(&self, id: SpaceId) -> Option<Arc<Space>> {
+        self.0.spaces.lock().get(&id).cloned()
+    }
+
     fn opened(&self, id: SpaceId) -> Option<Arc<Space>> {
-        let space = self.0.spaces.lock().get(&id).cloned()?;
+        let space = self.open_now(id)?;
         space.touch(self.seconds());
         Some(space)
     }

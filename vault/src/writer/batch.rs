@@ -70,6 +70,14 @@ impl Done {
         self.rows.iter().map(NewRow::commits).sum()
     }
 
+    /// Puts what is large of it on disk, where it takes nobody's turn.
+    pub(super) fn put_ahead(&mut self, admission: &Admission) -> Result<(), WriteError> {
+        admission.runtime().block_on(admission.log().put_ahead(&mut self.rows)).map_err(|error| {
+            tracing::error!(%error, "the log could not be written; the node stops writing");
+            WriteError::Log
+        })
+    }
+
     /// Whether the log goes on where the rows do.
     pub(super) fn follows(&self, admission: &Admission, space: &Space) -> bool {
         let scope = Scope::Space(space.id);
@@ -95,7 +103,8 @@ impl Done {
     }
 
     /// Takes the request back.
-    pub(super) fn undo(self, core: &mut Core) -> Result<(), ViewError> {
+    pub(super) fn undo(self, admission: &Admission, core: &mut Core) -> Result<(), ViewError> {
+        admission.runtime().block_on(admission.log().take_back(&self.rows));
         self.before.restore(core);
         core.view.rollback_to()
     }
@@ -246,15 +255,18 @@ impl Batch {
     }
 }
 
-/// Nothing matched: there is nothing to wait for. A transaction that nothing was done in ends here.
-fn nothing(mut spaces: Vec<(Arc<Space>, Guard)>, answers: Vec<(Reply, Vec<u8>)>) {
-    for (space, core) in &mut spaces {
-        if core.uncommitted == 0
-            && let Err(error) = core.commit()
-        {
-            tracing::error!(space = %space.id, %error, "the view could not be committed");
-        }
+/// Ends a transaction of a view that nothing was done in.
+pub(super) fn give_back(space: &Space, core: &mut Core) {
+    if core.uncommitted == 0
+        && let Err(error) = core.commit()
+    {
+        tracing::error!(space = %space.id, %error, "the view could not be committed");
     }
+}
+
+/// Nothing matched: there is nothing to wait for.
+fn nothing(mut spaces: Vec<(Arc<Space>, Guard)>, answers: Vec<(Reply, Vec<u8>)>) {
+    spaces.iter_mut().for_each(|(space, core)| give_back(space, core));
     drop(spaces);
     for (reply, answer) in answers {
         let _ = reply.send(Ok(answer));

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, Done, Effort, may, request};
+use super::batch::{Batch, Done, Effort, give_back, may, request};
 use super::queue::Queue;
 use super::views::Views;
 use super::{Ends, Guard, Job, Parts, WriteError};
@@ -18,15 +18,16 @@ use crate::space::Space;
 use crate::turn::Turn;
 use crate::view::ViewError;
 
-/// How long the turn is waited for with a space in hand: whoever has it may wait for that space.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the turn is waited for with a space in hand: whoever has it may wait for that space, if they change all
+/// spaces of an account at once. (Whoever changes this one alone has waited for it before the turn.)
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(parts: &Parts, jobs: &Queue, views: &Views) {
     let _ends = Ends(jobs);
     while let Some((person, job)) = jobs.next_large() {
         let _turn_of_person = jobs.begun(person);
         let space = Arc::clone(&job.space);
-        let _large = space.begin_large();
+        let _reserved = space.reserve_by_thread();
         let charge = |done: &Done| jobs.charge(person, done.bytes().saturating_sub(job.weight.bytes));
         match ahead(parts, &space, &job) {
             Ahead::Done(turn, core, done) => {
@@ -46,6 +47,8 @@ pub(super) fn run(parts: &Parts, jobs: &Queue, views: &Views) {
                         store(parts, turn, (space.clone(), core), done, job.reply, views);
                     }
                     Err(error) => {
+                        drop(turn);
+                        give_back(&space, &mut core);
                         let _ = job.reply.send(Err(error));
                     }
                 }
@@ -86,12 +89,20 @@ enum Ahead {
 fn ahead(parts: &Parts, space: &Arc<Space>, job: &Job) -> Ahead {
     let mut core = parking_lot::Mutex::lock_arc(space.core());
     let control = parts.admission.space(space.id);
-    let done = match request(parts, &parts.admission, space, &mut core, job, Effort::WHOLE) {
+    let mut done = match request(parts, &parts.admission, space, &mut core, job, Effort::WHOLE) {
         Ok(done) => done,
         // What it rests on may be changing at this moment, in somebody's turn.
         Err(WriteError::Busy | WriteError::View(ViewError::Behind)) => return Ahead::Again,
-        Err(error) => return Ahead::Failed(error),
+        Err(error) => {
+            give_back(space, &mut core);
+            return Ahead::Failed(error);
+        }
     };
+    if let Err(error) = done.put_ahead(&parts.admission) {
+        core.lose();
+        space.mark_dirty();
+        return Ahead::Failed(error);
+    }
     if let Some(turn) = turn_within(parts, PATIENCE) {
         let same = match (&control, turn.space(space.id)) {
             (Some(before), Some(now)) => Arc::ptr_eq(before, &now),
@@ -102,7 +113,7 @@ fn ahead(parts: &Parts, space: &Arc<Space>, job: &Job) -> Ahead {
             return Ahead::Done(turn, core, done);
         }
     }
-    match done.undo(&mut core) {
+    match done.undo(&parts.admission, &mut core) {
         Ok(()) => Ahead::Again,
         Err(error) => Ahead::Failed(error.into()),
     }

@@ -71,9 +71,9 @@ fn gather(parts: &Parts, turn: &Turn, first: (UserId, Job), jobs: &Queue) -> Bat
     batch
 }
 
-/// The space, unless a large request has it, or something else for long: with the turn in hand it is not waited for.
+/// The space, unless somebody has it for long: with the turn in hand it is not waited for.
 fn core_of(space: &Arc<Space>) -> Option<Guard> {
-    if space.has_large() { None } else { parking_lot::Mutex::try_lock_arc_for(space.core(), LOOK) }
+    if space.is_reserved() { None } else { parking_lot::Mutex::try_lock_arc_for(space.core(), LOOK) }
 }
 
 /// Whether a request was refused because it was not done whole.

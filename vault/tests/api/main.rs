@@ -2,6 +2,7 @@
 
 mod backups;
 mod broken_off;
+mod busy;
 mod changes;
 mod clocks;
 mod merges;
