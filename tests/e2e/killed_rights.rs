@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use harness::{Client, Node};
 use serde_json::{Value, json};
 
-use crate::home::Home;
+use crate::home::{Home, OWNER};
 
 /// Kills a process at a call of one of its threads, when that makes it for the n-th time from now on.
 struct Trap(Option<Child>);
@@ -92,6 +92,33 @@ fn given(node: &Node) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_share_that_was_killed_anywhere_is_there_or_is_not() {
+    let (mut home, space) = shared().await;
+    let (mut begun, mut ended) = (0, 0);
+    for n in 0..points() {
+        let (call, nth) = point(n);
+        let done = killed(&mut home, &["share", "add", "--user", "bob", "--collection", "Note"], n);
+        let listed = given(&home.node);
+        assert_eq!(reads(&home.node, &space).await, listed.len() == 1, "killed at {call} {nth}: {listed:?}");
+        assert!(!done || listed.len() == 1, "acknowledged, and killed at {call} {nth}");
+        begun += usize::from(!done);
+        home.node.cli_ok(&["share", "add", "--user", "bob", "--collection", "Note"]).unwrap();
+        let share = given(&home.node).pop().unwrap();
+        assert!(reads(&home.node, &space).await, "control");
+        let done = killed(&mut home, &["share", "remove", &share], n);
+        let listed = given(&home.node);
+        assert_eq!(reads(&home.node, &space).await, listed.len() == 1, "removal killed at {call} {nth}: {listed:?}");
+        assert!(!done || listed.is_empty(), "removal acknowledged, and killed at {call} {nth}");
+        ended += usize::from(!done);
+        if let Some(share) = listed.first() {
+            home.node.cli_ok(&["share", "remove", share]).unwrap();
+        }
+        assert!(!reads(&home.node, &space).await, "control");
+    }
+    assert!(begun > 0 && ended > 0, "no kill came in time");
+}
+
+#[tokio::test]
 async fn a_group_whose_removal_was_killed_anywhere_is_there_or_is_not() {
     let (mut home, space) = shared().await;
     let mut early = 0;
@@ -113,6 +140,44 @@ async fn a_group_whose_removal_was_killed_anywhere_is_there_or_is_not() {
             home.node.cli_ok(&["group", "remove", &group]).unwrap();
         }
         assert!(!reads(&home.node, &space).await, "control");
+    }
+    assert!(early > 0, "no kill came in time");
+}
+
+#[tokio::test]
+async fn a_grant_that_was_killed_anywhere_is_listed_or_gives_nothing() {
+    let (mut home, _) = shared().await;
+    let access =
+        json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read", "search"], "fields": {"allow": ["n"]}});
+    let manifest = json!({"name": "An App", "redirect_uris": ["http://127.0.0.1:9/cb"], "access": [access], "confidential": false});
+    let app = home.node.cli_ok(&["app", "add", &home.file("app.json", &manifest.to_string())]).unwrap();
+    let client = app["client_id"].as_str().unwrap().to_owned();
+    let file = home.file("grant.json", &access.to_string());
+    let add = ["grant", "add", "--user", OWNER.0, "--app", &client, &file];
+    let list = |node: &Node| node.cli_ok(&["grant", "list"]).unwrap().as_array().unwrap().clone();
+    let mut early = 0;
+    for n in 0..points() {
+        let (call, nth) = point(n);
+        let before = list(&home.node).len();
+        let done = killed(&mut home, &add, n);
+        let after = list(&home.node);
+        assert!(after.len() >= before + usize::from(done), "acknowledged, and killed at {call} {nth}");
+        early += usize::from(!done);
+        // Whatever is there can be seen, and taken back: before the kill, or after it.
+        let made = home.node.cli_ok(&add).unwrap();
+        let (grant, token) = (made["grant"].as_str().unwrap(), made["access_token"].as_str().unwrap());
+        let app = |node: &Node| Client::new(&node.url, Some(token)).unwrap();
+        assert!(app(&home.node).graphql("{ Note { n } }").await.is_ok(), "control");
+        let done = killed(&mut home, &["grant", "revoke", grant], n);
+        let live = app(&home.node).graphql("{ Note { n } }").await.is_ok();
+        let listed = list(&home.node).iter().any(|one| one["grant"] == grant);
+        assert!(listed || !live, "revocation killed at {call} {nth}: it is not listed, and serves");
+        assert!(!done || !live, "revocation acknowledged, and killed at {call} {nth}");
+        for one in list(&home.node) {
+            home.node.cli_ok(&["grant", "revoke", one["grant"].as_str().unwrap()]).unwrap();
+        }
+        assert!(app(&home.node).graphql("{ Note { n } }").await.is_err(), "control");
+        assert!(list(&home.node).is_empty(), "each of them could be taken back");
     }
     assert!(early > 0, "no kill came in time");
 }

@@ -5,8 +5,9 @@ pub mod accounts;
 pub mod admission;
 #[cfg(test)]
 mod backend;
-pub mod backup;
 mod background;
+pub mod backup;
+
 pub mod data_dir;
 pub mod database;
 pub mod define;

@@ -99,9 +99,22 @@ impl Snapshot {
         let sql = r#"SELECT "position", "lane", "device", "first", "last", "commit", "body" FROM log_row
             WHERE "scope" = ?1 AND "position" > ?2 AND "position" <= ?3 ORDER BY "position""#;
         let mut statement = self.log.prepare_cached(sql)?;
+        let mut parts = self.log.prepare_cached(r#"SELECT "bytes" FROM log_part WHERE "commit" = ?1 ORDER BY "n""#)?;
         let mut rows = statement.query((&scope[..], after as i64, to as i64))?;
         while let Some(row) = rows.next()? {
             let number = |n: usize| row.get::<_, i64>(n).map(|number| number as u64);
+            let commit: [u8; 32] = row.get(5)?;
+            let mut body: Vec<u8> = row.get(6)?;
+            if body.is_empty() {
+                // A large body lies in parts beside its row.
+                let mut found = parts.query([&commit[..]])?;
+                while let Some(part) = found.next()? {
+                    body.extend_from_slice(part.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+                }
+            }
+            if body.is_empty() {
+                return Err(BackupError::Damaged("a row of the log has lost its body"));
+            }
             each(SegmentRow {
                 scope,
                 position: number(0)?,
@@ -109,8 +122,8 @@ impl Snapshot {
                 device: row.get(2)?,
                 first: number(3)?,
                 last: number(4)?,
-                commit: row.get(5)?,
-                body: row.get(6)?,
+                commit,
+                body,
             })?;
         }
         Ok(())

@@ -155,3 +155,14 @@ async fn what_is_written_meanwhile_is_of_the_next_backup() {
     let next = home.backup().await.unwrap();
     assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
 }
+
+#[tokio::test]
+async fn a_large_write_that_lies_in_parts_is_put_back_whole() {
+    let home = Home::new().await;
+    let large = "x".repeat(900_000);
+    home.add(&[&large, "small", &large]).await;
+    let digest = home.digest().await;
+    let made = home.backup().await.unwrap();
+    let back = home.put_back(&made.backup).await;
+    assert_eq!((back.digest().await, back.texts().await), (digest, home.texts().await));
+}
