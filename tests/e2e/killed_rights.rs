@@ -69,11 +69,8 @@ fn killed(home: &mut Home, args: &[&str], n: usize) -> bool {
     let trap = Trap::set(home.node.pid(), call, nth);
     let done = allod.run(&dir, args).unwrap().code == 0;
     drop(trap);
-    // In its place for the moment that it takes: it may be dead already.
-    let again = || Node::serve(&allod, &dir).unwrap_or_else(|error| panic!("killed at {call} {nth}: {error:#}"));
-    Command::new("kill").args(["-9", &home.node.pid().to_string()]).output().unwrap();
-    let mut node = again();
-    std::mem::swap(&mut home.node, &mut node);
+    home.node.kill_in_place().unwrap();
+    home.node = Node::serve(&allod, &dir).unwrap_or_else(|error| panic!("killed at {call} {nth}: {error:#}"));
     done
 }
 

@@ -116,9 +116,15 @@ impl Node {
 
     /// Ends the process as a power cut would: no chance to finish anything.
     pub fn kill(mut self) -> Result<PathBuf> {
+        self.kill_in_place()?;
+        Ok(self.dir.clone())
+    }
+
+    /// As [`Node::kill`], of a node that another takes the place of. It may be dead already.
+    pub fn kill_in_place(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        Ok(self.dir.clone())
+        Ok(())
     }
 
     /// `allod stop`, and the process must be gone.

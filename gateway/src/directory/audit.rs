@@ -1,5 +1,7 @@
 //! Who did what, and when: each person can read the slice that concerns them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use policy_core::{ClientId, Context, Timestamp, UserId};
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
@@ -105,6 +107,14 @@ impl Directory {
     }
 }
 
+/// An id that no other act has, and that is larger than those of acts before it, at the same instant too: the order of a
+/// slice is the order in which things were done.
+fn next_id(now: Timestamp) -> Vec<u8> {
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    let number = DONE.fetch_add(1, Ordering::Relaxed);
+    [&now.0.to_be_bytes()[..], &number.to_be_bytes(), &random::<4>()].concat()
+}
+
 /// [`Directory::audit`], for who writes beside the request that it is about.
 pub(super) async fn insert(
     db: &DatabaseConnection,
@@ -115,7 +125,7 @@ pub(super) async fn insert(
     now: Timestamp,
 ) -> Result<(), DirectoryError> {
     let row = audit::ActiveModel {
-        id: Set(random::<16>().to_vec()),
+        id: Set(next_id(now)),
         user: Set(user.as_bytes().to_vec()),
         at: Set(now.0),
         actor: Set(actor.to_string()),

@@ -269,7 +269,7 @@ fn a_read_is_bounded_in_rows_and_time() {
         let limits = Limits { time, ..Limits::default() };
         crowd.answer(&masks, &query(root), &limits, || Ok(()))
     };
-    assert!(matches!(count(std::time::Duration::ZERO), Err(ReadError::Time(_))));
+    assert!(matches!(count(Duration::ZERO), Err(ReadError::Time(_))));
     assert_eq!(count(Limits::default().time).unwrap(), br#"{"r":4498500}"#);
     let of_a_type = query(RootKind::Constant("Query".into()));
     let refused = fixture.answer(&masks, &of_a_type, &Limits::default(), || Err(policy_core::SealRefusal::Moved));
