@@ -9,7 +9,7 @@ use vault_backup::RecoverySecret;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::directory::{Origin, SignedIn};
+use crate::directory::sign_in::{Origin, Proof, Refused};
 use crate::failure::{Exit, Failure};
 use crate::grants::rfc3339;
 use crate::node::Node as _;
@@ -104,10 +104,13 @@ pub async fn words(app: &App, password: &str) -> Result<Zeroizing<String>, Failu
     let owner = app.directory.user(owner).await.map_err(failed)?;
     let name = owner.map(|owner| owner.name).unwrap_or_default();
     let from = Origin { address: None, browsers: Vec::new(), agent: None };
-    let signed: Option<SignedIn> =
-        app.directory.sign_in(&name, password, from, policy_core::Timestamp(wall_clock().0)).await.map_err(failed)?;
-    if signed.is_none() {
-        return Err(Failure::new(Exit::Refused, "wrong_password", "the password of the owner is another"));
+    let (proof, now) = (Proof { password, code: None }, policy_core::Timestamp(wall_clock().0));
+    // Whoever holds the machine takes a second factor away: the password is what they must know beside.
+    match app.directory.sign_in(&name, proof, from, now).await.map_err(failed)? {
+        Ok(_) | Err(Refused::CodeNeeded) => {}
+        Err(Refused::Wrong | Refused::WrongCode) => {
+            return Err(Failure::new(Exit::Refused, "wrong_password", "the password of the owner is another"));
+        }
     }
     Ok(secret(app).await?.words())
 }

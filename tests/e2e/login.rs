@@ -140,6 +140,65 @@ async fn a_person_uses_the_command_line_as_themselves_and_by_nobody_elses_file()
 }
 
 #[tokio::test]
+async fn somebody_new_sets_their_own_password_by_a_link() {
+    let home = Home::new().await;
+    let made = home.node.cli_ok(&["user", "invite", "carol"]).unwrap();
+    let link = made["link"].as_str().unwrap();
+    assert!(link.starts_with(&home.node.url) && made["expires"].is_string(), "{made}");
+    let nobody = Client::new(&home.node.url, None).unwrap();
+    let path = link.strip_prefix(&home.node.url).unwrap();
+    let page = nobody.get(path).await.unwrap();
+    assert!(page.status == 200 && page.text.contains("carol"), "{}", page.text);
+    let token = path.split_once("token=").unwrap().1;
+    let password = "the long password of carol";
+    let form = [("token", token), ("password", password), ("password-again", password)];
+    let set = || nobody.request(Method::POST, "/invite").header("origin", &home.node.url).form(&form);
+    assert_eq!(nobody.send(set()).await.unwrap().status, 200);
+    assert_eq!(nobody.send(set()).await.unwrap().status, 404, "once");
+    let carol = home.node.sign_in("carol", password).await.unwrap();
+    assert_eq!(status(&carol).await, 200);
+    home.node.cli_ok(&["user", "invite", "carol"]).expect("for who forgot theirs");
+    assert_eq!(status(&carol).await, 200, "nothing changes until it is used");
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_on_the_command_line_and_the_operator_takes_it_away() {
+    let home = Home::new().await;
+    let bob = home.user("bob", None).await;
+    let file = |name: &str| home.root.path().join(name).to_str().unwrap().to_owned();
+    let (password, token) = (file("bob.password"), file("bob.token"));
+    let confirmed =
+        bob.post("/api/v1/session/confirm", &json!({"password": "the long password of bob"})).await.unwrap();
+    assert_eq!(confirmed.status, 200, "{}", confirmed.text);
+    let begun = bob.post("/api/v1/me/totp", &json!({})).await.unwrap();
+    assert_eq!(begun.status, 201, "{}", begun.text);
+    let totp = totp_rs::Totp::from_url(begun.json["uri"].as_str().unwrap()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let first = json!({"code": totp.generate(now).to_string()});
+    let counts = bob.post("/api/v1/me/totp/confirm", &first).await.unwrap();
+    assert_eq!(counts.status, 200, "{}", counts.text);
+    let codes = counts.json["recovery_codes"].as_array().unwrap();
+    let elsewhere = home.root.path().join("no-node");
+    let login = |code: Option<&str>| {
+        let mut args =
+            vec!["login", &home.node.url, "--user", "bob", "--password-file", &password, "--token-file", &token];
+        args.extend(code.map(|code| ["--totp", code]).into_iter().flatten());
+        home.node.allod.run(&elsewhere, &args).unwrap()
+    };
+    assert_eq!(login(None).refused(3).unwrap(), "totp_needed");
+    assert_eq!(login(Some("AAAA-AAAA-AAAA-AAAA")).refused(3).unwrap(), "wrong_code");
+    assert_eq!(login(codes[0].as_str()).code, 0);
+    assert_eq!(login(codes[0].as_str()).refused(3).unwrap(), "wrong_code", "each counts once");
+    // It outlives a kill.
+    let allod = home.node.allod.clone();
+    let node = Node::serve(&allod, &home.node.kill().unwrap()).unwrap();
+    assert!(node.sign_in("bob", "the long password of bob").await.is_err());
+    node.cli_ok(&["user", "remove-totp", "bob"]).unwrap();
+    node.sign_in("bob", "the long password of bob").await.unwrap();
+    node.cli(&["user", "remove-totp", "eve"]).unwrap().refused(4).unwrap();
+}
+
+#[tokio::test]
 async fn the_node_key_is_sealed_under_another_passphrase_while_no_node_runs() {
     let home = Home::new().await;
     let [first, second] = ["first", "second"].map(|name| {

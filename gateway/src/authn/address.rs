@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpMessage as _, HttpRequest};
+use serde_json::{Value, json};
 
 /// In a request's extensions, if proxies of ours stand before the node: the address that they name.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,11 @@ const AGENT: usize = 200;
 pub fn agent(req: &HttpRequest) -> Option<String> {
     let said = req.headers().get(USER_AGENT)?.to_str().ok()?;
     Some(said.chars().filter(|letter| !letter.is_control()).take(AGENT).collect())
+}
+
+/// Where a request comes from, for the audit of whom it concerns.
+pub fn whence(req: &HttpRequest) -> Value {
+    json!({ "from": address(req).map(|ip| ip.to_canonical().to_string()), "agent": agent(req) })
 }
 
 /// What browsers call themselves, by the word that only they say: many say each other's.

@@ -14,13 +14,14 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 use vault::shares::Payer;
 
-pub use address::{CameFrom, address, agent};
+pub use address::{CameFrom, address, agent, whence};
 pub use cookie::{browser_cookies, clear_cookie, is_page, session_cookie};
 pub(crate) use header::only;
 pub use local::is_local;
 
 use crate::directory::sessions::Seen;
-use crate::directory::{Actor, DirectoryError, Origin, SecretHash, Token, TokenKind};
+use crate::directory::sign_in::Origin;
+use crate::directory::{Actor, DirectoryError, SecretHash, Token, TokenKind};
 use crate::node::Node;
 use crate::spaces::ELSEWHERE;
 

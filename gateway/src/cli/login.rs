@@ -102,6 +102,9 @@ pub struct Login {
     /// A file that holds the password; `-` reads it from stdin [default: asked for]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A code of the second factor, or one of recovery [default: asked for where one is needed]
+    #[arg(long, value_name = "CODE")]
+    totp: Option<String>,
 }
 
 impl Login {
@@ -109,8 +112,20 @@ impl Login {
         let path = wanted(common)?;
         let url = address(&self.url)?;
         let password = password(self.password_file.as_deref(), "Password: ")?;
-        let body = json!({ "user": self.user, "password": password.as_str() });
-        let given = Remote::anybody(&url)?.post("/api/v1/session", &body).await?;
+        let mut body = json!({ "user": self.user, "password": password.as_str() });
+        if let Some(code) = &self.totp {
+            body["totp"] = code.as_str().into();
+        }
+        let node = Remote::anybody(&url)?;
+        let given = match node.post("/api/v1/session", &body).await {
+            Err(failure) if failure.code == "totp_needed" && std::io::stdin().is_terminal() => {
+                let code = rpassword::prompt_password("Code of the second factor: ");
+                let code = code.map_err(|error| Failure::usage("code_unreadable", &error.to_string()))?;
+                body["totp"] = code.trim().into();
+                node.post("/api/v1/session", &body).await?
+            }
+            given => given?,
+        };
         let text = |name: &str| given[name].as_str().map(str::to_owned);
         let (Some(token), Some(expires)) = (text("access_token"), text("expires")) else {
             return Err(Failure::failed("not_a_node", "what answers there is no node of ours"));

@@ -41,6 +41,15 @@ pub enum User {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Make a link by which a person sets their own password, once and within a day; who is not there yet is added
+    Invite {
+        name: String,
+        /// The tenant of somebody new [default: the owner's]
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Take a person's second factor away, who lost what makes the codes and the codes of recovery
+    RemoveTotp { name: String },
     /// Make an access token for a person
     Token {
         name: String,
@@ -145,6 +154,24 @@ impl User {
                 let password = login::password(password_file.as_deref(), "New password: ")?;
                 let path = format!("/api/v1/users/{}/password", segment(&name));
                 node.call(Method::PUT, &path, Some(&json!({ "password": password.as_str() }))).await?
+            }
+            User::Invite { name, tenant } => {
+                let path = format!("/api/v1/users/{}/invite", segment(&name));
+                match node.post(&path, &json!({})).await {
+                    Err(failure) if failure.code == "unknown_user" => {
+                        let mut body = json!({ "name": name });
+                        if let Some(tenant) = tenant {
+                            body["tenant"] = tenant.into();
+                        }
+                        node.post("/api/v1/users", &body).await?;
+                        node.post(&path, &json!({})).await?
+                    }
+                    made => made?,
+                }
+            }
+            User::RemoveTotp { name } => {
+                node.call(Method::DELETE, &format!("/api/v1/users/{}/totp", segment(&name)), None).await?;
+                json!({ "user": name, "removed": true })
             }
             User::List => node.get("/api/v1/users").await?,
             User::Token { name, ttl } => {

@@ -4,8 +4,8 @@ use sea_orm::ColumnTrait as _;
 use sea_orm_migration::prelude::*;
 
 use super::tables::{
-    app, assignment, audit, code, filing, folder, grant, group, link, membership, offer, refresh, setting, space,
-    tenant, token, user,
+    app, assignment, audit, code, credential, filing, folder, grant, group, link, membership, offer, refresh, setting,
+    space, tenant, token, user,
 };
 
 pub struct Migrator;
@@ -25,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(Quotas),
             Box::new(Browsers),
             Box::new(Sessions),
+            Box::new(Credentials),
         ]
     }
     fn migration_table_name() -> DynIden {
@@ -32,6 +33,9 @@ impl MigratorTrait for Migrator {
         "dir_migration".into_iden()
     }
 }
+
+/// Where a person's password lay before there were credentials.
+const PASSWORD: &str = "password";
 
 struct First;
 
@@ -94,7 +98,7 @@ impl MigrationTrait for First {
                     text(user::Column::Name),
                     bytes(user::Column::Tenant),
                     bytes(user::Column::Space),
-                    text(user::Column::Password),
+                    text(PASSWORD),
                     instant(user::Column::Created),
                 ],
             ),
@@ -555,5 +559,75 @@ impl MigrationTrait for Sessions {
             }
         }
         Ok(())
+    }
+}
+
+/// Passwords become credentials, one of a kind that there are several of.
+struct Credentials;
+
+impl MigrationName for Credentials {
+    fn name(&self) -> &str {
+        "dir_0011_credentials"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl MigrationTrait for Credentials {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use credential::Column;
+        let columns = vec![
+            bytes(Column::Id),
+            bytes(Column::User),
+            text(Column::Kind),
+            text(Column::Secret),
+            instant_or_null(Column::Step),
+            instant(Column::Created),
+        ];
+        manager.create_table(table(credential::Entity, columns).if_not_exists().take()).await?;
+        let mut by_user = Index::create();
+        by_user.name("dir_credential_user").table(credential::Entity).if_not_exists();
+        manager.create_index(by_user.col(Column::User).take()).await?;
+        if !manager.has_column("dir_user", PASSWORD).await? {
+            return Ok(());
+        }
+        let sql = r#"INSERT INTO dir_credential (id, "user", kind, secret, created)
+            SELECT id, id, 'password', password, created FROM dir_user"#;
+        manager.get_connection().execute_unprepared(sql).await?;
+        manager.alter_table(Table::alter().table(user::Entity).drop_column(PASSWORD).take()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, EntityTrait as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn passwords_of_before_are_credentials_and_a_start_that_was_broken_off_goes_on() {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1).sqlx_logging(false);
+        let db = Database::connect(options).await.unwrap();
+        Migrator::up(&db, Some(11)).await.unwrap();
+        let add = "INSERT INTO dir_user (id, name, tenant, space, password, created, browsers)
+            VALUES (x'0102', 'alice', x'01', x'02', '$argon2id$', 7, 0)";
+        db.execute_unprepared(add).await.unwrap();
+        // What was done of it before the kill is undone with its transaction.
+        let txn = sea_orm::TransactionTrait::begin(&db).await.unwrap();
+        txn.execute_unprepared("CREATE TABLE dir_credential (id blob)").await.unwrap();
+        drop(txn);
+        for _ in 0..2 {
+            Migrator::up(&db, None).await.unwrap();
+            let all = credential::Entity::find().all(&db).await.unwrap();
+            let found: Vec<_> = all.iter().map(|one| (one.user.as_slice(), &*one.kind, &*one.secret)).collect();
+            assert_eq!(found, [([1u8, 2].as_slice(), "password", "$argon2id$")]);
+            assert!(db.execute_unprepared("SELECT password FROM dir_user").await.is_err(), "it lies in one place");
+        }
     }
 }

@@ -7,8 +7,9 @@ use policy_core::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait as _, QueryFilter, TransactionTrait};
 
-use super::passwords::fit;
-use super::tables::{token, user};
+use super::credentials::{CredentialKind, row};
+use super::passwords::{SecondFactor, fit};
+use super::tables::{credential, token, user};
 use super::turns::Asker;
 use super::{Directory, DirectoryError, SecretHash, User};
 
@@ -33,6 +34,7 @@ impl Directory {
     ) -> Result<Option<u64>, DirectoryError> {
         fit(password, &person.name)?;
         let Some(known) = self.user_row(&person.name).await? else { return Ok(None) };
+        let present = self.credentials_of(Some(&known)).await?.password();
         let mut sessions = Condition::all()
             .add(token::Column::User.eq(person.id.as_bytes().to_vec()))
             .add(token::Column::GrantId.is_null());
@@ -40,7 +42,8 @@ impl Directory {
             ChangedBy::Operator => Asker::Operator,
             ChangedBy::Person { session, current, from } => {
                 let asker = Asker::Session(person.id, session);
-                if !self.passwords.matches(asker.clone(), current, Some(known.password.clone())).await? {
+                let proved = SecondFactor::Proved;
+                if !self.passwords.matches(asker.clone(), current, present.clone(), proved).await? {
                     self.refused(Some(person.id), from, None, now);
                     return Ok(None);
                 }
@@ -49,15 +52,29 @@ impl Directory {
             }
         };
         let hash = self.passwords.hash(asker, password).await?;
-        // Of two changes at once the second finds another password than the one it was given.
-        let change = user::Entity::update_many()
-            .col_expr(user::Column::Password, Expr::value(hash))
+        // First the person's row, as whoever begins a session does.
+        let count = user::Entity::update_many()
             .col_expr(user::Column::Browsers, Expr::col(user::Column::Browsers).add(1))
-            .filter(user::Column::Id.eq(known.id))
-            .filter(user::Column::Password.eq(known.password));
+            .filter(user::Column::Id.eq(known.id.clone()));
+        // Of two changes at once the second finds another password than the one it was given.
+        let change = present.map(|present| {
+            credential::Entity::update_many()
+                .col_expr(credential::Column::Secret, Expr::value(hash.clone()))
+                .filter(credential::Column::Id.eq(known.id))
+                .filter(credential::Column::Secret.eq(present))
+        });
+        let first = row(person.id, CredentialKind::Password, hash, now);
         let end = token::Entity::delete_many().filter(sessions);
         self.change_tokens(|db| async move {
             let txn = db.begin().await?;
+            count.exec(&txn).await?;
+            let Some(change) = change else {
+                // They had none: whoever holds the machine gives them their first.
+                credential::Entity::insert(first).exec_without_returning(&txn).await?;
+                let ended = end.exec(&txn).await?.rows_affected;
+                txn.commit().await?;
+                return Ok(Some(ended));
+            };
             if change.exec(&txn).await?.rows_affected == 0 {
                 return Ok(None);
             }
@@ -73,8 +90,9 @@ impl Directory {
 mod tests {
     use policy_core::{SpaceId, UserId};
 
+    use super::super::on_each_backend;
     use super::super::sessions::Seen;
-    use super::super::{Origin, on_each_backend};
+    use super::super::sign_in::{Origin, Proof};
     use super::*;
 
     #[tokio::test]
@@ -83,10 +101,11 @@ mod tests {
             let (now, seen) = (Timestamp::from_seconds(1_000), Seen::default());
             let home = directory.add_tenant("home", now).await.unwrap();
             let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
-            directory.add_user(account, "alice", home.id, "the first password", now).await.unwrap();
+            directory.add_user(account, "alice", home.id, Some("the first password"), now).await.unwrap();
             let sign_in = async |password: &str| {
-                let signed = directory.sign_in("alice", password, Origin::default(), now).await.unwrap();
-                signed.map(|signed| signed.user)
+                let proof = Proof { password, code: None };
+                let signed = directory.sign_in("alice", proof, Origin::default(), now).await.unwrap();
+                signed.ok().map(|signed| signed.user)
             };
             let alice = sign_in("the first password").await.expect("control");
             let (kept, _) = directory.open_signed_session(&alice, &seen, now).await.unwrap().expect("control");

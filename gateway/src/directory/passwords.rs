@@ -33,6 +33,16 @@ struct Queue {
     waiting: HashMap<u64, oneshot::Sender<Turn>>,
 }
 
+/// How it stands with what somebody must prove beside their password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecondFactor {
+    /// It is proved, or there is none.
+    Proved,
+    /// It was not given.
+    Missing,
+    Wrong,
+}
+
 impl Default for Passwords {
     fn default() -> Self {
         // Whoever signs in leaves a core to those who have.
@@ -147,12 +157,14 @@ impl Passwords {
         }
     }
 
-    /// Whether `password` is the one of `stored`; without `stored` the same work, and no.
+    /// Whether `password` is the one of `stored`; without `stored` the same work, and no. A wrong code beside a right
+    /// password slows as a wrong password does.
     pub(super) async fn matches(
         &self,
         asker: Asker,
         password: &str,
         stored: Option<String>,
+        second: SecondFactor,
     ) -> Result<bool, DirectoryError> {
         if password.len() > MAX_PASSWORD {
             self.0.lock().turns.note(&asker, false, Instant::now());
@@ -166,7 +178,13 @@ impl Passwords {
             let stored = stored.as_deref().unwrap_or(NOBODY);
             let right = argon2().verify_password(password.as_bytes(), stored).is_ok() && known;
             // What came of it counts for whoever is next.
-            queue.lock().turns.note(&asker, right, Instant::now());
+            match (right, second) {
+                (true, SecondFactor::Missing) => {}
+                (right, second) => {
+                    let proved = right && second == SecondFactor::Proved;
+                    queue.lock().turns.note(&asker, proved, Instant::now());
+                }
+            }
             drop(turn);
             right
         };
@@ -188,9 +206,9 @@ mod tests {
         let passwords = Passwords::default();
         let phc = passwords.hash(Asker::Operator, "correct horse").await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=65536,t=3,p=1$"), "{phc}");
-        assert!(passwords.matches(asker("a"), "correct horse", Some(phc.clone())).await.unwrap());
-        assert!(!passwords.matches(asker("a"), "correct horsf", Some(phc)).await.unwrap());
-        assert!(!passwords.matches(asker("a"), "correct horse", None).await.unwrap());
+        assert!(passwords.matches(asker("a"), "correct horse", Some(phc.clone()), SecondFactor::Proved).await.unwrap());
+        assert!(!passwords.matches(asker("a"), "correct horsf", Some(phc), SecondFactor::Proved).await.unwrap());
+        assert!(!passwords.matches(asker("a"), "correct horse", None, SecondFactor::Proved).await.unwrap());
         let nobody = argon2::PasswordHash::new(NOBODY).unwrap();
         assert_eq!(nobody.params.to_string(), "m=65536,t=3,p=1", "an unknown name costs what a known one does");
         assert_eq!(nobody.hash.unwrap().len(), 32);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use policy_core::{SpaceId, TenantId, Timestamp, UserId};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait};
 
+use super::credentials::{self, CredentialKind};
 use super::names::{look_alike, name_of};
 use super::passwords::fit;
-use super::tables::{tenant, user};
+use super::tables::{credential, tenant, user};
 use super::turns::Asker;
 use super::{Directory, DirectoryError, id, to_its_end};
 
@@ -83,9 +84,9 @@ impl Directory {
     }
 
     /// What a new user would be refused for, before anything is made: name or password unfit, name taken.
-    pub async fn can_add_user(&self, name: &str, password: &str) -> Result<(), DirectoryError> {
+    pub async fn can_add_user(&self, name: &str, password: Option<&str>) -> Result<(), DirectoryError> {
         let name = name_of(name)?;
-        fit(password, &name)?;
+        password.map_or(Ok(()), |password| fit(password, &name))?;
         if self.user_named(&name).await?.is_some() {
             return Err(DirectoryError::Taken(name));
         }
@@ -130,11 +131,14 @@ impl Directory {
         password: &str,
         now: Timestamp,
     ) -> Result<User, DirectoryError> {
-        let (added, row) = self.new_user(account, name, tenant, password, now).await?;
+        let (added, row, password) = self.new_user(account, name, tenant, Some(password), now).await?;
         let (db, owner) = (self.db.clone(), Arc::clone(&self.owner));
         to_its_end(async move {
             let txn = db.begin().await?;
             user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
+            if let Some(password) = password {
+                credential::Entity::insert(password).exec_without_returning(&txn).await?;
+            }
             super::settings::name_owner(&txn, added.id).await?;
             txn.commit().await?;
             *owner.write() = Some(added.id);
@@ -143,17 +147,22 @@ impl Directory {
         .await
     }
 
-    /// Adds a user whose account and personal space exist.
+    /// Adds a user whose account and personal space exist. Without a password they sign in once they have set one.
     pub async fn add_user(
         &self,
         account: (UserId, SpaceId),
         name: &str,
         tenant: TenantId,
-        password: &str,
+        password: Option<&str>,
         now: Timestamp,
     ) -> Result<User, DirectoryError> {
-        let (added, row) = self.new_user(account, name, tenant, password, now).await?;
-        user::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&added.name))?;
+        let (added, row, password) = self.new_user(account, name, tenant, password, now).await?;
+        let txn = self.db.begin().await?;
+        user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
+        if let Some(password) = password {
+            credential::Entity::insert(password).exec_without_returning(&txn).await?;
+        }
+        txn.commit().await?;
         Ok(added)
     }
 
@@ -162,24 +171,27 @@ impl Directory {
         account: (UserId, SpaceId),
         name: &str,
         tenant: TenantId,
-        password: &str,
+        password: Option<&str>,
         now: Timestamp,
-    ) -> Result<(User, user::ActiveModel), DirectoryError> {
+    ) -> Result<(User, user::ActiveModel, Option<credential::ActiveModel>), DirectoryError> {
         let name = name_of(name)?;
-        fit(password, &name)?;
+        password.map_or(Ok(()), |password| fit(password, &name))?;
         self.unlike_others(&name).await?;
-        let hash = self.passwords.hash(Asker::Operator, password).await?;
+        let hash = match password {
+            Some(password) => Some(self.passwords.hash(Asker::Operator, password).await?),
+            None => None,
+        };
         let added = User { id: account.0, name, tenant, space: account.1, since: 0 };
         let row = user::ActiveModel {
             id: Set(added.id.as_bytes().to_vec()),
             name: Set(added.name.clone()),
             tenant: Set(tenant.as_bytes().to_vec()),
             space: Set(added.space.as_bytes().to_vec()),
-            password: Set(hash),
             created: Set(now.0),
             browsers: Set(0),
         };
-        Ok((added, row))
+        let password = hash.map(|hash| credentials::row(added.id, CredentialKind::Password, hash, now));
+        Ok((added, row, password))
     }
 
     pub async fn user_named(&self, name: &str) -> Result<Option<User>, DirectoryError> {
@@ -215,7 +227,8 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Origin, SecretHash, on_each_backend};
+    use super::super::sign_in::{Origin, Proof, Refused};
+    use super::super::{SecretHash, on_each_backend};
     use super::*;
 
     #[tokio::test]
@@ -229,33 +242,38 @@ mod tests {
                 assert!(matches!(directory.add_tenant(bad, now).await, Err(DirectoryError::Unfit(_))), "{bad}");
             }
             let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
-            assert!(directory.add_user(account, "alice", home.id, "short", now).await.is_err());
-            let alice = directory.add_user(account, "Alice", home.id, "a long password", now).await.unwrap();
+            assert!(directory.add_user(account, "alice", home.id, Some("short"), now).await.is_err());
+            let alice = directory.add_user(account, "Alice", home.id, Some("a long password"), now).await.unwrap();
             assert_eq!(alice.name, "alice");
             let other = (UserId::from_bytes([3; 16]), SpaceId::from_bytes([4; 16]));
-            let again = directory.add_user(other, "alice", home.id, "a long password", now).await;
+            let again = directory.add_user(other, "alice", home.id, Some("a long password"), now).await;
             assert!(matches!(again, Err(DirectoryError::Taken(_))));
             for (n, (name, fits)) in
                 [("Ольга", true), ("асе", true), ("ace", false), ("山田", true)].into_iter().enumerate()
             {
                 let n = u8::try_from(n).unwrap() + 10;
                 let account = (UserId::from_bytes([n; 16]), SpaceId::from_bytes([n; 16]));
-                let can = directory.can_add_user(name, "a long password").await;
-                let added = directory.add_user(account, name, home.id, "a long password", now).await;
+                let can = directory.can_add_user(name, Some("a long password")).await;
+                let added = directory.add_user(account, name, home.id, Some("a long password"), now).await;
                 assert_eq!((can.is_ok(), added.is_ok()), (fits, fits), "{name}: {added:?}");
             }
             assert_eq!(directory.user_named("ОЛЬГА").await.unwrap().unwrap().name, "ольга");
             let ip = Some([192, 0, 2, 1].into());
             let sign_in = async |name: &str, password: &str| {
                 let from = Origin { address: ip, ..Origin::default() };
-                directory.sign_in(name, password, from, now).await.unwrap().map(|signed| signed.user)
+                let proof = Proof { password, code: None };
+                directory.sign_in(name, proof, from, now).await.unwrap().ok().map(|signed| signed.user)
             };
             assert_eq!(sign_in("alice", "a long password").await.as_ref(), Some(&alice));
             assert_eq!(sign_in("alice", "a wrong password").await, None);
             assert_eq!(sign_in("nobody", "a long password").await, None);
             let session = SecretHash([7; 32]);
-            assert!(directory.is_password(&alice, session, "a long password", ip, now).await.unwrap());
-            assert!(!directory.is_password(&alice, session, "a wrong password", ip, now).await.unwrap());
+            let again = async |password| {
+                let proof = Proof { password, code: None };
+                directory.confirm(&alice, session, proof, ip, now).await.unwrap()
+            };
+            assert_eq!(again("a long password").await, Ok(()));
+            assert_eq!(again("a wrong password").await, Err(Refused::Wrong));
             // It is told beside the request.
             let mut told = Vec::new();
             for _ in 0..500 {

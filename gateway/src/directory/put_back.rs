@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use policy_core::Timestamp;
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, TransactionTrait};
 
-use super::tables::{assignment, code, grant, link, refresh, setting, token};
+use super::credentials::CredentialKind;
+use super::tables::{assignment, code, credential, grant, link, refresh, setting, token};
 use super::{Directory, DirectoryError, settings};
 
 const ASLEEP: &str = "asleep";
@@ -36,7 +37,7 @@ pub struct Held {
 }
 
 impl Directory {
-    /// Voids every session, token and code, and lets what was given out sleep.
+    /// Voids every session, token, code and invite, and lets what was given out sleep.
     pub async fn put_back(&self, now: Timestamp) -> Result<(), DirectoryError> {
         self.change_tokens(move |db| async move {
             let txn = db.begin().await?;
@@ -46,6 +47,9 @@ impl Directory {
             token::Entity::delete_many().filter(issued).exec(&txn).await?;
             refresh::Entity::delete_many().exec(&txn).await?;
             code::Entity::delete_many().exec(&txn).await?;
+            // One that was used since the backup would be good again.
+            let invites = credential::Column::Kind.eq(CredentialKind::Invite.word());
+            credential::Entity::delete_many().filter(invites).exec(&txn).await?;
             settings::set(&txn, ASLEEP, now.0.to_string()).await?;
             Ok(txn.commit().await?)
         })

@@ -9,10 +9,7 @@ use parking_lot::Mutex;
 use policy_core::{Timestamp, UserId};
 use serde_json::json;
 
-use super::browsers::KnownBrowser;
-use super::names::name_of;
-use super::turns::{Asker, Network};
-use super::{Actor, Directory, DirectoryError, SecretHash, User, audit};
+use super::{Actor, Directory, DirectoryError, audit};
 
 const ACTION: &str = "sign_in.refused";
 /// A row in a person's audit at most so often, in microseconds.
@@ -87,69 +84,7 @@ fn tell(failures: Option<u64>) {
     }
 }
 
-/// Where a sign-in comes from.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    pub address: Option<IpAddr>,
-    /// What the browser keeps of sign-ins under the name that it gives: [`KnownBrowser::token`], or anything.
-    pub browsers: Vec<String>,
-    /// What the client says that it is.
-    pub agent: Option<String>,
-}
-
-/// Whose password was right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    pub user: User,
-    /// For the browser, if it is one, to keep.
-    pub browser: KnownBrowser,
-}
-
 impl Directory {
-    /// The user of this name, who asks from there, if the password is theirs. Takes as long, and waits as long, for a
-    /// name that nobody has.
-    pub async fn sign_in(
-        &self,
-        name: &str,
-        password: &str,
-        from: Origin,
-        now: Timestamp,
-    ) -> Result<Option<SignedIn>, DirectoryError> {
-        // What can be nobody's name costs nothing: anybody can tell it from one that may be somebody's.
-        let Ok(name) = name_of(name) else {
-            self.refused(None, from.address, from.agent, now);
-            return Ok(None);
-        };
-        let row = self.user_row(&name).await?;
-        let browser = self.known_browser(row.as_ref(), &from.browsers, now);
-        let asker = Asker::SignIn { from: from.address.map(Network::of), name, browser };
-        let right = self.passwords.matches(asker, password, row.as_ref().map(|row| row.password.clone())).await?;
-        let browser = row.as_ref().map(|row| self.know_browser(row, now));
-        let user = row.map(User::try_from).transpose()?;
-        if right {
-            return Ok(user.zip(browser).map(|(user, browser)| SignedIn { user, browser }));
-        }
-        self.refused(user.map(|user| user.id), from.address, from.agent, now);
-        Ok(None)
-    }
-
-    /// Whether the password is the one of a person who has this session.
-    pub async fn is_password(
-        &self,
-        user: &User,
-        session: SecretHash,
-        password: &str,
-        from: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Result<bool, DirectoryError> {
-        let stored = self.user_row(&user.name).await?.map(|row| row.password);
-        let right = self.passwords.matches(Asker::Session(user.id, session), password, stored).await?;
-        if !right {
-            self.refused(Some(user.id), from, None, now);
-        }
-        Ok(right)
-    }
-
     /// Counts a failure, and tells it beside the request: an answer that waited for the audit of a known name would tell
     /// it from an unknown one.
     pub(super) fn refused(&self, user: Option<UserId>, from: Option<IpAddr>, agent: Option<String>, now: Timestamp) {

@@ -300,7 +300,7 @@ mod tests {
             assert!(directory.token(other.text(), now).await.unwrap().is_some(), "control");
             let home = directory.add_tenant("home", now).await.unwrap();
             let account = (bob, policy_core::SpaceId::from_bytes([3; 16]));
-            let person = directory.add_user(account, "bob", home.id, "a long password", now).await.unwrap();
+            let person = directory.add_user(account, "bob", home.id, Some("a long password"), now).await.unwrap();
             let (page, token) = directory.open_page_session(&person, &Seen::default(), now).await.unwrap().unwrap();
             let (cookie, key) = (page.cookie.text(), page.key.text());
             assert_eq!(directory.page_session(cookie, key, now).await.unwrap().as_ref(), Some(&token), "control");
@@ -324,7 +324,7 @@ mod tests {
             let at = Timestamp::from_seconds;
             let home = directory.add_tenant("home", at(0)).await.unwrap();
             let account = (UserId::from_bytes([1; 16]), policy_core::SpaceId::from_bytes([3; 16]));
-            let alice = directory.add_user(account, "alice", home.id, "a long password", at(0)).await.unwrap();
+            let alice = directory.add_user(account, "alice", home.id, Some("a long password"), at(0)).await.unwrap();
             directory.keep_sessions(Lifetimes { idle: 600, absolute: 3_600 });
             let seen = Seen { address: Some("2001:db8::1".parse().unwrap()), product: Some("Firefox".to_owned()) };
             let begin = async || directory.open_signed_session(&alice, &seen, at(0)).await.unwrap().unwrap().0;

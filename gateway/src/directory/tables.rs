@@ -48,11 +48,29 @@ pub mod user {
         pub tenant: Vec<u8>,
         /// The personal space.
         pub space: Vec<u8>,
-        /// A PHC string.
-        pub password: String,
         pub created: i64,
         /// How often all known browsers were forgotten.
         pub browsers: i64,
+    }
+    lone!();
+}
+
+pub mod credential {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_credential")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub user: Vec<u8>,
+        /// A word of `CredentialKind`.
+        pub kind: String,
+        /// What it is checked by.
+        pub secret: String,
+        /// The last that was taken of what counts once, if it counts up.
+        pub step: Option<i64>,
+        pub created: i64,
     }
     lone!();
 }

@@ -62,7 +62,7 @@ pub(super) fn is_opened(req: &HttpRequest) -> bool {
 }
 
 fn is_page(path: &str) -> bool {
-    matches!(path, "/" | "/setup" | "/oauth/authorize" | "/admin")
+    matches!(path, "/" | "/setup" | "/invite" | "/oauth/authorize" | "/admin")
         || ["/admin/", "/l/"].iter().any(|start| path.starts_with(start))
 }
 

@@ -114,6 +114,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("invalid_token", "Token not valid"),
     ("keep_nothing", "Nothing to keep"),
     ("last_manager", "Last manager of the group"),
+    ("last_way_in", "Last way to sign in"),
     ("limit_body", "Body too large"),
     ("limit_bytes", "Answer too large"),
     ("limit_definitions", "Too many definitions"),
@@ -150,6 +151,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("too_many_codes", "Too many codes wait"),
     ("too_many_dials", "Too many attempts to connect"),
     ("too_many_links", "Too many links"),
+    ("totp_needed", "A code is needed as well"),
     ("unauthenticated", "Sign-in needed"),
     ("unavailable", "Not possible now"),
     ("unfit", "Unfit name or password"),
@@ -163,6 +165,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unknown_user", "Unknown user"),
     ("unsupported", "Not supported"),
     ("unsupported_media_type", "Unsupported media type"),
+    ("wrong_code", "Wrong code"),
     ("wrong_password", "Wrong name or password"),
 ];
 

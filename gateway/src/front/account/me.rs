@@ -5,13 +5,13 @@ use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::{SpaceId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::people::unknown_user;
 use super::{ApiError, Data, body, operator, person};
-use crate::authn::{address, agent};
+use crate::authn::{address, whence};
 use crate::directory::Actor;
 use crate::directory::password_change::ChangedBy;
 use crate::front::described::Id;
@@ -19,11 +19,6 @@ use crate::front::described::Id;
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, change_password, set_password))]
 pub(super) struct Api;
-
-/// Where a request comes from, for the audit of whom it concerns.
-pub(super) fn whence(req: &HttpRequest) -> Value {
-    json!({ "from": address(req).map(|ip| ip.to_canonical().to_string()), "agent": agent(req) })
-}
 
 pub(super) fn wrong_password() -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The name or the password is wrong.")

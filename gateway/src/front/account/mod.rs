@@ -2,6 +2,7 @@
 
 mod apps;
 pub(crate) mod body;
+mod credentials;
 pub(crate) mod grants;
 mod me;
 mod people;
@@ -42,12 +43,18 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/sessions/{id}", sessions::end)
         .get("/api/v1/me", me::show)
         .put("/api/v1/me/password", me::change_password)
+        .get("/api/v1/me/credentials", credentials::list)
+        .delete("/api/v1/me/credentials/{id}", credentials::remove)
+        .post("/api/v1/me/totp", credentials::begin_totp)
+        .post("/api/v1/me/totp/confirm", credentials::confirm_totp)
+        .delete("/api/v1/users/{name}/totp", credentials::remove_totp)
         .put("/api/v1/users/{name}/password", me::set_password)
         .post("/api/v1/tenants", people::add_tenant)
         .get("/api/v1/tenants", people::tenants)
         .post("/api/v1/users", people::add_user)
         .get("/api/v1/users", people::users)
         .post("/api/v1/users/{name}/token", people::token)
+        .post("/api/v1/users/{name}/invite", people::invite)
         .get("/api/v1/quotas", quotas::list)
         .put("/api/v1/quotas/{kind}", quotas::set)
         .get("/api/v1/audit", people::audit)
@@ -62,6 +69,7 @@ fn routes(routes: &mut Routes) {
         .described::<session::Api>()
         .described::<sessions::Api>()
         .described::<me::Api>()
+        .described::<credentials::Api>()
         .described::<people::Api>()
         .described::<quotas::Api>()
         .described::<setup::Api>()
@@ -69,7 +77,7 @@ fn routes(routes: &mut Routes) {
         .described::<grants::Api>();
     // Whoever signs in is not known.
     let small = ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/sessions/{id}"];
-    for path in small.into_iter().chain(["/api/v1/me/password"]) {
+    for path in small.into_iter().chain(["/api/v1/me/password", "/api/v1/me/totp/confirm"]) {
         routes.limited(path, Limits::body(LEAST_BODY));
     }
 }

@@ -16,7 +16,7 @@ use crate::front::described::{Id, Instant};
 use crate::front::listed::{Page, linked};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add_tenant, tenants, add_user, users, token, audit))]
+#[openapi(paths(add_tenant, tenants, add_user, users, token, invite, audit))]
 pub(super) struct Api;
 
 #[derive(Deserialize, ToSchema)]
@@ -76,8 +76,9 @@ fn shown_tenant(tenant: &Tenant) -> TenantShown {
 struct NewUser {
     #[schema(examples("bob"))]
     name: String,
+    /// Without one they sign in once they have set theirs: `POST /api/v1/users/{name}/invite`.
     #[schema(examples("the long password of bob"))]
-    password: String,
+    password: Option<String>,
     /// Its name; without it, the owner's tenant.
     tenant: Option<String>,
 }
@@ -91,7 +92,8 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
     let principal = operator(&req, &**node).await?;
     at_home(&**node)?;
     let NewUser { name, password, tenant } = body::json(&req, &bytes)?;
-    let password = Zeroizing::new(password);
+    let password = password.map(Zeroizing::new);
+    let password = password.as_ref().map(|text| text.as_str());
     let directory = node.directory();
     let tenant = match tenant {
         None => principal.tenant,
@@ -104,10 +106,10 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
         },
     };
     // Before the account is made: an account without a user could not be removed again.
-    directory.can_add_user(&name, &password).await?;
+    directory.can_add_user(&name, password).await?;
     // Broken off before they are named, the account waits for the next who is added; behind that, a start goes on.
     let (id, space) = node.create_account().await?;
-    let user = directory.add_user((id, space), &name, tenant, &password, node.now()).await?;
+    let user = directory.add_user((id, space), &name, tenant, password, node.now()).await?;
     node.enrol(tenant, id, space).await?;
     directory.audit(id, Actor::Operator, "user.created", json!({ "tenant": tenant }), node.now()).await?;
     Ok(HttpResponse::Created().json(shown_user(&user)))
@@ -183,6 +185,34 @@ pub(super) async fn token(
     directory.audit(user.id, Actor::Operator, "session.created", detail, node.now()).await?;
     let answer = TokenMade { access_token: secret.text().to_owned(), expires: body::instant(token.expires) };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+/// A link by which a person sets their password.
+#[derive(Serialize, ToSchema)]
+struct Invited {
+    #[schema(examples("https://cloud.example.org/invite?token=q1x3Q"))]
+    link: String,
+    #[schema(value_type = Instant)]
+    expires: String,
+}
+
+/// A link by which a person sets their own password
+///
+/// Once, within a day; a new one takes the place of that from before. For who is new, and for who forgot theirs. Nothing
+/// changes until it is used; then all of the person's sessions end.
+#[utoipa::path(post, path = "/api/v1/users/{name}/invite", tag = "people",
+    params(("name" = String, Path, description = "Their name", example = "bob")), responses(
+    (status = 201, description = "The link, told here and nowhere else", body = Invited),
+    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+pub(super) async fn invite(node: Data, req: HttpRequest, name: Path<String>) -> Result<HttpResponse, ApiError> {
+    operator(&req, &**node).await?;
+    let directory = node.directory();
+    let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
+    let (secret, until) = directory.invite(user.id, node.now()).await?;
+    let expires = body::instant(until);
+    directory.audit(user.id, Actor::Operator, "invite.created", json!({ "expires": expires }), node.now()).await?;
+    let answer = Invited { link: format!("{}/invite?token={}", node.url(), secret.text()), expires };
+    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
 pub(super) fn unknown_user() -> ApiError {

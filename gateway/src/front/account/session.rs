@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, me, person};
+use crate::authn::whence;
 use crate::authn::{CONFIRMED_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, seen, session_cookie};
-use crate::directory::{Actor, SignedIn};
+use crate::directory::Actor;
+use crate::directory::sign_in::{Proof, Refused, SignedIn};
 use crate::front::described::Instant;
 
 #[derive(utoipa::OpenApi)]
@@ -26,6 +28,9 @@ struct SignIn {
     user: String,
     #[schema(examples("correct horse battery staple"))]
     password: String,
+    /// A code of the second factor, or one of recovery; who has none needs none.
+    #[schema(examples("287082"))]
+    totp: Option<String>,
 }
 
 /// A session that was opened.
@@ -55,7 +60,7 @@ struct ConfirmedUntil {
 /// together only.
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", security(()), request_body = SignIn, responses(
     (status = 200, description = "The session", body = SessionOpened),
-    (status = 401, description = "`wrong_password`: the name or the password is wrong; or `not_set_up`"),
+    (status = 401, description = "`wrong_password`: the name or the password is wrong; `totp_needed`: send a code too; `wrong_code`: the code is wrong, or was used; or `not_set_up`"),
     (status = 403, description = "`cross_site`: another site cannot sign you in")))]
 pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let site = req.headers().get(HeaderName::from_static("sec-fetch-site"));
@@ -63,16 +68,16 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         let text = "Another site cannot sign you in.";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text));
     }
-    let SignIn { user, password } = body::json(&req, &bytes)?;
+    let SignIn { user, password, totp } = body::json(&req, &bytes)?;
     // Whoever waits for a turn holds a name and a password, not what was sent around them.
     drop(bytes);
     let password = Zeroizing::new(password);
+    let proof = Proof { password: &password, code: totp.as_deref() };
     let directory = node.directory();
     let from = origin(&req, &**node, &user);
-    let Some(SignedIn { user, browser }) = directory.sign_in(&user, &password, from, node.now()).await? else {
-        let text = "The name or the password is wrong.";
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", text));
-    };
+    let signed = directory.sign_in(&user, proof, from, node.now()).await?;
+    let SignedIn { user, browser } =
+        signed.map_err(|refused| refusal(refused, "The name or the password is wrong."))?;
     let now = node.now();
     let (answer, cookies) = if is_page(&req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
@@ -88,8 +93,26 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         let access_token = Some(secret.text().to_owned());
         (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
     };
-    directory.audit(user.id, Actor::Person(user.id), "session.created", me::whence(&req), now).await?;
+    directory.audit(user.id, Actor::Person(user.id), "session.created", whence(&req), now).await?;
     Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
+}
+
+/// `wrong`: what to say of a password that is not theirs.
+fn refusal(refused: Refused, wrong: &'static str) -> ApiError {
+    match refused {
+        Refused::Wrong => ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", wrong),
+        Refused::CodeNeeded => {
+            let text = "The password is right; a code of the second factor is needed as well.";
+            ApiError::new(StatusCode::UNAUTHORIZED, "totp_needed", text).hint("Send the code as `totp`.")
+        }
+        Refused::WrongCode => wrong_code(),
+    }
+}
+
+pub(super) fn wrong_code() -> ApiError {
+    let text = "The code is wrong, or was used before.";
+    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_code", text)
+        .hint("Wait for the next code; if codes stay wrong, look at the clock of what makes them.")
 }
 
 pub(super) fn with_cookies<'a>(
@@ -108,6 +131,9 @@ pub(super) fn with_cookies<'a>(
 struct Confirm {
     #[schema(examples("correct horse battery staple"))]
     password: String,
+    /// As at the sign-in.
+    #[schema(examples("287082"))]
+    totp: Option<String>,
 }
 
 /// Gives the password again
@@ -115,11 +141,11 @@ struct Confirm {
 /// For the next five minutes the session may do dangerous acts.
 #[utoipa::path(post, path = "/api/v1/session/confirm", tag = "session", request_body = Confirm, responses(
     (status = 200, description = "Until when it counts", body = ConfirmedUntil),
-    (status = 401, description = "`wrong_password`: the password is wrong; or `unauthenticated`, `invalid_token`"),
+    (status = 401, description = "`wrong_password`: the password is wrong; `totp_needed`, `wrong_code`: as at the sign-in; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`not_found`: the account is on another node")))]
 pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let Confirm { password } = body::json(&req, &bytes)?;
+    let Confirm { password, totp } = body::json(&req, &bytes)?;
     drop(bytes);
     let password = Zeroizing::new(password);
     let directory = node.directory();
@@ -128,12 +154,12 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
         return Err(ApiError::bad_request(text));
     };
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
-    if !directory.is_password(&user, session, &password, address(&req), node.now()).await? {
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The password is wrong."));
-    }
+    let proof = Proof { password: &password, code: totp.as_deref() };
+    let proved = directory.confirm(&user, session, proof, address(&req), node.now()).await?;
+    proved.map_err(|refused| refusal(refused, "The password is wrong."))?;
     let now = node.now();
     directory.confirm_session(session, now).await?;
-    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", me::whence(&req), now).await?;
+    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", whence(&req), now).await?;
     let until = Timestamp(now.0 + CONFIRMED_SECONDS * 1_000_000);
     Ok(HttpResponse::Ok().json(ConfirmedUntil { expires: body::instant(until) }))
 }

@@ -103,7 +103,7 @@ async fn made(node: &dyn Node, owner: Owner<'_>, _alone: MutexGuard<'_, ()>) -> 
         return Err(already());
     }
     let Owner { user, tenant, password } = owner;
-    directory.can_add_user(user, password).await?;
+    directory.can_add_user(user, Some(password)).await?;
     // Broken off anywhere before the owner is named, it is begun again: tenant and account are those of the first time.
     let tenant = directory.setup_tenant(tenant, node.now()).await?;
     let (id, space) = node.create_account().await?;

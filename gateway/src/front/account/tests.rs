@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Owner;
 use crate::directory::DirectoryError;
+use crate::directory::totp::code_at;
 use crate::node::Node as _;
 use crate::node::fake::{ALICE, Fake, LOCAL, PASSWORD, access, bearer};
 
@@ -232,6 +233,70 @@ async fn a_password_is_confirmed_for_five_minutes_of_one_session() {
 }
 
 #[actix_web::test]
+async fn a_second_factor_is_asked_for_and_is_taken_away_by_whom_it_is_or_by_the_operator() {
+    let (node, _) = Fake::set_up().await;
+    let session = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
+    let post = |path: &str, body: Value| bearer(TestRequest::post().uri(path), &session).set_json(body);
+    let confirm = async |code: Value| {
+        node.call(post("/api/v1/session/confirm", json!({ "password": PASSWORD, "totp": code }))).await
+    };
+    let begin = async || node.call(post("/api/v1/me/totp", json!({}))).await;
+    let first = async |code: &str| node.call(post("/api/v1/me/totp/confirm", json!({ "code": code }))).await;
+    let sign_in = async |code: Value| {
+        let body = json!({ "user": "alice", "password": PASSWORD, "totp": code });
+        node.call(TestRequest::post().uri("/api/v1/session").set_json(body)).await
+    };
+    node.pass(300);
+    assert_eq!(begin().await.code(), "insufficient_user_authentication");
+    assert_eq!(confirm(Value::Null).await.status, StatusCode::OK);
+    let begun = begin().await;
+    assert_eq!((begun.status, begun.header("cache-control")), (StatusCode::CREATED, "no-store"), "{}", begun.text);
+    let replaced = text(&begun.json(), "secret");
+    let secret = text(&begin().await.json(), "secret");
+    let code = |secret: &str| code_at(secret, node.now());
+    assert_eq!(first(&code(&replaced)).await.code(), "wrong_code", "another was begun since");
+    assert_eq!(sign_in(Value::Null).await.status, StatusCode::OK, "control: it does not count yet");
+    let counts = first(&code(&secret)).await;
+    assert_eq!(counts.status, StatusCode::OK, "{}", counts.text);
+    let recovery = counts.json()["recovery_codes"].as_array().unwrap().clone();
+    assert_eq!(begin().await.code(), "exists");
+    assert_eq!(sign_in(Value::Null).await.code(), "totp_needed");
+    assert_eq!(sign_in(json!(code(&secret))).await.code(), "wrong_code", "it was used");
+    node.pass(30);
+    assert_eq!(sign_in(json!(code(&secret))).await.status, StatusCode::OK);
+    // Whoever confirms gives both again.
+    assert_eq!(confirm(Value::Null).await.code(), "totp_needed");
+    assert_eq!(confirm(json!("000000")).await.code(), "wrong_code");
+    assert_eq!(confirm(recovery[0].clone()).await.status, StatusCode::OK);
+    assert_eq!(confirm(recovery[0].clone()).await.code(), "wrong_code", "once");
+    let list = node.call(bearer(get("/api/v1/me/credentials"), &session)).await;
+    assert!(!list.text.contains(&secret) && !list.text.contains("argon2"), "{}", list.text);
+    let list = list.json();
+    let of =
+        |kind: &str| list.as_array().unwrap().iter().filter(|one| one["kind"] == kind).cloned().collect::<Vec<_>>();
+    assert_eq!((of("password").len(), of("totp").len(), of("recovery_code").len()), (1, 1, recovery.len() - 1));
+    let remove = async |one: &Value| {
+        let path = format!("/api/v1/me/credentials/{}", text(one, "credential"));
+        node.call(bearer(TestRequest::delete().uri(&path), &session)).await
+    };
+    assert_eq!(remove(&of("password")[0]).await.code(), "last_way_in");
+    assert_eq!(remove(&of("recovery_code")[0]).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(remove(&of("recovery_code")[0]).await.status, StatusCode::NOT_FOUND);
+    node.pass(300);
+    assert_eq!(remove(&of("totp")[0]).await.code(), "insufficient_user_authentication");
+    assert_eq!(sign_in(Value::Null).await.code(), "totp_needed", "control");
+    let path = "/api/v1/users/alice/totp";
+    assert_eq!(node.call(bearer(TestRequest::delete().uri(path), &session)).await.code(), "operator_only");
+    assert_eq!(node.call(Fake::local(TestRequest::delete().uri(path))).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(sign_in(Value::Null).await.status, StatusCode::OK);
+    let told = node.call(bearer(get("/api/v1/audit"), &session)).await.text;
+    assert!(
+        told.contains("credential.added") && told.contains("credential.removed") && !told.contains(&secret),
+        "{told}"
+    );
+}
+
+#[actix_web::test]
 async fn the_local_token_counts_on_the_machine_only() {
     let (node, _) = Fake::set_up().await;
     assert_eq!(node.call(Fake::local(get("/api/v1/users"))).await.status, StatusCode::OK, "control");
@@ -277,7 +342,7 @@ async fn tenants_and_users_are_the_operators() {
         let refused = node.operator_post("/api/v1/users/bob/token", json!({"ttl_s": ttl})).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{ttl}");
     }
-    assert!(matches!(node.directory().can_add_user("BOB", PASSWORD).await, Err(DirectoryError::Taken(_))));
+    assert!(matches!(node.directory().can_add_user("BOB", Some(PASSWORD)).await, Err(DirectoryError::Taken(_))));
 }
 
 #[actix_web::test]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::form::{Fields, foreign, stale};
 use super::page::notice;
-use super::sign_in::Signed;
+use super::sign_in::{Asks, Signed};
 use super::{Data, consent, sign_in};
 use crate::directory::RegisteredApp;
 use crate::front::error::ApiError;
@@ -37,7 +37,7 @@ const LONGEST: usize = 32 * 1_024;
 /// `GET /oauth/authorize`: asks who it is. A cookie would not tell, and nothing of anybody is shown before a password.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
     match read(&req, &**node, req.query_string()).await {
-        Ok(wish) => sign_in::show(&wish, None, None),
+        Ok(wish) => sign_in::show(&wish, None, Asks::Password, None),
         Err(answer) => answer,
     }
 }
@@ -55,10 +55,11 @@ pub(super) async fn submit(node: Data, req: HttpRequest, body: Bytes) -> HttpRes
         Err(answer) => return answer,
     };
     if sign_in::is_step(&fields) {
-        let [name, password] = ["user", "password"].map(|name| fields.get(name).unwrap_or_default().to_owned());
+        let [name, password, code] =
+            ["user", "password", "code"].map(|name| fields.get(name).unwrap_or_default().to_owned());
         // Whoever waits for a turn holds a name and a password, not what was sent around them.
         drop((fields, body));
-        return sign_in::submit(&req, node, &wish, &name, &Zeroizing::new(password)).await;
+        return sign_in::submit(&req, node, &wish, &name, &Zeroizing::new(password), Some(&code)).await;
     }
     match Signed::of(node, &wish, &fields).await {
         Ok(Some(signed)) => consent::submit(node, &wish, &signed, &fields).await,

@@ -292,7 +292,7 @@ pub(super) async fn submit(node: &dyn Node, wish: &Wish, signed: &Signed, fields
             let denied = [("error", "access_denied"), ("error_description", "The person denied the access.")];
             back(node, &wish.redirect_uri, state, &denied)
         }
-        Some("switch") => sign_in::show(wish, None, None),
+        Some("switch") => sign_in::show(wish, None, sign_in::Asks::Password, None),
         _ => stale(),
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod consent;
 pub(crate) mod form;
 mod introspect;
+mod invite;
 mod metadata;
 mod page;
 mod pages;
@@ -34,6 +35,8 @@ fn routes(routes: &mut Routes) {
     routes
         .get("/setup", setup::show)
         .post("/setup", setup::submit)
+        .get("/invite", invite::show)
+        .post("/invite", invite::submit)
         .get("/oauth/authorize", authorize::show)
         .post("/oauth/authorize", authorize::submit)
         .post("/oauth/token", token::token)

@@ -1,7 +1,7 @@
 //! How the pages are described: forms for people, which programs have no use for.
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(setup, set_up, authorize, consent, style))]
+#[openapi(paths(setup, set_up, invited, set_password, authorize, consent, style))]
 pub(super) struct Api;
 
 /// The page on which a node is set up
@@ -19,6 +19,22 @@ fn setup() {}
     (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
 #[expect(dead_code, reason = "it carries the description")]
 fn set_up() {}
+
+/// The page on which a person sets their password, by a link
+#[utoipa::path(get, path = "/invite", tag = "pages", security(()), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn invited() {}
+
+/// Sets the password of whoever has the link
+#[utoipa::path(post, path = "/invite", tag = "pages", security(()),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
+    (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
+    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+#[expect(dead_code, reason = "it carries the description")]
+fn set_password() {}
 
 /// The page on which a person signs in and consents (RFC 6749, RFC 9396)
 #[utoipa::path(get, path = "/oauth/authorize", tag = "pages", security(()), responses(

@@ -13,7 +13,8 @@ use super::consent;
 use super::form::{Fields, is_tag, tag};
 use super::page::{alert, escape, hidden, page};
 use crate::authn::{browser_cookies, origin};
-use crate::directory::{Actor, DirectoryError, SignedIn, User};
+use crate::directory::sign_in::{Proof, Refused, SignedIn};
+use crate::directory::{Actor, DirectoryError, User};
 use crate::front::error::ApiError;
 use crate::node::Node;
 
@@ -61,18 +62,38 @@ fn binding(user: UserId, at: Timestamp, since: i64) -> Vec<u8> {
     [user.as_bytes().as_slice(), &at.0.to_be_bytes(), &since.to_be_bytes()].concat()
 }
 
+/// What the page asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    Password,
+    /// The password, and a code of the second factor.
+    Code,
+}
+
+/// The field of the code.
+fn code_field() -> &'static str {
+    "<label for=\"code\">Code</label>\n\
+         <input id=\"code\" name=\"code\" type=\"text\" autocomplete=\"one-time-code\" autocapitalize=\"none\" \
+         spellcheck=\"false\" aria-describedby=\"code-help\" required>\n\
+         <p id=\"code-help\" class=\"soft\">The six digits that your app for codes shows, or one of your recovery codes.</p>\n"
+}
+
 /// The page; `user` is what was typed as a name before.
-pub(super) fn show(wish: &Wish, user: Option<&str>, wrong: Option<(StatusCode, &str)>) -> HttpResponse {
-    // Whoever mistyped goes on where the mistake most likely is.
+pub(super) fn show(wish: &Wish, user: Option<&str>, asks: Asks, wrong: Option<(StatusCode, &str)>) -> HttpResponse {
+    // Whoever mistyped goes on where the mistake most likely is. A password is never sent back into a page.
     let (at_user, at_password) = if user.is_some() { ("", " autofocus") } else { (" autofocus", "") };
     let told = if wrong.is_some() { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
+    let (told, code) = match asks {
+        Asks::Password => (told, ""),
+        Asks::Code => ("", code_field()),
+    };
     let body = format!(
         "{}<p>to continue to <strong>{}</strong>. The app does not see your password.</p>\n\
          <form method=\"post\" action=\"/oauth/authorize\">\n{}{}\
          <label for=\"user\">Name</label>\n\
          <input id=\"user\" name=\"user\" type=\"text\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" required{at_user}>\n\
          <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{at_password}{told}>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{at_password}{told}>\n{code}\
          <button type=\"submit\">Sign in</button>\n</form>",
         alert(wrong.map(|(_, text)| text)),
         escape(&wish.app.manifest.name),
@@ -96,10 +117,13 @@ pub(super) async fn submit(
     wish: &Wish,
     name: &str,
     password: &str,
+    code: Option<&str>,
 ) -> HttpResponse {
-    let refused = |status, text| show(wish, Some(name).filter(|name| name.len() <= 64), Some((status, text)));
-    match node.directory().sign_in(name, password, origin(req, node, name), node.now()).await {
-        Ok(Some(SignedIn { user, browser })) => {
+    let name_again = Some(name).filter(|name| name.len() <= 64);
+    let refused = |asks, status, text| show(wish, name_again, asks, Some((status, text)));
+    let proof = Proof { password, code };
+    match node.directory().sign_in(name, proof, origin(req, node, name), node.now()).await {
+        Ok(Ok(SignedIn { user, browser })) => {
             let signed = Signed { user, at: node.now() };
             let (id, detail) = (signed.user.id, json!({ "client_id": wish.app.client }));
             match node.directory().audit(id, Actor::Person(id), "consent.opened", detail, signed.at).await {
@@ -112,9 +136,17 @@ pub(super) async fn submit(
                 Err(error) => failed(&error.into()),
             }
         }
-        Ok(None) => refused(StatusCode::UNAUTHORIZED, "The name or the password is wrong."),
+        Ok(Err(why)) => {
+            let (asks, text) = match why {
+                Refused::Wrong => (Asks::Password, "The name or the password is wrong."),
+                Refused::CodeNeeded => (Asks::Code, "Give your password once more, and a code of your second factor."),
+                Refused::WrongCode => (Asks::Code, "The code is wrong, or was used before."),
+            };
+            refused(asks, StatusCode::UNAUTHORIZED, text)
+        }
         Err(DirectoryError::Busy) => {
-            refused(StatusCode::TOO_MANY_REQUESTS, "Many people are signing in just now. Try again in a few seconds.")
+            let text = "Many people are signing in just now. Try again in a few seconds.";
+            refused(Asks::Password, StatusCode::TOO_MANY_REQUESTS, text)
         }
         Err(error) => failed(&ApiError::from(error)),
     }

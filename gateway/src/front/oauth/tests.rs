@@ -463,6 +463,82 @@ async fn a_confidential_app_proves_itself_and_may_ask_about_its_own_tokens() {
 }
 
 #[actix_web::test]
+async fn the_page_of_an_invite_sets_a_password_once() {
+    let (node, _) = Fake::set_up().await;
+    let added = node.operator_post("/api/v1/users", json!({ "name": "bob" })).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+    let alice = node.sign_in("alice", PASSWORD).await.json()["access_token"].as_str().unwrap().to_owned();
+    let path = "/api/v1/users/bob/invite";
+    assert_eq!(node.call(bearer(TestRequest::post().uri(path), &alice)).await.code(), "operator_only");
+    assert_eq!(node.operator_post("/api/v1/users/eve/invite", json!({})).await.code(), "unknown_user");
+    let made = node.operator_post(path, json!({})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let link = made.json()["link"].as_str().unwrap().strip_prefix("http://127.0.0.1:8420").unwrap().to_owned();
+    let show = async |path: &str| node.call(TestRequest::get().uri(path)).await;
+    for bad in ["/invite", "/invite?token=x", "/invite?token=x&token=y"] {
+        assert_eq!(show(bad).await.status, StatusCode::NOT_FOUND, "{bad}");
+    }
+    let page = show(&link).await;
+    assert!(page.status == StatusCode::OK && page.text.contains("value=\"bob\"") && !page.text.contains("<script"));
+    let mut fields = form(&page.text);
+    let post = async |fields: &Pairs| node.call(posted("/invite", fields)).await;
+    for (password, again) in [("another long password", "something else"), ("short", "short"), ("bobbobbob", "")] {
+        set(&mut fields, "password", password);
+        set(&mut fields, "password-again", again);
+        let refused = post(&fields).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{password}");
+        assert!(refused.text.contains("role=\"alert\"") && !refused.text.contains(password), "{}", refused.text);
+    }
+    set(&mut fields, "password", "another long password");
+    set(&mut fields, "password-again", "another long password");
+    let foreign = posted("/invite", &fields).insert_header(("origin", "https://evil.example"));
+    assert_eq!(node.call(foreign).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(node.sign_in("bob", "another long password").await.status, StatusCode::UNAUTHORIZED, "control");
+    let done = post(&fields).await;
+    assert!(done.status == StatusCode::OK && done.cookies().is_empty(), "{}", done.text);
+    assert_eq!(post(&fields).await.status, StatusCode::NOT_FOUND, "once");
+    assert_eq!(show(&link).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(node.sign_in("bob", "another long password").await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn the_page_asks_for_a_second_factor_where_there_is_one() {
+    let (node, client) = public_app().await;
+    let alice = node.directory().user_named("alice").await.unwrap().unwrap();
+    let secret = node.directory().begin_totp(&alice, node.now()).await.unwrap().unwrap().secret;
+    let browser = Browser::of(&node);
+    let page = browser.consent(&request(&client)).await;
+    assert!(!page.text.contains("one-time-code"), "control: it does not count yet");
+    let before = form(&page.text);
+    let code = |at| crate::directory::totp::code_at(&secret, at);
+    node.directory().confirm_totp(&alice, &code(node.now()), node.now()).await.unwrap().expect("the code is right");
+    let mut decided = before.clone();
+    set(&mut decided, "decision", "allow");
+    assert_ne!(browser.post(&decided).await.status, StatusCode::SEE_OTHER, "what the password alone opened is over");
+    let mut fields = form(&browser.get(&request(&client)).await.text);
+    set(&mut fields, "user", "alice");
+    set(&mut fields, "password", "a wrong password");
+    assert!(!browser.post(&fields).await.text.contains("one-time-code"), "nobody is told who has one");
+    set(&mut fields, "password", PASSWORD);
+    let asked = browser.post(&fields).await;
+    assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
+    assert!(asked.text.contains("one-time-code") && asked.text.contains("value=\"alice\""), "{}", asked.text);
+    assert!(!asked.text.contains(PASSWORD) && !asked.text.contains("<script"), "{}", asked.text);
+    let mut fields = form(&asked.text);
+    set(&mut fields, "password", PASSWORD);
+    set(&mut fields, "code", &code(node.now()));
+    let used = browser.post(&fields).await;
+    assert!(used.status == StatusCode::UNAUTHORIZED && used.text.contains("one-time-code"), "{}", used.text);
+    node.pass(30);
+    set(&mut fields, "code", &code(node.now()));
+    let page = browser.post(&fields).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let mut fields = form(&page.text);
+    set(&mut fields, "decision", "allow");
+    assert!(redirected(&browser.post(&fields).await, "code").is_some());
+}
+
+#[actix_web::test]
 async fn the_setup_page_works_once_and_for_its_link_only() {
     let node = Fake::fresh().await;
     let link = node.directory().begin_setup(node.now()).await.unwrap().unwrap();
