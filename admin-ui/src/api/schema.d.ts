@@ -72,6 +72,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Backs the node up */
+        post: operations["post_backups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The backups of a place */
+        post: operations["post_backups_list"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Removes old backups */
+        post: operations["post_backups_prune"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restores a backup for a test */
+        post: operations["post_backups_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/check": {
         parameters: {
             query?: never;
@@ -485,6 +553,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * By what one signs in
+         * @description Each code of recovery that is left is one of them.
+         */
+        get: operations["get_me_credentials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes something that one signs in by
+         * @description The last way in stays. Codes of recovery go with the second factor.
+         */
+        delete: operations["delete_me_credentials_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/password": {
         parameters: {
             query?: never;
@@ -499,6 +607,47 @@ export interface paths {
          */
         put: operations["put_me_password"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a second factor
+         * @description Codes that change with time (TOTP, RFC 6238). It counts once `POST /api/v1/me/totp/confirm` was given the first code,
+         *     within ten minutes.
+         */
+        post: operations["post_me_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the beginning of a second factor
+         * @description From here on a code is asked for at each sign-in.
+         */
+        post: operations["post_me_totp_confirm"];
         delete?: never;
         options?: never;
         head?: never;
@@ -614,6 +763,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/recovery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether there are recovery words */
+        get: operations["get_recovery"];
+        put?: never;
+        /** Makes the recovery words */
+        post: operations["post_recovery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says the recovery words back */
+        post: operations["post_recovery_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery/words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows the recovery words once more */
+        post: operations["post_recovery_words"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/replicas": {
         parameters: {
             query?: never;
@@ -644,6 +845,40 @@ export interface paths {
         post?: never;
         /** Removes a replica */
         delete: operations["delete_replicas_by_replica"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What sleeps since a restore */
+        get: operations["get_restore"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restore/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Wakes what sleeps since a restore */
+        post: operations["post_restore_confirm"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -895,6 +1130,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{name}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link by which a person sets their own password
+         * @description Once, within a day; a new one takes the place of that from before. For who is new, and for who forgot theirs. Nothing
+         *     changes until it is used; then all of the person's sessions end.
+         */
+        post: operations["post_users_by_name_invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{name}/password": {
         parameters: {
             query?: never;
@@ -930,6 +1186,26 @@ export interface paths {
          */
         post: operations["post_users_by_name_token"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a person's second factor away
+         * @description For whoever holds the machine: the person has lost what makes the codes, and the codes of recovery. Their sessions stay.
+         */
+        delete: operations["delete_users_by_name_totp"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1153,10 +1429,35 @@ export interface components {
         Confirm: {
             /** @example correct horse battery staple */
             password: string;
+            /**
+             * @description As at the sign-in.
+             * @example 287082
+             */
+            totp?: string | null;
         };
         /** @description Until when a password that was given counts. */
         ConfirmedUntil: {
             expires: components["schemas"]["Instant"];
+        };
+        /** @description What is done with backups; the command line asks the same of a node that does not run. */
+        Create: {
+            /**
+             * @description The directory that the backup goes to, by its whole path.
+             * @example /mnt/backups/home
+             */
+            to: string;
+            /** @description Whether it is restored for a test; by default where that is quick. */
+            verify?: boolean | null;
+        };
+        /** @description Something that the person signs in by. */
+        CredentialShown: {
+            created: components["schemas"]["Instant"];
+            credential: components["schemas"]["Id"];
+            /**
+             * @description `password`, `totp` (a second factor), `totp_begun` (one that waits for its first code), `recovery_code`.
+             * @example password
+             */
+            kind: string;
         };
         /** @description What a resource of a space is. A name is null where it cannot be told. */
         Described: {
@@ -1231,6 +1532,10 @@ export interface components {
         FiledShown: {
             documents: string[];
             folder: components["schemas"]["Id"];
+        };
+        FirstCode: {
+            /** @example 287082 */
+            code: string;
         };
         /** @description Documents of a folder. */
         FolderPage: {
@@ -1309,6 +1614,12 @@ export interface components {
         InviteShown: {
             code: string;
             expires: components["schemas"]["Instant"];
+        };
+        /** @description A link by which a person sets their password. */
+        Invited: {
+            expires: components["schemas"]["Instant"];
+            /** @example https://cloud.example.org/invite?token=q1x3Q */
+            link: string;
         };
         Lifetime: {
             /**
@@ -1510,10 +1821,19 @@ export interface components {
         NewUser: {
             /** @example bob */
             name: string;
-            /** @example the long password of bob */
-            password: string;
+            /**
+             * @description Without one they sign in once they have set theirs: `POST /api/v1/users/{name}/invite`.
+             * @example the long password of bob
+             */
+            password?: string | null;
             /** @description Its name; without it, the owner's tenant. */
             tenant?: string | null;
+        };
+        Of: {
+            /** @description The id of a backup, or its beginning; without it the newest. */
+            backup?: string | null;
+            /** @example /mnt/backups/home */
+            to: string;
         };
         /** @description `true`, `false`, what was missing, or why it failed. */
         OutcomeShown: string | {
@@ -1534,6 +1854,10 @@ export interface components {
         } | {
             group: components["schemas"]["Id"];
             name?: string | null;
+        };
+        Password: {
+            /** @example correct horse battery staple */
+            password: string;
         };
         /** @description How [`PeerLag`] is described. */
         PeerShown: {
@@ -1577,6 +1901,12 @@ export interface components {
         PolicySchemaWritten: {
             changed: boolean;
             changes: string[];
+        };
+        Prune: {
+            dry_run?: boolean;
+            keep: Record<string, never>;
+            /** @example /mnt/backups/home */
+            to: string;
         };
         /** @description What is asked of whom. */
         Question: {
@@ -1749,6 +2079,11 @@ export interface components {
         SignIn: {
             /** @example correct horse battery staple */
             password: string;
+            /**
+             * @description A code of the second factor, or one of recovery; who has none needs none.
+             * @example 287082
+             */
+            totp?: string | null;
             /** @example alice */
             user: string;
         };
@@ -1828,6 +2163,24 @@ export interface components {
             /** @example Bearer */
             token_type: string;
         };
+        /** @description What goes into the app that makes the codes. */
+        TotpBegun: {
+            /**
+             * @description In base32, to type.
+             * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+             */
+            secret: string;
+            /**
+             * @description The same, to scan.
+             * @example otpauth://totp/Allod:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Allod
+             */
+            uri: string;
+        };
+        /** @description The second factor counts. */
+        TotpConfirmed: {
+            /** @description Each stands once for a code, for whoever has lost what makes them; told here and nowhere else. */
+            recovery_codes: string[];
+        };
         /** @description A person. */
         UserShown: {
             name: string;
@@ -1868,6 +2221,10 @@ export interface components {
             /** @description Whether all of them have all. */
             done: boolean;
             peers: components["schemas"]["PeerShown"][];
+        };
+        Words: {
+            /** @example twenty-four words */
+            words: string;
         };
         /** @description Definitions in JSON. */
         Wrapped: {
@@ -2029,6 +2386,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActShown"][];
+                };
+            };
+        };
+    };
+    post_backups: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Create"];
+            };
+        };
+        responses: {
+            /** @description The backup */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_backups_list: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Of"];
+            };
+        };
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_backups_prune: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Prune"];
+            };
+        };
+        responses: {
+            /** @description What was kept and what was removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_backups_verify: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Of"];
+            };
+        };
+        responses: {
+            /** @description It is whole */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
         };
@@ -2983,6 +3460,55 @@ export interface operations {
             };
         };
     };
+    get_me_credentials: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialShown"][];
+                };
+            };
+        };
+    };
+    delete_me_credentials_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The credential */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It counts no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     put_me_password: {
         parameters: {
             query?: never;
@@ -3003,6 +3529,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Changed"];
+                };
+            };
+        };
+    };
+    post_me_totp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What makes the codes, told here and nowhere else */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpBegun"];
+                };
+            };
+        };
+    };
+    post_me_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirstCode"];
+            };
+        };
+        responses: {
+            /** @description It counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpConfirmed"];
                 };
             };
         };
@@ -3206,6 +3788,115 @@ export interface operations {
             };
         };
     };
+    get_recovery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ways back in, and when they were tried */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_recovery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The words, to be written down */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_recovery_confirm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Words"];
+            };
+        };
+        responses: {
+            /** @description They are those of the node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_recovery_words: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Password"];
+            };
+        };
+        responses: {
+            /** @description The words */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_replicas: {
         parameters: {
             query?: {
@@ -3283,6 +3974,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReplicaRemoved"];
+                };
+            };
+        };
+    };
+    get_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Since when, and how much */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_restore_confirm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What woke */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
         };
@@ -3847,6 +4587,38 @@ export interface operations {
             };
         };
     };
+    post_users_by_name_invite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link, told here and nowhere else */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+        };
+    };
     put_users_by_name_password: {
         parameters: {
             query?: never;
@@ -3910,6 +4682,30 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TokenMade"];
                 };
+            };
+        };
+    };
+    delete_users_by_name_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They have none any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
