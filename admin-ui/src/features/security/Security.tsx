@@ -10,15 +10,17 @@ import { RelativeTime } from "../../components/RelativeTime";
 import { say } from "../../components/toasts";
 import { useAct } from "../../components/useAct";
 import { acts } from "../audit/queries";
+import { SecondFactor } from "./SecondFactor";
 import { Sessions } from "./Sessions";
 import { program } from "./program";
 
-/** The password, the sign-ins of late, and the end of all sessions. */
+/** The password, a second factor, the sign-ins of late, and the end of all sessions. */
 export function Security() {
   return (
     <Page title="Sign-in and password" lead="Where you are signed in, how you come in, and how to end one session or all of them.">
       <Sessions />
       <Password />
+      <SecondFactor />
       <SignIns />
     </Page>
   );
