@@ -90,6 +90,7 @@ doc: ## the documentation of the crates, without a warning
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 
 deny: ## licences, sources and banned crates among the dependencies; advisories where their database is
+	cargo fetch --locked --quiet
 	deploy/tool.sh cargo-deny --offline --all-features check licenses bans sources
 	deploy/advisories.sh
 

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { accessible, fits, launch, watch } from "./browser.mjs";
@@ -22,6 +23,17 @@ const GRANTED = {
   purpose: "Shows whom you know",
   duration: "P30D",
 };
+
+/** The code that an app shows for a secret in base32 (RFC 6238). */
+function codeOf(secret) {
+  const bits = [...secret].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac("sha1", key).update(step).digest();
+  const at = mac[mac.length - 1] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
 
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
 const browser = await launch();
@@ -445,6 +457,44 @@ const scenarios = {
     await page.waitForFunction((left) => document.querySelectorAll("[aria-labelledby=sessions] tbody button").length === left, before - 1);
     await other.close();
     await context.close();
+  },
+
+  async "a second factor is set up, asked for at the next sign-in, and turned off"() {
+    const carol = { user: "carol", password: "the long password of carol" };
+    await node.operator("POST", "/api/v1/users", { name: carol.user, password: carol.password });
+    const other = await contextOf();
+    const page = await other.newPage();
+    await signIn(page, carol);
+    await visit(page, "/security");
+    await page.click("text=Set one up");
+    await page.fill("[name=code]", "000000");
+    const secret = await page.inputValue("[aria-labelledby=second-factor] input[readonly]");
+    await page.click("text=Use it from now on");
+    await page.waitForSelector("[role=alert] >> text=The code is wrong");
+    await page.fill("[name=code]", codeOf(secret));
+    await page.click("text=Use it from now on");
+    const recovery = await page.locator("[aria-labelledby=second-factor] li").first().innerText();
+    await page.click("text=I have them");
+    await page.waitForSelector("text=recovery codes are left");
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/second-factor.png` });
+    await page.click("text=Sign out everywhere");
+    await page.click("[role=dialog] >> button:has-text('Sign out everywhere')");
+    await page.fill("#user", carol.user);
+    await page.fill("#password", carol.password);
+    await page.keyboard.press("Enter");
+    await page.fill("#totp", "000000");
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/sign-in-code.png` });
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=alert] >> text=The code is wrong");
+    assert.equal(await page.inputValue("#password"), carol.password, "the password was right, and stays");
+    await page.fill("#totp", recovery);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("h1 >> text=Hello");
+    await visit(page, "/security");
+    await page.click("text=Turn it off");
+    await page.click("[role=dialog] >> button:has-text('Turn it off')");
+    await page.waitForSelector("[role=status] >> text=The password is enough again");
+    await other.close();
   },
 
   async "the password is changed, and every session ends at once"() {
