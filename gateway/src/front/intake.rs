@@ -37,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// answer.
 const LET_GO: usize = 32 << 20;
 const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+/// Who sends nothing for so long waits for the answer.
+const LET_GO_PAUSE: Duration = Duration::from_millis(500);
 
 /// Answers of less are handed over as they are.
 const WHOLE: u64 = 16 << 10;
@@ -68,7 +70,7 @@ async fn let_go(mut request: ServiceRequest, response: HttpResponse) -> ServiceR
     let mut body = request.take_payload();
     let read = async {
         let mut left = LET_GO;
-        while let Some(Ok(bytes)) = body.next().await {
+        while let Ok(Some(Ok(bytes))) = actix_web::rt::time::timeout(LET_GO_PAUSE, body.next()).await {
             let Some(less) = left.checked_sub(bytes.len()) else { return };
             left = less;
         }
