@@ -33,6 +33,8 @@ fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        // The node closes a connection that nobody uses for five seconds: one that is about to be closed is not taken.
+        .pool_idle_timeout(std::time::Duration::from_secs(2))
         // A test that speaks TLS trusts its own root.
         .tls_built_in_root_certs(false)
         .timeout(std::time::Duration::from_secs(60))
