@@ -489,7 +489,7 @@ const scenarios = {
     assert.equal(await page.inputValue("#password"), carol.password, "the password was right, and stays");
     await page.fill("#totp", recovery);
     await page.keyboard.press("Enter");
-    await page.waitForSelector("h1 >> text=Hello");
+    await page.waitForSelector("nav >> text=My audit");
     await visit(page, "/security");
     await page.click("text=Turn it off");
     await page.click("[role=dialog] >> button:has-text('Turn it off')");

@@ -3,7 +3,7 @@
 //! A scope is an account's control lane or a space with all its lanes. Rows are sealed and carry
 //! their own proof. There is nothing beside them to keep in step: where every chain ends
 //! is read from an index when the log is opened, so that appending a row is one statement. Large bodies
-//! are put on disk ahead of their rows, in parts ([`parts`]).
+//! are put on disk ahead of their rows, in parts (`parts`).
 
 mod body;
 mod disk;
