@@ -1,8 +1,9 @@
 //! `Idempotency-Key`: a request that makes something is done once, however often its client sends it.
 //!
-//! A key is its sender's own, and of a person the session's. The request goes on when its client goes away, and the answer is kept: whoever sends the
-//! same request with the same key again is given it. What was refused is not kept, so it can be tried again. Keys are
-//! kept in memory alone, since answers hold secrets: a node that was started again knows none.
+//! A key is its sender's own, and of a person the session's. The request goes on when its client goes away, and the
+//! answer is kept: whoever sends the same request with the same key again is given it. What was refused is not
+//! kept, so it can be tried again. Keys are kept in memory alone, since answers hold secrets: a node that was started
+//! again knows none.
 
 use std::time::Instant;
 
