@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 import { Refused } from "./api/problem";
 import { router } from "./app/routes";
 import "./app/styles.css";
+import "./app/first-run.css";
 import { theme } from "./app/theme";
 import { Toasts } from "./components/toasts";
 

@@ -48,6 +48,20 @@ export async function readAll<T>(sent: Promise<Sent<T[]>>): Promise<T[]> {
   return all;
 }
 
+/** A part of a list, and the cursor of the next one if there is one. */
+export interface Part<T> {
+  list: T[];
+  next: string | null;
+}
+
+/** One part of a list that has no end to be waited for. */
+export async function readPart<T>(sent: Promise<Sent<T[]>>): Promise<Part<T>> {
+  const { data, error, response } = await sent;
+  if (!response.ok) throw refusal(response, error);
+  const next = nextOf(response);
+  return { list: data ?? [], next: next === null ? null : new URL(next, location.origin).searchParams.get("cursor") };
+}
+
 function nextOf(response: Response): string | null {
   return /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1] ?? null;
 }

@@ -37,6 +37,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/app-passwords": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's app passwords, oldest first */
+        get: operations["get_app_passwords"];
+        put?: never;
+        /**
+         * Makes an app password
+         * @description For a tool that can send a name and a password (Basic, RFC 7617) and no more: scripts, and clients of old. It may do
+         *     what its grant says, with data alone: it opens no account, and nothing for operators. Prefer OAuth where a tool has it.
+         */
+        post: operations["post_app_passwords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app-passwords/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One app password */
+        get: operations["get_app_passwords_by_id"];
+        /**
+         * Holds an app password to less
+         * @description Acknowledged when no further request is served under what it was.
+         */
+        put: operations["put_app_passwords_by_id"];
+        post?: never;
+        /**
+         * Removes an app password
+         * @description Acknowledged when no further request is served by it.
+         */
+        delete: operations["delete_app_passwords_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app-passwords/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Lets an app password end at another time
+         * @description As when it was made, who gives more has shown who they are within the last five minutes.
+         */
+        put: operations["put_app_passwords_by_id_end"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps": {
         parameters: {
             query?: never;
@@ -55,6 +122,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{client}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes an app
+         * @description Everything that it was granted, by whomever, is revoked first.
+         */
+        delete: operations["delete_apps_by_client"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -64,6 +151,26 @@ export interface paths {
         };
         /** What concerns the one who asks, newest first */
         get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/all": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What concerns anybody, newest first
+         * @description For operators. It tells that something was done and to which ids, and nothing of what anybody has written.
+         */
+        get: operations["get_audit_all"];
         put?: never;
         post?: never;
         delete?: never;
@@ -379,13 +486,38 @@ export interface paths {
         };
         /** One grant */
         get: operations["get_grants_by_id"];
-        put?: never;
+        /**
+         * Holds a grant to less
+         * @description The app keeps its tokens, and the grant gets another id. Acknowledged when no further request is served under the
+         *     one before.
+         */
+        put: operations["put_grants_by_id"];
         post?: never;
         /**
          * Revokes a grant
          * @description Acknowledged when no further request is served under it.
          */
         delete: operations["delete_grants_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Lets a grant end at another time
+         * @description As when it was given, who gives more has shown who they are within the last five minutes.
+         */
+        put: operations["put_grants_by_id_end"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -536,6 +668,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a letter to an address now
+         * @description What the server says is told, so it is for whoever holds the machine.
+         */
+        post: operations["post_mail_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -585,9 +737,34 @@ export interface paths {
         post?: never;
         /**
          * Removes something that one signs in by
-         * @description The last way in stays. Codes of recovery go with the second factor.
+         * @description The last way in stays, and so does the password of whoever owns the node. Codes of recovery go with the second
+         *     factor, sessions with the account at a provider that opened them, and all app passwords with any way in: whoever had it
+         *     may have made some.
          */
         delete: operations["delete_me_credentials_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything of one's own
+         * @description A line of JSON each, by its only name: `allod_own_export` begins; `profile`, `credential`, `session`, `device`, `grant`,
+         *     `link`, `group`, `share`; of each space of one's own `space`, `definition`, `folder`, `field_rule`, `document` and
+         *     `commit` (its history); `act` of the audit; `end` is the last, and without it something is missing. Secrets are in none.
+         *     One at a time for each person, and a few at a time of all; the password is needed again.
+         */
+        get: operations["get_me_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -603,7 +780,7 @@ export interface paths {
         get?: never;
         /**
          * Changes one's password
-         * @description One's other sessions end with the former one.
+         * @description One's other sessions end with the former one. Who has none sets their first so, once they proved again who they are.
          */
         put: operations["put_me_password"];
         post?: never;
@@ -649,6 +826,382 @@ export interface paths {
          */
         post: operations["post_me_totp_confirm"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's notices, newest first
+         * @description Of each kind the newest 16 are kept.
+         */
+        get: operations["get_notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where one is written to */
+        get: operations["get_notices_address"];
+        /**
+         * Wishes to be written to at another address
+         * @description It is sent a code, and counts once that was given back. For who proved within the last five minutes who they are.
+         */
+        put: operations["put_notices_address"];
+        post?: never;
+        /**
+         * Is written to no more
+         * @description The address is told, for the last time. For who proved within the last five minutes who they are.
+         */
+        delete: operations["delete_notices_address"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/address/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives back the code that an address was sent
+         * @description From then on it is written to, and the one before is told that it is not.
+         */
+        post: operations["post_notices_address_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Of what one is told */
+        get: operations["get_notices_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/kinds/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Turns a kind of notice on or off
+         * @description What warns of others in one's account is turned off by who proved within the last five minutes who they are; what tells
+         *     of another password, of ways to sign in and of recovery words stays on.
+         */
+        put: operations["put_notices_kinds_by_kind"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Marks notices as read
+         * @description What is no notice of one's own is passed over.
+         */
+        post: operations["post_notices_read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The providers by which people sign in */
+        get: operations["get_oidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc/{name}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a sign-in at a provider
+         * @description Once. Where a second factor is asked for, the same is sent again with its code.
+         */
+        post: operations["post_oidc_by_name_finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc/{name}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in at a provider
+         * @description It is good for ten minutes.
+         */
+        post: operations["post_oidc_by_name_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's passkeys
+         * @description Also those that count no more since the node has another name.
+         */
+        get: operations["get_passkeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/confirm/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Proves by a passkey who one is
+         * @description For the next five minutes the session may do dangerous acts.
+         */
+        post: operations["post_passkeys_confirm_finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/confirm/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to prove by a passkey who one is
+         * @description What `POST /api/v1/session/confirm` is for a password. Good for five minutes.
+         */
+        post: operations["post_passkeys_confirm_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/register/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a passkey that was begun
+         * @description Once, in the session that began it. From here on one signs in by it, too.
+         */
+        post: operations["post_passkeys_register_finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/register/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a passkey
+         * @description For the name of the node's pages. Good for five minutes.
+         */
+        post: operations["post_passkeys_register_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/sign-in/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in by a passkey
+         * @description Once. The device has checked the person, so no code of a second factor is asked for.
+         */
+        post: operations["post_passkeys_sign_in_finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/sign-in/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in by a passkey
+         * @description No name is needed: the device knows whose its passkeys are. Good for five minutes.
+         */
+        post: operations["post_passkeys_sign_in_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Calls one of one's passkeys otherwise */
+        put: operations["put_passkeys_by_id"];
+        post?: never;
+        /**
+         * Removes one of one's passkeys
+         * @description Sessions that it opened end, and all app passwords: whoever had it may have made some. The last way in stays.
+         */
+        delete: operations["delete_passkeys_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The places that this node keeps for the backups of others */
+        get: operations["get_places"];
+        put?: never;
+        /** Makes a place for the backups of another node */
+        post: operations["post_places"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/places/{place}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a place, with the backups of others in it */
+        delete: operations["delete_places_by_place"];
         options?: never;
         head?: never;
         patch?: never;
@@ -773,7 +1326,10 @@ export interface paths {
         /** Whether there are recovery words */
         get: operations["get_recovery"];
         put?: never;
-        /** Makes the recovery words */
+        /**
+         * Makes the recovery words
+         * @description For who owns the node, and whoever holds its machine.
+         */
         post: operations["post_recovery"];
         delete?: never;
         options?: never;
@@ -790,7 +1346,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Says the recovery words back */
+        /**
+         * Says the recovery words back
+         * @description For who owns the node, and whoever holds its machine.
+         */
         post: operations["post_recovery_confirm"];
         delete?: never;
         options?: never;
@@ -807,7 +1366,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Shows the recovery words once more */
+        /**
+         * Shows the recovery words once more
+         * @description For who owns the node, and whoever holds its machine; it wants the owner's password beside.
+         */
         post: operations["post_recovery_words"];
         delete?: never;
         options?: never;
@@ -850,6 +1412,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What apps ask, and their person has not decided; oldest first
+         * @description For the operator: of everybody.
+         */
+        get: operations["get_requests"];
+        put?: never;
+        /**
+         * Asks for more than was granted
+         * @description For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time.
+         */
+        post: operations["post_requests"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a request stands
+         * @description For the app that asked and for its person; nothing else is told.
+         */
+        get: operations["get_requests_by_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Grants what an app asked, or less
+         * @description It comes beside what the app was granted, and the app keeps its tokens. For who proved within the last five minutes who
+         *     they are.
+         */
+        post: operations["post_requests_by_id_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Declines what an app asked */
+        post: operations["post_requests_by_id_decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/restore": {
         parameters: {
             query?: never;
@@ -878,6 +1522,27 @@ export interface paths {
         put?: never;
         /** Wakes what sleeps since a restore */
         post: operations["post_restore_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The definitions that the caller sees
+         * @description In the language in which they are written, and what the caller may do with each field. What is hidden from the caller
+         *     stands nowhere in it.
+         */
+        get: operations["get_schema"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -939,8 +1604,8 @@ export interface paths {
         post?: never;
         /**
          * Ends every session of the person
-         * @description With `?others=true` all but the one that asks. None of their browsers is known any more. What they granted to apps
-         *     stays.
+         * @description With `?others=true` all but the one that asks; without it, app passwords end too, and apps that they sign in to are told
+         *     that they signed out. None of their browsers is known any more. What they granted to apps stays.
          */
         delete: operations["delete_sessions"];
         options?: never;
@@ -976,6 +1641,57 @@ export interface paths {
         put?: never;
         /** A new link to set the node up by; the one before it is good no more */
         post: operations["post_setup_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the joining is
+         * @description For whoever has the link by which it was asked for, also once the node is the device.
+         */
+        get: operations["get_setup_join"];
+        put?: never;
+        /**
+         * Makes a node that nobody owns yet a device of an account
+         * @description It goes on when this has answered; `GET` tells how far it is. Addresses in the code are dialled if they are public, of a
+         *     household's network, or allowed by the operator (`--dial-allow`). Once it is there the node answers nothing for some
+         *     seconds and goes on as the device, under the same address.
+         */
+        post: operations["post_setup_join"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the restore is
+         * @description For whoever has the link by which it was asked for, also once the node is the restored one.
+         */
+        get: operations["get_setup_restore"];
+        put?: never;
+        /**
+         * Restores a backup in place of a node that nobody owns yet
+         * @description It goes on when this has answered; `GET` tells how far it is. Once it is there the node answers nothing for some seconds
+         *     and goes on as the restored one, under the same address.
+         */
+        post: operations["post_setup_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1025,6 +1741,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The apps that one signs in to with this node, oldest first */
+        get: operations["get_sign_ins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-ins/{client}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Lets an app know no more who one is
+         * @description Its tokens for that end. The next time the app asks, the person is asked again. What it may do with data is taken back
+         *     by itself: `DELETE /api/v1/grants/{id}`.
+         */
+        delete: operations["delete_sign_ins_by_client"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spaces": {
         parameters: {
             query?: never;
@@ -1050,7 +1804,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How the node is, for the operator */
+        /** How the node is, for operators */
         get: operations["get_status"];
         put?: never;
         post?: never;
@@ -1151,6 +1905,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{name}/operator": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes a person an operator
+         * @description In a session of theirs they may do then what operators do: see who there is, invite, suspend, set quotas, look at the
+         *     node and its audit. Nobody's documents show to them for it.
+         */
+        put: operations["put_users_by_name_operator"];
+        post?: never;
+        /** Takes an operator's rights away */
+        delete: operations["delete_users_by_name_operator"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes a person's passkeys
+         * @description For whoever holds the machine: somebody else was in, and may have added one. Their sessions end. Who has no other way in
+         *     needs an invite, or a password.
+         */
+        delete: operations["delete_users_by_name_passkeys"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{name}/password": {
         parameters: {
             query?: never;
@@ -1166,6 +1963,31 @@ export interface paths {
         put: operations["put_users_by_name_password"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}/suspension": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Suspends a person
+         * @description Their sessions end, and what apps and links hold in their name is refused from here on. What they have stays, what they
+         *     shared with others too, and their own devices keep what they hold.
+         */
+        put: operations["put_users_by_name_suspension"];
+        post?: never;
+        /**
+         * Ends a person's suspension
+         * @description They sign in again; apps and links go on.
+         */
+        delete: operations["delete_users_by_name_suspension"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1235,7 +2057,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The node's figures, for the operator */
+        /** The node's figures, for operators */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -1289,21 +2111,63 @@ export interface components {
             /** @description `{field: {_eq|_neq|_in|_nin|_gt|_geq|_lt|_leq: value}}`, all of them. */
             where?: Record<string, never> | null;
         };
+        AccessAsked: {
+            /** @description One element, or a list of them; each within the app's manifest. */
+            access: components["schemas"]["Access"][];
+            /**
+             * @description Why, in a line of 200 characters at most; shown to the person.
+             * @example To print labels for your letters
+             */
+            purpose?: string | null;
+        };
         /** @description Which fields an app sees. */
         AccessFields: {
             allow: string[];
             /** @description Which of them must be granted. */
             required?: string[] | null;
         };
+        /** @description An act that concerns somebody. */
+        ActOfAll: components["schemas"]["ActShown"] & {
+            /** @description The name of the person or app that acted, if they are known here. */
+            actor_name: string | null;
+            /** @description Whom it concerns. */
+            user: components["schemas"]["Id"];
+            /** @description Null: the account is not on this node. */
+            user_name: string | null;
+        };
         /** @description An act that concerns the person. */
         ActShown: {
             /** @example grant.revoked */
             action: string;
-            /** @description `operator`, `node`, or a person or an app by their id. */
+            /** @description `operator`, `node`, or a person (as an operator, too) or an app by their id. */
             actor: string;
             at: components["schemas"]["Instant"];
             /** @description Ids of what it was about. */
             detail: Record<string, never>;
+        };
+        AddressCode: {
+            /** @example 1234 5678 */
+            code: string;
+        };
+        /** @description Where one is written to. */
+        AddressShown: {
+            /**
+             * @description Null: one is not written to.
+             * @example alice@example.org
+             */
+            address?: string | null;
+            /** @description Whether this node sends letters. */
+            sends: boolean;
+            until?: null | components["schemas"]["Instant"];
+            /**
+             * @description An address that was sent a code, and has not given it back.
+             * @example alice@example.com
+             */
+            wished?: string | null;
+        };
+        AddressWish: {
+            /** @example alice@example.org */
+            address: string;
         };
         /** @description An app that was registered. */
         AppAdded: {
@@ -1313,14 +2177,72 @@ export interface components {
         };
         /** @description What an app asks at most, and where it is. */
         AppManifest: {
-            access: components["schemas"]["Access"][];
+            /** @description Left out: the app only signs people in (`scope=openid`). */
+            access?: components["schemas"]["Access"][] | null;
+            /** @description Where the app is told that somebody signed out (OpenID Connect Back-Channel Logout). */
+            backchannel_logout_uri?: string | null;
             client_uri?: string | null;
             /** @description Whether the app can keep a secret. */
             confidential?: boolean | null;
+            /** @description Whether devices without a browser may ask in its name (RFC 8628). */
+            devices?: boolean | null;
             logo_uri?: string | null;
             /** @example Address book */
             name: string;
+            /** @description Where people may go after they signed out (OpenID Connect RP-Initiated Logout). */
+            post_logout_redirect_uris?: string[] | null;
             redirect_uris: string[];
+            /** @description Whether the app sends its requests to `/oauth/par` first (RFC 9126). */
+            require_pushed_authorization_requests?: boolean | null;
+        };
+        /** @description An app password whose grant was changed. */
+        AppPasswordChanged: components["schemas"]["AppPasswordShown"] & components["schemas"]["Pending"];
+        /** @description An app password that was made. */
+        AppPasswordMade: components["schemas"]["AppPasswordShown"] & {
+            /**
+             * @description Told here and nowhere else.
+             * @example allod-app-k5qw4tzbpx2m7dgejbswy3dpehpk3pxp
+             */
+            password: string;
+            /**
+             * @description The name that the tool sends beside it.
+             * @example alice
+             */
+            user: string;
+        };
+        /** @description An app password that was removed. */
+        AppPasswordRemoved: components["schemas"]["Pending"] & {
+            app_password: components["schemas"]["Id"];
+            removed: boolean;
+        };
+        /** @description An app password. */
+        AppPasswordShown: {
+            access: components["schemas"]["Access"][];
+            app_password: components["schemas"]["Id"];
+            /**
+             * @description What it was last used by, as that calls itself.
+             * @example curl
+             */
+            by?: string | null;
+            created: components["schemas"]["Instant"];
+            expires?: null | components["schemas"]["Instant"];
+            /**
+             * @description The address from which it was last used.
+             * @example 192.0.2.7
+             */
+            from?: string | null;
+            /** @description The grant that it holds, which gets another id when it is changed. */
+            grant: components["schemas"]["Id"];
+            last_used?: null | components["schemas"]["Instant"];
+            name: string;
+            space: components["schemas"]["Id"];
+            used: components["schemas"]["GrantUsed"];
+        };
+        /** @description An app that was removed. */
+        AppRemoved: {
+            client_id: components["schemas"]["Id"];
+            /** @description Grants that ended with it. */
+            revoked: number;
         };
         /** @description What an app sees. */
         AppSeesShown: {
@@ -1334,9 +2256,36 @@ export interface components {
             client_id: components["schemas"]["Id"];
             client_uri?: string | null;
             confidential: boolean;
+            /** @description How many grants it has, of everybody together. */
+            grants: number;
             logo_uri?: string | null;
             name: string;
             redirect_uris: string[];
+        };
+        Approval: {
+            /** @description What is left of it, each within an element of the request; without it all. */
+            access?: components["schemas"]["Access"][] | null;
+            until?: null | components["schemas"]["Instant"];
+        };
+        /** @description What sleeps since a restore, or woke. */
+        Asleep: components["schemas"]["Sleeping"] & {
+            /**
+             * @description When the node was restored; absent if nothing sleeps.
+             * @example 2026-11-02T03:00:00Z
+             */
+            asleep_since?: string | null;
+        };
+        /** @description How the node stands with its backups. */
+        Backups: {
+            /**
+             * Format: int64
+             * @description How often the node makes one by itself, in seconds; null: it does not.
+             */
+            every_s?: number | null;
+            last?: null | components["schemas"]["Instant"];
+            tested?: null | components["schemas"]["Instant"];
+            /** @description Why the last try made none. */
+            trouble?: string | null;
         };
         /** @description By which entry of a grant an app or a link sees something. */
         By: {
@@ -1407,12 +2356,42 @@ export interface components {
             /** @description What caveats read. */
             context?: Record<string, never> | null;
         };
+        /** @description Something that was looked at. */
+        CheckShown: {
+            detail: string;
+            /** @description What to do about it; empty if there is nothing to do. */
+            fix: string;
+            /** @example disk */
+            name: string;
+            /**
+             * @description `ok`, `accepted` (given up, as the operator wished), `warn` or `bad`.
+             * @example ok
+             */
+            state: string;
+        };
         /** @description Clock readings are ahead of the clock. */
         ClockTrouble: {
             /** Format: int64 */
             ahead_s: number;
             detail: string;
             fix: string;
+        };
+        /** @description A collection as its definition says it, and what one may do there. */
+        CollectionDefined: {
+            fields: components["schemas"]["FieldDefined"][];
+            /** @example Contact */
+            name: string;
+            /** @description Whether who adds a document may say its `_docID`. */
+            own_ids: boolean;
+            /**
+             * @description The definition, as far as the caller sees it.
+             * @example type Contact {
+             *       name: String
+             *     }
+             */
+            sdl: string;
+            /** @description Of `create`, `read`, `update`, `delete`, `search`, `history`: what may be done to some document or other. */
+            verbs: string[];
         };
         /** @description What it sees of a collection. */
         CollectionSeen: {
@@ -1426,6 +2405,14 @@ export interface components {
             name: string;
             version: string;
         };
+        /** @description What was compared after a restore. */
+        Compared: {
+            /** Format: int64 */
+            documents: number;
+            /** @description Of so many the digest was noted with the backup, and is the same. */
+            equal: number;
+            spaces: number;
+        };
         Confirm: {
             /** @example correct horse battery staple */
             password: string;
@@ -1435,14 +2422,16 @@ export interface components {
              */
             totp?: string | null;
         };
-        /** @description Until when a password that was given counts. */
+        /** @description Until when a password that was given, or a passkey that was proved, counts. */
         ConfirmedUntil: {
             expires: components["schemas"]["Instant"];
         };
         /** @description What is done with backups; the command line asks the same of a node that does not run. */
         Create: {
+            place_key?: null | components["schemas"]["PlaceKey"];
             /**
-             * @description The directory that the backup goes to, by its whole path.
+             * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
+             *     `https://HOST/places/NAME` at another node.
              * @example /mnt/backups/home
              */
             to: string;
@@ -1454,10 +2443,16 @@ export interface components {
             created: components["schemas"]["Instant"];
             credential: components["schemas"]["Id"];
             /**
-             * @description `password`, `totp` (a second factor), `totp_begun` (one that waits for its first code), `recovery_code`.
+             * @description `password`, `outside` (an account at a provider), `passkey` (`GET /api/v1/passkeys` says more), `totp` (a second factor), `totp_begun` (one that waits for its
+             *     first code), `recovery_code`.
              * @example password
              */
             kind: string;
+            /**
+             * @description Of an account at a provider, and of a passkey: what it is called.
+             * @example The firm's sign-in: bob
+             */
+            label?: string | null;
         };
         /** @description What a resource of a space is. A name is null where it cannot be told. */
         Described: {
@@ -1516,6 +2511,13 @@ export interface components {
             path: string[];
             steps: components["schemas"]["Step"];
         };
+        /** @description What one may do with a field. */
+        FieldDefined: {
+            /** @example phone */
+            name: string;
+            /** @description Of `create`, `read`, `update`, `delete`, `search`, `history`. */
+            verbs: string[];
+        };
         /** @description A rule for a field. */
         FieldRuleShown: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             by?: string | null;
@@ -1532,6 +2534,28 @@ export interface components {
         FiledShown: {
             documents: string[];
             folder: components["schemas"]["Id"];
+        };
+        Finish: {
+            code: string;
+            iss?: string | null;
+            /** @description What was sent to `start`. */
+            key?: string | null;
+            /** @description What the browser brought back. */
+            state: string;
+            /**
+             * @description A code of the second factor, if one is asked for: then the same request is sent once more, with it.
+             * @example 287082
+             */
+            totp?: string | null;
+        };
+        /** @description A sign-in at a provider that ended well. A session for which it was has what `POST /api/v1/session` answers. */
+        Finished: {
+            /**
+             * @description `linked`: one signs in by it from now on; `confirmed`: as when the password is given again.
+             * @example confirmed
+             */
+            done: string;
+            expires?: null | components["schemas"]["Instant"];
         };
         FirstCode: {
             /** @example 287082 */
@@ -1558,6 +2582,11 @@ export interface components {
             /** @example the new password of bob */
             password: string;
         };
+        /** @description A grant that took the place of another. */
+        GrantChanged: components["schemas"]["GrantShown"] & components["schemas"]["Pending"] & {
+            /** @description The id that it had. */
+            before: components["schemas"]["Id"];
+        };
         /** @description A grant that was revoked. */
         GrantRevoked: components["schemas"]["Pending"] & {
             grant: components["schemas"]["Id"];
@@ -1576,13 +2605,33 @@ export interface components {
         GrantShown: {
             access: components["schemas"]["Access"][];
             app: string;
+            /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
+            app_password: boolean;
             client_id?: null | components["schemas"]["Id"];
             created: components["schemas"]["Instant"];
             expires?: null | components["schemas"]["Instant"];
             grant: components["schemas"]["Id"];
             last_used?: null | components["schemas"]["Instant"];
+            used: components["schemas"]["GrantUsed"];
             user: components["schemas"]["Id"];
             user_name: string;
+        };
+        /** @description What an app really used of a grant, on this node. */
+        GrantUsed: {
+            /** Format: int64 */
+            bytes: number;
+            /** @description Fields that it was told, or asked about in a filter or an order. */
+            fields: string[];
+            /**
+             * Format: int64
+             * @description Requests for data that were answered.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Documents in those answers; one counts as often as it was told.
+             */
+            rows: number;
         };
         /** @description A group of people. */
         GroupShown: {
@@ -1621,6 +2670,63 @@ export interface components {
             /** @example https://cloud.example.org/invite?token=q1x3Q */
             link: string;
         };
+        /** @description By what it joins. */
+        JoinRequest: {
+            /**
+             * Format: password
+             * @description The code that `allod device invite` printed, or the page *Devices* shows.
+             */
+            code: string;
+        };
+        /** @description How the joining stands. */
+        JoinStanding: {
+            joined?: null | components["schemas"]["Joined"];
+            problem?: null | components["schemas"]["RestoreProblem"];
+            state: components["schemas"]["JoinState"];
+        };
+        /**
+         * @description How far the joining is.
+         * @enum {string}
+         */
+        JoinState: "idle" | "asking" | "starting" | "done" | "failed";
+        /** @description What the node became. */
+        Joined: {
+            /** @description The id of the device. */
+            device: string;
+            /** @description Ids of the spaces that come to it. */
+            spaces: string[];
+            /** @description The id of the account. */
+            user: string;
+        };
+        /** @description A kind of notice, and by which ways it is told. */
+        KindShown: {
+            /** @description Whether it is listed in the console. */
+            console: boolean;
+            /** @description Whether it stays on: it tells of how the account is entered. */
+            fixed: boolean;
+            /** @example share_got */
+            kind: string;
+            /** @description Whether a letter tells of it, where there is an address. */
+            mail: boolean;
+        };
+        KindWays: {
+            /** @description What is left out stays as it is. */
+            console?: boolean | null;
+            mail?: boolean | null;
+        };
+        /** @description The server has the letter. */
+        LetterTaken: {
+            address: string;
+            /**
+             * @description Who took it, as `host:port`.
+             * @example smtp.example.org:587
+             */
+            taken_by: string;
+        };
+        LetterTest: {
+            /** @example alice@example.org */
+            address: string;
+        };
         Lifetime: {
             /**
              * Format: int64
@@ -1655,12 +2761,25 @@ export interface components {
             url?: string | null;
             where?: Record<string, never> | null;
         };
+        Made: {
+            /** @description As `start` named it. */
+            ceremony: string;
+            /** @description A `RegistrationResponseJSON`: what `PublicKeyCredential.toJSON()` makes. */
+            credential: Record<string, never>;
+            /**
+             * @description What to call it; else what the browser calls itself.
+             * @example My phone
+             */
+            name?: string | null;
+        };
         /** @description Who asks. */
         Me: {
             /** @description Not known on a device: their account is kept at home. */
             name?: string | null;
-            /** @description Whether they hold the machine. */
+            /** @description Whether they may do what operators do: they are one, and signed in, or they hold the machine. */
             operator: boolean;
+            /** @description Whether the node is theirs: they set it up, or hold the machine. */
+            owner: boolean;
             space?: null | components["schemas"]["Id"];
             tenant: components["schemas"]["Id"];
             user: components["schemas"]["Id"];
@@ -1707,6 +2826,18 @@ export interface components {
              * @example bob
              */
             user?: string | null;
+        };
+        /** @description What a grant is held to. */
+        Narrowing: {
+            /**
+             * @description One element, or a list of them; each within an element of the grant. Its conditions come on top of the grant's,
+             *     and it ends no later.
+             */
+            access: components["schemas"]["Access"][];
+        };
+        /** @description When a grant ends. */
+        NewEnd: {
+            until?: null | components["schemas"]["Instant"];
         };
         NewFolder: {
             /** @example Contact */
@@ -1759,6 +2890,35 @@ export interface components {
             until?: string | null;
             /** @example bob */
             user?: string | null;
+        };
+        NewPassword: {
+            /** @description What the tool may do: one element, or a list of them. */
+            access?: components["schemas"]["Access"][] | null;
+            /**
+             * @description What the person recognises it by.
+             * @example curl on my laptop
+             */
+            name: string;
+            /**
+             * @description When all of it ends: an instant (RFC 3339), or a duration from now (ISO 8601). Without it: as `access` says.
+             * @example P90D
+             */
+            until?: string | null;
+            whole_space?: null | components["schemas"]["Id"];
+        };
+        /** @description What a place is made with. */
+        NewPlace: {
+            /**
+             * @description 1 to 40 small letters, digits and hyphens.
+             * @example anna
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description How much it may take, in bytes; without it 50 GB.
+             * @example 50000000000
+             */
+            quota?: number | null;
         };
         NewQuota: {
             /**
@@ -1829,9 +2989,35 @@ export interface components {
             /** @description Its name; without it, the owner's tenant. */
             tenant?: string | null;
         };
+        /** @description Something that a person is told. */
+        NoticeShown: {
+            /**
+             * @description A name that goes with it: of an app, of a person, of a place, of a kind of credential. Names are what others chose.
+             * @example bob
+             */
+            about?: string | null;
+            at: components["schemas"]["Instant"];
+            /**
+             * @description What it is; a stable word. Others come.
+             * @example share_got
+             */
+            kind: string;
+            notice: components["schemas"]["Id"];
+            read?: null | components["schemas"]["Instant"];
+        };
+        /** @description So many were unread. */
+        NoticesReadNow: {
+            /** Format: int64 */
+            read: number;
+        };
+        NoticesToRead: {
+            /** @description Which; without it all. */
+            notices?: components["schemas"]["Id"][] | null;
+        };
         Of: {
             /** @description The id of a backup, or its beginning; without it the newest. */
             backup?: string | null;
+            place_key?: null | components["schemas"]["PlaceKey"];
             /** @example /mnt/backups/home */
             to: string;
         };
@@ -1842,8 +3028,11 @@ export interface components {
             failed: string;
         };
         OwnPassword: {
-            /** @example correct horse battery staple */
-            current: string;
+            /**
+             * @description Who has none leaves it out.
+             * @example correct horse battery staple
+             */
+            current?: string | null;
             /** @example another horse, another battery */
             new: string;
         };
@@ -1854,6 +3043,39 @@ export interface components {
         } | {
             group: components["schemas"]["Id"];
             name?: string | null;
+        };
+        /** @description What a device is to make. */
+        PasskeyAsked: {
+            /** @description Names this ceremony to `finish`. */
+            ceremony: string;
+            /** @description `PublicKeyCredentialCreationOptionsJSON`: what `PublicKeyCredential.parseCreationOptionsFromJSON()` reads. */
+            public_key: Record<string, never>;
+        };
+        PasskeyName: {
+            /** @example My phone */
+            name: string;
+        };
+        /** @description A passkey of the person who asks. */
+        PasskeyShown: {
+            /** @description Whether one signs in by it here. One that was made for another name of the node does no more. */
+            counts: boolean;
+            created: components["schemas"]["Instant"];
+            last_used: null | components["schemas"]["Instant"];
+            /**
+             * @description What the maker of the device calls its kind (AAGUID), if it says so.
+             * @example fbfc3007-154e-4ecc-8c0b-6e020557d7bd
+             */
+            model: string | null;
+            /** @example My phone */
+            name: string;
+            passkey: components["schemas"]["Id"];
+            /**
+             * @description The name that it is for.
+             * @example cloud.example.org
+             */
+            relying_party: string;
+            /** @description How the device is reached. */
+            transports: string[];
         };
         Password: {
             /** @example correct horse battery staple */
@@ -1885,6 +3107,48 @@ export interface components {
             tenants: number;
             users: number;
         };
+        /** @description What opens a place at another node, as a request says it. */
+        PlaceKey: {
+            /** @description The authority of the other node in PEM, if it is one of its own. */
+            root?: string | null;
+            /**
+             * Format: password
+             * @description What the other node printed when the place was made.
+             * @example allod_place_s3cr3t
+             */
+            secret: string;
+        };
+        /** @description A new place. */
+        PlaceMade: components["schemas"]["PlaceShown"] & {
+            /**
+             * @description What opens it, shown this once: it goes into a file of the other node.
+             * @example allod_place_s3cr3t
+             */
+            secret: string;
+        };
+        /** @description A place for the backups of another node. */
+        PlaceShown: {
+            /**
+             * @description What the other node is told: `allod backup create --to`.
+             * @example https://box.example.org/places/anna
+             */
+            address: string;
+            made: components["schemas"]["Instant"];
+            /** Format: int64 */
+            objects: number;
+            /** @example anna */
+            place: string;
+            /**
+             * Format: int64
+             * @description How much it may take, in bytes.
+             */
+            quota: number;
+            /**
+             * Format: int64
+             * @description How much it takes: each object whole blocks of 4 KiB.
+             */
+            taken: number;
+        };
         /** @description A change of policy. */
         PolicyChange: {
             action: string;
@@ -1902,9 +3166,37 @@ export interface components {
             changed: boolean;
             changes: string[];
         };
+        /** @description What a device is to answer. */
+        ProofAsked: {
+            /** @description Names this ceremony to `finish`. */
+            ceremony: string;
+            /** @description `PublicKeyCredentialRequestOptionsJSON`: what `PublicKeyCredential.parseRequestOptionsFromJSON()` reads. */
+            public_key: Record<string, never>;
+        };
+        /** @description What a device answered to a challenge. */
+        Proved: {
+            /** @description As `start` named it. */
+            ceremony: string;
+            /** @description An `AuthenticationResponseJSON`: what `PublicKeyCredential.toJSON()` makes. */
+            credential: Record<string, never>;
+        };
+        /** @description A provider by which people sign in. */
+        ProviderListed: {
+            /**
+             * @description For people.
+             * @example The firm's sign-in
+             */
+            label: string;
+            /**
+             * @description In addresses.
+             * @example firm
+             */
+            name: string;
+        };
         Prune: {
             dry_run?: boolean;
             keep: Record<string, never>;
+            place_key?: null | components["schemas"]["PlaceKey"];
             /** @example /mnt/backups/home */
             to: string;
         };
@@ -1931,6 +3223,25 @@ export interface components {
             most: number;
             /** @example spaces */
             quota: string;
+        };
+        /** @description The ways back into a node of which nothing is left but its backups. */
+        RecoveryStanding: {
+            ways: components["schemas"]["RecoveryWay"][];
+        };
+        /** @description A way back in. */
+        RecoveryWay: {
+            /**
+             * @description `words`: 24 words, with a place where backups lie.
+             * @example words
+             */
+            kind: string;
+            /** Format: date-time */
+            made?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last tried; null: never.
+             */
+            tested?: string | null;
         };
         /** @description What is left to somebody who managed something and does so no more. */
         Removed_MemberShown: components["schemas"]["Pending"] & {
@@ -1995,6 +3306,118 @@ export interface components {
             replica: string;
             spaces: components["schemas"]["Id"][];
             user: components["schemas"]["Id"];
+        };
+        /** @description A request that was granted. */
+        RequestGranted: components["schemas"]["RequestStanding"] & components["schemas"]["Pending"];
+        /** @description A request that waits for its person. */
+        RequestShown: components["schemas"]["RequestStanding"] & {
+            /** @description What would come beside what it was granted. */
+            access: components["schemas"]["Access"][];
+            /**
+             * @description What the app calls itself.
+             * @example Address book
+             */
+            app: string;
+            client_id: components["schemas"]["Id"];
+            /** @description Where the app is answered: what it calls itself anybody can. */
+            hosts: string[];
+            /** @description Why, as the app says it. */
+            purpose?: string | null;
+            /** @description The same in sentences, made of what would be enforced. */
+            sentences: string[];
+            /** @description Why it cannot be granted as it is; else null. */
+            unfit?: string | null;
+            user_name: string;
+        };
+        /** @description How a request stands. */
+        RequestStanding: {
+            created: components["schemas"]["Instant"];
+            /** @description Until when it waits. */
+            expires: components["schemas"]["Instant"];
+            request: components["schemas"]["Id"];
+            /**
+             * @description `waiting`, `approved`, `declined`, or `lapsed`: nobody decided in time.
+             * @example waiting
+             */
+            state: string;
+        };
+        /** @description Why a restore failed. */
+        RestoreProblem: {
+            /** @example backup_place_locked */
+            code: string;
+            hint?: string | null;
+            message: string;
+        };
+        /** @description What is restored, and by what. */
+        RestoreRequest: {
+            /** @description The id of a backup, or its beginning; without it the newest. */
+            backup?: string | null;
+            /**
+             * @description The place of the backups: a directory by its whole path, `s3://BUCKET/PREFIX`, or
+             *     `https://HOST/places/NAME` at another node.
+             * @example s3://backups/home
+             */
+            from: string;
+            place_key?: null | components["schemas"]["PlaceKey"];
+            s3?: null | components["schemas"]["S3Access"];
+            /**
+             * @description The 24 recovery words.
+             * @example twenty-four words
+             */
+            words: string;
+        };
+        /** @description How a restore stands. */
+        RestoreStanding: {
+            /** Format: int64 */
+            files: number;
+            /**
+             * Format: int64
+             * @description Files of the backup that were fetched, of how many.
+             */
+            files_done: number;
+            problem?: null | components["schemas"]["RestoreProblem"];
+            restored?: null | components["schemas"]["Restored"];
+            state: components["schemas"]["RestoreState"];
+        };
+        /**
+         * @description How far a restore is.
+         * @enum {string}
+         */
+        RestoreState: "idle" | "opening" | "fetching" | "comparing" | "starting" | "done" | "failed";
+        /** @description What a restore made. */
+        Restored: {
+            asleep: boolean;
+            /** @description The id of the backup. */
+            backup: string;
+            node: string;
+            /**
+             * @description When it was taken: what came after is not in it.
+             * @example 2026-11-02T03:00:00Z
+             */
+            restored_as_of: string;
+            sleeping: components["schemas"]["Sleeping"];
+            /** @description The id of the owner. */
+            user?: string | null;
+            verified: components["schemas"]["Compared"];
+        };
+        /** @description How buckets are reached. */
+        S3Access: {
+            access_key_id: string;
+            /** @description Take an endpoint of plain HTTP. */
+            allow_http?: boolean;
+            /**
+             * @description The server; without it Amazon's of the region.
+             * @example https://s3.example.org
+             */
+            endpoint?: string | null;
+            /** @example us-east-1 */
+            region?: string | null;
+            /** Format: password */
+            secret_access_key: string;
+            /** Format: password */
+            session_token?: string | null;
+            /** @description `https://BUCKET.HOST/` in place of `https://HOST/BUCKET/`. */
+            virtual_hosted?: boolean;
         };
         /** @description Somebody who sees it: a person, a group, everyone, or the holder of a grant. */
         SeerShown: (null | components["schemas"]["By"]) & {
@@ -2087,6 +3510,32 @@ export interface components {
             /** @example alice */
             user: string;
         };
+        SignInFinished: components["schemas"]["SessionOpened"] | components["schemas"]["Finished"];
+        /** @description An app that the person who asks lets know who they are. */
+        SignInShown: {
+            app: string;
+            client_id: components["schemas"]["Id"];
+            created: components["schemas"]["Instant"];
+            /** @description When they last signed in there. */
+            last_used: components["schemas"]["Instant"];
+            /** @description Whether it knows their name as well. */
+            name: boolean;
+        };
+        /** @description What sleeps after a restore, until the owner confirms it. */
+        Sleeping: {
+            /**
+             * Format: int64
+             * @description What apps were allowed.
+             */
+            grants: number;
+            /** Format: int64 */
+            links: number;
+            /**
+             * Format: int64
+             * @description What is shared with others.
+             */
+            shares: number;
+        };
         /** @description A space that was made. */
         SpaceMade: {
             id: components["schemas"]["Id"];
@@ -2105,19 +3554,39 @@ export interface components {
             /** @description Of another's space: whether all of it is shared. */
             whole?: boolean | null;
         };
+        Start: {
+            /**
+             * @description What the page drew, and keeps for `finish`; a page must send one, and so must who links or confirms.
+             * @example pTq0v2n8y1m4x7c3b6z9w5k2j8h1g4f7
+             */
+            key?: string | null;
+            purpose: components["schemas"]["Wish"];
+        };
+        /** @description A sign-in that began. */
+        Started: {
+            /**
+             * @description Where the browser goes. It comes back to `/auth/oidc/{name}/callback`, which a program reads `state`, `code` and
+             *     `iss` from.
+             * @example https://id.example.org/authorize?response_type=code&client_id=allod
+             */
+            url: string;
+        };
         /** @description How a node is. */
         Status: {
+            backups: components["schemas"]["Backups"];
             bytes: components["schemas"]["Bytes"];
             certificate?: null | components["schemas"]["Certificate"];
+            /** @description Everything that was looked at, well or not. */
+            checks: components["schemas"]["CheckShown"][];
             /** @description The id of the node. */
             node: string;
             /** @description Devices and replicas that ought to have this node's data: those that are furthest behind first. */
-            peers: Record<string, never>[];
+            peers: components["schemas"]["PeerShown"][];
             people: components["schemas"]["People"];
             /** @description It is set up, and nothing is bad. */
             ready: boolean;
             /** @description What is bad, or worth a look; each with what to do. `allod doctor` looks at more. */
-            reasons: Record<string, never>[];
+            reasons: components["schemas"]["CheckShown"][];
             /** @description Somebody owns it. */
             set_up: boolean;
             /** @description Spaces that the node holds. */
@@ -2159,7 +3628,10 @@ export interface components {
              */
             expires_in: number;
             grant: components["schemas"]["Id"];
+            id_token?: string | null;
             refresh_token: string;
+            /** @description Who the person is, if the app asked, and they let it know. */
+            scope?: string | null;
             /** @example Bearer */
             token_type: string;
         };
@@ -2183,9 +3655,15 @@ export interface components {
         };
         /** @description A person. */
         UserShown: {
+            created: components["schemas"]["Instant"];
+            /** @description Whether they have a password; who has none is invited. */
+            has_password: boolean;
             name: string;
+            /** @description Whether they are an operator of the node. */
+            operator: boolean;
             /** @description Their personal space. */
             space: components["schemas"]["Id"];
+            suspended: null | components["schemas"]["Instant"];
             tenant: components["schemas"]["Id"];
             user: components["schemas"]["Id"];
         };
@@ -2222,9 +3700,16 @@ export interface components {
             done: boolean;
             peers: components["schemas"]["PeerShown"][];
         };
+        /** @enum {string} */
+        Wish: "sign_in" | "link" | "confirm";
         Words: {
             /** @example twenty-four words */
             words: string;
+        };
+        /** @description The words, once more. */
+        WordsAgain: {
+            /** @example twenty-four words */
+            recovery_key: string;
         };
         /** @description Definitions in JSON. */
         Wrapped: {
@@ -2304,6 +3789,167 @@ export interface operations {
             };
         };
     };
+    get_app_passwords: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordShown"][];
+                };
+            };
+        };
+    };
+    post_app_passwords: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description It is made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordMade"];
+                };
+            };
+        };
+    };
+    get_app_passwords_by_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordShown"];
+                };
+            };
+        };
+    };
+    put_app_passwords_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Narrowing"];
+            };
+        };
+        responses: {
+            /** @description It is held to this */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordChanged"];
+                };
+            };
+        };
+    };
+    delete_app_passwords_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens nothing any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordRemoved"];
+                };
+            };
+        };
+    };
+    put_app_passwords_by_id_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEnd"];
+            };
+        };
+        responses: {
+            /** @description It ends then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppPasswordChanged"];
+                };
+            };
+        };
+    };
     get_apps: {
         parameters: {
             query?: {
@@ -2362,9 +4008,42 @@ export interface operations {
             };
         };
     };
+    delete_apps_by_client: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The app */
+                client: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppRemoved"];
+                };
+            };
+        };
+    };
     get_audit: {
         parameters: {
             query?: {
+                /**
+                 * @description What was done, as the audit names it.
+                 * @example grant.revoked
+                 */
+                action?: string;
+                /**
+                 * @description By whom: `operator`, `person`, `app` or `node`.
+                 * @example app
+                 */
+                by?: string;
                 /** @description How many at most. */
                 limit?: number;
                 /** @description Where to go on: what `Link` names. */
@@ -2386,6 +4065,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActShown"][];
+                };
+            };
+        };
+    };
+    get_audit_all: {
+        parameters: {
+            query?: {
+                /** @description What concerns this person, by name. */
+                user?: string;
+                /** @description What an app did, and what is about it. */
+                app?: components["schemas"]["Id"];
+                /**
+                 * @description What was done, as the audit names it.
+                 * @example grant.revoked
+                 */
+                action?: string;
+                /**
+                 * @description By whom: `operator`, `person`, `app` or `node`.
+                 * @example app
+                 */
+                by?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest acts, or those behind `cursor`; `Link: rel="next"` leads to older ones */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActOfAll"][];
                 };
             };
         };
@@ -3047,6 +4768,33 @@ export interface operations {
             };
         };
     };
+    put_grants_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Narrowing"];
+            };
+        };
+        responses: {
+            /** @description It is held to this */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantChanged"];
+                };
+            };
+        };
+    };
     delete_grants_by_id: {
         parameters: {
             query?: never;
@@ -3066,6 +4814,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GrantRevoked"];
+                };
+            };
+        };
+    };
+    put_grants_by_id_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEnd"];
+            };
+        };
+        responses: {
+            /** @description It ends then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantChanged"];
                 };
             };
         };
@@ -3437,6 +5212,36 @@ export interface operations {
             };
         };
     };
+    post_mail_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterTest"];
+            };
+        };
+        responses: {
+            /** @description The server has it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LetterTaken"];
+                };
+            };
+        };
+    };
     get_me: {
         parameters: {
             query?: never;
@@ -3506,6 +5311,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_me_export: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it, as a file; it ends early when the session does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
             };
         };
     };
@@ -3586,6 +5414,612 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TotpConfirmed"];
                 };
+            };
+        };
+    };
+    get_notices: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeShown"][];
+                };
+            };
+        };
+    };
+    get_notices_address: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressShown"];
+                };
+            };
+        };
+    };
+    put_notices_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddressWish"];
+            };
+        };
+        responses: {
+            /** @description It is the address already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressShown"];
+                };
+            };
+            /** @description A code is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressShown"];
+                };
+            };
+        };
+    };
+    delete_notices_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing more is sent */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_notices_address_verify: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddressCode"];
+            };
+        };
+        responses: {
+            /** @description It counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressShown"];
+                };
+            };
+        };
+    };
+    get_notices_kinds: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every kind */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KindShown"][];
+                };
+            };
+        };
+    };
+    put_notices_kinds_by_kind: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its word
+                 * @example share_got
+                 */
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KindWays"];
+            };
+        };
+        responses: {
+            /** @description Every kind, as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KindShown"][];
+                };
+            };
+        };
+    };
+    post_notices_read: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoticesToRead"];
+            };
+        };
+        responses: {
+            /** @description They are read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticesReadNow"];
+                };
+            };
+        };
+    };
+    get_oidc: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that the operator set up (`oidc.NAME.…`) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderListed"][];
+                };
+            };
+        };
+    };
+    post_oidc_by_name_finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The provider
+                 * @example firm
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Finish"];
+            };
+        };
+        responses: {
+            /** @description What it was begun for is done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInFinished"];
+                };
+            };
+        };
+    };
+    post_oidc_by_name_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The provider
+                 * @example firm
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Start"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Started"];
+                };
+            };
+        };
+    };
+    get_passkeys: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyShown"][];
+                };
+            };
+        };
+    };
+    post_passkeys_confirm_finish: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proved"];
+            };
+        };
+        responses: {
+            /** @description Until when it counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfirmedUntil"];
+                };
+            };
+        };
+    };
+    post_passkeys_confirm_start: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What to ask the device for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofAsked"];
+                };
+            };
+        };
+    };
+    post_passkeys_register_finish: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Made"];
+            };
+        };
+        responses: {
+            /** @description One signs in by it from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyShown"];
+                };
+            };
+        };
+    };
+    post_passkeys_register_start: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What to ask a device for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAsked"];
+                };
+            };
+        };
+    };
+    post_passkeys_sign_in_finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proved"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOpened"];
+                };
+            };
+        };
+    };
+    post_passkeys_sign_in_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What to ask the device for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofAsked"];
+                };
+            };
+        };
+    };
+    put_passkeys_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyName"];
+            };
+        };
+        responses: {
+            /** @description It is called so */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_passkeys_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It counts no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_places: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceShown"][];
+                };
+            };
+        };
+    };
+    post_places: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPlace"];
+            };
+        };
+        responses: {
+            /** @description The place, with its address and its secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceMade"];
+                };
+            };
+        };
+    };
+    delete_places_by_place: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                place: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -3806,7 +6240,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RecoveryStanding"];
                 };
             };
         };
@@ -3832,7 +6266,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Words"];
                 };
             };
         };
@@ -3862,7 +6296,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["RecoveryStanding"];
                 };
             };
         };
@@ -3892,7 +6326,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["WordsAgain"];
                 };
             };
         };
@@ -3978,6 +6412,152 @@ export interface operations {
             };
         };
     };
+    get_requests: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestShown"][];
+                };
+            };
+        };
+    };
+    post_requests: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessAsked"];
+            };
+        };
+        responses: {
+            /** @description It waits */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestStanding"];
+                };
+            };
+        };
+    };
+    get_requests_by_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestStanding"];
+                };
+            };
+        };
+    };
+    post_requests_by_id_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Approval"];
+            };
+        };
+        responses: {
+            /** @description It is granted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestGranted"];
+                };
+            };
+        };
+    };
+    post_requests_by_id_decline: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing is granted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestStanding"];
+                };
+            };
+        };
+    };
     get_restore: {
         parameters: {
             query?: never;
@@ -3996,7 +6576,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Asleep"];
                 };
             };
         };
@@ -4022,7 +6602,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Asleep"];
+                };
+            };
+        };
+    };
+    get_schema: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Without it: the caller's personal space; of an app, that of its grant. */
+                "Allod-Space"?: null | components["schemas"]["Id"];
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionDefined"][];
                 };
             };
         };
@@ -4197,6 +6802,120 @@ export interface operations {
             };
         };
     };
+    get_setup_join: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The secret of the set-up link */
+                "Allod-Setup-Token": string;
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinStanding"];
+                };
+            };
+        };
+    };
+    post_setup_join: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The secret of the set-up link */
+                "Allod-Setup-Token": string;
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinRequest"];
+            };
+        };
+        responses: {
+            /** @description It is begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinStanding"];
+                };
+            };
+        };
+    };
+    get_setup_restore: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The secret of the set-up link */
+                "Allod-Setup-Token": string;
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it stands; `restored.sleeping` once it is done: what waits for the owner's confirmation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreStanding"];
+                };
+            };
+        };
+    };
+    post_setup_restore: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The secret of the set-up link */
+                "Allod-Setup-Token": string;
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreRequest"];
+            };
+        };
+        responses: {
+            /** @description It is begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreStanding"];
+                };
+            };
+        };
+    };
     get_shares: {
         parameters: {
             query?: {
@@ -4324,6 +7043,55 @@ export interface operations {
                 };
             };
             /** @description It has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_sign_ins: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInShown"][];
+                };
+            };
+        };
+    };
+    delete_sign_ins_by_client: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The app */
+                client: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It knows no more */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4619,6 +7387,82 @@ export interface operations {
             };
         };
     };
+    put_users_by_name_operator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserShown"];
+                };
+            };
+        };
+    };
+    delete_users_by_name_operator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are none */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserShown"];
+                };
+            };
+        };
+    };
+    delete_users_by_name_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They have none any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     put_users_by_name_password: {
         parameters: {
             query?: never;
@@ -4645,6 +7489,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Changed"];
+                };
+            };
+        };
+    };
+    put_users_by_name_suspension: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are suspended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserShown"];
+                };
+            };
+        };
+    };
+    delete_users_by_name_suspension: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are not suspended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserShown"];
                 };
             };
         };

@@ -3,8 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { collections } from "../features/data/queries";
-import { spaces } from "../features/session/queries";
-import { BUILD, MINE } from "./nav";
+import { me, spaces } from "../features/session/queries";
+import { groupsOf } from "./nav";
 
 interface Entry {
   label: string;
@@ -100,7 +100,8 @@ function useEntries(): Entry[] {
   const { data: all } = useQuery(spaces);
   const personal = all?.find((space) => space.personal);
   const { data: kinds } = useQuery({ ...collections(personal?.id ?? ""), enabled: personal !== undefined });
-  const pages = [...MINE, ...BUILD];
+  const { data: who } = useQuery(me);
+  const pages = groupsOf(who?.operator === true).flatMap((group) => group.items);
   return [
     ...pages.map((page) => ({
       label: page.label,

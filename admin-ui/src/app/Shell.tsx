@@ -7,6 +7,7 @@ import { api, done } from "../api/client";
 import { forgetSession, hasSession, onSession } from "../api/session";
 import { Icon } from "../components/icons";
 import { say } from "../components/toasts";
+import { Bell } from "../features/notices/Bell";
 import { PasswordDialog } from "../features/session/PasswordDialog";
 import { me } from "../features/session/queries";
 import { Nav } from "./Nav";
@@ -62,6 +63,7 @@ export function Shell() {
         <ActionIcon className="narrow-only" variant="subtle" color="gray" size="lg" aria-label="Go to" onClick={() => setPalette(true)}>
           <Icon name="search" />
         </ActionIcon>
+        <Bell />
         <Scheme />
         <Person />
       </header>

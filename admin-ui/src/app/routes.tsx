@@ -17,11 +17,18 @@ const root = createRootRoute({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: texts("to"),
+  validateSearch: texts("to", "user"),
   beforeLoad: () => {
     if (hasSession()) throw redirect({ to: "/" });
   },
   component: lazyRouteComponent(() => import("../features/session/SignIn"), "SignIn"),
+});
+
+const outside = createRoute({
+  getParentRoute: () => root,
+  path: "/outside",
+  validateSearch: texts("with"),
+  component: lazyRouteComponent(() => import("../features/session/Outside"), "Outside"),
 });
 
 const shell = createRoute({
@@ -55,7 +62,7 @@ const security = page("/security", () => import("../features/security/Security")
 const audit = createRoute({
   getParentRoute: under,
   path: "/audit",
-  validateSearch: texts("what", "actor"),
+  validateSearch: texts("what", "actor", "before"),
   component: lazyRouteComponent(() => import("../features/audit/Audit"), "Audit"),
 });
 
@@ -98,13 +105,53 @@ const graphiql = createRoute({
   validateSearch: texts("space"),
   component: lazyRouteComponent(() => import("../features/graphiql/GraphiQl"), "GraphiQl"),
 });
+const where = page("/where", () => import("../features/where/Where"), "Where");
+const notices = page("/notices", () => import("../features/notices/Notices"), "Notices");
+const recovery = page("/recovery", () => import("../features/recovery/Recovery"), "Recovery");
+const welcome = createRoute({
+  getParentRoute: under,
+  path: "/welcome",
+  validateSearch: texts("step"),
+  component: lazyRouteComponent(() => import("../features/welcome/Welcome"), "Welcome"),
+});
 const health = page("/node", () => import("../features/node/Health"), "Health");
 
-const mine = [home, spaces, data, history, apps, shares, folders, groups, visibility, devices, security, audit];
-const pages = [...mine, schema, graphiql, health];
+const operators = createRoute({ getParentRoute: under, id: "operators", component: lazyRouteComponent(() => import("../features/operator/ForOperators"), "ForOperators") });
+const underOperators = () => operators;
+const people = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/people",
+  validateSearch: texts("person", "name"),
+  component: lazyRouteComponent(() => import("../features/operator/People"), "People"),
+});
+const registered = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/apps",
+  component: lazyRouteComponent(() => import("../features/operator/Registered"), "Registered"),
+});
+const status = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/node",
+  component: lazyRouteComponent(() => import("../features/operator/NodeStatus"), "NodeStatus"),
+});
+const auditOfAll = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/audit",
+  validateSearch: texts("user", "app", "what", "actor", "before"),
+  component: lazyRouteComponent(() => import("../features/operator/AuditOfAll"), "AuditOfAll"),
+});
+const policy = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/policy",
+  validateSearch: texts("user", "app", "verb", "collection", "field", "doc", "space"),
+  component: lazyRouteComponent(() => import("../features/operator/MayThey"), "MayThey"),
+});
+
+const mine = [home, spaces, data, history, apps, shares, folders, groups, visibility, devices, security, audit, where, notices, recovery, welcome];
+const pages = [...mine, schema, graphiql, health, operators.addChildren([people, registered, status, auditOfAll, policy])];
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, shell.addChildren(pages)]),
+  routeTree: root.addChildren([signIn, outside, shell.addChildren(pages)]),
   basepath: "/admin",
   parseSearch,
   stringifySearch,

@@ -1,8 +1,12 @@
 import type { ReactNode } from "react";
 
 const PATHS = {
+  bell: <path d="M6 16v-5a6 6 0 0 1 12 0v5l2 2H4zM10 20.5a2 2 0 0 0 4 0" />,
   home: <path d="M3 11 12 4l9 7v9a1 1 0 0 1-1 1h-5v-6H9v6H4a1 1 0 0 1-1-1z" />,
   space: <path d="m12 3 9 5-9 5-9-5zm-9 9 9 5 9-5M3 16l9 5 9-5" />,
+  folder: <path d="M3 6a1 1 0 0 1 1-1h5l2 3h9a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z" />,
+  map: <path d="M12 21s-7-6-7-11a7 7 0 0 1 14 0c0 5-7 11-7 11Zm0-8.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z" />,
+  chevron: <path d="m6 9 6 6 6-6" />,
   data: <path d="M4 5h16v14H4zM4 10h16M4 15h16M10 5v14" />,
   app: <path d="M4 4h7v7H4zm9 0h7v7h-7zM4 13h7v7H4zm9 3.5h7M16.5 13v7" />,
   share: <path d="M16 7a3 3 0 1 0 0-.01M8 12a3 3 0 1 0 0 .01M16 17a3 3 0 1 0 0 .01M8 11l6-3M8 13l6 3" />,

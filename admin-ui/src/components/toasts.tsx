@@ -1,4 +1,4 @@
-import { Notification } from "@mantine/core";
+import { Button, Notification } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { asRefused } from "../api/problem";
 
@@ -8,6 +8,8 @@ interface Toast {
   text: string;
   hint: string;
   requestId: string;
+  /** Takes it back. */
+  undo: (() => void) | undefined;
 }
 
 const SHOWN_MS = 7_000;
@@ -24,18 +26,18 @@ function dismiss(id: number): void {
   change(toasts.filter((toast) => toast.id !== id));
 }
 
-/** Says that something was done; it goes by itself. */
-export function say(text: string, requestId = "", hint = ""): void {
-  const toast: Toast = { id: ++count, kind: "done", text, hint, requestId };
+/** Says that something was done; it goes by itself, later where it can be taken back. */
+export function say(text: string, requestId = "", hint = "", undo?: () => void): void {
+  const toast: Toast = { id: ++count, kind: "done", text, hint, requestId, undo };
   change([...toasts.slice(-3), toast]);
-  setTimeout(() => dismiss(toast.id), SHOWN_MS);
+  setTimeout(() => dismiss(toast.id), undo === undefined ? SHOWN_MS : 2 * SHOWN_MS);
 }
 
 /** Says that something failed, and what to do; it stays until it is closed. */
 export function complain(error: unknown): void {
   const refused = asRefused(error);
   const { message: text, hint, requestId } = refused;
-  change([...toasts.slice(-3), { id: ++count, kind: "failed", text, hint, requestId }]);
+  change([...toasts.slice(-3), { id: ++count, kind: "failed", text, hint, requestId, undo: undefined }]);
 }
 
 function subscribe(tell: () => void): () => void {
@@ -58,6 +60,20 @@ export function Toasts() {
           closeButtonProps={{ "aria-label": "Close this message" }}
         >
           {toast.hint}
+          {toast.undo !== undefined && (
+            <div>
+              <Button
+                variant="default"
+                size="compact-sm"
+                onClick={() => {
+                  dismiss(toast.id);
+                  toast.undo?.();
+                }}
+              >
+                Undo
+              </Button>
+            </div>
+          )}
           {toast.requestId !== "" && (
             <div>
               Request <span className="mono">{toast.requestId}</span>

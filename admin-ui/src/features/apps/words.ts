@@ -8,7 +8,8 @@ const VERBS: Record<string, string> = {
   search: "search",
   history: "see the history of",
 };
-const TESTS: Record<string, string> = {
+/** The tests of a condition on rows. */
+export const TESTS: Record<string, string> = {
   _eq: "is",
   _neq: "is not",
   _in: "is one of",
@@ -19,7 +20,8 @@ const TESTS: Record<string, string> = {
   _leq: "is at most",
 };
 
-function joined(words: string[], last = "and"): string {
+/** `a, b and c`. */
+export function joined(words: string[], last = "and"): string {
   if (words.length < 2) return words.join("");
   return `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
 }
@@ -41,9 +43,9 @@ export function rows(where: unknown): string {
   return joined(tests);
 }
 
-/** What an entry of a grant allows, in a sentence. */
-export function sentence(access: Schemas["Access"]): string {
-  const condition = rows(access.where);
+/** What an entry of a grant allows, in a sentence; `only`: a condition on top of its own. */
+export function sentence(access: Schemas["Access"], only: unknown = null): string {
+  const condition = joined([rows(access.where), rows(only)].filter((one) => one !== ""));
   const of = `${joined(access.fields.allow)} of ${joined(access.datatypes)}`;
   return `May ${verbs(access.actions)} ${of}${condition === "" ? "" : `, where ${condition}`}.`;
 }

@@ -1,27 +1,24 @@
-import { Button, Checkbox, Popover, Select, Switch } from "@mantine/core";
+import { Button, Checkbox, Popover, Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { Loaded } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
-import { spaces } from "../session/queries";
+import { WhereFields, useWhere } from "../../components/Where";
 import { DocumentDrawer } from "./DocumentDrawer";
 import { FilterBuilder } from "./FilterBuilder";
 import { Grid } from "./Grid";
 import { NewDocument } from "./NewDocument";
 import { type Condition, ofAddress, toAddress, toFilter } from "./filter";
 import { type Field, fieldsOf } from "./kinds";
-import { collections } from "./queries";
 import { type Asked, countOf } from "./rows";
 
 /** The documents of a collection: looked through, filtered, and changed in place. */
 export function DataBrowser() {
   const search = useSearch({ from: "/shell/data" });
   const navigate = useNavigate({ from: "/data" });
-  const all = useQuery(spaces);
-  const space = search.space ?? all.data?.find((one) => one.personal)?.id ?? all.data?.[0]?.id ?? "";
-  const kinds = useQuery(collections(space));
-  const collection = search.collection ?? kinds.data?.[0]?.name ?? "";
+  const where = useWhere(search);
+  const { space, kinds, collection } = where;
   const fields = useQuery(fieldsOf(space, kinds.data?.some((kind) => kind.name === collection) === true ? collection : ""));
   const [adding, setAdding] = useState(false);
 
@@ -33,20 +30,7 @@ export function DataBrowser() {
     >
       <div className="card">
         <div className="fields">
-          <Select
-            label="Space"
-            data={(all.data ?? []).map((one) => ({ value: one.id, label: one.name }))}
-            value={space}
-            onChange={(value) => void navigate({ search: { space: value ?? undefined } })}
-          />
-          <Select
-            label="Collection"
-            data={(kinds.data ?? []).map((kind) => kind.name)}
-            value={collection === "" ? null : collection}
-            placeholder="None yet"
-            searchable
-            onChange={(value) => void navigate({ search: { space, collection: value ?? undefined } })}
-          />
+          <WhereFields where={where} onChange={(next) => void navigate({ search: next })} />
         </div>
       </div>
       <Loaded query={kinds} lines={8}>
@@ -54,7 +38,7 @@ export function DataBrowser() {
           if (list.length === 0) {
             return (
               <Empty title="No collection yet" action={<Link to="/schema" search={{ space }}>Define one</Link>}>
-                A collection says what documents look like. Once there is one, its documents are here.
+                A collection says what documents look like. Once there is one, its documents are here. To try it first, <Link to="/where">add sample data</Link>.
               </Empty>
             );
           }

@@ -42,6 +42,7 @@ function Document({ space, collection, fields, doc }: { space: string; collectio
   const end = useAct({
     act: (act: "delete" | "restore") => deleteOrRestore(act, space, collection, doc),
     done: (_, act) => (act === "delete" ? "The document is deleted. It can be brought back." : "The document is back."),
+    undo: (_, act) => (act === "delete" ? ("restore" as const) : undefined),
     refresh,
   });
   return (

@@ -1,8 +1,8 @@
-import { Badge, Button, Modal, Stack, Table, TextInput } from "@mantine/core";
+import { Badge, Button, Modal, Stack, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { type Schemas, api, done } from "../../api/client";
-import { Ask } from "../../components/Ask";
+import { ActTable, type Column, type RowAct } from "../../components/ActTable";
 import { Loaded, Problem } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
@@ -31,33 +31,7 @@ export function Devices() {
       <section className="card" aria-labelledby="devices">
         <h2 id="devices">Devices</h2>
         <Loaded query={mine}>
-          {(list) => (
-            <Table className="stacks">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Device</Table.Th>
-                  <Table.Th>State</Table.Th>
-                  <Table.Th>Lag</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {list.map((device) => (
-                  <Table.Tr key={device.device}>
-                    <Table.Td>
-                      <ShortId id={device.device} /> {device.this && <Badge>this node</Badge>}{" "}
-                      {device.replaced_by && <Badge color="gray">replaced</Badge>}
-                    </Table.Td>
-                    <Table.Td data-label="State">
-                      <State one={device} />
-                    </Table.Td>
-                    <Table.Td data-label="Lag">
-                      <Lag one={device} />
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          )}
+          {(list) => <ActTable rows={list} id={(device) => device.device} columns={DEVICE} />}
         </Loaded>
       </section>
       <Replicas />
@@ -73,6 +47,45 @@ export function Devices() {
     </Page>
   );
 }
+
+const DEVICE: Column<Schemas["DeviceShown"]>[] = [
+  {
+    head: "Device",
+    cell: (device) => (
+      <>
+        <ShortId id={device.device} /> {device.this && <Badge>this node</Badge>} {device.replaced_by && <Badge color="gray">replaced</Badge>}
+      </>
+    ),
+  },
+  { head: "State", cell: (device) => <State one={device} /> },
+  { head: "Lag", cell: (device) => <Lag one={device} /> },
+];
+
+const REPLICA: Column<Schemas["ReplicaShown"]>[] = [
+  {
+    head: "Replica",
+    cell: (replica) => (
+      <>
+        <ShortId id={replica.replica} /> <div className="mono soft">{replica.addr}</div>
+        {replica.error && <div className="bad">{replica.error}</div>}
+      </>
+    ),
+  },
+  { head: "State", cell: (replica) => <State one={replica} /> },
+  { head: "Lag", cell: (replica) => <Lag one={replica} /> },
+];
+
+const REMOVE: RowAct<Schemas["ReplicaShown"]> = {
+  label: "Remove",
+  run: ({ replica }) => done(api.DELETE("/api/v1/replicas/{replica}", { params: { path: { replica } } })),
+  done: "The replica gets nothing more.",
+  refresh: [["replicas"]],
+  ask: {
+    title: "Remove this replica?",
+    act: "Remove it",
+    text: "It gets nothing more from here. What it holds, sealed, stays with it.",
+  },
+};
 
 interface Peer {
   this?: boolean;
@@ -102,13 +115,6 @@ function Lag({ one }: { one: Peer }) {
 function Replicas() {
   const held = useQuery(replicas);
   const [adding, setAdding] = useState(false);
-  const [ending, setEnding] = useState<string | null>(null);
-  const remove = useAct({
-    act: (replica: string) => done(api.DELETE("/api/v1/replicas/{replica}", { params: { path: { replica } } })),
-    done: () => "The replica gets nothing more.",
-    refresh: [["replicas"]],
-    after: () => setEnding(null),
-  });
   const add = useAct({
     act: (addr: string) => done(api.POST("/api/v1/replicas", { body: { addr } })),
     done: () => "The replica is added; it is being filled.",
@@ -140,37 +146,7 @@ function Replicas() {
               A replica keeps all your commits on another machine without being able to read them: what is lost here is still there.
             </Empty>
           ) : (
-            <Table className="stacks">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Replica</Table.Th>
-                  <Table.Th>State</Table.Th>
-                  <Table.Th>Lag</Table.Th>
-                  <Table.Th aria-label="Acts" />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {list.map((replica) => (
-                  <Table.Tr key={replica.replica}>
-                    <Table.Td>
-                      <ShortId id={replica.replica} /> <div className="mono soft">{replica.addr}</div>
-                      {replica.error && <div className="bad">{replica.error}</div>}
-                    </Table.Td>
-                    <Table.Td data-label="State">
-                      <State one={replica} />
-                    </Table.Td>
-                    <Table.Td data-label="Lag">
-                      <Lag one={replica} />
-                    </Table.Td>
-                    <Table.Td>
-                      <Button variant="light" color="red" size="xs" onClick={() => setEnding(replica.replica)}>
-                        Remove
-                      </Button>
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
+            <ActTable rows={list} id={(replica) => replica.replica} columns={REPLICA} acts={[REMOVE]} />
           )
         }
       </Loaded>
@@ -191,16 +167,6 @@ function Replicas() {
           </Button>
         </form>
       </Modal>
-      <Ask
-        opened={ending !== null}
-        title="Remove this replica?"
-        act="Remove it"
-        busy={remove.isPending}
-        onAct={() => ending !== null && remove.mutate(ending)}
-        onClose={() => setEnding(null)}
-      >
-        It gets nothing more from here. What it holds, sealed, stays with it.
-      </Ask>
     </section>
   );
 }

@@ -1,16 +1,16 @@
-import { Badge, Button, List } from "@mantine/core";
+import { Badge, List } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { Loaded } from "../../components/Loaded";
 import { Page } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
 import { grants } from "../apps/queries";
-import { acts } from "../audit/queries";
+import { lately } from "../audit/queries";
 import { sentence } from "../audit/sentence";
-import { collections } from "../data/queries";
 import { devices, replicas } from "../devices/queries";
 import { me, spaces } from "../session/queries";
+import { Next } from "./Next";
 
 /** What there is, and what to do next. */
 export function Home() {
@@ -57,68 +57,6 @@ function Card({ title, to, link, children }: { title: string; to: string; link: 
   );
 }
 
-interface Step {
-  title: string;
-  why: string;
-  to: string;
-  act: string;
-}
-
-/** The steps that nobody has taken yet; each goes away by being done. */
-function Next() {
-  const navigate = useNavigate();
-  const who = useQuery(me);
-  const kinds = useQuery(collections(who.data?.space ?? ""));
-  const given = useQuery(grants);
-  const mine = useQuery(devices);
-  const held = useQuery(replicas);
-  if (!kinds.data || !given.data || !mine.data) return null;
-  const steps: Step[] = [];
-  if (kinds.data.length === 0) {
-    steps.push({
-      title: "Define your first collection",
-      why: "A collection says what your documents look like: contacts, notes, books. One line of text is enough.",
-      to: "/schema",
-      act: "Define one",
-    });
-  }
-  if (mine.data.filter((device) => !device.replaced_by).length < 2 && (held.data ?? []).length === 0) {
-    steps.push({
-      title: "Add a second device or a replica",
-      why: "Until there is one, all of it is on this machine alone.",
-      to: "/devices",
-      act: "Add one",
-    });
-  }
-  if (kinds.data.length > 0 && given.data.length === 0) {
-    steps.push({
-      title: "Share something",
-      why: "With a person, with a group, or by a link; for as long as you say.",
-      to: "/shares",
-      act: "Share",
-    });
-  }
-  if (steps.length === 0) return null;
-  return (
-    <section className="card" aria-label="What to do next">
-      <h2>What to do next</h2>
-      <ul className="next">
-        {steps.map((step) => (
-          <li key={step.title}>
-            <div>
-              <strong>{step.title}</strong>
-              <div className="soft">{step.why}</div>
-            </div>
-            <Button variant="light" onClick={() => void navigate({ to: step.to })}>
-              {step.act}
-            </Button>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
 function Apps() {
   const given = useQuery(grants);
   return (
@@ -147,7 +85,7 @@ function Copies() {
   const mine = useQuery(devices);
   const held = useQuery(replicas);
   return (
-    <Card title="Where your data is" to="/devices" link="Devices and replicas">
+    <Card title="Where your data is" to="/where" link="Every copy of it">
       <Loaded query={mine} lines={2}>
         {(list) => {
           const live = list.filter((device) => !device.replaced_by);
@@ -169,14 +107,14 @@ function Copies() {
 }
 
 function Lately() {
-  const rows = useQuery(acts);
+  const rows = useQuery(lately);
   return (
     <section className="card" aria-label="Lately">
       <h2>Lately</h2>
       <Loaded query={rows}>
         {(list) => (
           <ul className="lately">
-            {list.slice(0, 8).map((act, n) => (
+            {list.map((act, n) => (
               <li key={`${act.at} ${n}`}>
                 <span>{sentence(act.action)}</span>
                 <span className="soft">

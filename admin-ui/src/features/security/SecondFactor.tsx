@@ -1,21 +1,19 @@
 import { Anchor, Button, Group, List, Stack, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { api, done, readAll } from "../../api/client";
+import { api, done } from "../../api/client";
 import { Ask } from "../../components/Ask";
 import { Loaded, Problem } from "../../components/Loaded";
 import { RelativeTime } from "../../components/RelativeTime";
 import { Secret } from "../../components/Secret";
 import { useAct } from "../../components/useAct";
+import { credentials as ways } from "./ways";
 
 const REFRESH = [["credentials"], ["audit"]];
 
 /** The second factor: whether there is one, and how it begins and ends. */
 export function SecondFactor() {
-  const credentials = useQuery({
-    queryKey: ["credentials"],
-    queryFn: ({ signal }) => readAll(api.GET("/api/v1/me/credentials", { signal })),
-  });
+  const credentials = useQuery(ways);
   const [codes, setCodes] = useState<string[]>([]);
   return (
     <section className="card" aria-labelledby="second-factor">

@@ -1,26 +1,32 @@
-import { Button, PasswordInput, Stack, Table } from "@mantine/core";
+import { Button, PasswordInput, Stack } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
 import { api, done } from "../../api/client";
 import { forgetSession } from "../../api/session";
+import { ActTable, type Column } from "../../components/ActTable";
 import { Ask } from "../../components/Ask";
 import { Loaded, Problem } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
 import { say } from "../../components/toasts";
 import { useAct } from "../../components/useAct";
-import { acts } from "../audit/queries";
+import { type Act, acts } from "../audit/queries";
+import { OutsideWays } from "./OutsideWays";
+import { Passkeys } from "./Passkeys";
 import { SecondFactor } from "./SecondFactor";
 import { Sessions } from "./Sessions";
 import { program } from "./program";
+import { credentials } from "./ways";
 
-/** The password, a second factor, the sign-ins of late, and the end of all sessions. */
+/** Passkeys, the password, a second factor, the sign-ins of late, and the end of all sessions. */
 export function Security() {
   return (
     <Page title="Sign-in and password" lead="Where you are signed in, how you come in, and how to end one session or all of them.">
       <Sessions />
+      <Passkeys />
       <Password />
       <SecondFactor />
+      <OutsideWays />
       <SignIns />
     </Page>
   );
@@ -29,10 +35,13 @@ export function Security() {
 function Password() {
   const form = useRef<HTMLFormElement>(null);
   const [apart, setApart] = useState(false);
+  const ways = useQuery(credentials);
+  // Who has none sets their first.
+  const has = ways.data === undefined || ways.data.some(({ kind }) => kind === "password");
   const change = useAct({
-    act: (body: { current: string; new: string }) => done(api.PUT("/api/v1/me/password", { body })),
+    act: (body: { current?: string; new: string }) => done(api.PUT("/api/v1/me/password", { body })),
     done: ({ ended }) => `Your password is changed${ended > 0 ? `, and ${ended} other sessions ended` : ""}.`,
-    refresh: [["audit"]],
+    refresh: [["audit"], ["credentials"]],
     after: () => form.current?.reset(),
     quiet: true,
   });
@@ -41,15 +50,15 @@ function Password() {
     const sent = new FormData(event.currentTarget);
     const differ = sent.get("new") !== sent.get("again");
     setApart(differ);
-    if (!differ) change.mutate({ current: String(sent.get("current")), new: String(sent.get("new")) });
+    if (!differ) change.mutate({ ...(has && { current: String(sent.get("current")) }), new: String(sent.get("new")) });
   };
   return (
     <section className="card" aria-labelledby="change-password">
-      <h2 id="change-password">Change the password</h2>
+      <h2 id="change-password">{has ? "Change the password" : "Set a password"}</h2>
       <form onSubmit={submit} ref={form}>
         <Stack maw={420}>
           {change.error !== null && <Problem error={change.error} />}
-          <PasswordInput name="current" label="Current password" autoComplete="current-password" required />
+          {has && <PasswordInput name="current" label="Current password" autoComplete="current-password" required />}
           <PasswordInput name="new" label="New password" description="At least 8 characters; a sentence is easy to keep in mind." autoComplete="new-password" minLength={8} required />
           <PasswordInput
             name="again"
@@ -60,7 +69,7 @@ function Password() {
           />
           <div>
             <Button type="submit" loading={change.isPending}>
-              Change the password
+              {has ? "Change the password" : "Set the password"}
             </Button>
           </div>
         </Stack>
@@ -74,8 +83,20 @@ interface Whence {
   agent?: string | null;
 }
 
+const SIGN_IN: Column<Act>[] = [
+  { head: "When", cell: (act) => <RelativeTime at={act.at} /> },
+  { head: "From", mono: true, cell: ({ detail }) => (detail as Whence).from ?? "this machine" },
+  {
+    head: "By what",
+    cell: ({ detail }) => {
+      const { agent } = detail as Whence;
+      return agent ? program(agent) : "a token that the operator made";
+    },
+  },
+];
+
 function SignIns() {
-  const rows = useQuery(acts);
+  const rows = useQuery(acts({ what: "session.created" }));
   const [asking, setAsking] = useState(false);
   const client = useQueryClient();
   const end = useAct({
@@ -97,37 +118,13 @@ function SignIns() {
         </Button>
       </div>
       <Loaded query={rows}>
-        {(list) => {
-          const found = list.filter((act) => act.action === "session.created").slice(0, 20);
-          if (found.length === 0) return <Empty title="None that is kept">Each sign-in shows here, with the place and the program.</Empty>;
-          return (
-            <Table className="stacks">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>When</Table.Th>
-                  <Table.Th>From</Table.Th>
-                  <Table.Th>By what</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {found.map((act, n) => {
-                  const { from, agent } = act.detail as Whence;
-                  return (
-                    <Table.Tr key={`${act.at} ${n}`}>
-                      <Table.Td data-label="When">
-                        <RelativeTime at={act.at} />
-                      </Table.Td>
-                      <Table.Td data-label="From" className="mono">
-                        {from ?? "this machine"}
-                      </Table.Td>
-                      <Table.Td data-label="By what">{agent ? program(agent) : "a token that the operator made"}</Table.Td>
-                    </Table.Tr>
-                  );
-                })}
-              </Table.Tbody>
-            </Table>
-          );
-        }}
+        {({ list }) =>
+          list.length === 0 ? (
+            <Empty title="None that is kept">Each sign-in shows here, with the place and the program.</Empty>
+          ) : (
+            <ActTable rows={list.slice(0, 20).map((act, n) => ({ ...act, n }))} id={(act) => `${act.at} ${act.n}`} columns={SIGN_IN} />
+          )
+        }
       </Loaded>
       <Ask opened={asking} title="Sign out everywhere?" act="Sign out everywhere" busy={end.isPending} onAct={() => end.mutate()} onClose={() => setAsking(false)}>
         Every session of yours ends, this one too, and no browser is known any more. What you granted to apps stays.

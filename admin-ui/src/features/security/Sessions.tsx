@@ -1,9 +1,25 @@
-import { Badge, Button, Table } from "@mantine/core";
+import { Badge, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { api, done, readAll } from "../../api/client";
+import { type Schemas, api, done, readAll } from "../../api/client";
+import { ActTable, type Column } from "../../components/ActTable";
 import { Loaded } from "../../components/Loaded";
 import { RelativeTime } from "../../components/RelativeTime";
-import { useAct } from "../../components/useAct";
+
+type Session = Schemas["SessionShown"];
+
+const COLUMNS: Column<Session>[] = [
+  {
+    head: "By what",
+    cell: (session) => (
+      <>
+        <bdi>{session.by ?? "not told"}</bdi> {session.this && <Badge>this one</Badge>}
+      </>
+    ),
+  },
+  { head: "From", mono: true, cell: (session) => session.from ?? "not told" },
+  { head: "Last used", cell: (session) => <RelativeTime at={session.last_used} /> },
+  { head: "Ends unused", cell: (session) => <RelativeTime at={session.ends_unused} /> },
+];
 
 /** Where the person is signed in, and the end of each. */
 export function Sessions() {
@@ -11,52 +27,26 @@ export function Sessions() {
     queryKey: ["sessions"],
     queryFn: ({ signal }) => readAll(api.GET("/api/v1/sessions", { signal })),
   });
-  const end = useAct({
-    act: (id: string) => done(api.DELETE("/api/v1/sessions/{id}", { params: { path: { id } } })),
-    done: () => "That session has ended.",
-    refresh: [["sessions"], ["audit"]],
-  });
   return (
     <section className="card" aria-labelledby="sessions">
       <h2 id="sessions">Where you are signed in</h2>
+      <Text mb="md">What ends here is a session alone. Apps and app passwords stay, until you take them back under “Apps” or sign out everywhere.</Text>
       <Loaded query={all}>
         {(list) => (
-          <Table className="stacks">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>By what</Table.Th>
-                <Table.Th>From</Table.Th>
-                <Table.Th>Last used</Table.Th>
-                <Table.Th>Ends unused</Table.Th>
-                <Table.Th aria-label="Acts" />
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {list.map((session) => (
-                <Table.Tr key={session.session}>
-                  <Table.Td>
-                    <bdi>{session.by ?? "not told"}</bdi> {session.this && <Badge>this one</Badge>}
-                  </Table.Td>
-                  <Table.Td data-label="From" className="mono">
-                    {session.from ?? "not told"}
-                  </Table.Td>
-                  <Table.Td data-label="Last used">
-                    <RelativeTime at={session.last_used} />
-                  </Table.Td>
-                  <Table.Td data-label="Ends unused">
-                    <RelativeTime at={session.ends_unused} />
-                  </Table.Td>
-                  <Table.Td>
-                    {!session.this && (
-                      <Button variant="light" color="red" size="xs" onClick={() => end.mutate(session.session)} loading={end.isPending}>
-                        End
-                      </Button>
-                    )}
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
+          <ActTable
+            rows={list}
+            id={(session) => session.session}
+            columns={COLUMNS}
+            acts={[
+              {
+                label: "End",
+                of: (session) => !session.this,
+                run: ({ session: id }) => done(api.DELETE("/api/v1/sessions/{id}", { params: { path: { id } } })),
+                done: "That session has ended.",
+                refresh: [["sessions"], ["audit"]],
+              },
+            ]}
+          />
         )}
       </Loaded>
     </section>

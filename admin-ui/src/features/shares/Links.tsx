@@ -1,18 +1,17 @@
-import { Button, Checkbox, Modal, Select, Stack, Table } from "@mantine/core";
+import { Button, Checkbox, Modal, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { type Schemas, api, done } from "../../api/client";
-import { Ask } from "../../components/Ask";
+import { ActTable, type Column, type RowAct } from "../../components/ActTable";
 import { Loaded, Problem } from "../../components/Loaded";
 import { Empty } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
 import { Secret } from "../../components/Secret";
 import { Ends, UntilSelect } from "../../components/Until";
+import { WhereFields, useWhere } from "../../components/Where";
 import { useAct } from "../../components/useAct";
 import { rows } from "../apps/words";
 import { fieldsOf } from "../data/kinds";
-import { collections } from "../data/queries";
-import { spaces } from "../session/queries";
 import { links } from "./queries";
 
 /** Links: who has one sees some fields of a collection, without an account. */
@@ -32,7 +31,9 @@ export function Links() {
           ) : (
             <>
               <p>{button}</p>
-              <List list={list} />
+              <div className="card">
+                <ActTable rows={list} id={(link) => link.link} columns={COLUMNS} acts={[REMOVE]} />
+              </div>
             </>
           )
         }
@@ -52,71 +53,35 @@ export function Links() {
   );
 }
 
-function List({ list }: { list: Schemas["LinkShown"][] }) {
-  const [ending, setEnding] = useState<string | null>(null);
-  const remove = useAct({
-    act: (id: string) => done(api.DELETE("/api/v1/links/{id}", { params: { path: { id } } })),
-    done: () => "The link leads nowhere any more.",
-    refresh: [["links"], ["audit"]],
-    after: () => setEnding(null),
-  });
-  return (
-    <div className="card">
-      <Table className="stacks">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Shows</Table.Th>
-            <Table.Th>Made</Table.Th>
-            <Table.Th>Last used</Table.Th>
-            <Table.Th>Ends</Table.Th>
-            <Table.Th aria-label="Acts" />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {list.map((link) => (
-            <Table.Tr key={link.link}>
-              <Table.Td>
-                {link.collection ?? "a collection that is gone"}: {link.fields?.join(", ") ?? "no field"}
-                {rows(link.where) !== "" && <span className="soft"> where {rows(link.where)}</span>}
-              </Table.Td>
-              <Table.Td data-label="Made">
-                <RelativeTime at={link.created} />
-              </Table.Td>
-              <Table.Td data-label="Last used">{link.last_used ? <RelativeTime at={link.last_used} /> : <span className="soft">not yet</span>}</Table.Td>
-              <Table.Td data-label="Ends">
-                <Ends at={link.until} />
-              </Table.Td>
-              <Table.Td>
-                <Button variant="light" color="red" size="xs" onClick={() => setEnding(link.link)}>
-                  Remove
-                </Button>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      <Ask
-        opened={ending !== null}
-        title="Remove this link?"
-        act="Remove it"
-        busy={remove.isPending}
-        onAct={() => ending !== null && remove.mutate(ending)}
-        onClose={() => setEnding(null)}
-      >
-        Its address leads nowhere from the next request on, and never again.
-      </Ask>
-    </div>
-  );
-}
+const COLUMNS: Column<Schemas["LinkShown"]>[] = [
+  {
+    head: "Shows",
+    cell: (link) => (
+      <>
+        {link.collection ?? "a collection that is gone"}: {link.fields?.join(", ") ?? "no field"}
+        {rows(link.where) !== "" && <span className="soft"> where {rows(link.where)}</span>}
+      </>
+    ),
+  },
+  { head: "Made", cell: (link) => <RelativeTime at={link.created} /> },
+  { head: "Last used", cell: (link) => (link.last_used ? <RelativeTime at={link.last_used} /> : <span className="soft">not yet</span>) },
+  { head: "Ends", cell: (link) => <Ends at={link.until} /> },
+];
+
+const REMOVE: RowAct<Schemas["LinkShown"]> = {
+  label: "Remove",
+  run: ({ link: id }) => done(api.DELETE("/api/v1/links/{id}", { params: { path: { id } } })),
+  done: "The link leads nowhere any more.",
+  refresh: [["links"], ["audit"]],
+  ask: { title: "Remove this link?", act: "Remove it", text: "Its address leads nowhere from the next request on, and never again." },
+};
 
 function Form({ onMade }: { onMade: (link: Schemas["LinkShown"]) => void }) {
-  const all = useQuery(spaces);
-  const [chosen, setChosen] = useState<string | null>(null);
-  const [collection, setCollection] = useState("");
+  const [asked, setAsked] = useState<{ space?: string | undefined; collection?: string | undefined }>({});
+  const where = useWhere(asked);
+  const { space, collection } = where;
   const [fields, setFields] = useState<string[]>([]);
   const [until, setUntil] = useState("P7D");
-  const space = chosen ?? all.data?.find((one) => one.personal)?.id ?? "";
-  const kinds = useQuery(collections(space));
   const known = useQuery(fieldsOf(space, collection));
   const make = useAct({
     act: (body: Schemas["NewLink"]) => done(api.POST("/api/v1/links", { body })),
@@ -132,14 +97,10 @@ function Form({ onMade }: { onMade: (link: Schemas["LinkShown"]) => void }) {
     <form onSubmit={submit}>
       <Stack>
         {make.error !== null && <Problem error={make.error} />}
-        <Select label="Space" data={(all.data ?? []).map((one) => ({ value: one.id, label: one.name }))} value={space} onChange={setChosen} />
-        <Select
-          label="Collection"
-          data={(kinds.data ?? []).map((kind) => kind.name)}
-          value={collection === "" ? null : collection}
-          required
-          onChange={(value) => {
-            setCollection(value ?? "");
+        <WhereFields
+          where={where}
+          onChange={(next) => {
+            setAsked(next);
             setFields([]);
           }}
         />

@@ -1,15 +1,14 @@
-import { Badge, Button, Table, Tabs } from "@mantine/core";
+import { Badge, Button, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, done } from "../../api/client";
-import { Ask } from "../../components/Ask";
+import { ActTable, type Column } from "../../components/ActTable";
 import { Loaded } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { partyName } from "../../components/PartyFields";
 import { RelativeTime } from "../../components/RelativeTime";
 import { Ends } from "../../components/Until";
-import { useAct } from "../../components/useAct";
 import { Links } from "./Links";
 import { NewShare } from "./NewShare";
 import { shares } from "./queries";
@@ -90,62 +89,44 @@ function What({ share }: { share: Schemas["ShareShown"] }) {
   );
 }
 
-function List({ list, got }: { list: Schemas["ShareShown"][]; got: boolean }) {
-  const [ending, setEnding] = useState<Schemas["ShareShown"] | null>(null);
-  const end = useAct({
-    act: (id: string) => done(api.DELETE("/api/v1/shares/{id}", { params: { path: { id } } })),
-    done: () => "The share has ended.",
-    refresh: [["shares"], ["audit"], ["spaces"]],
-    after: () => setEnding(null),
-  });
+type Share = Schemas["ShareShown"];
+
+const columns = (got: boolean): Column<Share>[] => [
+  { head: "What", cell: (share) => <What share={share} /> },
+  got
+    ? { head: "From", cell: (share) => share.by ?? "somebody on another node" }
+    : { head: "With", cell: (share) => partyName(share.with) },
+  {
+    head: "As",
+    cell: ({ role }) => <Badge color={role === "blocked" ? "red" : role === "editor" || role === "owner" ? "teal" : "gray"}>{role}</Badge>,
+  },
+  { head: "Since", cell: (share) => <RelativeTime at={share.created} /> },
+  { head: "Ends", cell: (share) => <Ends at={share.until} /> },
+];
+
+function List({ list, got }: { list: Share[]; got: boolean }) {
   return (
     <div className="card">
-      <Table className="stacks">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>What</Table.Th>
-            <Table.Th>{got ? "From" : "With"}</Table.Th>
-            <Table.Th>As</Table.Th>
-            <Table.Th>Since</Table.Th>
-            <Table.Th>Ends</Table.Th>
-            <Table.Th aria-label="Acts" />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {list.map((share) => (
-            <Table.Tr key={idOf(share)}>
-              <Table.Td>
-                <What share={share} />
-              </Table.Td>
-              <Table.Td data-label={got ? "From" : "With"}>{got ? (share.by ?? "somebody on another node") : partyName(share.with)}</Table.Td>
-              <Table.Td data-label="As">
-                <Badge color={share.role === "blocked" ? "red" : share.role === "editor" || share.role === "owner" ? "teal" : "gray"}>{share.role}</Badge>
-              </Table.Td>
-              <Table.Td data-label="Since">
-                <RelativeTime at={share.created} />
-              </Table.Td>
-              <Table.Td data-label="Ends">
-                <Ends at={share.until} />
-              </Table.Td>
-              <Table.Td>
-                <Button variant="light" color="red" size="xs" onClick={() => setEnding(share)}>
-                  {got ? "Give it back" : "End"}
-                </Button>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      <Ask
-        opened={ending !== null}
-        title="End this share?"
-        act="End it"
-        busy={end.isPending}
-        onAct={() => ending !== null && end.mutate(idOf(ending))}
-        onClose={() => setEnding(null)}
-      >
-        {got ? "You see it no more; who gave it can share it again." : "The next request by it is refused. What was seen already may have been kept."}
-      </Ask>
+      <ActTable
+        rows={list}
+        id={idOf}
+        columns={columns(got)}
+        acts={[
+          {
+            label: got ? "Give it back" : "End",
+            run: (share) => done(api.DELETE("/api/v1/shares/{id}", { params: { path: { id: idOf(share) } } })),
+            done: "The share has ended.",
+            refresh: [["shares"], ["audit"], ["spaces"]],
+            ask: {
+              title: "End this share?",
+              act: "End it",
+              text: got
+                ? "You see it no more; who gave it can share it again."
+                : "The next request by it is refused. What was seen already may have been kept.",
+            },
+          },
+        ]}
+      />
     </div>
   );
 }

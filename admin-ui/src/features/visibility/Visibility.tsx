@@ -6,11 +6,10 @@ import { type Schemas, api, read } from "../../api/client";
 import { Loaded } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { Ends } from "../../components/Until";
+import { WhereFields, useWhere } from "../../components/Where";
 import { documents } from "../apps/AppSees";
 import { rows } from "../apps/words";
 import { fieldsOf } from "../data/kinds";
-import { collections } from "../data/queries";
-import { spaces } from "../session/queries";
 import { FieldRules } from "./FieldRules";
 
 /** Who can see a field and by which relationships, and the rules that keep a field from somebody. */
@@ -18,29 +17,15 @@ export function Visibility() {
   const search = useSearch({ from: "/shell/visibility" });
   const navigate = useNavigate({ from: "/visibility" });
   const set = (change: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
-  const all = useQuery(spaces);
-  const space = search.space ?? all.data?.find((one) => one.personal)?.id ?? "";
-  const kinds = useQuery(collections(space));
-  const collection = search.collection ?? kinds.data?.[0]?.name ?? "";
+  const where = useWhere(search);
+  const { space, collection } = where;
   const fields = useQuery(fieldsOf(space, collection));
   const field = search.field ?? fields.data?.[0]?.name ?? "";
   return (
     <Page title="Who sees what" lead="Who can see a field, and why: the answer is made by what is enforced. You may ask of what you manage.">
       <div className="card">
         <div className="fields">
-          <Select
-            label="Space"
-            data={(all.data ?? []).map((one) => ({ value: one.id, label: one.name }))}
-            value={space}
-            onChange={(value) => void navigate({ search: { space: value ?? undefined } })}
-          />
-          <Select
-            label="Collection"
-            data={(kinds.data ?? []).map((kind) => kind.name)}
-            value={collection === "" ? null : collection}
-            placeholder="None yet"
-            onChange={(value) => set({ collection: value ?? undefined, field: undefined, doc: undefined })}
-          />
+          <WhereFields where={where} onChange={(next) => void navigate({ search: next })} />
           <Select
             label="Field"
             data={(fields.data ?? []).map((one) => one.name)}
