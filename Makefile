@@ -10,7 +10,12 @@ BUILT   = $(TARGET)/$(shell deploy/release.sh triple)/release
 DATA   ?= $(CURDIR)/target/data
 ROWS   ?=
 ROUNDS ?= 2600
+# How much `make crash` tries of each: points to die at, and (see tests/durability) kills, cuts, flips, rounds of trouble.
 KILLS  ?= 200
+TIMES  ?= 1000
+CUTS   ?= 300
+FLIPS  ?= 2000
+TROUBLE ?= 40
 SEED   ?= 1
 EACH   ?= 60
 ONLY   ?=
@@ -18,7 +23,7 @@ ONLY   ?=
 CARGO_RELEASE := --locked -p gateway -p tests -p policy
 UI     := admin-ui/dist/index.html
 
-.PHONY: help build image deb compose-test serve test check differential demo bench attack crash lint doc deny fuzz coverage fmt need-build need-test need-lint clean-data
+.PHONY: help build image deb compose-test serve test check differential demo bench attack rigs crash evidence lint doc deny fuzz coverage fmt need-build need-test need-lint clean-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / \t/' | expand -t 14
@@ -72,9 +77,17 @@ attack: build ## what one caller can do to others: the table and target/attack/a
 	deploy/release.sh build $(CARGO_RELEASE) --bin attack
 	ALLOD_BIN=$(ALLOD) $(BUILT)/attack --out $(CURDIR)/target/attack/attack.json --rows '$(ROWS)'
 
-crash: need-build need-test $(UI) ## set-up, joining, starts and replicas killed at KILLS points each (default 200)
+rigs: need-build need-test $(UI) ## kill -9, power cuts, flipped bits, full disks: TIMES, CUTS, FLIPS, TROUBLE of each
 	cargo build --locked -p gateway --bin allod
+	cargo build --locked -p tests --bin durability
+	ALLOD_BIN=$(TARGET)/debug/allod $(TARGET)/debug/durability --kills $(TIMES) --cuts $(CUTS) --flips $(FLIPS) \
+	  --rounds $(TROUBLE) --seed $(SEED) --out $(CURDIR)/target/durability/durability.json
+
+crash: rigs ## the rigs, and set-up, joining, starts and replicas killed at KILLS points each (default 200)
 	ALLOD_BIN=$(TARGET)/debug/allod ALLOD_KILLS=$(KILLS) cargo test --locked -p tests --test e2e -- killed --nocapture
+
+evidence: need-build need-test $(UI) ## runs the rigs and the suites (ONLY="rigs killed policy queries clients load"), writes docs/evidence and the README's box
+	python3 tests/evidence.py $(ONLY)
 
 check: $(UI) ## formatting, clippy and the unit tests: what is run while one works
 	cargo fmt --all --check

@@ -8,7 +8,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1 || true)
 [ -n "$bin" ] || bin=$(dirname "$(command -v initdb)") || { echo "PostgreSQL is not installed" >&2; exit 1; }
 
 dir=$(mktemp -d /tmp/allod-pg.XXXXXX)
-port=$(( 20000 + RANDOM % 20000 ))
+port=$(( 18000 + RANDOM % 7000 ))
 run=()
 if [ "$(id -u)" = 0 ]; then chown postgres "$dir"; run=(runuser -u postgres --); fi
 # PostgreSQL refuses to run as root, so as root everything of it runs as its own user.

@@ -44,7 +44,7 @@ cleanup() { if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "
 trap cleanup EXIT
 
 if [ -n "${ALLOD_SPICEDB:-}" ]; then
-  port=$(( 20000 + RANDOM % 20000 ))
+  port=$(( 18000 + RANDOM % 7000 ))
   "$ALLOD_SPICEDB" serve-testing --grpc-addr "127.0.0.1:$port" --readonly-grpc-enabled=false --skip-release-check \
     --log-level error >"$dir/log" 2>&1 &
   server=$!

@@ -8,11 +8,14 @@ export ALLOD_BIN="$target/debug/allod"
 cargo test --locked --workspace
 # What people share, once more with SpiceDB as the engine, where there is one (see deploy/with-spicedb.sh).
 if [ -n "${ALLOD_TEST_SPICEDB:-}" ]; then
-  ALLOD_TEST_ENGINE=spicedb cargo test --locked -p tests --test e2e -- sharing told_before
+  ALLOD_TEST_ENGINE=spicedb cargo test --locked --workspace --test e2e -- sharing told_before
 fi
 
 # Whatever the API describes, asked rightly and wrongly (some two minutes).
 tests/schemathesis/run.sh
+
+# Clients that others wrote sign in (a quarter of a minute).
+tests/clients/run.sh
 
 # The pages in a browser. Chromium is Debian's package, or what CHROMIUM names.
 if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then

@@ -9,8 +9,9 @@ use parking_lot::RwLock;
 use policy::facts::Resource;
 use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
-    Caller, Check, CollectionId, CollectionResource, Decision, Gate, GrantId, LookupResources, MOST_DOCUMENTS, Object,
-    PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId, Write,
+    AppCaller, Caller, Check, CollectionId, CollectionResource, Decision, Gate, Grant, GrantId, LookupResources,
+    MOST_DOCUMENTS, Object, PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId,
+    Write,
 };
 use vault::feed::Moved;
 use vault::{Clock, Vault};
@@ -85,10 +86,10 @@ impl From<AccessError> for NodeError {
     }
 }
 
-/// How often work is begun because policy moved meanwhile.
+/// How often work is begun because policy moved meanwhile, or the permits lapsed while it waited for its turn.
 const TRIES: usize = 8;
 
-/// Fresh permits for each time that work is begun, until it is done or policy has moved each time.
+/// Fresh permits for each time that work is begun, until it is done or they held no more each time.
 pub struct Attempts<'a> {
     access: &'a Access,
     caller: &'a Caller,
@@ -109,6 +110,15 @@ impl Attempts<'_> {
     pub async fn read(&mut self) -> Result<(Catalogue, Permits<Read>), AccessError> {
         self.next()?;
         self.access.read_permits(self.caller, self.space).await
+    }
+
+    /// [`Attempts::read`], of these collections alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_of(&mut self, collections: &[CollectionId]) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        self.next()?;
+        self.access.read_permits_to(self.caller, self.space, collections).await
     }
 
     /// [`Attempts::read`], to write.
@@ -211,6 +221,15 @@ impl Access {
             Some(newcomers) if caller.app.is_none() => newcomers.comes(caller.user, space).await,
             _ => false,
         }
+    }
+
+    /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::foresee`].
+    pub async fn foreseen_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
+        let app = AppCaller { holder: grant.holder, grant: grant.id };
+        self.awake(&Caller { user: grant.grantor, app: Some(app), device: None }, grant.space)?;
+        let catalogue = self.catalogue(grant.space).await?;
+        let permits = self.gate.foresee(grant, &catalogue.resources, self.now()).await?;
+        Ok((catalogue, permits))
     }
 
     /// As [`Access::read_permits`], to these collections alone.
@@ -427,3 +446,6 @@ pub fn unanswered(error: &policy::ServiceError) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests;

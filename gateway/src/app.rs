@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use gateway_graphql::Caches;
+use gateway_people::realm::Realm as _;
 use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbConfig, wall_clock};
 use policy_core::{Engine, Gate};
 use rand::RngExt;
@@ -12,18 +13,25 @@ use vault::database::DatabaseError;
 use vault::keyring::NodeKey;
 use vault::witness::Loss;
 use vault::{SpaceError, Vault, VaultError};
+use vault_hosted::Keeper;
 
 use crate::access::Access;
+use crate::back_channel::BackChannel;
 use crate::backup_standing::Backups;
 use crate::directory::{Directory, SecretHash};
+use crate::exporting::Exporting;
 use crate::failure::{Exit, Failure};
 use crate::metrics::{Metrics, Timed};
-use crate::node::Node as _;
+use crate::oidc::Providers;
+use crate::passkeys::Ceremonies;
+use crate::places::PlaceAccess;
 use crate::pools::Pools;
 use crate::records::Records;
+use crate::restoring::Restoring;
 use crate::spaces::Spaces;
 use crate::tasks::Tasks;
 use crate::turns::Turns;
+use crate::upgrade;
 
 /// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
 const SCHEMAS: usize = 256;
@@ -56,11 +64,27 @@ pub struct App {
     /// Where the node's files lie.
     pub(crate) dir: DataDir,
     pub(crate) backups: Backups,
+    /// How places for backups are reached that are no directories.
+    pub(crate) access_to_places: OnceLock<PlaceAccess>,
+    /// The places that this node keeps for others.
+    pub(crate) keeper: Arc<Keeper>,
+    /// What takes the place of a node that nobody owns.
+    pub(crate) restoring: Arc<Restoring>,
+    /// Who is being handed everything of theirs.
+    pub(crate) exporting: Exporting,
     /// What the node works with on disk.
     pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
     pub(crate) sharing: Turns,
     pub(crate) url: OnceLock<String>,
+    /// The outside providers by which people sign in.
+    pub(crate) providers: OnceLock<Providers>,
+    /// The server for letters, if one was named.
+    pub(crate) mail: OnceLock<crate::letters::Mail>,
+    /// The ceremonies of passkeys that are on their way.
+    pub(crate) ceremonies: Ceremonies,
+    /// By which apps are told that somebody signed out.
+    pub(crate) back_channel: OnceLock<BackChannel>,
     /// The certificates of the node, if it speaks TLS.
     pub(crate) tls: OnceLock<Arc<gateway_tls::Tls>>,
     pub(crate) local_token: OnceLock<SecretHash>,
@@ -103,6 +127,7 @@ fn vault_failed(error: VaultError) -> Failure {
 
 /// Opens a node's directory. The caller holds its lock. `accept_loss`: go on without what was lost of its files.
 pub async fn open(dir: &DataDir, passphrase: Option<&str>, accept_loss: bool) -> Result<App, Failure> {
+    crate::restoring::finish(dir).map_err(failed)?;
     let key = NodeKey::load(dir, passphrase)?;
     open_with(dir, key, None, accept_loss).await
 }
@@ -113,17 +138,42 @@ async fn open_with(
     spicedb: Option<&SpiceDbConfig>,
     accept_loss: bool,
 ) -> Result<App, Failure> {
+    composed(dir, key, spicedb, accept_loss, |engine| engine).await
+}
+
+/// A fresh node whose policy is answered by what is made of its engine.
+#[cfg(test)]
+pub(crate) async fn open_answered_by(
+    dir: &DataDir,
+    answering: impl FnOnce(Arc<dyn Explainer>) -> Arc<dyn Explainer>,
+) -> Result<App, Failure> {
+    composed(dir, NodeKey::create(dir, None)?, None, false, answering).await
+}
+
+async fn composed(
+    dir: &DataDir,
+    key: NodeKey,
+    spicedb: Option<&SpiceDbConfig>,
+    accept_loss: bool,
+    answering: impl FnOnce(Arc<dyn Explainer>) -> Arc<dyn Explainer>,
+) -> Result<App, Failure> {
     let unreadable = |error: DatabaseError| match error {
         DatabaseError::Loss(loss) => lost(&loss),
         other => Failure::failed("database_unreadable", &other.to_string()).hint("is the node key the right one?"),
     };
-    let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
     let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
+    upgrade::leftover(dir)?;
+    if !accept_loss {
+        vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    }
+    upgrade::node(dir, &key, &clock).await?;
+    let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;
+    upgrade::make_tables(&database).await.map_err(failed)?;
     let embedded = Embedded::open(database.clone(), Arc::clone(&clock)).await.map_err(failed)?;
     let tasks = Tasks::default();
     let chosen = crate::engine::start(&embedded, &database, spicedb, &tasks, &clock)?;
     let metrics = Metrics::default();
-    let engine: Arc<dyn Explainer> = Arc::new(Timed::new(chosen.engine, metrics.policy.clone()));
+    let engine: Arc<dyn Explainer> = Arc::new(Timed::new(answering(chosen.engine), metrics.policy.clone()));
     // The only gate of this process: the vault recognises its permits and no others.
     #[expect(clippy::disallowed_methods, reason = "this is the composition root")]
     let gate = Gate::new(rand::rng().random(), Arc::clone(&engine) as Arc<dyn Engine>);
@@ -158,9 +208,17 @@ async fn open_with(
         stop: Notify::new(),
         dir: dir.clone(),
         backups: Backups::default(),
+        access_to_places: OnceLock::new(),
+        keeper: Arc::new(Keeper::open(dir.places())),
+        restoring: Arc::default(),
+        exporting: Exporting::default(),
         files: dir.open_files(),
         sharing: Turns::default(),
         url: OnceLock::new(),
+        providers: OnceLock::new(),
+        mail: OnceLock::new(),
+        ceremonies: Ceremonies::default(),
+        back_channel: OnceLock::new(),
         tls: OnceLock::new(),
         local_token: OnceLock::new(),
         database,
@@ -174,6 +232,7 @@ pub async fn open_or_create(
     passphrase: Option<&str>,
     spicedb: Option<&SpiceDbConfig>,
 ) -> Result<App, Failure> {
+    crate::restoring::finish(dir).map_err(failed)?;
     let key = if NodeKey::exists(dir) { NodeKey::load(dir, passphrase)? } else { NodeKey::create(dir, passphrase)? };
     open_with(dir, key, spicedb, false).await
 }

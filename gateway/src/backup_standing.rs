@@ -1,6 +1,5 @@
 //! How a node stands with its backups: what it was told to make, what the last one was, and what went wrong since.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The last backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastBackup {
-    pub to: PathBuf,
+    /// The name of the place.
+    pub to: String,
     pub backup: String,
     /// When it was taken: what can be restored is as of then. Microseconds since 1970.
     pub at: i64,

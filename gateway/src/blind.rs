@@ -18,7 +18,7 @@ use vault::log::Log;
 use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, no_socket};
 use crate::node_file::{NodeFile, Of};
 use crate::stdout::say;
 
@@ -102,6 +102,9 @@ fn told(addrs: &[String]) -> String {
 pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(), Failure> {
     let identity = identity(dir)?;
     let _lock = dir.lock()?;
+    crate::upgrade::leftover(dir)?;
+    vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    crate::upgrade::replica(dir).await?;
     let database = open_database(dir).await?;
     let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
     let allowed = Allowed::open(database).await.map_err(failed)?;
@@ -163,7 +166,7 @@ fn control(dir: &DataDir) -> Result<Control, Failure> {
             .route("/healthz", web::get().to(async || HttpResponse::Ok().json(json!({ "status": "ok" }))))
             .route("/api/v1/stop", web::post().to(stopped))
     };
-    let (running, place) = crate::control::serve(dir, routes)?;
+    let (running, place) = crate::control::serve(dir, routes).map_err(no_socket)?;
     let handle = running.handle();
     tokio::spawn(running);
     Ok(Control { handle, stop, _place: place })
@@ -189,6 +192,16 @@ pub async fn allow(dir: &DataDir, account: &str) -> Result<Value, Failure> {
     let user: UserId = account
         .parse()
         .map_err(|_| Failure::new(Exit::Usage, "invalid_account", "an account id has 32 hexadecimal digits"))?;
+    // A replica that runs has brought its directory to its version; else that is done first, or it is a later one's.
+    let _stopped = match dir.lock() {
+        Ok(lock) => {
+            crate::upgrade::leftover(dir)?;
+            crate::upgrade::replica(dir).await?;
+            Some(lock)
+        }
+        Err(DirectoryError::InUse(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
     let allowed = Allowed::open(open_database(dir).await?).await.map_err(failed)?;
     let done = allowed.allow(user).await.map_err(failed);
     allowed.close().await;

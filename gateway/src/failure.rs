@@ -1,5 +1,7 @@
 //! Why a command did not do what was asked, and the codes that commands end with.
 
+use gateway_http::listen::ListenError;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
@@ -44,6 +46,25 @@ impl Failure {
                 Self::new(exit, code, rest)
             }
             _ => Self::new(exit, "failed", message),
+        }
+    }
+}
+
+/// Of the socket in the data directory.
+pub fn no_socket(error: std::io::Error) -> Failure {
+    Failure::failed("control_socket_failed", &error.to_string())
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let message = error.to_string();
+        match error {
+            ListenError::Address { .. } => Failure::usage(error.code(), &message),
+            ListenError::InClear(_) => Failure::usage(error.code(), &message).hint(
+                "serve TLS (`--tls internal`, `--tls acme`, or --tls-cert and --tls-key); behind a proxy that does, name \
+                 it by --trusted-proxies; or say --insecure",
+            ),
+            ListenError::Failed { .. } => Failure::failed(error.code(), &message),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `allod init`: a directory becomes a node.
 
+use gateway_people::realm::Realm as _;
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
 use vault::keyring::NodeKey;
@@ -8,7 +9,6 @@ use zeroize::Zeroizing;
 use crate::app;
 use crate::failure::{Exit, Failure};
 use crate::front::account::Owner;
-use crate::node::Node as _;
 
 /// `allod init`: the same result as the setup page. `recovery`: and the recovery words.
 pub async fn init(

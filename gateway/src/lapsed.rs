@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use gateway_people::realm::Realm as _;
 use policy::PolicyError;
 use policy::facts::Resource;
 use policy_core::{GroupId, SpaceId, Timestamp};
 
 use crate::app::App;
-use crate::directory::{Act, Actor, DirectoryError, LinkRow, Membership};
-use crate::grants::{IssueError, revoke};
-use crate::node::Node as _;
+use crate::directory::{DirectoryError, Membership};
 use crate::turns::Turn;
 
 /// Rows that are forgotten at a time.
@@ -25,12 +24,24 @@ pub enum LapsedError {
 }
 
 impl App {
-    /// Forgets shares, memberships and links that have lapsed.
+    /// Forgets shares, memberships, links and app passwords that have lapsed.
     pub async fn forget_lapsed(&self) -> Result<(), LapsedError> {
         for link in self.directory.lapsed_links(self.now(), BATCH_ROWS).await? {
             // One that cannot be forgotten keeps no other from it.
-            if let Err(error) = self.forget_link(&link).await {
+            let _alone = self.sharing.of([Turn::Space(link.space)]).await;
+            if let Err(error) = self.take_back(link.space, link.grant).await {
                 tracing::warn!(link = %link.grant, %error, "a lapsed link was not forgotten");
+            }
+        }
+        // What has lapsed, and what ended with the sessions of its person: nothing opens it any more.
+        for (space, grant) in self.directory.ended_app_passwords(None, self.now(), BATCH_ROWS).await? {
+            let _alone = self.sharing.of([Turn::Space(space)]).await;
+            // One that is being made is there once its turn is over.
+            if self.directory.ended_app_passwords(Some(grant), self.now(), 1).await?.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.take_back(space, grant).await {
+                tracing::warn!(%grant, %error, "the grant of an app password that ended was not taken back");
             }
         }
         self.directory.forget_offers(self.now()).await?;
@@ -71,18 +82,5 @@ impl App {
             self.directory.remove_membership(one).await?;
         }
         Ok(())
-    }
-
-    /// Takes back a grant to a link: its record, its row and what policy has of it go.
-    async fn forget_link(&self, link: &LinkRow) -> Result<(), IssueError> {
-        let records = self.grants(link.space).await?;
-        match records.iter().find(|record| record.grant.id == link.grant) {
-            Some(record) => {
-                let grant = &record.grant;
-                let act = Act::new(Actor::Node);
-                revoke(self, (grant.grantor, grant.space, grant.holder, grant.id), &act).await.map(drop)
-            }
-            None => Ok(self.directory.end_grant(link.grant).await?),
-        }
     }
 }

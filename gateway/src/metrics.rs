@@ -5,7 +5,6 @@
 
 mod policy;
 mod process;
-mod requests;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -13,13 +12,12 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
+use gateway_http::requests::Requests;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use policy::{Answers, Timed};
-pub use requests::Requests;
-
 pub use state::State;
 
 /// Whoever asks again so soon is told the same: what it costs to look is bounded, however many ask.

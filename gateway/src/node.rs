@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use gateway_people::grants::Order;
+use gateway_people::realm::Realm;
 use policy::Delivery;
-use policy_core::{Context, GrantId, SpaceId, TenantId, Timestamp, UserId};
+use policy_core::{Context, Grant, GrantId, SpaceId, TenantId, UserId};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
-use crate::directory::{Directory, SecretHash};
+use crate::back_channel::BackChannel;
+use crate::oidc::Providers;
+use crate::passkeys::{Ceremonies, RelyingParty};
 
 /// A space of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +39,51 @@ pub enum NodeError {
     Failed(String),
 }
 
+/// What a grant would show of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    pub collection: String,
+    pub shows: Shows,
+    /// Whether every version shows, those of today too: history lists by itself, and needs no other verb.
+    pub versions: bool,
+}
+
+/// What of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing is read.
+    Nothing,
+    /// What is asked for by its id alone: nothing is listed.
+    Named,
+    /// The first rows. `fields_left`: so many fields are not among these; `more`: there are more rows.
+    Rows { fields: Vec<String>, fields_left: usize, rows: Vec<Vec<Option<String>>>, more: bool },
+    /// The first rows are too large to be looked at.
+    Large,
+}
+
+/// What a grant would show first, and of how many types it is not told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Foreseen {
+    pub types: Vec<Sight>,
+    pub types_left: usize,
+}
+
 /// What the handlers of accounts and of OAuth are given.
 #[async_trait]
-pub trait Node: Send + Sync + 'static {
-    fn directory(&self) -> &Directory;
-    /// The present instant.
-    fn now(&self) -> Timestamp;
-    /// The address under which people and apps reach the node, without a slash at the end.
-    fn url(&self) -> String;
-    /// The hash of this start's local token.
-    fn local_token(&self) -> SecretHash;
-    /// The person whom the operator acts as; `None` before the setup.
-    fn owner(&self) -> Option<UserId> {
-        self.directory().owner()
+pub trait Node: Realm {
+    /// The outside providers by which people sign in.
+    fn providers(&self) -> &Providers;
+    /// The ceremonies of passkeys that are on their way.
+    fn ceremonies(&self) -> &Ceremonies;
+    /// For whom passkeys are made here; `None` where the node's pages have no name.
+    fn relying_party(&self) -> Option<RelyingParty> {
+        RelyingParty::of(&self.url())
+    }
+    /// By which apps are told that somebody signed out.
+    fn back_channel(&self) -> &BackChannel;
+    /// Whether a backup is being restored in its place: nobody sets it up meanwhile.
+    fn is_being_restored(&self) -> bool {
+        false
     }
     /// Moves the policy epoch: called after every revocation and before it is acknowledged.
     fn advance_epoch(&self);
@@ -74,6 +110,27 @@ pub trait Node: Send + Sync + 'static {
         id: GrantId,
         by: Context,
     ) -> Result<Delivery, NodeError>;
+    /// Nobody else changes rights in the space until what is returned goes. Whoever has it asks for no other.
+    async fn turn(&self, space: SpaceId) -> Box<dyn Send>;
+    /// Notes that a grant in a space is being given, and what opens it: what is broken off before [`Node::end_giving`] is
+    /// taken back. Nobody else changes rights in the space until what is returned goes.
+    async fn begin_giving(&self, space: SpaceId, id: GrantId) -> Result<Box<dyn Send>, NodeError>;
+    /// It is given.
+    async fn end_giving(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError>;
+    /// Notes that a grant is being taken back, in the turn of its space: what is broken off before [`Node::end_taking`] is gone on with.
+    async fn begin_taking(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError>;
+    /// It is taken back, or is not.
+    async fn end_taking(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError>;
+    /// Notes that a grant takes the place of `old`: what is broken off before [`Node::end_replacing`] is gone on with, or
+    /// `old` stays, by which of them the directory knows. Nobody else changes rights in the space until what is returned
+    /// goes.
+    async fn begin_replacing(&self, space: SpaceId, old: GrantId, new: GrantId) -> Result<Box<dyn Send>, NodeError>;
+    /// It has, or has not.
+    async fn end_replacing(&self, space: SpaceId, old: GrantId, new: GrantId) -> Result<(), NodeError>;
+    /// What a grant that is not given yet would show first, its fields in this order. Its grantor looks.
+    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError>;
+    /// Whether a grant was taken back on another of its person's nodes.
+    async fn is_taken_back_elsewhere(&self, space: SpaceId, id: GrantId) -> Result<bool, NodeError>;
     /// The grants of a space that are not revoked.
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError>;
 }
@@ -81,3 +138,5 @@ pub trait Node: Send + Sync + 'static {
 #[cfg(test)]
 pub(crate) mod fake;
 mod own;
+#[cfg(test)]
+pub(crate) mod served;

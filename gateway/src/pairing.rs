@@ -1,6 +1,6 @@
 //! `allod device join`: an empty directory becomes a device of an account.
 
-use serde_json::{Value, json};
+use gateway_people::realm::Realm as _;
 use sync::Identity;
 use sync::pairing::{Code, PairingError};
 use vault::data_dir::DataDir;
@@ -8,7 +8,7 @@ use vault::keyring::NodeKey;
 
 use crate::app;
 use crate::failure::{Exit, Failure};
-use crate::node::Node as _;
+use crate::restoring::Joined;
 
 const UNANSWERED: &str = "pairing_unanswered";
 
@@ -17,15 +17,31 @@ fn failure(error: PairingError) -> Failure {
     Failure::coded(exit, &error.to_string())
 }
 
+/// The code that somebody typed.
+///
+/// # Errors
+/// `code_malformed`.
+pub fn code(text: &str) -> Result<Code, Failure> {
+    Code::parse(text).map_err(failure)
+}
+
 /// Joins by a code. On a failure the directory is left as it was found; but if the other side may have taken the device,
 /// its keys stay, and the same command goes on.
-pub async fn join(dir: &DataDir, code: &str, passphrase: Option<&str>) -> Result<Value, Failure> {
-    let code = Code::parse(code).map_err(failure)?;
+pub async fn join(dir: &DataDir, text: &str, passphrase: Option<&str>) -> Result<Joined, Failure> {
+    join_at(dir, &code(text)?, passphrase, false).await
+}
+
+/// The same; if the directory is a device of that account already, it is as if it had joined now.
+pub async fn join_or_go_on(dir: &DataDir, code: &Code, passphrase: Option<&str>) -> Result<Joined, Failure> {
+    join_at(dir, code, passphrase, true).await
+}
+
+async fn join_at(dir: &DataDir, code: &Code, passphrase: Option<&str>, goes_on: bool) -> Result<Joined, Failure> {
     let existed = dir.path().exists();
     let lock = dir.lock()?;
     // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
     let fresh = !NodeKey::exists(dir);
-    let joined = join_unowned(dir, &code, passphrase).await;
+    let joined = join_unowned(dir, code, passphrase, goes_on).await;
     let begun = joined.as_ref().is_err_and(|failure| failure.code == UNANSWERED);
     if joined.is_err() && fresh && !begun {
         dir.remove_fresh();
@@ -37,9 +53,12 @@ pub async fn join(dir: &DataDir, code: &str, passphrase: Option<&str>) -> Result
     joined
 }
 
-async fn join_unowned(dir: &DataDir, code: &Code, passphrase: Option<&str>) -> Result<Value, Failure> {
+async fn join_unowned(dir: &DataDir, code: &Code, passphrase: Option<&str>, goes_on: bool) -> Result<Joined, Failure> {
     let app = app::open_or_create(dir, passphrase, None).await?;
-    let joined = if app.owner().is_some() || !app.vault.users().is_empty() {
+    let device = app.vault.device(code.user);
+    let joined = if let Some(device) = device.filter(|_| goes_on && app.vault.joined() == [code.user]) {
+        Ok(Joined::new(device, code.user, &app.vault.space_ids(code.user)))
+    } else if app.owner().is_some() || !app.vault.users().is_empty() {
         Err(vault::keyring::DirectoryError::AlreadyANode(dir.path().to_owned()).into())
     } else {
         join_with(&app, code).await
@@ -48,7 +67,7 @@ async fn join_unowned(dir: &DataDir, code: &Code, passphrase: Option<&str>) -> R
     joined
 }
 
-async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
+async fn join_with(app: &app::App, code: &Code) -> Result<Joined, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed("join_failed", &error.to_string());
     let identity = Identity::from_seed(app.vault.accounts().transport_seed());
     // On disk before anybody hears of it: broken off behind the enrolment, joining goes on with the same device.
@@ -68,6 +87,5 @@ async fn join_with(app: &app::App, code: &Code) -> Result<Value, Failure> {
         .map_err(|error| failed(&error))?;
     // The last step: before it the directory belongs to nobody, and joining can be begun again.
     app.vault.join(code.user, device).await.map_err(|error| failed(&error))?;
-    let spaces: Vec<_> = joined.spaces.iter().map(ToString::to_string).collect();
-    Ok(json!({ "device": id.to_string(), "user": code.user.to_string(), "spaces": spaces }))
+    Ok(Joined::new(id, code.user, &joined.spaces))
 }

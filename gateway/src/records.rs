@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use policy::Delivery;
-use policy_core::{Caller, Context, GrantId, SealRefusal, SpaceId, UserId};
+use policy_core::{Caller, Context, GrantId, SpaceId, UserId};
 use vault::VaultError;
 use vault_core::control::GrantRecord;
 
@@ -65,7 +65,7 @@ impl Records {
         }
     }
 
-    /// Records a change of a space's grants, again if policy moves meanwhile.
+    /// Records a change of a space's grants, again if its permits hold no more.
     async fn record(&self, user: UserId, space: SpaceId, change: PolicyChange) -> Result<(), NodeError> {
         let caller = Caller { user, app: None, device: None };
         let mut attempts = self.access.attempts(&caller, space);
@@ -76,7 +76,7 @@ impl Records {
                 PolicyChange::Revoke(id) => self.spaces.vault.revoke_grant(&permits, *id).await,
             };
             match done {
-                Err(VaultError::Permit(SealRefusal::Moved)) => {}
+                Err(VaultError::Permit(refusal)) if refusal.calls_for_another() => {}
                 other => return other.map_err(node_error),
             }
         }

@@ -2,48 +2,60 @@
 //!
 //! A right is in two places: the row that says who gave it, and the relationship that policy enforces. What is being
 //! changed is noted first, and crossed out when both say the same; what is still noted at a start is gone on with. What
-//! was given is given, what was taken away stays taken away.
+//! was given is given, what was taken away stays taken away. Only a grant or a link whose token nobody was told yet is
+//! taken back: it would be of use to nobody.
+
+mod finish;
 
 use std::fmt;
-use std::str::FromStr;
+use std::str::{FromStr, SplitWhitespace};
 
-use policy::facts::{Party, Resource};
-use policy_core::{AssignmentId, GroupId, Tuple};
-use serde_json::json;
+use policy::facts::Resource;
+use policy_core::{AssignmentId, CollectionId, DocId, FolderId, GrantId, GroupId, SpaceId, Tuple, UserId};
 
 use crate::app::App;
-use crate::directory::{Actor, Assignment, DirectoryError, Membership, Role};
-use crate::node::{Node as _, NodeError};
+use crate::directory::Membership;
+use crate::node::NodeError;
 use crate::turns::Turn;
 
 /// Before a change that is being made.
 const CHANGING: &str = "changing ";
-/// Relationships in one change of policy.
-const CHANGES: usize = 5_000;
 
-/// Why what was broken off cannot be gone on with.
-#[derive(Debug, thiserror::Error)]
-pub enum UnfinishedRights {
-    #[error(transparent)]
-    Accounts(#[from] vault::accounts::AccountsError),
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    #[error(transparent)]
-    Policy(#[from] policy::PolicyError),
-}
-
-/// What is being changed.
+/// What is being changed, and where: that alone says whose turn it is, before anything is written and after all is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// A right begins, or gets another end.
-    Begins(AssignmentId),
-    Ends(AssignmentId),
+    Begins(SpaceId, AssignmentId),
+    Ends(SpaceId, AssignmentId),
     /// Somebody comes into a group, or leaves it: as what, and who.
     Joins(GroupId, String),
     Leaves(GroupId, String),
     GroupEnds(GroupId),
+    /// Somebody manages a group no more: with that goes what they gave themselves by it.
+    Dismissed(GroupId, UserId),
+    /// Somebody loses a share by which they managed, and with it what they gave themselves by it.
+    Quits(Quits),
+    FolderBegins(SpaceId, FolderId),
+    FolderEnds(SpaceId, FolderId),
+    /// Documents come into a folder by this request; the rows say which. Another that succeeds says nothing of these.
+    Files(SpaceId, FolderId, String),
+    Unfiles(SpaceId, FolderId, DocId),
+    /// A grant, or a link, and what opens it.
+    Gives(SpaceId, GrantId),
+    TakesBack(SpaceId, GrantId),
+    /// A grant takes the place of the one named first.
+    Replaces(SpaceId, GrantId, GrantId),
+}
+
+/// Who loses which share, and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quits {
+    pub(crate) share: AssignmentId,
+    pub(crate) user: UserId,
+    pub(crate) by: UserId,
+    pub(crate) space: SpaceId,
+    /// Where the share lies, unless it is of the whole space.
+    pub(crate) collection: Option<CollectionId>,
 }
 
 /// How somebody is in a group.
@@ -59,16 +71,48 @@ impl Change {
     pub(crate) fn leaves(one: &Membership) -> Change {
         Change::Leaves(one.group, place(one))
     }
+
+    /// The turn in which it is made, gone on with and crossed out.
+    fn turn(&self) -> Turn {
+        match self {
+            Change::Begins(space, _)
+            | Change::Ends(space, _)
+            | Change::Quits(Quits { space, .. })
+            | Change::FolderBegins(space, _)
+            | Change::FolderEnds(space, _)
+            | Change::Files(space, ..)
+            | Change::Unfiles(space, ..)
+            | Change::Gives(space, _)
+            | Change::TakesBack(space, _)
+            | Change::Replaces(space, ..) => Turn::Space(*space),
+            Change::Joins(group, _)
+            | Change::Leaves(group, _)
+            | Change::GroupEnds(group)
+            | Change::Dismissed(group, _) => Turn::Group(*group),
+        }
+    }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Change::Begins(id) => write!(f, "begins {id}"),
-            Change::Ends(id) => write!(f, "ends {id}"),
+            Change::Begins(space, id) => write!(f, "begins {space} {id}"),
+            Change::Ends(space, id) => write!(f, "ends {space} {id}"),
             Change::Joins(group, place) => write!(f, "joins {group} {place}"),
             Change::Leaves(group, place) => write!(f, "leaves {group} {place}"),
             Change::GroupEnds(group) => write!(f, "group-ends {group}"),
+            Change::Dismissed(group, user) => write!(f, "dismissed {group} {user}"),
+            Change::Quits(Quits { share, user, by, space, collection }) => {
+                write!(f, "quits {share} {user} {by} {space}")?;
+                collection.map_or(Ok(()), |collection| write!(f, " {collection}"))
+            }
+            Change::FolderBegins(space, folder) => write!(f, "folder-begins {space} {folder}"),
+            Change::FolderEnds(space, folder) => write!(f, "folder-ends {space} {folder}"),
+            Change::Files(space, folder, request) => write!(f, "files {space} {folder} {request}"),
+            Change::Unfiles(space, folder, document) => write!(f, "unfiles {space} {folder} {document}"),
+            Change::Gives(space, grant) => write!(f, "gives {space} {grant}"),
+            Change::TakesBack(space, grant) => write!(f, "takes-back {space} {grant}"),
+            Change::Replaces(space, old, new) => write!(f, "replaces {space} {old} {new}"),
         }
     }
 }
@@ -77,20 +121,38 @@ impl FromStr for Change {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (what, of) = text.split_once(' ').ok_or(())?;
-        let member = || {
-            let (group, place) = of.split_once(' ').ok_or(())?;
-            Ok((group.parse().map_err(drop)?, place.to_owned()))
+        let mut words = text.split_whitespace();
+        let of = &mut words;
+        let change = match of.next().ok_or(())? {
+            "begins" => Change::Begins(word(of)?, word(of)?),
+            "ends" => Change::Ends(word(of)?, word(of)?),
+            "joins" => Change::Joins(word(of)?, format!("{} {}", of.next().ok_or(())?, of.next().ok_or(())?)),
+            "leaves" => Change::Leaves(word(of)?, format!("{} {}", of.next().ok_or(())?, of.next().ok_or(())?)),
+            "group-ends" => Change::GroupEnds(word(of)?),
+            "dismissed" => Change::Dismissed(word(of)?, word(of)?),
+            "quits" => Change::Quits(Quits {
+                share: word(of)?,
+                user: word(of)?,
+                by: word(of)?,
+                space: word(of)?,
+                collection: of.next().map(str::parse).transpose().map_err(drop)?,
+            }),
+            "folder-begins" => Change::FolderBegins(word(of)?, word(of)?),
+            "folder-ends" => Change::FolderEnds(word(of)?, word(of)?),
+            "files" => Change::Files(word(of)?, word(of)?, word(of)?),
+            "unfiles" => Change::Unfiles(word(of)?, word(of)?, word(of)?),
+            "gives" => Change::Gives(word(of)?, word(of)?),
+            "takes-back" => Change::TakesBack(word(of)?, word(of)?),
+            "replaces" => Change::Replaces(word(of)?, word(of)?, word(of)?),
+            _ => return Err(()),
         };
-        match what {
-            "begins" => Ok(Change::Begins(of.parse().map_err(drop)?)),
-            "ends" => Ok(Change::Ends(of.parse().map_err(drop)?)),
-            "joins" => member().map(|(group, place)| Change::Joins(group, place)),
-            "leaves" => member().map(|(group, place)| Change::Leaves(group, place)),
-            "group-ends" => Ok(Change::GroupEnds(of.parse().map_err(drop)?)),
-            _ => Err(()),
-        }
+        if words.next().is_none() { Ok(change) } else { Err(()) }
     }
+}
+
+/// The id that comes next.
+fn word<T: FromStr>(words: &mut SplitWhitespace<'_>) -> Result<T, ()> {
+    words.next().ok_or(())?.parse().map_err(drop)
 }
 
 /// The relationship of a membership.
@@ -110,103 +172,45 @@ impl App {
         let crossed_out = self.vault.accounts().unset(&format!("{CHANGING}{change}")).await;
         crossed_out.map_err(|error| NodeError::Failed(error.to_string()))
     }
-
-    /// Goes on with the changes of rights that were broken off.
-    pub async fn finish_rights(&self) -> Result<(), UnfinishedRights> {
-        for text in self.vault.accounts().settings_under(CHANGING).await? {
-            if let Ok(change) = text.parse::<Change>() {
-                self.finish(&change).await?;
-                self.end_change(&change).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What is changed at this moment has its turn: when that is over, both places say the same, and nothing is left to do.
-    async fn finish(&self, change: &Change) -> Result<(), UnfinishedRights> {
-        match change {
-            Change::Begins(id) | Change::Ends(id) => {
-                let Some(right) = self.directory.assignment(*id).await? else { return Ok(()) };
-                let _alone = self.sharing.of([Turn::Space(right.space)]).await;
-                let Some(right) = self.directory.assignment(*id).await? else { return Ok(()) };
-                let begins = matches!(change, Change::Begins(_));
-                if begins && !right.lives(self.now()) {
-                    // It is forgotten as any that has lapsed.
-                    return Ok(());
-                }
-                let (put, remove) = if begins { right.begun() } else { right.ended() };
-                let _ = self.policy.write(put, remove).await?;
-                if !begins {
-                    self.directory.remove_assignment(right.id).await?;
-                }
-                self.note_finished(&right, if begins { "share.given" } else { "share.ended" }).await
-            }
-            Change::Joins(group, of) | Change::Leaves(group, of) => {
-                let _alone = self.sharing.of([Turn::Group(*group)]).await;
-                let members = self.directory.memberships(*group).await?;
-                let Some(one) = members.iter().find(|one| place(one) == *of) else { return Ok(()) };
-                if matches!(change, Change::Joins(..)) {
-                    let _ = self.policy.write(vec![tuple(one)], Vec::new()).await?;
-                } else {
-                    let _ = self.policy.write(Vec::new(), vec![tuple(one)]).await?;
-                    self.directory.remove_membership(one).await?;
-                }
-                Ok(())
-            }
-            Change::GroupEnds(group) => {
-                let _alone = self.sharing.of([Turn::Group(*group)]).await;
-                let (gone, given) = self.rests_on_group(*group).await?;
-                for some in gone.chunks(CHANGES) {
-                    let _ = self.policy.write(Vec::new(), some.to_vec()).await?;
-                }
-                for one in &given {
-                    self.directory.remove_assignment(one.id).await?;
-                }
-                Ok(self.directory.remove_group(*group).await?)
-            }
-        }
-    }
-
-    /// What ends with a group: its relationships, the managers last, and the rights that were given to it.
-    pub(crate) async fn rests_on_group(&self, group: GroupId) -> Result<(Vec<Tuple>, Vec<Assignment>), DirectoryError> {
-        let mut gone: Vec<Tuple> =
-            self.directory.memberships_of(Party::Group(group)).await?.iter().map(tuple).collect();
-        let given = self.directory.assignments_to(&[Party::Group(group)]).await?;
-        gone.extend(given.iter().flat_map(|one| one.begun().0));
-        let mut members = self.directory.memberships(group).await?;
-        members.sort_by_key(|one| one.role == Role::Manager);
-        gone.extend(members.iter().map(tuple));
-        Ok((gone, given))
-    }
-
-    /// Whoever gave or took it has had no answer: what became of it is in the audit of whose space it is in.
-    async fn note_finished(&self, right: &Assignment, action: &str) -> Result<(), UnfinishedRights> {
-        let Some(owner) = self.vault.owner_of(right.space) else { return Ok(()) };
-        let detail = json!({ "id": right.id, "space": right.space, "relation": right.relation, "finished": true });
-        Ok(self.directory.audit(owner, Actor::Node, action, detail, self.now()).await?)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use policy::facts::Party;
+
     use super::*;
+    use crate::directory::Role;
 
     #[test]
     fn a_change_is_read_as_it_was_noted() {
         let (right, group) = (AssignmentId::from_bytes([1; 16]), GroupId::from_bytes([2; 16]));
-        let party = Party::User(policy_core::UserId::from_bytes([3; 16]));
+        let user = UserId::from_bytes([3; 16]);
+        let party = Party::User(user);
+        let (folder, space) = (FolderId::from_bytes([4; 16]), SpaceId::from_bytes([5; 16]));
+        let grant = GrantId::from_bytes([6; 16]);
+        let quits = Quits { share: right, user, by: UserId::from_bytes([7; 16]), space, collection: None };
         let one = Membership { group, role: Role::Manager, party, until: None, giver: None };
         let changes = [
-            Change::Begins(right),
-            Change::Ends(right),
+            Change::Begins(space, right),
+            Change::Ends(space, right),
             Change::joins(&one),
             Change::leaves(&one),
             Change::GroupEnds(group),
+            Change::Dismissed(group, user),
+            Change::Quits(quits),
+            Change::Quits(Quits { collection: Some(CollectionId::from_bytes([8; 16])), ..quits }),
+            Change::FolderBegins(space, folder),
+            Change::FolderEnds(space, folder),
+            Change::Files(space, folder, "0a".to_owned()),
+            Change::Unfiles(space, folder, DocId::from_bytes([9; 16])),
+            Change::Gives(space, grant),
+            Change::TakesBack(space, grant),
+            Change::Replaces(space, grant, GrantId::from_bytes([7; 16])),
         ];
         for change in changes {
             assert_eq!(change.to_string().parse(), Ok(change));
         }
-        for wrong in ["", "begins", "begins x", "joins x member", "other 1"] {
+        for wrong in ["", "begins", "begins x", "joins x member", "other 1", "group-ends", "quits x y z"] {
             assert_eq!(wrong.parse::<Change>(), Err(()));
         }
     }

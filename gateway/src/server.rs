@@ -8,6 +8,8 @@ use std::time::Duration;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use gateway_authzed::{Front, Stores};
+use gateway_mail::Mailer;
+use gateway_people::realm::Realm;
 use gateway_tls::{Source, Tls};
 use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
@@ -18,14 +20,22 @@ use zeroize::Zeroizing;
 
 use crate::access::Newcomers;
 use crate::app::{self, App};
+use crate::back_channel::BackChannel;
 use crate::control;
 use crate::directory::{Lifetimes, Secret, SecretHash};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, no_socket};
 use crate::front::addresses::{Addresses, Clear};
 use crate::front::cross_origin::{Allowed, Origins};
+use crate::joining;
+use crate::letters::Mail;
 use crate::listen::{self, HEAD, MOST, NOT_TAKEN, address};
-use crate::node::Node as _;
+use crate::node::Node;
 use crate::node_file::{NodeFile, Of};
+use crate::noticed::Noticed;
+use crate::oidc::Providers;
+use crate::outbound::Outbound;
+use crate::places::PlaceAccess;
+use crate::restoring::{self, Outcome, Taking};
 use crate::stdout::say;
 
 /// Views that nobody has used for so long are closed.
@@ -73,12 +83,20 @@ pub struct Options {
     pub trusted_proxies: Vec<sync::IpNet>,
     /// Whether everybody may speak plain HTTP to the node, also from beyond this machine.
     pub insecure: bool,
+    /// How long a connection is kept on which no request comes.
+    pub keep_alive: Duration,
     /// How the node speaks TLS, if it does.
     pub tls: Option<TlsOptions>,
     /// Origins whose pages may call this node.
     pub allowed_origins: Vec<Allowed>,
     /// How long sessions last.
     pub sessions: Lifetimes,
+    /// The outside providers by which people sign in.
+    pub providers: Vec<crate::oidc::ProviderConfig>,
+    /// The server that takes letters.
+    pub mail: Option<gateway_mail::MailSettings>,
+    /// What may be called for people and providers, beside public addresses.
+    pub outbound_allow: Vec<sync::IpNet>,
     /// Where the node's figures are for whoever asks.
     pub metrics_listen: Option<String>,
     /// Print what happens as JSON.
@@ -86,8 +104,16 @@ pub struct Options {
     /// SpiceDB answers policy; else the embedded engine.
     pub spicedb: Option<SpiceDbConfig>,
     pub policy: Option<PolicyApi>,
+    /// How places for backups are reached that are no directories.
+    pub places: PlaceAccess,
     /// Backups that the node makes by itself.
     pub backup: Option<crate::backup::Schedule>,
+}
+
+/// The host of an address, as letters name the node by it.
+fn host_of(url: &str) -> String {
+    let host = url::Url::parse(url).ok().and_then(|url| Some(url.host_str()?.trim_matches(['[', ']']).to_owned()));
+    host.unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// How to speak TLS.
@@ -120,8 +146,28 @@ impl Options {
             listen::in_clear(wished, self.insecure, &self.trusted_proxies)?;
         }
         match self.policy.as_ref().and_then(|policy| number(&policy.listen)) {
-            Some(wished) => listen::in_clear(wished, self.insecure, &[]),
+            Some(wished) => Ok(listen::in_clear(wished, self.insecure, &[])?),
             None => Ok(()),
+        }
+    }
+}
+
+/// Where a node listens, by number.
+struct Listening {
+    clear: SocketAddr,
+    tls: Option<SocketAddr>,
+}
+
+impl Options {
+    /// Listens there again the next time.
+    fn keep(&mut self, listening: Listening) {
+        match (self.tls.as_mut().map(|tls| &mut tls.listen), listening.tls) {
+            (Some(Some(at)), Some(tls)) => {
+                *at = tls.to_string();
+                self.listen = listening.clear.to_string();
+            }
+            (_, Some(tls)) => self.listen = tls.to_string(),
+            (_, None) => self.listen = listening.clear.to_string(),
         }
     }
 }
@@ -142,12 +188,79 @@ pub struct PolicyApi {
 }
 
 /// Serves until told to end; returns when everything is written out.
-pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) -> Result<(), Failure> {
+pub async fn serve(dir: &DataDir, passphrase: Option<&str>, mut options: Options) -> Result<(), Failure> {
+    // What cannot be listened on leaves nothing behind.
+    wished(&options)?;
+    let _lock = dir.lock()?;
+    let mut before = None;
+    // A node that was restored takes the place of the fresh one, on the same listeners.
+    while let Ended::Restored(outcome) = once(dir, passphrase, &mut options, before.take()).await? {
+        restoring::finish(dir).map_err(failed)?;
+        before = Some(*outcome);
+    }
+    Ok(())
+}
+
+/// Why a node serves no more.
+enum Ended {
+    /// It was told to end.
+    Told(&'static str),
+    /// Its place is taken by what a backup was made of.
+    Restored(Box<Outcome>),
+}
+
+/// Makes what is asked for, until something is there that takes the node's place.
+async fn taken(app: &App, dir: &DataDir, passphrase: Option<&str>, reach: &sync::Reach) -> Outcome {
+    loop {
+        let counts = match app.restoring.wanted().await {
+            Taking::Backup(wanted) => {
+                let made = crate::backup::restore_beside(*wanted, dir, passphrase, Arc::clone(&app.restoring)).await;
+                let counts = made.and_then(|restored| restoring::commit(dir).map_err(failed).map(|()| restored));
+                counts.map(|restored| {
+                    tracing::info!(target: "allod::node", backup = restored.backup, "restored; going on as that node");
+                    app.restoring.done(restored);
+                })
+            }
+            Taking::Device(code) => {
+                let made = joining::beside(dir, &code.within(reach), passphrase).await;
+                let counts =
+                    made.and_then(|(joined, at)| restoring::commit_made(dir, &at).map_err(failed).map(|()| joined));
+                counts.map(|joined| {
+                    tracing::info!(target: "allod::node", device = joined.device, "joined; going on as that device");
+                    app.restoring.joined(joined);
+                })
+            }
+        };
+        match counts {
+            Ok(()) => {
+                // Whoever asks how it stands hears that it is there, before nothing answers for a while.
+                tokio::time::sleep(Duration::from_millis(1_500)).await;
+                return app.restoring.outcome();
+            }
+            Err(failure) => {
+                tracing::warn!(code = failure.code, why = failure.message, "this node did not become another one");
+                app.restoring.failed(&failure);
+            }
+        }
+    }
+}
+
+/// Where the node is to listen, if it may.
+fn wished(options: &Options) -> Result<SocketAddr, Failure> {
     let wished = address(&options.listen)?;
     if options.in_clear().is_some() {
         listen::in_clear(wished, options.insecure, &options.trusted_proxies)?;
     }
-    let _lock = dir.lock()?;
+    Ok(wished)
+}
+
+async fn once(
+    dir: &DataDir,
+    passphrase: Option<&str>,
+    options: &mut Options,
+    before: Option<Outcome>,
+) -> Result<Ended, Failure> {
+    let wished = wished(options)?;
     let app = Arc::new(app::open_or_create(dir, passphrase, options.spicedb.as_ref()).await?);
     if let Some(spicedb) = &options.spicedb
         && let Err(failure) = crate::engine::ready(&app.policy, spicedb).await
@@ -156,9 +269,19 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         return Err(failure);
     }
     app.directory.keep_sessions(options.sessions);
+    let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
+    // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
+    let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));
+    let _ = app.access_to_places.set(options.places.clone());
+    before.into_iter().for_each(|outcome| app.restoring.take_up(outcome));
+    let _ = app.providers.set(Providers::new(options.providers.clone(), &outbound));
     let newcomers: std::sync::Weak<dyn Newcomers> = Arc::<App>::downgrade(&app);
     app.access.tell_of_newcomers(newcomers);
     let set_up = app.owner().is_some();
+    if set_up {
+        joining::forget(dir);
+    }
+    let reach = joining::reach(&options.dial_allow);
     let tls = match &options.tls {
         None => None,
         Some(wanted) => {
@@ -179,8 +302,8 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     let token = Secret::draw();
     let _ = app.local_token.set(token.hash());
     let data = web::Data::from(Arc::clone(&app));
-    let node: Arc<dyn crate::node::Node> = Arc::clone(&app) as Arc<dyn crate::node::Node>;
-    let node = web::Data::from(node);
+    let node = web::Data::from(Arc::clone(&app) as Arc<dyn Node>);
+    let realm = web::Data::from(Arc::clone(&app) as Arc<dyn Realm>);
     let outermost = tls.as_ref().map_or(wished, |(_, at)| *at);
     let mut addresses = Addresses::new(options.trusted_proxies.clone(), options.public_url.as_deref(), outermost);
     if !options.insecure && !clear.ip().is_loopback() {
@@ -194,13 +317,15 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         HttpApp::new()
             .app_data(data.clone())
             .app_data(node.clone())
+            .app_data(realm.clone())
             .app_data(addresses.clone())
             .app_data(origins.clone())
             .app_data(pools.clone())
             .app_data(requests.clone())
-            .wrap(from_fn(crate::front::uncoded))
+            .wrap(from_fn(crate::front::media::uncoded))
             .wrap(from_fn(crate::front::not_set_up::refused))
             .wrap(from_fn(crate::front::pages::at_their_name))
+            .wrap(from_fn(crate::front::oauth::spoken))
             .wrap(from_fn(crate::front::addresses::known))
             .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
             .wrap(from_fn(crate::front::cross_origin::spelt))
@@ -211,9 +336,9 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
             .configure(crate::front::routes)
     };
     // Whoever holds the machine waits for no connection of anybody else.
-    let (control, _place) = control::serve(dir, pages.clone())?;
+    let (control, _place) = control::serve(dir, pages.clone()).map_err(no_socket)?;
     let over_tls = match &tls {
-        Some((tls, at)) => Some(listen::over_tls(*at, workers, tls, pages.clone())?),
+        Some((tls, at)) => Some(listen::over_tls(*at, workers, options.keep_alive, tls, pages.clone())?),
         None => None,
     };
     let server = HttpServer::new(pages)
@@ -226,16 +351,28 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         .workers(workers)
         .max_connections(MOST)
         .client_request_timeout(HEAD)
+        .keep_alive(options.keep_alive)
         .shutdown_timeout(5)
         .disable_signals()
         .bind(clear)
-        .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {clear}: {error}")))?;
-    let in_clear = format!("http://{}", by_number(server.addrs().first().copied().unwrap_or(clear)));
+        .map_err(|error| listen::failed(clear, error))?;
+    let bound = server.addrs().first().copied().unwrap_or(clear);
+    let listening = Listening { clear: bound, tls: over_tls.as_ref().map(|(_, listening)| *listening) };
+    let in_clear = format!("http://{}", by_number(bound));
     let url = match &over_tls {
         Some((_, listening)) => format!("https://{}", by_number(*listening)),
         None => in_clear.clone(),
     };
     let _ = app.url.set(options.public_url.clone().unwrap_or_else(|| url.clone()));
+    if let Some(mail) = &options.mail {
+        let mailer = Mailer::new(mail.clone(), &host_of(&app.url()));
+        let mailer = mailer.map_err(|error| Failure::usage("config_value", &error.to_string()))?;
+        let _ = app.mail.set(Mail::new(mailer));
+        app.directory.has_mail();
+    }
+    if let Some(dead) = crate::doctor::passkeys(&app).await {
+        tracing::warn!(fix = dead.fix, "{}", dead.detail);
+    }
     dir.write(DataFile::LocalToken, token.text().as_bytes()).map_err(failed)?;
     app.find_spare().await.map_err(failed)?;
     if let Err(error) = app.finish_people().await {
@@ -244,7 +381,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     if let Err(error) = app.finish_rights().await {
         tracing::warn!(%error, "a change of rights that was broken off is not made yet; it is tried again");
     }
-    let p2p = start_sync(&app, &options).await?;
+    let p2p = start_sync(&app, options).await?;
     let setup = if set_up { None } else { app.directory.begin_setup(app.now()).await.map_err(failed)? };
     let setup = setup.map(|secret| crate::front::account::setup_url(&app.url(), &secret));
     let redirecting = match (&options.tls, &tls, &options.public_url) {
@@ -268,7 +405,9 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         Some(listen) => Some(serve_metrics(&app, address(listen)?)?),
     };
     app.tasks.spawn(Arc::clone(&app.access).follow());
+    app.tasks.spawn(crate::grants::follow_other_nodes(Arc::clone(&app) as Arc<dyn Node>, app.vault.feed()));
     app.tasks.spawn(tend(Arc::clone(&app)));
+    app.tasks.spawn(crate::letters::run(Arc::clone(&app)));
     crate::backup::remember(&app).await;
     if let Some(schedule) = &options.backup {
         app.tasks.spawn(crate::backup::run(Arc::clone(&app), schedule.clone()));
@@ -308,8 +447,16 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
         }
     }
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), url, set_up, "started");
-    let asked_by = tokio::select! { () = ended() => "a signal", () = app.stop.notified() => "the operator" };
-    tracing::info!(target: "allod::node", asked_by, "stopping");
+    let ended = tokio::select! {
+        () = ended() => Ended::Told("a signal"),
+        () = app.stop.notified() => Ended::Told("the operator"),
+        outcome = taken(&app, dir, passphrase, &reach), if !set_up => Ended::Restored(Box::new(outcome)),
+    };
+    match &ended {
+        Ended::Told(asked_by) => tracing::info!(target: "allod::node", asked_by, "stopping"),
+        // Whoever was sent to a port that was picked finds the same there.
+        Ended::Restored(_) => options.keep(listening),
+    }
     futures::future::join_all(running.iter().map(|(handle, _)| handle.stop(true))).await;
     for (_, serving) in running {
         let _ = serving.await;
@@ -317,8 +464,10 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, options: Options) ->
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
     dir.remove(DataFile::LocalToken);
-    tracing::info!(target: "allod::node", "stopped");
-    Ok(())
+    if matches!(ended, Ended::Told(_)) {
+        tracing::info!(target: "allod::node", "stopped");
+    }
+    Ok(ended)
 }
 
 /// Begins to serve the node's figures, and nothing else, to whoever can reach `wished`.
@@ -330,7 +479,7 @@ fn serve_metrics(app: &Arc<App>, wished: SocketAddr) -> Result<SocketAddr, Failu
             .app_data(requests.clone())
             .wrap(from_fn(crate::front::headers::guarded))
             .wrap(from_fn(crate::front::journal::kept))
-            .configure(crate::front::open_metrics)
+            .configure(crate::front::metrics::open)
     })
     .workers(1)
     .max_connections(64)
@@ -338,7 +487,7 @@ fn serve_metrics(app: &Arc<App>, wished: SocketAddr) -> Result<SocketAddr, Failu
     .shutdown_timeout(1)
     .disable_signals()
     .bind(wished)
-    .map_err(|error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}")))?;
+    .map_err(|error| listen::failed(wished, error))?;
     let listening = server.addrs().first().copied().unwrap_or(wished);
     let running = server.run();
     app.tasks.spawn(async move {
@@ -356,7 +505,7 @@ async fn serve_policy(app: &Arc<App>, api: &PolicyApi, insecure: bool) -> Result
     }
     let wished = address(&api.listen)?;
     listen::in_clear(wished, insecure, &[])?;
-    let fail = |error: std::io::Error| Failure::failed("listen_failed", &format!("cannot listen on {wished}: {error}"));
+    let fail = |error| listen::failed(wished, error);
     let listener = tokio::net::TcpListener::bind(wished).await.map_err(fail)?;
     let listening = listener.local_addr().map_err(fail)?;
     let front = Front::new(Arc::new(Keyed { key: SecretHash::of(&api.key), store: Arc::clone(&app.policy_api) }));
@@ -405,6 +554,7 @@ async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Fai
 /// The work that recurs: closing idle views, writing buffered rows.
 async fn tend(app: Arc<App>) {
     let mut every = tokio::time::interval(Duration::from_secs(15));
+    let mut noticed = Noticed::default();
     loop {
         every.tick().await;
         if let Err(error) = app.vault.close_idle(IDLE_S).await {
@@ -426,6 +576,9 @@ async fn tend(app: Arc<App>) {
             tracing::warn!(%error, "the directory was not tended");
         }
         app.records.record_revocations().await;
+        if let Err(error) = noticed.look(&app).await {
+            tracing::warn!(%error, "people were not told of what there is to tell");
+        }
         if let Err(error) = app.forget_lapsed().await {
             tracing::warn!(%error, "what has lapsed was not forgotten");
         }

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use policy::Relationships;
-use policy_core::{Context, GrantId, SpaceId, TenantId, UserId};
+use policy_core::{Context, GrantId, SpaceId, UserId};
 use vault::{Vault, VaultError};
 
-use crate::directory::{Directory, SpaceRow};
+use crate::directory::{Directory, ELSEWHERE, SpaceRow};
 use crate::node::NodeError;
-
-/// Where people are whose tenant is known at another node: this one is a device of theirs.
-pub const ELSEWHERE: TenantId = TenantId::from_bytes([0; 16]);
 
 /// What the vault has, as directory and policy know it.
 pub struct Spaces {
@@ -82,11 +79,11 @@ impl Spaces {
                 let by = given.unwrap_or_else(|| arrived("grant.arrived"));
                 // What is pending is looked at by whoever asks.
                 let _ = self.policy.put_grant(Arc::new(record.grant.clone()), by).await.map_err(policy_failed)?;
-            } else if !terms.revoked.contains(&record.grant.id) {
+            } else if !terms.revoked.contains_key(&record.grant.id) {
                 self.unrecorded.lock().insert(record.grant.id, (owner, space));
             }
         }
-        for id in &terms.revoked {
+        for id in terms.revoked.keys() {
             if !self.policy.is_revoked(*id) {
                 let by = arrived("revocation.arrived");
                 let _ = self.policy.revoke_grant(*id, by).await.map_err(policy_failed)?;

@@ -16,6 +16,9 @@ pub(crate) enum Turn {
     Space(SpaceId),
 }
 
+/// Turns that somebody has, until this goes.
+pub(crate) type Turned = Vec<OwnedMutexGuard<()>>;
+
 /// The turns of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
@@ -36,8 +39,8 @@ impl Turns {
         Arc::clone(all.entry(turn).or_default())
     }
 
-    /// Waits for all of them. Whoever has turns asks for no more.
-    pub(crate) async fn of(&self, turns: impl IntoIterator<Item = Turn>) -> Vec<OwnedMutexGuard<()>> {
+    /// Waits for all of them. Whoever has turns asks for no more. Who changes rights asks [`crate::app::App::turns`].
+    pub(crate) async fn of(&self, turns: impl IntoIterator<Item = Turn>) -> Turned {
         let mut turns: Vec<Turn> = turns.into_iter().collect();
         // In one order for all: nobody waits for whoever waits for them.
         turns.sort_unstable();

@@ -31,6 +31,8 @@ use crate::trace::Trace;
 use crate::vault_member::{rows, stored, tips_of, to_vault};
 use crate::{Identity, StartError};
 
+pub use table::Migrator;
+
 /// What an account may store on a replica, in bytes of its log.
 pub const QUOTA: u64 = 10 << 30;
 const FEED: usize = 1_024;
@@ -43,7 +45,7 @@ pub struct Allowed {
 
 impl Allowed {
     pub async fn open(db: DatabaseConnection) -> Result<Self, StoreError> {
-        table::Migrator::up(&db, None).await?;
+        Migrator::up(&db, None).await?;
         let rows = table::allowed::Entity::find().all(&db).await?;
         let users = rows.iter().filter_map(|row| UserId::from_slice(&row.user)).collect();
         Ok(Allowed { db, users: Mutex::new(users) })

@@ -38,6 +38,7 @@ use crate::identity::{key_of, libp2p_id};
 use crate::ledger::Ledger;
 use crate::link::Hub;
 use crate::node::wall_clock;
+use crate::reach::Reach;
 use crate::store::StoreError;
 use crate::swarm::SwarmHandle;
 use crate::{Identity, StartError};
@@ -107,6 +108,13 @@ impl Code {
     /// base32 (RFC 4648, without padding) of positional CBOR.
     pub fn encode(&self) -> String {
         data_encoding::BASE32_NOPAD.encode(&self.write())
+    }
+
+    /// The code with those addresses alone that may be dialled for whoever brought it.
+    #[must_use]
+    pub fn within(self, reach: &Reach) -> Code {
+        let allowed = |addr: &String| addr.parse::<Multiaddr>().is_ok_and(|addr| reach.refuses(&addr).is_none());
+        Code { addrs: self.addrs.into_iter().filter(allowed).collect(), ..self }
     }
 
     fn write(&self) -> Vec<u8> {

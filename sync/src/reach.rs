@@ -78,28 +78,46 @@ fn is_own(ip: IpAddr) -> bool {
     from.is_ok_and(|from| from.ip() == ip)
 }
 
+/// How an address lies to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lies {
+    /// In a range that the operator allows.
+    Allowed,
+    /// On the public Internet, and not this machine's own.
+    Public,
+    /// Somewhere that nobody but the operator may send this node.
+    Within,
+}
+
 impl Reach {
     /// Public addresses, and these.
     pub fn new(allowed: Vec<IpNet>) -> Self {
         Reach { allowed }
     }
 
+    /// How `ip` lies. IPv4 that is written in IPv6 counts as what it stands for.
+    pub fn lies(&self, ip: IpAddr) -> Lies {
+        let ip = ip.to_canonical();
+        if self.allowed.iter().any(|net| net.contains(&ip)) {
+            Lies::Allowed
+        } else if !is_public(ip) || is_own(ip) {
+            Lies::Within
+        } else {
+            Lies::Public
+        }
+    }
+
     /// Why somebody who is not the operator may not have `addr` dialled; `None`: they may.
     pub(crate) fn refuses(&self, addr: &Multiaddr) -> Option<&'static str> {
         let Some((ip, port)) = place(addr) else { return Some("it is not an IP address and a TCP port") };
-        let ip = ip.to_canonical();
-        if self.allowed.iter().any(|net| net.contains(&ip)) {
-            return None;
+        match self.lies(ip) {
+            Lies::Allowed => None,
+            Lies::Within => {
+                Some("the operator of this node does not allow addresses of this range (`allod serve --dial-allow`)")
+            }
+            Lies::Public if port < 1_024 && port != 443 => Some("below 1024 only port 443 is dialled"),
+            Lies::Public => None,
         }
-        if !is_public(ip) || is_own(ip) {
-            return Some(
-                "the operator of this node does not allow addresses of this range (`allod serve --dial-allow`)",
-            );
-        }
-        if port < 1_024 && port != 443 {
-            return Some("below 1024 only port 443 is dialled");
-        }
-        None
     }
 }
 

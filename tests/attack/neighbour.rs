@@ -14,8 +14,10 @@ use tokio::task::JoinSet;
 use crate::node::{NEIGHBOUR, Scene, likes};
 
 /// How long a quiet node is asked, and how long one under attack at least.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(4);
 const ATTACKED: Duration = Duration::from_secs(6);
+/// How long a neighbour waits between two questions: a processor that was idle meanwhile answers later, attack or not.
+const PAUSE: Duration = Duration::from_millis(20);
 /// A neighbour who waits longer has not been answered.
 const ANSWERED: Duration = Duration::from_secs(60);
 
@@ -140,7 +142,7 @@ async fn one(report: &mut Report, unanswered: &mut Vec<String>, attack: &Attack)
     }
     let mut quiet = Vec::new();
     for probe in attack.probes {
-        quiet.push(watch(&scene.bob, *probe, QUIET, None).await);
+        quiet.push(watch(&scene.bob, *probe, QUIET).await);
     }
     let body = Arc::new(body);
     let mut rounds = JoinSet::new();
@@ -162,7 +164,7 @@ async fn one(report: &mut Report, unanswered: &mut Vec<String>, attack: &Attack)
     let mut probing = JoinSet::new();
     for (i, probe) in attack.probes.iter().copied().enumerate() {
         let bob = scene.bob.clone();
-        probing.spawn(async move { (i, watch(&bob, probe, ATTACKED, Some(Duration::from_millis(20))).await) });
+        probing.spawn(async move { (i, watch(&bob, probe, ATTACKED).await) });
     }
     let mut attacked: Vec<(usize, Times)> = Vec::new();
     while let Some(done) = probing.join_next().await {
@@ -200,7 +202,7 @@ impl Times {
 }
 
 /// Asks for as long as `for_` and until there is one answer, and at most as long as a neighbour waits.
-async fn watch(bob: &Client, probe: Probe, for_: Duration, pause: Option<Duration>) -> Times {
+async fn watch(bob: &Client, probe: Probe, for_: Duration) -> Times {
     let begun = Instant::now();
     let mut times = Times { ms: Vec::new(), refused: 0 };
     while begun.elapsed() < for_ || (times.ms.is_empty() && begun.elapsed() < ANSWERED) {
@@ -221,9 +223,7 @@ async fn watch(bob: &Client, probe: Probe, for_: Duration, pause: Option<Duratio
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause).await;
-        }
+        tokio::time::sleep(PAUSE).await;
     }
     times.ms.sort_by(f64::total_cmp);
     times

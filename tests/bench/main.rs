@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod adds;
+mod backups;
 mod bare;
 mod load;
 mod process;
@@ -59,6 +60,7 @@ async fn run(args: &[String]) -> Result<()> {
     adds::run(&mut report).await?;
     reads::run(&mut report).await?;
     syncs::run(&mut report).await?;
+    backups::run(&mut report).await?;
     process::idle(&mut report).await?;
     report.write(&out, also.as_deref())
 }

@@ -3,11 +3,10 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createHmac } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { accessible, fits, launch, watch } from "./browser.mjs";
-import { OWNER, raw, startNode } from "./node.mjs";
+import { OWNER, codeOf, raw, startNode } from "./node.mjs";
 
 const SHOTS = process.argv[2];
 /** What the first page may weigh, compressed, in bytes. */
@@ -23,17 +22,6 @@ const GRANTED = {
   purpose: "Shows whom you know",
   duration: "P30D",
 };
-
-/** The code that an app shows for a secret in base32 (RFC 6238). */
-function codeOf(secret) {
-  const bits = [...secret].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = createHmac("sha1", key).update(step).digest();
-  const at = mac[mac.length - 1] & 15;
-  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-}
 
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
 const browser = await launch();
@@ -53,9 +41,19 @@ const PAGES = {
   visibility: "/visibility?collection=Book&field=rating",
   devices: "/devices",
   security: "/security",
+  recovery: "/recovery",
+  where: "/where",
+  welcome: "/welcome",
   audit: "/audit",
+  notices: "/notices",
   schema: "/schema",
   health: "/node",
+  people: "/operator/people",
+  person: "/operator/people?person=bob",
+  registered: "/operator/apps",
+  node: "/operator/node",
+  "audit-of-all": "/operator/audit",
+  "may-they": "/operator/policy?user=bob&verb=read&collection=Contact&field=phone",
 };
 
 async function setUp() {
@@ -80,7 +78,10 @@ async function setUp() {
   await ask(`mutation { update_Contact(docID: "${contact}", input: { phone: "+41 99" }) { _docID } }`);
   const manifest = { name: "Little Address Book", redirect_uris: ["http://127.0.0.1/cb"], access: [GRANTED] };
   const { client_id } = await node.operator("POST", "/api/v1/apps", manifest);
-  await node.operator("POST", "/api/v1/grants", { user: OWNER.user, client_id, access: [GRANTED] });
+  const { access_token } = await node.operator("POST", "/api/v1/grants", { user: OWNER.user, client_id, access: [GRANTED] });
+  const body = JSON.stringify({ query: "{ Contact { name } }" });
+  const told = await raw(`${node.url}/api/v1/graphql`, { method: "POST", headers: { authorization: `Bearer ${access_token}`, "content-type": "application/json" }, body });
+  assert.equal(JSON.parse(told.text).data.Contact.length, 1);
   const { group } = await node.operator("POST", "/api/v1/groups", { name: "Family" });
   await node.operator("POST", `/api/v1/groups/${group}/members`, { user: "bob" });
   await node.operator("POST", "/api/v1/shares", { collection: "Contact", with: { group }, role: "viewer", until: "P30D" });
@@ -106,6 +107,12 @@ async function settled(page) {
   await page.waitForSelector("h1");
   await page.waitForFunction(() => document.querySelector('[aria-label="Loading"]') === null);
   await page.waitForFunction(() => document.querySelector("td")?.textContent !== "…");
+}
+
+/** Chooses of a list that opens. */
+async function pick(page, list, option) {
+  await page.getByRole("combobox", { name: list, exact: true }).click();
+  await page.getByRole("option", { name: option, exact: true }).click();
 }
 
 async function contextOf(options = {}) {
@@ -286,6 +293,10 @@ const scenarios = {
     await page.click("[role=dialog] >> text=Bring back");
     await page.waitForSelector("[role=dialog] >> text=Delete");
     await page.waitForSelector("text=2 documents");
+    await page.click("[role=dialog] >> text=Delete");
+    await page.waitForSelector("text=1 document");
+    await page.click("[role=status] >> text=Undo");
+    await page.waitForSelector("text=2 documents");
     await context.close();
   },
 
@@ -356,6 +367,9 @@ const scenarios = {
     const { context, page } = await opened();
     await visit(page, "/apps");
     await page.waitForSelector("text=May read and search name and phone of Contact, where tag is family.");
+    await page.waitForSelector("text=1 answer, 1 document in them");
+    await page.waitForSelector("dt:has-text('Fields it looked at') + dd:has-text('Contact.name')");
+    await page.waitForSelector("dt:has-text('Never looked at') + dd:has-text('Contact.phone')");
     await page.click("text=What it sees");
     await page.waitForSelector("[role=dialog] >> text=name, phone");
     await page.keyboard.press("Escape");
@@ -363,6 +377,42 @@ const scenarios = {
     await page.click("[role=dialog] >> button:has-text('Take it back')");
     await page.waitForSelector("text=No app may use your data");
     assert.deepEqual(await node.operator("GET", "/api/v1/grants"), []);
+    await context.close();
+  },
+
+  async "an app that wants to know who one is says so, is listed, and is told no more"() {
+    const { context, page } = await opened();
+    const { client_id } = await node.operator("POST", "/api/v1/apps", { name: "Photos of the Family", redirect_uris: ["http://127.0.0.1/photos"] });
+    const asked = { response_type: "code", client_id, redirect_uri: "http://127.0.0.1/photos", scope: "openid profile", nonce: "n", code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256" };
+    const small = await context.newPage();
+    await small.setViewportSize({ width: 360, height: 800 });
+    await small.goto(`${node.pages}/oauth/authorize?${new URLSearchParams(asked)}`);
+    await small.fill("#user", OWNER.user);
+    await small.fill("#password", OWNER.password);
+    await small.click("button");
+    await small.waitForSelector("h1 >> text=Photos of the Family wants to know who you are");
+    await fits(small, 360);
+    await accessible(small, "the consent to a sign-in");
+    if (SHOTS) await small.screenshot({ path: `${SHOTS}/sign-in-to-app.png`, fullPage: true });
+    // Nobody listens there: that the browser is sent is enough.
+    await Promise.all([small.waitForRequest(/photos\?code=/), small.click("button[value=allow]")]);
+    await small.close();
+    // A page of its own: the one before is still on its way to where nobody listens.
+    const device = await context.newPage();
+    await device.setViewportSize({ width: 360, height: 800 });
+    await device.goto(`${node.pages}/oauth/device?user_code=BCDF-GHJK`);
+    await fits(device, 360);
+    await accessible(device, "the code of a device");
+    if (SHOTS) await device.screenshot({ path: `${SHOTS}/device.png`, fullPage: true });
+    await device.close();
+    await visit(page, "/apps");
+    const card = page.getByRole("region", { name: "Signing in to Photos of the Family" });
+    await card.getByText("a number that stands for you, and your name").waitFor();
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/apps-signed-in.png`, fullPage: true });
+    await card.getByText("End it").click();
+    await page.click("[role=dialog] >> button:has-text('End it')");
+    await card.waitFor({ state: "detached" });
+    assert.deepEqual(await node.operator("GET", "/api/v1/sign-ins"), []);
     await context.close();
   },
 
@@ -411,6 +461,214 @@ const scenarios = {
     await page.waitForSelector("text=is hidden from bob");
     await page.locator("li", { hasText: "alice person" }).getByText("Why").click();
     await page.waitForSelector("li:has-text('alice person') >> text=/space:.*owner/");
+    await context.close();
+  },
+
+  async "who is no operator has no page of operators, and the node refuses them the same"() {
+    const context = await contextOf();
+    const page = await context.newPage();
+    await signIn(page, { user: "bob", password: "the long password of bob" });
+    assert.equal(await page.locator("nav >> text=Operator").count(), 0);
+    await page.keyboard.press("Control+k");
+    await page.fill("[role=combobox]", "registered");
+    await page.waitForSelector("text=Nothing is called so");
+    await page.keyboard.press("Escape");
+    for (const path of ["people", "apps", "node", "audit", "policy"]) {
+      await visit(page, `/operator/${path}`);
+      await page.waitForSelector("text=You are no operator of this node");
+    }
+    await accessible(page, "a page of operators");
+    const status = await page.evaluate(async () => {
+      const headers = { "allod-page-key": localStorage.getItem("allod-page-key") };
+      return (await fetch("/api/v1/users", { headers })).status;
+    });
+    assert.equal(status, 403);
+    await context.close();
+  },
+
+  async "an operator invites somebody, who sets a password, and is suspended and let back in"() {
+    const { context, page } = await opened();
+    await page.click("nav >> text=Operator");
+    await page.click("nav >> text=People");
+    await page.click("text=Invite somebody");
+    await page.getByLabel("Their name").fill("bob");
+    await page.click("[role=dialog] >> text=Make the link");
+    await page.waitForSelector("[role=dialog] [role=alert] >> text=taken");
+    await page.getByLabel("Their name").fill("dora");
+    await page.click("[role=dialog] >> text=Make the link");
+    const link = await page.getByRole("textbox", { name: "Address" }).inputValue();
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/invited.png` });
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("tr:has-text('dora') >> text=has no password yet");
+
+    const other = await contextOf();
+    const theirs = await other.newPage();
+    await theirs.goto(link.replace(node.url, node.pages));
+    await theirs.fill("[name=password]", "the long password of dora");
+    await theirs.fill("[name=password-again]", "the long password of dora");
+    await theirs.click("button[type=submit]");
+    await theirs.waitForSelector("text=Your password is set");
+    await signIn(theirs, { user: "dora", password: "the long password of dora" });
+
+    await visit(page, "/operator/people");
+    await page.waitForSelector("tr:has-text('dora') >> text=can sign in");
+    await page.locator("tr", { hasText: "dora" }).getByText("Suspend", { exact: true }).click();
+    await page.click("[role=dialog] >> text=Suspend them");
+    await page.waitForSelector("[role=status] >> text=dora is out");
+    await page.waitForSelector("tr:has-text('dora') >> text=suspended");
+    await theirs.goto(`${node.pages}/admin/spaces`);
+    await theirs.waitForSelector("#password");
+    await theirs.fill("#user", "dora");
+    await theirs.fill("#password", "the long password of dora");
+    await theirs.keyboard.press("Enter");
+    await theirs.waitForSelector("[role=alert] >> text=Your account is suspended");
+    await page.click("tr:has-text('dora') >> text=Let back in");
+    await page.waitForSelector("tr:has-text('dora') >> text=can sign in");
+    await signIn(theirs, { user: "dora", password: "the long password of dora" });
+    await other.close();
+    await context.close();
+  },
+
+  async "an operator sets a quota, names another operator, and takes it back"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/people?person=bob");
+    const own = page.getByRole("dialog");
+    await own.getByLabel("Groups", { exact: true }).fill("3");
+    await own.getByLabel("Set: Groups").click();
+    await page.waitForSelector("[role=status] >> text=Groups: 3 at most, for bob");
+    const set = await node.operator("GET", "/api/v1/quotas?user=bob");
+    assert.equal(set.find((one) => one.quota === "groups").most, 3);
+    await own.getByText("Make them an operator").click();
+    await page.click("[role=dialog] >> text=Make them one");
+    await page.waitForSelector("[role=status] >> text=bob is an operator");
+    const { context: theirs, page: his } = await (async () => {
+      const context = await contextOf();
+      const page = await context.newPage();
+      await signIn(page, { user: "bob", password: "the long password of bob" });
+      return { context, page };
+    })();
+    await his.click("nav >> text=Operator");
+    await his.click("nav >> text=Registered apps");
+    await his.reload();
+    await his.waitForSelector("nav [aria-current=page] >> text=Registered apps");
+    await his.click("nav >> text=Operator");
+    assert.equal(await his.locator("nav >> text=Audit of all").count(), 0, "folded away");
+    await his.waitForSelector("nav [aria-current=page] >> text=Registered apps");
+    await his.reload();
+    await his.waitForSelector("nav [aria-current=page] >> text=Registered apps");
+    assert.equal(await his.locator("nav >> text=Audit of all").count(), 0, "and stays so");
+    await his.waitForSelector("td >> text=Little Address Book");
+    await own.getByText("Take it away").click();
+    await page.locator("[role=dialog]", { hasText: "operator no more" }).locator("button", { hasText: "Take it away" }).last().click();
+    await page.waitForSelector("[role=status] >> text=bob is an operator no more");
+    await his.reload();
+    await his.waitForSelector("text=You are no operator of this node");
+    await theirs.close();
+    await context.close();
+  },
+
+  async "a change of an operator asks for the password once it is old, and then is done"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/people?person=bob");
+    // As the node answers once five minutes are over.
+    let asked = 0;
+    await page.route("**/api/v1/users/bob/invite", async (route) => {
+      asked += 1;
+      if (asked > 1) return route.continue();
+      const problem = { status: 401, code: "insufficient_user_authentication", detail: "This needs your password again." };
+      return route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(problem) });
+    });
+    await page.getByText("Make a link").click();
+    await page.waitForSelector("text=Your password, once more");
+    await page.locator("[role=dialog] [name=password]").fill(OWNER.password);
+    await page.keyboard.press("Enter");
+    const link = await page.getByRole("textbox", { name: "Address" }).inputValue();
+    assert.match(link, /\/invite\?token=/);
+    assert.equal(asked, 2);
+    await context.close();
+  },
+
+  async "an operator registers an app and removes it, with what it was granted"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/apps");
+    await page.click("text=Register an app");
+    const manifest = page.getByLabel("Its manifest");
+    await manifest.fill("{");
+    await page.click("[role=dialog] >> text=Register it");
+    await page.waitForSelector("text=It is no JSON");
+    await manifest.fill(JSON.stringify({ name: "Gone Tomorrow", redirect_uris: ["http://127.0.0.1/cb"], access: [GRANTED], egress: [] }));
+    await page.click("[role=dialog] >> text=Register it");
+    await page.waitForSelector("[role=dialog] [role=alert]");
+    await manifest.fill(JSON.stringify({ name: "Gone Tomorrow", redirect_uris: ["http://127.0.0.1/cb"], access: [GRANTED] }));
+    await page.click("[role=dialog] >> text=Register it");
+    const client_id = await page.getByRole("textbox", { name: "Client id" }).inputValue();
+    await page.keyboard.press("Escape");
+    await node.operator("POST", "/api/v1/grants", { user: OWNER.user, client_id, access: [GRANTED] });
+    await page.reload();
+    await page.waitForSelector("tr:has-text('Gone Tomorrow') >> text=once");
+    await page.locator("tr", { hasText: "Gone Tomorrow" }).getByText("Remove", { exact: true }).click();
+    await page.click("[role=dialog] >> text=Remove it");
+    await page.waitForSelector("[role=status] >> text=Gone Tomorrow is removed");
+    const left = [...(await node.operator("GET", "/api/v1/grants")), ...(await node.operator("GET", "/api/v1/apps"))];
+    assert.ok(!left.some((one) => one.client_id === client_id) && left.length > 0);
+    await context.close();
+  },
+
+  async "the audit of all is filtered in the address, and goes on to its end"() {
+    const { context, page } = await opened();
+    for (let n = 1; n <= 60; n += 1) await node.operator("PUT", "/api/v1/quotas/links", { most: n, user: "bob" });
+    await visit(page, "/operator/audit?user=bob&what=quota.set");
+    await page.waitForSelector("td >> text=A quota was set");
+    assert.equal(await page.locator("tbody tr").count(), 50);
+    await page.click("main button:has-text('Older')");
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length < 50);
+    assert.match(page.url(), /before=/);
+    await page.reload();
+    await page.waitForSelector("td >> text=A quota was set");
+    assert.ok((await page.locator("tbody tr").count()) >= 10);
+    await page.goBack();
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 50);
+    await pick(page, "By whom", "An app");
+    await page.waitForSelector("text=Nothing of the kind");
+    assert.match(page.url(), /actor=app/);
+    await node.operator("PUT", "/api/v1/quotas/links", { most: null, user: "bob" });
+    await context.close();
+  },
+
+  async "May they: yes with the relationships, no with what refuses it, and who else"() {
+    const { client_id } = (await node.operator("GET", "/api/v1/apps")).find((app) => app.name === "Little Address Book");
+    await node.operator("POST", "/api/v1/grants", { user: OWNER.user, client_id, access: [GRANTED] });
+    const { context, page } = await opened();
+    await visit(page, "/operator/policy");
+    await pick(page, "May", "alice");
+    await page.getByLabel("In the collection").fill("Contact");
+    await page.getByLabel("This field").fill("phone");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#verdict >> text=yes");
+    await page.waitForSelector("[aria-labelledby=verdict] ol >> text=/space:.*owner/");
+    await page.reload();
+    await page.waitForSelector("#verdict >> text=yes");
+    await pick(page, "By", "Little Address Book");
+    await page.waitForSelector("text=They granted it to the app");
+    await pick(page, "Do", "delete");
+    await page.waitForSelector("#verdict >> text=no");
+    await page.waitForSelector("text=Refused by");
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/may-they-no.png` });
+    await page.click("text=Ask it of everybody");
+    await page.waitForSelector("[aria-labelledby=everybody] li:has-text('alice') >> text=yes");
+    await page.getByLabel("In the collection").fill("Nothing");
+    await page.getByLabel("In the collection").press("Enter");
+    await page.waitForSelector("[role=alert] >> text=There is no collection");
+    await context.close();
+  },
+
+  async "the node's page shows its checks, and its figures move"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/node");
+    await page.waitForSelector("#summary >> text=This node is well");
+    await page.waitForSelector("tr:has-text('clock') >> text=ok");
+    await page.waitForFunction(() => (document.querySelector(".spark polyline")?.getAttribute("points") ?? "").split(" ").length > 2);
+    await page.waitForSelector("[aria-label=Memory] >> text=/MB/");
     await context.close();
   },
 
@@ -477,7 +735,7 @@ const scenarios = {
     await page.click("text=I have them");
     await page.waitForSelector("text=recovery codes are left");
     if (SHOTS) await page.screenshot({ path: `${SHOTS}/second-factor.png` });
-    await page.click("text=Sign out everywhere");
+    await page.click("button:has-text('Sign out everywhere')");
     await page.click("[role=dialog] >> button:has-text('Sign out everywhere')");
     await page.fill("#user", carol.user);
     await page.fill("#password", carol.password);
@@ -506,7 +764,7 @@ const scenarios = {
     await page.locator("[name=again]").fill(next);
     await page.click("button:has-text('Change the password')");
     await page.waitForSelector("text=Your password is changed");
-    await page.click("text=Sign out everywhere");
+    await page.click("button:has-text('Sign out everywhere')");
     await page.click("[role=dialog] >> button:has-text('Sign out everywhere')");
     await page.waitForSelector("#password");
     await signIn(page, { ...OWNER, password: next });

@@ -126,7 +126,7 @@ const scenarios = {
       assert.equal(cookies.filter(isSession).length, 1, "the node has one cookie for a session");
       // By the others a browser is known where passwords are given, and nowhere else.
       for (const known of cookies.filter((cookie) => !isSession(cookie))) {
-        assert.ok(known.httpOnly && ["/api/v1/session", "/oauth/authorize"].includes(known.path), known.path);
+        assert.ok(known.httpOnly && ["/api/v1/session", "/api/v1/passkeys/sign-in", "/oauth/authorize"].includes(known.path), known.path);
       }
       targets = [node.url, node.pages, `http://localhost:${node.port}`];
       await consentPage(page);
@@ -197,7 +197,7 @@ const scenarios = {
       await page.click("button");
       await page.waitForSelector("text=asks for access");
       const [text, room] = await page.evaluate(() => {
-        const select = document.querySelector("#duration");
+        const select = document.querySelector("#end-0");
         const style = getComputedStyle(select);
         const canvas = document.createElement("canvas").getContext("2d");
         canvas.font = `${style.fontSize} ${style.fontFamily}`;
@@ -206,19 +206,19 @@ const scenarios = {
         return [Math.max(...[...select.options].map((option) => canvas.measureText(option.text).width)), inner];
       });
       assert.ok(text <= room, `“How long?” needs ${text} pixels and has ${room}`);
-      await page.uncheck("input[value=phone]");
+      assert.equal(await page.isChecked("input[value=phone]"), false, "what the app can do without is not ticked");
+      await page.check("input[value=met]");
       await page.click("summary");
-      await page.fill("[name=where-field-0]", "nothing");
-      await page.selectOption("[name=where-test-0]", "_geq");
-      await page.fill("[name=where-value-0]", "family");
-      await page.selectOption("#duration", "P1D");
+      await page.selectOption("[name=test-0-phone]", "_eq");
+      await page.fill("[name=value-0-name]", "family");
+      await page.selectOption("#end-0", "P1D");
       await page.click("button[value=allow]");
       await page.waitForSelector("[role=alert]");
       assert.equal(await page.isChecked("input[value=phone]"), false);
       assert.equal(await page.isChecked("input[value=met]"), true, "control");
-      assert.equal(await page.inputValue("[name=where-value-0]"), "family");
-      assert.equal(await page.inputValue("[name=where-test-0]"), "_geq");
-      assert.equal(await page.inputValue("#duration"), "P1D");
+      assert.equal(await page.inputValue("[name=value-0-name]"), "family");
+      assert.equal(await page.inputValue("[name=test-0-phone]"), "_eq");
+      assert.equal(await page.inputValue("#end-0"), "P1D");
       await fits(page, width);
       if (SHOTS) await page.screenshot({ path: `${SHOTS}/consent-${width}.png`, fullPage: true });
       await context.close();

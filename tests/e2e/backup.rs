@@ -78,6 +78,15 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
     let access = json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read", "search"], "fields": fields});
     let (app, _) = kept.home.app(&access, &access);
     assert_eq!(texts(&app).await, ["one"], "control: the app reads");
+    let password =
+        kept.alice().post("/api/v1/app-passwords", &json!({"name": "tool", "access": access})).await.unwrap();
+    let password = password.json["password"].as_str().unwrap().to_owned();
+    let by_tool = async |node: &Node| {
+        let nobody = Client::new(&node.url, None).unwrap();
+        let request = nobody.request(reqwest::Method::GET, "/api/v1/graphql?query={Note{text}}");
+        nobody.send(request.basic_auth("alice", Some(&password))).await.unwrap().status
+    };
+    assert_eq!(by_tool(&kept.home.node).await, 200, "control: the tool reads");
     share(&kept.alice(), json!({"with": {"user": "bob"}, "role": "viewer"})).await;
     assert_eq!(texts(&bob.in_space(&space)).await, ["one"], "control: Bob reads");
     kept.home.node.cli_ok(&["group", "add", "family"]).unwrap();
@@ -124,12 +133,16 @@ async fn a_node_whose_directory_is_destroyed_is_found_again_from_its_words_and_t
     let old = Client::new(&node.url, app.token.as_deref()).unwrap();
     let old = old.try_graphql("{ Note { text } }", json!({})).await.unwrap();
     assert_eq!(old.status, 401, "the app's token is void: {}", old.text);
+    assert_eq!(by_tool(node).await, 401, "the tool's password is void");
+    assert_eq!(alice.get("/api/v1/app-passwords").await.unwrap().json, json!([]));
     // What was given out sleeps, until the owner has said so.
     let bob = node.sign_in("bob", "the long password of bob").await.unwrap();
     let asleep = bob.in_space(&space).try_graphql("{ Note { text } }", json!({})).await.unwrap();
     assert!(asleep.json["data"]["Note"].is_null() && asleep.text.contains("restored"), "{}", asleep.text);
     let woken = node.cli_ok(&["restore", "confirm"]).unwrap();
     assert!(woken["shares"].as_u64().unwrap() >= 1 && woken["asleep_since"].is_string(), "{woken}");
+    assert_eq!(woken["grants"], 1, "the app's, and none of a password that is void: {woken}");
+    assert_eq!(by_tool(node).await, 401, "it does not wake");
     assert!(texts(&bob.in_space(&space)).await.contains(&"two".to_owned()), "control: awake again");
     // The laptop brings what came after, and nothing is forked.
     add(&alice, "again").await;

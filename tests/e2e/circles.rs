@@ -9,18 +9,24 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Files of each crate that stand in circles. A number may fall, and then is lowered here; it may not rise.
-const IN_CIRCLES: [(&str, usize); 11] = [
+const IN_CIRCLES: [(&str, usize); 17] = [
     ("policy/core", 42),
     ("policy", 33),
     ("vault/core", 5),
     ("vault/backup", 0),
+    ("vault/s3", 0),
+    ("vault/hosted", 0),
     ("vault", 29),
     ("sync/core", 2),
     ("sync", 13),
     ("gateway/authzed", 0),
-    ("gateway/graphql", 13),
+    ("gateway/graphql", 0),
     ("gateway/config", 3),
-    ("gateway", 48),
+    ("gateway/http", 0),
+    ("gateway/mail", 0),
+    ("gateway/people", 22),
+    ("gateway/transfer", 0),
+    ("gateway", 8),
 ];
 
 fn files(dir: &Path, out: &mut Vec<PathBuf>) {

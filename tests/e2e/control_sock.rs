@@ -20,7 +20,7 @@ async fn whoever_holds_the_machine_comes_by_the_socket_and_no_header_says_so() {
     assert_eq!(operator.get("/api/v1/users").await.unwrap().status, 200, "control");
     // Who sends a token there is whom it names.
     for (token, status) in [("a guess", 401), (home.alice.token.as_deref().unwrap(), 403)] {
-        assert_eq!(operator.with_token(token).get("/api/v1/users").await.unwrap().status, status);
+        assert_eq!(operator.with_token(token).get("/api/v1/doctor").await.unwrap().status, status);
     }
     let nobody = Client::new(&home.node.url, None).unwrap();
     for (name, value) in [

@@ -65,6 +65,14 @@ async fn strace(node: &Node, args: &[&str]) -> Option<Child> {
 fn end(mut strace: Child) {
     // SIGTERM lets it detach and write out; a killed one would leave the node stopped.
     let _ = Command::new("kill").arg(strace.id().to_string()).status();
+    // It hears no signal while it waits for threads of a process that died under it, sometimes for ever.
+    for _ in 0..100 {
+        if matches!(strace.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let _ = strace.kill();
     let _ = strace.wait();
 }
 

@@ -1,6 +1,9 @@
 //! What an app gets: exactly its grant, each entry by itself, and nothing once it is revoked. Every
 //! refusal stands beside its control: Alice makes the same request and succeeds.
 
+use std::time::{Duration, Instant};
+
+use harness::{Client, Node};
 use serde_json::{Value, json};
 
 use crate::home::Home;
@@ -100,4 +103,156 @@ async fn an_app_writes_only_inside_its_scope() {
         let left = home.alice.graphql("{ Contact { name } }").await.unwrap();
         assert_eq!(left["Contact"], json!([{"name": "Ben"}]));
     }
+}
+
+#[tokio::test]
+async fn a_grant_that_is_held_to_less_is_so_for_the_tokens_that_the_app_has() {
+    let home = Home::new().await;
+    contacts(&home).await;
+    let bob = home.user("bob", None).await;
+    let access = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search", "update"],
+        "fields": {"allow": ["name", "phone"]}, "where": {"tag": {"_eq": "family"}}, "duration": "P30D"});
+    let (app, grant) = home.app(&access, &access);
+    let before = home.node.cli_ok(&["grant", "show", &grant]).unwrap();
+    let less = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search"],
+        "fields": {"allow": ["name"]}, "where": {"name": {"_neq": "Cid"}}});
+    let route = format!("/api/v1/grants/{grant}");
+    assert_eq!(app.graphql("{ Contact { phone } }").await.unwrap()["Contact"].as_array().unwrap().len(), 2, "control");
+
+    // More is refused, and nobody else's grant is anything.
+    for (key, more) in [("fields", json!({"allow": ["name", "notes"]})), ("actions", json!(["read", "delete"]))] {
+        let mut wider = less.clone();
+        wider[key] = more;
+        let refused = home.alice.put(&route, &json!({ "access": wider })).await.unwrap();
+        assert_eq!((refused.status, refused.json["error"]["code"].as_str()), (403, Some("grant_wider")), "{key}");
+    }
+    for stranger in [&bob, &app] {
+        let refused = stranger.put(&route, &json!({ "access": less })).await.unwrap();
+        assert!([401, 403, 404].contains(&refused.status), "{}", refused.text);
+    }
+    assert_eq!(
+        home.node.cli_ok(&["grant", "show", &grant]).unwrap()["access"],
+        before["access"],
+        "nothing was changed"
+    );
+
+    let held = home.alice.put(&route, &json!({ "access": less })).await.unwrap();
+    assert_eq!(held.status, 200, "{}", held.text);
+    let new = held.json["grant"].as_str().unwrap().to_owned();
+    assert_eq!((held.json["before"].as_str(), new == grant), (Some(grant.as_str()), false));
+    assert_eq!(held.json["expires"], before["expires"], "it ends when it did");
+    // By the very token that it has, from the next request on.
+    let rows = app.graphql("{ Contact { name } }").await.unwrap();
+    assert_eq!(rows, json!({"Contact": [{"name": "Ann"}]}), "the filters of both hold");
+    for query in ["{ Contact { phone } }", r#"mutation { update_Contact(input: {name: "X"}) { _docID } }"#] {
+        assert!(!app.try_graphql(query, Value::Null).await.unwrap().codes().is_empty(), "{query}");
+    }
+    let listed = home.node.cli_ok(&["grant", "list"]).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["access"][0]["fields"]["allow"], json!(["name"]));
+    // The one before is gone for good, and cannot be brought back by its id.
+    let again = home.alice.put(&route, &json!({ "access": access })).await.unwrap();
+    assert_eq!(again.status, 404);
+    let audit = home.node.cli_ok(&["audit"]).unwrap().to_string();
+    assert!(audit.contains("grant.narrowed") && audit.contains(&new), "{audit}");
+
+    // For longer it lasts only by who has just shown who they are; the local token is whoever holds the machine.
+    let end = format!("/api/v1/grants/{new}/end");
+    let minted = home.node.cli_ok(&["user", "token", "alice", "--ttl", "1h"]).unwrap();
+    let unconfirmed = home.alice.with_token(minted["access_token"].as_str().unwrap());
+    let refused = unconfirmed.put(&end, &json!({ "until": null })).await.unwrap();
+    assert_eq!(
+        (refused.status, refused.json["error"]["code"].as_str()),
+        (401, Some("insufficient_user_authentication"))
+    );
+    let past = home.node.cli(&["grant", "extend", &new, "2001-01-01T00:00:00Z"]).unwrap();
+    assert_ne!(past.code, 0);
+    let longer = home.node.cli_ok(&["grant", "extend", &new, "never"]).unwrap();
+    assert_eq!((&longer["expires"], &longer["before"]), (&Value::Null, &json!(new)));
+    assert_eq!(app.graphql("{ Contact { name } }").await.unwrap(), json!({"Contact": [{"name": "Ann"}]}));
+
+    let last = longer["grant"].as_str().unwrap();
+    home.node.cli_ok(&["grant", "revoke", last]).unwrap();
+    assert_eq!(app.try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status, 401);
+    assert_ne!(home.node.cli(&["grant", "shrink", last, &home.file("less.json", &less.to_string())]).unwrap().code, 0);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_on_another_device_ends_though_it_was_changed_meanwhile() {
+    let home = Home::new().await;
+    contacts(&home).await;
+    let wide = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search"],
+        "fields": {"allow": ["name", "phone"]}});
+    let less = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search"],
+        "fields": {"allow": ["name"]}});
+    let (app, grant) = home.app(&wide, &wide);
+    let (other, others) = home.app(&wide, &wide);
+    let invite = home.node.cli_ok(&["device", "invite"]).unwrap();
+    let dir = home.root.path().join("laptop");
+    home.node.allod.ok(&dir, &["device", "join", invite["code"].as_str().unwrap()]).unwrap();
+    let laptop = Node::serve(&home.node.allod, &dir).unwrap();
+    laptop.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+
+    let less = home.file("less.json", &less.to_string());
+    let Home { node, root, .. } = home;
+    let (allod, at_home) = (node.allod.clone(), node.stop().unwrap());
+    laptop.cli_ok(&["grant", "revoke", &grant]).unwrap();
+    laptop.stop().unwrap();
+    let node = Node::serve(&allod, &at_home).unwrap();
+    let (app, other) = (app.at(&node.url), other.at(&node.url));
+    // Twice, so that the laptop has not heard of the one before either.
+    let once = node.cli_ok(&["grant", "shrink", &grant, &less]).unwrap();
+    node.cli_ok(&["grant", "extend", once["grant"].as_str().unwrap(), "never"]).unwrap();
+    node.cli_ok(&["grant", "shrink", &others, &less]).unwrap();
+    for one in [&app, &other] {
+        assert_eq!(one.try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status, 200, "control");
+    }
+
+    let laptop = Node::serve(&allod, &dir).unwrap();
+    laptop.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+    node.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while app.try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status != 401 {
+        assert!(Instant::now() < until, "the app still reads");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(other.try_graphql("{ Contact { name } }", Value::Null).await.unwrap().status, 200, "control");
+    let left = node.cli_ok(&["grant", "list"]).unwrap();
+    assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
+    drop(root);
+}
+
+#[tokio::test]
+async fn a_person_sees_what_an_app_really_used_and_what_it_was_refused_counts_for_nothing() {
+    let home = Home::new().await;
+    contacts(&home).await;
+    let access = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search"],
+        "fields": {"allow": ["name", "phone", "tag"]}});
+    let (app, grant) = home.app(&access, &access);
+    let used = async || home.alice.get(&format!("/api/v1/grants/{grant}")).await.unwrap().json["used"].clone();
+    assert_eq!(used().await, json!({"requests": 0, "rows": 0, "bytes": 0, "fields": []}));
+    app.try_graphql("{ Contact { notes } }", Value::Null).await.unwrap();
+    app.try_graphql("{ Contact(filter: {notes: {_eq: \"secret\"}}) { name } }", Value::Null).await.unwrap();
+    assert_eq!(used().await["requests"], 0, "it is not told what it may not see");
+    home.alice.graphql("{ Contact { name phone tag notes } }").await.unwrap();
+    assert_eq!(used().await["requests"], 0, "her own requests are not the app's");
+
+    app.graphql("{ Contact { name } }").await.unwrap();
+    let told = used().await;
+    let counted = (&told["requests"], &told["rows"], &told["fields"]);
+    assert_eq!(counted, (&json!(1), &json!(3), &json!(["Contact.name"])));
+    assert!(told["bytes"].as_u64().is_some_and(|bytes| bytes > 30), "{told}");
+    // What is asked about is looked at, too, shown or not.
+    app.graphql("{ Contact(filter: {tag: {_eq: \"work\"}}) { name } }").await.unwrap();
+    let told = used().await;
+    assert_eq!((&told["requests"], &told["rows"]), (&json!(2), &json!(4)));
+    assert_eq!(told["fields"], json!(["Contact.name", "Contact.tag"]), "{told}");
+    let Home { node, alice, root, .. } = home;
+    let before = told;
+    let (allod, dir) = (node.allod.clone(), node.stop().unwrap());
+    let node = Node::serve(&allod, &dir).unwrap();
+    let alice = Client::new(&node.url, alice.token.as_deref()).unwrap();
+    let after = alice.get(&format!("/api/v1/grants/{grant}")).await.unwrap();
+    assert_eq!(after.json["used"], before, "it outlives a stop");
+    drop(root);
 }

@@ -15,10 +15,18 @@ pub struct Home {
 
 impl Home {
     pub async fn new() -> Home {
+        Home::with("").await
+    }
+
+    /// With a file of settings.
+    pub async fn with(settings: &str) -> Home {
         let root = tempfile::tempdir().expect("a temporary directory");
         let allod = Allod::find().expect("the binary is built");
         let dir = root.path().join("home");
         let made = Node::init(&allod, &dir, OWNER.0, "home", OWNER.1).expect("init");
+        if !settings.is_empty() {
+            std::fs::write(dir.join("allod.toml"), settings).expect("writing the settings");
+        }
         let node = Node::serve(&allod, &dir).expect("serve");
         let alice = node.sign_in(OWNER.0, OWNER.1).await.expect("sign in");
         Home { node, alice, made, root }

@@ -1,80 +1,23 @@
 //! A node is killed while rights change hands: what it says of them and what it enforces are the same afterwards, and what
 //! was acknowledged is so.
-//!
-//! The points are exact where `strace` can be used, as in `killed.rs`; `ALLOD_KILLS` says how many are tried of each kind.
-
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use harness::{Client, Node};
 use serde_json::{Value, json};
 
 use crate::home::{Home, OWNER};
+use crate::trap::{killed, point, points};
 
-/// Kills a process at a call of one of its threads, when that makes it for the n-th time from now on.
-struct Trap(Option<Child>);
-
-impl Trap {
-    fn set(pid: u32, call: &str, nth: usize) -> Trap {
-        let kill = format!("inject={call}:signal=KILL:when={nth}");
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-o", "/dev/null", "-e", &kill, "-p", &pid.to_string()]);
-        let Ok(mut child) = strace.stderr(Stdio::piped()).spawn() else { return Trap(None) };
-        let mut said = BufReader::new(child.stderr.take().expect("stderr"));
-        let mut line = String::new();
-        let set = said.read_line(&mut line).is_ok() && line.contains("attached");
-        if !set {
-            eprintln!("note: strace cannot be used here ({line:?}); the points are only approximate");
-        }
-        // What else it says is read, so that it never waits for somebody to.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Trap(Some(child))
-    }
-}
-
-impl Drop for Trap {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// The n-th point: syncs and writes by turns.
-fn point(n: usize) -> (&'static str, usize) {
-    let calls = ["fdatasync", "pwrite64"];
-    (calls[n % calls.len()], n / calls.len() + 1)
-}
-
-fn points() -> usize {
-    std::env::var("ALLOD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
-}
-
-async fn bob(node: &Node) -> Client {
+pub async fn bob(node: &Node) -> Client {
     node.sign_in("bob", "the long password of bob").await.unwrap()
 }
 
 /// Whether Bob reads Alice's notes.
-async fn reads(node: &Node, space: &str) -> bool {
+pub async fn reads(node: &Node, space: &str) -> bool {
     let read = bob(node).await.in_space(space).try_graphql("{ Note { n } }", Value::Null).await.unwrap();
     read.json["data"]["Note"] == json!([{ "n": 1 }])
 }
 
-/// Makes a request that the node may die of; whether it was acknowledged. The node is gone afterwards, and comes back.
-fn killed(home: &mut Home, args: &[&str], n: usize) -> bool {
-    let allod = home.node.allod.clone();
-    let dir = home.node.dir.clone();
-    let (call, nth) = point(n);
-    let trap = Trap::set(home.node.pid(), call, nth);
-    let done = allod.run(&dir, args).unwrap().code == 0;
-    drop(trap);
-    home.node.kill_in_place().unwrap();
-    home.node = Node::serve(&allod, &dir).unwrap_or_else(|error| panic!("killed at {call} {nth}: {error:#}"));
-    done
-}
-
-async fn shared() -> (Home, String) {
+pub async fn shared() -> (Home, String) {
     let home = Home::new().await;
     home.user("bob", None).await;
     home.alice.define("type Note { n: Int }").await.unwrap();
@@ -83,7 +26,7 @@ async fn shared() -> (Home, String) {
     (home, space)
 }
 
-fn given(node: &Node) -> Vec<String> {
+pub fn given(node: &Node) -> Vec<String> {
     let list = node.cli_ok(&["share", "list"]).unwrap();
     list["given"].as_array().unwrap().iter().map(|one| one["share"].as_str().unwrap().to_owned()).collect()
 }
@@ -94,7 +37,7 @@ async fn a_share_that_was_killed_anywhere_is_there_or_is_not() {
     let (mut begun, mut ended) = (0, 0);
     for n in 0..points() {
         let (call, nth) = point(n);
-        let done = killed(&mut home, &["share", "add", "--user", "bob", "--collection", "Note"], n);
+        let done = killed(&mut home, &["share", "add", "--user", "bob", "--collection", "Note"], n).await.code == 0;
         let listed = given(&home.node);
         assert_eq!(reads(&home.node, &space).await, listed.len() == 1, "killed at {call} {nth}: {listed:?}");
         assert!(!done || listed.len() == 1, "acknowledged, and killed at {call} {nth}");
@@ -102,7 +45,7 @@ async fn a_share_that_was_killed_anywhere_is_there_or_is_not() {
         home.node.cli_ok(&["share", "add", "--user", "bob", "--collection", "Note"]).unwrap();
         let share = given(&home.node).pop().unwrap();
         assert!(reads(&home.node, &space).await, "control");
-        let done = killed(&mut home, &["share", "remove", &share], n);
+        let done = killed(&mut home, &["share", "remove", &share], n).await.code == 0;
         let listed = given(&home.node);
         assert_eq!(reads(&home.node, &space).await, listed.len() == 1, "removal killed at {call} {nth}: {listed:?}");
         assert!(!done || listed.is_empty(), "removal acknowledged, and killed at {call} {nth}");
@@ -126,7 +69,7 @@ async fn a_group_whose_removal_was_killed_anywhere_is_there_or_is_not() {
         home.node.cli_ok(&["group", "member", "add", &group, "--user", "bob"]).unwrap();
         home.node.cli_ok(&["share", "add", "--group", &group, "--collection", "Note"]).unwrap();
         assert!(reads(&home.node, &space).await, "control");
-        let done = killed(&mut home, &["group", "remove", &group], n);
+        let done = killed(&mut home, &["group", "remove", &group], n).await.code == 0;
         let groups = home.node.cli_ok(&["group", "list"]).unwrap();
         let there = groups.as_array().unwrap().len() == 1;
         assert_eq!(reads(&home.node, &space).await, there, "killed at {call} {nth}");
@@ -156,7 +99,7 @@ async fn a_grant_that_was_killed_anywhere_is_listed_or_gives_nothing() {
     for n in 0..points() {
         let (call, nth) = point(n);
         let before = list(&home.node).len();
-        let done = killed(&mut home, &add, n);
+        let done = killed(&mut home, &add, n).await.code == 0;
         let after = list(&home.node);
         assert!(after.len() >= before + usize::from(done), "acknowledged, and killed at {call} {nth}");
         early += usize::from(!done);
@@ -165,7 +108,7 @@ async fn a_grant_that_was_killed_anywhere_is_listed_or_gives_nothing() {
         let (grant, token) = (made["grant"].as_str().unwrap(), made["access_token"].as_str().unwrap());
         let app = |node: &Node| Client::new(&node.url, Some(token)).unwrap();
         assert!(app(&home.node).graphql("{ Note { n } }").await.is_ok(), "control");
-        let done = killed(&mut home, &["grant", "revoke", grant], n);
+        let done = killed(&mut home, &["grant", "revoke", grant], n).await.code == 0;
         let live = app(&home.node).graphql("{ Note { n } }").await.is_ok();
         let listed = list(&home.node).iter().any(|one| one["grant"] == grant);
         assert!(listed || !live, "revocation killed at {call} {nth}: it is not listed, and serves");
@@ -175,6 +118,38 @@ async fn a_grant_that_was_killed_anywhere_is_listed_or_gives_nothing() {
         }
         assert!(app(&home.node).graphql("{ Note { n } }").await.is_err(), "control");
         assert!(list(&home.node).is_empty(), "each of them could be taken back");
+    }
+    assert!(early > 0, "no kill came in time");
+}
+
+#[tokio::test]
+async fn a_grant_whose_narrowing_was_killed_anywhere_is_one_of_both_and_opens_as_it_is_listed() {
+    let (mut home, _) = shared().await;
+    let access = json!({"type": "allod_doc", "datatypes": ["Note"], "actions": ["read", "search", "update"],
+        "fields": {"allow": ["n"]}});
+    let mut less = access.clone();
+    less["actions"] = json!(["read", "search"]);
+    let file = home.file("less.json", &less.to_string());
+    let list = |node: &Node| node.cli_ok(&["grant", "list"]).unwrap().as_array().unwrap().clone();
+    let mut early = 0;
+    for n in 0..points() {
+        let (call, nth) = point(n);
+        let (app, grant) = home.app(&access, &access);
+        let app = |node: &Node| app.at(&node.url);
+        let writes =
+            async |node: &Node| app(node).graphql("mutation { update_Note(input: {n: 1}) { _docID } }").await.is_ok();
+        assert!(writes(&home.node).await, "control");
+        let done = killed(&mut home, &["grant", "shrink", &grant, &file], n).await.code == 0;
+        let listed = list(&home.node);
+        let [one] = &listed[..] else { panic!("killed at {call} {nth}: {listed:?}") };
+        let wide = one["access"][0]["actions"].as_array().unwrap().len() == 3;
+        assert_eq!(one["grant"] == grant.as_str(), wide, "killed at {call} {nth}");
+        assert_eq!(writes(&home.node).await, wide, "killed at {call} {nth}");
+        assert!(app(&home.node).graphql("{ Note { n } }").await.is_ok(), "killed at {call} {nth}: its tokens open it");
+        assert!(!(done && wide), "acknowledged, and killed at {call} {nth}");
+        early += usize::from(!done);
+        home.node.cli_ok(&["grant", "revoke", one["grant"].as_str().unwrap()]).unwrap();
+        assert!(app(&home.node).graphql("{ Note { n } }").await.is_err(), "control");
     }
     assert!(early > 0, "no kill came in time");
 }

@@ -26,11 +26,12 @@ async fn another_password_ends_the_other_sessions_and_outlives_a_kill() {
     let me = home.alice.get("/api/v1/me").await.unwrap();
     assert_eq!(
         (me.status, &me.json["name"], &me.json["operator"]),
-        (200, &json!("alice"), &json!(false)),
+        (200, &json!("alice"), &json!(true)),
         "{}",
         me.text
     );
-    assert_eq!(bob.get("/api/v1/me").await.unwrap().json["name"], "bob");
+    let him = bob.get("/api/v1/me").await.unwrap().json;
+    assert_eq!((&him["name"], &him["operator"]), (&json!("bob"), &json!(false)));
     let new = "another horse, another battery";
     for (body, expected) in [
         (json!({"current": "a guess of mine", "new": new}), 401),

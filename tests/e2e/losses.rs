@@ -199,6 +199,57 @@ async fn a_node_database_that_is_older_than_the_log_is_refused() {
     }
 }
 
+/// SQLite takes a damaged frame for the torn end of what was written, and forgets what was acknowledged behind it.
+#[tokio::test]
+async fn what_was_last_written_and_is_damaged_is_no_torn_end() {
+    let home = Home::new().await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.stop().unwrap();
+    let node = Node::serve(&allod, &dir).unwrap();
+    let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    for n in 0..4 {
+        note(&alice, n).await;
+        node.cli_ok(&["group", "add", &format!("Group {n}")]).unwrap();
+    }
+    let killed = node.kill().unwrap();
+    let copied = root.path().join("copied");
+    for (name, code) in [("node.db", "node_database_damaged"), ("log.db", "log_damaged")] {
+        copy(&killed, &copied);
+        let frames = copied.join(format!("{name}-wal"));
+        let mut bytes = std::fs::read(&frames).unwrap();
+        assert!(bytes.len() > 20_000, "control: {name} has frames: {}", bytes.len());
+        // In the first page that was written.
+        bytes[1_000] ^= 1;
+        std::fs::write(&frames, &bytes).unwrap();
+        for command in [SERVE, &["doctor"]] {
+            let outcome = allod.run(&copied, command).unwrap();
+            let said = outcome.stdout.clone();
+            assert_eq!(outcome.refused(1).unwrap(), code, "{command:?}: {said}");
+            assert!(said.contains(&format!("{name}-wal is damaged")), "{said}");
+        }
+        assert_eq!(std::fs::read(&frames).unwrap(), bytes, "{name}: nothing was changed");
+        bytes[1_000] ^= 1;
+        // The end of what was written may be torn: that was acknowledged to nobody.
+        bytes.extend([7; 5_000]);
+        std::fs::write(&frames, &bytes).unwrap();
+        let again = Node::serve(&allod, &copied).unwrap_or_else(|error| panic!("control: {name}: {error:#}"));
+        let alice = again.sign_in(OWNER.0, OWNER.1).await.unwrap();
+        assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 4);
+        assert_eq!(again.cli_ok(&["group", "list"]).unwrap().as_array().unwrap().len(), 4);
+        drop(again);
+        // What is lost can be given up.
+        copy(&killed, &copied);
+        let mut bytes = std::fs::read(&frames).unwrap();
+        bytes[1_000] ^= 1;
+        std::fs::write(&frames, &bytes).unwrap();
+        allod
+            .ok(&copied, &["doctor", "--rebuild", "--accept-loss"])
+            .unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        Node::serve(&allod, &copied).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    }
+}
+
 #[tokio::test]
 async fn the_log_of_another_node_is_refused() {
     let all = Older::new(false).await;

@@ -26,7 +26,7 @@ async fn whatever_is_refused_on_the_api_is_a_problem() {
     for (what, request, status, code) in [
         ("nobody", nobody.request(Method::GET, "/api/v1/spaces"), 401, "unauthenticated"),
         ("a token of nobody", alice.with_token("x").request(Method::GET, "/api/v1/spaces"), 401, "invalid_token"),
-        ("not allowed", alice.request(Method::GET, "/api/v1/users"), 403, "operator_only"),
+        ("not allowed", alice.request(Method::GET, "/api/v1/doctor"), 403, "operator_only"),
         ("not there", alice.request(Method::GET, "/api/v1/grants/1"), 404, "not_found"),
         ("no route", alice.request(Method::GET, "/api/v1/nowhere"), 404, "not_found"),
         ("no route, nobody", nobody.request(Method::POST, "/api/v1"), 404, "not_found"),

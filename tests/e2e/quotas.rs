@@ -130,6 +130,7 @@ async fn quotas_are_the_operators_and_outlive_a_restart() {
         ("shares", 1_000),
         ("links", 256),
         ("codes", 4),
+        ("app_passwords", 32),
         ("replicas", 8),
         ("collections", 200),
     ];

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::Client;
+use harness::{Client, free_port};
 use serde_json::{Value, json};
 use spicedb_grpc_tonic::v1::permissions_service_client::PermissionsServiceClient;
 use spicedb_grpc_tonic::v1::{
@@ -56,8 +56,7 @@ async fn whom_clients_of_spicedb_name_is_told_too() {
     let key = home.file("policy.key", KEY);
     let (allod, root) = (home.node.allod.clone(), home.root);
     let dir = home.node.stop().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("127.0.0.1:{port}");
+    let listen = format!("127.0.0.1:{}", free_port());
     let node = serve(&allod, &dir, &["--policy-listen", &listen, "--policy-key-file", &key, "--policy-write"]);
     let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
     let signed =

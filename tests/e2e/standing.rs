@@ -13,7 +13,7 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn status_is_one_screen_for_the_operator_alone() {
+async fn status_is_one_screen_for_operators_alone() {
     let home = Home::new().await;
     home.alice.define("type Note { text: String }").await.unwrap();
     home.alice.graphql(r#"mutation { add_Note(input: {text: "canary"}) { _docID } }"#).await.unwrap();
@@ -25,8 +25,13 @@ async fn status_is_one_screen_for_the_operator_alone() {
     }
     assert!(status["reasons"].as_array().unwrap().is_empty() && status["certificate"].is_null(), "{status}");
     assert!(!status.to_string().contains("canary"));
-    for (who, client) in [("a stranger", home.alice.nobody()), ("the owner", home.alice.clone())] {
-        assert_eq!(client.get("/api/v1/status").await.unwrap().status, 403, "{who}");
+    let bob = home.user("bob", None).await;
+    for (who, client, expected) in [
+        ("a stranger", home.alice.nobody(), 401),
+        ("somebody else", bob, 403),
+        ("an operator", home.alice.clone(), 200),
+    ] {
+        assert_eq!(client.get("/api/v1/status").await.unwrap().status, expected, "{who}");
     }
     let output = home.node.allod.command(&home.node.dir, &["status"]);
     // Without --json: a screen.
@@ -56,6 +61,7 @@ async fn doctor_is_a_checklist_that_asks_a_running_node() {
         "clock",
         "policy",
         "peers",
+        "node_pages",
         "log_chain",
         "views",
     ] {

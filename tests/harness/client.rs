@@ -57,6 +57,11 @@ impl Client {
         Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same client at another address: a node that was started again has another.
+    pub fn at(&self, base: &str) -> Client {
+        Client { base: base.to_owned(), ..self.clone() }
+    }
+
     /// The same client without a token.
     pub fn nobody(&self) -> Client {
         Client { token: None, ..self.clone() }
@@ -98,6 +103,10 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(self.request(Method::PUT, path).json(body)).await
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer> {

@@ -1,5 +1,6 @@
 //! The `allod` command line: run with `--json`, judged by exit code.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,8 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub struct Allod {
     bin: PathBuf,
+    /// Variables of every command.
+    env: Vec<(OsString, OsString)>,
 }
 
 /// What a command did.
@@ -50,16 +53,22 @@ impl Allod {
         if let Some(bin) = std::env::var_os("ALLOD_BIN") {
             let bin = PathBuf::from(bin);
             ensure!(bin.is_file(), "ALLOD_BIN names no file: {}", bin.display());
-            return Ok(Allod { bin });
+            return Ok(Allod { bin, env: Vec::new() });
         }
         let here = std::env::current_exe()?;
         for dir in here.ancestors().skip(1).take(3) {
             let bin = dir.join("allod");
             if bin.is_file() {
-                return Ok(Allod { bin });
+                return Ok(Allod { bin, env: Vec::new() });
             }
         }
         bail!("no allod binary beside {}: build it, or name it in ALLOD_BIN", here.display())
+    }
+
+    /// The same binary, each of its commands with a variable more.
+    pub fn with(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.into(), value.as_ref().to_owned()));
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -70,7 +79,7 @@ impl Allod {
     pub fn command(&self, dir: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(&self.bin);
         command.args(args).arg("--data").arg(dir).arg("--json").stdin(Stdio::null());
-        command.env_remove("ALLOD_DATA");
+        command.env_remove("ALLOD_DATA").envs(self.env.iter().map(|(key, value)| (key, value)));
         command
     }
 

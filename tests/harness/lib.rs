@@ -6,9 +6,13 @@ mod client;
 mod command;
 mod node;
 mod oauth;
+mod ports;
 pub mod report;
+pub mod s3;
+pub mod smtp;
 
 pub use client::{Answer, Client};
 pub use command::{Allod, Outcome};
 pub use node::{Node, Replica, password_file};
 pub use oauth::{AppGrant, ConsentForm, authorize, exchange};
+pub use ports::free_port;

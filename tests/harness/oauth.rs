@@ -74,6 +74,16 @@ impl ConsentForm {
         }
     }
 
+    /// Ticks all that the app asks for.
+    pub fn tick_all(&mut self) {
+        let boxes = self.controls.iter().filter(|(kind, name, _)| kind == "checkbox" && name.starts_with("field-"));
+        for (_, name, value) in boxes.cloned().collect::<Vec<_>>() {
+            if !self.fields.contains(&(name.clone(), value.clone())) {
+                self.fields.push((name, value));
+            }
+        }
+    }
+
     /// Unticks a check box.
     pub fn untick(&mut self, name: &str, value: &str) {
         self.fields.retain(|(n, v)| !(n == name && v == value));
@@ -114,7 +124,7 @@ pub async fn authorize(
         .append_pair("code_challenge_method", "S256")
         .append_pair("authorization_details", &access.to_string());
 
-    let mut choose = Some(choose);
+    let (mut choose, mut allowed) = (Some(choose), false);
     // Sign-in and consent may each take a redirect and a form; eight steps are more than enough.
     let mut next = Step::Get(url);
     for _ in 0..8 {
@@ -146,8 +156,16 @@ pub async fn authorize(
             Step::Post(form)
         } else {
             let mut form = ConsentForm::read(&at, &html, "decision")?;
-            choose.take().context("asked for consent twice")?(&mut form);
-            form.set("decision", "allow");
+            // Allowed is what the page shows: whoever chooses looks at it once more.
+            let decision = if let Some(choose) = choose.take() {
+                form.tick_all();
+                choose(&mut form);
+                "look"
+            } else {
+                ensure!(!std::mem::replace(&mut allowed, true), "asked for consent twice: {html}");
+                "allow"
+            };
+            form.set("decision", decision);
             Step::Post(form)
         };
     }

@@ -10,7 +10,10 @@ use data_encoding::BASE64;
 use parking_lot::RwLock;
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, TransactionTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
+    TransactionTrait,
+};
 use sea_orm_migration::MigratorTrait;
 use vault_core::identity::{DeviceSecret, Signer};
 use zeroize::Zeroizing;
@@ -127,12 +130,29 @@ impl Accounts {
         self.key.clone()
     }
 
-    /// Keeps a secret of the node, sealed under its key.
+    /// Keeps a secret of the node, sealed under its key, under a name that has none yet, and a setting beside it. False:
+    /// it has one, which stays.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub async fn keep_secret(&self, name: &str, secret: &[u8]) -> Result<(), AccountsError> {
-        self.set(name, &BASE64.encode(&self.key.seal(&place("secret", name.as_bytes()), secret))).await
+    pub async fn keep_first_secret(
+        &self,
+        name: &str,
+        secret: &[u8],
+        (beside, value): (&str, &str),
+    ) -> Result<bool, AccountsError> {
+        let sealed = BASE64.encode(&self.key.seal(&place("secret", name.as_bytes()), secret));
+        let row = tables::setting::ActiveModel { name: Set(name.to_owned()), value: Set(sealed) };
+        let clash = OnConflict::column(tables::setting::Column::Name).do_nothing().to_owned();
+        let txn = self.db.begin().await?;
+        let kept = tables::setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&txn).await?;
+        if kept == 0 {
+            txn.rollback().await?;
+            return Ok(false);
+        }
+        set(&txn, beside, value).await?;
+        txn.commit().await?;
+        Ok(true)
     }
 
     /// A secret that was kept.
@@ -277,11 +297,7 @@ impl Accounts {
 
     /// Keeps a small setting of this node (a port, say).
     pub async fn set(&self, name: &str, value: &str) -> Result<(), AccountsError> {
-        let row = tables::setting::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
-        let replace =
-            OnConflict::column(tables::setting::Column::Name).update_column(tables::setting::Column::Value).to_owned();
-        tables::setting::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.db).await?;
-        Ok(())
+        Ok(set(&self.db, name, value).await?)
     }
 
     /// Forgets a setting.
@@ -300,4 +316,12 @@ impl Accounts {
     pub async fn setting(&self, name: &str) -> Result<Option<String>, AccountsError> {
         Ok(tables::setting::Entity::find_by_id(name.to_owned()).one(&self.db).await?.map(|row| row.value))
     }
+}
+
+async fn set(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), DbErr> {
+    let row = tables::setting::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
+    let replace =
+        OnConflict::column(tables::setting::Column::Name).update_column(tables::setting::Column::Value).to_owned();
+    tables::setting::Entity::insert(row).on_conflict(replace).exec_without_returning(db).await?;
+    Ok(())
 }

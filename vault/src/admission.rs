@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use policy_core::{DeviceId, PeerKey, SpaceId, UserId};
 use sea_orm::DbErr;
 use vault_core::control::{AccountLane, Clocks, SpaceLane};
-use vault_core::frame::{Frame, FrameError, Verified};
+use vault_core::frame::{Frame, FrameError, Parsed, Verified};
 use vault_core::tags::LaneTag;
 
 use crate::log::{Log, NewRow, Row, Scope};
@@ -90,8 +90,8 @@ impl Admission {
                 for row in rows {
                     let (position, device) = (row.position(), row.device());
                     let tip = chains.get(&device).copied();
-                    let verified = folds
-                        .admit(scope, row.into_body(), tip)
+                    let verified = Parsed::read(row.into_body())
+                        .and_then(|parsed| folds.admit(scope, parsed, tip))
                         .map_err(|source| AdmissionError::Damaged { position, source })?;
                     let last = verified.get().last();
                     chains.insert(device, (last.commit.seq, last.cid));
@@ -147,6 +147,12 @@ impl Admission {
             Scope::Account(user) => Some(user),
             Scope::Space(space) => self.space(space).map(|lane| lane.owner),
         }
+    }
+
+    /// The key by which a device signs in a scope, as far as that is known here.
+    pub(crate) fn signer(&self, scope: Scope, device: DeviceId) -> Option<[u8; 32]> {
+        let account = self.account(self.owner(scope)?)?;
+        account.device(device).map(|device| device.sign)
     }
 
     /// The spaces that an account owns, sorted.
@@ -208,7 +214,8 @@ impl Turn {
                     continue;
                 }
                 let end = ends.get(&row.device()).copied();
-                match batch.folds.admit(scope, row.body().to_vec(), end) {
+                let parsed = Parsed::read(row.body().to_vec());
+                match parsed.and_then(|parsed| batch.folds.admit(scope, parsed, end)) {
                     Ok(verified) => {
                         let last = verified.get().last();
                         ends.insert(row.device(), (last.commit.seq, last.cid));
@@ -231,11 +238,11 @@ impl Folds {
         owner.map(|account| Arc::clone(account.clocks())).unwrap_or_default()
     }
 
-    fn admit(&mut self, scope: Scope, bytes: Vec<u8>, tip: Option<(u64, Cid)>) -> Result<Verified<Frame>, FrameError> {
+    fn admit(&mut self, scope: Scope, parsed: Parsed, tip: Option<(u64, Cid)>) -> Result<Verified<Frame>, FrameError> {
         match scope {
             Scope::Account(user) => {
                 let held = self.accounts.get(&user).map(|lane| &**lane);
-                let (lane, verified) = AccountLane::admit(held, bytes, tip)?;
+                let (lane, verified) = AccountLane::admit_parsed(held, parsed, tip)?;
                 if lane.user != user {
                     return Err(FrameError::Rule("a frame of another account"));
                 }
@@ -246,13 +253,15 @@ impl Folds {
                 let held = self.spaces.get(&space).cloned();
                 let owner = match &held {
                     Some(lane) => lane.owner,
-                    None => SpaceLane::owner_in(&bytes)?,
+                    None => SpaceLane::owner_in(parsed.get())?,
                 };
                 let account = self.accounts.get(&owner).ok_or(FrameError::Device)?;
                 match &held {
-                    Some(lane) if !is_control(&bytes)? => lane.admit_changes(account, bytes, tip),
+                    Some(lane) if parsed.get().lane != LaneTag::CONTROL => {
+                        lane.admit_parsed_changes(account, parsed, tip)
+                    }
                     _ => {
-                        let (lane, verified) = SpaceLane::admit(held.as_deref(), account, bytes, tip)?;
+                        let (lane, verified) = SpaceLane::admit_parsed(held.as_deref(), account, parsed, tip)?;
                         if lane.space != space {
                             return Err(FrameError::Rule("a frame of another space"));
                         }
@@ -265,23 +274,18 @@ impl Folds {
     }
 }
 
-/// Whether a frame says that it lies in the control lane. Only the head is read: the frame is parsed
-/// and verified by what this chooses.
-fn is_control(bytes: &[u8]) -> Result<bool, FrameError> {
-    let mut r = vault_core::cbor::Reader::new(bytes);
-    r.array_of(5)?;
-    r.uint()?;
-    let _: [u8; 16] = r.array_bytes()?;
-    Ok(LaneTag(r.array_bytes()?) == LaneTag::CONTROL)
-}
-
 impl Batch<'_> {
     /// Verifies a frame against what is held and what this batch has admitted before it.
     pub(crate) fn admit(&mut self, scope: Scope, bytes: Vec<u8>) -> Result<&Verified<Frame>, FrameError> {
-        let (lane, device, _) = head_of(&bytes)?;
+        self.admit_parsed(scope, Parsed::read(bytes)?)
+    }
+
+    /// As [`Batch::admit`], of a frame that was parsed before.
+    pub(crate) fn admit_parsed(&mut self, scope: Scope, parsed: Parsed) -> Result<&Verified<Frame>, FrameError> {
+        let (lane, device) = (parsed.get().lane, parsed.get().txn.device);
         let key = (scope, lane, device);
         let tip = self.chain(scope, lane, device);
-        let verified = self.folds.admit(scope, bytes, tip)?;
+        let verified = self.folds.admit(scope, parsed, tip)?;
         let last = verified.get().last();
         self.chains.insert(key, Some((last.commit.seq, last.cid)));
         self.admitted.push((scope, verified));

@@ -25,6 +25,23 @@ pub enum DatabaseError {
     Loss(#[from] Loss),
 }
 
+/// Looks at what was last written beside the databases of a directory, which nobody has open: before any of them is, since
+/// SQLite forgets what is damaged.
+///
+/// # Errors
+/// If something that had been on disk would be forgotten.
+pub fn look_at_frames(dir: &DataDir) -> Result<(), Loss> {
+    for file in [DataFile::NodeDatabase, DataFile::ReplicaDatabase, DataFile::Log] {
+        let mut frames = dir.file(file).into_os_string();
+        frames.push("-wal");
+        // What cannot be read is refused where it is opened.
+        if let Ok(Some(at)) = crate::frames::damaged_at(frames.as_ref()) {
+            return Err(Loss::FramesDamaged { file, at });
+        }
+    }
+    Ok(())
+}
+
 /// A database that is gone beside a log, or where it was before, is a loss, and not the beginning of a new one.
 fn beside_a_log(dir: &DataDir, file: DataFile) -> Result<(), DatabaseError> {
     if !dir.file(file).exists() && (dir.file(DataFile::Log).exists() || dir.was_opened()) {

@@ -1,19 +1,17 @@
 //! From definitions as people state them to definitions with ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use policy_core::{CollectionId, FieldId, SchemaVersion};
 use vault_core::keys::TagKey;
+use vault_core::limits::{BeyondLimit, SpaceLimits};
 use vault_core::schema::{
     Collection, Field, FieldType, Index, IndexKey, NewCollection, NewField, NewFieldType, Schema,
 };
 
-/// Fields of all collections of a space, and indexes of them, at most: each is a column or a tree of the view, which
-/// is made whenever the view is, and an index is written with every document.
-pub const MOST_FIELDS: usize = 10_000;
-pub const MOST_INDEXES: usize = 1_000;
-/// Indexes of one collection at most.
-pub const MOST_INDEXES_EACH: usize = 64;
+/// What a collection stores at most, whoever defines it: each field is a column of its view, and SQLite has 2,000 of a
+/// table at most. One entry states far less; devices that define one name apart may come to more together.
+pub(crate) const STORED: usize = 1_990;
 
 /// Why definitions are not taken. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,30 +26,15 @@ pub enum DefinitionError {
     UnknownIndexField { collection: String, field: String },
     #[error("`{0}` is defined twice")]
     Twice(String),
-    #[error("{0}; define fewer")]
-    TooMany(&'static str),
-}
-
-/// Refuses what would make a space larger than it may be. What is there already stays, however large it is.
-fn check_size(existing: &Schema, new: &[NewCollection]) -> Result<(), DefinitionError> {
-    if new.iter().any(|collection| collection.indexes.len() > MOST_INDEXES_EACH) {
-        return Err(DefinitionError::TooMany("a collection has at most 64 indexes"));
-    }
-    let fields: usize = existing.collections.iter().map(|known| known.fields.len()).sum();
-    if fields + new.iter().map(|one| one.fields.len()).sum::<usize>() > MOST_FIELDS {
-        return Err(DefinitionError::TooMany("the collections of a space have at most 10,000 fields together"));
-    }
-    let indexes: usize = existing.collections.iter().map(|known| known.indexes.len()).sum();
-    if indexes + new.iter().map(|one| one.indexes.len()).sum::<usize>() > MOST_INDEXES {
-        return Err(DefinitionError::TooMany("the collections of a space have at most 1,000 indexes together"));
-    }
-    Ok(())
+    #[error(transparent)]
+    Beyond(#[from] BeyondLimit),
 }
 
 /// Gives ids to new collections. The ids depend on names alone, so the same definition made on two
 /// devices is the same collection. `version` of the result is a placeholder: the entry's CID follows.
 pub fn with_ids(tags: &TagKey, existing: &Schema, new: &[NewCollection]) -> Result<Vec<Collection>, DefinitionError> {
-    check_size(existing, new)?;
+    const LIMITS: SpaceLimits = SpaceLimits::DEFINED;
+    LIMITS.fit(existing, new.iter().map(|one| (one.fields.len(), one.indexes.len())))?;
     for (n, collection) in new.iter().enumerate() {
         if existing.collection_named(&collection.name).is_some() {
             return Err(DefinitionError::Exists(collection.name.clone()));
@@ -64,7 +47,12 @@ pub fn with_ids(tags: &TagKey, existing: &Schema, new: &[NewCollection]) -> Resu
         let fresh = new.iter().any(|collection| collection.name == name).then(|| tags.collection_id(name, 0));
         fresh.or_else(|| existing.collection_named(name).map(|collection| collection.id))
     };
-    new.iter().map(|collection| with_id(tags, existing, new, collection, &id_of)).collect()
+    let with_id = |collection: &NewCollection| {
+        let made = with_id(tags, existing, new, collection, &id_of)?;
+        LIMITS.names_fit(&made)?;
+        Ok(made)
+    };
+    new.iter().map(with_id).collect()
 }
 
 fn with_id(
@@ -144,7 +132,10 @@ fn with_id(
         }
         let named = index.name.clone().unwrap_or_else(|| {
             let names: Vec<_> = index.keys.iter().map(|(name, _)| name.as_str()).collect();
-            format!("{}_{}", collection.name, names.join("_"))
+            let mut name = format!("{}_{}", collection.name, names.join("_"));
+            // Room is left for what tells it from another of the name.
+            name.truncate(name.floor_char_boundary(SpaceLimits::DEFINED.name - 8));
+            name
         });
         let taken = |name: &str| indexes.iter().any(|other: &Index| other.name == name);
         let name = match (index.name.is_some(), taken(&named)) {
@@ -175,6 +166,7 @@ pub fn merged<'a>(entries: impl Iterator<Item = &'a Vec<Collection>>) -> Schema 
         }
     }
     let all = schema.collections.clone();
+    let mut left_out = false;
     for collection in &mut schema.collections {
         let id = collection.id;
         // The side of a relation that stores nothing is none without the side that stores: what the field stored
@@ -189,9 +181,40 @@ pub fn merged<'a>(entries: impl Iterator<Item = &'a Vec<Collection>>) -> Schema 
         let fields = std::mem::take(&mut collection.fields).into_iter();
         let kept = fields.filter_map(|field| if is_one(&field) { Some(field) } else { stored.remove(&(id, field.id)) });
         collection.fields = kept.collect();
+        left_out |= leave_out(collection);
+    }
+    if left_out {
+        // The other side of a relation that is left out has nothing to be read from.
+        let all = schema.collections.clone();
+        let is_left = |field: &Field| match &field.kind {
+            FieldType::Inverse { target, via, .. } => {
+                all.iter().any(|other| other.id == *target && other.field(*via).is_some())
+            }
+            _ => true,
+        };
+        schema.collections.iter_mut().for_each(|collection| collection.fields.retain(is_left));
     }
     schema.collections.sort_by(|a, b| a.name.cmp(&b.name));
     schema
+}
+
+/// Leaves out what a collection stores beyond [`STORED`], in the order in which entries state it, which is the same on
+/// every node; whether there is such. It stays in the entries, and what was written of it in the log.
+fn leave_out(collection: &mut Collection) -> bool {
+    let before = collection.fields.len();
+    let mut stored = 0;
+    collection.fields.retain(|field| {
+        stored += usize::from(field.is_stored());
+        !field.is_stored() || stored <= STORED
+    });
+    let gone = before - collection.fields.len();
+    if gone == 0 {
+        return false;
+    }
+    tracing::warn!(collection = %collection.id, fields = gone, "devices define more fields together than a collection holds; the last are left out");
+    let there: HashSet<FieldId> = collection.fields.iter().map(|field| field.id).collect();
+    collection.indexes.retain(|index| index.keys.iter().all(|key| there.contains(&key.field)));
+    true
 }
 
 fn combine(older: &mut Collection, newer: &Collection) {
@@ -236,6 +259,8 @@ mod tests {
         NewCollection { name: name.into(), fields: fields.into_iter().map(field).collect(), indexes }
     }
 
+    const LIMITS: SpaceLimits = SpaceLimits::DEFINED;
+
     #[test]
     fn a_space_has_so_many_fields_and_indexes_and_not_one_more() {
         let tags = TagKey::from_bytes([1; 32]);
@@ -246,16 +271,16 @@ mod tests {
             let indexes = names.iter().take(indexes).cloned().map(index).collect();
             new(name, names.iter().map(|name| (name.as_str(), int())).collect(), indexes)
         };
-        let full: Vec<_> = (0..10).map(|n| wide(&format!("T{n}"), MOST_FIELDS / 10, MOST_INDEXES_EACH)).collect();
+        let full: Vec<_> = (0..10).map(|n| wide(&format!("T{n}"), LIMITS.fields / 10, LIMITS.indexes_each)).collect();
         let schema = merged([with_ids(&tags, &Schema::default(), &full).unwrap()].iter());
         let more = |schema: &Schema, fields, indexes| with_ids(&tags, schema, &[wide("More", fields, indexes)]);
-        assert!(matches!(more(&schema, 1, 0), Err(DefinitionError::TooMany(_))));
+        assert!(matches!(more(&schema, 1, 0), Err(DefinitionError::Beyond(_))));
         let mut schema = schema;
         schema.collections.pop();
-        assert!(more(&schema, MOST_FIELDS / 10, 0).is_ok(), "control");
-        assert!(matches!(more(&Schema::default(), 70, MOST_INDEXES_EACH + 1), Err(DefinitionError::TooMany(_))));
+        assert!(more(&schema, LIMITS.fields / 10, 0).is_ok(), "control");
+        assert!(matches!(more(&Schema::default(), 70, LIMITS.indexes_each + 1), Err(DefinitionError::Beyond(_))));
         let many: Vec<_> = (0..16).map(|n| wide(&format!("T{n}"), 63, 63)).collect();
-        assert!(matches!(with_ids(&tags, &Schema::default(), &many), Err(DefinitionError::TooMany(_))));
+        assert!(matches!(with_ids(&tags, &Schema::default(), &many), Err(DefinitionError::Beyond(_))));
         assert!(with_ids(&tags, &Schema::default(), &many[..15]).is_ok(), "control");
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::background::Background;
+use crate::background::{Background, step_back};
 use crate::shares::{Lease, Payer, Pool, Shares, Use};
 use crate::view::{ReadError, Room, ViewError};
 
@@ -36,27 +36,40 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// # Errors
-    /// If the system gives no thread.
-    pub(crate) fn start() -> std::io::Result<Reading> {
+    pub(crate) fn new() -> Reading {
         let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
         // One person's long reads leave half of the processors to others.
         let places = |total: u64| Pool::new(Shares::of(total, WAITING));
         let (short, long) = ((2 * cores).clamp(4, 16), cores.clamp(2, 8));
-        Ok(Reading {
+        Reading {
             short: places(short),
             long: places(long),
-            threads: Background::start("allod-read", (short + long) as usize)?,
+            threads: Background::new("allod-read"),
             answers: Pool::new(Shares { total: ANSWERS, person: ANSWERS / 2, part: ANSWERS / 3, waiting: WAITING }),
-        })
+        }
     }
 
-    /// Runs what has a place, on a thread that steps back for whoever wants little.
+    /// Runs what has a place of this stage, on a thread that steps back for whoever wants little: one among the long ones
+    /// at once, any other once it has taken a moment.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        stage: Stage,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ReadError> {
-        self.threads.run(read).await.map_err(|_| ReadError::Unsupported("the read was cut off"))
+        let cut_off = ReadError::Unsupported("the read was cut off");
+        let read = move || {
+            if stage == Stage::Long {
+                step_back();
+            }
+            read()
+        };
+        match self.threads.run(read) {
+            Ok(done) => done.await.map_err(|_| cut_off),
+            Err(error) => {
+                tracing::error!(%error, "the system gives no thread to read by");
+                Err(cut_off)
+            }
+        }
     }
 
     /// How the places for short reads, those for long ones, and the memory of answers are used.

@@ -1,17 +1,19 @@
 //! What sync asks of a log: its tips, its rows, and to take frames in. Members and blind replicas
 //! answer alike.
 
+use std::sync::Arc;
+
 use cid::Cid;
 use policy_core::DeviceId;
 use sea_orm::DbErr;
 use vault_core::document::Hlc;
-use vault_core::frame::{Frame, FrameError};
+use vault_core::frame::{FrameError, Parsed};
 use vault_core::tags::LaneTag;
 
 use crate::admission::{Admission, Batch, head_of};
 use crate::handover::Wanted;
 use crate::log::{Chains, Row, Scope};
-use crate::turn::Turn;
+use crate::turn::{CutOff, Turn};
 
 /// How many rows are looked at per page of the log.
 const PAGE: u64 = 64;
@@ -91,16 +93,80 @@ impl Admission {
     }
 }
 
+/// A frame that arrives, looked at before the turn.
+#[derive(Clone)]
+pub(crate) enum Incoming {
+    /// Its hashes were computed and its signature was looked at, as far as that can be done by what is held now.
+    Read(Box<Parsed>),
+    /// What is not looked at ahead: it is held already, or comes behind one that will be refused.
+    Unread(Vec<u8>),
+    /// It shows by itself that it is none.
+    Broken(Option<DeviceId>, FrameError),
+}
+
+impl Incoming {
+    /// The bytes, unless they are no frame.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Incoming::Read(parsed) => Some(parsed.bytes()),
+            Incoming::Unread(bytes) => Some(bytes),
+            Incoming::Broken(..) => None,
+        }
+    }
+
+    /// Who says that it is theirs.
+    pub(crate) fn device(&self) -> Option<DeviceId> {
+        match self {
+            Incoming::Broken(device, _) => *device,
+            other => other.bytes().and_then(|bytes| head_of(bytes).ok()).map(|(_, device, _)| device),
+        }
+    }
+}
+
+impl Admission {
+    /// Looks at frames as far as it can be done without the turn, on a thread of its own: hashes and signatures take as
+    /// long as frames are large, and the turn is everybody's.
+    pub(crate) async fn look_at(self: &Arc<Self>, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Vec<Incoming>, CutOff> {
+        let admission = Arc::clone(self);
+        let look = move || {
+            let mut broken = false;
+            let one = |bytes: Vec<u8>| {
+                let head = head_of(&bytes).ok();
+                let held = head.is_some_and(|(lane, device, (end, _))| {
+                    admission.log().chain(scope, lane, device).is_some_and(|(seq, _)| seq >= end)
+                });
+                if broken || held {
+                    return Incoming::Unread(bytes);
+                }
+                match Parsed::read(bytes) {
+                    Ok(mut parsed) => {
+                        if let Some(key) = admission.signer(scope, parsed.get().txn.device) {
+                            parsed.look_at_signature(&key);
+                        }
+                        Incoming::Read(Box::new(parsed))
+                    }
+                    Err(error) => {
+                        broken = true;
+                        Incoming::Broken(head.map(|(_, device, _)| device), error)
+                    }
+                }
+            };
+            frames.into_iter().map(one).collect()
+        };
+        self.runtime().spawn_blocking(look).await.map_err(|_| CutOff)
+    }
+}
+
 impl Turn {
     /// Verifies frames one after the other, up to the first that is refused. The caller stores the
     /// batch, and then says `stored` of what this returns.
     /// `latest`: a frame whose clock is beyond it waits at the sender (a member's own clock and ten
     /// minutes; a blind replica takes all).
-    pub(crate) fn take(&self, scope: Scope, frames: Vec<Vec<u8>>, latest: Option<Hlc>) -> (Batch<'_>, Taken) {
+    pub(crate) fn take(&self, scope: Scope, frames: Vec<Incoming>, latest: Option<Hlc>) -> (Batch<'_>, Taken) {
         let mut batch = self.begin();
         let mut taken = Taken::default();
-        for bytes in frames {
-            match self.take_one(&mut batch, scope, bytes, latest) {
+        for frame in frames {
+            match self.take_one(&mut batch, scope, frame, latest) {
                 Ok(tip) => taken.stored.push(tip),
                 Err(refused) => {
                     taken.refused = Some(refused);
@@ -115,10 +181,15 @@ impl Turn {
         &self,
         batch: &mut Batch<'_>,
         scope: Scope,
-        bytes: Vec<u8>,
+        frame: Incoming,
         latest: Option<Hlc>,
     ) -> Result<Tip, Refused> {
-        let (lane, device, end) = head_of(&bytes).map_err(Refused::Invalid)?;
+        let bytes = match &frame {
+            Incoming::Broken(_, error) => return Err(Refused::Invalid(error.clone())),
+            Incoming::Read(parsed) => parsed.bytes(),
+            Incoming::Unread(bytes) => bytes,
+        };
+        let (lane, device, end) = head_of(bytes).map_err(Refused::Invalid)?;
         let tip = Tip { lane, device, seq: end.0, cid: end.1 };
         if let Some((seq, cid)) = batch.chain(scope, lane, device)
             && seq >= tip.seq
@@ -128,17 +199,22 @@ impl Turn {
             }
             return Ok(tip);
         }
+        let parsed = match frame {
+            Incoming::Read(parsed) => *parsed,
+            // What was held a moment ago, or stood behind something broken: seldom, and then as before.
+            Incoming::Unread(bytes) => Parsed::read(bytes).map_err(Refused::Invalid)?,
+            Incoming::Broken(_, error) => return Err(Refused::Invalid(error)),
+        };
         // Nothing in an account's lane goes by its clock.
         if let (Some(latest), Scope::Space(space)) = (latest, scope) {
-            let frame = Frame::decode(&bytes).map_err(Refused::Invalid)?;
             let clocks = batch.clocks(space);
             // Of each: a correction may hold some of a frame's commits and not the others.
-            if frame.entries.iter().any(|entry| clocks.reading(space, &entry.commit) > latest) {
+            if parsed.get().entries.iter().any(|entry| clocks.reading(space, &entry.commit) > latest) {
                 tracing::warn!(%device, "a device's clock is far ahead; its changes wait");
                 return Err(Refused::Ahead);
             }
         }
-        match batch.admit(scope, bytes) {
+        match batch.admit_parsed(scope, parsed) {
             Ok(_) => Ok(tip),
             Err(FrameError::Gap { .. }) => Err(Refused::Gap),
             // An unknown device may be one whose enrolment is on its way.

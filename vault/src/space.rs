@@ -1,6 +1,6 @@
 //! One open space: its keys, its definitions and its view.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use cid::Cid;
 use parking_lot::Mutex;
-use policy_core::{DocId, SpaceId, UserId};
+use policy_core::{DeviceId, DocId, SpaceId, UserId};
 use tokio::sync::OwnedMutexGuard;
 use vault_core::commit::CommitKind;
-use vault_core::control::{Clocks, GrantRecord, PolicyEntry, decode_policy, decode_schema};
+use vault_core::control::{Clocks, GrantRecord, PolicyEntry, SpaceLane, decode_policy, decode_schema};
 use vault_core::document::{DocumentCommit, Hlc};
 use vault_core::frame::{Frame, FrameError};
+use vault_core::limits::SpaceLimits;
 use vault_core::schema::{Collection, Schema};
 use vault_core::tags::LaneTag;
 use vault_core::{KeysError, OpenCommitError, SpaceKeys};
@@ -86,24 +87,23 @@ pub struct Policy {
     pub personal: bool,
     /// Live grants, oldest first.
     pub grants: Vec<GrantRecord>,
-    pub revoked: Vec<policy_core::GrantId>,
+    /// By the devices that took it back.
+    pub revoked: BTreeMap<policy_core::GrantId, BTreeSet<DeviceId>>,
 }
 
 impl Policy {
-    fn fold(&mut self, entry: PolicyEntry) {
+    fn fold(&mut self, device: DeviceId, entry: PolicyEntry) {
         match entry {
             PolicyEntry::Space { name, personal } => (self.name, self.personal) = (name, personal),
             PolicyEntry::Grant(record) => {
                 let id = record.grant.id;
-                if !self.revoked.contains(&id) && self.grants.iter().all(|other| other.grant.id != id) {
+                if !self.revoked.contains_key(&id) && self.grants.iter().all(|other| other.grant.id != id) {
                     self.grants.push(record);
                 }
             }
             PolicyEntry::Revoke(id) => {
                 self.grants.retain(|record| record.grant.id != id);
-                if !self.revoked.contains(&id) {
-                    self.revoked.push(id);
-                }
+                self.revoked.entry(id).or_default().insert(device);
             }
         }
     }
@@ -116,7 +116,7 @@ pub struct Control {
     /// By what clock readings commits count.
     clocks: Arc<Clocks>,
     schemas: BTreeMap<(Hlc, Cid), Vec<Collection>>,
-    policies: BTreeMap<(Hlc, Cid), PolicyEntry>,
+    policies: BTreeMap<(Hlc, Cid), (DeviceId, PolicyEntry)>,
 }
 
 impl Control {
@@ -127,14 +127,14 @@ impl Control {
             match entry.commit.kind {
                 CommitKind::Schema => {
                     let plain = open("a schema entry does not open")?;
-                    let collections = decode_schema(&plain, entry.cid)
+                    let collections = decode_schema(&plain, entry.cid, &SpaceLimits::ENTRY)
                         .map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
                     self.schemas.insert(place, collections);
                 }
                 CommitKind::Policy => {
                     let plain = open("a policy entry does not open")?;
                     let entry = decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?;
-                    self.policies.insert(place, entry);
+                    self.policies.insert(place, (frame.txn.device, entry));
                 }
                 _ => {}
             }
@@ -148,7 +148,7 @@ impl Control {
 
     fn policy(&self) -> Policy {
         let mut policy = Policy::default();
-        self.policies.values().cloned().for_each(|entry| policy.fold(entry));
+        self.policies.values().cloned().for_each(|(device, entry)| policy.fold(device, entry));
         policy
     }
 }
@@ -237,23 +237,67 @@ impl Core {
     }
 }
 
+/// A space that was made ready outside of the turn.
+pub(crate) struct Prepared {
+    space: Space,
+    /// What it was made ready by.
+    lane: Arc<SpaceLane>,
+    goes_by: Option<[u8; 32]>,
+    rewritten: u64,
+    position: u64,
+}
+
+impl Prepared {
+    /// The space as the log is in this turn; `None`: what it was made ready by is not so any more.
+    pub(crate) async fn go_on(self, turn: &Turn, device: DeviceId) -> Result<Option<Space>, SpaceError> {
+        let Prepared { space, lane, goes_by, rewritten, position } = self;
+        let (id, scope) = (space.id, Scope::Space(space.id));
+        let stands = turn.space(id).is_some_and(|now| Arc::ptr_eq(&now, &lane))
+            && turn.clocks(id).digest(id) == goes_by
+            && turn.log().rewritten() == rewritten
+            && space.account.device.id == device;
+        if !stands {
+            return Ok(None);
+        }
+        if turn.log().position(scope) != position {
+            let largest = largest_hlc(turn, id).await?;
+            {
+                let mut core = space.core.lock();
+                core.chains = own_chains(turn, scope, device);
+                core.hlc = core.hlc.max(largest);
+            }
+            space.catch_up(turn).await?;
+        }
+        Ok(Some(space))
+    }
+}
+
+/// Where the chains of a device end in a scope.
+fn own_chains(admission: &Admission, scope: Scope, device: DeviceId) -> HashMap<LaneTag, (u64, Cid)> {
+    let chains = admission.log().chains(scope).into_iter();
+    chains.filter(|((_, of), _)| *of == device).map(|((lane, _), tip)| (lane, tip)).collect()
+}
+
 impl Space {
-    /// Opens a space that this node holds a device for. `dir`: where views lie.
-    pub(crate) async fn open(
-        turn: &Turn,
+    /// Makes a space ready that this node holds a device for, as far as the log goes now; it is open when it has gone on
+    /// in a turn. `dir`: where views lie. By whoever has the turn, or prepares alone.
+    pub(crate) async fn prepare(
+        admission: &Admission,
         account: Account,
         id: SpaceId,
         dir: &Path,
         key: Zeroizing<[u8; 32]>,
-    ) -> Result<Self, SpaceError> {
-        let lane = turn.space(id).ok_or(SpaceError::NotFound)?;
-        let mut keys = SpaceKeys::open_by(&lane, account.devices())?;
+    ) -> Result<Prepared, SpaceError> {
         let scope = Scope::Space(id);
-        let clocks = turn.clocks(id);
+        let (rewritten, position) = (admission.log().rewritten(), admission.log().position(scope));
+        let lane = admission.space(id).ok_or(SpaceError::NotFound)?;
+        let mut keys = SpaceKeys::open_by(&lane, account.devices())?;
+        let clocks = admission.clocks(id);
+        let goes_by = clocks.digest(id);
         let mut control = Control { clocks: Arc::clone(&clocks), ..Control::default() };
         let mut after = 0;
         loop {
-            let rows = turn.log().rows(scope, true, after, PAGE).await?;
+            let rows = admission.log().rows(scope, true, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
             after = last.position();
             for row in &rows {
@@ -265,7 +309,7 @@ impl Space {
             keys.define(collection);
         }
         let (view_path, view_schema) = (dir.join(format!("{id}.view")), schema.clone());
-        let has = turn.log().position(scope);
+        let has = admission.log().position(scope);
         let view = tokio::task::spawn_blocking(move || {
             let mut view = View::open(&view_path, &key)?;
             let had = view.position()?;
@@ -273,7 +317,7 @@ impl Space {
                 // What it shows beyond the log would be gone at the next rebuild.
                 return Err(Loss::LogOlderThanView(vec![Behind { scope, has, had }]).into());
             }
-            view.goes_by(clocks.digest(id))?;
+            view.goes_by(goes_by)?;
             if view.schema().version != view_schema.version && view.position()? > 0 {
                 // Commits of what was not defined then were left out: the log is read from its beginning,
                 // and what is in changes nothing.
@@ -286,16 +330,11 @@ impl Space {
         })
         .await
         .map_err(|_| SpaceError::Entry("opening the view was cut off"))??;
-        let chains = turn.log().chains(scope);
-        let own = chains
-            .into_iter()
-            .filter(|((_, device), _)| *device == account.device.id)
-            .map(|((lane, _), tip)| (lane, tip));
         let behind = Arc::new(AtomicBool::new(false));
         let core = Core {
             control,
             keys: Arc::new(keys),
-            chains: own.collect(),
+            chains: own_chains(admission, scope, account.device.id),
             hlc: Hlc::default(),
             view,
             uncommitted: 0,
@@ -317,9 +356,9 @@ impl Space {
             reserved: AtomicUsize::new(0),
             alone: Arc::default(),
         };
-        space.core.lock().hlc = largest_hlc(turn, id).await?;
-        space.catch_up(turn).await?;
-        Ok(space)
+        space.core.lock().hlc = largest_hlc(admission, id).await?;
+        space.catch_up(admission).await?;
+        Ok(Prepared { space, lane, goes_by, rewritten, position })
     }
 
     pub fn schema(&self) -> Arc<Schema> {
@@ -380,7 +419,7 @@ impl Space {
     }
 
     /// The device that writes here.
-    pub(crate) fn device(&self) -> policy_core::DeviceId {
+    pub(crate) fn device(&self) -> DeviceId {
         self.account.device.id
     }
 

@@ -4,7 +4,7 @@
 //! takes the place of another changes an account and all its spaces at once. So there is no order in which turns
 //! would have to be taken, and whoever has the turn knows that nothing else moves. (Were there ever one for each
 //! scope: the account's first, then those of its spaces, by id.) Other locks go in this order: the opening and
-//! closing of spaces, then the turn, then the core of a space.
+//! closing of a space, then the turn, then the core of a space.
 //!
 //! What is begun in a turn runs to its end, whoever goes away: from sealing over the disk to what is known of the
 //! log in memory. That is why a [`Turn`] is lent to a task of its own, or to a thread, and never given to whoever

@@ -41,6 +41,7 @@ use crate::feed::{FEED, Moved};
 use crate::keyring::NodeKey;
 use crate::reading::Reading;
 use crate::space::{Space, SpaceError};
+use crate::space_locks::{Ahead, SpaceLocks};
 use crate::turn::{CutOff, Start, Turn};
 use crate::view::ViewError;
 use crate::witness::{Loss, Witness};
@@ -127,8 +128,14 @@ struct Inner {
     accounts: Accounts,
     admission: Arc<Admission>,
     spaces: Mutex<HashMap<SpaceId, Arc<Space>>>,
-    /// Held while a space is opened or closed, so that none is open twice.
-    opening: Arc<tokio::sync::Mutex<()>>,
+    /// Read while a space is opened or closed, written by whoever closes them all.
+    opening: Arc<tokio::sync::RwLock<()>>,
+    /// Held while a space is opened or closed, so that it is not open twice.
+    openings: SpaceLocks,
+    /// Held while the view of a space is made ready; whoever holds it waits for no turn.
+    preparing: SpaceLocks,
+    /// How many views are made ready outside of turns at once.
+    ahead: Ahead,
     seal: GateSeal,
     clock: Clock,
     writer: Writer,
@@ -164,10 +171,13 @@ impl Vault {
             admission,
             spaces: Mutex::default(),
             opening: Arc::default(),
+            openings: SpaceLocks::default(),
+            preparing: SpaceLocks::default(),
+            ahead: Ahead::default(),
             seal: options.seal,
             clock: options.clock,
             writer,
-            reading: Reading::start()?,
+            reading: Reading::new(),
             feed,
             boot,
             readings: Mutex::default(),
@@ -239,3 +249,6 @@ impl Vault {
         &self.0.admission
     }
 }
+
+#[cfg(test)]
+mod tests;

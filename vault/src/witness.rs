@@ -19,6 +19,8 @@ use crate::data_dir::DataFile;
 use crate::log::identity::Identity;
 use crate::log::{Log, Scope};
 
+pub(crate) use table::Migrator;
+
 /// So many marks go into one statement.
 const ROWS: usize = 256;
 
@@ -46,12 +48,20 @@ pub enum Loss {
     DatabaseMissing { file: DataFile },
     /// The database is older than the log.
     DatabaseRolledBack { file: DataFile },
+    /// What was last written beside a database is damaged, and what came later would be forgotten.
+    FramesDamaged { file: DataFile, at: u64 },
 }
 
 impl Loss {
     /// Whether a node can go on without what was lost, if its owner says so.
     pub fn can_be_accepted(&self) -> bool {
-        matches!(self, Loss::LogRolledBack(_) | Loss::LogOlderThanView(_) | Loss::DatabaseRolledBack { .. })
+        matches!(
+            self,
+            Loss::LogRolledBack(_)
+                | Loss::LogOlderThanView(_)
+                | Loss::DatabaseRolledBack { .. }
+                | Loss::FramesDamaged { .. }
+        )
     }
 }
 
@@ -59,7 +69,11 @@ impl std::error::Error for Loss {}
 
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let database = |file: DataFile| if file == DataFile::NodeDatabase { "node" } else { "replica" };
+        let database = |file: DataFile| match file {
+            DataFile::Log => "log",
+            DataFile::ReplicaDatabase => "replica_database",
+            _ => "node_database",
+        };
         match self {
             Loss::LogMissing => f.write_str(
                 "log_missing: log.db is missing, and with it every document that no other device or replica holds; put it \
@@ -79,11 +93,15 @@ impl std::fmt::Display for Loss {
             }
             Loss::DatabaseMissing { file } => {
                 let of = database(*file);
-                write!(f, "{of}_database_missing: {} is missing, or empty beside a log that is not; put it back from your backup", file.name())
+                write!(f, "{of}_missing: {} is missing, or empty beside a log that is not; put it back from your backup", file.name())
             }
             Loss::DatabaseRolledBack { file } => {
                 let of = database(*file);
-                write!(f, "{of}_database_rolled_back: {} is older than log.db: what was changed in it since then is lost; put the newer one back", file.name())
+                write!(f, "{of}_rolled_back: {} is older than log.db: what was changed in it since then is lost; put the newer one back", file.name())
+            }
+            Loss::FramesDamaged { file, at } => {
+                let (of, name) = (database(*file), file.name());
+                write!(f, "{of}_damaged: {name}-wal is damaged at byte {at}: what was written to {name} behind that would be lost; put both back from your backup")
             }
         }
     }
@@ -140,7 +158,7 @@ impl Witness {
     /// # Errors
     /// If the database cannot be used.
     pub async fn open(db: DatabaseConnection, file: DataFile) -> Result<Self, DbErr> {
-        table::Migrator::up(&db, None).await?;
+        Migrator::up(&db, None).await?;
         let unreadable = || DbErr::Custom("a mark of the log is unreadable".into());
         let mut marks = HashMap::new();
         for row in table::mark::Entity::find().all(&db).await? {

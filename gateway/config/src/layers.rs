@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::ConfigError;
 use crate::secret::Secret;
-use crate::setting::{SETTINGS, Setting, SettingKind};
+use crate::setting::{EACH_PROVIDER, PROVIDER_SETTINGS, PROVIDERS, SETTINGS, Setting, SettingKind, is_provider_name};
 
 /// No `allod.toml` is longer, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -97,7 +97,7 @@ impl Environment {
 #[derive(Debug, Clone, Serialize)]
 pub struct Shown {
     /// `section.key`.
-    pub key: &'static str,
+    pub key: String,
     /// What counts; `(set)` for a secret; absent if nothing does.
     pub value: Option<String>,
     /// Who says so.
@@ -111,7 +111,7 @@ pub struct Shown {
 /// What counts, and who says so.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Source, Value)>,
+    values: BTreeMap<String, (Source, Value)>,
     /// What the operator should hear.
     pub warnings: Vec<String>,
 }
@@ -130,11 +130,6 @@ impl Settings {
         flags: &Flags,
     ) -> Result<Settings, ConfigError> {
         let mut settings = Settings { values: BTreeMap::new(), warnings: Vec::new() };
-        let default = |setting: &'static Setting| {
-            let value = Value::new(None, ValueKind::String(setting.default.to_owned()));
-            (!setting.default.is_empty()).then_some((setting.key, (Source::Default, value)))
-        };
-        settings.values.extend(SETTINGS.iter().filter_map(default));
         let by_itself = dir.join("allod.toml");
         match named {
             Some(path) => settings.read(path, true)?,
@@ -143,7 +138,13 @@ impl Settings {
         settings.hear(environment);
         for (key, said) in &flags.0 {
             let value = Value::new(None, ValueKind::String(said.clone()));
-            settings.values.insert(key, (Source::Flag, value));
+            settings.values.insert((*key).to_owned(), (Source::Flag, value));
+        }
+        for (key, setting) in settings.keys() {
+            if !setting.default.is_empty() {
+                let value = Value::new(None, ValueKind::String(setting.default.to_owned()));
+                settings.values.entry(key).or_insert((Source::Default, value));
+            }
         }
         settings.check()?;
         Ok(settings)
@@ -186,9 +187,21 @@ impl Settings {
             };
             for (name, value) in inside {
                 let key = format!("{section}.{name}");
-                let setting = Setting::of(&key).ok_or_else(|| unknown(path, &key))?;
-                secrets |= setting.kind == SettingKind::Secret;
-                self.values.insert(setting.key, (Source::File(path.to_owned()), value));
+                let keyed = match value.kind {
+                    // A section of its own for each provider.
+                    ValueKind::Table(inside) if key.starts_with(PROVIDERS) => {
+                        if !is_provider_name(&name) {
+                            return Err(misnamed(path, &name));
+                        }
+                        inside.into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)).collect()
+                    }
+                    _ => vec![(key, value)],
+                };
+                for (key, value) in keyed {
+                    let setting = Setting::of(&key).ok_or_else(|| unknown(path, &key))?;
+                    secrets |= setting.kind == SettingKind::Secret;
+                    self.values.insert(key, (Source::File(path.to_owned()), value));
+                }
             }
         }
         if secrets && found.is_file() && found.mode() & 0o022 != 0 {
@@ -209,7 +222,13 @@ impl Settings {
             let said = names.filter_map(|name| Some((name, environment.get(name)?))).next();
             if let Some((name, said)) = said {
                 let value = Value::new(None, ValueKind::String(said.to_owned()));
-                self.values.insert(setting.key, (Source::Environment(name.to_owned()), value));
+                self.values.insert(setting.key.to_owned(), (Source::Environment(name.to_owned()), value));
+            }
+        }
+        for (name, said) in &environment.0 {
+            if let Some(key) = Setting::of_provider_variable(name).filter(|_| !said.is_empty()) {
+                let value = Value::new(None, ValueKind::String(said.clone()));
+                self.values.insert(key, (Source::Environment(name.clone()), value));
             }
         }
         let known: Vec<String> = SETTINGS
@@ -219,7 +238,7 @@ impl Settings {
             .collect();
         for (name, _) in &environment.0 {
             let ours = name.starts_with("ALLOD_") && !name.starts_with("ALLOD_TEST_");
-            if ours && !known.contains(name) {
+            if ours && !known.contains(name) && Setting::of_provider_variable(name).is_none() {
                 let nearest = nearest(name, known.iter().map(String::as_str));
                 let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
                 self.warnings.push(format!("nothing goes by the variable {name}{nearest}"));
@@ -229,17 +248,36 @@ impl Settings {
 
     /// What holds for every setting, whoever reads it.
     fn check(&self) -> Result<(), ConfigError> {
-        for setting in SETTINGS {
+        for (key, setting) in self.keys() {
             match setting.kind {
-                SettingKind::One | SettingKind::Path | SettingKind::Secret => drop(self.text(setting.key)?),
-                SettingKind::Many => drop(self.list::<String>(setting.key)?),
-                SettingKind::Switch => drop(self.switch(setting.key)?),
+                SettingKind::One | SettingKind::Path | SettingKind::Secret => drop(self.text(&key)?),
+                SettingKind::Many => drop(self.list::<String>(&key)?),
+                SettingKind::Switch => drop(self.switch(&key)?),
             }
             if setting.kind == SettingKind::Secret {
-                self.secret(setting.key)?;
+                self.secret(&key)?;
             }
         }
         Ok(())
+    }
+
+    /// The names of the outside providers of which anything is said.
+    #[must_use]
+    pub fn providers(&self) -> Vec<String> {
+        let names = self.values.keys().filter_map(|key| Some(key.strip_prefix(PROVIDERS)?.split_once('.')?.0));
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.dedup();
+        names
+    }
+
+    /// The key of each setting, those of each provider that is named among them.
+    fn keys(&self) -> Vec<(String, &'static Setting)> {
+        let each = |name: String| {
+            let key = move |setting: &Setting| setting.key.replacen(EACH_PROVIDER, &format!("{PROVIDERS}{name}."), 1);
+            PROVIDER_SETTINGS.iter().map(move |setting| (key(setting), setting))
+        };
+        let providers = self.providers().into_iter().flat_map(each);
+        SETTINGS.iter().map(|setting| (setting.key.to_owned(), setting)).chain(providers).collect()
     }
 
     fn refused(&self, key: &str, reason: &str) -> ConfigError {
@@ -268,7 +306,7 @@ impl Settings {
     ///
     /// # Errors
     /// `config_value` if it cannot be parsed.
-    pub fn get<T: FromStr<Err: fmt::Display>>(&self, key: &'static str) -> Result<Option<T>, ConfigError> {
+    pub fn get<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         self.get_by(key, |text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
@@ -278,7 +316,7 @@ impl Settings {
     /// `config_value` if it cannot be parsed.
     pub fn get_by<T>(
         &self,
-        key: &'static str,
+        key: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(key)? else { return Ok(None) };
@@ -289,7 +327,7 @@ impl Settings {
     ///
     /// # Errors
     /// `config_value` if one cannot be parsed.
-    pub fn list<T: FromStr<Err: fmt::Display>>(&self, key: &'static str) -> Result<Vec<T>, ConfigError> {
+    pub fn list<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Vec<T>, ConfigError> {
         let Some((_, value)) = self.values.get(key) else { return Ok(Vec::new()) };
         let texts: Vec<String> = match &value.kind {
             ValueKind::String(text) => text.split(',').map(|one| one.trim().to_owned()).collect(),
@@ -310,7 +348,7 @@ impl Settings {
     ///
     /// # Errors
     /// `config_value` if it is neither `true` nor `false`.
-    pub fn switch(&self, key: &'static str) -> Result<bool, ConfigError> {
+    pub fn switch(&self, key: &str) -> Result<bool, ConfigError> {
         let Some((_, value)) = self.values.get(key) else { return Ok(false) };
         match &value.kind {
             ValueKind::Boolean(on) => Ok(*on),
@@ -325,7 +363,7 @@ impl Settings {
     ///
     /// # Errors
     /// `config_contradiction` if one source says both.
-    pub fn secret(&self, key: &'static str) -> Result<Option<Secret>, ConfigError> {
+    pub fn secret(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
         let twin = format!("{key}_file");
         let (text, path) = (self.text(key)?, self.text(&twin)?);
         let rank = |key: &str| {
@@ -356,22 +394,22 @@ impl Settings {
     /// Every setting, for people: secrets are `(set)`.
     #[must_use]
     pub fn shown(&self) -> Vec<Shown> {
-        let one = |setting: &'static Setting| {
-            let said = self.values.get(setting.key);
+        let one = |(key, setting): (String, &'static Setting)| {
+            let said = self.values.get(&key);
             let value = said.map(|(_, value)| match (&setting.kind, &value.kind) {
                 (SettingKind::Secret, _) => "(set)".to_owned(),
                 (_, ValueKind::Array(items)) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 _ => value.to_string(),
             });
             Shown {
-                key: setting.key,
                 value,
                 source: said.map_or_else(|| Source::Default.to_string(), |(source, _)| source.to_string()),
                 default: (!setting.default.is_empty()).then_some(setting.default),
                 help: setting.help,
+                key,
             }
         };
-        SETTINGS.iter().map(one).collect()
+        self.keys().into_iter().map(one).collect()
     }
 }
 
@@ -403,6 +441,12 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
     (near.0 <= 1 + name.len() / 4).then_some(near.1)
 }
 
+fn misnamed(path: &Path, name: &str) -> ConfigError {
+    let told: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    let error = ConfigError::new("config_value", format!("{} calls a provider `{told}`", path.display()));
+    error.hint("such a name has 1 to 32 small letters, digits and hyphens, a letter first".to_owned())
+}
+
 fn unknown(path: &Path, key: &str) -> ConfigError {
     let told: String = key.chars().filter(|c| !c.is_control()).take(80).collect();
     let error =
@@ -410,7 +454,8 @@ fn unknown(path: &Path, key: &str) -> ConfigError {
     // A key in the wrong section is near by its name alone.
     let name = told.rsplit('.').next().unwrap_or_default();
     let elsewhere = || SETTINGS.iter().map(|s| s.key).find(|known| known.ends_with(&format!(".{name}")));
-    match nearest(&told, SETTINGS.iter().map(|setting| setting.key)).or_else(elsewhere) {
+    let known = SETTINGS.iter().chain(PROVIDER_SETTINGS).map(|setting| setting.key);
+    match nearest(&told, known).or_else(elsewhere) {
         Some(nearest) => error.hint(format!("did you mean `{nearest}`? `allod config` lists all")),
         None => error.hint("`allod config` lists the settings there are".to_owned()),
     }

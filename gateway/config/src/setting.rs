@@ -44,9 +44,65 @@ impl Setting {
     /// The setting of this key.
     #[must_use]
     pub fn of(key: &str) -> Option<&'static Setting> {
-        SETTINGS.iter().find(|setting| setting.key == key)
+        let provider = || {
+            let (name, rest) = key.strip_prefix(PROVIDERS)?.split_once('.')?;
+            let of_key = |setting: &&Setting| setting.key.strip_prefix(EACH_PROVIDER) == Some(rest);
+            PROVIDER_SETTINGS.iter().find(of_key).filter(|_| is_provider_name(name))
+        };
+        SETTINGS.iter().find(|setting| setting.key == key).or_else(provider)
+    }
+
+    /// The key that a variable says of a provider: `ALLOD_OIDC_GOOGLE_CLIENT_ID` is `oidc.google.client_id`.
+    pub(crate) fn of_provider_variable(variable: &str) -> Option<String> {
+        let rest = variable.strip_prefix("ALLOD_OIDC_")?.to_ascii_lowercase();
+        // `CLIENT_SECRET_FILE` is the end that is meant, and not `FILE` of a provider `x_client_secret`.
+        let ends = PROVIDER_SETTINGS.iter().filter_map(|setting| {
+            let end = setting.key.strip_prefix(EACH_PROVIDER)?;
+            Some((rest.strip_suffix(end)?.strip_suffix('_')?.replace('_', "-"), end))
+        });
+        let (name, end) = ends.max_by_key(|(_, end)| end.len())?;
+        is_provider_name(&name).then(|| format!("{PROVIDERS}{name}.{end}"))
     }
 }
+
+/// What the keys of providers begin with, and what stands for the name in [`PROVIDER_SETTINGS`].
+pub(crate) const PROVIDERS: &str = "oidc.";
+pub(crate) const EACH_PROVIDER: &str = "oidc.NAME.";
+
+/// Whether a provider can be called so: it stands in addresses and in variables.
+pub(crate) fn is_provider_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=32).contains(&name.len()) && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// The settings of each outside provider of sign-ins, `NAME` being what it is called here.
+pub const PROVIDER_SETTINGS: &[Setting] = &[
+    Setting::new(
+        "oidc.NAME.issuer",
+        SettingKind::One,
+        "",
+        "an OpenID Connect provider by which people sign in, as https://accounts.example.org",
+    ),
+    Setting::new("oidc.NAME.client_id", SettingKind::One, "", "what the provider knows this node by"),
+    Setting::new("oidc.NAME.client_secret", SettingKind::Secret, "", "what this node proves it by to the provider"),
+    Setting::new("oidc.NAME.client_secret_file", SettingKind::Path, "", "a file that holds the client's secret"),
+    Setting::new("oidc.NAME.label", SettingKind::One, "", "what people read on the button; without it NAME"),
+    Setting::new("oidc.NAME.scopes", SettingKind::Many, "profile,email", "what is asked for beside openid"),
+    Setting::new(
+        "oidc.NAME.create_accounts",
+        SettingKind::Switch,
+        "false",
+        "make an account for whoever the provider signs in, and has none yet; else people link theirs first",
+    ),
+    Setting::new(
+        "oidc.NAME.allowed_domains",
+        SettingKind::Many,
+        "",
+        "let in only who has a verified address of e-mail in one of these domains",
+    ),
+    Setting::new("oidc.NAME.allowed_groups", SettingKind::Many, "", "let in only who is in one of these groups there"),
+    Setting::new("oidc.NAME.groups_claim", SettingKind::One, "groups", "the claim that lists a person's groups there"),
+];
 
 /// Every setting, by section.
 pub const SETTINGS: &[Setting] = &[
@@ -73,6 +129,12 @@ pub const SETTINGS: &[Setting] = &[
         "origins whose pages may call the node, as https://app.example.org; * is every one (CORS, without cookies)",
     ),
     Setting::new(
+        "http.outbound_allow",
+        SettingKind::Many,
+        "",
+        "ranges in which the node may call providers of sign-ins and places at other nodes, beside public addresses over https",
+    ),
+    Setting::new(
         "http.metrics_listen",
         SettingKind::One,
         "",
@@ -83,6 +145,12 @@ pub const SETTINGS: &[Setting] = &[
         SettingKind::One,
         "",
         "where to send browsers from http:// to public_url, as 0.0.0.0:80; needs TLS, and answers ACME's http-01 too",
+    ),
+    Setting::new(
+        "http.keep_alive",
+        SettingKind::One,
+        "75s",
+        "how long a connection is kept on which no request comes: longer than a proxy in front of the node keeps it",
     ),
     Setting::new(
         "http.insecure",
@@ -153,7 +221,13 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("policy.key", SettingKind::Secret, "", "the key that clients of policy.listen must bear"),
     Setting::new("policy.key_file", SettingKind::Path, "", "a file that holds the key of policy.listen"),
     Setting::new("policy.write", SettingKind::Switch, "false", "let clients of policy.listen write too: audited"),
-    Setting::new("backup.to", SettingKind::Path, "", "a directory, on another disk, to which the node backs itself up"),
+    Setting::new(
+        "backup.to",
+        SettingKind::Path,
+        "",
+        "a directory on another disk, s3://BUCKET/PREFIX, or https://HOST/places/NAME at another node, to which the node backs \
+         itself up",
+    ),
     Setting::new(
         "backup.every",
         SettingKind::One,
@@ -167,7 +241,62 @@ pub const SETTINGS: &[Setting] = &[
         "of so many days the last backup stays; all three 0: every one",
     ),
     Setting::new("backup.keep_weekly", SettingKind::One, "0", "of so many weeks the last backup stays"),
+    Setting::new("backup.place_secret", SettingKind::Secret, "", "what opens the place at another node"),
+    Setting::new("backup.place_secret_file", SettingKind::Path, "", "a file that holds the secret of that place"),
+    Setting::new(
+        "backup.place_root",
+        SettingKind::Path,
+        "",
+        "PEM: the root of the other node, if it is an authority of its own: no other is trusted then",
+    ),
+    Setting::new(
+        "backup.s3_endpoint",
+        SettingKind::One,
+        "",
+        "the server of buckets, as https://s3.example.org; without it Amazon's of the region",
+    ),
+    Setting::new("backup.s3_region", SettingKind::One, "us-east-1", "the region of the buckets"),
+    Setting::new("backup.s3_access_key_id", SettingKind::One, "", "the id of the key that opens the buckets"),
+    Setting::new("backup.s3_secret_access_key", SettingKind::Secret, "", "that key"),
+    Setting::new("backup.s3_secret_access_key_file", SettingKind::Path, "", "a file that holds that key"),
+    Setting::new("backup.s3_session_token", SettingKind::Secret, "", "what goes with a key that is good for a while"),
+    Setting::new("backup.s3_session_token_file", SettingKind::Path, "", "a file that holds the session token"),
+    Setting::new(
+        "backup.s3_virtual_hosted",
+        SettingKind::Switch,
+        "false",
+        "name buckets as a part of the server's name, and not of the path",
+    ),
+    Setting::new("backup.s3_allow_http", SettingKind::Switch, "false", "let backup.s3_endpoint be plain HTTP"),
     Setting::new("backup.keep_monthly", SettingKind::One, "0", "of so many months the last backup stays"),
+    Setting::new(
+        "mail.host",
+        SettingKind::One,
+        "",
+        "the SMTP server that takes letters to people, as smtp.example.org",
+    ),
+    Setting::new(
+        "mail.port",
+        SettingKind::One,
+        "",
+        "its port; without it 587 for starttls, 465 for implicit, 25 for off",
+    ),
+    Setting::new(
+        "mail.tls",
+        SettingKind::One,
+        "starttls",
+        "starttls; implicit: TLS from the first byte; off: in clear, to a server on this machine alone",
+    ),
+    Setting::new(
+        "mail.root",
+        SettingKind::Path,
+        "",
+        "PEM: the root of the SMTP server, if the system does not know it",
+    ),
+    Setting::new("mail.user", SettingKind::One, "", "who the node is there; without it the server asks nobody"),
+    Setting::new("mail.password", SettingKind::Secret, "", "the password of mail.user"),
+    Setting::new("mail.password_file", SettingKind::Path, "", "a file that holds the password of mail.user"),
+    Setting::new("mail.from", SettingKind::One, "", "whom letters are from, as Allod <allod@example.org>"),
     Setting::new(
         "limits.session_idle",
         SettingKind::One,

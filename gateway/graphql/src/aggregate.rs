@@ -8,8 +8,7 @@ use super::collect::{Merged, count};
 use super::error::GraphQlError;
 use super::filter::Aliases;
 use super::input::Input;
-use super::plan::Planner;
-use super::select::unknown;
+use super::planner::Planner;
 use super::visible::VisibleCollection;
 
 impl<'a> Planner<'a> {
@@ -18,7 +17,8 @@ impl<'a> Planner<'a> {
         let args = self.walk.arguments(root.field())?;
         let mut sources = Vec::new();
         for (name, input) in args.iter().filter(|(_, input)| !input.is_null()) {
-            let collection = self.entry.visible.named(name).ok_or_else(|| unknown("Query", name))?;
+            let collection =
+                self.entry.visible.named(name).ok_or_else(|| GraphQlError::unknown_field("Query", name))?;
             sources.push(self.documents(Over::Collection(collection.id), collection, function, input)?);
         }
         aggregate(function, sources, root.name())
@@ -46,7 +46,7 @@ impl<'a> Planner<'a> {
                 let message = format!("A group has no `{name}`: aggregate over `{}`.", self.spelling().group());
                 return Err(GraphQlError::invalid(message));
             }
-            let owner = || unknown(&collection.name, name);
+            let owner = || GraphQlError::unknown_field(&collection.name, name);
             let field = collection.named(name, Verb::Search).ok_or_else(owner)?;
             match &field.kind {
                 FieldType::Inverse { target, many: true, .. } => {
@@ -86,7 +86,13 @@ impl<'a> Planner<'a> {
             (Function::Count, _) => None,
             (_, Some(Input::Enum(name))) => {
                 let field = collection.named(name, Verb::Search).filter(|field| field.is_numeric());
-                Some(field.ok_or_else(|| unknown(&format!("{}__NumericField", collection.name), name))?.id)
+                Some(
+                    field
+                        .ok_or_else(|| {
+                            GraphQlError::unknown_field(&format!("{}__NumericField", collection.name), name)
+                        })?
+                        .id,
+                )
             }
             _ => return Err(GraphQlError::invalid("The aggregate names no field.")),
         };

@@ -9,9 +9,10 @@ use policy_core::{CollectionId, Mask};
 
 use super::document::Prepared;
 use super::error::GraphQlError;
+use super::names::Spelling;
+use super::request::{Limits, Request};
 use super::schema::SchemaEntry;
 use super::visible::{Masks, Shape, Visible};
-use super::{Limits, Request, Spelling};
 
 /// Texts larger than this are not kept.
 const TEXT_MAX: usize = 64 * 1024;

@@ -5,8 +5,8 @@ use vault_core::query::{CommitItem, CommitItemKind, CommitOrder, CommitSelect, L
 use super::collect::Merged;
 use super::error::GraphQlError;
 use super::input::Input;
-use super::plan::Planner;
-use super::select::{cid_of, doc_ids, unknown};
+use super::planner::Planner;
+use super::select::{cid_of, doc_ids};
 
 impl<'a> Planner<'a> {
     pub(crate) fn commits(&mut self, root: &Merged<'a>, heads_only: bool) -> Result<CommitSelect, GraphQlError> {
@@ -71,7 +71,7 @@ impl<'a> Planner<'a> {
                     CommitItemKind::Signature(parts)
                 }
                 "__typename" => CommitItemKind::Constant("_Commit".to_owned()),
-                other => return Err(unknown("_Commit", other)),
+                other => return Err(GraphQlError::unknown_field("_Commit", other)),
             };
             items.push(CommitItem { key: child.response.to_owned(), kind });
         }

@@ -9,9 +9,8 @@ use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Name, Node};
 
-use super::Limits;
 use super::error::GraphQlError;
-use super::plan::no_mutation;
+use super::request::Limits;
 use super::schema::SchemaEntry;
 
 const ERRORS_MAX: usize = 20;
@@ -65,7 +64,7 @@ impl Prepared {
             _ => false,
         };
         if !allow_mutation && ast.definitions.iter().any(mutates) {
-            return Err(vec![no_mutation()]);
+            return Err(vec![GraphQlError::no_mutation()]);
         }
         let size = measure(&ast, operation_name, limits).map_err(|error| vec![error])?;
         let document = ast.to_executable(&entry.schema).map_err(|failed| errors_of(&failed.errors, Some(&ast)))?;

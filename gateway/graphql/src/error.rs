@@ -50,6 +50,16 @@ impl GraphQlError {
         Self::new("invalid_input", message)
     }
 
+    /// A mutation where none may be.
+    pub(super) fn no_mutation() -> Self {
+        Self::new("method_not_allowed", "A mutation needs the method POST.")
+    }
+
+    /// A field that is not there, or that the caller does not see: the two are told alike.
+    pub(super) fn unknown_field(owner: &str, name: &str) -> Self {
+        Self::new("unknown_field", format!("type `{owner}` does not have a field `{name}`"))
+    }
+
     fn place_mut(&mut self) -> &mut Fault {
         self.place.get_or_insert_default()
     }

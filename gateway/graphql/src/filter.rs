@@ -8,10 +8,9 @@ use vault_core::value::Value;
 use super::error::GraphQlError;
 use super::input::Input;
 use super::names::Op;
-use super::plan::Planner;
+use super::planner::Planner;
 use super::scalar;
 use super::schema::is_plain;
-use super::select::unknown;
 use super::visible::VisibleCollection;
 
 /// The longest pattern, in bytes: it is held against each row.
@@ -102,7 +101,7 @@ impl Planner<'_> {
                         self.conditions(&Operand::RelationId(field.id), OperandKind::Id, value, key, &mut all)?;
                         continue;
                     }
-                    let owner = || unknown(&format!("{}FilterArg", collection.name), key);
+                    let owner = || GraphQlError::unknown_field(&format!("{}FilterArg", collection.name), key);
                     let field = collection.named(key, Verb::Search).ok_or_else(owner)?;
                     match &field.kind {
                         FieldType::Scalar { of: ScalarType::Json, .. } => {
@@ -304,7 +303,7 @@ impl Planner<'_> {
         if let Some(field) = collection.relation_id(key, Verb::Search, self.spelling()) {
             return own(Operand::RelationId(field.id));
         }
-        let owner = || unknown(&format!("{}OrderArg", collection.name), key);
+        let owner = || GraphQlError::unknown_field(&format!("{}OrderArg", collection.name), key);
         let field = collection.named(key, Verb::Search).ok_or_else(owner)?;
         match &field.kind {
             FieldType::ToOne { target, .. } => {

@@ -9,11 +9,11 @@ use apollo_compiler::introspection;
 use apollo_compiler::schema::{ComponentName, ExtendedType, Schema};
 use bytes::Bytes;
 
-use super::Request;
 use super::collect::Merged;
 use super::error::GraphQlError;
 use super::input::Input;
-use super::plan::Planner;
+use super::planner::Planner;
+use super::request::Request;
 
 /// The usual question of a GraphQL client has about 120 fields with its fragments written out and no
 /// alias; an answer grows with both.

@@ -17,11 +17,13 @@ mod edition;
 pub mod error;
 mod filter;
 mod input;
-pub mod instant;
 mod introspect;
 mod mutation;
 mod names;
 pub mod plan;
+mod planner;
+pub mod print;
+mod request;
 mod scalar;
 pub mod schema;
 pub mod sdl;
@@ -34,5 +36,14 @@ pub mod weight;
 pub use cache::Caches;
 pub use error::GraphQlError;
 pub use names::Spelling;
-pub use plan::{Context, Limits, Plan, Request, plan};
+pub use plan::{Context, Plan, plan};
+pub use request::{Limits, Request};
 pub use sdl::SdlError;
+
+/// Whether a value of JSON may be written into a field of this kind, which an error calls `field`.
+///
+/// # Errors
+/// If it may not, with the reason.
+pub fn fits(kind: &vault_core::schema::FieldType, value: &serde_json::Value, field: &str) -> Result<(), GraphQlError> {
+    scalar::value(kind, &input::Input::from_json(value), field).map(drop)
+}

@@ -12,9 +12,9 @@ use super::collect::{Arguments, Merged};
 use super::error::GraphQlError;
 use super::filter::Aliases;
 use super::input::{Input, VALUE_WEIGHT};
-use super::plan::Planner;
+use super::planner::Planner;
 use super::scalar;
-use super::select::{cid_of, doc_ids, unknown};
+use super::select::{cid_of, doc_ids};
 use super::visible::VisibleCollection;
 use super::weight;
 
@@ -33,7 +33,7 @@ impl<'a> Planner<'a> {
             let message = "`__typename` and introspection cannot be asked for beside a change.";
             return Err(GraphQlError::invalid(message));
         }
-        let none = || unknown("Mutation", name);
+        let none = || GraphQlError::unknown_field("Mutation", name);
         let (verb, collection) = name.split_once('_').ok_or_else(none)?;
         let collection = entry.visible.named(collection).ok_or_else(none)?;
         let args = self.walk.arguments(root.field())?;
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
                 let other = if verb == Verb::Create { Verb::Update } else { Verb::Create };
                 return Err(match named(other) {
                     Some(_) => GraphQlError::new("forbidden", format!("You may not {verb} `{key}`.")),
-                    None => unknown(&format!("{}MutationInputArg", collection.name), key),
+                    None => GraphQlError::unknown_field(&format!("{}MutationInputArg", collection.name), key),
                 });
             };
             let value = scalar::value(&field.kind, value, key)?;

@@ -1,75 +1,23 @@
 //! From a request to a [`Query`], a [`ChangeRequest`] or a ready answer.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use apollo_compiler::executable::OperationType;
 use bytes::Bytes;
 use vault_core::change::ChangeRequest;
-use vault_core::query::{ItemKind, Query, Root, RootKind};
+use vault_core::query::{Query, Root, RootKind};
 
 use super::cache::Caches;
 use super::collect::{Merged, Walk};
 use super::document::Prepared;
 use super::error::GraphQlError;
 use super::input::Variables;
-use super::schema::{NOTHING, SchemaEntry};
+use super::introspect;
+use super::names::Spelling;
+use super::planner::Planner;
+use super::request::{Limits, Request};
+use super::schema::NOTHING;
 use super::visible::Masks;
-use super::{Spelling, introspect};
-
-/// A request as it came in.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The document.
-    pub text: String,
-    /// Which of its operations; `None`: the only one.
-    pub operation_name: Option<String>,
-    /// By name, without `$`.
-    pub variables: serde_json::Map<String, serde_json::Value>,
-}
-
-impl Request {
-    /// A request of a text alone.
-    pub fn text(text: impl Into<String>) -> Request {
-        Request { text: text.into(), ..Request::default() }
-    }
-}
-
-/// What one request may cost before it is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Of the document.
-    pub tokens: usize,
-    /// Of the document.
-    pub operations: usize,
-    /// Fields deep.
-    pub depth: usize,
-    /// Of an operation.
-    pub aliases: usize,
-    /// Root fields of an operation.
-    pub roots: usize,
-    /// Fields and fragments of an operation, fragments written out.
-    pub nodes: usize,
-    /// Values of the variables.
-    pub values: usize,
-    /// Conditions of all filters of an operation, and the keys of its orders.
-    pub conditions: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            tokens: 250_000,
-            operations: 20,
-            depth: 24,
-            aliases: 256,
-            roots: 64,
-            nodes: 5_000,
-            values: 250_000,
-            conditions: 1_024,
-        }
-    }
-}
 
 /// Under what a request is planned.
 #[derive(Clone, Copy)]
@@ -123,16 +71,12 @@ pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQ
     let prepared: Arc<Prepared> = context.caches.document(&entry, request, &context.limits, context.allow_mutation)?;
     let mutates = prepared.operation.operation_type == OperationType::Mutation;
     if mutates && !context.allow_mutation {
-        return Err(vec![no_mutation()]);
+        return Err(vec![GraphQlError::no_mutation()]);
     }
     let placed = |error| vec![prepared.placed(error)];
     let variables = Variables::new(&entry.schema, &prepared.operation.variables, &request.variables).map_err(placed)?;
-    let mut planner = Planner {
-        entry: &entry,
-        walk: Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2)),
-        conditions: Cell::new(0),
-        most_conditions: context.limits.conditions,
-    };
+    let walk = Walk::new(&prepared, variables, context.limits.nodes.saturating_mul(2));
+    let mut planner = Planner::new(&entry, walk, context.limits.conditions);
     let roots = planner.walk.roots().map_err(placed)?;
     let is_meta = |root: &Merged<'_>| matches!(root.name(), "__schema" | "__type" | "__typename");
     if roots.iter().all(is_meta) {
@@ -142,39 +86,7 @@ pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQ
         .map_err(placed)
 }
 
-pub(crate) fn no_mutation() -> GraphQlError {
-    GraphQlError::new("method_not_allowed", "A mutation needs the method POST.")
-}
-
-pub(crate) struct Planner<'a> {
-    pub entry: &'a SchemaEntry,
-    pub walk: Walk<'a>,
-    /// Conditions so far.
-    conditions: Cell<usize>,
-    most_conditions: usize,
-}
-
 impl<'a> Planner<'a> {
-    pub fn spelling(&self) -> Spelling {
-        self.entry.spelling
-    }
-
-    /// How many conditions there are so far.
-    pub fn counted(&self) -> usize {
-        self.conditions.get()
-    }
-
-    /// Counts a condition: each is asked of each row, so that many of them are a cost, however little is written.
-    pub fn condition(&self) -> Result<(), GraphQlError> {
-        self.conditions.set(self.conditions.get() + 1);
-        if self.conditions.get() > self.most_conditions {
-            let most = self.most_conditions;
-            let message = format!("An operation has more than {most} conditions; `_in` takes many values of a field.");
-            return Err(GraphQlError::new("limit_conditions", message));
-        }
-        Ok(())
-    }
-
     fn query(&mut self, roots: &[Merged<'a>]) -> Result<Query, GraphQlError> {
         let mut out = Vec::with_capacity(roots.len());
         for root in roots {
@@ -203,25 +115,8 @@ impl<'a> Planner<'a> {
             return self.root_aggregate(root, function).map(RootKind::Aggregate);
         }
         let Some(collection) = entry.visible.named(name) else {
-            return Err(GraphQlError::new("unknown_field", format!("type `Query` does not have a field `{name}`")));
+            return Err(GraphQlError::unknown_field("Query", name));
         };
         self.select(collection, root).map(RootKind::Select)
     }
-
-    /// [`Walk::within`], for the planner.
-    pub fn walk_within<T>(
-        &mut self,
-        merged: &Merged<'a>,
-        f: impl FnOnce(&mut Self) -> Result<T, GraphQlError>,
-    ) -> Result<T, GraphQlError> {
-        self.walk.enter(merged.response);
-        let result = f(self).map_err(|error| self.walk.placed(error, merged));
-        self.walk.leave();
-        result
-    }
-}
-
-/// The constant behind `__typename`.
-pub(crate) fn type_name(name: &str) -> ItemKind {
-    ItemKind::Constant(name.to_owned())
 }

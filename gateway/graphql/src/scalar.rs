@@ -1,16 +1,14 @@
 //! From what a request says to the scalars that documents hold.
 
+use policy_core::instant::instant;
 use policy_core::{DocId, Scalar, Timestamp};
 use serde_json::Value as Json;
+use vault_core::limits::MAX_VALUE;
 use vault_core::schema::{FieldType, ScalarType};
 use vault_core::value::Value;
 
 use super::error::GraphQlError;
 use super::input::Input;
-use super::instant::instant;
-
-/// The most bytes that one value may take.
-pub const VALUE_MAX: usize = 1 << 20;
 
 fn too_large(field: &str) -> GraphQlError {
     GraphQlError::new("value_too_large", format!("The value of `{field}` is larger than 1 MiB."))
@@ -25,7 +23,7 @@ pub fn scalar(of: ScalarType, input: &Input<'_>, field: &str) -> Result<Scalar, 
     Ok(match (of, input) {
         (_, Input::Null) => Scalar::Null,
         (ScalarType::Id, Input::Str(text) | Input::Int(text)) | (ScalarType::String, Input::Str(text)) => {
-            if text.len() > VALUE_MAX {
+            if text.len() > MAX_VALUE {
                 return Err(too_large(field));
             }
             Scalar::String((*text).to_owned())
@@ -44,7 +42,7 @@ pub fn scalar(of: ScalarType, input: &Input<'_>, field: &str) -> Result<Scalar, 
         }
         (ScalarType::DateTime, Input::Str(text)) => Scalar::DateTime(date_time(text, field)?),
         (ScalarType::Blob, Input::Str(text)) => {
-            if text.len() > 2 * VALUE_MAX {
+            if text.len() > 2 * MAX_VALUE {
                 return Err(too_large(field));
             }
             let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
@@ -119,7 +117,7 @@ pub fn value(kind: &FieldType, input: &Input<'_>, field: &str) -> Result<Value, 
                     Scalar::Blob(bytes) => bytes.len(),
                     _ => 8,
                 };
-                if size > VALUE_MAX {
+                if size > MAX_VALUE {
                     return Err(too_large(field));
                 }
                 out.push(item);
@@ -151,7 +149,7 @@ pub fn doc_scalar(input: &Input<'_>, field: &str) -> Result<Scalar, GraphQlError
 
 /// Any value as JSON. Numbers are 64-bit integers or finite floats.
 pub fn json(input: &Input<'_>, field: &str) -> Result<Json, GraphQlError> {
-    let mut left = VALUE_MAX;
+    let mut left = MAX_VALUE;
     json_within(input, field, &mut left, 0)
 }
 

@@ -16,9 +16,9 @@ use policy_core::Verb;
 use vault_core::query::Function;
 use vault_core::schema::{FieldType, ScalarType as Of};
 
-use super::Spelling;
 use super::edition;
 use super::error::GraphQlError;
+use super::names::Spelling;
 use super::names::{FUNCTIONS, Op};
 use super::visible::{Shape, Visible, VisibleCollection, VisibleField, is_numeric};
 
@@ -83,8 +83,9 @@ pub(crate) fn type_name(of: Of) -> &'static str {
 /// The operators that conditions on values of a type have.
 pub(crate) fn operators(of: Of) -> &'static [Op] {
     match of {
-        Of::Id | Of::Boolean => &[Op::Eq, Op::Neq, Op::In, Op::Nin],
-        Of::Int | Of::Float64 | Of::Float32 | Of::DateTime => {
+        Of::Boolean => &[Op::Eq, Op::Neq, Op::In, Op::Nin],
+        // Ids have an order: who reads all documents in parts goes on behind the last one of a part.
+        Of::Id | Of::Int | Of::Float64 | Of::Float32 | Of::DateTime => {
             &[Op::Eq, Op::Neq, Op::In, Op::Nin, Op::Gt, Op::Geq, Op::Lt, Op::Leq]
         }
         Of::String => &[

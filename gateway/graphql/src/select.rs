@@ -8,7 +8,7 @@ use super::collect::{Arguments, Merged};
 use super::error::GraphQlError;
 use super::filter::Aliases;
 use super::input::Input;
-use super::plan::{Planner, type_name};
+use super::planner::{Planner, type_name};
 use super::scalar;
 use super::visible::VisibleCollection;
 
@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
             let field = collection
                 .named(name, Verb::Search)
                 .or_else(|| collection.relation_id(name, Verb::Search, self.spelling()));
-            let field = field.ok_or_else(|| unknown(&format!("{}Field", collection.name), name))?;
+            let field = field.ok_or_else(|| GraphQlError::unknown_field(&format!("{}Field", collection.name), name))?;
             if !out.contains(&field.id) {
                 out.push(field.id);
             }
@@ -106,7 +106,10 @@ impl<'a> Planner<'a> {
             return Ok(match &field.kind {
                 FieldType::Scalar { .. } | FieldType::List { .. } => ItemKind::Field(field.id),
                 FieldType::ToOne { target, .. } | FieldType::Inverse { target, .. } => {
-                    let target = entry.visible.collection(*target).ok_or_else(|| unknown(&collection.name, name))?;
+                    let target = entry
+                        .visible
+                        .collection(*target)
+                        .ok_or_else(|| GraphQlError::unknown_field(&collection.name, name))?;
                     ItemKind::Relation { field: field.id, select: Box::new(self.select(target, child)?) }
                 }
             });
@@ -138,7 +141,7 @@ impl<'a> Planner<'a> {
                 }
                 Ok(ItemKind::Conflicts(out))
             }
-            _ => Err(unknown(&collection.name, name)),
+            _ => Err(GraphQlError::unknown_field(&collection.name, name)),
         }
     }
 
@@ -193,8 +196,4 @@ pub(crate) fn cid_of(input: &Input<'_>) -> Result<cid::Cid, GraphQlError> {
         Input::Str(text) if text.len() <= 256 => text.parse().map_err(|_| bad()),
         _ => Err(bad()),
     }
-}
-
-pub(crate) fn unknown(owner: &str, name: &str) -> GraphQlError {
-    GraphQlError::new("unknown_field", format!("type `{owner}` does not have a field `{name}`"))
 }

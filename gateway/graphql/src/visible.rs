@@ -7,7 +7,7 @@ use policy_core::{CollectionId, FieldId, Mask, Verb, Verbs};
 use sha2::{Digest, Sha256};
 use vault_core::schema::{FieldType, Merge, ScalarType, Schema};
 
-use super::Spelling;
+use super::names::Spelling;
 
 /// The mask of a collection; `None`: for this caller it does not exist.
 pub type Masks<'a> = &'a dyn Fn(CollectionId) -> Option<Arc<Mask>>;

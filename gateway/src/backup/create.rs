@@ -1,23 +1,24 @@
 //! `allod backup create`.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::sync::Arc;
 
+use gateway_people::realm::Realm as _;
 use policy_core::{SpaceId, Timestamp};
 use serde_json::{Value, json};
 use vault::backup::{Created, Extras};
 use vault::data_dir::DataFile;
 use vault::log::Scope;
-use vault_backup::{OtherFile, Place, SpaceDigest};
+use vault_backup::{OtherFile, Place, PlaceLock, SpaceDigest};
 use zeroize::Zeroizing;
 
-use super::place::{blocking, failed, place_path};
+use super::place::{blocking, failed, locked, store};
 use super::verify;
 use crate::app::App;
 use crate::backup_standing::LastBackup;
 use crate::failure::Failure;
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::places::{PlaceName, Target};
 
 /// A log of at most so many bytes is restored for a test after each backup, unless that is not wanted.
 const SMALL: u64 = 64 << 20;
@@ -32,16 +33,19 @@ const MOST_FILE: u64 = 1 << 20;
 /// # Errors
 /// If the place is not one, is ahead of the node, or something cannot be read or written; a backup that was made and does
 /// not hold what it should is an error too.
-pub async fn create(app: &App, to: &Path, tested: Option<bool>) -> Result<Value, Failure> {
-    let to = place_path(app, to)?;
-    let key = crate::recovery::secret(app).await?.backup_key();
-    let at = to.clone();
-    let (place, lock) = blocking(move || {
-        let place = Place::open_or_create(&at, key)?;
-        let lock = place.lock()?;
-        Ok((place, lock))
-    })
-    .await?;
+pub async fn create(app: &App, target: &Target, tested: Option<bool>) -> Result<Value, Failure> {
+    let (store, key) = (store(app, target)?, crate::recovery::secret(app).await?.backup_key());
+    let place = blocking(move || Ok(Place::open_or_create(store, key)?)).await?;
+    locked(&place, async |lock| added(app, &place, &target.to, lock, tested).await).await
+}
+
+async fn added(
+    app: &App,
+    place: &Place,
+    to: &PlaceName,
+    lock: Arc<PlaceLock>,
+    tested: Option<bool>,
+) -> Result<Value, Failure> {
     let log = std::fs::metadata(app.dir.file(DataFile::Log)).map_or(0, |file| file.len());
     let tested = tested.unwrap_or(log <= SMALL);
     let before = positions(app);
@@ -49,13 +53,13 @@ pub async fn create(app: &App, to: &Path, tested: Option<bool>) -> Result<Value,
     let digests = if tested { digests(app, &before).await? } else { Vec::new() };
     let (node, files) = (node_id(app)?, other_files(app)?);
     let extras = Extras { node, at: app.now().0, files, digests };
-    let at = place.clone();
-    let made = blocking(move || Ok(vault::backup::create(&snapshot, &at, extras)?)).await?;
+    let (at, held) = (place.clone(), Arc::clone(&lock));
+    let made = blocking(move || Ok(vault::backup::create(&snapshot, &at, &held, extras)?)).await?;
     let Created { backup, bytes, new_bytes, mended, unreadable } = made;
-    let found = if tested { Some(verify::test(app, &place, &backup, &lock).await?) } else { None };
+    let found = if tested { Some(verify::test(app, place, &backup).await?) } else { None };
     let (id, taken) = (backup.id(), rfc3339(Timestamp(backup.manifest.at)));
     let tested_at = found.as_ref().map(|_| app.now().0);
-    let last = LastBackup { to, backup: id.clone(), at: backup.manifest.at, tested: tested_at };
+    let last = LastBackup { to: to.to_string(), backup: id.clone(), at: backup.manifest.at, tested: tested_at };
     app.vault.accounts().set(LAST, &serde_json::to_string(&last).map_err(failed)?).await.map_err(failed)?;
     app.backups.made(last);
     let problems: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
@@ -63,7 +67,7 @@ pub async fn create(app: &App, to: &Path, tested: Option<bool>) -> Result<Value,
         "backup": id, "at": taken, "bytes": bytes, "new_bytes": new_bytes,
         "spaces": backup.manifest.scopes.iter().filter(|end| end.scope[0] == 1).count(),
         "frames": backup.manifest.rows(), "position": backup.manifest.position(),
-        "mended": mended, "verified": found, "unreadable": problems,
+        "mended": mended, "verified": found, "unreadable": problems, "caution": lock.caution(),
     }))
 }
 

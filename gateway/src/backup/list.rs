@@ -1,7 +1,5 @@
 //! `allod backup list`.
 
-use std::path::Path;
-
 use policy_core::Timestamp;
 use serde_json::{Value, json};
 use vault_backup::{Backup, Place};
@@ -10,13 +8,14 @@ use super::place::{blocking, open_place};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::grants::rfc3339;
+use crate::places::Target;
 
 /// The backups of a place, the newest first.
 ///
 /// # Errors
 /// If the place cannot be opened.
-pub async fn list(app: &App, to: &Path) -> Result<Value, Failure> {
-    let place = open_place(app, to).await?;
+pub async fn list(app: &App, target: &Target) -> Result<Value, Failure> {
+    let place = open_place(app, target).await?;
     blocking(move || shown(&place)).await
 }
 

@@ -1,4 +1,4 @@
-//! Backups of a node to a directory, and back: what `allod backup` and `allod restore` do. The node of the directory does
+//! Backups of a node to a directory, a bucket or another node, and back: what `allod backup` and `allod restore` do. The node of the directory does
 //! it while it runs, else the command itself.
 
 pub mod asleep;
@@ -13,6 +13,6 @@ mod verify;
 pub use create::create;
 pub use list::list;
 pub use prune::{Keep, prune};
-pub use restore::restore;
+pub use restore::{restore, restore_beside};
 pub use schedule::{Schedule, remember, run};
 pub use verify::verify;

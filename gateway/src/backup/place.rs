@@ -1,22 +1,26 @@
 //! The place that backups of a node go to.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vault::backup::BackupError;
-use vault_backup::{Backup, Place, PlaceError};
+use vault_backup::{Backup, Place, PlaceError, PlaceLock, Store};
 
 use crate::app::App;
 use crate::failure::{Exit, Failure};
+use crate::places::{PlaceName, Target, place_failed};
 
 impl From<PlaceError> for Failure {
     fn from(error: PlaceError) -> Self {
-        Failure::coded(Exit::Failed, &error.to_string())
+        place_failed(error)
     }
 }
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
-        Failure::coded(Exit::Failed, &error.to_string())
+        match error {
+            BackupError::Place(error) => place_failed(error),
+            other => Failure::coded(Exit::Failed, &other.to_string()),
+        }
     }
 }
 
@@ -31,23 +35,40 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| failed("the work was broken off; try again"))?
 }
 
-/// The place that a person names, if backups of the node may lie there.
-pub(super) fn place_path(app: &App, to: &Path) -> Result<PathBuf, Failure> {
-    if !to.is_absolute() {
-        return Err(Failure::usage("backup_place_relative", "the place for backups is named by its whole path"));
+/// What keeps the files of the place that a person names, if backups of the node may lie there.
+pub(super) fn store(app: &App, target: &Target) -> Result<Arc<dyn Store>, Failure> {
+    let Target { to, key } = target;
+    to.is_apart_from(app.dir.path())?;
+    if let PlaceName::Hosted(address) = to
+        && app.url.get().is_some_and(|own| *own == address.origin())
+    {
+        let text = "the place for backups is at this node itself: one disk would lose both";
+        return Err(Failure::usage("backup_place_inside", text).hint("choose a place at another node"));
     }
-    let there = to.ancestors().find_map(|part| part.canonicalize().ok()).unwrap_or_else(|| to.to_owned());
-    let home = app.dir.path().canonicalize().map_err(failed)?;
-    if there.starts_with(&home) || home.starts_with(to.canonicalize().unwrap_or_else(|_| to.to_owned())) {
-        let text = "the place for backups lies within the data directory, or around it: one disk would lose both";
-        return Err(Failure::usage("backup_place_inside", text).hint("choose a directory on another disk"));
-    }
-    Ok(to.to_owned())
+    let access = app.access_to_places.get().cloned().unwrap_or_default();
+    to.store(&access.with(to, key.clone()))
 }
 
-pub(super) async fn open_place(app: &App, to: &Path) -> Result<Place, Failure> {
-    let (to, key) = (place_path(app, to)?, crate::recovery::secret(app).await?.backup_key());
-    blocking(move || Ok(Place::open(&to, key)?)).await
+pub(super) async fn open_place(app: &App, target: &Target) -> Result<Place, Failure> {
+    let (store, key) = (store(app, target)?, crate::recovery::secret(app).await?.backup_key());
+    blocking(move || Ok(Place::open(store, key)?)).await
+}
+
+/// Does what needs the lock of a place, and lets go of it whatever comes of that.
+pub(super) async fn locked<T>(
+    place: &Place,
+    work: impl AsyncFnOnce(Arc<PlaceLock>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let at = place.clone();
+    let lock = Arc::new(blocking(move || Ok(at.lock()?)).await?);
+    let done = work(Arc::clone(&lock)).await;
+    blocking(move || {
+        // Where something of the work still has it, it goes with that.
+        Arc::into_inner(lock).into_iter().for_each(PlaceLock::release);
+        Ok(())
+    })
+    .await?;
+    done
 }
 
 /// The backup of a place that is called so (the beginning of its id does); without a name, the newest.

@@ -1,16 +1,16 @@
 //! `allod backup prune`: which backups of a place stay.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use vault_backup::{Backup, DataName};
 
-use super::place::{blocking, open_place};
+use super::place::{blocking, locked, open_place};
 use crate::app::App;
 use crate::failure::Failure;
+use crate::places::Target;
 
 /// Of how many days, weeks and months that have a backup the last one of each stays. The newest backup stays always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,25 +26,28 @@ pub struct Keep {
 /// # Errors
 /// If nothing would stay by these numbers, a backup of the place cannot be read (what it rests on is not known), or
 /// something cannot be removed.
-pub async fn prune(app: &App, to: &Path, keep: Keep, dry: bool) -> Result<Value, Failure> {
+pub async fn prune(app: &App, target: &Target, keep: Keep, dry: bool) -> Result<Value, Failure> {
     if keep == (Keep { daily: 0, weekly: 0, monthly: 0 }) {
         return Err(Failure::usage("keep_nothing", "say how many are kept: --keep-daily 7 --keep-weekly 4, say"));
     }
-    let place = open_place(app, to).await?;
-    blocking(move || {
-        let _lock = place.lock()?;
-        let (backups, bad) = place.backups()?;
-        if let Some(error) = bad.into_iter().next() {
-            return Err(Failure::from(error)
-                .hint("nothing was removed: what it rests on cannot be told; remove its file, and prune again"));
-        }
-        let stays = staying(&backups, keep);
-        let (left, gone): (Vec<Backup>, Vec<Backup>) =
-            backups.into_iter().partition(|backup| stays.contains(&backup.name));
-        let names: Vec<DataName> = gone.iter().map(|backup| backup.name).collect();
-        let (files, bytes) = if dry { (0, 0) } else { place.remove(&names, &left)? };
-        let ids = |backups: &[Backup]| backups.iter().map(Backup::id).collect::<Vec<_>>();
-        Ok(json!({ "kept": ids(&left), "removed": ids(&gone), "files": files, "bytes": bytes, "dry_run": dry }))
+    let place = open_place(app, target).await?;
+    let at = place.clone();
+    locked(&place, async |lock| {
+        blocking(move || {
+            let (backups, bad) = at.backups()?;
+            if let Some(error) = bad.into_iter().next() {
+                return Err(Failure::from(error)
+                    .hint("nothing was removed: what it rests on cannot be told; remove its file, and prune again"));
+            }
+            let stays = staying(&backups, keep);
+            let (left, gone): (Vec<Backup>, Vec<Backup>) =
+                backups.into_iter().partition(|backup| stays.contains(&backup.name));
+            let names: Vec<DataName> = gone.iter().map(|backup| backup.name).collect();
+            let (files, bytes) = if dry { (0, 0) } else { at.remove(&names, &left, &lock)? };
+            let ids = |backups: &[Backup]| backups.iter().map(Backup::id).collect::<Vec<_>>();
+            Ok(json!({ "kept": ids(&left), "removed": ids(&gone), "files": files, "bytes": bytes, "dry_run": dry }))
+        })
+        .await
     })
     .await
 }

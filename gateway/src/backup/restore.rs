@@ -1,63 +1,79 @@
-//! `allod restore`: an empty directory becomes the node that a backup was taken of.
+//! `allod restore`, and restoring from the set-up page: a directory becomes the node that a backup was taken of.
 //!
-//! It is made in `DIR/restoring`, opened there (which gives it a device of its own) and compared; then its files are moved
-//! up, the node key last. Broken off before that, the directory holds no node, and the next restore begins anew.
+//! It is made in `DIR/restoring`, opened there (which gives it a device of its own) and compared; then its files take
+//! their places, the node key last. Broken off before that, the directory holds what it held.
 
-use std::path::Path;
+use std::sync::Arc;
 
+use gateway_people::realm::Realm as _;
 use policy_core::Timestamp;
-use serde_json::{Value, json};
 use vault::data_dir::{DataDir, DataFile};
 use vault::keyring::DirectoryError;
 use vault_backup::{Backup, Place};
 
+use super::asleep;
 use super::place::{blocking, failed, pick};
 use super::verify::compare;
 use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::places::{PlaceAccess, PlaceName};
+use crate::restoring::{Restored, Restoring, UNFINISHED, Wanted, databases, move_up};
 
-const UNFINISHED: &str = "restoring";
-
-/// Restores a backup (by default the newest) from a place into `dir`, which is empty or not there.
+/// Restores a backup (by default the newest) from a place into `dir`, which is empty or not there. `tell` hears how many
+/// files of how many were fetched.
 ///
 /// # Errors
 /// If the words do not open the place, the directory holds something, or the backup is not whole: then the directory is as
 /// it was.
 pub async fn restore(
-    from: &Path,
+    from: &PlaceName,
+    access: &PlaceAccess,
     id: Option<&str>,
     words: &str,
     dir: &DataDir,
     passphrase: Option<&str>,
-) -> Result<Value, Failure> {
+    tell: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Restored, Failure> {
+    let (place, backup) = found(from, access, id, words).await?;
+    let _lock = dir.lock()?;
+    make_room(dir)?;
+    let made = make(&place, &backup, dir, passphrase, tell).await?;
+    move_up(&dir.path().join(UNFINISHED), dir).map_err(failed)?;
+    Ok(made)
+}
+
+/// Restores what was asked for into `DIR/restoring`, beside the files of a node that nobody owns.
+///
+/// # Errors
+/// As [`restore`].
+pub async fn restore_beside(
+    wanted: Wanted,
+    dir: &DataDir,
+    passphrase: Option<&str>,
+    standing: Arc<Restoring>,
+) -> Result<Restored, Failure> {
+    wanted.from.is_apart_from(dir.path())?;
+    let (place, backup) = found(&wanted.from, &wanted.access, wanted.backup.as_deref(), &wanted.words).await?;
+    drop(wanted);
+    let _ = std::fs::remove_dir_all(dir.path().join(UNFINISHED));
+    make(&place, &backup, dir, passphrase, move |done, all| standing.fetched(done, all)).await
+}
+
+async fn found(
+    from: &PlaceName,
+    access: &PlaceAccess,
+    id: Option<&str>,
+    words: &str,
+) -> Result<(Place, Backup), Failure> {
     let key = crate::recovery::parse(words)?.backup_key();
-    let (from, id) = (from.to_owned(), id.map(str::to_owned));
-    let (place, backup) = blocking(move || {
-        let place = Place::open(&from, key)?;
+    let (store, id) = (from.store(access)?, id.map(str::to_owned));
+    blocking(move || {
+        let place = Place::open(store, key)?;
         let backup = pick(&place.backups()?.0, id.as_deref())?;
         Ok((place, backup))
     })
-    .await?;
-    let _lock = dir.lock()?;
-    make_room(dir)?;
-    let inner = DataDir::at(dir.path().join(UNFINISHED));
-    let made = make(&place, &backup, &inner, passphrase).await;
-    let made = match made {
-        Ok(made) => made,
-        Err(failure) => {
-            let _ = std::fs::remove_dir_all(inner.path());
-            return Err(failure);
-        }
-    };
-    move_up(&inner, dir).map_err(failed)?;
-    let at = rfc3339(Timestamp(backup.manifest.at));
-    let mut answer = json!({ "backup": backup.id(), "restored_as_of": at, "asleep": true });
-    if let (Some(answer), Value::Object(made)) = (answer.as_object_mut(), made) {
-        answer.extend(made);
-    }
-    Ok(answer)
+    .await
 }
 
 /// Refuses a directory that holds something, but for what a restore that was broken off left.
@@ -88,9 +104,31 @@ fn make_room(dir: &DataDir) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn make(place: &Place, backup: &Backup, inner: &DataDir, passphrase: Option<&str>) -> Result<Value, Failure> {
+/// Makes the node in `DIR/restoring`; nothing is left there if that fails.
+async fn make(
+    place: &Place,
+    backup: &Backup,
+    dir: &DataDir,
+    passphrase: Option<&str>,
+    tell: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Restored, Failure> {
+    let inner = DataDir::at(dir.path().join(UNFINISHED));
+    let made = opened(place, backup, &inner, passphrase, tell).await;
+    if made.is_err() {
+        let _ = std::fs::remove_dir_all(inner.path());
+    }
+    made
+}
+
+async fn opened(
+    place: &Place,
+    backup: &Backup,
+    inner: &DataDir,
+    passphrase: Option<&str>,
+    tell: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Restored, Failure> {
     let _lock = inner.lock()?;
-    vault::backup::restore(place.clone(), backup.manifest.clone(), inner, passphrase).await?;
+    vault::backup::restore(place.clone(), backup.manifest.clone(), inner, passphrase, tell).await?;
     let node = crate::app::open(inner, passphrase, false).await?;
     let done = settle(&node, backup).await;
     node.shutdown().await;
@@ -98,34 +136,16 @@ async fn make(place: &Place, backup: &Backup, inner: &DataDir, passphrase: Optio
 }
 
 /// What was given out before is void, or sleeps; what documents show is what they showed.
-async fn settle(node: &App, backup: &Backup) -> Result<Value, Failure> {
+async fn settle(node: &App, backup: &Backup) -> Result<Restored, Failure> {
     node.directory.put_back(node.now()).await.map_err(failed)?;
-    let compared = compare(node, &backup.manifest.digests).await?;
-    let user = node.owner();
-    Ok(json!({ "node": node.directory.node(), "user": user, "verified": compared }))
-}
-
-/// The names of the databases' files, and of what SQLite keeps beside them: those first.
-fn databases() -> impl Iterator<Item = String> {
-    let names = |file: DataFile| ["-wal", "-shm", ""].map(|suffix| format!("{}{suffix}", file.name()));
-    [DataFile::NodeDatabase, DataFile::Log].into_iter().flat_map(names)
-}
-
-fn move_up(inner: &DataDir, dir: &DataDir) -> std::io::Result<()> {
-    let rename = |name: &str| match std::fs::rename(inner.path().join(name), dir.path().join(name)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    };
-    // `node.lock` stays: it is held, and says what it must at the next start.
-    for name in ["views", "certs", "allod.toml"] {
-        rename(name)?;
-    }
-    for name in databases() {
-        rename(&name)?;
-    }
-    let sync = || std::fs::File::open(dir.path())?.sync_all();
-    sync()?;
-    rename(DataFile::NodeKey.name())?;
-    sync()?;
-    std::fs::remove_dir_all(inner.path())
+    let verified = compare(node, &backup.manifest.digests).await?;
+    Ok(Restored {
+        backup: backup.id(),
+        restored_as_of: rfc3339(Timestamp(backup.manifest.at)),
+        node: node.directory.node().to_owned(),
+        user: node.owner().map(|user| user.to_string()),
+        verified,
+        asleep: true,
+        sleeping: asleep::sleeping(node).await?,
+    })
 }

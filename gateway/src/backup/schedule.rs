@@ -1,18 +1,19 @@
 //! Backups that the node makes by itself: the section `backup` of its settings.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use gateway_people::realm::Realm as _;
 
 use super::create::{LAST, create};
 use super::prune::{Keep, prune};
 use crate::app::App;
-use crate::node::Node as _;
+use crate::places::{PlaceName, Target};
 
 /// What the node was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    pub to: PathBuf,
+    pub to: PlaceName,
     pub every: Duration,
     /// `None`: nothing is removed.
     pub keep: Option<Keep>,
@@ -50,7 +51,7 @@ pub async fn run(app: Arc<App>, schedule: Schedule) {
         tried = match once(&app, &schedule).await {
             Ok(()) => None,
             Err(why) => {
-                tracing::error!(to = %schedule.to.display(), %why, "the backup was not made");
+                tracing::error!(to = %schedule.to, %why, "the backup was not made");
                 app.backups.failed(why);
                 Some(tokio::time::Instant::now())
             }
@@ -60,17 +61,18 @@ pub async fn run(app: Arc<App>, schedule: Schedule) {
 
 fn is_due(app: &App, schedule: &Schedule) -> bool {
     let standing = app.backups.standing();
-    let Some(last) = standing.last.filter(|last| last.to == schedule.to) else { return true };
+    let Some(last) = standing.last.filter(|last| last.to == schedule.to.to_string()) else { return true };
     let since = app.now().0 - last.at;
     // A clock that was ahead has noted a time that is yet to come.
     since < 0 || since as u128 >= schedule.every.as_micros()
 }
 
 async fn once(app: &App, schedule: &Schedule) -> Result<(), String> {
-    let made = create(app, &schedule.to, None).await.map_err(|failure| failure.message)?;
+    let target = Target { to: schedule.to.clone(), key: None };
+    let made = create(app, &target, None).await.map_err(|failure| failure.message)?;
     tracing::info!(backup = %made["backup"], new_bytes = %made["new_bytes"], "backed up");
     if let Some(keep) = schedule.keep {
-        let pruned = prune(app, &schedule.to, keep, false).await.map_err(|failure| failure.message)?;
+        let pruned = prune(app, &target, keep, false).await.map_err(|failure| failure.message)?;
         tracing::info!(bytes = %pruned["bytes"], "old backups removed");
     }
     Ok(())

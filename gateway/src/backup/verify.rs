@@ -1,17 +1,17 @@
 //! `allod backup verify`: a backup is restored into a scratch directory, opened as a node, and compared.
 
-use std::path::Path;
-
+use gateway_people::realm::Realm as _;
 use rand::RngExt;
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
-use vault_backup::{Backup, Place, PlaceLock, SpaceDigest};
+use vault_backup::{Backup, Place, SpaceDigest};
 use zeroize::Zeroizing;
 
-use super::place::{blocking, failed, open_place, pick};
+use super::place::{blocking, failed, locked, open_place, pick};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::node::Node as _;
+use crate::places::Target;
+use crate::restoring::Compared;
 
 /// Where, in the data directory.
 const SCRATCH: &str = "verifying";
@@ -20,20 +20,19 @@ const SCRATCH: &str = "verifying";
 ///
 /// # Errors
 /// If there is none of this id, or it does not hold what it should.
-pub async fn verify(app: &App, to: &Path, id: Option<&str>) -> Result<Value, Failure> {
-    let place = open_place(app, to).await?;
-    let (at, id) = (place.clone(), id.map(str::to_owned));
-    let (backup, lock) = blocking(move || {
-        let lock = at.lock()?;
-        Ok((pick(&at.backups()?.0, id.as_deref())?, lock))
+pub async fn verify(app: &App, target: &Target, id: Option<&str>) -> Result<Value, Failure> {
+    let place = open_place(app, target).await?;
+    locked(&place, async |_lock| {
+        let (at, id) = (place.clone(), id.map(str::to_owned));
+        let backup = blocking(move || pick(&at.backups()?.0, id.as_deref())).await?;
+        let found = test(app, &place, &backup).await?;
+        Ok(json!({ "backup": backup.id(), "verified": found }))
     })
-    .await?;
-    let found = test(app, &place, &backup, &lock).await?;
-    Ok(json!({ "backup": backup.id(), "verified": found }))
+    .await
 }
 
 /// As [`verify`]; the caller holds the lock of the place.
-pub(super) async fn test(app: &App, place: &Place, backup: &Backup, _lock: &PlaceLock) -> Result<Value, Failure> {
+pub(super) async fn test(app: &App, place: &Place, backup: &Backup) -> Result<Compared, Failure> {
     let scratch = app.dir.path().join(SCRATCH);
     let _ = std::fs::remove_dir_all(&scratch);
     let found = compared(place, backup, &DataDir::at(&scratch)).await;
@@ -44,11 +43,11 @@ pub(super) async fn test(app: &App, place: &Place, backup: &Backup, _lock: &Plac
     Ok(found)
 }
 
-async fn compared(place: &Place, backup: &Backup, dir: &DataDir) -> Result<Value, Failure> {
+async fn compared(place: &Place, backup: &Backup, dir: &DataDir) -> Result<Compared, Failure> {
     let lock = dir.lock()?;
     // A node key that is sealed does not lie about in clear while its backup is tested; nor does what a kill leaves.
     let passphrase = Zeroizing::new(data_encoding::HEXLOWER.encode(&rand::rng().random::<[u8; 16]>()));
-    vault::backup::restore(place.clone(), backup.manifest.clone(), dir, Some(&passphrase)).await?;
+    vault::backup::restore(place.clone(), backup.manifest.clone(), dir, Some(&passphrase), |_, _| {}).await?;
     let node = crate::app::open(dir, Some(&passphrase), false).await?;
     let shown = compare(&node, &backup.manifest.digests).await;
     node.shutdown().await;
@@ -57,7 +56,7 @@ async fn compared(place: &Place, backup: &Backup, dir: &DataDir) -> Result<Value
 }
 
 /// Compares what an opened backup shows with what the node showed when it was taken.
-pub(super) async fn compare(node: &App, wanted: &[SpaceDigest]) -> Result<Value, Failure> {
+pub(super) async fn compare(node: &App, wanted: &[SpaceDigest]) -> Result<Compared, Failure> {
     let all = node.vault.doctor(false, |_, _| {}).await.map_err(failed)?;
     let mut equal = 0;
     for wanted in wanted {
@@ -73,5 +72,5 @@ pub(super) async fn compare(node: &App, wanted: &[SpaceDigest]) -> Result<Value,
         equal += 1;
     }
     let documents: u64 = all.iter().map(|health| health.documents).sum();
-    Ok(json!({ "spaces": all.len(), "equal": equal, "documents": documents }))
+    Ok(Compared { spaces: all.len(), equal, documents })
 }

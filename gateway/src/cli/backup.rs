@@ -4,26 +4,29 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use gateway_config::Flags;
 use reqwest::Method;
 use serde_json::Value;
 use vault::data_dir::write_private;
 use vault::keyring::{DirectoryError, NodeKey};
 
 use super::Common;
+use super::at::{At, KeyFlags, whole};
+use super::kept::KeptPlaces;
 use super::node::{read_password, read_private};
-use super::output::{Exit, Failure, lines, print};
+use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
 use crate::backup::Keep;
 use crate::front::backups::{Create, List, MakeWords, Of, Password, Prune, Request, Wake, Ways, WhatSleeps, Words};
 use crate::node_file::{Absent, NodeFile, Of as FileOf};
+use crate::places::{PlaceAccess, PlaceName};
 
 #[derive(Debug, Subcommand)]
 pub enum Backup {
-    /// Add a backup to a directory: encrypted, and only what is new since the last one
+    /// Add a backup to a directory, a bucket or a place at another node: encrypted, and only what is new since the last one
     Create {
-        /// The directory, on another disk; it is made if it is not there
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        #[command(flatten)]
+        at: At,
         /// Restore it into a scratch directory and compare [default: of a log of up to 64 MiB]
         #[arg(long, overrides_with = "no_verify")]
         verify: bool,
@@ -31,22 +34,22 @@ pub enum Backup {
         #[arg(long)]
         no_verify: bool,
     },
-    /// The backups of a directory, the newest first
+    /// The backups of a place, the newest first
     List {
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        #[command(flatten)]
+        at: At,
     },
     /// Restore a backup into a scratch directory, and compare it with what the node showed
     Verify {
         /// Its id, or the beginning of it [default: the newest]
         backup: Option<String>,
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        #[command(flatten)]
+        at: At,
     },
     /// Remove backups but for the last of so many days, weeks and months
     Prune {
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        #[command(flatten)]
+        at: At,
         #[arg(long, value_name = "N", default_value_t = 0)]
         keep_daily: usize,
         #[arg(long, value_name = "N", default_value_t = 0)]
@@ -57,6 +60,9 @@ pub enum Backup {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Keep a place for the backups of another node: add, list, remove
+    #[command(subcommand)]
+    Place(KeptPlaces),
     /// Print the recovery words once more, which open the backups
     Key {
         /// A file that holds the owner's password; `-` reads it from stdin
@@ -65,9 +71,12 @@ pub enum Backup {
     },
 }
 
-/// The whole path of what a person names, as the node is told.
-fn whole(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::usage("path", &error.to_string()))
+/// How places are reached, as environment and file say.
+fn access(common: &Common) -> Result<PlaceAccess, Failure> {
+    let mut warnings = Vec::new();
+    let access = super::places::access(&super::config::load(common, &Flags::default())?, &mut warnings)?;
+    warnings.iter().for_each(|warning| super::logging::line(&format!("warning: {warning}")));
+    Ok(access)
 }
 
 /// Has the node of the directory do it, or does it in its place.
@@ -85,9 +94,11 @@ async fn ask<R: Request>(common: &Common, request: R) -> Result<Value, Failure> 
     if !NodeKey::exists(&dir) {
         return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
     }
+    let access = access(common)?;
     let _lock = dir.lock()?;
     let passphrase = common.passphrase(&dir)?;
     let app = crate::app::open(&dir, passphrase.as_ref().map(|text| text.as_str()), false).await?;
+    let _ = app.access_to_places.set(access);
     let done = request.run(&app).await;
     app.shutdown().await;
     done
@@ -96,15 +107,24 @@ async fn ask<R: Request>(common: &Common, request: R) -> Result<Value, Failure> 
 impl Backup {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let value = match self {
-            Backup::Create { to, verify, no_verify } => {
+            Backup::Create { at, verify, no_verify } => {
+                let (to, place_key) = at.read()?;
                 let verify = if verify || no_verify { Some(!no_verify) } else { None };
-                ask(common, Create { to: whole(&to)?, verify }).await?
+                ask(common, Create { to, place_key, verify }).await?
             }
-            Backup::List { to } => ask(common, List(Of { to: whole(&to)?, backup: None })).await?,
-            Backup::Verify { backup, to } => ask(common, Of { to: whole(&to)?, backup }).await?,
-            Backup::Prune { to, keep_daily, keep_weekly, keep_monthly, dry_run } => {
+            Backup::List { at } => {
+                let (to, place_key) = at.read()?;
+                ask(common, List(Of { to, place_key, backup: None })).await?
+            }
+            Backup::Verify { backup, at } => {
+                let (to, place_key) = at.read()?;
+                ask(common, Of { to, place_key, backup }).await?
+            }
+            Backup::Place(places) => places.run(common).await?,
+            Backup::Prune { at, keep_daily, keep_weekly, keep_monthly, dry_run } => {
                 let keep = Keep { daily: keep_daily, weekly: keep_weekly, monthly: keep_monthly };
-                ask(common, Prune { to: whole(&to)?, keep, dry_run }).await?
+                let (to, place_key) = at.read()?;
+                ask(common, Prune { to, place_key, keep, dry_run }).await?
             }
             Backup::Key { password_file } => {
                 let password = read_password(&password_file)?.to_string();
@@ -136,12 +156,14 @@ pub enum Recovery {
 
 /// Writes the words to a file that is not there yet.
 pub fn write_words(file: &Path, words: &str) -> Result<(), Failure> {
+    let name = file.display().to_string();
     let failed = |error: std::io::Error| {
-        let text = format!("the words could not be written to {}: {error}", file.display());
+        let text = format!("the words could not be written to {name}: {error}");
         Failure::failed("recovery_file", &text).hint("the node has them: `allod backup key` prints them")
     };
     // A plain name has no directory that could be synced.
-    write_private(&whole(file)?, format!("{words}\n").as_bytes()).map_err(failed)
+    let file = std::path::absolute(file).map_err(|error| Failure::usage("path", &error.to_string()))?;
+    write_private(&file, format!("{words}\n").as_bytes()).map_err(failed)
 }
 
 /// Refuses a file that is there: what lies in it may be the words of another node.
@@ -180,15 +202,18 @@ impl Recovery {
 pub struct Restore {
     #[command(subcommand)]
     command: Option<AfterRestore>,
-    /// The directory that holds the backups
-    #[arg(long, value_name = "DIR", required = true)]
-    from: Option<PathBuf>,
+    /// The place of the backups: a directory, s3://BUCKET/PREFIX, or https://HOST/places/NAME (by what ALLOD_BACKUP_… or
+    /// --config say)
+    #[arg(long, value_name = "PLACE", required = true)]
+    from: Option<PlaceName>,
     /// The id of a backup, or the beginning of it [default: the newest]
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
     /// A file that holds the 24 recovery words; `-` reads them from stdin
     #[arg(long, value_name = "FILE", required = true)]
     recovery_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,7 +237,20 @@ impl Restore {
                     None => None,
                 };
                 let passphrase = passphrase.as_ref().map(|text| text.as_str());
-                crate::backup::restore(&whole(&from)?, self.backup.as_deref(), &words, &dir, passphrase).await?
+                let from = whole(from)?;
+                let key = self.key.read()?.map(|key| key.read()).transpose()?;
+                let access = access(common)?.with(&from, key);
+                let bar = progress("restoring");
+                let shown = bar.clone();
+                let tell = move |done, all| {
+                    shown.set_length(all);
+                    shown.set_position(done);
+                };
+                let restored =
+                    crate::backup::restore(&from, &access, self.backup.as_deref(), &words, &dir, passphrase, tell);
+                let restored = restored.await;
+                bar.finish_and_clear();
+                serde_json::to_value(restored?).map_err(|error| Failure::failed("failed", &error.to_string()))?
             }
             (None, ..) => return Err(Failure::usage("usage", "say --from and --recovery-key-file")),
         };

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Common;
 use super::output::{Exit, Failure, lines, print, say};
 use super::remote::{Remote, Response};
+use super::{Common, transfer};
 
 #[derive(Debug, Args)]
 pub struct Client {
@@ -26,6 +26,9 @@ enum Command {
     /// Definitions of collections
     #[command(subcommand)]
     Schema(Schema),
+    /// Documents to and from a file, as in 2023
+    #[command(subcommand)]
+    Backup(Backup),
     /// Run a GraphQL operation
     Query {
         /// The operation, or `-` for stdin
@@ -37,6 +40,14 @@ enum Command {
         #[arg(long)]
         variables: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Backup {
+    /// Write documents into a file; the same as `allod export`
+    Export(transfer::Export),
+    /// Add the documents of a file; the same as `allod import`
+    Import(transfer::Import),
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,6 +109,9 @@ impl Client {
                 }
                 print(common.json, &json!({ "ping": "pong" }), |_| "pong".to_owned());
             }
+            // The backup JSON is what these spellings have always meant, whatever the file is called.
+            Command::Backup(Backup::Export(export)) => return export.or_json().run_on(node, common).await,
+            Command::Backup(Backup::Import(import)) => return import.or_json().run_on(node, common).await,
             Command::Schema(Schema::Add { text, file }) => {
                 let sdl = match (text, file) {
                     (Some(text), None) => match std::fs::read_to_string(&text) {

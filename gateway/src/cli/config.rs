@@ -10,11 +10,13 @@ use vault::data_dir::DataDir;
 
 use super::duration::seconds;
 use super::output::{Exit, Failure, lines, print};
-use super::{Common, logging, tls};
+use super::{Common, logging, mail, places, tls};
 use crate::backup::{Keep, Schedule};
 use crate::directory::Lifetimes;
 use crate::engine;
 use crate::listen::spelt as listen;
+use crate::oidc::ProviderConfig;
+use crate::places::{PlaceAccess, PlaceName};
 use crate::server::{Options, PolicyApi};
 
 /// Shows the settings that count, and who says so; without a command, all of them
@@ -145,7 +147,8 @@ impl ServeFlags {
     }
 }
 
-fn load(common: &Common, flags: &Flags) -> Result<Settings, Failure> {
+/// What environment and file say.
+pub fn load(common: &Common, flags: &Flags) -> Result<Settings, Failure> {
     Ok(Settings::load(common.dir()?.path(), common.config.as_deref(), &Environment::of_process(), flags)?)
 }
 
@@ -160,7 +163,10 @@ impl From<ConfigError> for Failure {
 }
 
 /// A secret's text; what is to be warned of goes to the log.
-fn read(secret: &gateway_config::Secret, warnings: &mut Vec<String>) -> Result<zeroize::Zeroizing<String>, Failure> {
+pub fn read(
+    secret: &gateway_config::Secret,
+    warnings: &mut Vec<String>,
+) -> Result<zeroize::Zeroizing<String>, Failure> {
     let (text, warning) = secret.read()?;
     warnings.extend(warning);
     Ok(text)
@@ -177,6 +183,12 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
     Ok(logging::Style { json: json.unwrap_or(false), level })
 }
 
+/// How long a connection without a request is kept.
+fn kept(text: &str) -> Result<u64, String> {
+    let kept = seconds(text)?;
+    if kept <= 3_600 { Ok(kept) } else { Err("a connection without a request is kept an hour at most".to_owned()) }
+}
+
 /// How long sessions last.
 fn sessions(settings: &Settings) -> Result<Lifetimes, Failure> {
     let lasts = |text: &str| match u32::try_from(seconds(text)?) {
@@ -188,6 +200,47 @@ fn sessions(settings: &Settings) -> Result<Lifetimes, Failure> {
         idle: settings.get_by("limits.session_idle", lasts)?.unwrap_or(default.idle),
         absolute: settings.get_by("limits.session_lifetime", lasts)?.unwrap_or(default.absolute),
     })
+}
+
+/// The outside providers by which people sign in.
+fn providers(settings: &Settings, warnings: &mut Vec<String>) -> Result<Vec<ProviderConfig>, Failure> {
+    let mut all = Vec::new();
+    for name in settings.providers() {
+        let key = |last: &str| format!("oidc.{name}.{last}");
+        let needs = |last: &str| {
+            Failure::usage("config_incomplete", &format!("{} needs {}", format_args!("oidc.{name}"), key(last)))
+        };
+        let issuer = settings.get_by(&key("issuer"), issuer)?.ok_or_else(|| needs("issuer"))?;
+        let client_id = settings.get::<String>(&key("client_id"))?.ok_or_else(|| needs("client_id"))?;
+        let client_secret = match settings.secret(&key("client_secret"))? {
+            Some(secret) => Some(read(&secret, warnings)?),
+            None => None,
+        };
+        all.push(ProviderConfig {
+            label: settings.get::<String>(&key("label"))?.unwrap_or_else(|| name.clone()),
+            issuer,
+            client_id,
+            client_secret,
+            scopes: settings.list(&key("scopes"))?,
+            create_accounts: settings.switch(&key("create_accounts"))?,
+            allowed_domains: settings.list(&key("allowed_domains"))?,
+            allowed_groups: settings.list(&key("allowed_groups"))?,
+            groups_claim: settings.get::<String>(&key("groups_claim"))?.unwrap_or_default(),
+            name,
+        });
+    }
+    Ok(all)
+}
+
+/// An issuer, spelt as the provider spells it: the two are compared letter by letter.
+fn issuer(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let bare =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    match url.scheme() {
+        "https" | "http" if url.has_host() && bare => Ok(text.to_owned()),
+        _ => Err("it is an address of https, without a query".to_owned()),
+    }
 }
 
 /// What `serve` goes by. Reads every secret, and begins nothing.
@@ -216,19 +269,33 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
     let options = Options {
         listen: http,
         insecure: settings.switch("http.insecure")?,
+        keep_alive: Duration::from_secs(settings.get_by("http.keep_alive", kept)?.unwrap_or(75)),
         p2p_listen: settings.list("p2p.listen")?,
         dial_allow: settings.list("p2p.dial_allow")?,
         public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,
         allowed_origins: settings.list("http.allowed_origins")?,
         sessions: sessions(settings)?,
+        providers: providers(settings, &mut warnings)?,
+        mail: mail::settings(settings, &mut warnings)?,
+        outbound_allow: settings.list("http.outbound_allow")?,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,
         json,
         spicedb,
         policy,
+        places: places::access(settings, &mut warnings)?,
         backup: schedule(settings)?,
     };
+    match (options.backup.as_ref().map(|backup| &backup.to), &options.places) {
+        (Some(PlaceName::S3(_)), PlaceAccess { s3: None, .. }) => {
+            return Err(needs("backup.to, which is a bucket,", "backup.s3_access_key_id"));
+        }
+        (Some(PlaceName::Hosted(_)), PlaceAccess { hosted: None, .. }) => {
+            return Err(needs("backup.to, which is a place at another node,", "backup.place_secret_file"));
+        }
+        _ => {}
+    }
     options.look_at_listeners()?;
     if let Some(tls) = &options.tls {
         let now = policy::wall_clock().0 / 1_000_000;
@@ -242,7 +309,7 @@ fn schedule(settings: &Settings) -> Result<Option<Schedule>, Failure> {
     let count = |key| settings.get::<usize>(key);
     let kept = (count("backup.keep_daily")?, count("backup.keep_weekly")?, count("backup.keep_monthly")?);
     let every = settings.get_by("backup.every", seconds)?.unwrap_or(86_400);
-    let Some(to) = settings.get::<PathBuf>("backup.to")? else { return Ok(None) };
+    let Some(to) = settings.get::<PlaceName>("backup.to")? else { return Ok(None) };
     let keep = Keep {
         daily: kept.0.unwrap_or_default(),
         weekly: kept.1.unwrap_or_default(),

@@ -61,7 +61,7 @@ impl Device {
                     let passphrase = common.passphrase(&dir)?;
                     crate::pairing::join(&dir, &code, passphrase.as_ref().map(|text| text.as_str())).await?
                 };
-                print(common.json, &value, lines);
+                print(common.json, &json!(value), lines);
             }
             Device::List => print(common.json, &common.node()?.get("/api/v1/devices").await?, lines),
         }

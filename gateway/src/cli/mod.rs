@@ -1,25 +1,34 @@
 //! The command line. Roles are subcommands; `--json` prints one JSON value on stdout.
 
 mod account;
+mod app_password;
+mod at;
+mod audit;
 mod backup;
 mod client;
 mod config;
 mod devices;
 mod duration;
 mod harden;
+mod kept;
 mod logging;
 mod login;
+mod mail;
 mod node;
 mod output;
 mod passphrase;
 mod people;
+mod places;
 mod policy;
 mod quota;
 mod remote;
 mod replica;
+mod requests;
+mod s3;
 mod sharing;
 mod status;
 mod tls;
+mod transfer;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -129,6 +138,10 @@ enum Command {
     /// One's own sessions
     #[command(subcommand)]
     Session(account::Session),
+    /// Write documents into a file: what one may read of them
+    Export(transfer::Export),
+    /// Add the documents of a file
+    Import(transfer::Import),
     /// Backups of the node: encrypted, incremental, with everything that the node holds
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -151,6 +164,7 @@ enum Command {
     /// How much each person may have
     #[command(subcommand)]
     Quota(quota::Quota),
+    Audit(audit::Audit),
     /// Groups of people
     #[command(subcommand)]
     Group(sharing::Group),
@@ -166,12 +180,21 @@ enum Command {
     /// Fields that are kept from people
     #[command(subcommand)]
     FieldRule(sharing::FieldRule),
+    /// Letters to people
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Apps that may ask for grants
     #[command(subcommand)]
     App(people::AppCommand),
+    /// Passwords for tools that can send a name and a password and no more: scripts, clients of old
+    #[command(subcommand)]
+    AppPassword(app_password::AppPassword),
     /// What apps were granted
     #[command(subcommand)]
     Grant(people::Grant),
+    /// What apps ask for beyond what they were granted
+    #[command(subcommand)]
+    Request(requests::Request),
     /// Ask policy: may this user (through this app) do that?
     Check(people::Check),
     /// The relationship schema, without a node: test, diff, lint, serve
@@ -309,6 +332,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Logout(command) => command.run(common).await,
         Command::Password(command) => command.run(common).await,
         Command::Session(command) => command.run(common).await,
+        Command::Export(command) => command.run(common).await,
+        Command::Import(command) => command.run(common).await,
         Command::Backup(command) => command.run(common).await,
         Command::Restore(command) => command.run(common).await,
         Command::Recovery(command) => command.run(common).await,
@@ -317,13 +342,17 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Tenant(command) => command.run(common).await,
         Command::User(command) => command.run(common).await,
         Command::Quota(command) => command.run(common).await,
+        Command::Audit(command) => command.run(common).await,
         Command::Group(command) => command.run(common).await,
         Command::Share(command) => command.run(common).await,
         Command::Folder(command) => command.run(common).await,
         Command::Link(command) => command.run(common).await,
         Command::FieldRule(command) => command.run(common).await,
+        Command::Mail(command) => command.run(common).await,
         Command::App(command) => command.run(common).await,
+        Command::AppPassword(command) => command.run(common).await,
         Command::Grant(command) => command.run(common).await,
+        Command::Request(command) => command.run(common).await,
         Command::Check(command) => command.run(common).await,
         Command::Policy(command) => command.run(common).await,
         Command::Device(command) => command.run(common).await,

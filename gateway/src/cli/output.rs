@@ -20,11 +20,23 @@ pub fn print_failure(failure: &Failure, json_wanted: bool) {
         let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
         say(&json!({"error": {"code": failure.code, "message": failure.message, "hint": hint}}).to_string());
     } else {
-        logging::line(&format!("error: {} ({})", failure.message, failure.code));
-        if let Some(hint) = failure.hint.as_ref().filter(|hint| !hint.is_empty()) {
-            logging::line(&format!("hint: {hint}"));
+        for line in failure_lines(failure) {
+            logging::line(&line);
         }
     }
+}
+
+/// A failure, for people. What a node says of one may hold anything.
+fn failure_lines(failure: &Failure) -> Vec<String> {
+    let mut lines = vec![format!("error: {} ({})", plain(&failure.message), plain(&failure.code))];
+    let hint = failure.hint.as_ref().filter(|hint| !hint.is_empty());
+    lines.extend(hint.map(|hint| format!("hint: {}", plain(hint))));
+    lines
+}
+
+/// Without what a terminal would obey; what is on lines of its own stays so.
+fn plain(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() && one != '\n' { '\u{fffd}' } else { one }).collect()
 }
 
 /// A list of objects as lines of `name: value`, for people.
@@ -56,4 +68,20 @@ pub fn progress(message: &'static str) -> indicatif::ProgressBar {
     }
     bar.set_message(message);
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_moves_no_cursor() {
+        let (message, code) = ("\u{1b}]0;title\u{7}\u{1b}[2Kno\rtwo\nlines\u{9b}1m", "x\u{1b}[31m");
+        let said = failure_lines(&Failure::failed(code, message).hint("\u{8}try")).join("\n");
+        assert!(!said.chars().any(|one| one.is_control() && one != '\n'), "{said:?}");
+        assert!(said.contains("two\nlines") && said.contains("hint: ") && said.contains("try"), "{said:?}");
+        let failure = Failure::failed("file_exists", "“ä” is there already").hint("--force replaces it");
+        let lines = ["error: “ä” is there already (file_exists)", "hint: --force replaces it"];
+        assert_eq!(failure_lines(&failure), lines, "control");
+    }
 }

@@ -48,8 +48,29 @@ pub enum User {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Make a person an operator, who administers the node in the browser; nobody's documents show to them for it
+    Operator {
+        name: String,
+        /// Take it away again; the last operator stays
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Suspend a person: their sessions end, and their apps and links are refused; what they have stays
+    Suspend {
+        name: String,
+        /// End it again
+        #[arg(long)]
+        end: bool,
+    },
     /// Take a person's second factor away, who lost what makes the codes and the codes of recovery
     RemoveTotp { name: String },
+    /// Remove all passkeys of a person, into whose account somebody else may have come; their sessions end
+    Passkeys {
+        name: String,
+        /// Remove them
+        #[arg(long, required = true)]
+        remove: bool,
+    },
     /// Make an access token for a person
     Token {
         name: String,
@@ -65,6 +86,8 @@ pub enum AppCommand {
     Add { manifest: PathBuf },
     /// List apps
     List,
+    /// Remove an app; everything that it was granted is revoked first
+    Remove { client_id: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,6 +104,14 @@ pub enum Grant {
     List,
     /// Show one grant
     Show { id: String },
+    /// Hold a grant to what a file says, within what it is; the app keeps its tokens, and the grant gets another id
+    Shrink { id: String, file: PathBuf },
+    /// Let a grant end at another time
+    Extend {
+        id: String,
+        /// An RFC 3339 instant, or `never`: until it is revoked
+        until: String,
+    },
     /// Revoke a grant; the app's next request fails
     Revoke { id: String },
 }
@@ -169,8 +200,20 @@ impl User {
                     made => made?,
                 }
             }
+            User::Operator { name, remove } => {
+                let method = if remove { Method::DELETE } else { Method::PUT };
+                node.call(method, &format!("/api/v1/users/{}/operator", segment(&name)), None).await?
+            }
+            User::Suspend { name, end } => {
+                let method = if end { Method::DELETE } else { Method::PUT };
+                node.call(method, &format!("/api/v1/users/{}/suspension", segment(&name)), None).await?
+            }
             User::RemoveTotp { name } => {
                 node.call(Method::DELETE, &format!("/api/v1/users/{}/totp", segment(&name)), None).await?;
+                json!({ "user": name, "removed": true })
+            }
+            User::Passkeys { name, remove: _ } => {
+                node.call(Method::DELETE, &format!("/api/v1/users/{}/passkeys", segment(&name)), None).await?;
                 json!({ "user": name, "removed": true })
             }
             User::List => node.get("/api/v1/users").await?,
@@ -191,6 +234,10 @@ impl AppCommand {
                 common.node()?.post("/api/v1/apps", &manifest).await?
             }
             AppCommand::List => common.node()?.get("/api/v1/apps").await?,
+            AppCommand::Remove { client_id } => {
+                let path = format!("/api/v1/apps/{}", segment(&client_id));
+                common.node()?.call(Method::DELETE, &path, None).await?
+            }
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)
@@ -207,6 +254,15 @@ impl Grant {
             }
             Grant::List => node.get("/api/v1/grants").await?,
             Grant::Show { id } => node.get(&format!("/api/v1/grants/{}", segment(&id))).await?,
+            Grant::Shrink { id, file } => {
+                let body = json!({ "access": json_file(&file)? });
+                node.call(Method::PUT, &format!("/api/v1/grants/{}", segment(&id)), Some(&body)).await?
+            }
+            Grant::Extend { id, until } => {
+                let until = if until == "never" { Value::Null } else { Value::String(until) };
+                let path = format!("/api/v1/grants/{}/end", segment(&id));
+                node.call(Method::PUT, &path, Some(&json!({ "until": until }))).await?
+            }
             Grant::Revoke { id } => {
                 node.call(Method::DELETE, &format!("/api/v1/grants/{}", segment(&id)), None).await?;
                 json!({ "grant": id, "revoked": true })

@@ -20,6 +20,8 @@ pub struct Remote {
     file: Option<NodeFile>,
     /// Borne by every request.
     token: Option<Zeroizing<String>>,
+    /// The space that every request is about; without it the person's own.
+    space: Option<String>,
 }
 
 /// Status and body.
@@ -59,6 +61,11 @@ fn client() -> reqwest::ClientBuilder {
         .connect_timeout(Duration::from_secs(5))
 }
 
+fn gone(error: reqwest::Error) -> Failure {
+    Failure::new(Exit::Unreachable, "node_unreachable", &format!("the node does not answer: {error}"))
+        .hint("start it with `allod serve`")
+}
+
 impl Remote {
     /// The node that runs on `dir`.
     pub fn of(dir: &DataDir) -> Result<Self, Failure> {
@@ -96,7 +103,14 @@ impl Remote {
         // What the system trusts is many files: they are read where a certificate will be looked at.
         let http = http.tls_built_in_root_certs(base.starts_with("https://"));
         let http = http.build().map_err(|error| Failure::failed("http", &error.to_string()))?;
-        Ok(Remote { http, base: base.trim_end_matches('/').to_owned(), _socket: socket, file, token: None })
+        Ok(Remote {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            _socket: socket,
+            file,
+            token: None,
+            space: None,
+        })
     }
 
     /// A node by its address, as whoever bears the token.
@@ -109,19 +123,49 @@ impl Remote {
         Self::build(client(), url, None, None)
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
+    /// The same node, asked about one space.
+    #[must_use]
+    pub fn in_space(self, space: Option<String>) -> Self {
+        Remote { space, ..self }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.as_str());
         }
+        if let Some(space) = &self.space {
+            request = request.header("allod-space", space);
+        }
+        request
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Response, Failure> {
+        let mut request = self.request(method, path);
         if let Some((kind, body)) = body {
             request = request.header("content-type", kind).body(body);
         }
-        let gone = |error: reqwest::Error| {
-            Failure::new(Exit::Unreachable, "node_unreachable", &format!("the node does not answer: {error}"))
-                .hint("start it with `allod serve`")
-        };
-        let response = request.send().await.map_err(gone)?;
+        Self::read(request.send().await.map_err(gone)?).await
+    }
+
+    /// An answer that is written down as it comes, however long it is. One that is not 2xx comes as a whole.
+    pub async fn stream(
+        &self,
+        path: &str,
+        mut write: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<Response, Failure> {
+        let mut response = self.request(Method::GET, path).send().await.map_err(gone)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Self::read(response).await;
+        }
+        while let Some(part) = response.chunk().await.map_err(gone)? {
+            write(&part)?;
+        }
+        Ok(Response { status: status.as_u16(), text: String::new(), json: Value::Null, next: None })
+    }
+
+    async fn read(response: reqwest::Response) -> Result<Response, Failure> {
         let status = response.status().as_u16();
         let link = response.headers().get("link").and_then(|link| Some(link.to_str().ok()?.to_owned()));
         let next = link.and_then(|link| Some(link.strip_prefix('<')?.split_once(">; rel=\"next\"")?.0.to_owned()));

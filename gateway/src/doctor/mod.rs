@@ -2,7 +2,11 @@
 
 pub mod files;
 
+use std::sync::Arc;
+
+use gateway_people::realm::Realm as _;
 use policy_core::Timestamp;
+use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;
 use serde_json::{Value, json};
 use vault::data_dir::DataFile;
@@ -10,9 +14,10 @@ use vault::{Health, VaultError};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::front::{clock_trouble, policy_trouble};
+use crate::front::console::{clock_trouble, policy_trouble};
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::letters::Standing;
+use crate::passkeys::RelyingParty;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,7 +104,69 @@ pub async fn checks(app: &App) -> Vec<Check> {
         clock(app),
         policy,
     ];
-    all.into_iter().chain(peers(app).await).chain(tls).chain(backups(app)).collect()
+    all.into_iter()
+        .chain(peers(app).await)
+        .chain(tls)
+        .chain(backups(app))
+        .chain(mail(app).await)
+        .chain(places(app).await)
+        .chain(passkeys(app).await)
+        .collect()
+}
+
+/// Of a node that runs, and was told of a server for letters.
+async fn mail(app: &App) -> Option<Check> {
+    let (name, mail) = ("mail", app.mail.get()?);
+    let figures = match app.directory.outbox().await {
+        Ok(figures) => figures,
+        Err(error) => return Some(Check::bad(name, format!("letters do not read: {error}"), "see node_pages")),
+    };
+    let crate::directory::mail::OutboxFigures { waiting, sent, given_up } = figures;
+    let waits = format!("{waiting} letters wait, {sent} went within a day, {given_up} were given up");
+    Some(match mail.standing() {
+        Standing { trouble: Some(trouble), .. } => {
+            let fix =
+                "see to `[mail]` of the settings, and try by `allod mail test ADDRESS`; what waits is tried again";
+            Check::warn(name, format!("{trouble}; {waits}"), fix)
+        }
+        Standing { taken: None, .. } if given_up > 0 => {
+            let fix = "try by `allod mail test ADDRESS`";
+            Check::warn(name, format!("{} took nothing since the start; {waits}", mail.place()), fix)
+        }
+        Standing { taken: None, .. } => {
+            Check::ok(name, format!("{} was not asked since the start; {waits}", mail.place()))
+        }
+        Standing { .. } => Check::ok(name, format!("{} takes letters; {waits}", mail.place())),
+    })
+}
+
+/// Of a node that runs, and has passkeys that count no more since it is reached under another name.
+pub async fn passkeys(app: &App) -> Option<Check> {
+    let name = "passkeys";
+    let party = RelyingParty::of(app.url.get()?);
+    let here = party.as_ref().map(RelyingParty::id);
+    let dead = match app.directory.dead_passkeys(here).await {
+        Ok(dead) if dead.passkeys == 0 => return None,
+        Ok(dead) => dead,
+        Err(error) => return Some(Check::bad(name, format!("passkeys do not read: {error}"), "see node_pages")),
+    };
+    let now = match here {
+        Some(here) => format!("passkeys count for {here} now"),
+        None => "the node's pages have no name now".to_owned(),
+    };
+    let left = match dead.locked_out {
+        0 => String::new(),
+        n => format!(" {n} of them have no other way in."),
+    };
+    let detail = format!(
+        "{} passkeys of {} people count no more: they were made for {}, and {now}.{left}",
+        dead.passkeys,
+        dead.people,
+        dead.names.join(", ")
+    );
+    let fix = "set http.public_url to the former name again; or tell people to add new passkeys, and let in whoever has \
+               no other way by `allod user password NAME`";
+    Some(Check::warn(name, detail, fix))
 }
 
 /// Nothing of this is older: a clock that says so was never set.
@@ -151,6 +218,25 @@ async fn log_chain(app: &App) -> Check {
     }
 }
 
+/// Reads the whole node database: each page of it authenticates itself.
+async fn node_pages(app: &App) -> Check {
+    let name = "node_pages";
+    let ask = Statement::from_string(app.database.get_database_backend(), "PRAGMA quick_check(1)");
+    let said = app.database.query_one_raw(ask).await.and_then(|row| row.map(|row| row.try_get_by_index(0)).transpose());
+    let trouble = match said {
+        Ok(said) => said.filter(|said: &String| said != "ok"),
+        Err(error) => Some(error.to_string()),
+    };
+    match trouble {
+        None => Check::ok(name, "node.db was read to its end"),
+        Some(trouble) => Check::bad(
+            name,
+            format!("node.db is damaged: {trouble}"),
+            "stop the node and put node.db back from a backup of the whole directory",
+        ),
+    }
+}
+
 /// Of a node that makes backups by itself, or of which there is one.
 fn backups(app: &App) -> Option<Check> {
     let (standing, now) = (app.backups.standing(), app.now());
@@ -171,6 +257,43 @@ fn backups(app: &App) -> Option<Check> {
     }
 }
 
+/// Of a node that keeps places for the backups of others.
+async fn places(app: &App) -> Vec<Check> {
+    const NAME: &str = "places";
+    let keeper = Arc::clone(&app.keeper);
+    let counted = tokio::task::spawn_blocking(move || {
+        let all: Vec<_> = keeper.all().iter().map(|place| (place.label().to_string(), place.standing())).collect();
+        (all, keeper.broken().to_vec())
+    });
+    let Ok((all, broken)) = counted.await else { return Vec::new() };
+    let mut checks = Vec::new();
+    let (mut told, mut full) = (Vec::new(), Vec::new());
+    for (name, standing) in all {
+        match standing {
+            Ok(standing) => {
+                let (taken, quota) = (standing.taken / 1_000_000, standing.quota / 1_000_000);
+                told.push(format!("{name} takes {taken} MB of {quota} MB"));
+                if standing.taken > standing.quota / 10 * 9 {
+                    full.push(name);
+                }
+            }
+            Err(error) => checks.push(Check::bad(NAME, format!("{name}: {error}"), "look at the disk")),
+        }
+    }
+    for (name, why) in broken {
+        let fix = "tell whoever backs up there, and make another place for them";
+        checks.push(Check::bad(NAME, format!("{name} cannot be opened: {why}"), fix));
+    }
+    if !told.is_empty() {
+        let detail = format!("{}; the node's own backups do not hold what lies there", told.join(", "));
+        checks.push(match full.is_empty() {
+            true => Check::ok(NAME, detail),
+            false => Check::warn(NAME, detail, format!("soon nothing more goes into {}: tell them", full.join(", "))),
+        });
+    }
+    checks
+}
+
 /// The whole answer: `checks`, and the digest of every space.
 ///
 /// # Errors
@@ -181,7 +304,7 @@ pub async fn report(
     more: Vec<Check>,
     progress: impl FnMut(usize, usize),
 ) -> Result<Value, VaultError> {
-    let chain = log_chain(app).await;
+    let (chain, pages) = (log_chain(app).await, node_pages(app).await);
     let done = if rebuild { "were made anew from the log" } else { "read to the end of the log" };
     let (views, spaces) = match app.vault.doctor(rebuild, progress).await {
         Ok(spaces) => (Check::ok("views", format!("the views of {} spaces {done}", spaces.len())), spaces),
@@ -193,7 +316,7 @@ pub async fn report(
         Err(other) => return Err(other),
     };
     let spaces: Vec<Value> = spaces.iter().map(shown).collect();
-    let checks: Vec<Check> = more.into_iter().chain(checks(app).await).chain([chain, views]).collect();
+    let checks: Vec<Check> = more.into_iter().chain(checks(app).await).chain([pages, chain, views]).collect();
     Ok(json!({ "checks": checks, "spaces": spaces }))
 }
 

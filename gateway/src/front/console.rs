@@ -3,6 +3,7 @@
 use actix_web::http::header;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy::Standing;
 use rust_embed::RustEmbed;
 use serde::Serialize;
@@ -12,8 +13,8 @@ use vault::data_dir::DataFile;
 
 use crate::app::App;
 use crate::front::contract::LEAST_BODY;
-use crate::front::{Front, Routes, Terms};
-use crate::node::Node as _;
+use crate::front::contract::{Front, Terms};
+use crate::front::route::Routes;
 
 #[derive(RustEmbed)]
 #[folder = "../admin-ui/dist"]

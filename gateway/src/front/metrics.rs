@@ -1,18 +1,19 @@
 //! `GET /metrics`: the node's figures, for the operator on the node's own address, and for whoever asks on an address
 //! that serves nothing else.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 
-use super::contract::LEAST_BODY;
 use super::error::ApiError;
-use super::policy::operator;
-use super::shape;
 use crate::app::App;
-use crate::front::{Front, Routes, Terms};
+use crate::front::contract::{Front, Terms};
+use crate::front::route::Routes;
 use crate::metrics::State;
-use crate::node::Node as _;
+use gateway_http::contract::LEAST_BODY;
+use gateway_http::operator::Operator;
+use gateway_http::shape;
 
 /// OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,14 +28,13 @@ fn routes(routes: &mut Routes) {
 #[openapi(paths(for_the_operator))]
 struct Api;
 
-/// The node's figures, for the operator
+/// The node's figures, for operators
 #[utoipa::path(get, path = "/metrics", tag = "node", responses(
     (status = 200, description = "They (OpenMetrics 1.0)", body = String,
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
     (status = 401, description = "`unauthenticated`: nobody is signed in"),
-    (status = 403, description = "`operator_only`: they are for the operator")))]
-async fn for_the_operator(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+    (status = 403, description = "`operator_only`: they are for operators")))]
+async fn for_the_operator(app: web::Data<App>, _by: Operator) -> Result<HttpResponse, ApiError> {
     Ok(figures(app).await)
 }
 

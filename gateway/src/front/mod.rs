@@ -2,63 +2,53 @@
 #![allow(unused_qualifications, reason = "what describes an operation names the types of its parameters in full")]
 
 pub mod account;
-pub mod addresses;
 pub mod backups;
-mod conditions;
-mod console;
-pub mod contract;
-pub mod cross_origin;
+pub mod console;
 pub mod data;
-mod deadline;
-pub mod described;
 pub mod error;
-pub mod headers;
-pub(crate) mod intake;
-pub mod journal;
-mod listed;
-pub mod machine;
-mod media;
-mod metrics;
+pub(crate) mod metrics;
 pub mod not_set_up;
+mod notices;
 pub mod oauth;
+mod oidc;
 pub mod openapi;
-pub mod over_tls;
-pub mod pages;
-mod peers;
+mod own;
+pub(crate) mod passkeys;
+pub(crate) mod peers;
+pub mod places;
 mod policy;
-pub mod problem;
-pub mod redirect;
-mod repeated;
-mod request_id;
-pub mod route;
-mod shape;
-mod sharing;
+pub(crate) mod sharing;
 mod status;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-pub use console::{clock_trouble, policy_trouble};
-pub use contract::{Front, Limits, Terms};
-pub(crate) use media::uncoded;
-pub(crate) use metrics::open as open_metrics;
+use contract::{LARGE_BODY, SMALL_BODY, Terms};
+pub(crate) use gateway_http::{
+    addresses, conditions, contract, cross_origin, deadline, described, headers, intake, journal, listed, machine,
+    media, operator, pages, problem, request_id, route, shape,
+};
 pub use route::Routes;
-
-use contract::{LARGE_BODY, SMALL_BODY};
 
 /// Every path of a node with its methods.
 pub(crate) fn table() -> Routes {
     let fronts = [
         account::FRONT,
+        notices::FRONT,
         oauth::FRONT,
+        oidc::FRONT,
+        passkeys::FRONT,
         data::FRONT,
         peers::FRONT,
         policy::FRONT,
         sharing::FRONT,
         backups::FRONT,
+        places::made::FRONT,
+        places::FRONT,
         metrics::FRONT,
         console::FRONT,
+        own::FRONT,
         status::FRONT,
         openapi::FRONT,
     ];
@@ -77,3 +67,6 @@ pub fn routes(config: &mut ServiceConfig) {
     let deadline = deadline::Deadline { after: terms.limits.deadline, errors: terms.errors };
     config.default_service(web::to(shape::no_route).wrap(from_fn(admitted)).wrap(deadline));
 }
+
+#[cfg(test)]
+mod tests;

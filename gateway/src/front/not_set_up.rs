@@ -9,15 +9,25 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::web;
 
-use super::error::ApiError;
-use super::oauth::notice;
-use super::pages::is_opened;
-use super::shape::errors_at;
-use crate::authn::is_operator;
-use crate::node::Node;
+use gateway_people::realm::Realm;
 
-/// What is answered before the set-up: health, the set-up page and its style.
-const BEFORE: [&str; 4] = ["/healthz", "/readyz", "/setup", "/oauth/style.css"];
+use super::error::ApiError;
+use super::oauth::{notice, words};
+use crate::authn::is_operator;
+use gateway_http::pages::is_opened;
+use gateway_http::shape::errors_at;
+
+/// What is answered before the set-up: health, the set-up page and its style, and restoring in its stead.
+const BEFORE: [&str; 8] = [
+    "/healthz",
+    "/readyz",
+    "/setup",
+    "/setup/restore",
+    "/setup/join",
+    "/oauth/style.css",
+    "/api/v1/setup/restore",
+    "/api/v1/setup/join",
+];
 const TITLE: &str = "This node is not set up yet.";
 const HINT: &str =
     "Open the set-up link that it printed when it started, or a new one: `allod setup-link`, on its machine.";
@@ -30,13 +40,13 @@ pub async fn refused<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let unowned = request.app_data::<web::Data<dyn Node>>().cloned().filter(|node| node.owner().is_none());
-    let answered = |node: &dyn Node| BEFORE.contains(&request.path()) || is_operator(request.request(), node);
+    let unowned = request.app_data::<web::Data<dyn Realm>>().cloned().filter(|node| node.owner().is_none());
+    let answered = |node: &dyn Realm| BEFORE.contains(&request.path()) || is_operator(request.request(), node);
     if unowned.is_none_or(|node| answered(&**node)) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let answer = if is_opened(request.request()) {
-        notice(StatusCode::SERVICE_UNAVAILABLE, "Not set up yet", HINT)
+        notice(StatusCode::SERVICE_UNAVAILABLE, words().not_set_up(), words().open_setup_link())
     } else {
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_set_up", TITLE).hint(HINT);
         errors_at(request.path())(&error)

@@ -12,9 +12,10 @@ use actix_web::web::Bytes;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::contract::LEAST_BODY;
-use super::problem::{CODES, Problem, urn};
-use super::{Front, Routes, Terms};
+use crate::front::contract::{Front, Terms};
+use crate::front::route::Routes;
+use gateway_http::contract::LEAST_BODY;
+use gateway_http::problem::{CODES, Problem, urn};
 
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 
@@ -46,6 +47,14 @@ const OF_ALL: [(&str, &str); 8] = [
     ("500", "`internal`: the node failed"),
     ("503", "`unavailable`, `policy_unavailable`: not possible now"),
 ];
+/// Of them what a request to a place can meet, whose secret opens nothing else; and where no place can be called so.
+const OF_PLACES: [(&str, &str); 5] = [
+    ("404", "`not_found`: there is no such route"),
+    OF_ALL[3],
+    OF_ALL[4],
+    OF_ALL[6],
+    ("503", "`unavailable`, `not_set_up`: not possible now"),
+];
 /// Beside them, what a request with a body can meet.
 const OF_BODIES: [(&str, &str); 2] = [
     ("413", "`limit_body`: the body is too large"),
@@ -63,6 +72,8 @@ pub fn finished(api: OpenApi) -> Value {
     api["servers"] = json!([{ "url": "/" }]);
     api["components"]["securitySchemes"]["bearer"] = json!({ "type": "http", "scheme": "bearer",
         "description": "The `access_token` of `POST /api/v1/session`, of a grant, or the node's own `local.token`." });
+    api["components"]["securitySchemes"]["app_password"] = json!({ "type": "http", "scheme": "basic",
+        "description": "The name of a person, and a password of `POST /api/v1/app-passwords`." });
     api["security"] = json!([{ "bearer": [] }]);
     api["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] =
         CODES.iter().map(|(code, _)| Value::from(*code)).collect();
@@ -92,20 +103,36 @@ fn name(method: &str, path: &str) -> String {
         Some(parameter) => format!("by_{parameter}"),
         None => step.replace('-', "_"),
     };
-    std::iter::once(method.to_owned()).chain(steps.map(word)).collect::<Vec<_>>().join("_")
+    // The API does what these pages do, under the same words.
+    let page = path.starts_with("/setup/").then(|| "page".to_owned());
+    std::iter::once(method.to_owned()).chain(page).chain(steps.map(word)).collect::<Vec<_>>().join("_")
 }
 
 /// Says of an operation which errors every request can meet, and how errors look.
 fn finish(method: &str, path: &str, operation: &mut Value) {
     let (kind, schema) = match path {
         _ if path.ends_with("/graphql") => ("application/json", "GraphQLErrors"),
-        _ if path.starts_with("/api/v1/") => (super::problem::MEDIA_TYPE, "Problem"),
+        _ if path.starts_with("/api/v1/") || path.starts_with("/places/") => {
+            (gateway_http::problem::MEDIA_TYPE, "Problem")
+        }
         _ if path.starts_with("/oauth/") => ("application/json", "OAuthError"),
         _ => ("application/json", "OtherError"),
     };
+    let for_data =
+        operation["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == "data" || tag == "graphql"));
+    if for_data && operation["responses"]["401"].is_null() {
+        let words = "`unauthenticated`, `invalid_token`, `app_password_wrong`: nobody is signed in";
+        operation["responses"]["401"] = json!({ "description": words });
+    }
     let body = operation.get("requestBody").is_some();
     let all = OF_ALL.iter().chain(OF_BODIES.iter().filter(|_| body));
     for (status, words) in all.filter(|_| path.starts_with("/api/")) {
+        let told = &mut operation["responses"][*status];
+        if told.is_null() {
+            *told = json!({ "description": words });
+        }
+    }
+    for (status, words) in OF_PLACES.iter().filter(|_| path.starts_with("/places/")) {
         let told = &mut operation["responses"][*status];
         if told.is_null() {
             *told = json!({ "description": words });
@@ -124,8 +151,7 @@ fn finish(method: &str, path: &str, operation: &mut Value) {
         operation["responses"]["422"] =
             json!({ "description": "`idempotency_key_reused`: the key is another request's" });
         if operation["responses"]["409"].is_null() {
-            operation["responses"]["409"] =
-                json!({ "description": "`idempotency_in_progress`: the request with this key is being done" });
+            operation["responses"]["409"] = json!({ "description": "`idempotency_in_progress`: the request with this key is being done; or `idempotency_answer_gone`: it was done, and its answer is not kept" });
         }
     }
     if method == "get" && path.starts_with("/api/v1/") && schema == "Problem" {
@@ -142,6 +168,9 @@ fn finish(method: &str, path: &str, operation: &mut Value) {
             Some(parameters) => parameters.extend(headers),
             None => operation["parameters"] = headers.into(),
         }
+    }
+    if for_data && opens {
+        operation["security"] = json!([{ "bearer": [] }, { "app_password": [] }]);
     }
     for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.as_str() < "400" || answer.get("content").is_some() {
@@ -196,6 +225,19 @@ mod tests {
         let described: BTreeMap<String, BTreeSet<String>> =
             document["paths"].as_object().unwrap().iter().map(|(path, item)| (path.clone(), of(item))).collect();
         assert!(served.len() > 40, "control: the table holds the routes");
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn the_front_of_data_takes_app_passwords_and_each_of_its_operations_says_so() {
+        let front = crate::front::Routes::default().front(&crate::front::data::FRONT);
+        let served: BTreeSet<String> = front.table().map(|(path, _)| plain(path)).collect();
+        let document = document();
+        let says =
+            |item: &Value| item.as_object().unwrap().values().all(|one| one["security"][1]["app_password"].is_array());
+        let paths = document["paths"].as_object().unwrap().iter();
+        let described: BTreeSet<String> = paths.filter(|(_, item)| says(item)).map(|(path, _)| path.clone()).collect();
+        assert!(!served.is_empty(), "control");
         assert_eq!(described, served);
     }
 

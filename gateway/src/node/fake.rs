@@ -11,12 +11,12 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App as HttpApp, web};
 use cid::Cid;
 use parking_lot::Mutex;
-use policy_core::{CollectionId, Context, FieldId, SchemaVersion};
+use policy_core::{CollectionId, Context, FieldId, SchemaVersion, Timestamp};
 use serde_json::{Value, json};
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
 
 use super::*;
-use crate::directory::in_memory;
+use crate::directory::{Directory, SecretHash};
 use crate::front::account::{Owner, SetUp, setup};
 
 pub(crate) const LOCAL: &str = "the local token of this start";
@@ -29,6 +29,9 @@ pub(crate) struct Fake {
     directory: Directory,
     now: AtomicI64,
     pub(crate) epoch: AtomicU64,
+    providers: Providers,
+    ceremonies: Ceremonies,
+    back_channel: BackChannel,
     accounts: Mutex<Vec<(UserId, SpaceId)>>,
     pub(crate) records: Mutex<Vec<GrantRecord>>,
 }
@@ -59,9 +62,12 @@ impl Answer {
 impl Fake {
     pub(crate) async fn fresh() -> Arc<Fake> {
         Arc::new(Fake {
-            directory: in_memory().await,
+            directory: directory_in_memory().await,
             now: AtomicI64::new(1_764_000_000_000_000),
             epoch: AtomicU64::new(0),
+            providers: Providers::default(),
+            ceremonies: Ceremonies::default(),
+            back_channel: BackChannel::new(crate::outbound::Outbound::new(sync::Reach::new(Vec::new()))),
             accounts: Mutex::default(),
             records: Mutex::default(),
         })
@@ -83,13 +89,18 @@ impl Fake {
     }
 
     pub(crate) async fn call(self: &Arc<Fake>, request: TestRequest) -> Answer {
-        let node: Arc<dyn Node> = Arc::clone(self) as Arc<dyn Node>;
         let app = HttpApp::new()
+            .wrap(from_fn(crate::front::oauth::spoken))
             .wrap(from_fn(crate::front::headers::guarded))
-            .app_data(web::Data::from(node))
+            .app_data(web::Data::from(Arc::clone(self) as Arc<dyn Node>))
+            .app_data(web::Data::from(Arc::clone(self) as Arc<dyn Realm>))
             .configure(|config| {
                 let routes = crate::front::Routes::default();
-                routes.front(&crate::front::account::FRONT).front(&crate::front::oauth::FRONT).install(config);
+                routes
+                    .front(&crate::front::account::FRONT)
+                    .front(&crate::front::oauth::FRONT)
+                    .front(&crate::front::passkeys::FRONT)
+                    .install(config);
             });
         let service = init_service(app).await;
         let request: Request = request.insert_header(("Host", "127.0.0.1:8420")).to_request();
@@ -137,12 +148,24 @@ pub(crate) fn access() -> Value {
         "fields": {"allow": ["phone", "name"], "required": ["name"]}, "purpose": "To call.", "duration": "P30D"}])
 }
 
+/// What an authenticator app shows that holds `secret` (RFC 6238).
+pub(crate) fn code_at(secret: &str, now: Timestamp) -> String {
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let totp = totp_rs::Builder::new().with_secret(totp_rs::Secret::new(secret.into_boxed_slice())).build().unwrap();
+    totp.generate(now.seconds().unsigned_abs()).to_string()
+}
+
+async fn directory_in_memory() -> Directory {
+    let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).sqlx_logging(false);
+    Directory::open(sea_orm::Database::connect(options).await.unwrap()).await.unwrap()
+}
+
 pub(crate) fn bearer(request: TestRequest, token: &str) -> TestRequest {
     request.insert_header(("Authorization", format!("Bearer {token}")))
 }
 
-#[async_trait]
-impl Node for Fake {
+impl Realm for Fake {
     fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -154,6 +177,19 @@ impl Node for Fake {
     }
     fn local_token(&self) -> SecretHash {
         SecretHash::of(LOCAL)
+    }
+}
+
+#[async_trait]
+impl Node for Fake {
+    fn providers(&self) -> &Providers {
+        &self.providers
+    }
+    fn ceremonies(&self) -> &Ceremonies {
+        &self.ceremonies
+    }
+    fn back_channel(&self) -> &BackChannel {
+        &self.back_channel
     }
     fn advance_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
@@ -211,6 +247,49 @@ impl Node for Fake {
             (grant.id, grant.grantor, grant.space) != (id, grantor, space)
         });
         if records.len() < before { Ok(Delivery::Done) } else { Err(NodeError::NotFound) }
+    }
+    async fn begin_giving(&self, _: SpaceId, _: GrantId) -> Result<Box<dyn Send>, NodeError> {
+        Ok(Box::new(()))
+    }
+    async fn end_giving(&self, _: SpaceId, _: GrantId) -> Result<(), NodeError> {
+        Ok(())
+    }
+    async fn turn(&self, _: SpaceId) -> Box<dyn Send> {
+        Box::new(())
+    }
+    async fn begin_taking(&self, _: SpaceId, _: GrantId) -> Result<(), NodeError> {
+        Ok(())
+    }
+    async fn end_taking(&self, _: SpaceId, _: GrantId) -> Result<(), NodeError> {
+        Ok(())
+    }
+    async fn begin_replacing(&self, _: SpaceId, _: GrantId, _: GrantId) -> Result<Box<dyn Send>, NodeError> {
+        Ok(Box::new(()))
+    }
+    async fn end_replacing(&self, _: SpaceId, _: GrantId, _: GrantId) -> Result<(), NodeError> {
+        Ok(())
+    }
+    async fn is_taken_back_elsewhere(&self, _: SpaceId, _: GrantId) -> Result<bool, NodeError> {
+        Ok(false)
+    }
+    /// Each type as if it held one row, every value of it the field's name.
+    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
+        let schema = self.schema(grant.space).await?;
+        let scopes = grant.entries.iter().flat_map(|entry| entry.scopes.iter().map(move |scope| (entry, scope)));
+        let sight = |(entry, scope): (&policy_core::GrantEntry, &policy_core::GrantScope)| {
+            let collection = schema.collection(scope.collection).unwrap();
+            let mut all = scope.fields.clone();
+            all.sort_by_key(|field| order.place(*field));
+            let fields: Vec<String> = all.iter().map(|id| collection.field(*id).unwrap().name.clone()).collect();
+            let rows = vec![fields.iter().map(|name| Some(format!("<{name}>"))).collect()];
+            let shows = match entry.verbs.has(policy_core::Verb::Read) {
+                true => Shows::Rows { fields, fields_left: 0, rows, more: true },
+                false => Shows::Nothing,
+            };
+            let versions = entry.verbs.has(policy_core::Verb::History);
+            Sight { collection: collection.name.clone(), shows, versions }
+        };
+        Ok(Foreseen { types: scopes.map(sight).collect(), types_left: 0 })
     }
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
         Ok(self.records.lock().iter().filter(|record| record.grant.space == space).cloned().collect())

@@ -3,18 +3,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use gateway_people::realm::Realm;
 use policy::Delivery;
-use policy_core::{Context, GrantId, SpaceId, TenantId, Timestamp, UserId};
+use policy_core::{Context, Grant, GrantId, SpaceId, TenantId, Timestamp, UserId};
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
-use super::{Node, NodeError, OwnSpace};
+use super::{Foreseen, Node, NodeError, OwnSpace};
 use crate::app::App;
+use crate::back_channel::BackChannel;
 use crate::directory::{Directory, Secret, SecretHash};
+use crate::grants::Order;
+use crate::oidc::Providers;
+use crate::outbound::Outbound;
+use crate::passkeys::Ceremonies;
+use crate::rights::Change;
 use crate::spaces::node_error;
+use crate::turns::Turn;
 
-#[async_trait]
-impl Node for App {
+impl Realm for App {
     fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -30,6 +37,22 @@ impl Node for App {
     /// Who set the node up, or whose device this is.
     fn owner(&self) -> Option<UserId> {
         self.directory.owner().or_else(|| self.vault.joined().first().copied())
+    }
+}
+
+#[async_trait]
+impl Node for App {
+    fn providers(&self) -> &Providers {
+        self.providers.get_or_init(Providers::default)
+    }
+    fn ceremonies(&self) -> &Ceremonies {
+        &self.ceremonies
+    }
+    fn back_channel(&self) -> &BackChannel {
+        self.back_channel.get_or_init(|| BackChannel::new(Outbound::new(sync::Reach::new(Vec::new()))))
+    }
+    fn is_being_restored(&self) -> bool {
+        self.restoring.is_under_way()
     }
     fn advance_epoch(&self) {
         self.policy.advance_epoch();
@@ -75,6 +98,10 @@ impl Node for App {
         self.vault.schema(space).await.map_err(node_error)
     }
 
+    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
+        self.foreseen(grant, order).await
+    }
+
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
         self.vault.grants(space).await.map_err(node_error)
     }
@@ -91,5 +118,38 @@ impl Node for App {
         by: Context,
     ) -> Result<Delivery, NodeError> {
         self.records.revoke(grantor, space, id, by).await
+    }
+
+    async fn is_taken_back_elsewhere(&self, space: SpaceId, id: GrantId) -> Result<bool, NodeError> {
+        let owner = self.vault.owner_of(space).ok_or(NodeError::NotFound)?;
+        let own = self.vault.own_devices(owner);
+        let terms = self.vault.policy(space).await.map_err(node_error)?;
+        Ok(terms.revoked.get(&id).is_some_and(|by| by.iter().any(|device| !own.contains(device))))
+    }
+
+    async fn turn(&self, space: SpaceId) -> Box<dyn Send> {
+        Box::new(self.sharing.of([Turn::Space(space)]).await)
+    }
+    async fn begin_giving(&self, space: SpaceId, id: GrantId) -> Result<Box<dyn Send>, NodeError> {
+        let alone = self.turns([Turn::Space(space)]).await?;
+        self.begin_change(&Change::Gives(space, id)).await?;
+        Ok(Box::new(alone))
+    }
+    async fn end_giving(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
+        self.end_change(&Change::Gives(space, id)).await
+    }
+    async fn begin_taking(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
+        self.begin_change(&Change::TakesBack(space, id)).await
+    }
+    async fn end_taking(&self, space: SpaceId, id: GrantId) -> Result<(), NodeError> {
+        self.end_change(&Change::TakesBack(space, id)).await
+    }
+    async fn begin_replacing(&self, space: SpaceId, old: GrantId, new: GrantId) -> Result<Box<dyn Send>, NodeError> {
+        let alone = self.turns([Turn::Space(space)]).await?;
+        self.begin_change(&Change::Replaces(space, old, new)).await?;
+        Ok(Box::new(alone))
+    }
+    async fn end_replacing(&self, space: SpaceId, old: GrantId, new: GrantId) -> Result<(), NodeError> {
+        self.end_change(&Change::Replaces(space, old, new)).await
     }
 }

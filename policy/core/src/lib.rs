@@ -14,6 +14,7 @@ mod engine;
 mod eval;
 mod grant;
 mod id;
+pub mod instant;
 mod members;
 mod permit;
 mod predicate;

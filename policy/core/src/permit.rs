@@ -308,6 +308,17 @@ pub enum SealRefusal {
     Lapsed,
 }
 
+impl SealRefusal {
+    /// Whether the work is to begin again, under a fresh permit: this one holds no more, which does not say that the right
+    /// has ended. A permit may lapse while the work waits for its turn (those by SpiceDB live for seconds).
+    pub fn calls_for_another(self) -> bool {
+        match self {
+            SealRefusal::Moved | SealRefusal::Lapsed => true,
+            SealRefusal::ForeignGate => false,
+        }
+    }
+}
+
 impl GateSeal {
     /// Invariant: called after the reader's transaction has begun, and again inside a writer's batch,
     /// so that nothing written after an acknowledged revocation is read under the old permit.

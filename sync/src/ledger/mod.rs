@@ -14,6 +14,7 @@ use sea_orm_migration::MigratorTrait;
 use sync_core::{CommitId, Lane, Reason, Report, Scope, Tip, Tips};
 
 use crate::store::StoreError;
+pub use table::Migrator;
 use table::{held, invite, peer, setting};
 
 /// Peers that one user may have; `replica add` refuses more.
@@ -78,7 +79,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Makes its tables if they are missing, and reads them.
     pub(crate) async fn open(database: DatabaseConnection) -> Result<Arc<Self>, StoreError> {
-        table::Migrator::up(&database, None).await?;
+        Migrator::up(&database, None).await?;
         let mut memory = Memory::default();
         for row in peer::Entity::find().all(&database).await? {
             memory.peers.push(row.try_into()?);

@@ -4,7 +4,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm_migration::prelude::*;
 
-pub(super) struct Migrator;
+/// Creates the tables of sync.
+pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {

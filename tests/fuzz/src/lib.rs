@@ -42,6 +42,10 @@ pub const TARGETS: &[Target] = &[
     targets::gateway::REQUEST,
     targets::gateway::HEADERS,
     targets::gateway::SETTINGS,
+    targets::transfer::LINES,
+    targets::transfer::OBJECT,
+    targets::transfer::CELLS,
+    targets::transfer::TABLES,
 ];
 
 /// The target of this name.

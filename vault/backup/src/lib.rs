@@ -6,18 +6,24 @@
 //! whoever looks at the place learns sizes and times, and nothing else. `docs/format.md` is the byte-exact record.
 #![forbid(unsafe_code)]
 
+mod directory;
+mod error;
 mod manifest;
 mod place;
 mod plan;
 mod seal;
 mod segment;
+mod store;
 mod words;
 
+pub use directory::Directory;
+pub use error::PlaceError;
 pub use manifest::{Backup, LogIdentity, Manifest, OtherFile, ScopeEnd, ScopeName, SpaceDigest, Stored, StoredRange};
-pub use place::{Place, PlaceError, PlaceLock};
-pub use plan::{Ahead, Now, Plan, Present, Refused, plan};
+pub use place::{Place, PlaceLock};
+pub use plan::{Ahead, Now, Plan, Present, Refused, Rows, plan};
 pub use seal::{BackupKey, DataName, Kind, OpenError};
 pub use segment::{Segment, SegmentRow};
+pub use store::{Found, Hold, Store};
 pub use words::{RecoverySecret, WordsError};
 
 /// The largest run of rows that a segment holds is closed once its frames have so many bytes. One frame more may follow.

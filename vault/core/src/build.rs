@@ -5,13 +5,14 @@ use policy_core::{CollectionId, DeviceId, DocId, FieldId, PeerKey, SpaceId, User
 use rand::{CryptoRng, RngExt};
 use sha2::{Digest, Sha256};
 
-use crate::codec::{MAX_VALUE, encode_author, encode_delta, encode_head, encode_status};
+use crate::codec::{encode_author, encode_delta, encode_head, encode_status};
 use crate::commit::{Commit, CommitKind, MAX_COMMIT, PartRef, cid_of, head_of};
-use crate::control::{Clocks, Heads, PolicyEntry, Reading, encode_policy, encode_schema};
+use crate::control::{Clocks, Heads, PolicyEntry, Reading, decode_policy, decode_schema, encode_policy, encode_schema};
 use crate::document::{Author, Delta, DocumentCommit, FieldDelta, Hlc, Status};
 use crate::frame::{Frame, MAX_FRAME};
 use crate::identity::{DeviceKeys, DeviceSecret, EnvelopeError, Signer};
 use crate::keys::{Reserved, SpaceSecret, TagKey};
+use crate::limits::{MAX_VALUE, SpaceLimits};
 use crate::schema::Collection;
 use crate::seal::{MAX_PART, SealContext, seal};
 use crate::space_keys::{SpaceKeys, seal_bundle};
@@ -103,6 +104,9 @@ pub enum SealError {
     /// The writer has no definition or no key of where it would write.
     #[error("the collection or its key is not known")]
     Unknown,
+    /// An entry says more than anybody would read of it.
+    #[error("a definition or a grant is larger than an entry may be")]
+    EntryTooLarge,
 }
 
 struct Lane {
@@ -323,7 +327,10 @@ impl<'a> TxnBuilder<'a> {
         hlc: Hlc,
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
-        self.sealed(CommitKind::Schema, encode_schema(collections), heads, hlc, rng)
+        let body = encode_schema(collections);
+        // What is in the log stays there: a space with an entry that cannot be read does not open again.
+        decode_schema(&body, cid_of(b""), &SpaceLimits::ENTRY).map_err(|_| SealError::EntryTooLarge)?;
+        self.sealed(CommitKind::Schema, body, heads, hlc, rng)
     }
 
     /// Appends a change of policy.
@@ -334,7 +341,9 @@ impl<'a> TxnBuilder<'a> {
         hlc: Hlc,
         rng: &mut impl CryptoRng,
     ) -> Result<Cid, SealError> {
-        self.sealed(CommitKind::Policy, encode_policy(entry), heads, hlc, rng)
+        let body = encode_policy(entry);
+        decode_policy(&body).map_err(|_| SealError::EntryTooLarge)?;
+        self.sealed(CommitKind::Policy, body, heads, hlc, rng)
     }
 
     /// Appends a control entry that another device of the account wrote and that was lost with its chain.

@@ -4,11 +4,8 @@ use policy_core::{ClientId, DocId, GrantId, Scalar, Timestamp, UserId};
 
 use crate::cbor::{CborError, Reader, Writer};
 use crate::document::{Author, Delta, Status};
+use crate::limits::{MAX_ELEMENTS, MAX_VALUE};
 use crate::value::Value;
-
-/// The largest value, as plaintext bytes.
-pub const MAX_VALUE: usize = 1024 * 1024;
-const MAX_ELEMENTS: usize = 1 << 20;
 
 /// Writes a scalar: null, bool, int, float, text, bytes as such; a date and time as `[microseconds]`.
 pub fn write_scalar(w: &mut Writer, scalar: &Scalar) {

@@ -182,16 +182,47 @@ impl Frame {
     pub fn last(&self) -> &Entry {
         &self.entries[self.entries.len() - 1]
     }
+}
+
+/// A frame beside its bytes, as it came: what it shows by itself has been checked, what depends on what is held has not.
+///
+/// It is no frame that can be stored: for that it is admitted by a lane, which makes a [`Verified`] one of it.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    frame: Frame,
+    bytes: Vec<u8>,
+    /// The key by which its signature was found good.
+    signed: Option<[u8; 32]>,
+}
+
+impl Parsed {
+    /// Parses, as [`Frame::decode`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(bytes: Vec<u8>) -> Result<Parsed, FrameError> {
+        Ok(Parsed { frame: Frame::decode(&bytes)?, bytes, signed: None })
+    }
+
+    /// What was parsed.
+    pub fn get(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Looks at the signature ahead of admission, which does not look at it again if this is the key of the frame's
+    /// device then.
+    pub fn look_at_signature(&mut self, key: &[u8; 32]) {
+        self.signed = self.frame.txn.verify(key).then_some(*key);
+    }
 
     /// Verifies against the key of the frame's device and the end of its chain as it is held.
-    /// `bytes` are those that were decoded.
-    pub(crate) fn verify(
-        self,
-        bytes: Vec<u8>,
-        key: &[u8; 32],
-        tip: Option<(u64, Cid)>,
-    ) -> Result<Verified<Frame>, FrameError> {
-        let first = &self.first().commit;
+    pub(crate) fn verify(self, key: &[u8; 32], tip: Option<(u64, Cid)>) -> Result<Verified<Frame>, FrameError> {
+        let first = &self.frame.first().commit;
         let (seq, prev) = tip.map_or((0, None), |(seq, cid)| (seq, Some(cid)));
         if first.seq > seq + 1 {
             return Err(FrameError::Gap { seq: first.seq });
@@ -199,9 +230,9 @@ impl Frame {
         if first.seq <= seq || first.prev != prev {
             return Err(FrameError::Chain("it does not continue the chain that is held"));
         }
-        if !self.txn.verify(key) {
+        if self.signed.as_ref() != Some(key) && !self.frame.txn.verify(key) {
             return Err(FrameError::Signature);
         }
-        Ok(Verified { inner: self, bytes })
+        Ok(Verified { inner: self.frame, bytes: self.bytes })
     }
 }

@@ -18,6 +18,7 @@ pub mod frame;
 mod hlc;
 pub mod identity;
 pub mod keys;
+pub mod limits;
 pub mod query;
 pub mod schema;
 pub mod seal;

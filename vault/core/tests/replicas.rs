@@ -9,7 +9,7 @@ use vault_core::SpaceKeys;
 use vault_core::build::{DocumentDraft, SealedFrame, TxnBuilder, create_account, create_space, enrol_device};
 use vault_core::control::{AccountLane, PolicyEntry, SpaceLane, decode_policy};
 use vault_core::document::{Author, Delta, DocumentCommit, Hlc};
-use vault_core::frame::FrameError;
+use vault_core::frame::{FrameError, Parsed};
 use vault_core::identity::{DeviceSecret, Signer};
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
 use vault_core::value::Value;
@@ -159,6 +159,33 @@ fn foreign_and_replayed_frames_are_refused_and_gaps_are_named() {
     assert!(AccountLane::admit(None, home.space_frame.bytes().to_vec(), None).is_err());
     assert!(SpaceLane::admit(None, &home.account, home.account_frame.bytes().to_vec(), None).is_err());
     assert!(home.lane.admit_changes(&home.account, frame.into_bytes(), None).is_ok(), "control");
+}
+
+#[test]
+fn a_signature_that_was_looked_at_ahead_counts_for_that_key_alone() {
+    let home = home(7);
+    let other = self::home(8);
+    let key = |home: &Home| home.account.device(home.device.id).unwrap().sign;
+    let (own, foreign) = (key(&home), key(&other));
+    let admitted = |bytes: &[u8], looked: Option<&[u8; 32]>| {
+        let mut parsed = Parsed::read(bytes.to_vec()).unwrap();
+        if let Some(key) = looked {
+            parsed.look_at_signature(key);
+        }
+        home.lane.admit_parsed_changes(&home.account, parsed, None)
+    };
+    let signed_by = |signer| {
+        let mut rng = home.rng.clone();
+        let mut txn =
+            TxnBuilder::new(&home.keys, home.device.id, home.user, home.lane.heads.seen(), &|_| None, &mut rng);
+        txn.push(draft(&home, 1), &mut rng).unwrap();
+        txn.finish(signer).remove(0).into_bytes()
+    };
+    let (good, forged) = (signed_by(&home.device.signer), signed_by(&other.device.signer));
+    for looked in [None, Some(&own), Some(&foreign)] {
+        assert!(admitted(&good, looked).is_ok(), "control: {looked:?}");
+        assert!(matches!(admitted(&forged, looked), Err(FrameError::Signature)), "{looked:?}");
+    }
 }
 
 proptest! {

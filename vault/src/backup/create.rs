@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use vault_backup::{
-    Backup, DataName, Kind, Manifest, OtherFile, PIECE_BYTES, Place, PlaceError, Present, SEGMENT_BYTES, Segment,
-    SpaceDigest, Stored, plan,
+    Backup, DataName, Kind, Manifest, OtherFile, PIECE_BYTES, Place, PlaceError, PlaceLock, Present, Rows,
+    SEGMENT_BYTES, Segment, SpaceDigest, Stored, plan,
 };
 
 use super::error::BackupError;
@@ -34,12 +34,12 @@ pub struct Created {
     pub unreadable: Vec<PlaceError>,
 }
 
-/// Adds a backup. Blocks. The caller holds the lock of the place.
+/// Adds a backup. Blocks.
 ///
 /// # Errors
 /// If the place holds what the log lacks, or something cannot be read or written: then the place's backups are what they
 /// were.
-pub fn create(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Created, BackupError> {
+pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extras) -> Result<Created, BackupError> {
     let (mut backups, unreadable) = place.backups()?;
     let newest = if backups.is_empty() { None } else { Some(backups.remove(0).manifest) };
     let log = snapshot.identity()?;
@@ -51,34 +51,16 @@ pub fn create(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Crea
     let lost: HashMap<DataName, Present> = newest
         .iter()
         .flat_map(|newest| &newest.segments)
-        .map(|stored| (stored.name, sampled.look(place, &present, Kind::Segment, stored.name, stored.bytes)))
-        .collect();
+        .map(|stored| Ok((stored.name, sampled.look(place, &present, Kind::Segment, stored.name, stored.bytes)?)))
+        .collect::<Result<_, PlaceError>>()?;
     let now = snapshot.scopes(newest.as_ref())?;
     let plan = plan(newest.as_ref(), &now, |stored| lost.get(&stored.name).copied().unwrap_or(Present::Lost))?;
-    let mut sending = Sending { place, segments: plan.keep, new_bytes: 0 };
     let mut mended = plan.again.len();
-    for stored in &plan.again {
-        let mut segment = Segment::default();
-        for range in &stored.ranges {
-            snapshot.rows(range.scope, range.first.saturating_sub(1), range.last, |row| {
-                segment.push(row);
-                Ok(())
-            })?;
-        }
-        sending.store(segment)?;
+    let (mut segments, mut new_bytes) = (plan.keep, 0);
+    for stored in sent(snapshot, place, &plan.again, &plan.send)? {
+        new_bytes += stored.bytes;
+        segments.push(stored);
     }
-    let mut segment = Segment::default();
-    for (scope, after, to) in plan.send {
-        snapshot.rows(scope, after, to, |row| {
-            segment.push(row);
-            if segment.bytes() >= SEGMENT_BYTES {
-                sending.store(std::mem::take(&mut segment))?;
-            }
-            Ok(())
-        })?;
-    }
-    sending.store(segment)?;
-    let (segments, mut new_bytes) = (sending.segments, sending.new_bytes);
 
     let database = snapshot.database()?;
     let mut pieces = Vec::new();
@@ -86,7 +68,7 @@ pub fn create(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Crea
     for piece in database.chunks(PIECE_BYTES) {
         let (name, bytes) = (place.key().name_of(Kind::Piece, piece), Kind::sealed_len(piece.len() as u64));
         let known = newest.as_ref().is_some_and(|newest| newest.pieces.contains(&name));
-        if sampled.look(place, &present, Kind::Piece, name, bytes) == Present::Lost {
+        if sampled.look(place, &present, Kind::Piece, name, bytes)? == Present::Lost {
             place.put(Kind::Piece, piece)?;
             new_bytes += bytes;
             mended += usize::from(known);
@@ -107,31 +89,60 @@ pub fn create(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Crea
         digests: extras.digests,
         files: extras.files,
     };
-    // Everything that it names is on disk under its name before it is there itself.
-    place.settle()?;
-    let (name, bytes) = place.put(Kind::Manifest, &manifest.encode())?;
-    place.settle()?;
+    let (name, bytes) = place.commit(&manifest, lock)?;
     let all = manifest.segments.iter().map(|stored| stored.bytes).sum::<u64>() + piece_bytes + bytes;
     let backup = Backup { name, manifest, tested: None };
     Ok(Created { backup, bytes: all, new_bytes: new_bytes + bytes, mended, unreadable })
 }
 
-struct Sending<'a> {
-    place: &'a Place,
-    segments: Vec<Stored>,
-    new_bytes: u64,
+/// Puts segments into a place: one is sealed and written while the next is read.
+fn sent(snapshot: &Snapshot, place: &Place, again: &[Stored], send: &[Rows]) -> Result<Vec<Stored>, BackupError> {
+    let (full, filled) = std::sync::mpsc::sync_channel::<Segment>(1);
+    std::thread::scope(|scope| {
+        let putting = scope.spawn(move || {
+            let put = |segment: Segment| -> Result<Stored, PlaceError> {
+                let (name, bytes) = place.put(Kind::Segment, &segment.encode())?;
+                Ok(Stored { name, bytes, ranges: segment.ranges() })
+            };
+            filled.into_iter().filter(|segment| !segment.is_empty()).map(put).collect::<Result<Vec<_>, _>>()
+        });
+        let read = read(snapshot, again, send, |segment| full.send(segment).is_ok());
+        drop(full);
+        // Where putting failed, nothing more was read: that is the reason.
+        let put = putting.join().map_err(|_| crate::turn::CutOff)?;
+        put.map_err(BackupError::from).and_then(|stored| read.map(|()| stored))
+    })
 }
 
-impl Sending<'_> {
-    fn store(&mut self, segment: Segment) -> Result<(), BackupError> {
-        if segment.is_empty() {
-            return Ok(());
+/// Reads rows into segments, until one is not taken.
+fn read(
+    snapshot: &Snapshot,
+    again: &[Stored],
+    send: &[Rows],
+    take: impl Fn(Segment) -> bool,
+) -> Result<(), BackupError> {
+    let taken = |segment| if take(segment) { Ok(()) } else { Err(BackupError::CutOff(crate::turn::CutOff)) };
+    for stored in again {
+        let mut segment = Segment::default();
+        for range in &stored.ranges {
+            snapshot.rows(range.scope, range.first.saturating_sub(1), range.last, |row| {
+                segment.push(row);
+                Ok(())
+            })?;
         }
-        let (name, bytes) = self.place.put(Kind::Segment, &segment.encode())?;
-        self.segments.push(Stored { name, bytes, ranges: segment.ranges() });
-        self.new_bytes += bytes;
-        Ok(())
+        taken(segment)?;
     }
+    let mut segment = Segment::default();
+    for (scope, after, to) in send {
+        snapshot.rows(*scope, *after, *to, |row| {
+            segment.push(row);
+            if segment.bytes() >= SEGMENT_BYTES {
+                taken(std::mem::take(&mut segment))?;
+            }
+            Ok(())
+        })?;
+    }
+    taken(segment)
 }
 
 /// Which of the files that are there already are read, and not only found: another part of them at each backup, so that
@@ -155,12 +166,19 @@ impl Sample {
         kind: Kind,
         name: DataName,
         bytes: u64,
-    ) -> Present {
+    ) -> Result<Present, PlaceError> {
         if present.get(&name) != Some(&bytes) {
-            return Present::Lost;
+            return Ok(Present::Lost);
         }
         self.seen += 1;
-        let read = (self.seen + self.number).is_multiple_of(self.parts);
-        if read && place.get(kind, name).is_err() { Present::Lost } else { Present::Whole }
+        if !(self.seen + self.number).is_multiple_of(self.parts) {
+            return Ok(Present::Whole);
+        }
+        match place.get(kind, name) {
+            Ok(_) => Ok(Present::Whole),
+            // What cannot be asked for now is not lost.
+            Err(error @ (PlaceError::Unreachable { .. } | PlaceError::Refused { .. })) => Err(error),
+            Err(_) => Ok(Present::Lost),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use vault_backup::{Kind, Manifest, Place, Segment, SegmentRow};
@@ -21,6 +22,7 @@ use crate::log::identity::Identity;
 pub const PUT_BACK: &str = "put back";
 
 /// Makes the files of a node of a backup, in a directory that holds none. Blocking work is done on threads of its own.
+/// `tell` hears how many files of the place, of how many, were fetched.
 ///
 /// # Errors
 /// If anything of the backup is missing or altered, or cannot be written. What was made is the caller's to remove.
@@ -29,11 +31,15 @@ pub async fn restore(
     manifest: Manifest,
     dir: &DataDir,
     passphrase: Option<&str>,
+    tell: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<(), BackupError> {
+    let all = (manifest.pieces.len() + manifest.segments.len()) as u64;
+    let tell = Arc::new(move |done: usize| tell(done as u64, all));
+    tell(0);
     let key = NodeKey::put_back(dir, &manifest.node_key, passphrase)?;
-    let at = dir.clone();
+    let (at, hears) = (dir.clone(), Arc::clone(&tell));
     let (place, manifest) = blocking(move || {
-        node_database(&place, &manifest, &at, &key)?;
+        node_database(&place, &manifest, &at, &key, &*hears)?;
         for file in &manifest.files {
             let path = at.path().join(&file.path);
             if let Some(parent) = path.parent() {
@@ -50,7 +56,8 @@ pub async fn restore(
     log.close().await?;
     let at = dir.clone();
     blocking(move || {
-        rows(&place, &manifest, &at.file(DataFile::Log))?;
+        let before = manifest.pieces.len();
+        rows(&place, &manifest, &at.file(DataFile::Log), |done| tell(before + done))?;
         for file in [DataFile::Log, DataFile::NodeDatabase] {
             let path = at.file(file);
             std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
@@ -67,13 +74,20 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| BackupError::CutOff(crate::turn::CutOff))?
 }
 
-fn node_database(place: &Place, manifest: &Manifest, dir: &DataDir, key: &NodeKey) -> Result<(), BackupError> {
+fn node_database(
+    place: &Place,
+    manifest: &Manifest,
+    dir: &DataDir,
+    key: &NodeKey,
+    tell: impl Fn(usize),
+) -> Result<(), BackupError> {
     let mut image = Zeroizing::new(Vec::new());
-    for name in &manifest.pieces {
+    for (n, name) in manifest.pieces.iter().enumerate() {
         image.extend_from_slice(&place.get(Kind::Piece, *name)?);
         if image.len() as u64 > manifest.database {
             break;
         }
+        tell(n + 1);
     }
     if image.len() as u64 != manifest.database || image.len() < 100 {
         return Err(BackupError::Damaged("the node database of the backup is not as long as it was"));
@@ -98,9 +112,9 @@ fn node_database(place: &Place, manifest: &Manifest, dir: &DataDir, key: &NodeKe
     Ok(())
 }
 
-fn rows(place: &Place, manifest: &Manifest, path: &Path) -> Result<(), BackupError> {
+fn rows(place: &Place, manifest: &Manifest, path: &Path, tell: impl Fn(usize)) -> Result<(), BackupError> {
     let mut log = Connection::open(path)?;
-    for stored in &manifest.segments {
+    for (n, stored) in manifest.segments.iter().enumerate() {
         let segment = Segment::decode(&place.get(Kind::Segment, stored.name)?)
             .map_err(|_| BackupError::Damaged("a segment is of another version"))?;
         if segment.ranges() != stored.ranges {
@@ -128,6 +142,7 @@ fn rows(place: &Place, manifest: &Manifest, path: &Path) -> Result<(), BackupErr
             }
         }
         txn.commit()?;
+        tell(n + 1);
     }
     let mut ends = log.prepare(
         r#"SELECT MAX("position"), COUNT(*), (SELECT "commit" FROM log_row l WHERE l."scope" = ?1

@@ -92,7 +92,7 @@ impl DataFile {
     }
 
     /// The file, and what SQLite keeps beside it.
-    pub(super) fn with_companions(self, dir: &Path) -> impl Iterator<Item = PathBuf> {
+    pub(crate) fn with_companions(self, dir: &Path) -> impl Iterator<Item = PathBuf> {
         let companions: &[&str] = if self.is_database() { &["", "-wal", "-shm", "-journal"] } else { &[""] };
         let path = dir.join(self.name());
         companions.iter().map(move |suffix| {
@@ -133,7 +133,12 @@ fn is_known(name: &str) -> bool {
     let of_a_file = |file: DataFile| {
         name.strip_prefix(file.name()).is_some_and(|rest| matches!(rest, "" | ".new" | "-wal" | "-shm" | "-journal"))
     };
-    name == VIEWS || name == "lost+found" || name == "allod.toml" || DataFile::ALL.into_iter().any(of_a_file)
+    let snapshot = name.starts_with(crate::upgrade::SNAPSHOT);
+    snapshot
+        || name == VIEWS
+        || name == "lost+found"
+        || name == "allod.toml"
+        || DataFile::ALL.into_iter().any(of_a_file)
 }
 
 /// What lies there, if it is of this user and others have some right to it.

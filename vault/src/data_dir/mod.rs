@@ -64,6 +64,11 @@ impl DataDir {
         self.0.join("certs")
     }
 
+    /// Where the places lie that a node keeps for the backups of others.
+    pub fn places(&self) -> PathBuf {
+        self.0.join("places")
+    }
+
     /// Whether a file is there, or a link in its place.
     pub fn has(&self, file: DataFile) -> bool {
         self.file(file).symlink_metadata().is_ok()

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cid::Cid;
@@ -248,6 +248,8 @@ pub struct Log {
     heads: Arc<Mutex<HashMap<Scope, Head>>>,
     /// What is on disk may not be what is known of it: nothing is appended until the log is opened again.
     stopped: Arc<AtomicBool>,
+    /// How often rows were taken out.
+    rewritten: Arc<AtomicU64>,
     /// How long each transaction took, in seconds: until it is on disk.
     commits: Histogram,
 }
@@ -283,7 +285,7 @@ impl Log {
             head.chains.insert((end.lane, end.device), (end.last, end.tip));
         }
         let (disk, heads) = (Disk::new(db), Arc::new(Mutex::new(heads)));
-        let log = Log { disk, heads, stopped: Arc::default(), commits: commit_times() };
+        let log = Log { disk, heads, stopped: Arc::default(), rewritten: Arc::default(), commits: commit_times() };
         log.sweep().await?;
         Ok(log)
     }
@@ -363,6 +365,11 @@ impl Log {
     /// Whether nothing is appended any more.
     pub(crate) fn has_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// How often rows were taken out since the log was opened: what was read before may be there no more.
+    pub(crate) fn rewritten(&self) -> u64 {
+        self.rewritten.load(Ordering::Acquire)
     }
 
     /// All of it, or nothing.
@@ -579,6 +586,9 @@ impl Turn {
         let unknown = Unknown(log);
         let stored = log.store(gone, placed).await;
         if stored.is_ok() {
+            if !gone.is_empty() {
+                log.rewritten.fetch_add(1, Ordering::AcqRel);
+            }
             let mut heads = log.heads.lock();
             for (scope, lane, device, end) in ends {
                 let Some(head) = heads.get_mut(scope) else { continue };

@@ -39,11 +39,32 @@ impl Vault {
         query: Query,
         sink: S,
     ) -> Result<Answer<S>, ReadError> {
-        let payer = Payer::from(permits.caller());
+        let (payer, all) = (Payer::from(permits.caller()), Limits::of(permits.caller()));
+        self.read_within(permits, query, sink, (payer, all)).await
+    }
+
+    /// As [`Vault::read`], within limits of the caller's choice, and at the cost of the person alone: of a grant that is
+    /// not given there are as many ids as one draws, and none has a share of its own.
+    pub async fn foresee(
+        &self,
+        permits: Permits<Read>,
+        query: Query,
+        limits: Limits,
+    ) -> Result<Answer<Text>, ReadError> {
+        let payer = Payer::Person(permits.caller().user);
+        self.read_within(permits, query, Text::with_capacity(1_024), (payer, limits)).await
+    }
+
+    async fn read_within<S: Sink + Send + 'static>(
+        &self,
+        permits: Permits<Read>,
+        query: Query,
+        sink: S,
+        (payer, all): (Payer, Limits),
+    ) -> Result<Answer<S>, ReadError> {
         let space = self.space(permits.space()).await.map_err(|error| unavailable(&error))?;
         let settled = self.settled(&space).await?;
         let schema = space.schema();
-        let all = Limits::of(permits.caller());
         let mut answer = Answer::new(sink, self.0.reading.room(payer, all.bytes).await?);
         if settled && is_bounded(&schema, &query) && !self.0.reading.is_crowded(payer) {
             let limits = Limits { time: reading::INLINE, ..all };
@@ -70,7 +91,7 @@ impl Vault {
                     space.with_reader(|reader| reader.read(permits, &schema, query, &limits, &mut answer, admits));
                 (done, answer)
             };
-            let (done, rest) = self.0.reading.run(run).await?;
+            let (done, rest) = self.0.reading.run(stage, run).await?;
             answer = rest;
             match done? {
                 Err(ReadError::Time(_)) if stage == Stage::Short => {}
@@ -105,7 +126,7 @@ impl Vault {
                 .with_reader(|reader| reader.changes(&permits, &schema, after, limit, (&limits, &mut room), admits));
             Ok(Answer::new(changes??, room))
         };
-        self.0.reading.run(read).await.map_err(ChangesError::from)?
+        self.0.reading.run(Stage::Short, read).await.map_err(ChangesError::from)?
     }
 
     /// Lets a view that is behind the log catch up. Whether a reader sees everything acknowledged

@@ -11,10 +11,9 @@ use vault_core::tags::LaneTag;
 
 use super::succession::Reclaimed;
 use super::{Vault, VaultError};
-use crate::admission::head_of;
 use crate::feed::Moved;
 use crate::log::Scope;
-use crate::replicate::{Refused, Taken};
+use crate::replicate::{Incoming, Refused, Taken};
 use crate::space::{Space, SpaceError};
 use crate::turn::{Turn, to_its_end};
 
@@ -67,6 +66,7 @@ impl Vault {
             Some(space) => Some((space.reserve().await, space)),
             None => None,
         };
+        let frames = self.0.admission.look_at(scope, frames).await?;
         let had = reserved.as_ref().map(|(_, space)| Arc::clone(space));
         let Arrived { taken, mine, stored, pulled, behind } = self
             .in_turn(move |vault, turn| Box::pin(async move { vault.take(turn, scope, frames, had.as_ref()).await }))
@@ -106,11 +106,11 @@ impl Vault {
         &self,
         turn: &Turn,
         scope: Scope,
-        frames: Vec<Vec<u8>>,
+        frames: Vec<Incoming>,
         reserved: Option<&Arc<Space>>,
     ) -> Result<Arrived, VaultError> {
         let mut mine = self.reclaim(turn, scope, &frames).await?;
-        let devices: Vec<_> = frames.iter().map(|frame| head_of(frame).ok().map(|(_, device, _)| device)).collect();
+        let devices: Vec<_> = frames.iter().map(Incoming::device).collect();
         let now = (self.0.clock)();
         let latest = Hlc::default().tick(Timestamp(now.0.saturating_add(CLOCK_AHEAD_US)));
         let (batch, mut taken) = turn.take(scope, frames, Some(latest));

@@ -56,7 +56,7 @@ impl Vault {
 
     /// Closes a space, whoever works with it, and removes its view: the next opening makes it anew.
     async fn forget_view(&self, id: SpaceId) -> Result<(), VaultError> {
-        self.opening(move |vault, _| {
+        self.opening(id, move |vault, _| {
             Box::pin(vault.in_turn(move |vault, turn| Box::pin(vault.replace_space(turn, id, true))))
         })
         .await

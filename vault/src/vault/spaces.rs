@@ -5,24 +5,30 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use policy_core::{CollectionId, SpaceId, UserId};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard};
 use vault_core::build;
 use vault_core::control::{GrantRecord, PolicyEntry};
 use vault_core::schema::Schema;
 
 use super::{SpaceInfo, Vault, VaultError};
 use crate::accounts::Account;
+use crate::admission::Admission;
 use crate::feed::Moved;
 use crate::log::Scope;
-use crate::space::{Policy, Space, SpaceError};
+use crate::space::{Policy, Prepared, Space, SpaceError};
 use crate::turn::{CutOff, Turn, to_its_end};
 
 /// At most so many spaces are open.
 const OPEN_SPACES: usize = 64;
 
-/// Nobody else opens or closes a space. Lent, as a turn is, to work that runs to its end.
+/// How often a space is made ready outside of the turn: if what it is made ready by changes each time, it is in a turn.
+const AHEAD: usize = 3;
+
+/// Nobody else opens or closes this space. Lent, as a turn is, to work that runs to its end.
 pub(super) struct Opening {
+    space: SpaceId,
     _alone: OwnedMutexGuard<()>,
+    _some: OwnedRwLockReadGuard<()>,
 }
 
 impl Vault {
@@ -106,26 +112,44 @@ impl Vault {
         if let Some(space) = self.opened(id) {
             return Ok(space);
         }
-        self.opening(move |vault, opening| {
+        self.opening(id, move |vault, _| {
             Box::pin(async move {
                 if let Some(space) = vault.opened(id) {
                     return Ok(space);
                 }
                 let owner = vault.0.admission.space(id).ok_or(SpaceError::NotFound)?.owner;
                 let account = vault.0.accounts.get(owner).ok_or(SpaceError::NotFound)?;
-                if vault.0.spaces.lock().len() >= OPEN_SPACES {
-                    vault.close_oldest(opening).await?;
+                // Those that are opened beside this one have room as well, if there is any to be had.
+                while vault.0.spaces.lock().len() >= OPEN_SPACES && vault.close_oldest().await? {}
+                // Its view may be as far behind as the log is long: it follows before the turn.
+                for _ in 0..AHEAD {
+                    let prepared = {
+                        // Before the lock of the space, which turns wait for.
+                        let _may = vault.0.ahead.of(owner).await;
+                        let _alone = vault.0.preparing.of(id).await;
+                        vault.prepare_space(&vault.0.admission, account.clone(), id).await?
+                    };
+                    let device = account.device.id;
+                    let opened: Option<Arc<Space>> = vault
+                        .in_turn(move |vault, turn| {
+                            Box::pin(async move {
+                                let Some(current) = vault.0.accounts.get(owner) else { return Ok(None) };
+                                let same = current.device.id == device;
+                                let space = if same { prepared.go_on(turn, device).await? } else { None };
+                                Ok::<_, SpaceError>(space.map(|space| vault.is_open(space)))
+                            })
+                        })
+                        .await?;
+                    if let Some(space) = opened {
+                        return Ok(space);
+                    }
                 }
-                // Nothing is stored between the last row that the view has followed and its place in the map.
-                let open = move |vault: &Vault, space: Space| {
-                    let space = Arc::new(space);
-                    space.touch(vault.seconds());
-                    vault.0.spaces.lock().insert(id, Arc::clone(&space));
-                    space
-                };
                 vault
                     .in_turn(move |vault, turn| {
-                        Box::pin(async move { Ok(open(vault, vault.open_space(turn, account, id).await?)) })
+                        Box::pin(async move {
+                            let account = vault.0.accounts.get(owner).ok_or(SpaceError::NotFound)?;
+                            Ok(vault.is_open(vault.open_space(turn, account, id).await?))
+                        })
                     })
                     .await
             })
@@ -148,51 +172,85 @@ impl Vault {
         (self.0.clock)().seconds().max(0) as u64
     }
 
-    /// Opens or closes spaces, to the end, whoever goes away meanwhile.
+    /// Opens or closes a space, to the end, whoever goes away meanwhile.
     pub(super) async fn opening<T: Send + 'static, E: From<CutOff> + Send + 'static>(
         &self,
+        space: SpaceId,
         work: impl for<'a> FnOnce(&'a Vault, &'a Opening) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     ) -> Result<T, E> {
-        let opening = Opening { _alone: Arc::clone(&self.0.opening).lock_owned().await };
+        let some = Arc::clone(&self.0.opening).read_owned().await;
+        let opening = Opening { space, _alone: self.0.openings.of(space).await, _some: some };
         let vault = self.clone();
         to_its_end(self.0.admission.runtime(), async move { work(&vault, &opening).await }).await?
     }
 
+    /// Nothing is stored between the last row that its view has followed and its place in the map.
+    fn is_open(&self, space: Space) -> Arc<Space> {
+        let space = Arc::new(space);
+        space.touch(self.seconds());
+        self.0.spaces.lock().insert(space.id, Arc::clone(&space));
+        space
+    }
+
+    /// Opens a space in a turn, when nobody else prepares one.
     pub(super) async fn open_space(&self, turn: &Turn, account: Account, id: SpaceId) -> Result<Space, SpaceError> {
+        // Whoever prepares outside of the turn waits for no turn as long as they do.
+        let _alone = self.0.preparing.of(id).await;
+        let device = account.device.id;
+        let prepared = self.prepare_space(turn, account, id).await?;
+        prepared.go_on(turn, device).await?.ok_or(SpaceError::Replaced)
+    }
+
+    pub(super) async fn prepare_space(
+        &self,
+        admission: &Admission,
+        account: Account,
+        id: SpaceId,
+    ) -> Result<Prepared, SpaceError> {
         let record = self.0.accounts.view(id).await?;
         if !record.clean && record.boot != self.0.boot {
             remove_view(&self.0.views, id)?;
         }
         self.0.accounts.mark_view(id, false, &self.0.boot).await?;
-        match Space::open(turn, account.clone(), id, &self.0.views, record.key.clone()).await {
+        match Space::prepare(admission, account.clone(), id, &self.0.views, record.key.clone()).await {
             Err(SpaceError::View(error)) => {
                 // A view is a cache: what cannot be read is made anew from the log.
                 tracing::warn!(space = %id, %error, "the view is made anew");
                 remove_view(&self.0.views, id)?;
-                Space::open(turn, account, id, &self.0.views, record.key).await
+                Space::prepare(admission, account, id, &self.0.views, record.key).await
             }
             other => other,
         }
     }
 
-    async fn close_oldest(&self, opening: &Opening) -> Result<(), SpaceError> {
-        let oldest = {
+    /// Makes room for one more: of those that nobody uses, or opens at this moment, the one that waits longest is closed.
+    /// False: there is none.
+    async fn close_oldest(&self) -> Result<bool, SpaceError> {
+        let mut idle: Vec<(u64, SpaceId)> = {
             let spaces = self.0.spaces.lock();
             let idle = spaces.values().filter(|space| Arc::strong_count(space) == 1);
-            idle.min_by_key(|space| space.last_used()).map(|space| space.id)
+            idle.map(|space| (space.last_used(), space.id)).collect()
         };
-        if let Some(id) = oldest {
-            self.close_space(opening, id).await?;
+        idle.sort_unstable();
+        for (_, space) in idle {
+            // Whoever opens a space does not wait for others who do.
+            let Ok(some) = Arc::clone(&self.0.opening).try_read_owned() else { return Ok(false) };
+            let Some(alone) = self.0.openings.now(space) else { continue };
+            if self.close_space(&Opening { space, _alone: alone, _some: some }).await? {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
-    async fn close_space(&self, _opening: &Opening, id: SpaceId) -> Result<(), SpaceError> {
+    /// False: somebody works with it, or it is not open.
+    async fn close_space(&self, opening: &Opening) -> Result<bool, SpaceError> {
+        let id = opening.space;
         let space = {
             let mut spaces = self.0.spaces.lock();
             // Somebody works with it: not now.
             if spaces.get(&id).is_none_or(|space| Arc::strong_count(space) > 1) {
-                return Ok(());
+                return Ok(false);
             }
             spaces.remove(&id)
         };
@@ -204,7 +262,7 @@ impl Vault {
             self.0.witness.note(self.0.admission.log()).await?;
             self.0.accounts.mark_view(id, true, &self.0.boot).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Closes views that nobody has used for so long.
@@ -214,23 +272,21 @@ impl Vault {
             let spaces = self.0.spaces.lock();
             spaces.values().filter(|space| space.last_used() + seconds <= now).map(|space| space.id).collect()
         };
-        self.opening(move |vault, opening| {
-            Box::pin(async move {
-                for id in idle {
-                    vault.close_space(opening, id).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+        for id in idle {
+            self.opening(id, |vault, opening| Box::pin(vault.close_space(opening))).await?;
+        }
+        Ok(())
     }
 
     /// Writes out and closes everything; the last thing before the process ends.
     pub async fn shutdown(&self) -> Result<(), VaultError> {
-        self.opening(|vault, _| {
-            Box::pin(vault.in_turn(|vault, turn| Box::pin(async move { vault.close_all(turn).await })))
-        })
-        .await
+        let nobody = Arc::clone(&self.0.opening).write_owned().await;
+        let vault = self.clone();
+        let closed = to_its_end(self.0.admission.runtime(), async move {
+            let _nobody = nobody;
+            vault.in_turn(|vault, turn| Box::pin(async move { vault.close_all(turn).await })).await
+        });
+        closed.await?
     }
 
     async fn close_all(&self, turn: &Turn) -> Result<(), VaultError> {

@@ -27,7 +27,7 @@ use crate::accounts::Account;
 use crate::admission::head_of;
 use crate::feed::Moved;
 use crate::log::{Row, Scope};
-use crate::replicate::Tip;
+use crate::replicate::{Incoming, Tip};
 use crate::space::{Space, SpaceError, decode};
 use crate::turn::Turn;
 
@@ -71,10 +71,15 @@ impl Vault {
     }
 
     /// Looks at frames of our own devices before they are taken.
-    pub(super) async fn reclaim(&self, turn: &Turn, scope: Scope, frames: &[Vec<u8>]) -> Result<Reclaimed, VaultError> {
+    pub(super) async fn reclaim(
+        &self,
+        turn: &Turn,
+        scope: Scope,
+        frames: &[Incoming],
+    ) -> Result<Reclaimed, VaultError> {
         let mut done = Reclaimed::default();
         let mut ahead = None;
-        for bytes in frames {
+        for bytes in frames.iter().filter_map(Incoming::bytes) {
             let Ok((lane, device, (last, tip))) = head_of(bytes) else { continue };
             let Some(account) = self.0.accounts.owning(device) else { continue };
             let held = turn.log().chain(scope, lane, device);
@@ -197,6 +202,7 @@ impl Vault {
             }
         }
         if anew {
+            let _alone = self.0.preparing.of(id).await;
             remove_view(&self.0.views, id)?;
         }
         Ok(())

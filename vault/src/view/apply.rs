@@ -188,9 +188,10 @@ impl View {
             if before == Some(collection) {
                 continue;
             }
-            tables::define(self.connection(), collection)?;
+            let anew = tables::define(self.connection(), collection)?;
             let table = Table::of(collection);
             match before.map(Table::of) {
+                _ if anew => again.push(collection.id),
                 Some(before) if before.reads_like(&table) => {}
                 Some(_) => again.push(collection.id),
                 None if self.holds(collection.id)? => again.push(collection.id),

@@ -12,6 +12,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Sql, ValueRef};
 
 use super::matching::Test;
+use crate::background::step_back_in_time;
 
 /// How many bytes are looked through between two looks at the clock.
 const CLOCK_EVERY: usize = 1 << 20;
@@ -44,7 +45,9 @@ pub(super) fn register(
         // SQLite looks at the clock between its own steps: one of ours may take as long as many of them.
         if looked_through.fetch_add(test.cost(value), Ordering::Relaxed) > CLOCK_EVERY {
             looked_through.store(0, Ordering::Relaxed);
-            if deadline.lock().is_some_and(|deadline| Instant::now() >= deadline) {
+            let now = Instant::now();
+            step_back_in_time(now);
+            if deadline.lock().is_some_and(|deadline| now >= deadline) {
                 return Err(rusqlite::Error::UserFunctionError("the time is up".into()));
             }
         }

@@ -71,6 +71,18 @@ pub enum ViewError {
     Refused(Box<ReadError>),
 }
 
+impl ViewError {
+    /// Whether the disk failed under the view, and not the view: it is full, read-only, or answers with errors.
+    pub fn is_of_the_disk(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        let code = match self {
+            ViewError::Sql(error) => error.sqlite_error_code(),
+            _ => None,
+        };
+        matches!(code, Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure))
+    }
+}
+
 /// Why a read was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

@@ -19,6 +19,11 @@ impl<S> Answer<S> {
         Answer { sink, room }
     }
 
+    /// How many rows it has, those of nested lists too.
+    pub fn rows(&self) -> u64 {
+        self.room.rows
+    }
+
     /// The answer, and what its caller is charged for it: to be dropped when it is sent.
     pub fn into_parts(self) -> (S, Option<Lease>) {
         (self.sink, self.room.lease)
@@ -32,18 +37,20 @@ pub struct Room {
     /// Up to here it is charged.
     until: usize,
     most: usize,
+    /// How many rows the answer has.
+    pub(super) rows: u64,
 }
 
 impl Room {
     /// Room for `most` bytes, charged as they come.
     pub fn new(lease: Lease, most: usize) -> Room {
         let until = usize::try_from(lease.amount()).unwrap_or(usize::MAX).min(most);
-        Room { lease: Some(lease), until, most }
+        Room { lease: Some(lease), until, most, rows: 0 }
     }
 
     /// Room for `most` bytes that nobody is charged for.
     pub fn free(most: usize) -> Room {
-        Room { lease: None, until: most, most }
+        Room { lease: None, until: most, most, rows: 0 }
     }
 
     /// Refuses an answer that has grown to `bytes` if that is more than it may have.

@@ -82,6 +82,7 @@ impl<'a> Run<'a> {
     pub(super) fn count(&mut self) -> Result<(), ReadError> {
         self.step()?;
         self.rows += 1;
+        self.room.rows += 1;
         if self.rows > self.limits.rows { Err(ReadError::Rows(self.limits.rows)) } else { Ok(()) }
     }
 

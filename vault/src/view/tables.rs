@@ -6,10 +6,14 @@ use rusqlite::{Connection, OptionalExtension};
 use vault_core::cbor::{Reader, Writer};
 use vault_core::control::{decode_schema, encode_schema};
 use vault_core::document::{Delta, DocumentCommit};
+use vault_core::limits::SpaceLimits;
 use vault_core::schema::{Collection, Field, Reading, Schema};
 
 use super::ViewError;
 use super::column::{Shape, column_name, fits, shape, table_name};
+
+/// Columns of a table: what a collection stores, and three of every table.
+const COLUMNS: usize = crate::define::STORED + 3;
 
 /// The table of one collection.
 #[derive(Debug, Clone)]
@@ -79,11 +83,12 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Makes the table of a collection as it is now defined; what is there stays.
+/// Makes the table of a collection as it is now defined; what is there stays. `true`: it was made anew and holds nothing,
+/// as there was no room for other columns beside those that are there.
 ///
 /// A new table is made with all its columns in one statement: SQLite reads the definitions of all tables again
 /// after each column that is added to one, so that a space of many types would cost their square.
-pub(super) fn define(connection: &Connection, collection: &Collection) -> Result<(), ViewError> {
+pub(super) fn define(connection: &Connection, collection: &Collection) -> Result<bool, ViewError> {
     let table = Table::of(collection);
     let mut there = Vec::new();
     let mut statement = connection.prepare(&format!("SELECT name FROM pragma_table_info('{}')", table.name))?;
@@ -92,6 +97,12 @@ pub(super) fn define(connection: &Connection, collection: &Collection) -> Result
         there.push(row.get::<_, String>(0)?);
     }
     drop(rows);
+    let missing = table.columns.iter().filter(|(field, _)| !there.contains(&column_name(*field))).count();
+    let anew = !there.is_empty() && there.len() + missing > COLUMNS;
+    if anew {
+        connection.execute_batch(&format!("DROP TABLE {}", table.name))?;
+        there.clear();
+    }
     if there.is_empty() {
         let columns: String = table.columns.iter().map(|(field, _)| format!(",{}", column_name(*field))).collect();
         connection.execute_batch(&format!(
@@ -117,7 +128,7 @@ pub(super) fn define(connection: &Connection, collection: &Collection) -> Result
         connection
             .execute_batch(&format!("CREATE INDEX IF NOT EXISTS i_{name} ON {}({columns}deleted)", table.name))?;
     }
-    Ok(())
+    Ok(anew)
 }
 
 /// The indexes that were asked for, and one for each relation, which its other side is found by.
@@ -159,7 +170,7 @@ pub(super) fn load_schema(connection: &Connection) -> Result<Schema, ViewError> 
     for _ in 0..r.array(usize::MAX)? {
         r.array_of(2)?;
         let version = r.link()?;
-        schema.collections.extend(decode_schema(r.bytes(usize::MAX)?, version)?);
+        schema.collections.extend(decode_schema(r.bytes(usize::MAX)?, version, &SpaceLimits::MERGED)?);
     }
     r.end()?;
     Ok(schema)

@@ -8,9 +8,9 @@ use rand::RngExt;
 use rand::rngs::ThreadRng;
 use vault_core::build::{DocumentDraft, SealError, SealedFrame, TxnBuilder};
 use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
-use vault_core::codec::MAX_VALUE;
 use vault_core::crdt::FieldState;
 use vault_core::document::{Author, Delta, DocumentCommit, Status};
+use vault_core::limits::MAX_VALUE;
 use vault_core::query::Filter;
 use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType, Schema};
 use vault_core::tags::{EpochId, LaneTag};
@@ -288,7 +288,7 @@ impl Work<'_> {
         let commit = self.txn.push(draft, &mut self.rng).map_err(|error| match error {
             SealError::ValueTooLarge(id) => WriteError::ValueTooLarge { field: name_of(collection, id) },
             SealError::TooManyRows => WriteError::TooManyRows,
-            SealError::Unknown => WriteError::Forbidden,
+            SealError::Unknown | SealError::EntryTooLarge => WriteError::Forbidden,
         })?;
         self.core.view.apply(&commit)?;
         self.count += 1;

@@ -133,6 +133,12 @@ impl<P: Copy + Eq + Hash + Ord, F: Copy + Eq, J> FairQueue<P, F, J> {
         Some((person, name, job))
     }
 
+    /// What is first in a flow.
+    pub fn first(&self, person: P, flow: &F) -> Option<&J> {
+        let flow = self.persons.get(&person)?.flows.iter().find(|known| known.name == *flow)?;
+        flow.jobs.front().map(|(_, job)| job)
+    }
+
     /// What a request came to cost beyond what was thought when it was queued.
     pub fn charge(&mut self, person: P, cost: u64) {
         let Some(held) = self.persons.get_mut(&person) else { return };

@@ -76,8 +76,8 @@ impl Queue {
     pub(super) fn next(&self) -> Option<(UserId, Job)> {
         let mut state = self.state.lock();
         loop {
-            if let Some((person, _, job)) = state.fair.take(|_, job| !job.weight.heavy) {
-                return Some((person, job));
+            if let Some(next) = self.take_small(&mut state, |_| true) {
+                return Some(next);
             }
             if state.closed {
                 state.rest = true;
@@ -126,8 +126,17 @@ impl Queue {
 
     /// A further small request for a batch that holds so many bytes.
     pub(super) fn another(&self, bytes: u64) -> Option<(UserId, Job)> {
-        let fits = |_: &Option<GrantId>, job: &Job| !job.weight.heavy && bytes + job.weight.bytes <= BATCH_BYTES;
-        self.state.lock().fair.take(fits).map(|(person, _, job)| (person, job))
+        self.take_small(&mut self.state.lock(), |job| bytes + job.weight.bytes <= BATCH_BYTES)
+    }
+
+    /// The small request that is due among those that fit. One of a flow is taken after the other: where a large one comes
+    /// first then, its thread hears of it, which nobody else may ever wake.
+    fn take_small(&self, state: &mut State, fits: impl Fn(&Job) -> bool) -> Option<(UserId, Job)> {
+        let (person, flow, job) = state.fair.take(|_, job| !job.weight.heavy && fits(job))?;
+        if state.fair.first(person, &flow).is_some_and(|next| next.weight.heavy) {
+            self.work.notify_all();
+        }
+        Some((person, job))
     }
 
     /// What came to light of the cost of a person's request while it was done.

@@ -28,7 +28,7 @@ impl Home {
     }
 
     fn place(&self) -> Place {
-        Place::open_or_create(&self.root.path().join("place"), key()).unwrap()
+        Place::open_or_create_directory(&self.root.path().join("place"), key()).unwrap()
     }
 
     async fn add(&self, texts: &[&str]) {
@@ -39,9 +39,9 @@ impl Home {
         let snapshot = self.node.vault.snapshot(&DataDir::at(self.node.dir.path())).await?;
         let place = self.place();
         let made = tokio::task::spawn_blocking(move || {
-            let _lock = place.lock()?;
+            let lock = place.lock()?;
             let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
-            create(&snapshot, &place, extras)
+            create(&snapshot, &place, &lock, extras)
         });
         made.await.unwrap()
     }
@@ -51,7 +51,7 @@ impl Home {
         let mut node = Node::new().await;
         node.vault.shutdown().await.unwrap();
         node.dir = tempfile::tempdir().unwrap();
-        restore(self.place(), backup.manifest.clone(), &DataDir::at(node.dir.path()), None).await.unwrap();
+        restore(self.place(), backup.manifest.clone(), &DataDir::at(node.dir.path()), None, |_, _| {}).await.unwrap();
         node.reopen().await;
         let root = tempfile::tempdir().unwrap();
         Home { node, user: self.user, space: self.space, root }
@@ -69,7 +69,7 @@ impl Home {
 
 fn data(place: &Place) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for part in std::fs::read_dir(place.path().join("data")).unwrap() {
+    for part in std::fs::read_dir(Path::new(&place.name()).join("data")).unwrap() {
         files.extend(std::fs::read_dir(part.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()));
     }
     files.sort();
@@ -99,7 +99,7 @@ async fn a_backup_holds_everything_the_next_what_is_new_and_what_is_put_back_is_
     assert!(now.len() == device.len() + 1 && now[0] != device[0], "a new device writes from now on");
     // The same place goes on, and little is sent.
     let at = back.root.path().join("place");
-    std::os::unix::fs::symlink(home.place().path(), &at).unwrap();
+    std::os::unix::fs::symlink(home.place().name(), &at).unwrap();
     back.add(&["five"]).await;
     let third = back.backup().await.unwrap();
     assert_eq!(third.backup.manifest.segments[..2], second.backup.manifest.segments);
@@ -109,7 +109,7 @@ async fn a_backup_holds_everything_the_next_what_is_new_and_what_is_put_back_is_
     assert!(matches!(home.backup().await, Err(BackupError::Newer(_) | BackupError::Diverged)));
     let older = home.put_back(&first.backup).await;
     assert!(!older.texts().await.contains("four") && older.texts().await.contains("three"));
-    std::os::unix::fs::symlink(home.place().path(), older.root.path().join("place")).unwrap();
+    std::os::unix::fs::symlink(home.place().name(), older.root.path().join("place")).unwrap();
     assert!(matches!(older.backup().await, Err(BackupError::Newer(_) | BackupError::Diverged)));
     assert_eq!(home.place().backups().unwrap().0.len(), 3, "what was refused has left nothing");
 }
@@ -132,7 +132,8 @@ async fn what_the_place_has_lost_is_found_by_the_next_backup_and_sent_again() {
     ] {
         data(&place).iter().for_each(|path| harm(path));
         let dir = tempfile::tempdir().unwrap();
-        let broken = restore(place.clone(), first.backup.manifest.clone(), &DataDir::at(dir.path()), None).await;
+        let broken =
+            restore(place.clone(), first.backup.manifest.clone(), &DataDir::at(dir.path()), None, |_, _| {}).await;
         assert!(matches!(broken, Err(BackupError::Place(_))), "the restore tells");
         let next = home.backup().await.unwrap();
         assert!(next.mended >= 1);
@@ -149,7 +150,8 @@ async fn what_is_written_meanwhile_is_of_the_next_backup() {
     home.add(&["meanwhile"]).await;
     let place = home.place();
     let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
-    let made = tokio::task::spawn_blocking(move || create(&snapshot, &place, extras)).await.unwrap().unwrap();
+    let made = tokio::task::spawn_blocking(move || create(&snapshot, &place, &place.lock().unwrap(), extras));
+    let made = made.await.unwrap().unwrap();
     let back = home.put_back(&made.backup).await.texts().await;
     assert!(back.contains("before") && !back.contains("meanwhile"));
     let next = home.backup().await.unwrap();

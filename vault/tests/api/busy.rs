@@ -46,6 +46,27 @@ async fn a_large_request_that_is_refused_leaves_no_transaction_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_behind_small_ones_is_done_though_nothing_comes_after_it() {
+    let node = Arc::new(Node::new().await);
+    let account = node.account().await;
+    let text = "x".repeat(600_000);
+    for _ in 0..20 {
+        let mut all: Vec<_> = (0..8)
+            .map(|n| {
+                let (node, text) = (Arc::clone(&node), if n == 7 { text.clone() } else { "small".to_owned() });
+                tokio::spawn(async move { node.add(account.user, account.space, &[&text]).await })
+            })
+            .collect();
+        let large = all.pop().unwrap();
+        for one in all {
+            one.await.unwrap().unwrap();
+        }
+        let done = tokio::time::timeout(std::time::Duration::from_secs(60), large).await;
+        done.expect("nobody took it up").unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn frames_for_a_space_that_is_busy_keep_nobody_from_writing_elsewhere() {
     let (home, laptop) = (Arc::new(Node::new().await), Node::new().await);
     let (account, neighbour) = (home.account().await, home.account().await);

@@ -1,7 +1,9 @@
 //! Writing, reading back, and what survives.
 
 use policy_core::SealRefusal;
+use vault::define::DefinitionError;
 use vault::{ReadError, VaultError, WriteError};
+use vault_core::schema::{Merge, NewCollection, NewField, NewFieldType, NewIndex, ScalarType};
 
 use crate::node::{Node, gate, note};
 
@@ -23,6 +25,48 @@ async fn what_is_acknowledged_is_read_at_once_and_after_every_kind_of_end() {
     let rebuilt = node.vault.doctor(true, |_, _| {}).await.unwrap();
     assert_eq!(now, rebuilt, "a view is a pure fold of the log");
     assert_ne!(now, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_again_is_not_defined() {
+    let node = Node::new().await;
+    let account = node.account().await;
+    let int = || NewFieldType::Scalar { of: ScalarType::Int, not_null: false };
+    let to_one = |relation: &str| NewFieldType::ToOne {
+        target: "Note".into(),
+        relation: relation.into(),
+        not_null: false,
+        one_one: false,
+    };
+    let field = |name: String, kind| NewField { name, kind, merge: Merge::Lww, default: None, size: None };
+    let long = |letter: &str| letter.repeat(100);
+    let keys = || ["a", "b", "c"].map(|letter| (long(letter), false)).to_vec();
+    let with = |name: &str, index: Option<String>, relation: &str| {
+        let mut fields: Vec<_> = keys().into_iter().map(|(name, _)| field(name, int())).collect();
+        fields.push(field("of".to_owned(), to_one(relation)));
+        let index = NewIndex { name: index, unique: false, keys: keys() };
+        NewCollection { name: name.into(), fields, indexes: vec![index] }
+    };
+    let wide = |fields: usize| NewCollection {
+        name: "Wide".into(),
+        fields: (0..fields).map(|n| field(format!("f{n}"), int())).collect(),
+        indexes: vec![],
+    };
+    for beyond in [with("Long", Some("i".repeat(257)), "r"), with("Long", None, &"r".repeat(257)), wide(1_025)] {
+        let permits = node.write_permits(account.user, account.space).await;
+        let refused = node.vault.define(&permits, &[beyond]).await;
+        assert!(matches!(refused, Err(VaultError::Definition(DefinitionError::Beyond(_)))), "{refused:?}");
+    }
+    // As long as may be; an index that has no name is called after its keys, as far as that goes.
+    for within in [with("Long", Some("i".repeat(256)), &"r".repeat(256)), with("Other", None, "r"), wide(1_024)] {
+        let permits = node.write_permits(account.user, account.space).await;
+        node.vault.define(&permits, &[within]).await.expect("control");
+    }
+    node.add(account.user, account.space, &["one"]).await.unwrap();
+    let defined = node.vault.schema(account.space).await.unwrap();
+    let node = node.restart(true).await;
+    assert_eq!(node.vault.schema(account.space).await.unwrap(), defined);
+    assert_eq!(node.texts(account.user, account.space).await, r#"{"n":[{"t":"one"}]}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +188,7 @@ async fn a_permit_that_was_minted_for_other_definitions_is_refused() {
     let account = node.account().await;
     let (read, write) =
         (node.read_permits(account.user, account.space).await, node.write_permits(account.user, account.space).await);
-    let more = vault_core::schema::NewCollection { name: "More".into(), ..note() };
+    let more = NewCollection { name: "More".into(), ..note() };
     let again = node.write_permits(account.user, account.space).await;
     node.vault.define(&again, std::slice::from_ref(&more)).await.unwrap();
     let refused = node.vault.read(read, node.query(account.space).await).await;

@@ -190,3 +190,39 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn each_provider_has_a_section_of_its_own_and_variables_say_the_same() {
+    let text = "[oidc.firm]\nissuer = \"https://id.firm.example\"\nclient_id = \"a\"\nclient_secret = \"hidden\"\n";
+    let place = Place::new(text);
+    let environment = Environment::of([
+        ("ALLOD_OIDC_FIRM_CLIENT_ID", "b"),
+        ("ALLOD_OIDC_HOME_KEY_CLIENT_SECRET_FILE", "/run/secrets/home"),
+        ("ALLOD_OIDC_HOME_KEY_CREATE_ACCOUNTS", "true"),
+        ("ALLOD_OIDC_FIRM_CLIENT_IDD", "c"),
+    ]);
+    let settings = place.load(&environment, &Flags::default()).unwrap();
+    assert_eq!(settings.providers(), ["firm", "home-key"]);
+    let of = |key: &str| settings.get::<String>(key).unwrap();
+    assert_eq!(of("oidc.firm.issuer").as_deref(), Some("https://id.firm.example"));
+    assert_eq!(of("oidc.firm.client_id").as_deref(), Some("b"), "the environment beats the file");
+    assert_eq!(of("oidc.firm.groups_claim").as_deref(), Some("groups"), "what counts when nobody says it");
+    assert_eq!(settings.list::<String>("oidc.home-key.scopes").unwrap(), ["profile", "email"]);
+    assert!(settings.switch("oidc.home-key.create_accounts").unwrap());
+    assert!(matches!(settings.secret("oidc.home-key.client_secret").unwrap(), Some(Secret::File(_))));
+    assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
+    let shown = settings.shown();
+    let one = |key: &str| shown.iter().find(|shown| shown.key == key).unwrap().value.clone();
+    assert_eq!(one("oidc.firm.client_secret").as_deref(), Some("(set)"));
+    assert!(!shown.iter().any(|shown| shown.key.contains("NAME")), "nothing is shown of nobody");
+    for (bad, code) in [
+        ("[oidc.Firm]\nissuer = \"https://id\"", "config_value"),
+        ("[oidc.firm]\nissuerr = \"https://id\"", "config_unknown_key"),
+        ("[oidc]\nissuer = \"https://id\"", "config_unknown_key"),
+        ("[oidc.firm.inner]\nissuer = \"https://id\"", "config_unknown_key"),
+        ("[http.firm]\nlisten = \"1\"", "config_unknown_key"),
+        ("[oidc.firm]\nclient_secret = \"a\"\nclient_secret_file = \"b\"", "config_contradiction"),
+    ] {
+        assert_eq!(Place::new(bad).alone().unwrap_err().code, code, "{bad}");
+    }
+}

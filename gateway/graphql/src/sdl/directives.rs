@@ -5,7 +5,8 @@ use apollo_compiler::ast::{Directive, FieldDefinition, ObjectTypeDefinition, Val
 use vault_core::schema::{FieldType, Merge, NewFieldType, NewIndex, ScalarType};
 use vault_core::value::Value;
 
-use super::{DraftKind, Places, SdlError};
+use super::draft::DraftKind;
+use super::error::{Places, SdlError};
 use crate::input::Input;
 use crate::scalar;
 

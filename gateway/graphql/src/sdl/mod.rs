@@ -1,89 +1,26 @@
 //! Collections from their definition language: the subset of GraphQL's type language that defines them.
 
 mod directives;
+mod draft;
+mod error;
 mod names;
 mod relations;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{Definition, Document, FieldDefinition, ObjectTypeDefinition, Type};
+use apollo_compiler::ast::{Definition, FieldDefinition, ObjectTypeDefinition, Type};
 use apollo_compiler::parser::Parser;
-use vault_core::schema::{Merge, NewCollection, NewField, NewFieldType, NewIndex, ScalarType, Schema};
+use vault_core::schema::{NewCollection, NewFieldType, ScalarType, Schema};
 
 use self::directives::{FieldDirectives, type_indexes};
-use self::relations::Relation;
+use self::draft::{Draft, DraftField, DraftKind, Relation, scalar_named};
+use self::error::Places;
+pub use self::error::SdlError;
 
 const TEXT_MAX: usize = 1 << 20;
 const TOKENS_MAX: usize = 200_000;
 const NESTING_MAX: usize = 50;
 const COLLECTIONS_MAX: usize = 500;
 const FIELDS_MAX: usize = 1_000;
-
-/// Why a definition was not taken. Messages name the type and field; positions are from 1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SdlError {
-    /// A collection of this name is there.
-    #[error("The collection `{name}` exists already (line {line}, column {column}).")]
-    Exists {
-        /// Its name.
-        name: String,
-        /// Where it is defined again.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-    /// Not of the language, or a contradiction.
-    #[error("{message} (line {line}, column {column})")]
-    Invalid {
-        /// What is wrong, without its place.
-        message: String,
-        /// Where.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-    /// Part of the language, and not built yet.
-    #[error("{message} (line {line}, column {column})")]
-    Unsupported {
-        /// What it is, without its place.
-        message: String,
-        /// Where.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-    /// More text, collections or fields than one request may define.
-    #[error("The definitions are too large: {0}.")]
-    TooLarge(&'static str),
-}
-
-impl SdlError {
-    /// The `code` in an answer.
-    pub fn code(&self) -> &'static str {
-        match self {
-            SdlError::Exists { .. } => "conflict",
-            SdlError::Invalid { .. } => "invalid_input",
-            SdlError::Unsupported { .. } => "unsupported",
-            SdlError::TooLarge(_) => "limit_tokens",
-        }
-    }
-}
-
-/// Where in the text something stands.
-struct Places<'a>(&'a Document);
-
-impl Places<'_> {
-    fn at<T>(&self, node: &Node<T>) -> (usize, usize) {
-        node.line_column_range(&self.0.sources).map_or((1, 1), |range| (range.start.line, range.start.column))
-    }
-    fn invalid<T>(&self, node: &Node<T>, message: impl Into<String>) -> SdlError {
-        let (line, column) = self.at(node);
-        SdlError::Invalid { message: message.into(), line, column }
-    }
-    fn unsupported<T>(&self, node: &Node<T>, message: impl Into<String>) -> SdlError {
-        let (line, column) = self.at(node);
-        SdlError::Unsupported { message: message.into(), line, column }
-    }
-}
 
 /// Reads the definitions of `text`. They may refer to each other and to collections of `existing`.
 /// Either all are good, or none is taken.
@@ -134,41 +71,6 @@ pub fn compile(text: &str, existing: &Schema) -> Result<Vec<NewCollection>, SdlE
         drafts.push(draft(node, &known, &places)?);
     }
     relations::resolve(drafts, &places)
-}
-
-/// A collection whose relations are not paired yet.
-struct Draft<'a> {
-    node: &'a Node<ObjectTypeDefinition>,
-    fields: Vec<DraftField<'a>>,
-    indexes: Vec<NewIndex>,
-}
-
-struct DraftField<'a> {
-    node: &'a Node<FieldDefinition>,
-    kind: DraftKind,
-    merge: Merge,
-    default: Option<vault_core::value::Value>,
-    size: Option<u32>,
-}
-
-enum DraftKind {
-    Stored(NewFieldType),
-    Relation(Relation),
-}
-
-fn scalar_named(name: &str) -> Option<ScalarType> {
-    Some(match name {
-        "ID" => ScalarType::Id,
-        "Boolean" => ScalarType::Boolean,
-        "Int" => ScalarType::Int,
-        "Float" | "Float64" => ScalarType::Float64,
-        "Float32" => ScalarType::Float32,
-        "String" => ScalarType::String,
-        "DateTime" => ScalarType::DateTime,
-        "JSON" => ScalarType::Json,
-        "Blob" => ScalarType::Blob,
-        _ => return None,
-    })
 }
 
 fn draft<'a>(
@@ -240,17 +142,6 @@ fn kind_of(
             Ok(DraftKind::Relation(Relation { target: name.to_string(), list, not_null, primary: false, name: None }))
         }
         None => Err(places.invalid(field, format!("The type `{name}` of the field `{full}` is not known"))),
-    }
-}
-
-/// The finished field.
-fn finished(field: &DraftField<'_>, kind: NewFieldType) -> NewField {
-    NewField {
-        name: field.node.name.to_string(),
-        kind,
-        merge: field.merge,
-        default: field.default.clone(),
-        size: field.size,
     }
 }
 

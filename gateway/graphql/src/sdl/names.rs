@@ -6,7 +6,8 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::{ObjectTypeDefinition, Type};
 use vault_core::schema::Schema;
 
-use super::{Places, SdlError, scalar_named};
+use super::draft::scalar_named;
+use super::error::{Places, SdlError};
 use crate::names::RESERVED_FIELDS;
 
 const NAME_MAX: usize = 120;

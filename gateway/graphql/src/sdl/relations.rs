@@ -4,17 +4,8 @@ use std::collections::HashMap;
 
 use vault_core::schema::{NewCollection, NewFieldType, NewIndex};
 
-use super::{Draft, DraftKind, Places, SdlError, finished};
-
-/// One side, as written.
-pub struct Relation {
-    pub target: String,
-    pub list: bool,
-    pub not_null: bool,
-    pub primary: bool,
-    /// `@relation(name:)`.
-    pub name: Option<String>,
-}
+use super::draft::{Draft, DraftKind, Relation, finished};
+use super::error::{Places, SdlError};
 
 /// A side: which draft, which field of it.
 type Side = (usize, usize);

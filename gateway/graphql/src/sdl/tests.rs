@@ -1,5 +1,7 @@
 use vault_core::value::Value;
 
+use vault_core::schema::{Merge, NewField, NewIndex};
+
 use super::*;
 use policy_core::Scalar;
 
@@ -162,4 +164,65 @@ fn large_definitions_are_refused() {
     let deep = format!("type A {{ b: Int @default(value: {}1{}) }}", "[".repeat(5_000), "]".repeat(5_000));
     assert_eq!(compile_alone(&deep).unwrap_err().code(), "limit_tokens");
     assert_eq!(compile_alone(&" ".repeat(2 << 20)).unwrap_err().code(), "limit_tokens");
+}
+
+/// Every kind of field, default, index and relation.
+const WIDE: &str = r#"
+    type T @index(includes: [{field: "a"}, {field: "b", direction: DESC}], unique: true, name: "ab") {
+        a: ID b: Boolean! c: Int @crdt(type: pncounter) cc: Float @crdt(type: pcounter) d: Float f: Float32
+        g: String @index(unique: true) h: DateTime @default(value: "2020-01-01T00:00:00.000001Z")
+        i: JSON @default(json: "{\"k k\": [1, \"\\\"\", null]}") j: Blob @default(blob: "ff00")
+        k: [Int!]! @constraints(size: 2) @default(value: [1, 2]) l: [String] m: Int @default(int: -9007199254740993)
+        n: String @default(string: "x\"\n\u0001é") o: Boolean @default(bool: true) p: Float @default(value: 3)
+        q: Float @default(value: 5e-324) r: [DateTime!] @default(value: ["2020-01-01T00:00:00Z"])
+    }
+    type Author { name: String books: [Book] agent: Agent @primary favourite: Book @relation(name: "likes") }
+    type Book { author: Author! editor: Author @relation(name: "edits") @index }
+    type Agent { author: Author }
+    type Person { boss: Person @relation(name: "b") reports: [Person] @relation(name: "b") friend: Person }"#;
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_definitions() {
+    use crate::tests::Fixture;
+    use crate::visible::Visible;
+    let fixture = Fixture::new(WIDE);
+    let printed = |masks: &crate::tests::Masking| {
+        let texts = crate::print::definitions(&fixture.schema, &Visible::new(&fixture.schema, &**masks));
+        texts.into_iter().map(|(_, text)| text).collect::<String>()
+    };
+    let text = printed(&fixture.everything());
+    let (mut made, mut again) =
+        (compile_alone(WIDE).unwrap(), compile_alone(&text).unwrap_or_else(|e| panic!("{e}: {text}")));
+    for all in [&mut made, &mut again] {
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        // The fixture keeps no indexes: the vault names them.
+        all.iter_mut().for_each(|one| one.indexes.clear());
+    }
+    assert_eq!(made, again, "{text}");
+    // Of what is hidden no word is printed, and what is left is still a definition.
+    for hidden in ["author", "agent", "books", "boss", "a", "n"] {
+        let text = printed(&fixture.without(&[hidden]));
+        assert!(!text.contains(&format!("  {hidden}:")), "{hidden}: {text}");
+        compile_alone(&text).unwrap_or_else(|error| panic!("{hidden}: {error}: {text}"));
+    }
+    let one =
+        fixture.masks(|name| name == "Book", |_, _| true, policy_core::Verbs::ALL, policy_core::Predicate::default());
+    assert_eq!(printed(&one), "", "relations to what does not exist do not exist, and a type without fields neither");
+}
+
+#[test]
+fn indexes_are_printed_where_all_of_their_fields_are_shown() {
+    use crate::tests::Fixture;
+    use crate::visible::Visible;
+    use vault_core::schema::{Index, IndexKey};
+    let mut fixture = Fixture::new("type T { a: Int b: String }");
+    let keys = ["a", "b"].map(|name| IndexKey { field: fixture.field("T", name), descending: name == "b" });
+    fixture.schema.collections[0].indexes = vec![Index { name: "ab".into(), unique: true, keys: keys.into() }];
+    let printed = |masks: &crate::tests::Masking| {
+        crate::print::definitions(&fixture.schema, &Visible::new(&fixture.schema, &**masks))[0].1.clone()
+    };
+    let made = compile_alone(&printed(&fixture.everything())).unwrap();
+    let keys = vec![("a".to_owned(), false), ("b".to_owned(), true)];
+    assert_eq!(made[0].indexes, vec![NewIndex { name: Some("ab".into()), unique: true, keys }]);
+    assert_eq!(printed(&fixture.without(&["b"])), "type T {\n  a: Int\n}\n");
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use policy_core::{CollectionId, Condition, Documents, Entry, FieldId, Mask, Predicate, SchemaVersion, Verb, Verbs};
 use vault_core::schema::{Collection, Field, FieldType, NewFieldType, Schema};
 
-use super::plan::{Context, Limits, Plan, Request, plan};
+use super::plan::{Context, Plan, plan};
+use super::request::{Limits, Request};
 use super::{Caches, GraphQlError, Spelling, sdl};
 
 pub type Masking = Box<dyn Fn(CollectionId) -> Option<Arc<Mask>>>;

@@ -498,3 +498,15 @@ fn introspection_is_answered_and_kept() {
         json!({"name": "Int", "kind": "SCALAR"})
     );
 }
+
+#[test]
+fn ids_have_an_order_by_which_all_documents_are_read_in_parts() {
+    let library = library();
+    let plan = library.plan_vars(
+        "query($after: ID) { Book(filter: {_docID: {_gt: $after}}, order: {_docID: ASC}, limit: 2) { _docID } }",
+        serde_json::json!({"after": "01930000-0000-7000-8000-00000000000a"}),
+    );
+    assert!(matches!(plan, Ok(Plan::Query(_))), "{plan:?}");
+    assert_eq!(library.code("{ Book(filter: {_docID: {_gt: null}}) { _docID } }"), "invalid_input");
+    assert_eq!(library.code("{ Book(filter: {_docID: {_gt: \"x\"}}) { _docID } }"), "invalid_input");
+}

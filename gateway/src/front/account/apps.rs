@@ -1,22 +1,25 @@
 //! Registering apps.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use policy_core::ClientId;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{ApiError, Data, body, operator};
-use crate::directory::{Actor, RegisteredApp};
+use super::{ApiError, Data, body, grants};
+use crate::directory::RegisteredApp;
 use crate::front::described::{Access, AppManifest, Id};
 use crate::front::listed::Page;
+use crate::front::operator::{ConfirmedOperator, Operator};
 use crate::front::pages::is_at_pages;
 use crate::grants::Manifest;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add, list))]
+#[openapi(paths(add, list, remove))]
 pub(super) struct Api;
 
 /// An app that was registered.
@@ -39,6 +42,8 @@ struct AppShown {
     #[schema(value_type = Vec<Access>)]
     access: Vec<Value>,
     confidential: bool,
+    /// How many grants it has, of everybody together.
+    grants: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +53,17 @@ struct AppShown {
 /// Registers an app
 #[utoipa::path(post, path = "/api/v1/apps", tag = "apps", request_body = AppManifest, responses(
     (status = 201, description = "It is registered", body = AppAdded)))]
-pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = operator(&req, &**node).await?;
+pub(super) async fn add(
+    node: Data,
+    req: HttpRequest,
+    by: ConfirmedOperator,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let value = body::json::<Value>(&req, &bytes)?;
-    let uris = value["redirect_uris"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
-    if let Some(uri) = uris.filter_map(Value::as_str).take(16).find(|uri| is_at_pages(&req, &**node, uri)) {
+    let list = |key: &str| value[key].as_array().map(Vec::as_slice).unwrap_or_default().iter().take(16);
+    let uris = list("redirect_uris").chain(list("post_logout_redirect_uris"));
+    let own = node.url();
+    if let Some(uri) = uris.filter_map(Value::as_str).find(|uri| is_at_pages(&req, &own, uri)) {
         let uri: String = uri.chars().take(200).collect();
         let text = format!("`{uri}` is an address of this node itself, or of the name under which it shows its pages.");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "redirect_to_pages", text).hint(
@@ -62,7 +73,7 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
     let manifest = Manifest::parse(&value)?;
     let (client, secret) = node.directory().add_app(&manifest, node.now()).await?;
     let detail = json!({ "client_id": client });
-    node.directory().audit(principal.caller.user, Actor::Operator, "app.registered", detail, node.now()).await?;
+    node.directory().audit(by.user(), by.actor(), "app.registered", detail, node.now()).await?;
     let client_secret = secret.map(|secret| secret.text().to_owned());
     let answer = AppAdded { client_id: client, client_secret };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
@@ -71,8 +82,11 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
 /// The registered apps
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<AppShown>)))]
-pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
+    let mut held: HashMap<ClientId, usize> = HashMap::new();
+    for row in node.directory().grant_rows(None).await? {
+        *held.entry(row.client).or_default() += 1;
+    }
     let shown = |app: &RegisteredApp| {
         let manifest = &app.manifest;
         AppShown {
@@ -81,10 +95,41 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
             redirect_uris: manifest.redirect_uris.clone(),
             access: manifest.access.iter().map(crate::grants::Access::to_json).collect(),
             confidential: manifest.confidential,
+            grants: held.get(&app.client).copied().unwrap_or_default(),
             client_uri: manifest.client_uri.clone(),
             logo_uri: manifest.logo_uri.clone(),
         }
     };
     let list: Vec<AppShown> = node.directory().apps().await?.iter().map(shown).collect();
     Page::answer(&req, &list, |one| one.client_id.to_string())
+}
+
+/// An app that was removed.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppRemoved {
+    #[schema(value_type = Id)]
+    client_id: ClientId,
+    /// Grants that ended with it.
+    revoked: usize,
+}
+
+/// Removes an app
+///
+/// Everything that it was granted, by whomever, is revoked first.
+#[utoipa::path(delete, path = "/api/v1/apps/{client}", tag = "apps",
+    params(("client" = Id, Path, description = "The app")), responses(
+    (status = 200, description = "It is removed", body = AppRemoved),
+    (status = 404, description = "`unknown_app`: there is none of this id")))]
+pub(super) async fn remove(node: Data, by: ConfirmedOperator, client: Path<String>) -> Result<HttpResponse, ApiError> {
+    let client: ClientId = client.parse().map_err(|_| grants::unknown_app())?;
+    node.directory().app(client).await?.ok_or_else(grants::unknown_app)?;
+    // Broken off in between, the app is still there, and it is asked again.
+    let mut revoked = grants::revoke_all(&**node, client, by.actor()).await?;
+    node.directory().end_sign_ins_at(client).await?;
+    node.directory().remove_app(client).await?;
+    // What somebody consented to meanwhile.
+    revoked += grants::revoke_all(&**node, client, by.actor()).await?;
+    let detail = json!({ "client_id": client, "revoked": revoked });
+    node.directory().audit(by.user(), by.actor(), "app.removed", detail, node.now()).await?;
+    Ok(HttpResponse::Ok().json(AppRemoved { client_id: client, revoked }))
 }

@@ -31,7 +31,7 @@ pub(crate) fn json<T: DeserializeOwned>(req: &HttpRequest, body: &[u8]) -> Resul
 }
 
 /// RFC 3339 in UTC.
-pub(super) fn instant(at: Timestamp) -> String {
+pub(crate) fn instant(at: Timestamp) -> String {
     let at = OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).unwrap_or_default()
 }

@@ -10,16 +10,18 @@ use utoipa::ToSchema;
 
 use super::people::unknown_user;
 use super::session::wrong_code;
-use super::{ApiError, Data, body, operator, person};
+use super::{ApiError, Data, body, person};
 use crate::authn::{Principal, whence};
 use crate::directory::credentials::{Credential, CredentialId, CredentialKind, Removed};
 use crate::directory::{Actor, User};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::operator::AtTheMachine;
 use crate::node::Node;
+use crate::passkeys::RelyingParty;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, remove, begin_totp, confirm_totp, remove_totp))]
+#[openapi(paths(list, remove, begin_totp, confirm_totp, remove_totp, remove_passkeys))]
 pub(super) struct Api;
 
 /// Something that the person signs in by.
@@ -27,16 +29,21 @@ pub(super) struct Api;
 struct CredentialShown {
     #[schema(value_type = Id)]
     credential: String,
-    /// `password`, `totp` (a second factor), `totp_begun` (one that waits for its first code), `recovery_code`.
+    /// `password`, `outside` (an account at a provider), `passkey` (`GET /api/v1/passkeys` says more), `totp` (a second factor), `totp_begun` (one that waits for its
+    /// first code), `recovery_code`.
     #[schema(examples("password"))]
     kind: &'static str,
     #[schema(value_type = Instant)]
     created: String,
+    /// Of an account at a provider, and of a passkey: what it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("The firm's sign-in: bob"))]
+    label: Option<String>,
 }
 
 fn shown(one: &Credential) -> CredentialShown {
     let (credential, kind) = (HEXLOWER.encode(&one.id), one.kind.word());
-    CredentialShown { credential, kind, created: body::instant(one.created) }
+    CredentialShown { credential, kind, created: body::instant(one.created), label: one.label.clone() }
 }
 
 /// The account of whoever asks, if it is kept here.
@@ -51,14 +58,25 @@ async fn account(node: &dyn Node, principal: &Principal) -> Result<User, ApiErro
     (status = 200, description = "All of it, oldest first", body = Vec<CredentialShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let all = node.directory().credentials(principal.caller.user).await?;
-    let list: Vec<CredentialShown> = all.iter().map(shown).collect();
+    let list = listed(&**node, &principal).await?;
     Page::answer(&req, &list, |one| one.credential.clone())
+}
+
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<CredentialShown>, ApiError> {
+    let all = node.directory().credentials(principal.caller.user).await?;
+    Ok(all.iter().map(shown).collect())
+}
+
+/// By what a person signs in: names and kinds, and no secrets.
+pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    listed(node, principal).await
 }
 
 /// Removes something that one signs in by
 ///
-/// The last way in stays. Codes of recovery go with the second factor.
+/// The last way in stays, and so does the password of whoever owns the node. Codes of recovery go with the second
+/// factor, sessions with the account at a provider that opened them, and all app passwords with any way in: whoever had it
+/// may have made some.
 #[utoipa::path(delete, path = "/api/v1/me/credentials/{id}", tag = "session",
     params(("id" = Id, Path, description = "The credential")), responses(
     (status = 204, description = "It counts no more"),
@@ -70,8 +88,8 @@ pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Re
     principal.confirmed(node.now())?;
     let bytes = HEXLOWER.decode(id.as_bytes()).ok();
     let id: CredentialId = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(ApiError::not_found)?;
-    let user = principal.caller.user;
-    let kind = match node.directory().remove_credential(user, id).await? {
+    let (user, party) = (principal.caller.user, node.relying_party());
+    let kind = match node.directory().remove_credential(user, id, party.as_ref().map(RelyingParty::id)).await? {
         Removed::Done(kind) => kind,
         Removed::Unknown => return Err(ApiError::not_found()),
         Removed::LastWayIn => {
@@ -79,6 +97,8 @@ pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Re
             return Err(ApiError::new(StatusCode::CONFLICT, "last_way_in", text));
         }
     };
+    // Sessions may have ended with it.
+    node.advance_epoch();
     told(&node, &req, &principal, kind, "credential.removed").await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -169,11 +189,33 @@ pub(super) async fn confirm_totp(node: Data, req: HttpRequest, bytes: Bytes) -> 
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 204, description = "They have none any more"),
     (status = 404, description = "`unknown_user`: there is no user of this name")))]
-pub(super) async fn remove_totp(node: Data, req: HttpRequest, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+pub(super) async fn remove_totp(node: Data, _by: AtTheMachine, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = node.directory().user_named(&name).await?.ok_or_else(unknown_user)?;
     if node.directory().remove_totp(user.id).await? {
         let detail = json!({ "kind": CredentialKind::Totp.word() });
+        node.directory().audit(user.id, Actor::Operator, "credential.removed", detail, node.now()).await?;
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes a person's passkeys
+///
+/// For whoever holds the machine: somebody else was in, and may have added one. Their sessions end. Who has no other way in
+/// needs an invite, or a password.
+#[utoipa::path(delete, path = "/api/v1/users/{name}/passkeys", tag = "people",
+    params(("name" = String, Path, description = "Their name", example = "bob")), responses(
+    (status = 204, description = "They have none any more"),
+    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+pub(super) async fn remove_passkeys(
+    node: Data,
+    _by: AtTheMachine,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let user = node.directory().user_named(&name).await?.ok_or_else(unknown_user)?;
+    let removed = node.directory().remove_passkeys(user.id).await?;
+    if removed > 0 {
+        node.advance_epoch();
+        let detail = json!({ "kind": CredentialKind::Passkey.word(), "removed": removed });
         node.directory().audit(user.id, Actor::Operator, "credential.removed", detail, node.now()).await?;
     }
     Ok(HttpResponse::NoContent().finish())

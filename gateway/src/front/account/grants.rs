@@ -1,29 +1,32 @@
 //! Grants: given by the operator, seen and taken back by the person who gave them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{ClientId, GrantId, UserId};
+use policy_core::{ClientId, GrantId, Holder, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::control::GrantRecord;
+use vault_core::schema::Schema;
 
-use super::people::unknown_user;
-use super::{ApiError, Data, body, operator, person};
+use super::people::{suspended, unknown_user};
+use super::{ApiError, Data, body, person};
 use crate::authn::Principal;
-use crate::directory::{Act, Actor, GrantRow};
+use crate::directory::usage::Usage;
+use crate::directory::{Act, Actor, FOLLOWED, GrantRow};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
 use crate::front::oauth::{TokensShown, token_answer};
-use crate::front::sharing::Pending;
-use crate::grants::{GrantRequest, Order, ends, issue, parse_value, show_json};
+use crate::front::operator::AtTheMachine;
+use crate::front::sharing::{Pending, end_of};
+use crate::grants::{Changed, GrantRequest, HeldBy, IssueError, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add, list, one, revoke))]
+#[openapi(paths(add, list, one, narrow, extend, revoke))]
 pub(super) struct Api;
 
 #[derive(Deserialize, ToSchema)]
@@ -47,8 +50,12 @@ struct NewGrant {
     (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
     (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
     (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
-pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+pub(super) async fn add(
+    node: Data,
+    req: HttpRequest,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let NewGrant { user, client_id, access } = body::json(&req, &bytes)?;
     let asked = parse_value(&access)?;
     let directory = node.directory();
@@ -57,13 +64,22 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
         Ok(client) => directory.app(client).await?,
         Err(_) => None,
     };
-    let app = app.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "unknown_app", "There is no app of this id."))?;
+    let app = app.ok_or_else(unknown_app)?;
+    if directory.is_suspended(user.id) {
+        return Err(suspended());
+    }
     let access = app.manifest.narrow(&asked)?;
-    let request = GrantRequest { grantor: user.id, app: &app, access: &access, actor: Actor::Operator };
+    let request =
+        GrantRequest { grantor: user.id, to: HeldBy::App(&app), access: &access, until: None, actor: Actor::Operator };
     let issued = issue(&**node, request).await?;
     let pair = directory.first_pair(&issued.row, node.now()).await?.ok_or_else(ApiError::not_found)?;
     let answer = token_answer(&**node, &pair).await?;
+    issued.given(&**node).await?;
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+pub(super) fn unknown_app() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_app", "There is no app of this id.")
 }
 
 /// A grant with what is known of it beside.
@@ -84,6 +100,8 @@ struct GrantShown {
     #[schema(value_type = Option<Id>)]
     client_id: Option<ClientId>,
     app: String,
+    /// Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those.
+    app_password: bool,
     #[schema(value_type = Vec<Access>)]
     access: Value,
     #[schema(value_type = Instant)]
@@ -93,6 +111,30 @@ struct GrantShown {
     expires: Option<String>,
     #[schema(value_type = Option<Instant>)]
     last_used: Option<String>,
+    used: GrantUsed,
+}
+
+/// What an app really used of a grant, on this node.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct GrantUsed {
+    /// Requests for data that were answered.
+    requests: u64,
+    /// Documents in those answers; one counts as often as it was told.
+    rows: u64,
+    bytes: u64,
+    /// Fields that it was told, or asked about in a filter or an order.
+    #[schema(examples(json!(["Contact.name"])))]
+    fields: Vec<String>,
+}
+
+impl GrantUsed {
+    pub(super) fn of(usage: &Usage, schema: &Schema) -> GrantUsed {
+        let named = schema.collections.iter().flat_map(|collection| {
+            let used = collection.fields.iter().filter(|field| usage.fields.contains(&field.id));
+            used.map(|field| format!("{}.{}", collection.name, field.name))
+        });
+        GrantUsed { requests: usage.requests, rows: usage.rows, bytes: usage.bytes, fields: named.collect() }
+    }
 }
 
 /// A grant that was revoked.
@@ -125,6 +167,91 @@ pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Resul
     Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
 }
 
+/// What a grant is held to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Narrowing {
+    /// One element, or a list of them; each within an element of the grant. Its conditions come on top of the grant's,
+    /// and it ends no later.
+    #[schema(value_type = Vec<Access>)]
+    pub(super) access: Value,
+}
+
+/// When a grant ends.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewEnd {
+    /// Null: it lasts until it is revoked.
+    #[schema(value_type = Option<Instant>)]
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) until: Option<String>,
+}
+
+/// Holds a grant to less
+///
+/// The app keeps its tokens, and the grant gets another id. Acknowledged when no further request is served under the
+/// one before.
+#[utoipa::path(put, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
+    request_body = Narrowing, responses((status = 200, description = "It is held to this", body = GrantChanged),
+    (status = 403, description = "`grant_wider`: it names more than was granted"),
+    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space; or \
+                                  `grant_elsewhere`: another of the person's nodes has its tokens")))]
+pub(super) async fn narrow(
+    node: Data,
+    req: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    let Narrowing { access } = body::json(&req, &bytes)?;
+    let list = parse_value(&access)?;
+    put(&node, &principal, &id, Changed::Narrowed(list)).await
+}
+
+/// Lets a grant end at another time
+///
+/// As when it was given, who gives more has shown who they are within the last five minutes.
+#[utoipa::path(put, path = "/api/v1/grants/{id}/end", tag = "grants", params(("id" = Id, Path, description = "Its id")),
+    request_body = NewEnd, responses((status = 200, description = "It ends then", body = GrantChanged),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again"),
+    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    (status = 409, description = "`grant_elsewhere`: another of the person's nodes has its tokens; or \
+                                  `grant_ended`: nothing of it is left to extend")))]
+pub(super) async fn extend(
+    node: Data,
+    req: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let principal = person(&req, &**node).await?;
+    principal.confirmed(node.now())?;
+    let NewEnd { until } = body::json(&req, &bytes)?;
+    let until = end_of(until.as_deref(), node.now())?;
+    put(&node, &principal, &id, Changed::Extended(until)).await
+}
+
+async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<HttpResponse, ApiError> {
+    let grant = find(&***node, by, id).await?.record.grant;
+    let actor = if by.operator { Actor::Operator } else { Actor::Person(by.caller.user) };
+    let (row, delivery) =
+        crate::grants::change(node.clone().into_inner(), (grant.space, grant.id), changed, Act::new(actor)).await?;
+    let shown = find(&***node, by, &row.id.to_string()).await?.shown;
+    Ok(HttpResponse::Ok().json(GrantChanged { shown, before: grant.id, pending: Pending::of(&delivery) }))
+}
+
+/// A grant that took the place of another.
+#[derive(Debug, Serialize, ToSchema)]
+struct GrantChanged {
+    #[serde(flatten)]
+    shown: GrantShown,
+    /// The id that it had.
+    #[schema(value_type = Id)]
+    before: GrantId,
+    #[serde(flatten)]
+    pending: Pending,
+}
+
 /// Revokes a grant
 ///
 /// Acknowledged when no further request is served under it.
@@ -136,9 +263,25 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
     let record = find(&**node, &principal, &id).await?.record;
     let grant = &record.grant;
     let actor = if principal.operator { Actor::Operator } else { Actor::Person(principal.caller.user) };
-    let of = (grant.grantor, grant.space, grant.holder, grant.id);
-    let delivery = crate::grants::revoke(&**node, of, &Act::new(actor)).await?;
+    let (mut id, mut followed) = (grant.id, 0);
+    let delivery = loop {
+        let of = (grant.grantor, grant.space, grant.holder, id);
+        match crate::grants::revoke(&**node, of, &Act::new(actor)).await {
+            // Another may have taken its place since it was found: whoever takes it back means what the app has.
+            Err(IssueError::Node(NodeError::NotFound)) if followed < FOLLOWED => {
+                let replaced = node.directory().replaced_grants(Some(grant.space)).await?;
+                let now = replaced.into_iter().find(|one| one.before == id).ok_or_else(ApiError::not_found)?;
+                (id, followed) = (now.now, followed + 1);
+            }
+            done => break done?,
+        }
+    };
     Ok(HttpResponse::Ok().json(GrantRevoked { grant: grant.id, revoked: true, pending: Pending::of(&delivery) }))
+}
+
+/// The grants that a person gave.
+pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    Ok(known(node, principal).await?.into_iter().map(|known| known.shown).collect::<Vec<_>>())
 }
 
 async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
@@ -162,6 +305,8 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     }
     let only = (!principal.operator).then_some(principal.caller.user);
     let rows = directory.grant_rows(only).await?;
+    let passwords = directory.app_passwords(only).await?;
+    let passwords: HashSet<ClientId> = passwords.into_iter().map(|one| one.client).collect();
     let mut rows: HashMap<GrantId, GrantRow> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut out = Vec::new();
     for (user, name) in &users {
@@ -177,7 +322,9 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
                 let row = rows.remove(&record.grant.id);
                 let order = row.as_ref().map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
                 let access = show_json(&record.grant, &schema, &order, record.created);
-                let shown = shown(name, &record, row.as_ref(), access);
+                let used = row.as_ref().map(|row| GrantUsed::of(&row.usage, &schema)).unwrap_or_default();
+                let mut shown = shown(name, &record, row.as_ref(), access, used);
+                shown.app_password = shown.client_id.is_some_and(|client| passwords.contains(&client));
                 out.push(Known { record, row, shown });
             }
         }
@@ -186,17 +333,19 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     Ok(out)
 }
 
-fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value) -> GrantShown {
+fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value, used: GrantUsed) -> GrantShown {
     GrantShown {
         grant: record.grant.id,
         user: record.grant.grantor,
         user_name: user_name.to_owned(),
         client_id: record.grant.holder.client(),
         app: record.app.name.clone(),
+        app_password: false,
         access,
         created: body::instant(record.created),
         expires: ends(&record.grant).map(body::instant),
         last_used: row.and_then(|row| row.last_used).map(body::instant),
+        used,
     }
 }
 
@@ -206,4 +355,27 @@ pub(crate) async fn enforced(node: &dyn Node, row: &GrantRow) -> Result<Value, N
     let record = records.into_iter().find(|record| record.grant.id == row.id).ok_or(NodeError::NotFound)?;
     let schema = node.schema(row.space).await?;
     Ok(show_json(&record.grant, &schema, &Order::from_lines(&row.field_order), record.created))
+}
+
+/// Takes back whatever an app was granted, by whomever; how many grants it had. Whatever takes the place of one of them
+/// meanwhile is taken back too, until none is left.
+pub(super) async fn revoke_all(node: &dyn Node, client: ClientId, actor: Actor) -> Result<usize, ApiError> {
+    let mut revoked = 0;
+    loop {
+        let rows = node.directory().grant_rows(None).await?;
+        let rows: Vec<GrantRow> = rows.into_iter().filter(|row| row.client == client).collect();
+        if rows.is_empty() {
+            return Ok(revoked);
+        }
+        for row in &rows {
+            let of = (row.user, row.space, Holder::Client(client), row.id);
+            match crate::grants::revoke(node, of, &Act::new(actor)).await {
+                Ok(_) => revoked += 1,
+                // Taken back meanwhile, or on another device: what is noted of it here is gone by now. Or another has
+                // taken its place, which is found next.
+                Err(IssueError::Node(NodeError::NotFound)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }

@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::people::unknown_user;
-use super::{ApiError, Data, body, operator, person};
+use super::{ApiError, Data, body, person};
 use crate::authn::{address, whence};
 use crate::directory::Actor;
 use crate::directory::password_change::ChangedBy;
 use crate::front::described::Id;
+use crate::front::operator::AtTheMachine;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, change_password, set_password))]
@@ -36,8 +37,10 @@ struct Me {
     /// Their personal space.
     #[schema(value_type = Option<Id>)]
     space: Option<SpaceId>,
-    /// Whether they hold the machine.
+    /// Whether they may do what operators do: they are one, and signed in, or they hold the machine.
     operator: bool,
+    /// Whether the node is theirs: they set it up, or hold the machine.
+    owner: bool,
 }
 
 /// Who one is
@@ -49,14 +52,16 @@ pub(super) async fn show(node: Data, req: HttpRequest) -> Result<HttpResponse, A
     let known = node.directory().user(user).await?;
     let space = known.as_ref().map(|known| known.space);
     let (name, tenant) = (known.map(|known| known.name), principal.tenant);
-    Ok(HttpResponse::Ok().json(Me { user, name, tenant, space, operator: principal.operator }))
+    let (operator, owner) = (principal.administers(), node.owner() == Some(user));
+    Ok(HttpResponse::Ok().json(Me { user, name, tenant, space, operator, owner }))
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OwnPassword {
+    /// Who has none leaves it out.
     #[schema(examples("correct horse battery staple"))]
-    current: String,
+    current: Option<String>,
     #[schema(examples("another horse, another battery"))]
     new: String,
 }
@@ -70,22 +75,28 @@ struct Changed {
 
 /// Changes one's password
 ///
-/// One's other sessions end with the former one.
+/// One's other sessions end with the former one. Who has none sets their first so, once they proved again who they are.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = "session", request_body = OwnPassword, responses(
     (status = 200, description = "It is changed", body = Changed),
-    (status = 401, description = "`wrong_password`: the current password is another")))]
+    (status = 401, description = "`wrong_password`: the current password is another; `insufficient_user_authentication`: prove again who you are, for a first password; or `unauthenticated`, `invalid_token`")))]
 pub(super) async fn change_password(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let OwnPassword { current, new } = body::json(&req, &bytes)?;
     drop(bytes);
-    let (current, new) = (Zeroizing::new(current), Zeroizing::new(new));
+    let (current, new) = (current.map(Zeroizing::new), Zeroizing::new(new));
     let Some(session) = principal.session else {
         let text = "Whoever holds the machine gives a person another password by `allod user password NAME`.";
         return Err(ApiError::bad_request(text));
     };
     let directory = node.directory();
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
-    let by = ChangedBy::Person { session, current: &current, from: address(&req) };
+    let by = match &current {
+        Some(current) => ChangedBy::Person { session, current, from: address(&req) },
+        None => {
+            principal.confirmed(node.now())?;
+            ChangedBy::First { session }
+        }
+    };
     let Some(ended) = directory.change_password(&user, by, &new, node.now()).await? else {
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The current password is another."));
     };
@@ -111,10 +122,10 @@ struct GivenPassword {
 pub(super) async fn set_password(
     node: Data,
     req: HttpRequest,
+    _by: AtTheMachine,
     name: Path<String>,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
     let GivenPassword { password } = body::json(&req, &bytes)?;
     let password = Zeroizing::new(password);
     let directory = node.directory();

@@ -1,20 +1,24 @@
 //! The JSON routes of people: signing in and out, users and tenants, apps, grants, audit.
 
+mod app_passwords;
 mod apps;
+mod audit;
 pub(crate) mod body;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod grants;
 mod me;
 mod people;
 mod quotas;
-mod session;
-mod sessions;
+mod requests;
+pub(crate) mod session;
+pub(crate) mod sessions;
 mod setup;
+pub(crate) mod sign_ins;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use actix_web::web;
 
 #[cfg(test)]
@@ -23,8 +27,9 @@ pub use setup::{Owner, setup, setup_by_link, setup_url};
 
 use super::error::ApiError;
 use crate::authn::{Principal, authenticate};
+use crate::front::contract::{Front, Limits, Terms};
 use crate::front::contract::{LEAST_BODY, SMALL_BODY};
-use crate::front::{Front, Limits, Routes, Terms};
+use crate::front::route::Routes;
 use crate::node::Node;
 
 /// What handlers get of the node.
@@ -48,6 +53,7 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/me/totp", credentials::begin_totp)
         .post("/api/v1/me/totp/confirm", credentials::confirm_totp)
         .delete("/api/v1/users/{name}/totp", credentials::remove_totp)
+        .delete("/api/v1/users/{name}/passkeys", credentials::remove_passkeys)
         .put("/api/v1/users/{name}/password", me::set_password)
         .post("/api/v1/tenants", people::add_tenant)
         .get("/api/v1/tenants", people::tenants)
@@ -57,24 +63,50 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/users/{name}/invite", people::invite)
         .get("/api/v1/quotas", quotas::list)
         .put("/api/v1/quotas/{kind}", quotas::set)
-        .get("/api/v1/audit", people::audit)
+        .put("/api/v1/users/{name}/operator", standing::name_operator)
+        .delete("/api/v1/users/{name}/operator", standing::remove_operator)
+        .put("/api/v1/users/{name}/suspension", standing::suspend)
+        .delete("/api/v1/users/{name}/suspension", standing::resume)
+        .get("/api/v1/audit", audit::own)
+        .get("/api/v1/audit/all", audit::all)
         .post("/api/v1/setup-link", setup::link)
         .post("/api/v1/apps", apps::add)
         .get("/api/v1/apps", apps::list)
+        .delete("/api/v1/apps/{client}", apps::remove)
         .post("/api/v1/grants", grants::add)
         .get("/api/v1/grants", grants::list)
         .get("/api/v1/grants/{id}", grants::one)
-        .delete("/api/v1/grants/{id}", grants::revoke);
+        .put("/api/v1/grants/{id}", grants::narrow)
+        .put("/api/v1/grants/{id}/end", grants::extend)
+        .delete("/api/v1/grants/{id}", grants::revoke)
+        .post("/api/v1/app-passwords", app_passwords::add)
+        .get("/api/v1/app-passwords", app_passwords::list)
+        .get("/api/v1/app-passwords/{id}", app_passwords::one)
+        .put("/api/v1/app-passwords/{id}", app_passwords::narrow)
+        .put("/api/v1/app-passwords/{id}/end", app_passwords::extend)
+        .delete("/api/v1/app-passwords/{id}", app_passwords::remove)
+        .post("/api/v1/requests", requests::file)
+        .get("/api/v1/requests", requests::list)
+        .get("/api/v1/requests/{id}", requests::one)
+        .post("/api/v1/requests/{id}/approve", requests::approve)
+        .post("/api/v1/requests/{id}/decline", requests::decline)
+        .get("/api/v1/sign-ins", sign_ins::list)
+        .delete("/api/v1/sign-ins/{client}", sign_ins::end);
     routes
         .described::<session::Api>()
         .described::<sessions::Api>()
         .described::<me::Api>()
         .described::<credentials::Api>()
         .described::<people::Api>()
+        .described::<standing::Api>()
+        .described::<audit::Api>()
         .described::<quotas::Api>()
         .described::<setup::Api>()
         .described::<apps::Api>()
-        .described::<grants::Api>();
+        .described::<grants::Api>()
+        .described::<app_passwords::Api>()
+        .described::<requests::Api>()
+        .described::<sign_ins::Api>();
     // Whoever signs in is not known.
     let small = ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/sessions/{id}"];
     for path in small.into_iter().chain(["/api/v1/me/password", "/api/v1/me/totp/confirm"]) {
@@ -86,19 +118,7 @@ fn routes(routes: &mut Routes) {
 pub(crate) async fn person(req: &HttpRequest, node: &dyn Node) -> Result<Principal, ApiError> {
     let principal = authenticate(req, node).await?;
     if principal.caller.app.is_some() {
-        let text = "An app cannot do this; its grant is for data only.";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "not_for_apps", text));
+        return Err(ApiError::for_people());
     }
     Ok(principal)
-}
-
-/// Whoever holds the machine.
-async fn operator(req: &HttpRequest, node: &dyn Node) -> Result<Principal, ApiError> {
-    let principal = person(req, node).await?;
-    if principal.operator {
-        return Ok(principal);
-    }
-    let text = "Only the operator can do this, on the machine itself.";
-    Err(ApiError::new(StatusCode::FORBIDDEN, "operator_only", text)
-        .hint("Use the `allod` command on the node's machine."))
 }

@@ -1,22 +1,22 @@
 //! Tenants, users, and what was done in a person's name.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use data_encoding::HEXLOWER;
-use policy_core::{SpaceId, TenantId, Timestamp, UserId};
+use policy_core::{SpaceId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{ApiError, Data, body, operator, person};
-use crate::directory::{Actor, AuditRow, Tenant, User};
+use super::{ApiError, Data, body};
+use crate::directory::{Actor, Directory, Tenant, User};
 use crate::front::described::{Id, Instant};
-use crate::front::listed::{Page, linked};
+use crate::front::listed::Page;
+use crate::front::operator::{AtTheMachine, ConfirmedOperator, Operator};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add_tenant, tenants, add_user, users, token, invite, audit))]
+#[openapi(paths(add_tenant, tenants, add_user, users, token, invite))]
 pub(super) struct Api;
 
 #[derive(Deserialize, ToSchema)]
@@ -39,22 +39,25 @@ fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "people", request_body = NewTenant, responses(
     (status = 201, description = "It is added", body = TenantShown),
     (status = 409, description = "`name_taken`: there is a tenant of this name; or `not_home`")))]
-pub(super) async fn add_tenant(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = operator(&req, &**node).await?;
+pub(super) async fn add_tenant(
+    node: Data,
+    req: HttpRequest,
+    by: ConfirmedOperator,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     at_home(&**node)?;
     let NewTenant { name } = body::json(&req, &bytes)?;
     let tenant = node.directory().add_tenant(&name, node.now()).await?;
     node.declare_tenant(tenant.id, None).await?;
     let detail = json!({ "tenant": tenant.id });
-    node.directory().audit(principal.caller.user, Actor::Operator, "tenant.created", detail, node.now()).await?;
+    node.directory().audit(by.user(), by.actor(), "tenant.created", detail, node.now()).await?;
     Ok(HttpResponse::Created().json(shown_tenant(&tenant)))
 }
 
 /// The tenants of the node
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "people", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<TenantShown>)))]
-pub(super) async fn tenants(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+pub(super) async fn tenants(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
     let list: Vec<TenantShown> = node.directory().tenants().await?.iter().map(shown_tenant).collect();
     Page::answer(&req, &list, |one| one.tenant.to_string())
 }
@@ -88,15 +91,19 @@ struct NewUser {
     (status = 201, description = "They are added", body = UserShown),
     (status = 404, description = "`unknown_tenant`: there is no tenant of this name"),
     (status = 409, description = "`name_taken`: there is somebody of this name; or `not_home`")))]
-pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = operator(&req, &**node).await?;
+pub(super) async fn add_user(
+    node: Data,
+    req: HttpRequest,
+    by: ConfirmedOperator,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     at_home(&**node)?;
     let NewUser { name, password, tenant } = body::json(&req, &bytes)?;
     let password = password.map(Zeroizing::new);
     let password = password.as_ref().map(|text| text.as_str());
     let directory = node.directory();
     let tenant = match tenant {
-        None => principal.tenant,
+        None => by.tenant(),
         Some(name) => match directory.tenant_named(&name).await? {
             Some(tenant) => tenant.id,
             None => {
@@ -111,22 +118,24 @@ pub(super) async fn add_user(node: Data, req: HttpRequest, bytes: Bytes) -> Resu
     let (id, space) = node.create_account().await?;
     let user = directory.add_user((id, space), &name, tenant, password, node.now()).await?;
     node.enrol(tenant, id, space).await?;
-    directory.audit(id, Actor::Operator, "user.created", json!({ "tenant": tenant }), node.now()).await?;
-    Ok(HttpResponse::Created().json(shown_user(&user)))
+    directory.audit(id, by.actor(), "user.created", json!({ "tenant": tenant }), node.now()).await?;
+    Ok(HttpResponse::Created().json(shown_user(directory, &user, password.is_some())))
 }
 
 /// The people of the node
 #[utoipa::path(get, path = "/api/v1/users", tag = "people", params(Page), responses(
     (status = 200, description = "All of them", body = Vec<UserShown>)))]
-pub(super) async fn users(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
-    let list: Vec<UserShown> = node.directory().users().await?.iter().map(shown_user).collect();
+pub(super) async fn users(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
+    let directory = node.directory();
+    let known = directory.with_password().await?;
+    let shown = |user: &User| shown_user(directory, user, known.contains(&user.id));
+    let list: Vec<UserShown> = directory.users().await?.iter().map(shown).collect();
     Page::answer(&req, &list, |one| one.user.to_string())
 }
 
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]
-struct UserShown {
+pub(super) struct UserShown {
     #[schema(value_type = Id)]
     user: UserId,
     name: String,
@@ -135,10 +144,28 @@ struct UserShown {
     /// Their personal space.
     #[schema(value_type = Id)]
     space: SpaceId,
+    #[schema(value_type = Instant)]
+    created: String,
+    /// Whether they are an operator of the node.
+    operator: bool,
+    /// Whether they have a password; who has none is invited.
+    has_password: bool,
+    /// Since when they are suspended; null: they are not.
+    #[schema(required = true, value_type = Option<Instant>)]
+    suspended: Option<String>,
 }
 
-fn shown_user(user: &User) -> UserShown {
-    UserShown { user: user.id, name: user.name.clone(), tenant: user.tenant, space: user.space }
+pub(super) fn shown_user(directory: &Directory, user: &User, has_password: bool) -> UserShown {
+    UserShown {
+        user: user.id,
+        name: user.name.clone(),
+        tenant: user.tenant,
+        space: user.space,
+        created: body::instant(user.created),
+        operator: directory.is_operator(user.id),
+        has_password,
+        suspended: user.suspended.map(body::instant),
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -166,20 +193,24 @@ const LONGEST: i64 = 366 * 86_400;
 #[utoipa::path(post, path = "/api/v1/users/{name}/token", tag = "people", request_body = Lifetime,
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "The token, told here and nowhere else", body = TokenMade),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    (status = 409, description = "`suspended`: they are suspended")))]
 pub(super) async fn token(
     node: Data,
     req: HttpRequest,
+    _by: AtTheMachine,
     name: Path<String>,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
     let Lifetime { ttl_s } = body::json(&req, &bytes)?;
     if !(1..=LONGEST).contains(&ttl_s) {
         return Err(ApiError::bad_request("`ttl_s` must lie between 1 and 31622400 (366 days)."));
     }
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
+    if directory.is_suspended(user.id) {
+        return Err(suspended());
+    }
     let (secret, token) = directory.open_session(user.id, node.now(), ttl_s, None).await?;
     let detail = json!({ "expires": body::instant(token.expires) });
     directory.audit(user.id, Actor::Operator, "session.created", detail, node.now()).await?;
@@ -203,81 +234,26 @@ struct Invited {
 #[utoipa::path(post, path = "/api/v1/users/{name}/invite", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 201, description = "The link, told here and nowhere else", body = Invited),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
-pub(super) async fn invite(node: Data, req: HttpRequest, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    (status = 409, description = "`suspended`: they are suspended")))]
+pub(super) async fn invite(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
+    if directory.is_suspended(user.id) {
+        return Err(suspended());
+    }
     let (secret, until) = directory.invite(user.id, node.now()).await?;
     let expires = body::instant(until);
-    directory.audit(user.id, Actor::Operator, "invite.created", json!({ "expires": expires }), node.now()).await?;
+    directory.audit(user.id, by.actor(), "invite.created", json!({ "expires": expires }), node.now()).await?;
     let answer = Invited { link: format!("{}/invite?token={}", node.url(), secret.text()), expires };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
+pub(super) fn suspended() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "suspended", "They are suspended.")
+        .hint("`allod user suspend NAME --end` ends that.")
+}
+
 pub(super) fn unknown_user() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "unknown_user", "There is no user of this name.")
-}
-
-/// How many acts `GET /api/v1/audit` shows.
-const SHOWN: u64 = 500;
-
-/// An act that concerns the person.
-#[derive(Debug, Serialize, ToSchema)]
-struct ActShown {
-    #[schema(value_type = Instant)]
-    at: String,
-    /// `operator`, `node`, or a person or an app by their id.
-    actor: String,
-    #[schema(examples("grant.revoked"))]
-    action: String,
-    /// Ids of what it was about.
-    #[schema(value_type = Object)]
-    detail: Value,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Before {
-    /// How many at most.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
-    limit: Option<u64>,
-    /// Where to go on: what `Link` names.
-    cursor: Option<String>,
-}
-
-impl Before {
-    /// The act behind which the part begins.
-    fn read(&self) -> Result<Option<(Timestamp, Vec<u8>)>, ApiError> {
-        let Some(text) = &self.cursor else { return Ok(None) };
-        let read = || {
-            let (at, id) = text.split_once('.')?;
-            Some((Timestamp(at.parse().ok()?), HEXLOWER.decode(id.as_bytes()).ok()?))
-        };
-        read().map(Some).ok_or_else(|| ApiError::bad_request("`cursor` is none that was given here."))
-    }
-}
-
-/// What concerns the one who asks, newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(Before), responses(
-    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActShown>),
-    (status = 400, description = "`invalid_input`: `limit` or `cursor` is none")))]
-pub(super) async fn audit(node: Data, req: HttpRequest, page: Query<Before>) -> Result<HttpResponse, ApiError> {
-    let user = person(&req, &**node).await?.caller.user;
-    let shown = |row: AuditRow| ActShown {
-        at: body::instant(row.at),
-        actor: row.actor,
-        action: row.action,
-        detail: row.detail,
-    };
-    let most = page.limit.unwrap_or(SHOWN);
-    if !(1..=SHOWN).contains(&most) {
-        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {SHOWN}.")));
-    }
-    let mut rows = node.directory().audit_before(user, page.read()?, most + 1).await?;
-    let more = rows.len() as u64 > most;
-    rows.truncate(most as usize);
-    let next = rows.last().filter(|_| more).map(|last| format!("{}.{}", last.at.0, HEXLOWER.encode(&last.id)));
-    let list: Vec<ActShown> = rows.into_iter().map(shown).collect();
-    Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }

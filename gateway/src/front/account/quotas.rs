@@ -9,10 +9,11 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::people::unknown_user;
-use super::{ApiError, Data, body, operator};
-use crate::directory::{Actor, Directory, QuotaKind};
+use super::{ApiError, Data, body};
+use crate::directory::{Directory, QuotaKind};
 use crate::front::conditions;
 use crate::front::listed::Page;
+use crate::front::operator::{ConfirmedOperator, Operator};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, set))]
@@ -56,8 +57,7 @@ async fn shown(directory: &Directory, user: Option<UserId>) -> Result<Vec<QuotaS
 #[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(Of), responses(
     (status = 200, description = "Every quota", body = Vec<QuotaShown>),
     (status = 404, description = "`unknown_user`: there is no user of this name")))]
-pub(super) async fn list(node: Data, req: HttpRequest, of: Query<Of>) -> Result<HttpResponse, ApiError> {
-    operator(&req, &**node).await?;
+pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator, of: Query<Of>) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = user_of(directory, of.user.as_deref()).await?;
     Page::answer(&req, &shown(directory, user).await?, |one| one.quota.to_owned())
@@ -84,10 +84,10 @@ struct NewQuota {
 pub(super) async fn set(
     node: Data,
     req: HttpRequest,
+    by: ConfirmedOperator,
     kind: Path<String>,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let principal = operator(&req, &**node).await?;
     let kind = QuotaKind::of_word(&kind).ok_or_else(|| {
         let known: Vec<_> = QuotaKind::ALL.iter().map(|kind| kind.word()).collect();
         let text = format!("There is no such quota; there are {}.", known.join(", "));
@@ -102,8 +102,8 @@ pub(super) async fn set(
     conditions::expected(&req, &shown(directory, user).await?)?;
     directory.set_quota(kind, user, most).await?;
     let detail = json!({ "quota": kind.word(), "most": most, "user": user });
-    let concerned = user.unwrap_or(principal.caller.user);
-    directory.audit(concerned, Actor::Operator, "quota.set", detail, node.now()).await?;
+    let concerned = user.unwrap_or(by.user());
+    directory.audit(concerned, by.actor(), "quota.set", detail, node.now()).await?;
     let now = shown(directory, user).await?;
     let mut answer = HttpResponse::Ok().json(&now);
     conditions::shown(&now, &mut answer);

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::Timestamp;
+use policy_core::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 use super::{ApiError, Data, body, me, person};
 use crate::authn::whence;
 use crate::authn::{CONFIRMED_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, seen, session_cookie};
-use crate::directory::Actor;
+use crate::directory::sessions::OpenedBy;
 use crate::directory::sign_in::{Proof, Refused, SignedIn};
+use crate::directory::{Actor, KnownBrowser, SecretHash, User};
 use crate::front::described::Instant;
+use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(sign_in, confirm, sign_out))]
@@ -35,7 +37,7 @@ struct SignIn {
 
 /// A session that was opened.
 #[derive(Serialize, ToSchema)]
-struct SessionOpened {
+pub(crate) struct SessionOpened {
     /// The bearer token; a page of the node gets a cookie instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token: Option<String>,
@@ -47,9 +49,9 @@ struct SessionOpened {
     expires: String,
 }
 
-/// Until when a password that was given counts.
+/// Until when a password that was given, or a passkey that was proved, counts.
 #[derive(Serialize, ToSchema)]
-struct ConfirmedUntil {
+pub(crate) struct ConfirmedUntil {
     #[schema(value_type = Instant)]
     expires: String,
 }
@@ -61,13 +63,9 @@ struct ConfirmedUntil {
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", security(()), request_body = SignIn, responses(
     (status = 200, description = "The session", body = SessionOpened),
     (status = 401, description = "`wrong_password`: the name or the password is wrong; `totp_needed`: send a code too; `wrong_code`: the code is wrong, or was used; or `not_set_up`"),
-    (status = 403, description = "`cross_site`: another site cannot sign you in")))]
+    (status = 403, description = "`suspended`: the account is suspended; or `cross_site`: another site cannot sign you in")))]
 pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let site = req.headers().get(HeaderName::from_static("sec-fetch-site"));
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
-        let text = "Another site cannot sign you in.";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text));
-    }
+    same_site(&req)?;
     let SignIn { user, password, totp } = body::json(&req, &bytes)?;
     // Whoever waits for a turn holds a name and a password, not what was sent around them.
     drop(bytes);
@@ -76,25 +74,59 @@ pub(super) async fn sign_in(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let directory = node.directory();
     let from = origin(&req, &**node, &user);
     let signed = directory.sign_in(&user, proof, from, node.now()).await?;
-    let SignedIn { user, browser } =
+    let SignedIn { user, browser, .. } =
         signed.map_err(|refused| refusal(refused, "The name or the password is wrong."))?;
-    let now = node.now();
-    let (answer, cookies) = if is_page(&req) {
+    opened(&**node, &req, &user, Some(&browser), None).await
+}
+
+/// Refuses what a page of another site sends.
+pub(crate) fn same_site(req: &HttpRequest) -> Result<(), ApiError> {
+    let site = req.headers().get(HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        let text = "Another site cannot sign you in.";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text));
+    }
+    Ok(())
+}
+
+/// Opens the session of somebody who proved who they are. `browser`: what their browser is known by from now on; `by`: the
+/// credential with which it ends, if it is not the password.
+pub(crate) async fn opened(
+    node: &dyn Node,
+    req: &HttpRequest,
+    user: &User,
+    browser: Option<&KnownBrowser>,
+    by: Option<&OpenedBy>,
+) -> Result<HttpResponse, ApiError> {
+    let (directory, now) = (node.directory(), node.now());
+    let (answer, cookies) = if is_page(req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
-        let opened = directory.open_page_session(&user, &seen(&req), now).await?;
+        let opened = directory.open_page_session(user, &seen(req), by, now).await?;
         let (secrets, token) = opened.ok_or_else(me::wrong_password)?;
         let page_key = Some(secrets.key.text().to_owned());
         let answer = SessionOpened { access_token: None, page_key, expires: body::instant(token.expires) };
-        let cookies = std::iter::once(session_cookie(&**node, &secrets, &token));
-        (answer, cookies.chain(browser_cookies(&**node, &browser)).collect())
+        let mut cookies = vec![session_cookie(node, &secrets, &token)];
+        cookies.extend(browser.into_iter().flat_map(|browser| browser_cookies(node, browser)));
+        (answer, cookies)
     } else {
-        let opened = directory.open_signed_session(&user, &seen(&req), now).await?;
+        let opened = directory.open_signed_session(user, &seen(req), by, now).await?;
         let (secret, token) = opened.ok_or_else(me::wrong_password)?;
         let access_token = Some(secret.text().to_owned());
         (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
     };
-    directory.audit(user.id, Actor::Person(user.id), "session.created", whence(&req), now).await?;
-    Ok(with_cookies(HttpResponse::Ok().json(answer), cookies))
+    let mut detail = whence(req);
+    if let Some(by) = by {
+        detail["by"] = by.kind.word().into();
+    }
+    directory.audit(user.id, Actor::Person(user.id), "session.created", detail, now).await?;
+    directory.signed_in_from(user.id, &seen(req), &origin(req, node, &user.name).browsers, now).await;
+    let answer = HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer);
+    Ok(with_cookies(answer, cookies))
+}
+
+/// What is lacking of a second factor, for whoever proved the rest.
+pub(crate) fn second_factor(refused: Refused) -> ApiError {
+    refusal(refused, "The second factor is wrong.")
 }
 
 /// `wrong`: what to say of a password that is not theirs.
@@ -106,6 +138,8 @@ fn refusal(refused: Refused, wrong: &'static str) -> ApiError {
             ApiError::new(StatusCode::UNAUTHORIZED, "totp_needed", text).hint("Send the code as `totp`.")
         }
         Refused::WrongCode => wrong_code(),
+        Refused::Suspended => ApiError::new(StatusCode::FORBIDDEN, "suspended", "Your account is suspended.")
+            .hint("Ask whoever runs this node."),
     }
 }
 
@@ -157,9 +191,19 @@ pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Resul
     let proof = Proof { password: &password, code: totp.as_deref() };
     let proved = directory.confirm(&user, session, proof, address(&req), node.now()).await?;
     proved.map_err(|refused| refusal(refused, "The password is wrong."))?;
-    let now = node.now();
+    confirmed(&**node, &req, user.id, session).await
+}
+
+/// Notes that whoever has the session proved again who they are.
+pub(crate) async fn confirmed(
+    node: &dyn Node,
+    req: &HttpRequest,
+    user: UserId,
+    session: SecretHash,
+) -> Result<HttpResponse, ApiError> {
+    let (directory, now) = (node.directory(), node.now());
     directory.confirm_session(session, now).await?;
-    directory.audit(user.id, Actor::Person(user.id), "session.confirmed", whence(&req), now).await?;
+    directory.audit(user, Actor::Person(user), "session.confirmed", whence(req), now).await?;
     let until = Timestamp(now.0 + CONFIRMED_SECONDS * 1_000_000);
     Ok(HttpResponse::Ok().json(ConfirmedUntil { expires: body::instant(until) }))
 }

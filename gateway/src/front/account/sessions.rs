@@ -1,5 +1,7 @@
 //! The sessions of a person: which there are, and ending them.
 
+use std::sync::Arc;
+
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::HEXLOWER;
@@ -9,10 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::session::with_cookies;
 use super::{ApiError, Data, body, person};
-use crate::authn::clear_cookie;
+use crate::authn::{Principal, clear_cookie};
 use crate::directory::sessions::{Session, SessionId};
+use crate::directory::{DirectoryError, SecretHash};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::oauth::signed_out;
+use crate::node::{Node, NodeError};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, end, end_all))]
@@ -63,10 +68,19 @@ fn shown(one: Session, this: Option<SessionId>) -> SessionShown {
     (status = 200, description = "Those that have not ended", body = Vec<SessionShown>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
+    let list = listed(&**node, &principal).await?;
+    Page::answer(&req, &list, |one| one.session.clone())
+}
+
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SessionShown>, ApiError> {
     let this = principal.session.map(|session| session.session());
     let sessions = node.directory().sessions(principal.caller.user, node.now()).await?;
-    let list: Vec<SessionShown> = sessions.into_iter().map(|one| shown(one, this)).collect();
-    Page::answer(&req, &list, |one| one.session.clone())
+    Ok(sessions.into_iter().map(|one| shown(one, this)).collect())
+}
+
+/// The sessions of a person.
+pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    listed(node, principal).await
 }
 
 /// Ends one of one's sessions
@@ -108,20 +122,43 @@ struct SessionsEnded {
 
 /// Ends every session of the person
 ///
-/// With `?others=true` all but the one that asks. None of their browsers is known any more. What they granted to apps
-/// stays.
+/// With `?others=true` all but the one that asks; without it, app passwords end too, and apps that they sign in to are told
+/// that they signed out. None of their browsers is known any more. What they granted to apps stays.
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "session", params(Which), responses(
     (status = 200, description = "They have ended", body = SessionsEnded)))]
 pub(super) async fn end_all(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let which = Query::<Which>::from_query(req.query_string());
     let which = which.map_err(|error| ApiError::bad_request(format!("The parameters do not fit: {error}.")))?;
-    let (user, kept) = (principal.caller.user, principal.session.filter(|_| which.others));
-    node.directory().forget_browsers(user).await?;
-    let ended = node.directory().end_sessions(user, kept).await?;
-    node.advance_epoch();
-    let detail = json!({ "sessions": ended });
-    node.directory().audit(user, principal.actor(), "session.ended_everywhere", detail, node.now()).await?;
+    let kept = principal.session.filter(|_| which.others);
+    let ended = end_to_its_end(node.clone().into_inner(), &principal, kept, !which.others).await?;
     let cookie = if kept.is_some() { None } else { clear_cookie(&req, &**node) };
     Ok(with_cookies(HttpResponse::Ok().json(SessionsEnded { ended }), cookie))
+}
+
+/// Whoever asks may go away: what they wanted ended is ended, told and noted all the same.
+async fn end_to_its_end(
+    node: Arc<dyn Node>,
+    by: &Principal,
+    kept: Option<SecretHash>,
+    everywhere: bool,
+) -> Result<u64, ApiError> {
+    let (user, actor) = (by.caller.user, by.actor());
+    let work = tokio::spawn(async move {
+        let directory = node.directory();
+        let ended = match everywhere {
+            true => directory.sign_out_everywhere(user).await?,
+            false => directory.end_sessions(user, kept).await?,
+        };
+        node.advance_epoch();
+        if everywhere {
+            signed_out::tell(&*node, user, None).await;
+        }
+        let detail = json!({ "sessions": ended });
+        node.directory().audit(user, actor, "session.ended_everywhere", detail, node.now()).await?;
+        Ok(ended)
+    });
+    let ended: Result<u64, DirectoryError> =
+        work.await.map_err(|_| NodeError::Failed("the change was broken off".to_owned()))?;
+    Ok(ended?)
 }

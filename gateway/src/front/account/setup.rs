@@ -1,16 +1,16 @@
 //! The first person of a node, and the link by which they come.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpResponse, web};
 use policy_core::{SpaceId, TenantId, UserId};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::MutexGuard;
 use utoipa::ToSchema;
 
-use super::{ApiError, Data};
-use crate::authn;
 use crate::directory::{Actor, SETUP_SECONDS, Secret};
+use crate::front::error::ApiError;
+use crate::front::operator::AtTheMachine;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -31,12 +31,7 @@ struct Link {
 #[utoipa::path(post, path = "/api/v1/setup-link", tag = "node", responses(
     (status = 200, description = "The link, told once", body = Link),
     (status = 409, description = "`already_set_up`: the node has an owner")))]
-pub(super) async fn link(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    if !authn::is_operator(&req, &**node) {
-        let text = "Only the operator can do this, on the machine itself.";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "operator_only", text)
-            .hint("Use `allod setup-link` on the node's machine."));
-    }
+pub(super) async fn link(node: web::Data<dyn Node>, _by: AtTheMachine) -> Result<HttpResponse, ApiError> {
     // Nor is there a link to a node that is a device of somebody's account.
     if node.owner().is_some() {
         return Err(already());
@@ -101,6 +96,11 @@ async fn made(node: &dyn Node, owner: Owner<'_>, _alone: MutexGuard<'_, ()>) -> 
     // A device of somebody else's account is somebody's already.
     if node.owner().is_some() {
         return Err(already());
+    }
+    if node.is_being_restored() {
+        let text = "A backup is being restored in the place of this node.";
+        return Err(ApiError::new(StatusCode::CONFLICT, "restore_under_way", text)
+            .hint("Wait until it is there; if it fails, set the node up then."));
     }
     let Owner { user, tenant, password } = owner;
     directory.can_add_user(user, Some(password)).await?;

@@ -1,12 +1,12 @@
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
+use gateway_people::realm::Realm as _;
 use serde_json::{Value, json};
 
 use super::Owner;
+use crate::authn::Principal;
 use crate::directory::DirectoryError;
-use crate::directory::totp::code_at;
-use crate::node::Node as _;
-use crate::node::fake::{ALICE, Fake, LOCAL, PASSWORD, access, bearer};
+use crate::node::fake::{ALICE, Fake, LOCAL, PASSWORD, access, bearer, code_at};
 
 fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
@@ -208,7 +208,7 @@ async fn a_password_is_confirmed_for_five_minutes_of_one_session() {
     };
     let confirmed = async |token: &str| {
         let token = node.directory().token(token, node.now()).await.unwrap().unwrap();
-        crate::authn::of_token(&*node, &token).await.unwrap().confirmed(node.now()).is_ok()
+        Principal::of_token(node.directory(), &token, node.now()).await.unwrap().confirmed(node.now()).is_ok()
     };
     let fresh = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
     let minted = node.operator_post("/api/v1/users/alice/token", json!({"ttl_s": 3_600})).await;
@@ -313,9 +313,12 @@ async fn the_local_token_counts_on_the_machine_only() {
 #[actix_web::test]
 async fn tenants_and_users_are_the_operators() {
     let (node, made) = Fake::set_up().await;
+    let minted =
+        text(&node.operator_post("/api/v1/users/alice/token", json!({"ttl_s": 600})).await.json(), "access_token");
     let alice = text(&node.sign_in("alice", PASSWORD).await.json(), "access_token");
-    for path in ["/api/v1/users", "/api/v1/tenants", "/api/v1/apps"] {
-        assert_eq!(node.call(bearer(get(path), &alice)).await.code(), "operator_only", "{path}");
+    for path in ["/api/v1/users", "/api/v1/tenants", "/api/v1/apps", "/api/v1/audit/all"] {
+        assert_eq!(node.call(bearer(get(path), &minted)).await.code(), "operator_only", "no sign-in of hers: {path}");
+        assert_eq!(node.call(bearer(get(path), &alice)).await.status, StatusCode::OK, "control {path}");
         assert_eq!(node.call(Fake::local(get(path))).await.status, StatusCode::OK, "control {path}");
     }
     assert_eq!(node.operator_post("/api/v1/tenants", json!({"name": "acme"})).await.status, StatusCode::CREATED);
@@ -397,4 +400,50 @@ async fn a_grant_is_given_shown_used_and_taken_back() {
     assert_eq!(node.call(Fake::local(get(&path))).await.status, StatusCode::NOT_FOUND);
     let slice = node.call(bearer(get("/api/v1/audit"), &alice)).await.text;
     assert!(slice.contains("grant.created") && slice.contains("grant.revoked") && !slice.contains(&token), "{slice}");
+}
+
+#[actix_web::test]
+async fn an_operator_changes_things_within_five_minutes_of_their_password() {
+    let (node, made) = Fake::set_up().await;
+    let page = node.page_sign_in("alice", PASSWORD).await;
+    let (cookie, key) = (page.cookies()[0].clone(), text(&page.json(), "page_key"));
+    let by_page = |request: TestRequest| {
+        request.insert_header(("cookie", cookie.clone())).insert_header(("allod-page-key", key.clone()))
+    };
+    let me = node.call(by_page(get("/api/v1/me"))).await.json();
+    assert_eq!((&me["user"], &me["operator"]), (&json!(made.user), &json!(true)));
+    let add = |name: &str| TestRequest::post().uri("/api/v1/users").set_json(json!({ "name": name }));
+    let alone = add("bob").insert_header(("cookie", cookie.clone()));
+    assert_eq!(node.call(alone).await.code(), "cross_site", "what another port of the host can have");
+    assert_eq!(node.call(by_page(add("bob"))).await.status, StatusCode::CREATED);
+    let invited = node.call(by_page(TestRequest::post().uri("/api/v1/users/bob/invite"))).await;
+    assert_eq!(invited.status, StatusCode::CREATED, "{}", invited.text);
+    node.pass(301);
+    let late = node.call(by_page(add("carol"))).await;
+    assert_eq!((late.status, late.code().as_str()), (StatusCode::UNAUTHORIZED, "insufficient_user_authentication"));
+    assert_eq!(node.call(by_page(get("/api/v1/users"))).await.status, StatusCode::OK, "control: looking is free");
+    let again = TestRequest::post().uri("/api/v1/session/confirm").set_json(json!({ "password": PASSWORD }));
+    assert_eq!(node.call(by_page(again)).await.status, StatusCode::OK);
+    assert_eq!(node.call(by_page(add("carol"))).await.status, StatusCode::CREATED);
+    let told = node.call(by_page(get("/api/v1/audit/all?user=carol&by=operator"))).await.json();
+    assert_eq!(
+        (&told[0]["actor"], &told[0]["actor_name"]),
+        (&json!(format!("operator:{}", made.user)), &json!("alice")),
+        "{told}"
+    );
+    assert_eq!(node.call(by_page(get("/api/v1/audit/all?user=carol&by=app"))).await.json(), json!([]));
+    for wrong in ["by=god", "app=x", "limit=0", "cursor=x", "colour=red"] {
+        let path = format!("/api/v1/audit/all?{wrong}");
+        assert_eq!(node.call(by_page(get(&path))).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    // An operator who is one no more sees no more, in the same session.
+    assert_eq!(
+        node.call(Fake::local(TestRequest::put().uri("/api/v1/users/bob/operator"))).await.status,
+        StatusCode::OK
+    );
+    let off = node.call(by_page(TestRequest::delete().uri("/api/v1/users/alice/operator"))).await;
+    assert_eq!((off.status, &off.json()["operator"]), (StatusCode::OK, &json!(false)), "{}", off.text);
+    assert_eq!(node.call(by_page(get("/api/v1/users"))).await.code(), "operator_only");
+    let last = node.call(Fake::local(TestRequest::delete().uri("/api/v1/users/bob/operator"))).await;
+    assert_eq!((last.status, last.code().as_str()), (StatusCode::CONFLICT, "last_operator"));
 }

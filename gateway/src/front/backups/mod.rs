@@ -1,11 +1,14 @@
-//! `/api/v1/backups`, `/api/v1/recovery`, `/api/v1/restore`: the operator's, on the machine itself. What is asked is done by
-//! [`crate::backup`] and [`crate::recovery`].
+//! `/api/v1/backups`, `/api/v1/recovery`, `/api/v1/restore`: for whoever holds the machine, as they name its files; its words
+//! for who owns the node, too; operators see how it stands. What is asked is done by [`crate::backup`] and
+//! [`crate::recovery`].
 
-use std::path::PathBuf;
+pub(crate) mod joining;
+pub(crate) mod setup;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -14,12 +17,15 @@ use zeroize::Zeroizing;
 use super::account::body;
 use super::contract::SMALL_BODY;
 use super::error::ApiError;
+use super::operator::{AtTheMachine, ConfirmedOwner, Overseer};
 use super::problem::CODES;
 use crate::app::App;
-use crate::authn;
+use crate::backup::asleep::Asleep;
 use crate::backup::{self, Keep};
 use crate::failure::{Exit, Failure};
-use crate::front::{Front, Limits, Routes, Terms};
+use crate::front::contract::{Front, Limits, Terms};
+use crate::front::route::Routes;
+use crate::places::{PlaceKey, PlaceName, Target};
 use crate::recovery;
 
 pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
@@ -42,6 +48,12 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/recovery/words", show_words)
         .get("/api/v1/restore", asleep)
         .post("/api/v1/restore/confirm", wake)
+        .get("/api/v1/setup/restore", setup::standing)
+        .post("/api/v1/setup/restore", setup::restore)
+        .get("/api/v1/setup/join", joining::standing)
+        .post("/api/v1/setup/join", joining::join)
+        .described::<setup::Api>()
+        .described::<joining::Api>()
         .described::<Api>();
 }
 
@@ -53,9 +65,14 @@ struct Api;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// The directory that the backup goes to, by its whole path.
+    /// The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
+    /// `https://HOST/places/NAME` at another node.
     #[schema(value_type = String, examples("/mnt/backups/home"))]
-    pub to: PathBuf,
+    pub to: PlaceName,
+    /// What opens a place at another node; without it what the node's settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub place_key: Option<PlaceKey>,
     /// Whether it is restored for a test; by default where that is quick.
     #[serde(default)]
     #[schema(required = false)]
@@ -66,7 +83,11 @@ pub struct Create {
 #[serde(deny_unknown_fields)]
 pub struct Of {
     #[schema(value_type = String, examples("/mnt/backups/home"))]
-    pub to: PathBuf,
+    pub to: PlaceName,
+    /// What opens a place at another node; without it what the node's settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub place_key: Option<PlaceKey>,
     /// The id of a backup, or its beginning; without it the newest.
     #[serde(default)]
     #[schema(required = false)]
@@ -77,7 +98,11 @@ pub struct Of {
 #[serde(deny_unknown_fields)]
 pub struct Prune {
     #[schema(value_type = String, examples("/mnt/backups/home"))]
-    pub to: PathBuf,
+    pub to: PlaceName,
+    /// What opens a place at another node; without it what the node's settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub place_key: Option<PlaceKey>,
     #[schema(value_type = Object)]
     pub keep: Keep,
     #[serde(default)]
@@ -90,6 +115,13 @@ pub struct Prune {
 pub struct Words {
     #[schema(examples("twenty-four words"))]
     pub words: String,
+}
+
+/// The words, once more.
+#[derive(Serialize, ToSchema)]
+struct WordsAgain {
+    #[schema(examples("twenty-four words"))]
+    recovery_key: String,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -106,10 +138,14 @@ pub trait Request: Serialize {
     fn run(self, app: &App) -> impl Future<Output = Result<Value, Failure>>;
 }
 
+fn target(to: PlaceName, key: Option<PlaceKey>) -> Result<Target, Failure> {
+    Ok(Target { to, key: key.map(|key| key.read()).transpose()? })
+}
+
 impl Request for Create {
     const PATH: &'static str = "/api/v1/backups";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::create(app, &self.to, self.verify).await
+        backup::create(app, &target(self.to, self.place_key)?, self.verify).await
     }
 }
 
@@ -121,21 +157,21 @@ pub struct List(pub Of);
 impl Request for List {
     const PATH: &'static str = "/api/v1/backups/list";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::list(app, &self.0.to).await
+        backup::list(app, &target(self.0.to, self.0.place_key)?).await
     }
 }
 
 impl Request for Of {
     const PATH: &'static str = "/api/v1/backups/verify";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::verify(app, &self.to, self.backup.as_deref()).await
+        backup::verify(app, &target(self.to, self.place_key)?, self.backup.as_deref()).await
     }
 }
 
 impl Request for Prune {
     const PATH: &'static str = "/api/v1/backups/prune";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::prune(app, &self.to, self.keep, self.dry_run).await
+        backup::prune(app, &target(self.to, self.place_key)?, self.keep, self.dry_run).await
     }
 }
 
@@ -143,7 +179,7 @@ impl Request for Words {
     const PATH: &'static str = "/api/v1/recovery/confirm";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         recovery::confirm(app, &self.words).await?;
-        recovery::status(app).await
+        Ok(json!(recovery::status(app).await?))
     }
 }
 
@@ -151,7 +187,7 @@ impl Request for Password {
     const PATH: &'static str = "/api/v1/recovery/words";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         let password = Zeroizing::new(self.password);
-        Ok(json!({ "recovery_key": recovery::words(app, &password).await?.as_str() }))
+        Ok(json!(WordsAgain { recovery_key: recovery::words(app, &password).await?.to_string() }))
     }
 }
 
@@ -162,7 +198,7 @@ pub struct MakeWords {}
 impl Request for MakeWords {
     const PATH: &'static str = "/api/v1/recovery";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        Ok(json!({ "words": recovery::create(app).await?.as_str() }))
+        Ok(json!(Words { words: recovery::create(app).await?.to_string() }))
     }
 }
 
@@ -174,7 +210,7 @@ impl Request for Ways {
     const METHOD: &'static str = "GET";
     const PATH: &'static str = "/api/v1/recovery";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        recovery::status(app).await
+        Ok(json!(recovery::status(app).await?))
     }
 }
 
@@ -186,7 +222,7 @@ impl Request for WhatSleeps {
     const METHOD: &'static str = "GET";
     const PATH: &'static str = "/api/v1/restore";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::asleep::status(app).await
+        shown(backup::asleep::status(app).await?)
     }
 }
 
@@ -197,8 +233,21 @@ pub struct Wake {}
 impl Request for Wake {
     const PATH: &'static str = "/api/v1/restore/confirm";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::asleep::confirm(app).await
+        shown(backup::asleep::confirm(app).await?)
     }
+}
+
+/// What a command line says in half a sentence, as a whole one.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", rest.as_str())
+}
+
+/// As the command line prints it too.
+fn shown(value: impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
 }
 
 fn refused(failure: &Failure) -> ApiError {
@@ -210,40 +259,63 @@ fn refused(failure: &Failure) -> ApiError {
     };
     let known = CODES.iter().find(|(code, _)| *code == failure.code);
     let code = known.map_or("backup_failed", |(code, _)| *code);
-    ApiError::new(status, code, failure.message.clone())
+    ApiError::new(status, code, sentence(&failure.message))
 }
 
 /// Does what the operator asks, to its end, whoever goes away meanwhile.
 async fn answered<R: Request + Send + 'static>(
-    request: &HttpRequest,
     app: web::Data<App>,
     asked: impl FnOnce() -> Result<R, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    if !authn::is_operator(request, &**app) {
-        let text = "Only the operator can do this, on the machine itself.";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "operator_only", text)
-            .hint("Use the `allod` command on the node's machine."));
-    }
     let asked = asked()?;
     let work = actix_web::rt::spawn(async move { asked.run(&app).await });
     let done = work.await.map_err(|_| ApiError::new(StatusCode::CONFLICT, "backup_failed", "It was broken off."))?;
     Ok(HttpResponse::Ok().json(done.map_err(|failure| refused(&failure))?))
 }
 
+/// The same, for who owns the node: noted in their audit before it is told.
+async fn noted<R: Request + Send + 'static>(
+    app: web::Data<App>,
+    by: &ConfirmedOwner,
+    action: &'static str,
+    asked: impl FnOnce() -> Result<R, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let (asked, actor) = (asked()?, by.actor());
+    let work = actix_web::rt::spawn(async move {
+        let done = asked.run(&app).await.map_err(|failure| refused(&failure))?;
+        if let Some(owner) = app.owner() {
+            app.directory.audit(owner, actor, action, json!({}), app.now()).await?;
+        }
+        Ok::<_, ApiError>(done)
+    });
+    let done = work.await.map_err(|_| ApiError::new(StatusCode::CONFLICT, "backup_failed", "It was broken off."))?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(done?))
+}
+
 /// Backs the node up
 #[utoipa::path(post, path = "/api/v1/backups", tag = "node", request_body = Create, responses(
     (status = 200, description = "The backup", body = Object),
     (status = 409, description = "`backup_failed` and others: nothing was added to the place")))]
-async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<Create>(&request, app, || body::json(&request, &bytes)).await
+async fn create(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    answered::<Create>(app, || body::json(&request, &bytes)).await
 }
 
 /// The backups of a place
 #[utoipa::path(post, path = "/api/v1/backups/list", tag = "node", request_body = Of, responses(
     (status = 200, description = "The newest first", body = Object),
     (status = 409, description = "`backup_failed` and others: the place cannot be read")))]
-async fn list(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<List>(&request, app, || body::json(&request, &bytes).map(List)).await
+async fn list(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    answered::<List>(app, || body::json(&request, &bytes).map(List)).await
 }
 
 /// Restores a backup for a test
@@ -251,59 +323,85 @@ async fn list(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
     (status = 200, description = "It is whole", body = Object),
     (status = 404, description = "`backup_not_found`: there is none of this id"),
     (status = 409, description = "`backup_damaged` and others: it is not whole")))]
-async fn verify(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<Of>(&request, app, || body::json(&request, &bytes)).await
+async fn verify(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    answered::<Of>(app, || body::json(&request, &bytes)).await
 }
 
 /// Removes old backups
 #[utoipa::path(post, path = "/api/v1/backups/prune", tag = "node", request_body = Prune, responses(
     (status = 200, description = "What was kept and what was removed", body = Object),
     (status = 409, description = "`backup_damaged` and others: nothing was removed")))]
-async fn prune(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<Prune>(&request, app, || body::json(&request, &bytes)).await
+async fn prune(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    answered::<Prune>(app, || body::json(&request, &bytes)).await
 }
 
 /// Whether there are recovery words
 #[utoipa::path(get, path = "/api/v1/recovery", tag = "node", responses(
-    (status = 200, description = "Ways back in, and when they were tried", body = Object)))]
-async fn ways(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    answered(&request, app, || Ok(Ways {})).await
+    (status = 200, description = "Ways back in, and when they were tried", body = recovery::Standing)))]
+async fn ways(app: web::Data<App>, _by: Overseer) -> Result<HttpResponse, ApiError> {
+    answered(app, || Ok(Ways {})).await
 }
 
 /// Makes the recovery words
+///
+/// For who owns the node, and whoever holds its machine.
 #[utoipa::path(post, path = "/api/v1/recovery", tag = "node", responses(
-    (status = 200, description = "The words, to be written down", body = Object),
+    (status = 200, description = "The words, to be written down", body = Words),
     (status = 409, description = "`recovery_exists`: there are some")))]
-async fn make_words(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    answered(&request, app, || Ok(MakeWords {})).await
+async fn make_words(app: web::Data<App>, by: ConfirmedOwner) -> Result<HttpResponse, ApiError> {
+    noted(app, &by, "recovery.made", || Ok(MakeWords {})).await
 }
 
 /// Says the recovery words back
+///
+/// For who owns the node, and whoever holds its machine.
 #[utoipa::path(post, path = "/api/v1/recovery/confirm", tag = "node", request_body = Words, responses(
-    (status = 200, description = "They are those of the node", body = Object),
+    (status = 200, description = "They are those of the node", body = recovery::Standing),
     (status = 400, description = "`recovery_words_wrong`, `recovery_words_others`: they are not")))]
-async fn confirm_words(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<Words>(&request, app, || body::json(&request, &bytes)).await
+async fn confirm_words(
+    request: HttpRequest,
+    app: web::Data<App>,
+    by: ConfirmedOwner,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    noted::<Words>(app, &by, "recovery.tested", || body::json(&request, &bytes)).await
 }
 
 /// Shows the recovery words once more
+///
+/// For who owns the node, and whoever holds its machine; it wants the owner's password beside.
 #[utoipa::path(post, path = "/api/v1/recovery/words", tag = "node", request_body = Password, responses(
-    (status = 200, description = "The words", body = Object),
+    (status = 200, description = "The words", body = WordsAgain),
     (status = 403, description = "`wrong_password`: it is not the owner's")))]
-async fn show_words(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    answered::<Password>(&request, app, || body::json(&request, &bytes)).await
+async fn show_words(
+    request: HttpRequest,
+    app: web::Data<App>,
+    by: ConfirmedOwner,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    noted::<Password>(app, &by, "recovery.shown", || body::json(&request, &bytes)).await
 }
 
 /// What sleeps since a restore
 #[utoipa::path(get, path = "/api/v1/restore", tag = "node", responses(
-    (status = 200, description = "Since when, and how much", body = Object)))]
-async fn asleep(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    answered(&request, app, || Ok(WhatSleeps {})).await
+    (status = 200, description = "Since when, and how much", body = Asleep)))]
+async fn asleep(app: web::Data<App>, _by: Overseer) -> Result<HttpResponse, ApiError> {
+    answered(app, || Ok(WhatSleeps {})).await
 }
 
 /// Wakes what sleeps since a restore
 #[utoipa::path(post, path = "/api/v1/restore/confirm", tag = "node", responses(
-    (status = 200, description = "What woke", body = Object)))]
-async fn wake(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    answered(&request, app, || Ok(Wake {})).await
+    (status = 200, description = "What woke", body = Asleep)))]
+async fn wake(app: web::Data<App>, _by: AtTheMachine) -> Result<HttpResponse, ApiError> {
+    answered(app, || Ok(Wake {})).await
 }

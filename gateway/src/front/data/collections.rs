@@ -3,25 +3,25 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use gateway_graphql::{SdlError, sdl};
-use policy_core::CollectionId;
-use policy_core::SealRefusal;
+use gateway_graphql::visible::{Visible, VisibleCollection};
+use gateway_graphql::{SdlError, print, sdl};
+use policy_core::{CollectionId, Verbs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vault::VaultError;
 use vault::define::DefinitionError;
 use vault_core::schema::Collection;
 
-use super::{space_of, unavailable};
+use super::{client, space_of, unavailable};
 use crate::app::App;
-use crate::authn;
 use crate::directory::{DirectoryError, QuotaKind};
+use crate::front::contract::Limits;
 use crate::front::contract::{LARGE_BODY, json_errors};
 use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
 use crate::front::media;
-use crate::front::{Limits, Routes};
+use crate::front::route::Routes;
 
 /// The largest definition text.
 const MAX_SDL: usize = 1 << 20;
@@ -30,6 +30,7 @@ const SDL_TYPES: [&str; 4] = [media::JSON, "text/plain", "application/graphql", 
 
 pub fn routes(routes: &mut Routes) {
     routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define_v0);
+    routes.get("/api/v1/schema", schema);
     for path in ["/api/v1/collections", "/api/v0/schema"] {
         routes.limited(path, Limits::body(LARGE_BODY));
     }
@@ -37,7 +38,7 @@ pub fn routes(routes: &mut Routes) {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(define, define_v0, list))]
+#[openapi(paths(define, define_v0, list, schema))]
 struct Api;
 
 /// Definitions in JSON.
@@ -108,7 +109,7 @@ async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
     (status = 404, description = "`not_found`: there is no such space"),
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let forbidden = || {
         let message = "Only who manages the space may define collections.";
@@ -142,12 +143,12 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
                 let shown: Vec<_> = collections.iter().map(CollectionShown::of).collect();
                 return Ok(HttpResponse::Created().json(shown));
             }
-            Err(VaultError::Permit(SealRefusal::Moved)) => {}
+            Err(VaultError::Permit(refusal)) if refusal.calls_for_another() => {}
             Err(VaultError::Forbidden) => return Err(forbidden()),
             Err(VaultError::Definition(error @ DefinitionError::Exists(_))) => {
                 return Err(refused(StatusCode::CONFLICT, "exists", error.to_string()));
             }
-            Err(VaultError::Definition(error @ DefinitionError::TooMany(_))) => {
+            Err(VaultError::Definition(error @ DefinitionError::Beyond(_))) => {
                 return Err(refused(StatusCode::BAD_REQUEST, "limit_definitions", error.to_string()));
             }
             Err(VaultError::Definition(error)) => {
@@ -166,10 +167,69 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
     (status = 200, description = "All of them", body = Vec<CollectionShown>),
     (status = 404, description = "`not_found`: there is no such space")))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
     let shown: Vec<_> = seen.map(CollectionShown::of).collect();
     Page::answer(&request, &shown, |one| one.id.to_string())
+}
+
+/// What one may do with a field.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldDefined {
+    #[schema(examples("phone"))]
+    name: String,
+    /// Of `create`, `read`, `update`, `delete`, `search`, `history`.
+    #[schema(examples(json!(["read", "search"])))]
+    verbs: Vec<&'static str>,
+}
+
+/// A collection as its definition says it, and what one may do there.
+#[derive(Debug, Serialize, ToSchema)]
+struct CollectionDefined {
+    #[schema(examples("Contact"))]
+    name: String,
+    /// The definition, as far as the caller sees it.
+    #[schema(examples("type Contact {\n  name: String\n}\n"))]
+    sdl: String,
+    /// Of `create`, `read`, `update`, `delete`, `search`, `history`: what may be done to some document or other.
+    #[schema(examples(json!(["read", "search"])))]
+    verbs: Vec<&'static str>,
+    /// Whether who adds a document may say its `_docID`.
+    own_ids: bool,
+    fields: Vec<FieldDefined>,
+}
+
+fn words(verbs: Verbs) -> Vec<&'static str> {
+    verbs.iter().map(policy_core::Verb::word).collect()
+}
+
+impl CollectionDefined {
+    fn of((name, sdl): (String, String), seen: &VisibleCollection) -> CollectionDefined {
+        let field = |field: &gateway_graphql::visible::VisibleField| FieldDefined {
+            name: field.name.clone(),
+            verbs: words(field.verbs),
+        };
+        let fields = seen.fields.iter().map(field).collect();
+        CollectionDefined { name, sdl, verbs: words(seen.verbs), own_ids: seen.own_ids, fields }
+    }
+}
+
+/// The definitions that the caller sees
+///
+/// In the language in which they are written, and what the caller may do with each field. What is hidden from the caller
+/// stands nowhere in it.
+#[utoipa::path(get, path = "/api/v1/schema", tag = "data", params(SpaceHeader), responses(
+    (status = 200, description = "All of them, by name", body = Vec<CollectionDefined>),
+    (status = 404, description = "`not_found`: there is no such space")))]
+async fn schema(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let principal = client(&request, &app).await?;
+    let space = space_of(&app, &principal, &request).await?;
+    let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
+    let visible = Visible::new(&catalogue.schema, &|id| permits.mask(id).cloned());
+    let texts = print::definitions(&catalogue.schema, &visible).into_iter();
+    let shown: Vec<_> =
+        texts.filter_map(|text| Some(CollectionDefined::of(text.clone(), visible.named(&text.0)?))).collect();
+    Ok(HttpResponse::Ok().json(shown))
 }

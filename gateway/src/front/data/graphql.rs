@@ -1,21 +1,24 @@
 //! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
-use policy_core::{CollectionId, Mask, SchemaVersion, SealRefusal, SpaceId};
+use policy_core::{CollectionId, Mask, SchemaVersion, SpaceId};
 use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
 use vault_core::change::ChangeRequest;
 
 use super::incoming::{self, LIGHT, apart};
+use super::looked_at::{self, Readable};
 use super::response::Shape;
-use super::{space_of, unavailable};
+use super::{client, space_of, unavailable};
 use crate::access::AccessError;
 use crate::app::App;
-use crate::authn::{self, Principal};
+use crate::authn::Principal;
+use crate::directory::usage::Usage;
 use crate::front::Routes;
 use crate::front::contract::{self, LARGE_BODY};
 use crate::front::error::ApiError;
@@ -50,7 +53,7 @@ async fn post(
     spelling: Spelling,
 ) -> Result<HttpResponse, ApiError> {
     let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     let kind = media::sent(&request, &[media::JSON, TEXT], "Send application/json or application/graphql.")?;
     let (text, bytes) = (kind == TEXT, body.len());
     let read = move || if text { incoming::of_text(&body) } else { incoming::of_json(&body) };
@@ -64,7 +67,7 @@ async fn post(
 /// GET runs queries only.
 async fn get(request: HttpRequest, app: web::Data<App>, spelling: Spelling) -> Result<HttpResponse, ApiError> {
     let Some(shape) = Shape::wanted(&request) else { return Ok(Shape::not_acceptable()) };
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     let bytes = request.query_string().len();
     match incoming::of_address(request.query_string()) {
         Ok(asked) => answer(&app, &principal, &request, (asked, bytes), spelling, shape, false).await,
@@ -91,6 +94,9 @@ async fn answer(
         let light = bytes <= LIGHT && incoming::is_light(&asked.text, &catalogue.schema);
         let version = catalogue.schema.version;
         let node = app.clone().into_inner();
+        // Of apps it is counted what they really use.
+        let app_grant = principal.caller.app.map(|by| by.grant);
+        let readable = if app_grant.is_some() { looked_at::readable(&permits) } else { Readable::new() };
         let plan = move || {
             let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
             let context = Context {
@@ -112,11 +118,18 @@ async fn answer(
             Err(errors) => return Ok(shape.refused(&errors)),
         };
         let only = planned.only_root().map(str::to_owned);
+        let fields = match &planned {
+            Plan::Query(query) if app_grant.is_some() => looked_at::by_query(query, &readable),
+            Plan::Change(change) if app_grant.is_some() => looked_at::by_change(change, &readable),
+            _ => BTreeSet::new(),
+        };
+        let mut rows = 0;
         let data = match planned {
             Plan::Answer(data) => Ok((data.to_vec(), None)),
             Plan::Query(query) => match app.vault.read(permits, query).await {
-                Err(ReadError::Seal(SealRefusal::Moved)) => continue,
+                Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
                 other => {
+                    rows = other.as_ref().map_or(0, Answer::rows);
                     let parts = other.map(Answer::into_parts).map_err(|error| read_error(&error));
                     parts.map(|(text, charge)| (text.into_bytes(), charge))
                 }
@@ -127,10 +140,17 @@ async fn answer(
                 }
                 match write(app, principal, space, version, change).await? {
                     None => continue,
-                    Some(done) => done.map(Answer::into_parts).map_err(|error| write_error(&error)),
+                    Some(done) => {
+                        rows = done.as_ref().map_or(0, Answer::rows);
+                        done.map(Answer::into_parts).map_err(|error| write_error(&error))
+                    }
                 }
             }
         };
+        if let (Some(grant), Ok((text, _))) = (app_grant, &data) {
+            let told = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
+            app.directory.told_by_grant(grant, &told);
+        }
         return Ok(match data {
             Ok((data, charge)) => charged(shape.done(wrap(data, spelling == Spelling::V0 && only.is_some())), charge),
             Err(mut error) => {
@@ -141,7 +161,7 @@ async fn answer(
     }
 }
 
-/// Writes what was planned under these definitions, again if policy moves meanwhile. `None`: it has to be planned anew.
+/// Writes what was planned under these definitions, again if its permits hold no more. `None`: it has to be planned anew.
 async fn write(
     app: &App,
     principal: &Principal,
@@ -160,7 +180,7 @@ async fn write(
             return Ok(None);
         }
         match app.vault.write(permits, Arc::clone(&change)).await {
-            Err(WriteError::Permit(SealRefusal::Moved)) => {}
+            Err(WriteError::Permit(refusal)) if refusal.calls_for_another() => {}
             done => return Ok(Some(done)),
         }
     }
@@ -186,9 +206,10 @@ fn before_only_value(object: &[u8]) -> Option<usize> {
     (rest.get(end + 1) == Some(&b':')).then_some(end + 4)
 }
 
+const OF_THE_DISK: &str = "The node cannot use its disk at this moment; try again.";
+
 fn read_error(error: &ReadError) -> GraphQlError {
     let (code, message): (&'static str, String) = match error {
-        ReadError::Seal(_) => ("unauthenticated", "The right to read this has ended.".into()),
         ReadError::Unsupported(what) => ("invalid_input", (*what).to_owned()),
         ReadError::Time(_) => ("limit_time", error.to_string()),
         ReadError::Rows(_) => ("limit_rows", error.to_string()),
@@ -199,7 +220,12 @@ fn read_error(error: &ReadError) -> GraphQlError {
         ReadError::View(ViewError::Behind) => {
             ("unavailable", "The node cannot show everything that it has acknowledged; try again.".into())
         }
-        ReadError::Hidden | ReadError::View(_) => {
+        ReadError::View(view) if view.is_of_the_disk() => {
+            tracing::error!(%error, "the disk failed under a read");
+            ("unavailable", OF_THE_DISK.into())
+        }
+        // A permit that holds no more is asked for anew before it comes to this.
+        ReadError::Seal(_) | ReadError::Hidden | ReadError::View(_) => {
             tracing::error!(%error, "a read failed");
             ("internal", "The node could not answer; its log says why.".into())
         }
@@ -211,7 +237,6 @@ fn write_error(error: &WriteError) -> GraphQlError {
     let code = match error {
         // Of looking for the documents, or of what was to be answered of them.
         WriteError::View(ViewError::Refused(error)) => return read_error(error),
-        WriteError::Permit(_) => "unauthenticated",
         WriteError::Forbidden => "forbidden",
         WriteError::NotNull { .. } => "not_null",
         WriteError::NotUnique { .. } => "not_unique",
@@ -220,7 +245,12 @@ fn write_error(error: &WriteError) -> GraphQlError {
         WriteError::Conflict => "conflict",
         WriteError::TooManyRows => "limit_rows",
         WriteError::Busy | WriteError::Log | WriteError::Stopped | WriteError::View(ViewError::Behind) => "unavailable",
-        WriteError::View(_) => {
+        WriteError::View(view) if view.is_of_the_disk() => {
+            tracing::error!(%error, "the disk failed under a write");
+            return GraphQlError::new("unavailable", OF_THE_DISK);
+        }
+        // As there.
+        WriteError::Permit(_) | WriteError::View(_) => {
             tracing::error!(%error, "a write failed");
             return GraphQlError::new("internal", "The node could not do this; its log says why.");
         }

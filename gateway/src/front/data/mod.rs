@@ -3,6 +3,7 @@
 mod collections;
 mod graphql;
 pub(crate) mod incoming;
+mod looked_at;
 mod response;
 mod spaces;
 
@@ -14,13 +15,19 @@ use policy_core::SpaceId;
 use crate::app::App;
 use crate::authn::{Principal, only};
 use crate::front::contract::SMALL_BODY;
+use crate::front::contract::{Front, Terms, data_clients};
 use crate::front::error::ApiError;
-use crate::front::{Front, Routes, Terms};
+use crate::front::route::Routes;
 
-pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
+pub const FRONT: Front = Front { routes, terms: Terms { clients: data_clients, ..Terms::api(SMALL_BODY) } };
 
 fn routes(routes: &mut Routes) {
     routes.part(spaces::routes).part(collections::routes).part(graphql::routes);
+}
+
+/// Who sent a request, as the front says that its clients do.
+async fn client(request: &HttpRequest, app: &App) -> Result<Principal, ApiError> {
+    Ok((FRONT.terms.clients)(request, app).await?)
 }
 
 /// The space that a request is about: the one of its `Allod-Space` header; else, for an app, the space

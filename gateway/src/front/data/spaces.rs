@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use gateway_people::realm::Realm as _;
 use policy::facts::Resource;
 use policy_core::{Caller, Check, SpaceId, Subject, UserId, Verb};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{space_of, unavailable};
+use super::{client, space_of, unavailable};
 use crate::access::AccessError;
 use crate::app::App;
-use crate::authn;
 use crate::directory::{QuotaKind, SpaceRow};
 use crate::front::Routes;
 use crate::front::account::body;
@@ -82,7 +82,7 @@ const MOST_SHARED: usize = 1_000;
     (status = 404, description = "`not_found`: there is no such space")))]
 // No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     let mut ids = app.vault.space_ids(principal.caller.user);
     if let Some(caller) = principal.caller.app {
         // Whoever has a link is told no name of a space.
@@ -193,7 +193,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
 #[utoipa::path(post, path = "/api/v1/spaces", tag = "data", request_body = NewSpace, responses(
     (status = 201, description = "It is made", body = SpaceMade)))]
 async fn create(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = authn::authenticate(&request, &**app).await?;
+    let principal = client(&request, &app).await?;
     if principal.caller.app.is_some() {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "An app cannot make spaces."));
     }

@@ -20,12 +20,19 @@ pub(super) struct OAuthError {
     pub(super) code: &'static str,
     text: String,
     status: StatusCode,
+    /// It is about an access token (RFC 6750, 3), and not about the app.
+    bearer: bool,
 }
 
 impl OAuthError {
     pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
         let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        OAuthError { code, text: text.into(), status }
+        OAuthError { code, text: text.into(), status, bearer: false }
+    }
+
+    /// Why an access token does not do (RFC 6750, section 3.1).
+    pub(super) fn bearer(code: &'static str, text: &str, status: StatusCode) -> Self {
+        OAuthError { code, text: text.to_owned(), status, bearer: true }
     }
 
     pub(super) fn invalid_grant() -> Self {
@@ -41,7 +48,10 @@ impl ResponseError for OAuthError {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         answer.insert_header((CACHE_CONTROL, "no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.bearer {
+            let text = format!("Bearer error=\"{}\", error_description=\"{}\"", self.code, self.text.replace('`', "'"));
+            answer.insert_header((WWW_AUTHENTICATE, text));
+        } else if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Basic realm=\"allod\""));
         }
         answer.json(OAuthBody { error: self.code, error_description: &self.text, code: None, request_id: request_id() })
@@ -51,7 +61,7 @@ impl ResponseError for OAuthError {
 impl<E: Into<ApiError>> From<E> for OAuthError {
     fn from(error: E) -> Self {
         let error = error.into();
-        OAuthError { code: "server_error", text: error.message, status: error.status }
+        OAuthError { code: "server_error", text: error.message, status: error.status, bearer: false }
     }
 }
 

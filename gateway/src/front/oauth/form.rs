@@ -1,6 +1,6 @@
 //! What forms send, and proof that our own page made them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
@@ -10,6 +10,8 @@ use sha2::Sha256;
 use url::Url;
 
 use super::page::notice;
+use super::speech;
+use super::words::words;
 use crate::authn::only;
 use crate::front::media;
 use crate::node::Node;
@@ -29,10 +31,46 @@ impl Fields {
         Fields(sent.filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
     }
 
-    /// The fields of a form that was posted; `None` if the body is of another type.
-    pub(super) fn of_body(req: &HttpRequest, body: &[u8]) -> Option<Fields> {
+    /// The fields of a form that was posted; `None` if the body is of another type. The answer
+    /// speaks as the form's page, or as one chooses.
+    pub(crate) fn of_body(req: &HttpRequest, body: &[u8]) -> Option<Fields> {
         media::sent(req, &[media::FORM], "").ok()?;
-        Some(Fields::read(std::str::from_utf8(body).ok()?))
+        let fields = Fields::read(std::str::from_utf8(body).ok()?);
+        match fields.get(speech::CHOICE) {
+            Some(tag) => speech::choose(tag),
+            None => fields.get(speech::SPEAKS).into_iter().for_each(speech::keep),
+        }
+        Some(fields)
+    }
+
+    /// Whether the form was sent by the choice of a language alone: it is shown again in that.
+    pub(crate) fn chooses_language(&self) -> bool {
+        self.get(speech::CHOICE).is_some()
+    }
+
+    /// A form with these fields.
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Fields {
+        Fields(pairs)
+    }
+
+    /// The same with these fields beside its own, none twice.
+    pub(super) fn with(&self, more: impl IntoIterator<Item = (String, String)>) -> Fields {
+        let mut all = self.0.clone();
+        for pair in more {
+            if !all.contains(&pair) {
+                all.push(pair);
+            }
+        }
+        Fields(all)
+    }
+
+    /// The fields whose names begin so, each with its value if it occurs once.
+    pub(super) fn beginning(&self, prefix: &str) -> BTreeMap<&str, Option<&str>> {
+        let mut found: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| name.starts_with(prefix)) {
+            found.entry(name).and_modify(|once| *once = None).or_insert(Some(value));
+        }
+        found
     }
 
     /// The value of a field that occurs once; `None` if it is absent or occurs twice.
@@ -45,6 +83,19 @@ impl Fields {
     /// The values of a field that may occur several times.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All but these, as they stand in an address.
+    pub(super) fn without(&self, names: &[&str]) -> String {
+        let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    }
+
+    /// Whether a field occurs twice whose name begins with none of these.
+    pub(super) fn doubled_but(&self, lists: &[&str]) -> bool {
+        let mut seen = HashSet::with_capacity(self.0.len());
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        names.filter(|name| !lists.iter().any(|list| name.starts_with(list))).any(|name| !seen.insert(name))
     }
 
     /// Whether a field occurs twice: OAuth forbids that, and two readers may pick different ones.
@@ -76,7 +127,7 @@ fn mac(node: &dyn Node, step: &str, binding: &[u8], fixed: &str) -> Hmac<Sha256>
 }
 
 /// The refusal of a form that another site's page sent.
-pub(super) fn foreign(req: &HttpRequest) -> Option<HttpResponse> {
+pub(crate) fn foreign(req: &HttpRequest) -> Option<HttpResponse> {
     let site = only(req, &HeaderName::from_static("sec-fetch-site"));
     let same_site = matches!(site, Ok(None | Some("same-origin" | "none")));
     let same_origin = match only(req, &ORIGIN) {
@@ -91,7 +142,7 @@ pub(super) fn foreign(req: &HttpRequest) -> Option<HttpResponse> {
     if same_site && same_origin {
         return None;
     }
-    Some(notice(StatusCode::FORBIDDEN, "Refused", "This form was sent by another site. Nothing was changed."))
+    Some(notice(StatusCode::FORBIDDEN, words().refused(), words().foreign_form()))
 }
 
 fn authority(origin: &Url) -> String {
@@ -101,6 +152,5 @@ fn authority(origin: &Url) -> String {
 
 /// The answer to a form whose tag is missing, foreign or of another page.
 pub(super) fn stale() -> HttpResponse {
-    let text = "This page is no longer current. Go back to the app and begin again. Nothing was changed.";
-    notice(StatusCode::FORBIDDEN, "Out of date", text)
+    notice(StatusCode::FORBIDDEN, words().out_of_date(), words().page_is_stale())
 }

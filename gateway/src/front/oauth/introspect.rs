@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields};
+use super::openid::subject;
 use crate::directory::TokenKind;
 use crate::front::account::grants::enforced;
 use crate::node::NodeError;
@@ -46,7 +47,22 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     let inactive = json!({ "active": false });
     let text = fields.get("token").unwrap_or_default();
     let Some(token) = node.directory().token(text, node.now()).await? else { return Ok(answer.json(inactive)) };
-    let TokenKind::Access { client, grant, .. } = token.kind else { return Ok(answer.json(inactive)) };
+    if let TokenKind::Identity { client, openid, .. } = token.kind
+        && client == app.client
+        && node.directory().sign_in_at(token.user, client).await?.is_some()
+    {
+        return Ok(answer.json(json!({
+            "active": true,
+            "client_id": client,
+            "sub": subject(node, token.user, &app),
+            "token_type": "Bearer",
+            "iat": token.created.seconds(),
+            "exp": token.expires.seconds(),
+            "iss": node.url(),
+            "scope": openid.text(),
+        })));
+    }
+    let TokenKind::Access { client, grant, openid, .. } = token.kind else { return Ok(answer.json(inactive)) };
     let row = node.directory().grant_row(grant).await?.filter(|_| client == app.client);
     let Some(row) = row else { return Ok(answer.json(inactive)) };
     let access = match enforced(node, &row).await {
@@ -54,17 +70,21 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
         Err(NodeError::NotFound) => return Ok(answer.json(inactive)),
         Err(error) => return Err(error.into()),
     };
-    Ok(answer.json(json!({
+    let mut told = json!({
         "active": true,
         "client_id": client,
-        "sub": token.user,
         "token_type": "Bearer",
         "iat": token.created.seconds(),
         "exp": token.expires.seconds(),
         "iss": node.url(),
         "grant": grant,
         "authorization_details": access,
-    })))
+    });
+    // Who the person is, an app learns only if it asked, and they let it.
+    if openid.is_some() && node.directory().sign_in_at(token.user, client).await?.is_some() {
+        told["sub"] = subject(node, token.user, &app).into();
+    }
+    Ok(answer.json(told))
 }
 
 /// Ends a token (RFC 7009)
@@ -86,7 +106,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<
         directory.end_family(family).await?;
         node.advance_epoch();
     } else if let Some(token) = directory.token(text, node.now()).await?
-        && matches!(token.kind, TokenKind::Access { client, .. } if client == app.client)
+        && matches!(token.kind, TokenKind::Access { client, .. } | TokenKind::Identity { client, .. } if client == app.client)
     {
         directory.end_token(token.hash).await?;
         node.advance_epoch();

@@ -13,27 +13,36 @@ use utoipa::ToSchema;
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::form::Fields;
-use crate::directory::{Act, Actor, Pair, RegisteredApp, Rotation, Taken};
+use super::openid::id_token::id_token;
+use crate::directory::waiting::Polled;
+use crate::directory::{
+    Act, Actor, Code, DirectoryError, FOLLOWED, Family, Openid, OpenidScope, Pair, RegisteredApp, Rotation, Taken,
+    TokenKind,
+};
 use crate::front::account::grants::enforced;
 use crate::front::described::{Access, Id};
-use crate::grants::revoke;
+use crate::grants::{IssueError, revoke};
 use crate::node::{Node, NodeError};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(token))]
 pub(super) struct Api;
 
+/// The grant type of devices (RFC 8628).
+pub(super) const OF_DEVICES: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// Parameters of a request for tokens (RFC 6749, RFC 7636).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is read as a form")]
 struct TokenForm {
-    /// `authorization_code` or `refresh_token`.
+    /// `authorization_code`, `refresh_token` or `urn:ietf:params:oauth:grant-type:device_code`.
     #[schema(examples("refresh_token"))]
     grant_type: String,
     code: Option<String>,
     code_verifier: Option<String>,
     redirect_uri: Option<String>,
     refresh_token: Option<String>,
+    device_code: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
 }
@@ -41,48 +50,133 @@ struct TokenForm {
 /// Tokens for a code or a refresh token
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
-    (status = 200, description = "Tokens", body = TokensShown),
+    (status = 200, description = "Tokens", body = Handed),
     (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
     (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
 pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
     let app = client(node, &req, &fields).await?;
-    let pair = match fields.get("grant_type") {
-        Some("authorization_code") => by_code(node, &app, &fields).await?,
-        Some("refresh_token") => by_refresh(node, &app, &fields).await?,
+    let (pair, openid) = match fields.get("grant_type") {
+        Some("authorization_code") => match by_code(node, &app, &fields).await? {
+            Opened::Data(opened) => *opened,
+            Opened::Identity(shown) => return Ok(handed_over(&shown)),
+        },
+        Some(OF_DEVICES) => match by_device(node, &app, &fields).await? {
+            Opened::Data(opened) => *opened,
+            Opened::Identity(shown) => return Ok(handed_over(&shown)),
+        },
+        Some("refresh_token") => (by_refresh(node, &app, &fields).await?, None),
         _ => {
-            let text = "The grant types are authorization_code and refresh_token.";
+            let text = "The grant types are authorization_code, refresh_token, and that of devices (RFC 8628).";
             return Err(OAuthError::new("unsupported_grant_type", text));
         }
     };
-    let answer = token_answer(node, &pair).await.map_err(|error| match error {
+    let mut answer = token_answer(node, &pair).await.map_err(|error| match error {
         NodeError::NotFound => OAuthError::invalid_grant(),
         error => error.into(),
     })?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header(("pragma", "no-cache")).json(answer))
+    if let Some(openid) = openid {
+        answer.id_token = Some(id_token(node, &app, pair.grant.user, &openid, pair.access.text()).await?);
+    }
+    Ok(handed_over(&answer))
 }
 
-async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Pair, OAuthError> {
+fn handed_over(answer: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header(("pragma", "no-cache")).json(answer)
+}
+
+/// What a code opens.
+enum Opened {
+    Data(Box<(Pair, Option<Openid>)>),
+    Identity(IdentityShown),
+}
+
+async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Opened, OAuthError> {
     let missing = |name: &str| OAuthError::new("invalid_request", format!("`{name}` is missing."));
-    let code = fields.get("code").ok_or_else(|| missing("code"))?;
+    let text = fields.get("code").ok_or_else(|| missing("code"))?;
     let verifier = fields.get("code_verifier").ok_or_else(|| missing("code_verifier"))?;
     let redirect_uri = fields.get("redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
     let directory = node.directory();
-    let code = match directory.take_code(code, app.client, node.now()).await? {
+    let code = match directory.take_code(text, app.client, node.now()).await? {
         Taken::Once(code) => code,
         Taken::Refused => return Err(OAuthError::invalid_grant()),
-        Taken::Twice { user, grant } => {
+        Taken::Twice { user, .. } => {
             // Someone else holds the code: nothing that came of it can be trusted.
-            end(node, app, user, grant, "code.reused").await?;
+            for _ in 0..FOLLOWED {
+                let Some(grant) = directory.grant_of_code(text).await? else { break };
+                end(node, app, user, grant, "code.reused").await?;
+            }
+            return Err(OAuthError::invalid_grant());
+        }
+        Taken::TwiceIdentity { user } => {
+            node.advance_epoch();
+            let detail = json!({ "client_id": app.client });
+            directory.audit(user, Actor::App(app.client), "code.reused", detail, node.now()).await?;
             return Err(OAuthError::invalid_grant());
         }
     };
     if code.redirect_uri != redirect_uri || !verifies(verifier, &code.challenge) {
         return Err(OAuthError::invalid_grant());
     }
-    let row = directory.grant_row(code.grant).await?.ok_or_else(OAuthError::invalid_grant)?;
-    directory.first_pair(&row, node.now()).await?.ok_or_else(OAuthError::invalid_grant)
+    opened(node, app, code, text).await
+}
+
+/// A device asks whether its person has let it in (RFC 8628, 3.4).
+async fn by_device(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Opened, OAuthError> {
+    let text = fields.get("device_code");
+    let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`device_code` is missing."))?;
+    let (directory, now) = (node.directory(), node.now());
+    // From then on it is a code like any other, which nobody else has seen.
+    let code = match directory.poll_device(text, app.client, now).await? {
+        Polled::Allowed(code) => code,
+        Polled::Pending => return Err(OAuthError::new("authorization_pending", "The person has not answered yet.")),
+        Polled::SlowDown => return Err(OAuthError::new("slow_down", "Wait longer between two questions.")),
+        Polled::Denied => return Err(OAuthError::new("access_denied", "The person did not let the device in.")),
+        Polled::Lapsed => return Err(OAuthError::new("expired_token", "Nobody let the device in; begin again.")),
+        Polled::Refused => return Err(OAuthError::invalid_grant()),
+    };
+    match directory.take_code(code.text(), app.client, now).await? {
+        Taken::Once(taken) => opened(node, app, taken, code.text()).await,
+        _ => Err(OAuthError::invalid_grant()),
+    }
+}
+
+/// The tokens of a code that was taken.
+async fn opened(node: &dyn Node, app: &RegisteredApp, code: Code, text: &str) -> Result<Opened, OAuthError> {
+    let directory = node.directory();
+    if code.grant.is_none() {
+        return identity(node, app, code).await.map(Opened::Identity);
+    }
+    let openid = match code.openid {
+        // The person may have taken that back alone, meanwhile.
+        Some(openid) if directory.note_sign_in(code.user, app.client, node.now()).await? => Some(openid),
+        _ => None,
+    };
+    let of = openid.as_ref().map_or((Family::draw(), None), |openid| (openid.family, Some(openid.scope)));
+    // Another grant may take the place of the one that it was issued for, at any moment.
+    for _ in 0..FOLLOWED {
+        let grant = directory.grant_of_code(text).await?.ok_or_else(OAuthError::invalid_grant)?;
+        let Some(row) = directory.grant_row(grant).await? else { continue };
+        if let Some(pair) = directory.first_pair_of(&row, of, node.now()).await? {
+            return Ok(Opened::Data(Box::new((pair, openid))));
+        }
+    }
+    Err(OAuthError::invalid_grant())
+}
+
+/// The tokens of a code that signs in alone.
+async fn identity(node: &dyn Node, app: &RegisteredApp, code: Code) -> Result<IdentityShown, OAuthError> {
+    let openid = code.openid.as_ref().ok_or_else(OAuthError::invalid_grant)?;
+    let issued = node.directory().identity_token(&code, openid, app.client, node.now()).await?;
+    let (access, expires) = issued.ok_or_else(OAuthError::invalid_grant)?;
+    Ok(IdentityShown {
+        id_token: id_token(node, app, code.user, openid, access.text()).await?,
+        access_token: access.text().to_owned(),
+        token_type: "Bearer",
+        expires_in: expires.seconds() - node.now().seconds(),
+        scope: openid.scope.text(),
+    })
 }
 
 /// PKCE (RFC 7636, section 4.6).
@@ -97,7 +191,7 @@ async fn by_refresh(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Re
     let text = fields.get("refresh_token");
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`refresh_token` is missing."))?;
     match node.directory().rotate(text, app.client, node.now()).await? {
-        Rotation::Rotated(pair) => Ok(pair),
+        Rotation::Rotated(pair) => Ok(*pair),
         Rotation::Refused => Err(OAuthError::invalid_grant()),
         Rotation::Reused { user, grant } => {
             node.advance_epoch();
@@ -115,9 +209,11 @@ async fn end(node: &dyn Node, app: &RegisteredApp, user: UserId, grant: GrantId,
     let detail = json!({ "grant": grant, "client_id": app.client });
     node.directory().audit(user, Actor::App(app.client), why, detail, node.now()).await?;
     // Its tokens are gone, whatever is pending.
-    let _ =
-        revoke(node, (user, row.space, Holder::Client(row.client), grant), &Act::new(Actor::App(app.client))).await?;
-    Ok(())
+    let of = (user, row.space, Holder::Client(row.client), grant);
+    match revoke(node, of, &Act::new(Actor::App(app.client))).await {
+        Ok(_) | Err(IssueError::Node(NodeError::NotFound)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tokens that an app gets, with the access as it is enforced.
@@ -133,17 +229,63 @@ pub(crate) struct TokensShown {
     expires_in: i64,
     #[schema(value_type = Vec<Access>)]
     authorization_details: Value,
+    /// Who the person is, if the app asked, and they let it know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+
+/// Tokens of an app that asked only who the person is: they open no data.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IdentityShown {
+    access_token: String,
+    #[schema(examples("Bearer"))]
+    token_type: &'static str,
+    /// In seconds.
+    expires_in: i64,
+    #[schema(examples("openid profile"))]
+    scope: &'static str,
+    id_token: String,
+}
+
+/// What the token endpoint hands over.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it carries the description")]
+enum Handed {
+    Data(TokensShown),
+    Identity(IdentityShown),
+}
+
+fn failed(error: DirectoryError) -> NodeError {
+    NodeError::Failed(error.to_string())
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.
 pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensShown, NodeError> {
-    let access = enforced(node, &pair.grant).await?;
+    let mut row = pair.grant.clone();
+    let mut followed = 0;
+    let access = loop {
+        match enforced(node, &row).await {
+            // Another has taken its place, which the token opens by now.
+            Err(NodeError::NotFound) if followed < FOLLOWED => followed += 1,
+            access => break access?,
+        }
+        let token = node.directory().token(pair.access.text(), node.now()).await.map_err(failed)?;
+        let Some(TokenKind::Access { grant, .. }) = token.map(|token| token.kind) else {
+            return Err(NodeError::NotFound);
+        };
+        row = node.directory().grant_row(grant).await.map_err(failed)?.unwrap_or(row);
+    };
     Ok(TokensShown {
-        grant: pair.grant.id,
+        grant: row.id,
         access_token: pair.access.text().to_owned(),
         refresh_token: pair.refresh.text().to_owned(),
         token_type: "Bearer",
         expires_in: pair.expires.seconds() - node.now().seconds(),
         authorization_details: access,
+        scope: pair.openid.map(OpenidScope::text),
+        id_token: None,
     })
 }

@@ -5,6 +5,7 @@ mod refused;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy_core::{
     AppCaller, Caller, Check, ClientId, DocId, Entry, FieldId, GrantId, Holder, Mask, SpaceId, Subject, UserId, Verb,
     document_object, field_object, grant_object,
@@ -13,18 +14,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
+use vault::ReadError;
 use vault_core::control::GrantRecord;
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
 use vault_core::schema::Collection;
 
 use crate::access::{AccessError, Catalogue};
 use crate::app::App;
-use crate::authn;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::data::unavailable;
 use crate::front::described::Id;
 use crate::front::error::ApiError;
+use crate::front::operator::Operator;
 use crate::grants::{attributed, filter};
 use crate::node::Node as _;
 
@@ -114,12 +116,12 @@ fn unknown(code: &'static str, message: String) -> ApiError {
     (status = 200, description = "The answer", body = Verdict),
     (status = 404, description = "`unknown_user`: there is no such user; or `unknown_type`, `unknown_field`, `not_found`"),
     (status = 409, description = "`space_ambiguous`: several spaces have such a collection")))]
-async fn check(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    let principal = authn::authenticate(&request, &**app).await?;
-    if !principal.operator {
-        let message = "Only the operator of the machine may ask about others.";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
-    }
+async fn check(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: Operator,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let question: Question = body::json(&request, &bytes)?;
     let verb: Verb = question.verb.parse().map_err(|()| {
         let words: Vec<_> = Verb::ALL.iter().map(|verb| verb.word()).collect();
@@ -208,18 +210,24 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
     }
     let owner = app.vault.owner_of(asked.space).ok_or_else(ApiError::not_found)?;
     let caller = Caller { user: owner, app: None, device: None };
-    let (_, permits) = app.access.read_permits_to(&caller, asked.space, &[asked.collection.id]).await?;
     let only = entry.map(|entry| filter(&entry.predicate, asked.collection));
     let args = SelectArgs { doc_ids: Some(vec![doc]), filter: only, ..SelectArgs::default() };
     let items = vec![Item { key: "_docID".into(), kind: ItemKind::DocId }];
     let select = Select { collection: asked.collection.id, args, items };
     let root = Root { key: "found".into(), kind: RootKind::Select(select) };
-    let found = app.vault.cells(permits, Query { roots: vec![root] }).await;
-    let found = found.map_err(|error| {
-        tracing::warn!(%error, "a document could not be looked up");
-        unavailable("The document cannot be looked up now; try again.")
-    })?;
-    Ok(!found.sink.into_rows().is_empty())
+    let query = Query { roots: vec![root] };
+    let mut attempts = app.access.attempts(&caller, asked.space);
+    loop {
+        let (_, permits) = attempts.read_of(&[asked.collection.id]).await?;
+        match app.vault.cells(permits, query.clone()).await {
+            Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => {}
+            Err(error) => {
+                tracing::warn!(%error, "a document could not be looked up");
+                return Err(unavailable("The document cannot be looked up now; try again."));
+            }
+            Ok(found) => return Ok(!found.sink.into_rows().is_empty()),
+        }
+    }
 }
 
 /// Names of the fields that a mask shows with the verb.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{DeviceId, SpaceId};
+use gateway_people::realm::Realm as _;
+use policy_core::{DeviceId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync::{AddReplicaError, NamedBy, PeerLag, ReplicaAdded, ReplicaStatus};
@@ -16,14 +17,15 @@ use crate::authn::{self, Principal};
 use crate::directory::QuotaKind;
 use crate::front::account::body;
 use crate::front::console::{ClockTrouble, clock_trouble};
+use crate::front::contract::Limits;
 use crate::front::contract::SMALL_BODY;
 use crate::front::data::unavailable;
 use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
-use crate::front::{Limits, Routes};
+use crate::front::operator::AtTheMachine;
+use crate::front::route::Routes;
 use crate::grants::rfc3339;
-use crate::node::Node as _;
 
 pub fn routes(routes: &mut Routes) {
     routes
@@ -161,15 +163,23 @@ fn sync(app: &App) -> Result<&sync::Node, ApiError> {
     (status = 200, description = "All of them", body = Vec<DeviceShown>)))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
-    let user = principal.caller.user;
+    let devices = listed(&app, principal.caller.user).await;
+    Page::answer(&request, &devices, |one| one.device.to_string())
+}
+
+/// The devices of a person.
+pub(crate) async fn all(app: &App, user: UserId) -> Vec<impl Serialize + use<>> {
+    listed(app, user).await
+}
+
+async fn listed(app: &App, user: UserId) -> Vec<DeviceShown> {
     let here = app.vault.device(user);
     let ahead = app.vault.clock_ahead(Some(user));
     let lags = match app.sync.get() {
         Some(sync) => sync.devices(user).await,
         None => Vec::new(),
     };
-    let devices: Vec<_> = app
-        .vault
+    app.vault
         .devices(user)
         .iter()
         .map(|device| {
@@ -188,8 +198,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
                 clock_ahead_s: ahead.filter(|_| this),
             }
         })
-        .collect();
-    Page::answer(&request, &devices, |one| one.device.to_string())
+        .collect()
 }
 
 /// A code by which another device joins
@@ -329,10 +338,7 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
 #[utoipa::path(get, path = "/api/v1/doctor", tag = "node", responses(
     (status = 200, description = "Checks, and the digest of every space", body = Object),
     (status = 500, description = "`damaged`: a space cannot be read to its end; or `internal`")))]
-async fn doctor(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    if !authn::is_operator(&request, &**app) {
-        return Err(forbidden("Only the operator of the machine may ask this."));
-    }
+async fn doctor(app: web::Data<App>, _by: AtTheMachine) -> Result<HttpResponse, ApiError> {
     let report: Value = crate::doctor::report(&app, false, Vec::new(), |_, _| {}).await.map_err(|error| {
         tracing::error!(%error, "a space could not be examined");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", error.to_string())
@@ -343,10 +349,7 @@ async fn doctor(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
 /// Ends the node
 #[utoipa::path(post, path = "/api/v1/stop", tag = "node", responses(
     (status = 202, description = "It ends", body = Stopping)))]
-async fn stop(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    if !authn::is_operator(&request, &**app) {
-        return Err(forbidden("Only the operator of the machine may stop the node."));
-    }
+async fn stop(app: web::Data<App>, _by: AtTheMachine) -> Result<HttpResponse, ApiError> {
     app.stop.notify_one();
     Ok(HttpResponse::Accepted().json(Stopping { stopping: true }))
 }

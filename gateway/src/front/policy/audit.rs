@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::operator;
 use crate::app::App;
 use crate::front::described::Instant;
 use crate::front::error::ApiError;
 use crate::front::listed::linked;
+use crate::front::operator::Operator;
 
 /// Rows of one answer.
 const ROWS: usize = 1_000;
@@ -39,8 +39,12 @@ struct PolicyChange {
 #[utoipa::path(get, path = "/api/v1/policy/audit", tag = "policy", params(After), responses(
     (status = 200, description = "A thousand changes at most; `Link: rel=\"next\"` leads to those behind them", body = Vec<PolicyChange>),
     (status = 500, description = "`audit_damaged`: it is not whole; or `internal`")))]
-pub async fn rows(request: HttpRequest, app: web::Data<App>, from: Query<After>) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+pub async fn rows(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: Operator,
+    from: Query<After>,
+) -> Result<HttpResponse, ApiError> {
     let rows = app.policy.audit(from.after, ROWS).await.map_err(|error| {
         tracing::error!(%error, "the audit of policy cannot be read");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "audit_damaged", format!("The audit is not whole: {error}."))

@@ -6,10 +6,11 @@ use policy_core::{CaveatOutcome, Check, Context, Followed, Object, Permissionshi
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{operator, refused};
+use super::refused;
 use crate::app::App;
 use crate::front::account::body;
 use crate::front::error::ApiError;
+use crate::front::operator::Operator;
 
 /// A check that is asked about.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,8 +82,12 @@ enum OutcomeShown {
 #[utoipa::path(post, path = "/api/v1/policy/explain", tag = "policy", request_body = CheckAsked, responses(
     (status = 200, description = "The answer", body = Explained),
     (status = 409, description = "`max_depth`: relationships lie too deep in one another")))]
-pub async fn explain(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+pub async fn explain(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: Operator,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let asked: CheckAsked = body::json(&request, &bytes)?;
     let mut check = parse(&asked.check)
         .ok_or_else(|| ApiError::bad_request("A check is written as in `document:1#view@user:tom`."))?;

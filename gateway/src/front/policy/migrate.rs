@@ -9,11 +9,11 @@ use policy::{MigrateOptions, RelationshipService};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::operator;
 use crate::app::App;
 use crate::engine;
 use crate::front::account::body;
 use crate::front::error::ApiError;
+use crate::front::operator::AtTheMachine;
 
 /// Where policy moves.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,8 +55,12 @@ enum Engine {
     (status = 200, description = "They are moved", body = Migrated),
     (status = 404, description = "`not_found`: a space is gone meanwhile"),
     (status = 409, description = "`not_migrated`: nothing was taken away from where policy came from")))]
-pub async fn migrate(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+pub async fn migrate(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let order: Migration = body::json(&request, &bytes)?;
     let unusable =
         |failure: crate::failure::Failure| ApiError::new(StatusCode::BAD_REQUEST, "spicedb_config", failure.message);

@@ -5,16 +5,14 @@ mod explain;
 mod migrate;
 mod schema;
 
-use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use policy::{Reason, ServiceError};
 
 use super::error::ApiError;
 use crate::access::unanswered;
-use crate::app::App;
-use crate::authn;
 use crate::front::contract::LARGE_BODY;
-use crate::front::{Front, Routes, Terms};
+use crate::front::contract::{Front, Terms};
+use crate::front::route::Routes;
 
 pub const FRONT: Front = Front { routes, terms: Terms::api(LARGE_BODY) };
 
@@ -31,16 +29,6 @@ fn routes(routes: &mut Routes) {
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(schema::read, schema::write, explain::explain, audit::rows, migrate::migrate))]
 struct Api;
-
-/// Only whoever holds the machine may look at, or change, what everybody's rights rest on.
-pub(super) async fn operator(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
-    if authn::authenticate(request, app).await?.operator {
-        return Ok(());
-    }
-    let text = "Only the operator can do this, on the machine itself.";
-    Err(ApiError::new(StatusCode::FORBIDDEN, "operator_only", text)
-        .hint("Use the `allod` command on the node's machine."))
-}
 
 fn refused(error: &ServiceError) -> ApiError {
     if matches!(error.reason, Reason::Unavailable | Reason::Unauthenticated | Reason::TooSlow) {

@@ -8,10 +8,10 @@ use policy_core::{Context, Schema};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::operator;
 use crate::app::App;
 use crate::front::conditions;
 use crate::front::error::ApiError;
+use crate::front::operator::{AtTheMachine, Operator};
 
 /// The relationship schema.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,8 +29,7 @@ struct PolicySchemaWritten {
 /// The relationship schema in force
 #[utoipa::path(get, path = "/api/v1/policy/schema", tag = "policy", responses(
     (status = 200, description = "It", body = PolicySchema)))]
-pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+pub async fn read(app: web::Data<App>, _by: Operator) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(PolicySchema { schema: app.policy.schema().to_string() }))
 }
 
@@ -42,8 +41,12 @@ pub async fn read(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespo
     (status = 200, description = "What it changed", body = PolicySchemaWritten),
     (status = 409, description = "`schema_in_use`: relationships rest on what would go"),
     (status = 412, description = "`precondition_failed`: it is not as the sender has seen it")))]
-pub async fn write(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    operator(&request, &app).await?;
+pub async fn write(
+    request: HttpRequest,
+    app: web::Data<App>,
+    _by: AtTheMachine,
+    body: Bytes,
+) -> Result<HttpResponse, ApiError> {
     let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The schema is not UTF-8."))?;
     let wrong = |error: policy_core::SchemaError| {
         ApiError::new(StatusCode::BAD_REQUEST, "schema_wrong", format!("The schema is wrong: {error}."))

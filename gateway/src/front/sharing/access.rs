@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy::facts::{Party, Resource};
 use policy_core::{
     Caller, Check, ClientId, CollectionId, DocId, Documents, Entry, GrantId, GroupId, Holder, Mask, SpaceId, Subject,

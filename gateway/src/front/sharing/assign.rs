@@ -1,5 +1,6 @@
 //! How a right or a rule begins and ends: in the rows, in policy, in the audit.
 
+use gateway_people::realm::Realm as _;
 use policy::Delivery;
 use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, SpaceId, Timestamp};
@@ -9,7 +10,6 @@ use super::{ApiError, Sharer, in_person, note, unchanged};
 use crate::app::App;
 use crate::directory::{Assignment, Directory, QuotaKind};
 use crate::grants::rfc3339;
-use crate::node::Node as _;
 use crate::rights::Change;
 
 /// What is to begin.
@@ -48,7 +48,7 @@ pub(super) async fn begin(
         giver: before.as_ref().filter(|before| before.is_of_oneself()).map_or(by.user(), |before| before.giver),
         created: before.as_ref().map_or(app.now(), |before| before.created),
     };
-    let change = Change::Begins(begun.id);
+    let change = Change::Begins(begun.space, begun.id);
     app.begin_change(&change).await?;
     match &before {
         None => app.directory.add_assignment(&begun).await?,
@@ -71,6 +71,9 @@ pub(super) async fn begin(
         }
     };
     noted(app, by, action, &begun).await?;
+    if let Some(promised) = right.id {
+        app.directory.remove_offer(promised).await?;
+    }
     app.end_change(&change).await?;
     Ok((begun, before.is_none(), delivery))
 }
@@ -78,7 +81,7 @@ pub(super) async fn begin(
 /// Ends a right: when this returns, no permit rests on it.
 pub(super) async fn end(app: &App, by: &Sharer, action: &str, right: &Assignment) -> Result<Delivery, ApiError> {
     let (put, remove) = right.ended();
-    let change = Change::Ends(right.id);
+    let change = Change::Ends(right.space, right.id);
     app.begin_change(&change).await?;
     let ended = app.policy.write_by(put, remove, by.metadata(action)).await;
     if ended.is_ok() {

@@ -6,7 +6,7 @@
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use policy::facts::Resource;
-use policy_core::{AssignmentId, SpaceId};
+use policy_core::{AssignmentId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -89,7 +89,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let path = path(new.space.as_deref(), Some(&new.collection));
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     let group = new.who.as_ref().and_then(Named::turn);
-    let _alone = app.sharing.of(group.into_iter().chain([Turn::Space(place.space)])).await;
+    let _alone = app.turns(group.into_iter().chain([Turn::Space(place.space)])).await?;
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     place.managed(&app, &by).await?;
     let collection = place.collection.and_then(|id| place.schema.collection(id)).ok_or_else(ApiError::not_found)?;
@@ -142,6 +142,20 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     Page::answer(&req, &list, |one| one.field_rule.to_string())
 }
 
+/// The rules in a space of the person's own.
+pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    let mut list = Vec::new();
+    if app.vault.owner_of(space) != Some(user) {
+        return Ok(list);
+    }
+    let mut names = Names::default();
+    let rules = app.directory.assignments_in(space, None).await?;
+    for rule in rules.iter().filter(|rule| matches!(rule.resource, Resource::Field(..))) {
+        list.push(shown(app, rule, &mut names).await?);
+    }
+    Ok(list)
+}
+
 fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath<'a> {
     ResourcePath { space, collection, ..ResourcePath::default() }
 }
@@ -158,7 +172,7 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
-    let _alone = app.sharing.of([Turn::Space(rule.space)]).await;
+    let _alone = app.turns([Turn::Space(rule.space)]).await?;
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
     if !matches!(rule.resource, Resource::Field(..)) || !may_take(&app, by.user(), rule.space, rule.resource).await? {
         return Err(ApiError::not_found());

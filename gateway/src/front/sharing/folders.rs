@@ -3,9 +3,10 @@
 
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy::Delivery;
 use policy::facts::Resource;
-use policy_core::{Check, DocId, FolderId, SpaceId, Subject, Tuple};
+use policy_core::{Check, DocId, FolderId, SpaceId, Subject, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +20,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
 use crate::front::listed::Page;
-use crate::node::Node as _;
+use crate::rights::Change;
 
 /// Documents of one request, and of one page.
 const PAGE: usize = 1_000;
@@ -107,7 +108,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     };
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
     let place = VisibleResource::find(&app, &by, &req, path).await?;
-    let _alone = app.sharing.of([Turn::Space(place.space)]).await;
+    let _alone = app.turns([Turn::Space(place.space)]).await?;
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     let resource = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;
@@ -124,13 +125,20 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         name: name.to_owned(),
         created: app.now(),
     };
-    app.directory.add_folder(&folder).await?;
+    let change = Change::FolderBegins(folder.space, folder.id);
+    app.begin_change(&change).await?;
+    if let Err(error) = app.directory.add_folder(&folder).await {
+        app.end_change(&change).await?;
+        return Err(error.into());
+    }
     let put = Resource::folder(collection, folder.id, parent);
     if let Err(error) = app.policy.write_by(put, Vec::new(), by.metadata("folder.created")).await {
         app.directory.remove_folder(folder.id).await?;
+        app.end_change(&change).await?;
         return Err(unchanged(error));
     }
     noted(&app, &by, "folder.created", &folder).await?;
+    app.end_change(&change).await?;
     Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await))
 }
 
@@ -195,6 +203,19 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     Page::answer(&req, &list, |one| one.on.folder.map(|id| id.to_string()).unwrap_or_default())
 }
 
+/// The folders of a space of the person's own.
+pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    let mut list = Vec::new();
+    if app.vault.owner_of(space) != Some(user) {
+        return Ok(list);
+    }
+    let mut names = Names::default();
+    for folder in app.directory.folders_in(space, None).await? {
+        list.push(shown(app, &folder, &mut names).await);
+    }
+    Ok(list)
+}
+
 fn subject(by: &Sharer) -> Subject {
     Subject::object("user", by.user())
 }
@@ -241,7 +262,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     if documents.is_empty() || documents.len() > PAGE {
         return Err(invalid(format!("Name 1 to {PAGE} documents.")));
     }
-    let _alone = app.sharing.of([Turn::Space(managed(&app, &by, &id).await?.space)]).await;
+    let _alone = app.turns([Turn::Space(managed(&app, &by, &id).await?.space)]).await?;
     let folder = managed(&app, &by, &id).await?;
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
@@ -254,11 +275,25 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
             return Err(forbidden("Only who manages a document may put it into a folder."));
         }
     }
-    app.directory.file(&folder, &documents, app.now()).await?;
+    let change = Change::Files(folder.space, folder.id, by.act.request.clone());
+    app.begin_change(&change).await?;
+    let new = match app.directory.file(&folder, &documents, app.now()).await {
+        Ok(new) => new,
+        Err(error) => {
+            app.end_change(&change).await?;
+            return Err(error.into());
+        }
+    };
     let put = documents.iter().map(|document| Resource::filed(folder.collection, *document, folder.id)).collect();
-    // Again is no change, so a request that breaks off here can be repeated.
-    let _ = app.policy.write_by(put, Vec::new(), by.metadata("folder.filed")).await.map_err(unchanged)?;
+    if let Err(error) = app.policy.write_by(put, Vec::new(), by.metadata("folder.filed")).await {
+        for document in new {
+            app.directory.unfile(folder.id, document).await?;
+        }
+        app.end_change(&change).await?;
+        return Err(unchanged(error));
+    }
     noted(&app, &by, "folder.filed", &folder).await?;
+    app.end_change(&change).await?;
     Ok(HttpResponse::Ok().json(FiledShown { folder: folder.id, documents }))
 }
 
@@ -303,16 +338,22 @@ async fn documents(
 async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId)>) -> Result<HttpResponse, ApiError> {
     let (id, document) = path.into_inner();
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
+    let _alone = app.turns([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await?;
     let folder = managed_to_take(&app, &by, &id).await?;
     let gone = vec![Resource::filed(folder.collection, document, folder.id)];
-    let by_whom = by.metadata("folder.unfiled");
-    let delivery = app.policy.write_by(Vec::new(), gone, by_whom).await.map_err(unchanged)?;
-    if !app.directory.unfile(folder.id, document).await? {
-        return Err(ApiError::not_found());
+    let change = Change::Unfiles(folder.space, folder.id, document);
+    app.begin_change(&change).await?;
+    let taken = app.policy.write_by(Vec::new(), gone, by.metadata("folder.unfiled")).await;
+    let mut lay = false;
+    if taken.is_ok() {
+        lay = app.directory.unfile(folder.id, document).await?;
+        if lay {
+            noted(&app, &by, "folder.unfiled", &folder).await?;
+        }
     }
-    noted(&app, &by, "folder.unfiled", &folder).await?;
-    Ok(removed(&delivery))
+    app.end_change(&change).await?;
+    let delivery = taken.map_err(unchanged)?;
+    if lay { Ok(removed(&delivery)) } else { Err(ApiError::not_found()) }
 }
 
 /// Removes a folder in which no folder lies
@@ -325,29 +366,31 @@ async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId
     (status = 409, description = "`folder_in_use`: there are folders in it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.of([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await;
+    let _alone = app.turns([Turn::Space(managed_to_take(&app, &by, &id).await?.space)]).await?;
     let folder = managed_to_take(&app, &by, &id).await?;
     if app.directory.has_folders(folder.id).await? {
         return Err(conflict("folder_in_use", "There are folders in this one; remove them first."));
     }
     let action = "folder.removed";
-    let resource = Resource::Folder(folder.collection, folder.id);
-    let shares: Vec<_> = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
-    let shares: Vec<_> = shares.into_iter().filter(|share| share.resource == resource).collect();
-    let mut gone: Vec<Tuple> = shares.iter().flat_map(|share| share.begun().0).collect();
-    let documents = app.directory.filed(folder.id, None, u64::MAX >> 1).await?;
-    gone.extend(documents.iter().map(|document| Resource::filed(folder.collection, *document, folder.id)));
-    // Last the folder itself: a removal that breaks off can be begun again.
-    gone.extend(Resource::folder(folder.collection, folder.id, folder.parent));
+    let (gone, shares) = app.rests_on_folder(&folder).await?;
+    let change = Change::FolderEnds(folder.space, folder.id);
+    app.begin_change(&change).await?;
     let mut delivery = Delivery::Done;
     for some in gone.chunks(CHANGES) {
-        let done = app.policy.write_by(Vec::new(), some.to_vec(), by.metadata(action)).await.map_err(unchanged)?;
-        delivery = delivery.and(done);
+        match app.policy.write_by(Vec::new(), some.to_vec(), by.metadata(action)).await {
+            Ok(done) => delivery = delivery.and(done),
+            Err(error) => {
+                // The folder itself is the last to go: the removal can be begun again.
+                app.end_change(&change).await?;
+                return Err(unchanged(error));
+            }
+        }
     }
     for share in shares {
         app.directory.remove_assignment(share.id).await?;
     }
     app.directory.remove_folder(folder.id).await?;
     noted(&app, &by, action, &folder).await?;
+    app.end_change(&change).await?;
     Ok(removed(&delivery))
 }

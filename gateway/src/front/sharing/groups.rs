@@ -2,9 +2,10 @@
 
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy::Delivery;
 use policy::facts::Party;
-use policy_core::GroupId;
+use policy_core::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +23,7 @@ use crate::front::account::body;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::node::NodeError;
 use crate::rights::{Change, tuple};
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -113,16 +114,22 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     (status = 200, description = "All of them", body = Vec<GroupShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let user = by.user();
+    Page::answer(&req, &listed(&app, by.user()).await?, |one| one.group.to_string())
+}
+
+/// The groups that a person manages or is in.
+pub(crate) async fn all(app: &App, user: UserId) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    listed(app, user).await
+}
+
+async fn listed(app: &App, user: UserId) -> Result<Vec<GroupShown>, ApiError> {
     let own = app.directory.memberships_of(Party::User(user)).await?;
     let managed: Vec<_> = own.iter().filter(|one| one.role == Role::Manager).map(|one| one.group).collect();
     let mut ids = app.directory.groups_of(user, app.now()).await?;
     ids.extend(&managed);
     let ids: Vec<_> = ids.into_iter().collect();
     let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
-    let list: Vec<GroupShown> =
-        app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect();
-    Page::answer(&req, &list, |one| one.group.to_string())
+    Ok(app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect())
 }
 
 /// One group; who manages it sees who is in it
@@ -191,7 +198,7 @@ async fn put_member(
     by.confirmed(&app)?;
     let named = Named { user, group: inner };
     let group = managed(&app, &by, &id).await?;
-    let _alone = app.sharing.of(named.turn().into_iter().chain([Turn::Group(group.id)])).await;
+    let _alone = app.turns(named.turn().into_iter().chain([Turn::Group(group.id)])).await?;
     let group = managed(&app, &by, &id).await?;
     let party = named.party(&app, &by).await?;
     let until = end_of(until.as_deref(), app.now())?;
@@ -331,7 +338,7 @@ async fn take_out(
     removal: &Removal,
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(req, app).await?;
-    let _alone = app.sharing.of([Turn::Group(managed_to_take(app, &by, id).await?.id)]).await;
+    let _alone = app.turns([Turn::Group(managed_to_take(app, &by, id).await?.id)]).await?;
     let group = managed_to_take(app, &by, id).await?;
     let all = app.directory.memberships(group.id).await?;
     // Whoever is not in it answers alike, whether there is somebody of the name or not.
@@ -344,23 +351,58 @@ async fn take_out(
     if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
     }
-    let mut delivery = out(app, &by, gone).await?;
     let mut said = Removed::new(Vec::new(), Vec::new());
-    if let (Role::Manager, Party::User(user)) = (role, party) {
-        let (selves, now) = (selves(app, user).await?, app.now());
-        let themselves = |one: &&Membership| {
-            one.role == Role::Member && selves.contains(&one.party) && one.until.is_none_or(|until| until > now)
-        };
-        for one in all.iter().filter(themselves) {
-            let took = one.giver == Some(user) && !removal.keep;
-            if took {
-                delivery = delivery.and(out(app, &by, one).await?);
-            }
-            let shown = shown_member(app, one).await?;
-            if took { said.taken.push(shown) } else { said.reaches.push(shown) }
-        }
+    let (Role::Manager, Party::User(user)) = (role, party) else {
+        return Ok(said.answer(&out(app, &by, gone).await?));
+    };
+    let change = Change::Dismissed(group.id, user);
+    if !removal.keep {
+        app.begin_change(&change).await?;
     }
+    let taken = out(app, &by, gone).await;
+    if taken.is_err() {
+        app.end_change(&change).await?;
+    }
+    let mut delivery = taken?;
+    // What fails in between is gone on with: with the management goes what they gave themselves.
+    for one in stays_in(app, all, user).await? {
+        let took = one.giver == Some(user) && !removal.keep;
+        if took {
+            delivery = delivery.and(out(app, &by, &one).await?);
+        }
+        let shown = shown_member(app, &one).await?;
+        if took { said.taken.push(shown) } else { said.reaches.push(shown) }
+    }
+    app.end_change(&change).await?;
     Ok(said.answer(&delivery))
+}
+
+/// By what somebody who managed a group is in it still.
+async fn stays_in(app: &App, all: Vec<Membership>, user: UserId) -> Result<Vec<Membership>, ApiError> {
+    let (selves, now) = (selves(app, user).await?, app.now());
+    let stays = |one: &Membership| {
+        one.role == Role::Member && selves.contains(&one.party) && one.until.is_none_or(|until| until > now)
+    };
+    Ok(all.into_iter().filter(stays).collect())
+}
+
+impl App {
+    /// Goes on where it was broken off that somebody manages a group no more.
+    pub(crate) async fn go_on_dismissing(&self, group: GroupId, user: UserId) -> Result<(), NodeError> {
+        let done = async {
+            let by = Sharer::of_node(self, user).await?;
+            let all = self.directory.memberships(group).await?;
+            let manages = |one: &&Membership| one.role == Role::Manager && one.party == Party::User(user);
+            if let Some(gone) = all.iter().find(manages) {
+                let _ = out(self, &by, gone).await?;
+            }
+            for one in stays_in(self, all, user).await?.iter().filter(|one| one.giver == Some(user)) {
+                let _ = out(self, &by, one).await?;
+            }
+            Ok(())
+        };
+        done.await.map_err(|error: ApiError| NodeError::Failed(error.to_string()))
+    }
 }
 
 /// Ends a membership: in policy, in the rows, in the audit.
@@ -387,7 +429,7 @@ async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiE
     (status = 409, description = "`group_in_use`: something is kept from it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
-    let _alone = app.sharing.of([Turn::Group(managed_to_take(&app, &by, &id).await?.id)]).await;
+    let _alone = app.turns([Turn::Group(managed_to_take(&app, &by, &id).await?.id)]).await?;
     let group = managed_to_take(&app, &by, &id).await?;
     let (gone, given) = app.rests_on_group(group.id).await?;
     if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use gateway_people::realm::Realm as _;
 use policy::Delivery;
 use policy::facts::{Party, Resource};
 use policy_core::UserId;
@@ -15,7 +16,8 @@ use super::{ApiError, Sharer};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::directory::{Assignment, Role};
-use crate::node::Node as _;
+use crate::node::NodeError;
+use crate::rights::Quits;
 
 /// What became of it.
 pub(super) struct Left {
@@ -66,25 +68,39 @@ pub(super) fn collection_of(resource: Resource) -> Option<policy_core::Collectio
     }
 }
 
-/// After `user` has lost `lost`, by which they managed: takes what they had given themselves by it (unless `keep`), and
+/// Who loses a share by which they manage, if they do by this one.
+pub(super) fn quits(by: &Sharer, lost: &Assignment) -> Option<Quits> {
+    let Some(Party::User(user)) = lost.party.filter(|_| manages_by(&lost.relation)) else { return None };
+    let (by, collection) = (by.user(), collection_of(lost.resource));
+    Some(Quits { share: lost.id, user, by, space: lost.space, collection })
+}
+
+impl App {
+    /// Goes on where somebody's leaving was broken off.
+    pub(crate) async fn go_on_quitting(&self, quits: &Quits) -> Result<(), NodeError> {
+        let done = async {
+            let by = Sharer::of_node(self, quits.by).await?;
+            if let Some(lost) = self.directory.assignment(quits.share).await? {
+                let _ = end(self, &by, "share.ended", &lost).await?;
+            }
+            leave(self, &by, quits, false).await.map(drop)
+        };
+        done.await.map_err(|error: ApiError| NodeError::Failed(error.to_string()))
+    }
+}
+
+/// After somebody has lost a share by which they managed: takes what they had given themselves by it (unless `keep`), and
 /// finds what they still reach, of what the one who asks manages.
-pub(super) async fn leave(
-    app: &App,
-    by: &Sharer,
-    user: UserId,
-    lost: &Assignment,
-    keep: bool,
-) -> Result<Left, ApiError> {
+pub(super) async fn leave(app: &App, by: &Sharer, lost: &Quits, keep: bool) -> Result<Left, ApiError> {
+    let user = lost.user;
     let (selves, now) = (selves(app, user).await?, app.now());
     let of_space = app.directory.assignments_in(lost.space, None).await?;
     let theirs: Vec<Assignment> = of_space
         .into_iter()
-        .filter(|one| one.id != lost.id && one.lives(now) && !matches!(one.relation.as_str(), "blocked" | "hidden"))
+        .filter(|one| one.id != lost.share && one.lives(now) && !matches!(one.relation.as_str(), "blocked" | "hidden"))
         .filter(|one| one.party.is_some_and(|party| selves.contains(&party)))
         .collect();
-    let within = |one: &Assignment| {
-        collection_of(lost.resource).is_none() || collection_of(one.resource) == collection_of(lost.resource)
-    };
+    let within = |one: &Assignment| lost.collection.is_none() || collection_of(one.resource) == lost.collection;
     let resources: Vec<Resource> = theirs.iter().map(|one| one.resource).collect();
     let owns = app.vault.owner_of(lost.space) == Some(by.user());
     let mine = if owns { vec![true; resources.len()] } else { manage_all(app, by.user(), &resources).await? };

@@ -7,8 +7,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::HEXLOWER;
+use gateway_people::language::Language;
+use gateway_people::realm::Realm as _;
 use policy::facts::Resource;
-use policy_core::{Caller, GrantId, Holder, SpaceId, Timestamp, Verb};
+use policy_core::{Caller, GrantId, Holder, SpaceId, Timestamp, UserId, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
@@ -23,16 +25,18 @@ use super::place::{ResourcePath, VisibleResource};
 use super::rows::rows;
 use super::{ApiError, Sharer, Turn, end_of, note};
 use crate::app::App;
-use crate::authn::{self, AuthError};
+use crate::authn::{AuthError, Principal};
 use crate::directory::{Directory, LinkRow, QuotaKind, Secret, TokenKind};
 use crate::front::account::body;
+use crate::front::contract::Limits;
 use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
-use crate::front::oauth::{escape, notice, wide_page};
-use crate::front::{Limits, Routes};
-use crate::grants::{Order, Terms, compile, parse_value, rfc3339, show_json};
+use crate::front::oauth::{escape, notice, wide_page, words};
+use crate::front::route::Routes;
+use crate::grants::{Order, Terms, compile, german_month, parse_value, rfc3339, show_json};
 use crate::node::Node;
+use crate::rights::Change;
 
 /// Documents that the page of a link shows at most.
 const SHOWN: usize = 200;
@@ -126,7 +130,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
     let place = VisibleResource::find(&app, &by, &req, path).await?;
-    let _alone = app.sharing.of([Turn::Space(place.space)]).await;
+    let _alone = app.turns([Turn::Space(place.space)]).await?;
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     // What is recorded in a space is recorded by who manages it.
     if !app.access.may(by.user(), Resource::Space(place.space), "manage").await? {
@@ -155,10 +159,13 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     let name = AppDescription { name: "Link".to_owned(), uri: None, redirect_uris: Vec::new() };
     let record = GrantRecord { grant, app: name, created: now };
+    let change = Change::Gives(place.space, terms.id);
+    app.begin_change(&change).await?;
     app.put_grant(record.clone(), by.metadata("link.created")).await?;
     let row = LinkRow { grant: terms.id, user: by.user(), space: place.space, created: now, last_used: None };
     app.directory.open_link(&secret, &row, until).await?;
     note(&app, &by, &[], "link.created", json!({ "link": terms.id, "space": place.space })).await?;
+    app.end_change(&change).await?;
     let mut answer = shown(&app, &record).await?;
     answer.token = Some(secret.text().to_owned());
     answer.url = Some(format!("{}/l/{}", app.url(), secret.text()));
@@ -200,18 +207,27 @@ async fn shown(app: &App, record: &GrantRecord) -> Result<LinkShown, ApiError> {
     (status = 200, description = "All of them", body = Vec<LinkShown>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
+    Page::answer(&req, &listed(&app, by.user()).await?, |one| one.link.to_string())
+}
+
+/// The links into the spaces of a person, without what opens them.
+pub(crate) async fn all(app: &App, user: UserId) -> Result<Vec<impl Serialize + use<>>, ApiError> {
+    listed(app, user).await
+}
+
+async fn listed(app: &App, user: UserId) -> Result<Vec<LinkShown>, ApiError> {
     let mut list = Vec::new();
-    for space in app.vault.space_ids(by.user()) {
-        list.extend(records(&app, space).await?);
+    for space in app.vault.space_ids(user) {
+        list.extend(records(app, space).await?);
     }
     let now = app.now();
     list.retain(|record| lives(record, now));
     list.sort_by_key(|record| (record.created, record.grant.id));
     let mut answer = Vec::new();
     for record in &list {
-        answer.push(shown(&app, record).await?);
+        answer.push(shown(app, record).await?);
     }
-    Page::answer(&req, &answer, |one| one.link.to_string())
+    Ok(answer)
 }
 
 /// Removes a link
@@ -249,12 +265,12 @@ async fn open(app: web::Data<App>, token: Path<String>) -> HttpResponse {
         Ok(shown) => wide_page(StatusCode::OK, &shown.collection, &table(&shown)),
         Err(error) => {
             // Unknown, removed and lapsed answer alike.
-            let text = if error.status == StatusCode::NOT_FOUND {
-                "This link leads nowhere: it was removed, or has ended."
-            } else {
-                "The node cannot show this now; try again."
+            let words = words();
+            let text = match error.status {
+                StatusCode::NOT_FOUND => words.link_leads_nowhere(),
+                _ => words.link_not_now(),
             };
-            notice(error.status, "A link", text)
+            notice(error.status, words.a_link(), text)
         }
     }
 }
@@ -280,6 +296,7 @@ struct Shown {
 }
 
 fn table(shown: &Shown) -> String {
+    let words = words();
     let head = |(name, _): &(String, Shows)| format!("<th scope=\"col\">{}</th>", escape(name));
     let head: String = shown.columns.iter().map(head).collect();
     let line = |row: &Row| {
@@ -293,13 +310,13 @@ fn table(shown: &Shown) -> String {
         escape(&shown.collection),
     );
     if shown.rows.len() > shown.most {
-        html.push_str("<p class=\"soft\">There is more.</p>\n");
+        html.push_str(&format!("<p class=\"soft\">{}</p>\n", words.there_is_more()));
     }
     if shown.columns.iter().any(|(_, shows)| *shows == Shows::Relation) {
-        html.push_str("<p class=\"soft\">Related documents are told by their ids.</p>\n");
+        html.push_str(&format!("<p class=\"soft\">{}</p>\n", words.related_by_id()));
     }
     for name in &shown.left_out {
-        let text = "leads to other documents, which this link does not show.";
+        let text = words.leads_to_others();
         html.push_str(&format!("<p class=\"soft\"><strong>{}</strong> {text}</p>\n", escape(name)));
     }
     html
@@ -319,7 +336,7 @@ async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
 async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let TokenKind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
-    let caller: Caller = match authn::of_token(app, &token).await {
+    let caller: Caller = match Principal::of_token(&app.directory, &token, app.now()).await {
         // Its maker has no account here any more.
         Err(AuthError::Invalid) => return Err(ApiError::not_found()),
         found => found?.caller,
@@ -381,13 +398,15 @@ fn cell(value: &Cell) -> String {
     }
 }
 
-/// An instant for a reader, in UTC: `28 Nov 2026, 14:35 UTC`.
+/// An instant for a reader, in UTC: `28 Nov 2026, 14:35 UTC`, `28. November 2026, 14:35 UTC`.
 fn instant(at: OffsetDateTime) -> String {
     let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
-    let month = at.month().to_string();
-    let month = month.get(..3).unwrap_or_default();
     let seconds = if at.second() == 0 { String::new() } else { format!(":{:02}", at.second()) };
-    format!("{} {month} {}, {:02}:{:02}{seconds} UTC", at.day(), at.year(), at.hour(), at.minute())
+    let clock = format!("{}, {:02}:{:02}{seconds} UTC", at.year(), at.hour(), at.minute());
+    match words().0 {
+        Language::English => format!("{} {} {clock}", at.day(), at.month().to_string().get(..3).unwrap_or_default()),
+        Language::German => format!("{}. {} {clock}", at.day(), german_month(at.month())),
+    }
 }
 
 #[cfg(test)]

@@ -5,19 +5,20 @@
 
 mod access;
 mod assign;
-mod field_rules;
-mod folders;
-mod groups;
+pub(crate) mod field_rules;
+pub(crate) mod folders;
+pub(crate) mod groups;
 mod leaving;
-mod links;
+pub(crate) mod links;
 mod offers;
 mod pending;
 mod place;
 mod rows;
-mod shares;
+pub(crate) mod shares;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use gateway_people::realm::Realm as _;
 pub(crate) use pending::Pending;
 use policy::PolicyError;
 use policy::facts::{Party, Resource};
@@ -32,12 +33,12 @@ use super::account::person;
 use super::error::ApiError;
 use crate::app::App;
 use crate::authn::Principal;
-use crate::directory::{Act, Actor, Group};
+use crate::directory::{Act, Actor, ELSEWHERE, Group};
 use crate::front::contract::SMALL_BODY;
+use crate::front::contract::{Front, Terms};
 use crate::front::described::Id;
-use crate::front::{Front, Routes, Terms};
+use crate::front::route::Routes;
 use crate::grants::Span;
-use crate::node::Node as _;
 use crate::turns::Turn;
 
 pub const FRONT: Front = Front { routes, terms: Terms::api(SMALL_BODY) };
@@ -73,6 +74,12 @@ impl Sharer {
     fn again(user: UserId, tenant: TenantId) -> Sharer {
         let caller = Caller { user, app: None, device: None };
         Sharer { principal: Principal::of_person(caller, tenant), act: Act::new(Actor::Person(user)) }
+    }
+
+    /// The node, which goes on with what somebody asked for before.
+    async fn of_node(app: &App, user: UserId) -> Result<Sharer, ApiError> {
+        let tenant = app.directory.user(user).await?.map_or(ELSEWHERE, |user| user.tenant);
+        Ok(Sharer { act: Act::new(Actor::Node), ..Sharer::again(user, tenant) })
     }
 
     /// Nothing here is for apps.
@@ -196,7 +203,7 @@ async fn shown_party(app: &App, party: Party) -> Result<PartyShown, ApiError> {
 }
 
 /// When a right ends: an instant (RFC 3339) or a duration from now (ISO 8601). It must lie ahead.
-fn end_of(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+pub(super) fn end_of(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = until else { return Ok(None) };
     let at = match text.parse::<Span>() {
         Ok(span) => Some(span.after(now)),

@@ -2,8 +2,10 @@
 //! that the person comes for them, by a request to the space. Until then nothing tells whether there is somebody.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use gateway_people::realm::Realm as _;
 use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, CollectionId, SpaceId, Timestamp, UserId};
 use serde::Serialize;
@@ -16,9 +18,10 @@ use super::shares::{NewShare, ShareId, ShareShown, give};
 use super::{ApiError, PartyShown, Sharer, Turn, invalid};
 use crate::access::Newcomers;
 use crate::app::App;
+use crate::directory::notices::{About, NoticeKind, Telling};
 use crate::directory::{Assignment, Directory, Offer, Offered, Role, name_of};
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::node::NodeError;
 
 pub(super) const PENDING: &str = "Nobody of this name is in your tenant, or known to you. If there is somebody of this \
                                   name elsewhere on this node, it is theirs as soon as they come for it; else it lapses \
@@ -78,7 +81,24 @@ pub(super) async fn offer(app: &App, by: &Sharer, what: Offered, name: String) -
     let id = Directory::new_assignment_id();
     let mut offer = Offer { id, what, name, giver: by.user(), created: app.now() };
     offer.id = app.directory.add_offer(&offer).await?.0;
+    tell(app, &offer);
     Ok(offer)
+}
+
+/// Tells whoever has the name, if somebody has: beside the request, whose answer takes as long for nobody.
+fn tell(app: &App, offer: &Offer) {
+    let (directory, name, now) = (Arc::clone(&app.directory), offer.name.clone(), app.now());
+    let about = About::Person(offer.giver);
+    tokio::spawn(async move {
+        let told = match directory.user_named(&name).await {
+            Ok(Some(user)) => directory.tell(Telling { user: user.id, kind: NoticeKind::ShareGot, about }, now).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::error!(%error, "somebody was not told of an offer");
+        }
+    });
 }
 
 /// An offer of a share that the person made.
@@ -124,8 +144,11 @@ impl Newcomers for App {
     async fn comes(&self, user: UserId, space: SpaceId) -> bool {
         // Whoever changes rights at this moment may be the one who asks: they ask again.
         let Some(_alone) = self.sharing.now(Turn::Space(space)) else { return false };
-        let taken = self.take_up_alone(user, space).await;
-        taken.unwrap_or_else(|error| {
+        let taken = async {
+            self.finish_in(&BTreeSet::from([Turn::Space(space)])).await.map_err(NodeError::from)?;
+            self.take_up_alone(user, space).await
+        };
+        taken.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "what somebody is offered could not be given");
             false
         })

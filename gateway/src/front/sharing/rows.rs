@@ -1,7 +1,7 @@
 //! Rows of a collection, read as somebody sees them.
 
 use actix_web::http::StatusCode;
-use policy_core::{Caller, Permits, Read, SealRefusal, SpaceId};
+use policy_core::{Caller, Permits, Read, SpaceId};
 use vault::ReadError;
 use vault::view::Row;
 use vault_core::query::{Query, Root, RootKind, Select};
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::front::data::unavailable;
 use crate::front::intake::busy;
 
-/// What `select` selects, by the permits of that moment, and what else it says; again if policy moves meanwhile. `None`:
+/// What `select` selects, by the permits of that moment, and what else it says; again if its permits hold no more. `None`:
 /// it names what the caller does not see.
 pub(super) async fn rows<T>(
     app: &App,
@@ -26,7 +26,7 @@ pub(super) async fn rows<T>(
         let (select, said) = select(&catalogue, &permits)?;
         let root = Root { key: "rows".into(), kind: RootKind::Select(select) };
         match app.vault.cells(permits, Query { roots: vec![root] }).await {
-            Err(ReadError::Seal(SealRefusal::Moved)) => {}
+            Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => {}
             Err(ReadError::Hidden) => return Ok((None, said)),
             Err(ReadError::Busy) => return Err(busy()),
             Err(error @ ReadError::Bytes(_)) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::web::{self, Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use gateway_people::realm::Realm as _;
 use policy::Delivery;
 use policy::facts::{Party, Resource};
 use policy_core::{AssignmentId, SpaceId, UserId};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::assign::{Right, begin, end};
-use super::leaving::{leave, manages_by};
+use super::leaving::{leave, quits};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
@@ -24,7 +25,7 @@ use crate::front::data::space_of;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::{Page, linked};
 use crate::grants::rfc3339;
-use crate::node::Node as _;
+use crate::rights::Change;
 
 pub(super) fn routes(routes: &mut Routes) {
     routes
@@ -166,7 +167,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let new = NewShare { space: Some(space.to_string()), ..new };
     // Who does not see it takes no turn of those who share it; and a space that is slow to open holds up nobody.
     VisibleResource::within(&app, &by, space, new.path()).await?;
-    let _alone = app.sharing.of(new.with.turn().into_iter().chain([Turn::Space(space)])).await;
+    let _alone = app.turns(new.with.turn().into_iter().chain([Turn::Space(space)])).await?;
     match give(&app, &by, &new, None).await? {
         Given::Done(share, made, delivery) => {
             let mut shown = shown(&app, &share, &mut Names::default()).await?;
@@ -317,6 +318,32 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
     Ok(all)
 }
 
+/// A share, as it is told to whoever gave it or got it.
+pub(crate) enum Told {
+    Given(serde_json::Value),
+    Received(serde_json::Value),
+}
+
+/// Tells all that a person gave and got, one after the other: for the names of its collections a space is opened.
+pub(crate) async fn each<E: From<ApiError>>(
+    app: &App,
+    user: UserId,
+    mut tell: impl AsyncFnMut(Told) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut names = Names::default();
+    let json = |shown: ShareShown| serde_json::to_value(shown).unwrap_or_default();
+    for one in listed(app, user).await? {
+        tell(match &one {
+            Listed::Given(share) => Told::Given(json(shown(app, share, &mut names).await?)),
+            Listed::Offered(offer) => Told::Given(json(offers::shown(app, offer).await?)),
+            Listed::Promised(offer) => Told::Received(json(offers::shown(app, offer).await?)),
+            Listed::Received(share) => Told::Received(json(shown(app, share, &mut names).await?)),
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 /// A live share.
 async fn live(app: &App, id: &str) -> Result<Assignment, ApiError> {
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
@@ -383,7 +410,7 @@ async fn remove(
         Some(Offer { what: Offered::Share(space, _), .. }) => space,
         None => live(&app, &id).await?.space,
     };
-    let _alone = app.sharing.of([Turn::Space(space)]).await;
+    let _alone = app.turns([Turn::Space(space)]).await?;
     if let Some(offer) = offers::own(&app, user, &id).await? {
         app.directory.remove_offer(offer.id).await?;
         return Ok(HttpResponse::NoContent().finish());
@@ -394,11 +421,21 @@ async fn remove(
         known(&app, user, &id).await?;
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
     }
-    let delivery = end(&app, &by, "share.ended", &share).await?;
-    let Some(Party::User(left)) = share.party.filter(|_| manages_by(&share.relation)) else {
-        return Ok(removed(&delivery));
+    let Some(lost) = quits(&by, &share) else {
+        return Ok(removed(&end(&app, &by, "share.ended", &share).await?));
     };
-    let left = leave(&app, &by, left, &share, removal.keep).await?;
+    let change = Change::Quits(lost);
+    if !removal.keep {
+        app.begin_change(&change).await?;
+    }
+    let ended = end(&app, &by, "share.ended", &share).await;
+    if ended.is_err() {
+        app.end_change(&change).await?;
+    }
+    let delivery = ended?;
+    // What fails in between is gone on with: with the share goes what they gave themselves.
+    let left = leave(&app, &by, &lost, removal.keep).await?;
+    app.end_change(&change).await?;
     let (taken, reaches) = left.shown(&app, async |app, right, names| shown(app, right, names).await).await?;
     Ok(Removed::new(taken, reaches).answer(&delivery.and(left.delivery)))
 }

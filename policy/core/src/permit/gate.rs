@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::cache::{Cache, Known, Verdict};
 use super::masks::{Questions, earliest};
 use super::singled::Singled;
-use super::{Caller, GateSeal, PeerKey, Permits, Read, Refusal, Replicate, Resources, Right, SchemaVersion, Write};
+use super::{
+    AppCaller, Caller, GateSeal, PeerKey, Permits, Read, Refusal, Replicate, Resources, Right, SchemaVersion, Write,
+};
 use crate::{Check, Decision, Engine, EngineUnavailable, Epoch, Grant, Object, SpaceId, Subject, Timestamp};
 
 /// The one place where permits are minted.
@@ -54,6 +56,35 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Permits<Write>, Refusal> {
         self.mint(caller, resources, now).await
+    }
+
+    /// The permits of a request that reads under a grant that is not given yet: the same as [`Gate::read`] mints once it
+    /// is, for whoever gives it to see what that would show. It shows its grantor nothing that they do not see themselves.
+    ///
+    /// # Errors
+    /// As [`Gate::read`].
+    pub async fn foresee(
+        &self,
+        grant: &Grant,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Result<Permits<Read>, Refusal> {
+        // Before anything is asked, as there.
+        let epoch = self.engine.clock().now();
+        if grant.space != resources.space {
+            return Err(Refusal::Denied);
+        }
+        let app = AppCaller { holder: grant.holder, grant: grant.id };
+        let caller = Caller { user: grant.grantor, app: Some(app), device: None };
+        let mut questions = Questions::foreseeing(&caller, grant);
+        resources.collections.iter().for_each(|collection| questions.about(collection));
+        let (answers, singled) = self.answers(&caller, &mut questions, now).await?;
+        if !singled.too_many.is_empty() {
+            return Err(Refusal::TooManyDocuments);
+        }
+        // What is foreseen is not remembered: of this grant no token asks.
+        let (verdict, found) = questions.conclude(&answers, &singled, now);
+        self.permits(&caller, resources, epoch, verdict, found.into_iter().map(Some).collect())
     }
 
     /// The permit of one batch of a sync session with `peer`. It yields sealed bytes only and holds no masks.
@@ -112,6 +143,18 @@ impl Gate {
             Some(verdict) if known.iter().all(Option::is_some) => (verdict, known),
             _ => self.decide(caller, resources, epoch, now, known).await?,
         };
+        self.permits(caller, resources, epoch, verdict, known)
+    }
+
+    /// The permits that follow from the verdict and from what is known of each collection.
+    fn permits<R: Right<Peer = ()>>(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+        epoch: Epoch,
+        verdict: Verdict,
+        known: Vec<Option<Known>>,
+    ) -> Result<Permits<R>, Refusal> {
         let mut valid_until = verdict.valid_until;
         let mut collections = Vec::with_capacity(known.len());
         for (collection, known) in resources.collections.iter().zip(known) {
@@ -157,19 +200,11 @@ impl Gate {
                 missing.push(i);
             }
         }
-        let mut answers = self.ask(questions.checks(), now).await?;
-        let singled = match questions.wanted(&answers) {
-            None => Singled::default(),
-            Some(wanted) => Singled::find(&*self.engine, caller.user, &wanted, now).await?,
-        };
+        let (answers, singled) = self.answers(caller, &mut questions, now).await?;
         if !singled.too_many.is_empty() {
             let until = answers.iter().fold(singled.valid_until, |until, answer| earliest(until, answer.valid_until));
             self.cache.refuse(caller, resources, epoch, &singled.too_many, until);
             return Err(Refusal::TooManyDocuments);
-        }
-        let further = questions.about_fields(&answers, &singled);
-        if !further.is_empty() {
-            answers.extend(self.ask(&further, now).await?);
         }
         let (verdict, found) = questions.conclude(&answers, &singled, now);
         let named = missing.iter().map(|&i| &resources.collections[i]).zip(&found);
@@ -178,6 +213,27 @@ impl Gate {
             known[i] = Some(found);
         }
         Ok((verdict, known))
+    }
+
+    /// Every answer that the masks follow from; of more single documents than are told apart, which collections hold them.
+    async fn answers(
+        &self,
+        caller: &Caller,
+        questions: &mut Questions<'_>,
+        now: Timestamp,
+    ) -> Result<(Vec<Decision>, Singled), Refusal> {
+        let mut answers = self.ask(questions.checks(), now).await?;
+        let singled = match questions.wanted(&answers) {
+            None => Singled::default(),
+            Some(wanted) => Singled::find(&*self.engine, caller.user, &wanted, now).await?,
+        };
+        if singled.too_many.is_empty() {
+            let further = questions.about_fields(&answers, &singled);
+            if !further.is_empty() {
+                answers.extend(self.ask(&further, now).await?);
+            }
+        }
+        Ok((answers, singled))
     }
 
     /// The grant that the caller's token names, if the caller is an app. A grant of another person, for

@@ -49,6 +49,8 @@ pub(super) struct Questions<'a> {
     manage: Option<usize>,
     /// For each entry of the grant: its verbs and where they were asked.
     entries: Vec<Vec<(Verb, usize)>>,
+    /// Policy has not heard of the grant: its entries give what they say.
+    foreseen: bool,
     collections: Vec<About<'a>>,
 }
 
@@ -92,6 +94,7 @@ impl<'a> Questions<'a> {
             view: 0,
             manage: None,
             entries: Vec::new(),
+            foreseen: false,
             collections: Vec::new(),
         };
         questions.view = questions.ask_user(Object::new("space", space), "view");
@@ -108,6 +111,22 @@ impl<'a> Questions<'a> {
             }
             questions.entries.push(asked);
         }
+        questions
+    }
+
+    /// The questions about the space of a grant that is not given yet, by whoever would act under it.
+    pub(super) fn foreseeing(caller: &'a Caller, grant: &'a Grant) -> Self {
+        let mut questions = Questions {
+            caller,
+            grant: Some(grant),
+            checks: Vec::new(),
+            view: 0,
+            manage: None,
+            entries: vec![Vec::new(); grant.entries.len()],
+            foreseen: true,
+            collections: Vec::new(),
+        };
+        questions.view = questions.ask_user(Object::new("space", grant.space), "view");
         questions
     }
 
@@ -194,7 +213,10 @@ impl<'a> Questions<'a> {
                 .entries
                 .iter()
                 .zip(&self.entries)
-                .map(|(entry, asked)| entry_verbs(entry, asked, answers, now, &mut until))
+                .map(|(entry, asked)| {
+                    let said = entry_verbs(entry, asked, answers, now, &mut until);
+                    if self.foreseen && lives(entry, now) { entry.verbs } else { said }
+                })
                 .collect(),
         };
         let from_grant = until;
@@ -253,6 +275,10 @@ pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Tim
     }
 }
 
+fn lives(entry: &GrantEntry, now: Timestamp) -> bool {
+    entry.until.is_none_or(|end| end > now)
+}
+
 fn entry_verbs(
     entry: &GrantEntry,
     asked: &[(Verb, usize)],
@@ -260,7 +286,7 @@ fn entry_verbs(
     now: Timestamp,
     until: &mut Option<Timestamp>,
 ) -> Verbs {
-    if entry.until.is_some_and(|end| end <= now) {
+    if !lives(entry, now) {
         return Verbs::NONE;
     }
     *until = earliest(*until, entry.until);

@@ -620,6 +620,49 @@ fn an_app_reaches_the_documents_of_its_person_that_its_entry_covers() {
 }
 
 #[test]
+fn a_grant_that_is_foreseen_shows_what_it_shows_once_it_is_given() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1]);
+    engine.singles(1, "barred", &[3]);
+    engine.open(&[1, 2]);
+    let mut ended = entry(&Verb::ALL, &[1, 2], Predicate::default());
+    ended.until = Some(NOW);
+    let mut ending = entry(&[Verb::Read, Verb::Search, Verb::Create], &[1, 2, 3], equals(2, "work"));
+    ending.until = Some(Timestamp(1_500));
+    let hidden = entry(&Verb::ALL, &[1], equals(9, "x"));
+    engine.grants(1, 1, vec![ending, ended, hidden, entry(&[Verb::Read], &[2], Predicate::default())]);
+    let gate = gate(&engine);
+    // In every mix of its entries, in the order in which they stand.
+    let whole = engine.grants.lock()[&grant_id(1)].as_ref().clone();
+    for mix in 0..16 {
+        let entries = whole.entries.iter().enumerate().filter(|(at, _)| mix & (1 << at) != 0);
+        let entries: Vec<GrantEntry> = entries.map(|(_, one)| one.clone()).collect();
+        let grant = Grant { id: grant_id(2), entries: entries.clone(), ..whole.clone() };
+        let foreseen = block_on(gate.foresee(&grant, &resources(&[1, 2, 3]), NOW));
+        engine.grants(2, 1, entries);
+        engine.clock.advance();
+        let given = block_on(gate.read(&app(1, 2), &resources(&[1, 2, 3]), NOW));
+        match (foreseen, given) {
+            (Ok(foreseen), Ok(given)) => {
+                assert_eq!(foreseen.mask(books()), given.mask(books()), "{mix}");
+                assert_eq!((foreseen.caller(), foreseen.valid_until()), (given.caller(), given.valid_until()), "{mix}");
+                assert!(!foreseen.manages() && !given.manages());
+            }
+            (foreseen, given) => assert_eq!(foreseen.unwrap_err(), given.unwrap_err(), "{mix}"),
+        }
+        engine.yes.lock().retain(|line| !line.starts_with("grant:"));
+    }
+    // Of a stranger's data nothing, in another space nothing.
+    let foreign = Grant { grantor: user(2), ..whole.clone() };
+    let of = |grant: &Grant| block_on(gate.foresee(grant, &resources(&[1, 2, 3]), NOW));
+    assert_eq!(of(&foreign).unwrap_err(), Refusal::Denied);
+    assert_eq!(of(&Grant { space: SpaceId::from_bytes([9; 16]), ..whole.clone() }).unwrap_err(), Refusal::Denied);
+    assert!(of(&whole).is_ok(), "control");
+    assert!(gate.seal().admits(&of(&whole).unwrap(), SchemaVersion(1), NOW).is_ok());
+    engine.clock.advance();
+}
+
+#[test]
 fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal() {
     let engine = Arc::new(Lines::default());
     engine.singles(1, "view", &[1]);

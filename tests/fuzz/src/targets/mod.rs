@@ -4,4 +4,5 @@ pub mod gateway;
 pub mod graphql;
 pub mod policy;
 pub mod sync;
+pub mod transfer;
 pub mod vault;

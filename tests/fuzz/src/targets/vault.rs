@@ -13,6 +13,7 @@ use vault_core::crdt::{DocumentState, decode_commit};
 use vault_core::document::{Delta, Hlc};
 use vault_core::frame::Frame;
 use vault_core::identity::{DeviceSecret, Signer};
+use vault_core::limits::SpaceLimits;
 use vault_core::txn::SignedTxn;
 use vault_core::value::Value;
 
@@ -57,8 +58,8 @@ fn cbor(bytes: &[u8]) {
     if let Ok(entry) = decode_policy(bytes) {
         assert_eq!(encode_policy(&entry), bytes);
     }
-    if let Ok(collections) = decode_schema(bytes, cid) {
-        assert!(decode_schema(&encode_schema(&collections), cid).is_ok());
+    if let Ok(collections) = decode_schema(bytes, cid, &SpaceLimits::ENTRY) {
+        assert!(decode_schema(&encode_schema(&collections), cid, &SpaceLimits::ENTRY).is_ok());
     }
     if let Ok(txn) = SignedTxn::decode(bytes) {
         assert_eq!(txn.encode(), bytes);

@@ -1,3 +1,5 @@
+use std::fs::File;
+
 use super::*;
 use crate::RecoverySecret;
 use crate::manifest::{Stored, example};
@@ -7,30 +9,34 @@ fn key(n: u8) -> BackupKey {
     RecoverySecret::from_entropy([n; 32]).backup_key()
 }
 
+fn file(place: &Place, kind: Kind, name: DataName) -> std::path::PathBuf {
+    Path::new(&place.name()).join(path(kind, name))
+}
+
 fn place() -> (tempfile::TempDir, Place) {
     let root = tempfile::tempdir().unwrap();
-    let place = Place::open_or_create(&root.path().join("place"), key(1)).unwrap();
+    let place = Place::open_or_create_directory(&root.path().join("place"), key(1)).unwrap();
     (root, place)
 }
 
 #[test]
 fn a_place_opens_under_its_key_alone_and_is_made_of_nothing_else() {
     let (root, place) = place();
-    assert!(Place::open(place.path(), key(1)).is_ok(), "control");
-    assert!(matches!(Place::open(place.path(), key(2)), Err(PlaceError::Locked(_))));
-    assert!(matches!(Place::open(&root.path().join("nowhere"), key(1)), Err(PlaceError::Missing(_))));
+    assert!(Place::open_directory(Path::new(&place.name()), key(1)).is_ok(), "control");
+    assert!(matches!(Place::open_directory(Path::new(&place.name()), key(2)), Err(PlaceError::Locked(_))));
+    assert!(matches!(Place::open_directory(&root.path().join("nowhere"), key(1)), Err(PlaceError::Missing(_))));
     let full = root.path().join("full");
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("holiday.jpg"), "x").unwrap();
-    assert!(matches!(Place::open_or_create(&full, key(1)), Err(PlaceError::Foreign(_))));
+    assert!(matches!(Place::open_or_create_directory(&full, key(1)), Err(PlaceError::Foreign(_))));
     std::fs::remove_file(full.join("holiday.jpg")).unwrap();
     // A making that was broken off.
-    std::fs::create_dir(full.join(FRESH)).unwrap();
-    assert!(Place::open_or_create(&full, key(1)).is_ok());
-    let header = place.path().join(HEADER);
+    std::fs::create_dir(full.join("fresh")).unwrap();
+    assert!(Place::open_or_create_directory(&full, key(1)).is_ok());
+    let header = Path::new(&place.name()).join(HEADER);
     for (text, newer) in [("allod-backup-2 x", true), ("", false), ("allod-backup-x", false), ("something", false)] {
         std::fs::write(&header, text).unwrap();
-        let refused = Place::open(place.path(), key(1)).unwrap_err();
+        let refused = Place::open_directory(Path::new(&place.name()), key(1)).unwrap_err();
         assert_eq!(matches!(refused, PlaceError::NewerVersion(_)), newer, "{text}: {refused}");
         assert!(matches!(refused, PlaceError::NewerVersion(_) | PlaceError::Damaged { .. }), "{refused}");
     }
@@ -39,9 +45,9 @@ fn a_place_opens_under_its_key_alone_and_is_made_of_nothing_else() {
 #[test]
 fn one_process_at_a_time_adds_and_what_was_broken_off_is_gone() {
     let (_root, place) = place();
-    std::fs::write(place.path().join(FRESH).join("half"), "x").unwrap();
+    std::fs::write(Path::new(&place.name()).join("fresh").join("half"), "x").unwrap();
     let lock = place.lock().unwrap();
-    assert!(!place.path().join(FRESH).join("half").exists());
+    assert!(!Path::new(&place.name()).join("fresh").join("half").exists());
     assert!(matches!(place.lock(), Err(PlaceError::InUse(_))));
     drop(lock);
     place.lock().unwrap();
@@ -54,7 +60,7 @@ fn what_was_put_is_there_and_links_and_floods_in_its_place_are_refused() {
     place.settle().unwrap();
     assert_eq!(&place.get(Kind::Segment, name).unwrap()[..], b"rows");
     assert_eq!(place.data().unwrap(), HashMap::from([(name, bytes)]));
-    let path = place.file(Kind::Segment, name);
+    let path = file(&place, Kind::Segment, name);
     let aside = root.path().join("aside");
     std::fs::rename(&path, &aside).unwrap();
     assert!(matches!(place.get(Kind::Segment, name), Err(PlaceError::Lost(_))));
@@ -69,6 +75,7 @@ fn what_was_put_is_there_and_links_and_floods_in_its_place_are_refused() {
     assert!(matches!(place.get(Kind::Segment, name), Err(PlaceError::Damaged { .. })));
     std::fs::remove_dir(&path).unwrap();
     assert_eq!(place.put(Kind::Segment, b"rows").unwrap().0, name, "sent again it has its name");
+    place.settle().unwrap();
     assert!(place.get(Kind::Segment, name).is_ok());
 }
 
@@ -92,12 +99,12 @@ fn backups_are_listed_by_position_and_pruning_leaves_what_the_others_rest_on() {
     let (all, bad) = place.backups().unwrap();
     assert_eq!(all.iter().map(|one| (one.name, one.tested)).collect::<Vec<_>>(), [(newer, None), (older, Some(7))]);
     assert!(bad.is_empty());
-    assert_eq!(place.remove(&[older], &all[..1]).unwrap(), (1, old.bytes));
+    assert_eq!(place.remove(&[older], &all[..1], &place.lock().unwrap()).unwrap(), (1, old.bytes));
     let (left, _) = place.backups().unwrap();
     assert!(
         left.len() == 1 && place.get(Kind::Segment, shared.name).is_ok() && place.get(Kind::Segment, new.name).is_ok()
     );
-    std::fs::write(place.file(Kind::Manifest, newer), "x").unwrap();
+    std::fs::write(file(&place, Kind::Manifest, newer), "x").unwrap();
     let (left, bad) = place.backups().unwrap();
     assert!(left.is_empty() && matches!(bad[..], [PlaceError::Damaged { .. }]));
 }
@@ -111,16 +118,16 @@ proptest! {
         let (manifest, _) = place.put(Kind::Manifest, &example().encode()).unwrap();
         place.note_tested(manifest, 5).unwrap();
         let whole = |place: &Path| {
-            let place = Place::open(place, key(1)).ok()?;
+            let place = Place::open_directory(place, key(1)).ok()?;
             place.get(Kind::Segment, segment).ok()?;
             place.backups().ok()?.0.pop()?.tested
         };
-        prop_assert_eq!(whole(place.path()), Some(5));
+        prop_assert_eq!(whole(Path::new(&place.name())), Some(5));
         let files = [
-            place.path().join(HEADER),
-            place.file(Kind::Segment, segment),
-            place.file(Kind::Manifest, manifest),
-            place.file(Kind::Tested, manifest),
+            Path::new(&place.name()).join(HEADER),
+            file(&place, Kind::Segment, segment),
+            file(&place, Kind::Manifest, manifest),
+            file(&place, Kind::Tested, manifest),
         ];
         for file in files {
             let before = std::fs::read(&file).unwrap();
@@ -130,7 +137,7 @@ proptest! {
             // The header is words: the blank at its end is none of them.
             let blank = file.ends_with(HEADER) && flipped[n].is_ascii_whitespace() && before[n].is_ascii_whitespace();
             std::fs::write(&file, &flipped).unwrap();
-            prop_assert!(blank || whole(place.path()).is_none(), "byte {} of {}", n, file.display());
+            prop_assert!(blank || whole(Path::new(&place.name())).is_none(), "byte {} of {}", n, file.display());
             std::fs::write(&file, &before).unwrap();
         }
     }

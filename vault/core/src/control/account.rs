@@ -9,7 +9,7 @@ use policy_core::{DeviceId, PeerKey, UserId};
 use super::{Clocks, Heads};
 use crate::cbor::{CborError, Reader, Writer};
 use crate::commit::{CommitKind, head_of};
-use crate::frame::{Entry, Frame, FrameError, Verified};
+use crate::frame::{Entry, Frame, FrameError, Parsed, Verified};
 use crate::identity::{DeviceKeys, DeviceSecret, enrollable, verify};
 
 /// The author of entries that the account's root key signs.
@@ -139,28 +139,43 @@ impl AccountLane {
 
     /// Verifies a frame of an account's control lane and folds it. `held`: the account as known so
     /// far; `tip`: the end of the device's chain that is held.
+    ///
+    /// # Errors
+    /// If it is not a frame, or may not be there.
     pub fn admit(
         held: Option<&AccountLane>,
         bytes: Vec<u8>,
         tip: Option<(u64, Cid)>,
     ) -> Result<(AccountLane, Verified<Frame>), FrameError> {
-        let frame = Frame::decode(&bytes)?;
+        Self::admit_parsed(held, Parsed::read(bytes)?, tip)
+    }
+
+    /// As [`AccountLane::admit`], of a frame that was parsed before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit_parsed(
+        held: Option<&AccountLane>,
+        parsed: Parsed,
+        tip: Option<(u64, Cid)>,
+    ) -> Result<(AccountLane, Verified<Frame>), FrameError> {
+        let frame = parsed.get();
         if !frame.lane.eq(&crate::tags::LaneTag::CONTROL) {
             return Err(FrameError::Rule("an account has a control lane only"));
         }
         let mut lane = match held {
             Some(lane) => lane.clone(),
-            None => Self::from_genesis(&frame)?,
+            None => Self::from_genesis(frame)?,
         };
         let key = if frame.txn.device == ROOT {
             lane.root
         } else {
             match lane.devices.get(&frame.txn.device) {
                 Some(device) => device.sign,
-                None => Self::introduced(&frame)?,
+                None => Self::introduced(frame)?,
             }
         };
-        let verified = frame.verify(bytes, &key, tip)?;
+        let verified = parsed.verify(&key, tip)?;
         for (n, entry) in verified.get().entries.iter().enumerate() {
             lane.fold(entry, held.is_none() && n == 0)?;
         }

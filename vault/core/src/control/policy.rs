@@ -7,6 +7,7 @@ use policy_core::{
 
 use crate::cbor::{CborError, Reader, Writer};
 use crate::codec::{read_scalar, write_scalar};
+use crate::limits::{MAX_LIST, MAX_TEXT};
 
 /// One change of a space's policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +47,6 @@ pub struct AppDescription {
     pub redirect_uris: Vec<String>,
 }
 
-const MAX_TEXT: usize = 4_096;
-const MAX_LIST: usize = 4_096;
 /// What stands at the end of a grant whose holder is a link.
 const LINK: u64 = 1;
 

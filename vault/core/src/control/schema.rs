@@ -4,11 +4,8 @@ use policy_core::{CollectionId, FieldId};
 
 use crate::cbor::{CborError, Reader, Writer};
 use crate::codec::{read_value, write_value};
+use crate::limits::SpaceLimits;
 use crate::schema::{Collection, Field, FieldType, Index, IndexKey, Merge, ScalarType};
-
-const MAX_NAME: usize = 256;
-const MAX_COLLECTIONS: usize = 4_096;
-const MAX_FIELDS: usize = 1_024;
 
 const SCALARS: [ScalarType; 9] = [
     ScalarType::Id,
@@ -76,21 +73,22 @@ fn write_field(w: &mut Writer, field: &Field) {
     });
 }
 
-/// `version`: the CID of the entry that is read.
-pub fn decode_schema(bytes: &[u8], version: cid::Cid) -> Result<Vec<Collection>, CborError> {
+/// `version`: the CID of the entry that is read. More than `limits` allow is refused.
+pub fn decode_schema(bytes: &[u8], version: cid::Cid, limits: &SpaceLimits) -> Result<Vec<Collection>, CborError> {
     let mut r = Reader::new(bytes);
     let mut collections = Vec::new();
-    for _ in 0..r.array(MAX_COLLECTIONS)? {
+    for _ in 0..r.array(limits.collections)? {
         r.array_of(4)?;
         let id = CollectionId::from_bytes(r.array_bytes()?);
-        let name = r.text(MAX_NAME)?.to_owned();
-        let fields = (0..r.array(MAX_FIELDS)?).map(|_| read_field(&mut r)).collect::<Result<Vec<_>, _>>()?;
+        let name = r.text(limits.name)?.to_owned();
+        let fields =
+            (0..r.array(limits.fields_each)?).map(|_| read_field(&mut r, limits)).collect::<Result<Vec<_>, _>>()?;
         let mut indexes = Vec::new();
-        for _ in 0..r.array(MAX_FIELDS)? {
+        for _ in 0..r.array(limits.indexes_each)? {
             r.array_of(3)?;
-            let (name, unique) = (r.text(MAX_NAME)?.to_owned(), r.bool()?);
+            let (name, unique) = (r.text(limits.name)?.to_owned(), r.bool()?);
             let mut keys = Vec::new();
-            for _ in 0..r.array(MAX_FIELDS)? {
+            for _ in 0..r.array(limits.fields_each)? {
                 r.array_of(2)?;
                 keys.push(IndexKey { field: FieldId::from_bytes(r.array_bytes()?), descending: r.bool()? });
             }
@@ -102,10 +100,10 @@ pub fn decode_schema(bytes: &[u8], version: cid::Cid) -> Result<Vec<Collection>,
     Ok(collections)
 }
 
-fn read_field(r: &mut Reader<'_>) -> Result<Field, CborError> {
+fn read_field(r: &mut Reader<'_>, limits: &SpaceLimits) -> Result<Field, CborError> {
     r.array_of(6)?;
     let id = FieldId::from_bytes(r.array_bytes()?);
-    let name = r.text(MAX_NAME)?.to_owned();
+    let name = r.text(limits.name)?.to_owned();
     let length = r.array(5)?;
     let unknown = r.error("an unknown field type");
     let kind = match (r.uint()?, length) {
@@ -113,13 +111,13 @@ fn read_field(r: &mut Reader<'_>) -> Result<Field, CborError> {
         (1, 4) => FieldType::List { of: pick(r, &SCALARS)?, item_not_null: r.bool()?, not_null: r.bool()? },
         (2, 5) => FieldType::ToOne {
             target: CollectionId::from_bytes(r.array_bytes()?),
-            relation: r.text(MAX_NAME)?.to_owned(),
+            relation: r.text(limits.name)?.to_owned(),
             not_null: r.bool()?,
             one_one: r.bool()?,
         },
         (3, 5) => FieldType::Inverse {
             target: CollectionId::from_bytes(r.array_bytes()?),
-            relation: r.text(MAX_NAME)?.to_owned(),
+            relation: r.text(limits.name)?.to_owned(),
             via: FieldId::from_bytes(r.array_bytes()?),
             many: r.bool()?,
         },
@@ -179,10 +177,10 @@ mod tests {
         #[test]
         fn definitions_round_trip_and_damage_never_panics(at in 0usize..4096, byte: u8) {
             let mut bytes = encode_schema(&sample());
-            prop_assert_eq!(decode_schema(&bytes, crate::commit::cid_of(b"entry")).unwrap(), sample());
+            prop_assert_eq!(decode_schema(&bytes, crate::commit::cid_of(b"entry"), &SpaceLimits::ENTRY).unwrap(), sample());
             let n = bytes.len();
             bytes[at % n] = byte;
-            let _ = decode_schema(&bytes, crate::commit::cid_of(b"entry"));
+            let _ = decode_schema(&bytes, crate::commit::cid_of(b"entry"), &SpaceLimits::ENTRY);
         }
     }
 }

@@ -8,10 +8,9 @@ use policy_core::{DeviceId, SpaceId, UserId};
 use super::{AccountLane, Heads};
 use crate::cbor::{CborError, Reader, Writer};
 use crate::commit::{CommitKind, head_of};
-use crate::frame::{Entry, Frame, FrameError, Verified};
+use crate::frame::{Entry, Frame, FrameError, Parsed, Verified};
+use crate::limits::MAX_MEMBERS;
 use crate::tags::{EpochId, LaneTag};
-
-const MAX_MEMBERS: usize = 4_096;
 
 /// One key epoch as replicas without keys see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,8 +149,7 @@ impl SpaceLane {
     }
 
     /// Who owns the space that a first frame creates.
-    pub fn owner_in(bytes: &[u8]) -> Result<UserId, FrameError> {
-        let frame = Frame::decode(bytes)?;
+    pub fn owner_in(frame: &Frame) -> Result<UserId, FrameError> {
         let first = frame.first();
         if first.commit.kind != CommitKind::SpaceGenesis {
             return Err(FrameError::Gap { seq: first.commit.seq });
@@ -161,13 +159,29 @@ impl SpaceLane {
 
     /// Verifies a frame of a space's control lane and folds it. `owner` is the account that owns the
     /// space; only its enrolled devices write here.
+    ///
+    /// # Errors
+    /// If it is not a frame, or may not be there.
     pub fn admit(
         held: Option<&SpaceLane>,
         owner: &AccountLane,
         bytes: Vec<u8>,
         tip: Option<(u64, Cid)>,
     ) -> Result<(SpaceLane, Verified<Frame>), FrameError> {
-        let frame = Frame::decode(&bytes)?;
+        Self::admit_parsed(held, owner, Parsed::read(bytes)?, tip)
+    }
+
+    /// As [`SpaceLane::admit`], of a frame that was parsed before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit_parsed(
+        held: Option<&SpaceLane>,
+        owner: &AccountLane,
+        parsed: Parsed,
+        tip: Option<(u64, Cid)>,
+    ) -> Result<(SpaceLane, Verified<Frame>), FrameError> {
+        let frame = parsed.get();
         if frame.lane != LaneTag::CONTROL {
             return Err(FrameError::Rule("not a frame of the control lane"));
         }
@@ -189,7 +203,7 @@ impl SpaceLane {
             return Err(FrameError::Rule("not the owner's account"));
         }
         let key = owner.device(frame.txn.device).ok_or(FrameError::Device)?.sign;
-        let verified = frame.verify(bytes, &key, tip)?;
+        let verified = parsed.verify(&key, tip)?;
         for (n, entry) in verified.get().entries.iter().enumerate() {
             lane.fold(entry, held.is_none() && n == 0)?;
         }
@@ -197,13 +211,29 @@ impl SpaceLane {
     }
 
     /// Verifies a frame of any other lane.
+    ///
+    /// # Errors
+    /// As [`SpaceLane::admit`].
     pub fn admit_changes(
         &self,
         owner: &AccountLane,
         bytes: Vec<u8>,
         tip: Option<(u64, Cid)>,
     ) -> Result<Verified<Frame>, FrameError> {
-        let frame = Frame::decode(&bytes)?;
+        self.admit_parsed_changes(owner, Parsed::read(bytes)?, tip)
+    }
+
+    /// As [`SpaceLane::admit_changes`], of a frame that was parsed before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit_parsed_changes(
+        &self,
+        owner: &AccountLane,
+        parsed: Parsed,
+        tip: Option<(u64, Cid)>,
+    ) -> Result<Verified<Frame>, FrameError> {
+        let frame = parsed.get();
         if frame.lane == LaneTag::CONTROL || frame.space != self.space || owner.user != self.owner {
             return Err(FrameError::Rule("not a frame of this space's documents"));
         }
@@ -211,7 +241,7 @@ impl SpaceLane {
         if frame.entries.iter().any(|entry| entry.commit.epoch.is_none_or(|epoch| !self.epochs.contains_key(&epoch))) {
             return Err(FrameError::Gap { seq: frame.first().commit.seq });
         }
-        frame.verify(bytes, &key, tip)
+        parsed.verify(&key, tip)
     }
 
     fn fold(&mut self, entry: &Entry, genesis: bool) -> Result<(), FrameError> {

@@ -136,6 +136,10 @@ impl Replica {
 
     /// Every field of every document, with its conflicts.
     fn answers(&self) -> serde_json::Value {
+        self.answers_of(|_| true)
+    }
+
+    fn answers_of(&self, asked: impl Fn(&Field) -> bool) -> serde_json::Value {
         let schema = Arc::clone(self.view.schema());
         let collection = schema.collection(ITEM).unwrap();
         let mut fields: Vec<FieldId> = collection.fields.iter().map(|field| field.id).collect();
@@ -153,7 +157,7 @@ impl Replica {
         let parts = [ConflictItem::FieldName, ConflictItem::Value, ConflictItem::Cid, ConflictItem::Reason];
         let parts = parts.into_iter().enumerate().map(|(i, part)| (format!("p{i}"), part)).collect();
         let mut items = vec![item("id", ItemKind::DocId), item("conflicts", ItemKind::Conflicts(parts))];
-        for field in collection.fields.iter().filter(|field| field.is_stored()) {
+        for field in collection.fields.iter().filter(|field| field.is_stored() && asked(field)) {
             let kind = match field.kind {
                 FieldType::ToOne { .. } => ItemKind::RelationId(field.id),
                 _ => ItemKind::Field(field.id),
@@ -268,4 +272,78 @@ fn both_definitions_of_a_name_are_one_and_the_later_decides_what_both_say() {
     let inverse = FieldType::Inverse { target: ITEM, relation: "r".into(), via: field(1), many: true };
     let schema = define::merged([&older, &of(vec![with(4, inverse)], vec![], "c")].into_iter());
     assert!(schema.collections[0].field(field(4)).is_none(), "the other side stores a text");
+}
+
+/// Each device defines as much as one entry may say; together it is more.
+#[test]
+fn what_two_devices_define_of_a_name_is_read_again_however_much_it_is() {
+    let wide = |from: usize, name: &str| {
+        let field = |n: usize| {
+            let id = FieldId::from_bytes((n as u128).to_be_bytes());
+            one(id, &format!("f{n}"), FieldType::Scalar { of: ScalarType::Int, not_null: false }, Merge::Lww)
+        };
+        let fields = (from..from + 600).map(field).collect();
+        vec![Collection { id: ITEM, name: "Item".into(), fields, indexes: vec![], version: cid(name) }]
+    };
+    let schema = define::merged([&wide(0, "a"), &wide(600, "b")].into_iter());
+    assert_eq!(schema.collections[0].fields.len(), 1_200);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("view");
+    let mut view = View::open(&path, &[7; 32]).unwrap();
+    view.set_schema(&schema).unwrap();
+    drop(view);
+    assert_eq!(**View::open(&path, &[7; 32]).unwrap().schema(), schema);
+}
+
+/// Three devices define as much as one entry may say: together it is more than a table of the view has columns.
+#[test]
+fn what_devices_define_beyond_the_columns_of_a_table_is_left_out_on_every_node_alike() {
+    let id = |n: usize| FieldId::from_bytes((n as u128).to_be_bytes());
+    let int = FieldType::Scalar { of: ScalarType::Int, not_null: false };
+    let wide = |from: usize, name: &str| {
+        let fields = (from..from + 1_024).map(|n| one(id(n), &format!("f{n}"), int.clone(), Merge::Lww)).collect();
+        let by = |name: &str, n: usize| Index {
+            name: name.into(),
+            unique: false,
+            keys: vec![IndexKey { field: id(n), descending: false }],
+        };
+        let indexes = vec![by("first", from), by("last", from + 1_023)];
+        vec![Collection { id: ITEM, name: "Item".into(), fields, indexes, version: cid(name) }]
+    };
+    let entries = [wide(0, "a"), wide(1_024, "b"), wide(2_048, "c")];
+    let written = |n: u8, of: usize| {
+        let mut c = commit(ITEM, doc(n), &format!("c{n}"), &[], vec![]);
+        c.deltas = vec![FieldDelta { field: id(of), generation: 0, part: [n; 32], delta: Delta::Set(int_of(of)) }];
+        c
+    };
+    let commits = [written(1, 3), written(2, 1_030), written(3, 2_040), written(4, 2_050)];
+    let made = |order: [usize; 3]| {
+        let mut replica = Replica::new();
+        let mut early = commits.iter();
+        for n in order {
+            replica.define(n, &entries[n]);
+            early.next().into_iter().for_each(|commit| replica.take(commit));
+        }
+        early.for_each(|commit| replica.take(commit));
+        replica
+    };
+    let (here, there) = (made([0, 1, 2]), made([2, 1, 0]));
+    let schema = here.view.schema();
+    let fields = &schema.collections[0].fields;
+    assert_eq!(fields.len(), define::STORED);
+    assert!(fields.iter().map(|field| field.id).eq((0..define::STORED).map(id)), "in the order of the entries");
+    let indexes: Vec<_> = schema.collections[0].indexes.iter().map(|index| index.name.as_str()).collect();
+    assert_eq!(indexes, ["first", "last", "first_2"], "what an index is by is there");
+    // More at once than some are too wide an answer.
+    let answers_of = |replica: &Replica| replica.answers_of(|field| ["f3", "f1030", "f1500"].contains(&&*field.name));
+    let answers = answers_of(&here);
+    assert_eq!((&answers["r"][0]["f3"], &answers["r"][1]["f1030"]), (&3.into(), &1_030.into()), "control");
+    assert_eq!(answers["r"].as_array().unwrap().len(), 4);
+    assert_eq!(answers, answers_of(&there));
+    assert_eq!(here.view.digest().unwrap(), there.view.digest().unwrap());
+    assert_eq!(answers, answers_of(&made([1, 2, 0])));
+}
+
+fn int_of(n: usize) -> Value {
+    int(n as i64)
 }

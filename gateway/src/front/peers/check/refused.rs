@@ -1,5 +1,6 @@
 //! What refuses. Only that is told of a refusal: no relationship that gives something stands in its path.
 
+use gateway_people::realm::Realm as _;
 use policy::facts::{Party, Resource};
 use policy_core::{AppCaller, Caller, Check, FieldId, Mask, Object, Subject};
 use vault_core::control::GrantRecord;
@@ -8,7 +9,6 @@ use super::{Asked, Verdict, covers, deciding, mask, named, path_of_entry, shown}
 use crate::app::App;
 use crate::front::error::ApiError;
 use crate::grants::where_json;
-use crate::node::Node as _;
 
 /// A refusal: in a word for programs, in a sentence, and by which relationships.
 fn no(by: &'static str, reason: String, path: Vec<String>, mask: Vec<String>) -> Verdict {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gateway_people::realm::Realm as _;
 use policy_core::{
     AppCaller, Caller, Check, ClientId, CollectionId, DocId, Entry, GrantId, SpaceId, Verb, grant_object,
 };
@@ -19,7 +20,6 @@ use super::{Asked, DocumentsShown, Id, Instant, SeerShown, mask, part, told, why
 use crate::access::AccessError;
 use crate::app::App;
 use crate::grants::{attributed, ends, filter, rfc3339, where_json};
-use crate::node::Node as _;
 
 /// By which entry of a grant an app or a link sees something.
 #[derive(Debug, Serialize, ToSchema)]

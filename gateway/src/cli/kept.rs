@@ -1,0 +1,110 @@
+//! `allod backup place`: the places that this node keeps for the backups of others.
+
+use clap::Subcommand;
+use gateway_config::Flags;
+use reqwest::Method;
+use serde_json::{Value, json};
+use vault::keyring::{DirectoryError, NodeKey};
+use vault_hosted::Keeper;
+
+use super::Common;
+use super::output::Failure;
+use super::remote::{Remote, segment};
+use crate::front::places::made::{self, NewPlace};
+use crate::node_file::{Absent, NodeFile, Of};
+
+#[derive(Debug, Subcommand)]
+pub enum KeptPlaces {
+    /// Make a place for the backups of another node: prints its address, and its secret this once
+    Add {
+        /// 1 to 40 small letters, digits and hyphens
+        name: String,
+        /// How much it may take: a number of bytes, or with MB, GB, TB behind it [default: 50GB]
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        quota: Option<u64>,
+    },
+    /// The places that this node keeps, and what they take
+    List,
+    /// Remove a place, with the backups of others in it
+    Remove { name: String },
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let by = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err("it is a number, or one with MB, GB or TB behind it".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "it is a number, or one with MB, GB or TB behind it".to_owned())?;
+    number.checked_mul(by).ok_or_else(|| "it is more than there is".to_owned())
+}
+
+fn shown<T: serde::Serialize>(value: T) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
+}
+
+impl KeptPlaces {
+    /// Has the node of the directory do it, or does it in its place.
+    pub async fn run(self, common: &Common) -> Result<Value, Failure> {
+        let dir = common.dir()?;
+        if !matches!(NodeFile::read(&dir, Of::Node), Err(Absent::NotRunning)) {
+            let remote = Remote::of(&dir)?;
+            return match self {
+                KeptPlaces::Add { name, quota } => {
+                    remote.post("/api/v1/places", &shown(NewPlace { name, quota })?).await
+                }
+                KeptPlaces::List => remote.get("/api/v1/places").await,
+                KeptPlaces::Remove { name } => {
+                    let path = format!("/api/v1/places/{}", segment(&name));
+                    remote.call(Method::DELETE, &path, None).await.map(|_| json!({ "removed": name }))
+                }
+            };
+        }
+        if !NodeKey::exists(&dir) {
+            return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
+        }
+        let settings = super::config::load(common, &Flags::default())?;
+        // A node that does not run has the address that it will be reached under, if somebody said which.
+        let url = settings.get_by("http.public_url", crate::server::public_url)?;
+        let url = url.unwrap_or_else(|| "https://THIS-NODE".to_owned());
+        let _lock = dir.lock()?;
+        let keeper = Keeper::open(dir.places());
+        match self {
+            KeptPlaces::Add { name, quota } => {
+                shown(made::make(&keeper, &NewPlace { name, quota }, &url, policy::wall_clock())?)
+            }
+            KeptPlaces::List => shown(made::all(&keeper, &url)?),
+            KeptPlaces::Remove { name } => {
+                let removed = made::drop_place(&keeper, &name)?;
+                removed.delete().map_err(|error| Failure::failed("failed", &error.to_string()))?;
+                Ok(json!({ "removed": name }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn a_quota_is_a_number_with_or_without_a_unit() {
+        for (text, bytes) in
+            [("5000000", 5_000_000), ("50GB", 50_000_000_000), ("2 tb", 2_000_000_000_000), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GB", "5 apples", "-1GB", "1.5GB", "99999999TB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

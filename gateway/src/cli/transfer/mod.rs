@@ -1,0 +1,12 @@
+//! Documents to and from files, over the node's own interface: whoever asks gets what they may read, and adds what they
+//! may add.
+
+mod asked;
+mod export;
+mod file;
+mod import;
+mod look;
+mod mine;
+
+pub use export::Export;
+pub use import::Import;

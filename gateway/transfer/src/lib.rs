@@ -1,0 +1,34 @@
+//! Documents in files: what `allod export` writes and `allod import` reads. Every format is written and read one document
+//! at a time, so that neither needs more memory than one document takes; nothing here knows of a network.
+//!
+//! A value stands in a file as GraphQL answers it, and comes back the same: 64-bit integers, floats, instants, bytes,
+//! lists, JSON, ids of related documents, null.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod check;
+mod csv;
+mod definitions;
+mod error;
+mod format;
+mod ids;
+mod input;
+mod json;
+mod jsonl;
+mod output;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Known, Problem, check};
+pub use csv::{CsvFiles, CsvSource};
+pub use definitions::{Collection, Column, Definitions, Kind};
+pub use error::{TransferError, told};
+pub use format::{Document, Format, Found, Header, Sink, Source};
+pub use ids::Ids;
+pub use input::{MOST, open};
+pub use json::{JsonSink, JsonSource};
+pub use jsonl::{JsonlSink, JsonlSource};
+pub use output::{Output, Part};
+pub use sqlite::{SqliteSink, SqliteSource};

@@ -1,0 +1,272 @@
+//! A place at another node, as the files of a place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use parking_lot::Mutex;
+use reqwest::{Method, StatusCode};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use vault_backup::{Found, Hold, PlaceError, Store};
+
+use crate::address::HostedAddress;
+use crate::client::{Ask, Client};
+use crate::hold::{Held, LEASE};
+use crate::name::ObjectName;
+use crate::settings::HostedSettings;
+use crate::taken::MOST_OBJECTS;
+use crate::wire::{Listed, PAGE};
+
+/// Objects that are under way at once; each is in memory. The other node takes twice as many requests.
+const AT_ONCE: usize = 4;
+const OBJECT: &str = "/object";
+const BYTES: &str = "application/octet-stream";
+
+/// A place at another node. What it does it does on a thread of its own, and nothing waits for it but who asks.
+pub struct HostedStore {
+    /// `None` once it is let go.
+    runtime: Option<Runtime>,
+    client: Arc<Client>,
+    room: Arc<Semaphore>,
+    writing: Mutex<Writing>,
+    lease: Duration,
+}
+
+#[derive(Default)]
+struct Writing {
+    tasks: JoinSet<Result<(), PlaceError>>,
+    /// The first that went wrong since [`Store::settle`].
+    failed: Option<PlaceError>,
+}
+
+impl std::fmt::Debug for HostedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HostedStore").field(&self.client.name).finish()
+    }
+}
+
+impl Drop for HostedStore {
+    fn drop(&mut self) {
+        // It may be let go where nothing may be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl HostedStore {
+    /// The place of this address. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`PlaceError::Refused`] if the address may not be called.
+    pub fn new(address: &HostedAddress, settings: &HostedSettings) -> Result<Self, PlaceError> {
+        let client = Arc::new(Client::new(address, settings)?);
+        let unusable = |error: std::io::Error| PlaceError::Unreachable {
+            place: address.to_string(),
+            problem: error.kind().to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("allod-place")
+            .enable_all()
+            .build()
+            .map_err(unusable)?;
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        Ok(HostedStore { runtime: Some(runtime), client, room, writing: Mutex::default(), lease: LEASE })
+    }
+
+    /// For how long a lock counts whose holder is not heard of any more: for tests.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is there until it is dropped")
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime().block_on(work)
+    }
+}
+
+async fn put(client: &Client, path: &str, bytes: Bytes, only_new: bool) -> Result<bool, PlaceError> {
+    let query = [("name", path)];
+    let ask = Ask { body: Some((BYTES, bytes)), only_new, ..Ask::new(Method::PUT, OBJECT, &query) };
+    let answer = client.ask(ask).await?;
+    match answer.status {
+        status if status.is_success() => Ok(true),
+        StatusCode::PRECONDITION_FAILED if only_new => Ok(false),
+        _ => Err(client.failed(&answer).await),
+    }
+}
+
+/// Adds a page of a list to what has come of it; behind which name it goes on, if it does. `None`: no node lists so. Whoever
+/// keeps the place may be anybody: what a list costs is bounded here, and it ends.
+fn add_page(all: &mut Vec<Found>, dir: &str, page: Listed) -> Option<Option<String>> {
+    let came = page.objects.len();
+    if came > PAGE || (all.len() + came) as u64 > MOST_OBJECTS {
+        return None;
+    }
+    for object in page.objects {
+        let follows = all.last().is_none_or(|last| last.path < object.name);
+        let below = object.name.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+        if !follows || !below || object.name.parse::<ObjectName>().is_err() {
+            return None;
+        }
+        all.push(Found { path: object.name, bytes: object.bytes });
+    }
+    match page.next {
+        None => Some(None),
+        Some(next) => (came > 0 && all.last().is_some_and(|last| last.path == next)).then_some(Some(next)),
+    }
+}
+
+impl Store for HostedStore {
+    fn name(&self) -> String {
+        self.client.name.clone()
+    }
+
+    fn prepare(&self, known: &[&str]) -> Result<(), PlaceError> {
+        // The other node keeps nothing else there; that it does keep this place is to be seen.
+        known.iter().try_for_each(|dir| {
+            let query = [("under", *dir)];
+            self.wait(self.client.read::<Listed>(Ask::new(Method::GET, "/objects", &query))).map(drop)
+        })
+    }
+
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
+        self.wait(put(&self.client, path, Bytes::copy_from_slice(bytes), true))
+    }
+
+    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+        // Whoever reads the log for it waits here, so that few are in memory.
+        let room = self.wait(Arc::clone(&self.room).acquire_owned()).expect("it is never closed");
+        let mut writing = self.writing.lock();
+        while let Some(done) = writing.tasks.try_join_next() {
+            writing.note(done);
+        }
+        if let Some(failed) = writing.failed.take() {
+            return Err(failed);
+        }
+        let (client, path) = (Arc::clone(&self.client), path.to_owned());
+        let sent = async move {
+            let _room = room;
+            put(&client, &path, bytes.into(), false).await.map(drop)
+        };
+        writing.tasks.spawn_on(sent, self.runtime().handle());
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<(), PlaceError> {
+        let mut writing = std::mem::take(&mut *self.writing.lock());
+        self.wait(async {
+            while let Some(done) = writing.tasks.join_next().await {
+                writing.note(done);
+            }
+        });
+        writing.failed.map_or(Ok(()), Err)
+    }
+
+    fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, PlaceError> {
+        let query = [("name", path)];
+        self.wait(async {
+            let ask = Ask { most, ..Ask::new(Method::GET, OBJECT, &query) };
+            let answer = self.client.ask(ask).await.map_err(|error| match error {
+                PlaceError::Damaged { problem, .. } => PlaceError::Damaged { path: self.name_of(path), problem },
+                other => other,
+            })?;
+            match answer.status {
+                StatusCode::OK => Ok(answer.body),
+                _ if self.client.is_absent(&answer) => Err(PlaceError::Lost(self.name_of(path))),
+                _ => Err(self.client.failed(&answer).await),
+            }
+        })
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<Found>, PlaceError> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let query = [("under", dir), ("after", &after)];
+            let page: Listed = self.wait(self.client.read(Ask::new(Method::GET, "/objects", &query)))?;
+            match add_page(&mut all, dir, page) {
+                Some(Some(next)) => after = next,
+                Some(None) => return Ok(all),
+                None => return Err(self.client.strange()),
+            }
+        }
+    }
+
+    fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
+        // What cannot be an object is not there.
+        let objects = paths.iter().filter(|path| path.parse::<ObjectName>().is_ok());
+        let removed = futures::stream::iter(objects).map(|path| async move {
+            let query = [("name", path.as_str())];
+            self.client.done(Ask::new(Method::DELETE, OBJECT, &query)).await.map(drop)
+        });
+        self.wait(removed.buffer_unordered(AT_ONCE).try_collect())
+    }
+
+    fn lock(&self) -> Result<Box<dyn Hold>, PlaceError> {
+        Ok(Box::new(Held::take(Arc::clone(&self.client), self.runtime().handle().clone(), self.lease)?))
+    }
+}
+
+impl Writing {
+    fn note(&mut self, done: Result<Result<(), PlaceError>, tokio::task::JoinError>) {
+        let failed = match done {
+            Ok(done) => done.err(),
+            Err(_) => {
+                Some(PlaceError::Unreachable { place: "the place".to_owned(), problem: "it was broken off".to_owned() })
+            }
+        };
+        self.failed = self.failed.take().or(failed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ListedObject;
+
+    fn page(names: &[&str], next: Option<&str>) -> Listed {
+        let objects = names.iter().map(|name| ListedObject { name: (*name).to_owned(), bytes: Some(1) }).collect();
+        Listed { objects, next: next.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_list_that_no_node_would_make_is_not_followed() {
+        let mut all = Vec::new();
+        assert_eq!(
+            add_page(&mut all, "data", page(&["data/00/a", "data/00/b"], Some("data/00/b"))),
+            Some(Some("data/00/b".into()))
+        );
+        assert_eq!(add_page(&mut all, "data", page(&["data/01/a"], None)), Some(None));
+        assert_eq!(all.len(), 3, "control");
+        for (names, next) in [
+            (&[][..], Some("data/ff/a")),
+            (&["data/02/a"], Some("data/02/b")),
+            (&["data/02/a"], Some("data/01/a")),
+            (&["data/02/b", "data/02/a"], None),
+            (&["data/02/a", "data/02/a"], None),
+            (&["data/01/a"], None),
+            (&["data/00/z"], None),
+            (&["tested/a"], None),
+            (&["data/02/../../../x"], None),
+            (&["data/zz/a"], None),
+            (&["datax/02/a"], None),
+        ] {
+            assert_eq!(add_page(&mut all.clone(), "data", page(names, next)), None, "{names:?} {next:?}");
+        }
+        let many: Vec<String> = (0..=PAGE).map(|n| format!("data/03/{n:06}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(add_page(&mut all.clone(), "data", page(&many, None)), None);
+        assert_eq!(add_page(&mut all.clone(), "data", page(&many[1..], None)), Some(None), "control");
+        let mut full = vec![Found { path: "data/00/a".to_owned(), bytes: Some(1) }; MOST_OBJECTS as usize];
+        assert_eq!(add_page(&mut full, "data", page(&["data/03/a"], None)), None);
+    }
+}

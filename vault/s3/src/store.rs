@@ -1,0 +1,249 @@
+//! Objects of a bucket, as the files of a place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::aws::{AmazonS3Builder, Checksum};
+use object_store::path::Path as ObjectPath;
+use object_store::{BackoffConfig, Error as ObjectError, ObjectStore as _, PutMode, RetryConfig};
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use url::Url;
+use vault_backup::{Found, Hold, PlaceError, Store};
+
+use crate::address::S3Address;
+use crate::connector::Connector;
+use crate::lease::{LEASE, Lease};
+use crate::objects::{Objects, PART, knows_no_conditions};
+use crate::settings::S3Settings;
+
+/// Objects that are under way at once; each is in memory.
+const AT_ONCE: usize = 4;
+
+/// A place in a bucket. What it does it does on a thread of its own, and nothing waits for it but who asks.
+pub struct S3Store {
+    /// `None` once it is let go.
+    runtime: Option<Runtime>,
+    objects: Arc<Objects>,
+    room: Arc<Semaphore>,
+    writing: Mutex<Writing>,
+    lease: Duration,
+}
+
+#[derive(Default)]
+struct Writing {
+    tasks: JoinSet<Result<(), PlaceError>>,
+    /// The first that went wrong since [`Store::settle`].
+    failed: Option<PlaceError>,
+}
+
+impl std::fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("S3Store").field(&self.objects.name).finish()
+    }
+}
+
+impl Drop for S3Store {
+    fn drop(&mut self) {
+        // It may be let go where nothing may be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl S3Store {
+    /// The place of this address. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`PlaceError::Unreachable`] if no server can be asked so.
+    pub fn new(address: &S3Address, settings: &S3Settings) -> Result<Self, PlaceError> {
+        let name = address.to_string();
+        let unusable = |problem: String| PlaceError::Unreachable { place: name.clone(), problem };
+        let retry = RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(200),
+                max_backoff: Duration::from_secs(8),
+                base: 2.0,
+            },
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(120),
+        };
+        // A bucket with a dot in its name has no certificate as a part of a server's name.
+        let hosted = match &settings.endpoint {
+            Some(_) => settings.virtual_hosted,
+            None => settings.virtual_hosted || !address.bucket().contains('.'),
+        };
+        let mut builder = AmazonS3Builder::new()
+            .with_http_connector(Connector)
+            .with_retry(retry)
+            .with_region(&settings.region)
+            .with_bucket_name(address.bucket())
+            .with_access_key_id(&settings.access_key_id)
+            .with_secret_access_key(settings.secret_access_key.as_str())
+            .with_checksum_algorithm(Checksum::SHA256)
+            .with_virtual_hosted_style_request(hosted)
+            // `http` only where the address was read so: see `S3Settings::parse_endpoint`.
+            .with_allow_http(settings.endpoint.as_ref().is_some_and(|url| url.scheme() == "http"));
+        if let Some(token) = &settings.session_token {
+            builder = builder.with_token(token.as_str());
+        }
+        if let Some(endpoint) = &settings.endpoint {
+            builder = builder.with_endpoint(server(endpoint, hosted.then_some(address.bucket())));
+        }
+        let s3 = builder.build().map_err(|_| unusable("the settings name no server".to_owned()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("allod-s3")
+            .enable_all()
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(S3Store {
+            runtime: Some(runtime),
+            objects: Arc::new(Objects { s3, prefix: address.prefix().to_owned(), name }),
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+            writing: Mutex::default(),
+            lease: LEASE,
+        })
+    }
+
+    /// For how long a lock counts whose holder is not heard of any more: for tests.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().expect("it is there until it is dropped").block_on(work)
+    }
+}
+
+/// The server, and with `bucket` as a part of its name.
+fn server(endpoint: &Url, bucket: Option<&str>) -> String {
+    let text = endpoint.as_str().trim_end_matches('/');
+    match bucket.zip(text.split_once("://")) {
+        Some((bucket, (scheme, rest))) => format!("{scheme}://{bucket}.{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+impl Store for S3Store {
+    fn name(&self) -> String {
+        self.objects.name.clone()
+    }
+
+    fn prepare(&self, known: &[&str]) -> Result<(), PlaceError> {
+        let prefix = ObjectPath::from_iter(self.objects.prefix.split('/').filter(|part| !part.is_empty()));
+        let found = self.wait(self.objects.s3.list_with_delimiter(Some(&prefix)));
+        let found = found.map_err(|error| self.objects.failed("", error))?;
+        let dirs = found.common_prefixes.iter().map(|path| self.objects.within(path));
+        let files = found.objects.iter().map(|object| self.objects.within(&object.location));
+        let known = |name: &String| known.contains(&name.as_str()) || name == crate::lease::LOCK;
+        if dirs.chain(files).all(|name| known(&name)) { Ok(()) } else { Err(PlaceError::Foreign(self.name())) }
+    }
+
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
+        let objects = &self.objects;
+        let bytes = Bytes::copy_from_slice(bytes);
+        match self.wait(objects.put(path, bytes.clone(), PutMode::Create)) {
+            Ok(_) => Ok(true),
+            Err(ObjectError::AlreadyExists { .. }) => Ok(false),
+            Err(error) if knows_no_conditions(&error) => {
+                match self.wait(objects.tag(path)) {
+                    Ok(_) => return Ok(false),
+                    Err(ObjectError::NotFound { .. }) => {}
+                    Err(error) => return Err(objects.failed(path, error)),
+                }
+                let put = self.wait(objects.put(path, bytes, PutMode::Overwrite));
+                put.map(|_| true).map_err(|error| objects.failed(path, error))
+            }
+            Err(error) => Err(objects.failed(path, error)),
+        }
+    }
+
+    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+        // Whoever reads the log for it waits here, so that few are in memory.
+        let room = self.wait(Arc::clone(&self.room).acquire_owned()).expect("it is never closed");
+        let mut writing = self.writing.lock();
+        while let Some(done) = writing.tasks.try_join_next() {
+            writing.note(done);
+        }
+        if let Some(failed) = writing.failed.take() {
+            return Err(failed);
+        }
+        let (objects, path) = (Arc::clone(&self.objects), path.to_owned());
+        let handle = self.runtime.as_ref().expect("it is there until it is dropped").handle();
+        let put = async move {
+            let _room = room;
+            let bytes = Bytes::from(bytes);
+            let put = match bytes.len() > 2 * PART {
+                true => objects.put_in_parts(&path, bytes).await,
+                false => objects.put(&path, bytes, PutMode::Overwrite).await.map(drop),
+            };
+            put.map_err(|error| objects.failed(&path, error))
+        };
+        writing.tasks.spawn_on(put, handle);
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<(), PlaceError> {
+        let mut writing = std::mem::take(&mut *self.writing.lock());
+        self.wait(async {
+            while let Some(done) = writing.tasks.join_next().await {
+                writing.note(done);
+            }
+        });
+        writing.failed.map_or(Ok(()), Err)
+    }
+
+    fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, PlaceError> {
+        Ok(self.wait(self.objects.get(path, most))?.0)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<Found>, PlaceError> {
+        let under = self.objects.path(dir);
+        let all = self.objects.s3.list(Some(&under));
+        let found = |object: object_store::ObjectMeta| Found {
+            path: self.objects.within(&object.location),
+            bytes: Some(object.size),
+        };
+        self.wait(all.map_ok(found).try_collect()).map_err(|error| self.objects.failed(dir, error))
+    }
+
+    fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
+        let removed = futures::stream::iter(paths).map(|path| self.objects.delete(path)).buffer_unordered(AT_ONCE);
+        self.wait(removed.try_collect())
+    }
+
+    fn lock(&self) -> Result<Box<dyn Hold>, PlaceError> {
+        let runtime = self.runtime.as_ref().expect("it is there until it is dropped").handle();
+        Ok(Box::new(Lease::take(Arc::clone(&self.objects), runtime.clone(), self.lease)?))
+    }
+}
+
+impl Writing {
+    fn note(&mut self, done: Result<Result<(), PlaceError>, tokio::task::JoinError>) {
+        let failed = match done {
+            Ok(done) => done.err(),
+            Err(_) => Some(PlaceError::Unreachable { place: "S3".to_owned(), problem: "it was broken off".to_owned() }),
+        };
+        self.failed = self.failed.take().or(failed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_the_bucket_in_its_name_where_that_is_wanted() {
+        let url = Url::parse("https://s3.example.org:9000/").unwrap();
+        assert_eq!(server(&url, None), "https://s3.example.org:9000");
+        assert_eq!(server(&url, Some("home")), "https://home.s3.example.org:9000");
+    }
+}
