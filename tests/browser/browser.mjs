@@ -32,6 +32,45 @@ export async function fits(page, width) {
   assert.deepEqual(wide, [], `broader than ${width} pixels: ${page.url()}`);
 }
 
+/** What runs from right to left: nothing beyond either side of the window, no words cut off, and nothing upon something else. */
+export async function laidOut(page, width) {
+  const found = await page.evaluate((width) => {
+    const scrolls = (one) => one.closest(".scroll, .grid-box, .graphiql-box, .code, .editor");
+    const seen = (one) => {
+      const { width, height } = one.getBoundingClientRect();
+      return width > 1 && height > 1 && one.checkVisibility({ visibilityProperty: true }) && !one.closest("[aria-hidden=true], .skip, .name, svg");
+    };
+    // What stays where it is while the rest is scrolled lies upon it, and is meant to.
+    const stays = (one) => (one === null || ["sticky", "fixed"].includes(getComputedStyle(one).position) ? one : stays(one.parentElement));
+    const said = (one) => one.outerHTML.slice(0, 140);
+    const wrong = [];
+    for (const part of document.querySelectorAll("header.bar, aside, main, [role=dialog]")) {
+      const all = [...part.querySelectorAll("*")].filter(seen).filter((one) => !scrolls(one));
+      for (const one of all) {
+        const { left, right } = one.getBoundingClientRect();
+        if (right > width + 1 || left < -1) wrong.push(`outside: ${said(one)}`);
+        const words = [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== "");
+        if (words && getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1) wrong.push(`cut: ${said(one)}`);
+      }
+      const alone = all.filter((one) => one.matches("button, a, h1, h2, h3, p, dt, dd, summary, li, time, input:not([type=checkbox], [type=radio], [type=hidden])"));
+      alone.forEach((one, n) => {
+        const a = one.getBoundingClientRect();
+        for (const other of alone.slice(n + 1)) {
+          if (one.contains(other) || other.contains(one) || stays(one) !== stays(other)) continue;
+          // The sign within a field that opens its list, or shows its password.
+          const field = one.closest(".mantine-Input-wrapper");
+          if (field !== null && field === other.closest(".mantine-Input-wrapper")) continue;
+          const b = other.getBoundingClientRect();
+          const over = [Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
+          if (over[0] > 2 && over[1] > 2) wrong.push(`upon each other: ${said(one)} and ${said(other)}`);
+        }
+      });
+    }
+    return wrong.slice(0, 8);
+  }, width);
+  assert.deepEqual(found, [], `at ${width} pixels: ${page.url()}`);
+}
+
 /** What axe finds that keeps somebody from using the page. */
 export async function accessible(page, what) {
   await page.evaluate(AXE);

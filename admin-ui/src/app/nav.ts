@@ -65,6 +65,7 @@ export const GROUPS: NavGroup[] = [
       { to: "/operator/people", label: "People", icon: "person", also: "users invite suspend quota password operator" },
       { to: "/operator/apps", label: "Registered apps", icon: "app", also: "register remove all clients" },
       { to: "/operator/node", label: "Node", icon: "pulse", also: "status doctor checks backups peers metrics disk certificate" },
+      { to: "/operator/backups", label: "Backups", icon: "box", also: "places restore other nodes keep test recovery" },
       { to: "/operator/audit", label: "Audit of all", icon: "list", also: "log everybody who did what" },
       { to: "/operator/policy", label: "May they?", icon: "test", also: "policy permission tester check explain who can see" },
     ],

@@ -49,7 +49,7 @@ const spaces = page("/spaces", () => import("../features/spaces/Spaces"), "Space
 const data = createRoute({
   getParentRoute: under,
   path: "/data",
-  validateSearch: texts("space", "collection", "filter", "order", "deleted", "doc", "hidden"),
+  validateSearch: texts("space", "collection", "filter", "order", "deleted", "doc", "hidden", "why"),
   component: lazyRouteComponent(() => import("../features/data/DataBrowser"), "DataBrowser"),
 });
 const history = createRoute({
@@ -127,6 +127,7 @@ const people = createRoute({
 const registered = createRoute({
   getParentRoute: underOperators,
   path: "/operator/apps",
+  validateSearch: texts("app"),
   component: lazyRouteComponent(() => import("../features/operator/Registered"), "Registered"),
 });
 const status = createRoute({
@@ -146,9 +147,14 @@ const policy = createRoute({
   validateSearch: texts("user", "app", "verb", "collection", "field", "doc", "space"),
   component: lazyRouteComponent(() => import("../features/operator/MayThey"), "MayThey"),
 });
+const backups = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/backups",
+  component: lazyRouteComponent(() => import("../features/backups/Backups"), "Backups"),
+});
 
 const mine = [home, spaces, data, history, apps, shares, folders, groups, visibility, devices, security, audit, where, notices, recovery, welcome];
-const pages = [...mine, schema, graphiql, health, operators.addChildren([people, registered, status, auditOfAll, policy])];
+const pages = [...mine, schema, graphiql, health, operators.addChildren([people, registered, status, auditOfAll, backups, policy])];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, outside, shell.addChildren(pages)]),

@@ -34,7 +34,13 @@ interface Changes<T> extends Act<T> {
   /** It gives something back, and takes nothing away. */
   gives?: boolean;
   /** What is asked before; without it, it is done at once. */
-  ask?: { title: string | ((one: T) => string); act: string; text: ReactNode };
+  ask?: {
+    title: string | ((one: T) => string);
+    act: string;
+    text: ReactNode;
+    /** What has to be typed first: for what does not come back. */
+    typed?: (one: T) => string;
+  };
 }
 
 export type RowAct<T> = Opens<T> | Changes<T>;
@@ -113,6 +119,7 @@ export function ActTable<T>({ rows, id, columns, acts = [] }: Props<T>) {
         title={asked?.act.ask === undefined ? "" : textOf(asked.act.ask.title, asked.one)}
         act={asked?.act.ask?.act ?? ""}
         busy={doing.isPending}
+        {...(asked?.act.ask?.typed !== undefined && { typed: asked.act.ask.typed(asked.one) })}
         onAct={() => asked !== null && doing.mutate(asked)}
         onClose={() => setAsked(null)}
       >

@@ -18,6 +18,7 @@ const PATHS = {
   schema: <path d="M4 4h6v5H4zm10 11h6v5h-6zM7 9v8h7" />,
   query: <path d="m8 8-4 4 4 4m8-8 4 4-4 4m-2-11-4 14" />,
   pulse: <path d="M2 12h4l3-8 5 16 3-8h5" />,
+  box: <path d="M4 8h16v12H4zM3 4h18v4H3zM10 12h4" />,
   policy: <path d="M12 3 4 6v6c0 5 3.5 8 8 9 4.5-1 8-4 8-9V6zM9 12l2 2 4-4" />,
   test: <path d="M9 3h6M10 3v6l-5 9a2 2 0 0 0 2 3h10a2 2 0 0 0 2-3l-5-9V3M8 15h8" />,
   menu: <path d="M4 6h16M4 12h16M4 18h16" />,

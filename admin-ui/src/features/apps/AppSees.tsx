@@ -4,6 +4,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { Loaded } from "../../components/Loaded";
 import { Empty } from "../../components/Page";
 import { Ends } from "../../components/Until";
+import { me } from "../session/queries";
 import { rows, verbs } from "./words";
 
 /** What an app can see at this moment, by what is enforced and not by what was asked. */
@@ -20,6 +21,7 @@ function Seen({ app }: { app: string }) {
     queryKey: ["access", "app", app],
     queryFn: ({ signal }) => read(api.GET("/api/v1/access/apps/{client}", { params: { path: { client: app } }, signal })),
   });
+  const who = useQuery(me);
   return (
     <Loaded query={seen}>
       {({ entries }) =>
@@ -28,6 +30,11 @@ function Seen({ app }: { app: string }) {
         ) : (
           entries.map((grant) => (
             <section className="card" key={grant.grant}>
+              {grant.user && grant.user !== who.data?.name && (
+                <p>
+                  Of what <bdi>{grant.user}</bdi> has:
+                </p>
+              )}
               {grant.collections.map((one) => (
                 <div key={one.collection}>
                   <h3 className="card-title">{one.collection}</h3>
@@ -55,7 +62,7 @@ function Seen({ app }: { app: string }) {
               ))}
               <details>
                 <summary>By which relationships</summary>
-                <ul className="steps mono">
+                <ul className="steps mono" dir="ltr">
                   {grant.path.map((step) => (
                     <li key={step}>{step}</li>
                   ))}

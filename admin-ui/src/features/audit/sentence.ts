@@ -39,6 +39,8 @@ const SENTENCES: Record<string, string> = {
   "operator.removed": "Somebody is an operator no more",
   "passkey.went_back": "A passkey was refused: there may be a copy of it",
   "password.changed": "The password was changed",
+  "place.added": "A place for another node’s backups was made",
+  "place.removed": "A place for another node’s backups was removed",
   "quota.set": "A quota was set",
   "recovery.made": "The recovery words were made",
   "recovery.shown": "The recovery words were shown once more",

@@ -18,12 +18,20 @@ interface Props {
   onLeave: () => void;
 }
 
+/** What is written into a document, and what takes it back. */
+interface Saved {
+  doc: string;
+  value: unknown;
+  back?: { value: unknown };
+}
+
 /** A value, edited in place: Enter or a double click begins, Enter keeps, Escape leaves it as it was. */
 export function Cell({ space, collection, field, row, at, onAt, onLeave }: Props) {
   const [text, setText] = useState<string | null>(null);
   const save = useAct({
-    act: (value: unknown) => update(space, collection, row?._docID ?? "", { [inputName(field)]: value }),
-    done: () => `${field.name} is saved.`,
+    act: ({ doc, value }: Saved) => update(space, collection, doc, { [inputName(field)]: value }),
+    done: (_, { back }) => (back === undefined ? `${field.name} is as it was.` : `${field.name} is saved.`),
+    undo: (_, { doc, back }) => (back === undefined ? undefined : { doc, value: back.value }),
     refresh: [rowsKey(space, collection), ["history", space, collection]],
   });
   const value = row?.[field.name];
@@ -34,7 +42,9 @@ export function Cell({ space, collection, field, row, at, onAt, onLeave }: Props
   const end = (keep: boolean) => {
     const before = typed(field, value);
     try {
-      if (keep && text !== null && text !== before) save.mutate(parsed(field, text));
+      if (keep && row !== undefined && text !== null && text !== before) {
+        save.mutate({ doc: row._docID, value: parsed(field, text), back: { value: parsed(field, before) } });
+      }
       setText(null);
       onLeave();
     } catch (error) {
@@ -63,7 +73,7 @@ export function Cell({ space, collection, field, row, at, onAt, onLeave }: Props
       onKeyDown={onKey}
     >
       {text === null ? (
-        said
+        <bdi>{said}</bdi>
       ) : (
         <input
           className="cell"

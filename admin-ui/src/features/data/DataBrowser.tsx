@@ -1,4 +1,4 @@
-import { Button, Checkbox, Popover, Switch } from "@mantine/core";
+import { Button, Checkbox, Kbd, Popover, Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
@@ -25,7 +25,12 @@ export function DataBrowser() {
   return (
     <Page
       title="Data"
-      lead="Every document that is yours to see. A cell is changed by a double click or by Enter."
+      lead={
+        <>
+          Every document that is yours to see. A cell is changed by a double click or by <Kbd>Enter</Kbd>; <Kbd>?</Kbd> says who sees it, <Kbd>Del</Kbd> deletes the
+          document.
+        </>
+      }
       action={fields.data?.some((field) => field.writes) === true && <Button onClick={() => setAdding(true)}>New document</Button>}
     >
       <div className="card">
@@ -126,9 +131,17 @@ function Documents({ space, collection, fields }: { space: string; collection: s
           {conditions.length > 0 ? "Loosen a condition, or remove one." : "“New document” adds the first one; apps that may write add theirs."}
         </Empty>
       ) : (
-        <Grid asked={asked} columns={columns} onOrder={onOrder} onOpen={(doc) => set({ doc })} />
+        <Grid asked={asked} columns={columns} onOrder={onOrder} onOpen={(doc, why) => set({ doc, why })} />
       )}
-      <DocumentDrawer space={space} collection={collection} fields={fields} doc={search.doc} onClose={() => set({ doc: undefined })} />
+      <DocumentDrawer
+        space={space}
+        collection={collection}
+        fields={fields}
+        doc={search.doc}
+        why={search.why}
+        onWhy={(why) => set({ why })}
+        onClose={() => set({ doc: undefined, why: undefined })}
+      />
     </>
   );
 }

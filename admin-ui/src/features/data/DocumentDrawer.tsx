@@ -1,11 +1,13 @@
-import { Badge, Button, Drawer, Group, Tabs, Textarea } from "@mantine/core";
+import { ActionIcon, Badge, Button, Drawer, Group, Tabs, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { Loaded } from "../../components/Loaded";
 import { RelativeTime } from "../../components/RelativeTime";
+import { Icon } from "../../components/icons";
 import { useAct } from "../../components/useAct";
 import { complain } from "../../components/toasts";
+import { Seers } from "../visibility/Seers";
 import type { Field } from "./kinds";
 import { deleteOrRestore, documentOf, rowsKey, update } from "./rows";
 import { type Row, inputName, shown } from "./values";
@@ -15,14 +17,17 @@ interface Props {
   collection: string;
   fields: Field[];
   doc: string | undefined;
+  /** The field of which it is told who sees it. */
+  why: string | undefined;
+  onWhy: (field: string | undefined) => void;
   onClose: () => void;
 }
 
-/** One document: its values, the same as JSON, its history, and its end. */
-export function DocumentDrawer({ space, collection, fields, doc, onClose }: Props) {
+/** One document: its values and who sees each, the same as JSON, its history, and its end. */
+export function DocumentDrawer({ doc, onClose, ...rest }: Props) {
   return (
-    <Drawer opened={doc !== undefined} onClose={onClose} title={collection}>
-      {doc !== undefined && <Document space={space} collection={collection} fields={fields} doc={doc} />}
+    <Drawer opened={doc !== undefined} onClose={onClose} title={rest.collection}>
+      {doc !== undefined && <Document key={doc} doc={doc} {...rest} />}
     </Drawer>
   );
 }
@@ -34,7 +39,7 @@ export function madeAt(doc: string): string | null {
   return new Date(Number.parseInt(plain.slice(0, 12), 16)).toISOString();
 }
 
-function Document({ space, collection, fields, doc }: { space: string; collection: string; fields: Field[]; doc: string }) {
+function Document({ space, collection, fields, doc, why, onWhy }: Omit<Props, "doc" | "onClose"> & { doc: string }) {
   const navigate = useNavigate();
   const one = useQuery(documentOf(space, collection, fields, doc));
   const refresh = [rowsKey(space, collection), ["history", space, collection]];
@@ -84,9 +89,9 @@ function Document({ space, collection, fields, doc }: { space: string; collectio
                 <Tabs.Tab value="json">JSON</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="values">
-                <dl className="facts">
+                <dl className="facts values">
                   {fields.map((field) => (
-                    <Value key={field.name} field={field} row={row} />
+                    <Value key={field.name} space={space} collection={collection} field={field} row={row} open={field.name === why} onWhy={onWhy} />
                   ))}
                 </dl>
               </Tabs.Panel>
@@ -101,11 +106,45 @@ function Document({ space, collection, fields, doc }: { space: string; collectio
   );
 }
 
-function Value({ field, row }: { field: Field; row: Row }) {
+interface ValueProps {
+  space: string;
+  collection: string;
+  field: Field;
+  row: Row;
+  /** Whether it is told who sees it. */
+  open: boolean;
+  onWhy: (field: string | undefined) => void;
+}
+
+function Value({ space, collection, field, row, open, onWhy }: ValueProps) {
+  const told = useId();
+  const button = useRef<HTMLButtonElement>(null);
+  // Whoever came to ask this is where the answer is.
+  const asked = useRef(open);
+  useEffect(() => {
+    if (asked.current) button.current?.scrollIntoView({ block: "nearest" });
+  }, []);
   return (
     <>
       <dt>{field.name}</dt>
-      <dd>{shown(field, row[field.name]) || <span className="soft">nothing</span>}</dd>
+      <dd>
+        <span>{shown(field, row[field.name]) ? <bdi>{shown(field, row[field.name])}</bdi> : <span className="soft">nothing</span>}</span>
+        <ActionIcon
+          ref={button}
+          variant="subtle"
+          color="gray"
+          aria-label={`Who sees ${field.name}`}
+          title={`Who sees ${field.name}, and why`}
+          aria-expanded={open}
+          aria-controls={told}
+          onClick={() => onWhy(open ? undefined : field.name)}
+        >
+          <Icon name="eye" size={16} />
+        </ActionIcon>
+      </dd>
+      <dd className="told" id={told} hidden={!open}>
+        {open && <Seers space={space} collection={collection} field={field.name} doc={row._docID} />}
+      </dd>
     </>
   );
 }

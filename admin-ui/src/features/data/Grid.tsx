@@ -1,11 +1,13 @@
+import { useDirection } from "@mantine/core";
 import { type ColumnDef, flexRender, getCoreRowModel, useReactTable } from "@tanstack/react-table";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { Problem } from "../../components/Loaded";
+import { useAct } from "../../components/useAct";
 import { Cell } from "./Cell";
 import type { Field } from "./kinds";
-import { type Asked, PART, countOf, partOf } from "./rows";
+import { type Asked, PART, countOf, deleteOrRestore, partOf, rowsKey } from "./rows";
 import type { Row } from "./values";
 
 const ROW_HEIGHT = 38;
@@ -14,7 +16,8 @@ interface Props {
   asked: Asked;
   columns: Field[];
   onOrder: (field: string) => void;
-  onOpen: (doc: string) => void;
+  /** Opens a document; `why`: at the answer who sees that field. */
+  onOpen: (doc: string, why?: string) => void;
 }
 
 /** The rows of a collection, however many: what is in view is drawn and asked for, and nothing else. */
@@ -23,6 +26,7 @@ export function Grid({ asked, columns, onOrder, onOpen }: Props) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [at, setAt] = useState({ row: 0, column: 0 });
   const [moved, setMoved] = useState(0);
+  const { dir } = useDirection();
   const count = useQuery(countOf(asked));
   const [known, setKnown] = useState(0);
   // Deleted rows are not counted by the node: where they are shown, the end is where a part is not full.
@@ -62,14 +66,34 @@ export function Grid({ asked, columns, onOrder, onOpen }: Props) {
     const cell = body.current?.querySelector<HTMLElement>('[data-at="true"]');
     if (moved > 0 && cell && !cell.contains(document.activeElement)) cell.focus({ preventScroll: true });
   }, [moved, at.row, at.column, top]);
+  const end = useAct({
+    act: ({ act, doc }: { act: "delete" | "restore"; doc: string }) => deleteOrRestore(act, asked.space, asked.collection, doc),
+    done: (_, { act }) => (act === "delete" ? "The document is deleted. It can be brought back." : "The document is back."),
+    undo: (_, { act, doc }) => (act === "delete" ? { act: "restore" as const, doc } : undefined),
+    refresh: [rowsKey(asked.space, asked.collection), ["history", asked.space, asked.collection]],
+    // The row that comes into its place has the keyboard.
+    after: () => setMoved((times) => times + 1),
+  });
+  const writes = columns.some((field) => field.writes);
   const onKey = (event: KeyboardEvent) => {
     if (event.target instanceof HTMLInputElement) return;
+    const one = row(at.row);
+    if (event.key === "?" && one !== undefined) {
+      event.preventDefault();
+      onOpen(one._docID, columns[Math.max(at.column - 1, 0)]?.name);
+      return;
+    }
+    if (event.key === "Delete" && writes && one !== undefined && one._deleted !== true && !end.isPending) {
+      event.preventDefault();
+      end.mutate({ act: "delete", doc: one._docID });
+      return;
+    }
     const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
     const steps: Record<string, [number, number]> = {
       ArrowDown: [1, 0],
       ArrowUp: [-1, 0],
-      ArrowRight: [0, 1],
-      ArrowLeft: [0, -1],
+      ArrowRight: [0, dir === "rtl" ? -1 : 1],
+      ArrowLeft: [0, dir === "rtl" ? 1 : -1],
       PageDown: [page, 0],
       PageUp: [-page, 0],
     };

@@ -1,6 +1,7 @@
 import { Badge, Radio, Table } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
 import { Loaded } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { RelativeTime } from "../../components/RelativeTime";
@@ -8,7 +9,9 @@ import { ShortId } from "../../components/Secret";
 import { madeAt } from "../data/DocumentDrawer";
 import { type Field, fieldsOf } from "../data/kinds";
 import { devices } from "../devices/queries";
+import { Graph } from "./Graph";
 import { Versions } from "./Versions";
+import { breadth, laidOut } from "./lanes";
 import { type Commit, commitsOf } from "./queries";
 
 /** The commits of a document, and two of its versions side by side. */
@@ -84,6 +87,8 @@ function Commits({ list, fields, left, right }: { list: Commit[]; fields: Field[
       </>
     );
   };
+  const rows = useMemo(() => laidOut(list), [list]);
+  const lanes = breadth(rows);
   const set = (change: { left?: string; right?: string }) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: false });
   return (
@@ -93,6 +98,7 @@ function Commits({ list, fields, left, right }: { list: Commit[]; fields: Field[
         <Table>
           <Table.Thead>
             <Table.Tr>
+              <Table.Th aria-label="Which rests on which" />
               <Table.Th>Left</Table.Th>
               <Table.Th>Right</Table.Th>
               <Table.Th>Step</Table.Th>
@@ -102,8 +108,11 @@ function Commits({ list, fields, left, right }: { list: Commit[]; fields: Field[
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {list.map((commit) => (
+            {list.map((commit, n) => (
               <Table.Tr key={commit.cid}>
+                <Table.Td className="graph-cell" style={{ width: `${lanes * 1.1}rem`, minWidth: `${lanes * 1.1}rem` }}>
+                  {rows[n] !== undefined && <Graph row={rows[n]} lanes={lanes} />}
+                </Table.Td>
                 <Table.Td>
                   <Radio aria-label={`Step ${commit.height} on the left`} name="left" checked={commit.cid === left} onChange={() => set({ left: commit.cid })} />
                 </Table.Td>

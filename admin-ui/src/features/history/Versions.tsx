@@ -67,8 +67,12 @@ export function Versions({ space, collection, doc, fields, left, right, newest }
                       return (
                         <Table.Tr key={field.name}>
                           <Table.Th scope="row">{field.name}</Table.Th>
-                          <Table.Td>{changed ? <del className="changed">{shown(field, was) || "nothing"}</del> : shown(field, was)}</Table.Td>
-                          <Table.Td>{changed ? <ins className="changed">{shown(field, is) || "nothing"}</ins> : shown(field, is)}</Table.Td>
+                          <Table.Td>
+                            <bdi>{changed ? <del className="changed">{shown(field, was) || "nothing"}</del> : shown(field, was)}</bdi>
+                          </Table.Td>
+                          <Table.Td>
+                            <bdi>{changed ? <ins className="changed">{shown(field, is) || "nothing"}</ins> : shown(field, is)}</bdi>
+                          </Table.Td>
                         </Table.Tr>
                       );
                     })}

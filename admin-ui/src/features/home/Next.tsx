@@ -162,7 +162,7 @@ function useSteps(): Step[] | null {
     steps.push({
       title: "Make a backup",
       why: "Encrypted, on another disk or another machine: the recovery words open it.",
-      to: "/recovery",
+      to: "/operator/backups",
       act: "How",
       done: !!status.data?.backups.last,
     });

@@ -9,6 +9,7 @@ import { shortIds } from "../audit/ids";
 import { people, registered } from "../audit/queries";
 import { collections } from "../data/queries";
 import { me } from "../session/queries";
+import { inWords } from "../visibility/why";
 
 const VERBS = [
   { value: "read", label: "read" },
@@ -121,7 +122,7 @@ function Verdict({ question, names }: { question: Question; names: ReadonlyMap<s
               <Badge color={said.allowed ? "teal" : "red"} size="lg">
                 {said.allowed ? "yes" : "no"}
               </Badge>{" "}
-              {inWords(said)}
+              {reasonOf(said)}
             </h2>
             <dl className="facts">
               {said.refused_by && (
@@ -146,10 +147,15 @@ function Verdict({ question, names }: { question: Question; names: ReadonlyMap<s
               )}
               <dt>By which relationships</dt>
               <dd>
+                {inWords(said.path, { name: question.user, you: false }, names).map((one) => (
+                  <div key={one}>
+                    <bdi>{one}</bdi>
+                  </div>
+                ))}
                 {said.path.length === 0 ? (
                   <span className="soft">none gives it</span>
                 ) : (
-                  <ol className="steps mono">
+                  <ol className="steps mono" dir="ltr">
                     {said.path.map((step) => (
                       <li key={step} title={step}>
                         {shortIds(step, names)}
@@ -175,7 +181,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** Why, in a sentence. */
-function inWords({ reason }: Schemas["Verdict"]): string {
+function reasonOf({ reason }: Schemas["Verdict"]): string {
   const said = REASONS[reason] ?? reason.replaceAll(/`([^`]*)`/g, "“$1”");
   return `${said.charAt(0).toUpperCase()}${said.slice(1)}${said.endsWith(".") ? "" : "."}`;
 }
@@ -223,7 +229,7 @@ function Everybody({ question, names }: { question: Question; names: string[] })
                   <span>
                     {said === null ? <Badge color="gray">not known</Badge> : <Badge color={said.allowed ? "teal" : "red"}>{said.allowed ? "yes" : "no"}</Badge>} <bdi>{name}</bdi>
                   </span>
-                  <span className="soft">{said === null ? (error as Error).message : inWords(said)}</span>
+                  <span className="soft">{said === null ? (error as Error).message : reasonOf(said)}</span>
                 </li>
               ))}
             </ul>

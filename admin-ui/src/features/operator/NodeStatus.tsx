@@ -118,10 +118,10 @@ function Summary({ is }: { is: Status }) {
   );
 }
 
-function Facts({ title, children }: { title: string; children: ReactNode }) {
+function Facts({ title, to, children }: { title: string; to?: "/operator/backups"; children: ReactNode }) {
   return (
     <section className="card" aria-label={title}>
-      <h2>{title}</h2>
+      <h2>{to === undefined ? title : <Link to={to}>{title}</Link>}</h2>
       <dl className="facts">{children}</dl>
     </section>
   );
@@ -129,7 +129,7 @@ function Facts({ title, children }: { title: string; children: ReactNode }) {
 
 function Backups({ is }: { is: Status["backups"] }) {
   return (
-    <Facts title="Backups">
+    <Facts title="Backups" to="/operator/backups">
       <dt>By itself</dt>
       <dd>{is.every_s ? `every ${span(is.every_s)}` : "none: set backup.to in allod.toml"}</dd>
       <dt>Last</dt>

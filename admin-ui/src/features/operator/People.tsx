@@ -13,6 +13,7 @@ import { me } from "../session/queries";
 import { type Invitation, InvitationDialog, inviteOf } from "./Invitation";
 import { Person } from "./Person";
 import { Quotas } from "./Quotas";
+import { Tenants } from "./Tenants";
 import { letBackIn, suspend } from "./suspending";
 
 type User = Schemas["UserShown"];
@@ -84,6 +85,7 @@ export function People() {
         <h2 id="quotas">What everybody may have</h2>
         <Quotas />
       </section>
+      {tenants.data !== undefined && <Tenants tenants={tenants.data} people={all.data ?? []} />}
       <Modal opened={inviting} onClose={() => setInviting(false)} title="Invite somebody">
         <Invite
           tenants={tenants.data ?? []}

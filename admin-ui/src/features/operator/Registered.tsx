@@ -1,6 +1,6 @@
 import { Badge, Button, Modal, Stack, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { type Schemas, api, done } from "../../api/client";
 import { ActTable, type Column, type RowAct } from "../../components/ActTable";
@@ -8,6 +8,7 @@ import { Loaded, Problem } from "../../components/Loaded";
 import { Empty, Page } from "../../components/Page";
 import { Secret, ShortId } from "../../components/Secret";
 import { useAct } from "../../components/useAct";
+import { AppSees } from "../apps/AppSees";
 import { sentence } from "../apps/words";
 import { registered } from "../audit/queries";
 
@@ -69,6 +70,8 @@ const REMOVE: RowAct<App> = {
 /** Every app that may ask people for access, and what it may ask for. */
 export function Registered() {
   const all = useQuery(registered);
+  const { app: seen } = useSearch({ from: "/shell/operators/operator/apps" });
+  const navigate = useNavigate({ from: "/operator/apps" });
   const [adding, setAdding] = useState(false);
   const [added, setAdded] = useState<Schemas["AppAdded"] | null>(null);
   const button = <Button onClick={() => setAdding(true)}>Register an app</Button>;
@@ -82,11 +85,17 @@ export function Registered() {
             </Empty>
           ) : (
             <div className="card">
-              <ActTable rows={list} id={(app) => app.client_id} columns={COLUMNS} acts={[REMOVE]} />
+              <ActTable
+                rows={list}
+                id={(app) => app.client_id}
+                columns={COLUMNS}
+                acts={[{ label: "What it sees", of: (app) => app.grants > 0, open: (app) => void navigate({ search: { app: app.client_id } }) }, REMOVE]}
+              />
             </div>
           )
         }
       </Loaded>
+      <AppSees app={seen} name={all.data?.find((app) => app.client_id === seen)?.name ?? "this app"} onClose={() => void navigate({ search: {} })} />
       <Modal opened={adding} onClose={() => setAdding(false)} title="Register an app" size="xl">
         <Register
           onAdded={(app) => {

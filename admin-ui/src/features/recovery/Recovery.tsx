@@ -134,6 +134,9 @@ function Backups() {
               )}
             </p>
             {is.trouble && <p className="bad">{is.trouble}</p>}
+            <p>
+              <Link to="/operator/backups">Backups</Link>
+            </p>
           </>
         )}
       </Loaded>

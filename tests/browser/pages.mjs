@@ -1,0 +1,303 @@
+// Pages of the console in a real browser: from right to left, who sees a cell, what is taken back, backups.
+// usage: ALLOD_BIN=… node pages.mjs [SCREENSHOTS]
+
+import assert from "node:assert/strict";
+import { accessible, fits, laidOut, launch, watch } from "./browser.mjs";
+import { enter, fill, go, pagesOf, settled } from "./filled.mjs";
+import { OWNER, raw, startNode } from "./node.mjs";
+
+const SHOTS = process.argv[2];
+const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
+const browser = await launch();
+const filled = await fill(node);
+const { contact, space } = filled;
+
+async function contextOf(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(15_000);
+  return context;
+}
+
+async function opened(options = {}, who = OWNER) {
+  const context = await contextOf(options);
+  const seen = await watch(context);
+  const page = await context.newPage();
+  await enter(node, page, who);
+  return { context, page, seen };
+}
+
+const visit = (page, path) => go(node, page, path);
+const shot = async (page, name) => {
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });
+};
+/** A page as it is in light, in dark and where there is little room. */
+async function everyLook(page, name) {
+  for (const [look, width, colorScheme] of [["1280-light", 1280, "light"], ["1280-dark", 1280, "dark"], ["360-light", 360, "light"]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: width === 360 ? 760 : 800 });
+    await accessible(page, `${name}, ${look}`);
+    await fits(page, width);
+    await shot(page, `${name}-${look}`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+/** Lets a request through, and the page see another answer to it. */
+async function bent(route, change) {
+  const asked = route.request();
+  const { host, pathname, search } = new URL(asked.url());
+  const headers = { ...(await asked.allHeaders()), host, "accept-encoding": "identity" };
+  const { status, text } = await raw(node.url + pathname + search, { method: asked.method(), headers, body: asked.postData() ?? undefined });
+  return route.fulfill({ status, json: change(JSON.parse(text)) });
+}
+const contacts = async () => (await node.operator("POST", "/api/v1/graphql", { query: "{ Contact(order: {name: ASC}) { name phone } }" })).data.Contact;
+/** Goes to a cell by the keyboard alone. */
+async function toCell(page, row, column) {
+  await page.locator("[role=grid] tbody [data-at=true]").first().focus();
+  for (let n = 0; n < column; n += 1) await page.keyboard.press("ArrowRight");
+  for (let n = 0; n < row; n += 1) await page.keyboard.press("ArrowDown");
+}
+
+const scenarios = {
+  async "from right to left every page is whole: nothing outside, nothing cut, nothing upon something else"() {
+    for (const width of [1280, 360]) {
+      const context = await contextOf({ viewport: { width, height: 760 }, reducedMotion: "reduce" });
+      await context.addInitScript(() => {
+        const turn = () => document.documentElement?.setAttribute("dir", "rtl");
+        turn();
+        new MutationObserver(turn).observe(document, { childList: true });
+      });
+      const page = await context.newPage();
+      await enter(node, page);
+      for (const [name, path] of Object.entries(pagesOf(filled))) {
+        await visit(page, path);
+        assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector("main")).direction), "rtl");
+        await laidOut(page, width);
+        await accessible(page, `${name}, from right to left`);
+        await shot(page, `rtl-${name}-${width}`);
+      }
+      if (width > 360) {
+        await visit(page, "/data?collection=Contact");
+        const [nav, main] = await Promise.all(["aside", "main"].map((part) => page.locator(part).boundingBox()));
+        assert.ok(nav.x > main.x, "control: the navigation is on the right");
+        await toCell(page, 0, 0);
+        await page.keyboard.press("ArrowLeft");
+        await page.waitForFunction(() => document.activeElement.textContent === "Ann", undefined, { timeout: 3_000 });
+      } else {
+        await page.click("[aria-label=Pages]");
+        await page.waitForSelector("[role=dialog] >> text=Shares and links");
+        await laidOut(page, width);
+        await shot(page, "rtl-menu-360");
+        await page.keyboard.press("Escape");
+        await visit(page, "/spaces");
+        for (const wrong of ["position: relative; inset-inline-start: 100vw", "width: 3rem; overflow: hidden; white-space: nowrap", "margin-block-end: -3rem"]) {
+          await page.evaluate((wrong) => {
+            document.querySelector("h1").style.cssText = wrong;
+            return new Promise((drawn) => setTimeout(drawn, 50));
+          }, wrong);
+          await assert.rejects(laidOut(page, width), `control: ${wrong}`);
+        }
+      }
+      await context.close();
+    }
+  },
+
+  async "a cell says who sees it and why, in words; a rule is in the answer at once"() {
+    const { context, page, seen } = await opened();
+    await visit(page, "/data?collection=Contact");
+    await page.waitForSelector("[role=gridcell] >> text=Ann");
+    await toCell(page, 0, 2);
+    await page.keyboard.press("?");
+    const dialog = page.getByRole("dialog");
+    const told = dialog.locator(".told:not([hidden])");
+    await told.locator("li", { hasText: "alice (you)" }).getByText("You have the space.").waitFor();
+    await told.locator("li", { hasText: "bob" }).getByText("bob is in the group “Family”.").waitFor();
+    await told.locator("li", { hasText: "group" }).first().getByText("The collection was shared with the group “Family”, to read, until").waitFor();
+    await told.locator("li", { hasText: "Little Address Book" }).getByText("A grant lets the app read it").waitFor();
+    await told.locator("li", { hasText: "Little Address Book" }).getByText("You have the space.").waitFor();
+    assert.match(page.url(), /why=phone/, "the address keeps it");
+    await everyLook(page, "who-sees");
+    assert.equal(await dialog.getByRole("button", { name: "Who sees phone" }).getAttribute("aria-expanded"), "true");
+    await dialog.getByRole("button", { name: "Who sees tag" }).click();
+    await dialog.locator(".told:not([hidden]) >> text=You have the space.").first().waitFor();
+    assert.equal(await dialog.locator(".told:not([hidden]) li", { hasText: "Little Address Book" }).count(), 0, "the app has no tag");
+    const { group } = (await node.operator("GET", "/api/v1/groups")).find((one) => one.name === "Family");
+    const rule = await node.operator("POST", "/api/v1/field-rules", { collection: "Contact", field: "phone", rule: "hidden", who: { group } });
+    await page.reload();
+    await dialog.getByRole("button", { name: "Who sees phone" }).click();
+    await dialog.locator(".told:not([hidden]) >> text=You have the space.").first().waitFor();
+    assert.equal(await dialog.locator(".told:not([hidden]) >> text=Family").count(), 0, "it is hidden from the group");
+    await node.operator("DELETE", `/api/v1/field-rules/${rule.field_rule}`);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    assert.doesNotMatch(page.url(), /why=|doc=/);
+    assert.deepEqual([seen.violations, seen.errors], [[], []]);
+    await context.close();
+  },
+
+  async "who got something by a share is told that, and not who else"() {
+    const { context, page } = await opened({}, { user: "bob", password: "the long password of bob" });
+    await visit(page, `/data?${new URLSearchParams({ space, collection: "Contact", doc: contact, why: "name" })}`);
+    await page.waitForSelector("[role=dialog] >> text=You see it because it was shared with you");
+    await shot(page, "who-sees-bob");
+    await page.click("[role=dialog] >> text=what you got");
+    await page.waitForSelector("h1 >> text=Shares and links");
+    await context.close();
+  },
+
+  async "what is changed or deleted in the table is taken back by a click"() {
+    const { context, page } = await opened();
+    await visit(page, "/data?collection=Contact&order=name");
+    await page.waitForSelector("[role=gridcell] >> text=Ben");
+    const before = await contacts();
+    await toCell(page, 1, 2);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("+41 77");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=status] >> text=phone is saved");
+    assert.equal((await contacts())[1].phone, "+41 77", "control");
+    await shot(page, "undo");
+    await page.click("[role=status] >> text=Undo");
+    await page.waitForSelector("[role=status] >> text=phone is as it was");
+    assert.deepEqual(await contacts(), before);
+    await page.waitForSelector("text=2 documents");
+    await toCell(page, 0, 0);
+    await page.keyboard.press("Delete");
+    await page.waitForSelector("[role=status] >> text=The document is deleted");
+    await page.waitForSelector("text=1 document");
+    await page.click("[role=status] >> text=Undo");
+    await page.waitForSelector("text=2 documents");
+    assert.deepEqual(await contacts(), before);
+    await context.close();
+    const { context: theirs, page: his } = await opened({}, { user: "bob", password: "the long password of bob" });
+    await visit(his, `/data?${new URLSearchParams({ space, collection: "Contact" })}`);
+    await his.waitForSelector("[role=gridcell] >> text=Ann");
+    await toCell(his, 0, 0);
+    await his.keyboard.press("Delete");
+    await his.waitForTimeout(300);
+    assert.deepEqual(await contacts(), before, "who may only read deletes nothing");
+    await theirs.close();
+  },
+
+  async "a history that went two ways and met again is drawn so"() {
+    const { context, page } = await opened();
+    const path = `/history?${new URLSearchParams({ space, collection: "Contact", doc: contact })}`;
+    await visit(page, path);
+    await page.waitForSelector("#commits + .scroll tbody tr");
+    const dots = page.locator(".graph i");
+    assert.equal(await dots.count(), await page.locator("#commits + .scroll tbody tr").count());
+    const lanes = async () => new Set(await dots.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().left)))).size;
+    assert.equal(await lanes(), 1, "control: one device wrote");
+    // As two devices write that were apart: the second row rests on the first, and so does the third.
+    await page.route("**/api/v1/graphql", async (route) => {
+      if (!route.request().postData().includes("_commits")) return route.continue();
+      return bent(route, ({ data }) => {
+        const [newest, ...older] = data.commits;
+        const first = older.at(-1);
+        const between = ["a", "b"].map((letter) => ({ ...newest, cid: newest.cid.replace(/.{6}$/, letter.repeat(6)), height: 2, heads: [{ cid: first.cid }] }));
+        return { data: { commits: [{ ...newest, height: 3, heads: between.map(({ cid }) => ({ cid })) }, ...between, first] } };
+      });
+    });
+    await page.reload();
+    await page.waitForSelector("text=joins 2");
+    assert.equal(await lanes(), 2);
+    await page.locator("#commits").scrollIntoViewIfNeeded();
+    await everyLook(page, "history-fork");
+    await context.close();
+  },
+
+  async "a place for another node is made, told once, and removed by its name"() {
+    const { context, page, seen } = await opened();
+    await visit(page, "/operator/backups");
+    await page.waitForSelector("#own >> text=Backups of this node");
+    await everyLook(page, "backups");
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Make a place" }).click();
+    await dialog.getByLabel("Its name").fill("Not A Name!");
+    await page.keyboard.press("Enter");
+    await dialog.getByRole("alert").waitFor();
+    assert.equal(await dialog.getByLabel("Its name").inputValue(), "Not A Name!", "what was typed stays");
+    await accessible(page, "making a place");
+    await dialog.getByLabel("Its name").fill("ben");
+    await dialog.getByLabel("Room, in GB").fill("2.5");
+    await page.keyboard.press("Enter");
+    const secret = await dialog.getByRole("textbox", { name: "Secret" }).inputValue();
+    const address = await dialog.getByRole("textbox", { name: "Address" }).inputValue();
+    assert.match(secret, /^allod_place_/);
+    assert.match(address, /\/places\/ben$/);
+    await everyLook(page, "place-made");
+    await page.keyboard.press("Escape");
+    const row = page.locator("tr", { hasText: "/places/ben" });
+    await row.getByText("0 B of 2.5 GB").waitFor();
+    assert.ok(!(await page.content()).includes(secret), "the secret is told once");
+    const found = (await node.operator("GET", "/api/v1/places")).find((one) => one.place === "ben");
+    assert.equal(found.quota, 2_500_000_000);
+    await row.getByRole("button", { name: "Remove" }).click();
+    const remove = dialog.getByRole("button", { name: "Remove it with its backups" });
+    assert.ok(await remove.isDisabled(), "its name is typed first");
+    await dialog.getByLabel("Type “ben” to go on").fill("ben");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=status] >> text=The place ben is gone");
+    const left = (await node.operator("GET", "/api/v1/places")).map((one) => one.place);
+    assert.deepEqual(left, ["anna"], "and the other stays");
+    assert.deepEqual([seen.violations, seen.errors], [[], []]);
+    await context.close();
+  },
+
+  async "a tenant is added, and somebody is invited into it"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/people");
+    const part = page.getByRole("region", { name: "Tenants" });
+    const taken = (await node.operator("GET", "/api/v1/tenants"))[0].name;
+    await part.getByLabel("Another tenant").fill(taken);
+    await page.keyboard.press("Enter");
+    await part.getByRole("alert").waitFor();
+    assert.equal(await part.getByLabel("Another tenant").inputValue(), taken, "what was typed stays");
+    await part.getByLabel("Another tenant").fill("acme");
+    await page.keyboard.press("Enter");
+    await part.locator("li", { hasText: "acme" }).getByText("0 people").waitFor();
+    await part.scrollIntoViewIfNeeded();
+    await everyLook(page, "tenants");
+    await page.getByRole("button", { name: "Invite somebody" }).click();
+    await page.getByRole("dialog").getByLabel("Their name").fill("erin");
+    await page.getByRole("dialog").getByLabel("Tenant").fill("acme");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").getByRole("textbox", { name: "Address" }).waitFor();
+    await page.keyboard.press("Escape");
+    await part.locator("li", { hasText: "acme" }).getByText("1 person").waitFor();
+    await context.close();
+  },
+
+  async "an operator sees what an app sees, of everybody"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/apps");
+    await page.locator("tr", { hasText: "Little Address Book" }).getByRole("button", { name: "What it sees" }).click();
+    await page.waitForSelector("[role=dialog] >> text=tag is family");
+    assert.match(page.url(), /app=/);
+    await everyLook(page, "registered-sees");
+    await settled(page);
+    await context.close();
+  },
+};
+
+let failed = 0;
+let passed = 0;
+const ONLY = process.env.ONLY ?? "";
+for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
+  try {
+    await scenario();
+    passed += 1;
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}\n${error.stack}`);
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    if (SHOTS) for (const page of pages) await page.screenshot({ path: `${SHOTS}/pages-failed-${failed}.png` }).catch(() => {});
+    await Promise.all(browser.contexts().map((context) => context.close()));
+  }
+}
+await browser.close();
+await node.stop();
+console.log(`pages: ${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
