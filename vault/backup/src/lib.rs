@@ -13,6 +13,7 @@ mod place;
 mod plan;
 mod seal;
 mod segment;
+mod sending;
 mod store;
 mod words;
 
@@ -23,6 +24,7 @@ pub use place::{Place, PlaceLock};
 pub use plan::{Ahead, Now, Plan, Present, Refused, Rows, plan};
 pub use seal::{BackupKey, DataName, Kind, OpenError};
 pub use segment::{Segment, SegmentRow};
+pub use sending::Sending;
 pub use store::{Found, Hold, Store};
 pub use words::{RecoverySecret, WordsError};
 

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
-use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use vault_backup::{Found, Hold, PlaceError, Store};
+use vault_backup::{Found, Hold, PlaceError, Sending, Store};
 
 use crate::address::HostedAddress;
 use crate::client::{Ask, Client};
@@ -20,40 +16,20 @@ use crate::settings::HostedSettings;
 use crate::taken::MOST_OBJECTS;
 use crate::wire::{Listed, PAGE};
 
-/// Objects that are under way at once; each is in memory. The other node takes twice as many requests.
-const AT_ONCE: usize = 4;
 const OBJECT: &str = "/object";
 const BYTES: &str = "application/octet-stream";
 
-/// A place at another node. What it does it does on a thread of its own, and nothing waits for it but who asks.
+/// A place at another node, which takes twice as many requests at once as are sent. What it does it does on a thread of
+/// its own, and nothing waits for it but who asks.
 pub struct HostedStore {
-    /// `None` once it is let go.
-    runtime: Option<Runtime>,
     client: Arc<Client>,
-    room: Arc<Semaphore>,
-    writing: Mutex<Writing>,
+    sending: Sending,
     lease: Duration,
-}
-
-#[derive(Default)]
-struct Writing {
-    tasks: JoinSet<Result<(), PlaceError>>,
-    /// The first that went wrong since [`Store::settle`].
-    failed: Option<PlaceError>,
 }
 
 impl std::fmt::Debug for HostedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("HostedStore").field(&self.client.name).finish()
-    }
-}
-
-impl Drop for HostedStore {
-    fn drop(&mut self) {
-        // It may be let go where nothing may be waited for.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -64,18 +40,8 @@ impl HostedStore {
     /// [`PlaceError::Refused`] if the address may not be called.
     pub fn new(address: &HostedAddress, settings: &HostedSettings) -> Result<Self, PlaceError> {
         let client = Arc::new(Client::new(address, settings)?);
-        let unusable = |error: std::io::Error| PlaceError::Unreachable {
-            place: address.to_string(),
-            problem: error.kind().to_string(),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("allod-place")
-            .enable_all()
-            .build()
-            .map_err(unusable)?;
-        let room = Arc::new(Semaphore::new(AT_ONCE));
-        Ok(HostedStore { runtime: Some(runtime), client, room, writing: Mutex::default(), lease: LEASE })
+        let sending = Sending::to(address.to_string(), "allod-place")?;
+        Ok(HostedStore { client, sending, lease: LEASE })
     }
 
     /// For how long a lock counts whose holder is not heard of any more: for tests.
@@ -83,14 +49,6 @@ impl HostedStore {
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
-    }
-
-    fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("it is there until it is dropped")
-    }
-
-    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime().block_on(work)
     }
 }
 
@@ -135,46 +93,26 @@ impl Store for HostedStore {
         // The other node keeps nothing else there; that it does keep this place is to be seen.
         known.iter().try_for_each(|dir| {
             let query = [("under", *dir)];
-            self.wait(self.client.read::<Listed>(Ask::new(Method::GET, "/objects", &query))).map(drop)
+            self.sending.wait(self.client.read::<Listed>(Ask::new(Method::GET, "/objects", &query))).map(drop)
         })
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
-        self.wait(put(&self.client, path, Bytes::copy_from_slice(bytes), true))
+        self.sending.wait(put(&self.client, path, Bytes::copy_from_slice(bytes), true))
     }
 
     fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
-        // Whoever reads the log for it waits here, so that few are in memory.
-        let room = self.wait(Arc::clone(&self.room).acquire_owned()).expect("it is never closed");
-        let mut writing = self.writing.lock();
-        while let Some(done) = writing.tasks.try_join_next() {
-            writing.note(done);
-        }
-        if let Some(failed) = writing.failed.take() {
-            return Err(failed);
-        }
         let (client, path) = (Arc::clone(&self.client), path.to_owned());
-        let sent = async move {
-            let _room = room;
-            put(&client, &path, bytes.into(), false).await.map(drop)
-        };
-        writing.tasks.spawn_on(sent, self.runtime().handle());
-        Ok(())
+        self.sending.send(async move { put(&client, &path, bytes.into(), false).await.map(drop) })
     }
 
     fn settle(&self) -> Result<(), PlaceError> {
-        let mut writing = std::mem::take(&mut *self.writing.lock());
-        self.wait(async {
-            while let Some(done) = writing.tasks.join_next().await {
-                writing.note(done);
-            }
-        });
-        writing.failed.map_or(Ok(()), Err)
+        self.sending.settle()
     }
 
     fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, PlaceError> {
         let query = [("name", path)];
-        self.wait(async {
+        self.sending.wait(async {
             let ask = Ask { most, ..Ask::new(Method::GET, OBJECT, &query) };
             let answer = self.client.ask(ask).await.map_err(|error| match error {
                 PlaceError::Damaged { problem, .. } => PlaceError::Damaged { path: self.name_of(path), problem },
@@ -192,7 +130,7 @@ impl Store for HostedStore {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             let query = [("under", dir), ("after", &after)];
-            let page: Listed = self.wait(self.client.read(Ask::new(Method::GET, "/objects", &query)))?;
+            let page: Listed = self.sending.wait(self.client.read(Ask::new(Method::GET, "/objects", &query)))?;
             match add_page(&mut all, dir, page) {
                 Some(Some(next)) => after = next,
                 Some(None) => return Ok(all),
@@ -208,23 +146,11 @@ impl Store for HostedStore {
             let query = [("name", path.as_str())];
             self.client.done(Ask::new(Method::DELETE, OBJECT, &query)).await.map(drop)
         });
-        self.wait(removed.buffer_unordered(AT_ONCE).try_collect())
+        self.sending.wait(removed.buffer_unordered(Sending::AT_ONCE).try_collect())
     }
 
     fn lock(&self) -> Result<Box<dyn Hold>, PlaceError> {
-        Ok(Box::new(Held::take(Arc::clone(&self.client), self.runtime().handle().clone(), self.lease)?))
-    }
-}
-
-impl Writing {
-    fn note(&mut self, done: Result<Result<(), PlaceError>, tokio::task::JoinError>) {
-        let failed = match done {
-            Ok(done) => done.err(),
-            Err(_) => {
-                Some(PlaceError::Unreachable { place: "the place".to_owned(), problem: "it was broken off".to_owned() })
-            }
-        };
-        self.failed = self.failed.take().or(failed);
+        Ok(Box::new(Held::take(Arc::clone(&self.client), self.sending.handle().clone(), self.lease)?))
     }
 }
 

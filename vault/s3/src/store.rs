@@ -8,12 +8,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3Builder, Checksum};
 use object_store::path::Path as ObjectPath;
 use object_store::{BackoffConfig, Error as ObjectError, ObjectStore as _, PutMode, RetryConfig};
-use parking_lot::Mutex;
-use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use url::Url;
-use vault_backup::{Found, Hold, PlaceError, Store};
+use vault_backup::{Found, Hold, PlaceError, Sending, Store};
 
 use crate::address::S3Address;
 use crate::connector::Connector;
@@ -21,38 +17,16 @@ use crate::lease::{LEASE, Lease};
 use crate::objects::{Objects, PART, knows_no_conditions};
 use crate::settings::S3Settings;
 
-/// Objects that are under way at once; each is in memory.
-const AT_ONCE: usize = 4;
-
 /// A place in a bucket. What it does it does on a thread of its own, and nothing waits for it but who asks.
 pub struct S3Store {
-    /// `None` once it is let go.
-    runtime: Option<Runtime>,
     objects: Arc<Objects>,
-    room: Arc<Semaphore>,
-    writing: Mutex<Writing>,
+    sending: Sending,
     lease: Duration,
-}
-
-#[derive(Default)]
-struct Writing {
-    tasks: JoinSet<Result<(), PlaceError>>,
-    /// The first that went wrong since [`Store::settle`].
-    failed: Option<PlaceError>,
 }
 
 impl std::fmt::Debug for S3Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("S3Store").field(&self.objects.name).finish()
-    }
-}
-
-impl Drop for S3Store {
-    fn drop(&mut self) {
-        // It may be let go where nothing may be waited for.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -96,17 +70,10 @@ impl S3Store {
             builder = builder.with_endpoint(server(endpoint, hosted.then_some(address.bucket())));
         }
         let s3 = builder.build().map_err(|_| unusable("the settings name no server".to_owned()))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("allod-s3")
-            .enable_all()
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
+        let sending = Sending::to(name.clone(), "allod-s3")?;
         Ok(S3Store {
-            runtime: Some(runtime),
             objects: Arc::new(Objects { s3, prefix: address.prefix().to_owned(), name }),
-            room: Arc::new(Semaphore::new(AT_ONCE)),
-            writing: Mutex::default(),
+            sending,
             lease: LEASE,
         })
     }
@@ -116,10 +83,6 @@ impl S3Store {
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
-    }
-
-    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("it is there until it is dropped").block_on(work)
     }
 }
 
@@ -139,7 +102,7 @@ impl Store for S3Store {
 
     fn prepare(&self, known: &[&str]) -> Result<(), PlaceError> {
         let prefix = ObjectPath::from_iter(self.objects.prefix.split('/').filter(|part| !part.is_empty()));
-        let found = self.wait(self.objects.s3.list_with_delimiter(Some(&prefix)));
+        let found = self.sending.wait(self.objects.s3.list_with_delimiter(Some(&prefix)));
         let found = found.map_err(|error| self.objects.failed("", error))?;
         let dirs = found.common_prefixes.iter().map(|path| self.objects.within(path));
         let files = found.objects.iter().map(|object| self.objects.within(&object.location));
@@ -150,16 +113,16 @@ impl Store for S3Store {
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
         let objects = &self.objects;
         let bytes = Bytes::copy_from_slice(bytes);
-        match self.wait(objects.put(path, bytes.clone(), PutMode::Create)) {
+        match self.sending.wait(objects.put(path, bytes.clone(), PutMode::Create)) {
             Ok(_) => Ok(true),
             Err(ObjectError::AlreadyExists { .. }) => Ok(false),
             Err(error) if knows_no_conditions(&error) => {
-                match self.wait(objects.tag(path)) {
+                match self.sending.wait(objects.tag(path)) {
                     Ok(_) => return Ok(false),
                     Err(ObjectError::NotFound { .. }) => {}
                     Err(error) => return Err(objects.failed(path, error)),
                 }
-                let put = self.wait(objects.put(path, bytes, PutMode::Overwrite));
+                let put = self.sending.wait(objects.put(path, bytes, PutMode::Overwrite));
                 put.map(|_| true).map_err(|error| objects.failed(path, error))
             }
             Err(error) => Err(objects.failed(path, error)),
@@ -167,42 +130,23 @@ impl Store for S3Store {
     }
 
     fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
-        // Whoever reads the log for it waits here, so that few are in memory.
-        let room = self.wait(Arc::clone(&self.room).acquire_owned()).expect("it is never closed");
-        let mut writing = self.writing.lock();
-        while let Some(done) = writing.tasks.try_join_next() {
-            writing.note(done);
-        }
-        if let Some(failed) = writing.failed.take() {
-            return Err(failed);
-        }
         let (objects, path) = (Arc::clone(&self.objects), path.to_owned());
-        let handle = self.runtime.as_ref().expect("it is there until it is dropped").handle();
-        let put = async move {
-            let _room = room;
+        self.sending.send(async move {
             let bytes = Bytes::from(bytes);
             let put = match bytes.len() > 2 * PART {
                 true => objects.put_in_parts(&path, bytes).await,
                 false => objects.put(&path, bytes, PutMode::Overwrite).await.map(drop),
             };
             put.map_err(|error| objects.failed(&path, error))
-        };
-        writing.tasks.spawn_on(put, handle);
-        Ok(())
+        })
     }
 
     fn settle(&self) -> Result<(), PlaceError> {
-        let mut writing = std::mem::take(&mut *self.writing.lock());
-        self.wait(async {
-            while let Some(done) = writing.tasks.join_next().await {
-                writing.note(done);
-            }
-        });
-        writing.failed.map_or(Ok(()), Err)
+        self.sending.settle()
     }
 
     fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, PlaceError> {
-        Ok(self.wait(self.objects.get(path, most))?.0)
+        Ok(self.sending.wait(self.objects.get(path, most))?.0)
     }
 
     fn list(&self, dir: &str) -> Result<Vec<Found>, PlaceError> {
@@ -212,27 +156,17 @@ impl Store for S3Store {
             path: self.objects.within(&object.location),
             bytes: Some(object.size),
         };
-        self.wait(all.map_ok(found).try_collect()).map_err(|error| self.objects.failed(dir, error))
+        self.sending.wait(all.map_ok(found).try_collect()).map_err(|error| self.objects.failed(dir, error))
     }
 
     fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
-        let removed = futures::stream::iter(paths).map(|path| self.objects.delete(path)).buffer_unordered(AT_ONCE);
-        self.wait(removed.try_collect())
+        let removed =
+            futures::stream::iter(paths).map(|path| self.objects.delete(path)).buffer_unordered(Sending::AT_ONCE);
+        self.sending.wait(removed.try_collect())
     }
 
     fn lock(&self) -> Result<Box<dyn Hold>, PlaceError> {
-        let runtime = self.runtime.as_ref().expect("it is there until it is dropped").handle();
-        Ok(Box::new(Lease::take(Arc::clone(&self.objects), runtime.clone(), self.lease)?))
-    }
-}
-
-impl Writing {
-    fn note(&mut self, done: Result<Result<(), PlaceError>, tokio::task::JoinError>) {
-        let failed = match done {
-            Ok(done) => done.err(),
-            Err(_) => Some(PlaceError::Unreachable { place: "S3".to_owned(), problem: "it was broken off".to_owned() }),
-        };
-        self.failed = self.failed.take().or(failed);
+        Ok(Box::new(Lease::take(Arc::clone(&self.objects), self.sending.handle().clone(), self.lease)?))
     }
 }
 
