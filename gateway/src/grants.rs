@@ -427,16 +427,22 @@ async fn end_what_was_elsewhere(node: &dyn Node, space: SpaceId, rows: &[GrantRo
 }
 
 /// After how long what failed is tried again.
-const AGAIN: Duration = Duration::from_secs(15);
+pub const AGAIN: Duration = Duration::from_secs(15);
 
 /// [`take_back_what_was_elsewhere`] of all spaces, and then of each of which there is news, for as long as the node runs.
-pub async fn follow_other_nodes(node: Arc<dyn Node>, mut news: tokio::sync::broadcast::Receiver<Moved>) {
+/// What failed is tried again after `again`, with all the others: a space that cannot be opened holds up none of them.
+pub async fn follow_other_nodes(
+    node: Arc<dyn Node>,
+    mut news: tokio::sync::broadcast::Receiver<Moved>,
+    again: Duration,
+) {
     use tokio::sync::broadcast::error::RecvError;
     let mut space = None;
     loop {
         while let Err(error) = take_back_what_was_elsewhere(&*node, space).await {
             tracing::warn!(%error, "what was taken back on another node of its person is not taken back here yet");
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(again).await;
+            space = None;
         }
         space = loop {
             match news.recv().await {
@@ -446,5 +452,57 @@ pub async fn follow_other_nodes(node: Arc<dyn Node>, mut news: tokio::sync::broa
                 Err(RecvError::Closed) => return,
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::node::fake::{Fake, access};
+
+    async fn granted(node: &Arc<Fake>, app: &Value, user: &str) -> GrantRecord {
+        let grant = json!({ "user": user, "client_id": app["client_id"], "access": access() });
+        let answer = node.operator_post("/api/v1/grants", grant).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        node.records.lock().last().unwrap().clone()
+    }
+
+    async fn until(mut holds: impl AsyncFnMut() -> bool) {
+        let held = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), held).await.expect("it never came to it");
+    }
+
+    #[actix_web::test]
+    async fn a_space_that_does_not_open_holds_up_no_other() {
+        let (node, _) = Fake::set_up().await;
+        node.operator_post("/api/v1/users", json!({ "name": "bob", "password": "another long password" })).await;
+        let app = node.app(access(), false).await;
+        let (alices, bobs) = (granted(&node, &app, "alice").await, granted(&node, &app, "bob").await);
+        let (broken, other) = (alices.grant.space, bobs.grant.space);
+        let (news, listened) = tokio::sync::broadcast::channel(8);
+        let follows = tokio::spawn(follow_other_nodes(node.clone(), listened, Duration::from_millis(2)));
+
+        *node.broken.lock() = Some((broken, 0));
+        news.send(Moved::Control(broken)).unwrap();
+        until(async || node.broken.lock().is_some_and(|(_, tried)| tried > 1)).await;
+
+        for record in [&alices, &bobs] {
+            node.records.lock().retain(|kept| kept.grant.id != record.grant.id);
+            node.taken_back_elsewhere.lock().push(record.grant.id);
+        }
+        news.send(Moved::Control(other)).unwrap();
+        let is_here = async |record: &GrantRecord| node.directory().grant_row(record.grant.id).await.unwrap().is_some();
+        until(async || !is_here(&bobs).await).await;
+        assert!(is_here(&alices).await, "control: its space does not open");
+        *node.broken.lock() = None;
+        until(async || !is_here(&alices).await).await;
+        drop(news);
+        follows.await.unwrap();
     }
 }

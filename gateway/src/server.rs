@@ -405,7 +405,8 @@ async fn once(
         Some(listen) => Some(serve_metrics(&app, address(listen)?)?),
     };
     app.tasks.spawn(Arc::clone(&app.access).follow());
-    app.tasks.spawn(crate::grants::follow_other_nodes(Arc::clone(&app) as Arc<dyn Node>, app.vault.feed()));
+    let (node, news) = (Arc::clone(&app) as Arc<dyn Node>, app.vault.feed());
+    app.tasks.spawn(crate::grants::follow_other_nodes(node, news, crate::grants::AGAIN));
     app.tasks.spawn(tend(Arc::clone(&app)));
     app.tasks.spawn(crate::letters::run(Arc::clone(&app)));
     crate::backup::remember(&app).await;

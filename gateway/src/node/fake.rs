@@ -34,6 +34,9 @@ pub(crate) struct Fake {
     back_channel: BackChannel,
     accounts: Mutex<Vec<(UserId, SpaceId)>>,
     pub(crate) records: Mutex<Vec<GrantRecord>>,
+    /// A space that does not open, and how often it was tried.
+    pub(crate) broken: Mutex<Option<(SpaceId, usize)>>,
+    pub(crate) taken_back_elsewhere: Mutex<Vec<GrantId>>,
 }
 
 pub(crate) struct Answer {
@@ -70,6 +73,8 @@ impl Fake {
             back_channel: BackChannel::new(crate::outbound::Outbound::new(sync::Reach::new(Vec::new()))),
             accounts: Mutex::default(),
             records: Mutex::default(),
+            broken: Mutex::default(),
+            taken_back_elsewhere: Mutex::default(),
         })
     }
 
@@ -269,8 +274,8 @@ impl Node for Fake {
     async fn end_replacing(&self, _: SpaceId, _: GrantId, _: GrantId) -> Result<(), NodeError> {
         Ok(())
     }
-    async fn is_taken_back_elsewhere(&self, _: SpaceId, _: GrantId) -> Result<bool, NodeError> {
-        Ok(false)
+    async fn is_taken_back_elsewhere(&self, _: SpaceId, id: GrantId) -> Result<bool, NodeError> {
+        Ok(self.taken_back_elsewhere.lock().contains(&id))
     }
     /// Each type as if it held one row, every value of it the field's name.
     async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
@@ -292,6 +297,12 @@ impl Node for Fake {
         Ok(Foreseen { types: scopes.map(sight).collect(), types_left: 0 })
     }
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
+        if let Some((broken, tried)) = &mut *self.broken.lock()
+            && *broken == space
+        {
+            *tried += 1;
+            return Err(NodeError::Failed("it does not open".to_owned()));
+        }
         Ok(self.records.lock().iter().filter(|record| record.grant.space == space).cloned().collect())
     }
 }
