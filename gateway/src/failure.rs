@@ -48,6 +48,14 @@ impl Failure {
             _ => Self::new(exit, "failed", message),
         }
     }
+
+    /// Its message, which a command line says in half a sentence, as a whole one.
+    pub fn sentence(&self) -> String {
+        let mut rest = self.message.chars();
+        let first = rest.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        let end = if self.message.ends_with(['.', '!', '?']) { "" } else { "." };
+        format!("{first}{}{end}", rest.as_str())
+    }
 }
 
 /// Of the socket in the data directory.

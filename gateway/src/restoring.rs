@@ -259,8 +259,8 @@ impl Restoring {
 
     pub fn failed(&self, failure: &Failure) {
         let mut inner = self.inner.lock();
-        let Failure { code, message, hint, .. } = failure.clone();
-        let problem = Some(RestoreProblem { code, message, hint });
+        let Failure { code, hint, .. } = failure.clone();
+        let problem = Some(RestoreProblem { code, message: failure.sentence(), hint });
         if inner.joining.is_under_way() {
             inner.joining = JoinStanding { state: JoinState::Failed, joined: None, problem };
         } else {

@@ -402,6 +402,11 @@ async fn what_is_sent_again_with_its_key_is_done_once_and_no_secret_is_told_agai
     let again = with_key(home.alice.request(Method::POST, path), "k-1", &body).await;
     assert_eq!((again.0, again.1, &again.2["code"]), (409, false, &json!("idempotency_answer_gone")), "{}", again.2);
     assert_eq!(home.alice.get(path).await.unwrap().json.as_array().map(Vec::len), Some(1), "it was made once");
+    // Whoever has the code of an invitation makes a device.
+    let invite = async || with_key(home.alice.request(Method::POST, "/api/v1/devices/invite"), "k-2", &json!({})).await;
+    let (first, again) = (invite().await, invite().await);
+    assert_eq!((first.0, first.2["code"].is_string()), (200, true), "{}", first.2);
+    assert_eq!((again.0, again.1, &again.2["code"]), (409, false, &json!("idempotency_answer_gone")), "{}", again.2);
 
     let password = first.2["password"].as_str().unwrap();
     let add = json!({"query": r#"mutation { add_Contact(input: {name: "Eve"}) { name } }"#});

@@ -244,7 +244,19 @@ async fn a_fresh_node_becomes_the_one_that_lies_at_another() {
     assert_eq!(ask(json!({ "secret": other["secret"] })).await.0, 202);
     let failed = over(&fresh, &token(&fresh)).await;
     assert_eq!(failed["problem"]["code"], "backup_place_refused", "{failed}");
-    assert_eq!(ask(json!({ "secret": pair.secret })).await.0, 202);
+    // On the welcome page, which tells no secret again.
+    let page = async |secret: &str| {
+        let link = token(&fresh);
+        let fields = [("token", link.as_str()), ("from", &pair.address), ("words", &words), ("place-secret", secret)];
+        let post = client.request(Method::POST, "/setup/restore").form(&fields).send().await.unwrap();
+        (post.status().as_u16(), post.text().await.unwrap())
+    };
+    let (status, text) = page("").await;
+    assert!(status == 400 && text.contains("needs its secret"), "{status} {text}");
+    let (status, text) = page("allod_place_secret").await;
+    assert!(status == 400 && text.contains("no secret of a place") && !text.contains("allod_place_secret"), "{text}");
+    assert!(text.contains("<details class=\"more\" open>"), "what was typed there is seen: {text}");
+    assert_eq!(page(&pair.secret).await.0, 303);
     let done = over(&fresh, &token(&fresh)).await;
     assert_eq!(done["state"], "done", "{done}");
     assert!(!done.to_string().contains(&pair.secret));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::schema::Collection;
 
-use super::grants::{GrantUsed, Narrowing, NewEnd, enforced};
+use super::grants::{GrantUsed, Narrowing, NewEnd, enforced, extended, narrowed};
 use super::{ApiError, Data, body, person};
 use crate::authn::Principal;
 use crate::directory::app_passwords::{AppPassword, NewAppPassword};
@@ -254,9 +254,7 @@ pub(super) async fn narrow(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let Narrowing { access } = body::json(&req, &bytes)?;
-    let list = parse_value(&access)?;
-    put(&node, &principal, &id, Changed::Narrowed(list)).await
+    put(&node, &principal, &id, narrowed(&req, &bytes)?).await
 }
 
 /// Lets an app password end at another time
@@ -275,10 +273,7 @@ pub(super) async fn extend(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    principal.confirmed(node.now())?;
-    let NewEnd { until } = body::json(&req, &bytes)?;
-    let until = end_of(until.as_deref(), node.now())?;
-    put(&node, &principal, &id, Changed::Extended(until)).await
+    put(&node, &principal, &id, extended(&principal, node.now(), &req, &bytes)?).await
 }
 
 /// An app password that was removed.

@@ -75,8 +75,12 @@ pub(super) async fn add(
     let detail = json!({ "client_id": client });
     node.directory().audit(by.user(), by.actor(), "app.registered", detail, node.now()).await?;
     let client_secret = secret.map(|secret| secret.text().to_owned());
-    let answer = AppAdded { client_id: client, client_secret };
-    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
+    let mut made = HttpResponse::Created();
+    // An answer without a secret can be told again to who repeats the request.
+    if client_secret.is_some() {
+        made.insert_header(("cache-control", "no-store"));
+    }
+    Ok(made.json(AppAdded { client_id: client, client_secret }))
 }
 
 /// The registered apps

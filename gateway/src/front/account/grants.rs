@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{ClientId, GrantId, Holder, UserId};
+use policy_core::{ClientId, GrantId, Holder, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -174,7 +174,7 @@ pub(super) struct Narrowing {
     /// One element, or a list of them; each within an element of the grant. Its conditions come on top of the grant's,
     /// and it ends no later.
     #[schema(value_type = Vec<Access>)]
-    pub(super) access: Value,
+    access: Value,
 }
 
 /// When a grant ends.
@@ -184,7 +184,7 @@ pub(super) struct NewEnd {
     /// Null: it lasts until it is revoked.
     #[schema(value_type = Option<Instant>)]
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(super) until: Option<String>,
+    until: Option<String>,
 }
 
 /// Holds a grant to less
@@ -204,9 +204,20 @@ pub(super) async fn narrow(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let Narrowing { access } = body::json(&req, &bytes)?;
-    let list = parse_value(&access)?;
-    put(&node, &principal, &id, Changed::Narrowed(list)).await
+    put(&node, &principal, &id, narrowed(&req, &bytes)?).await
+}
+
+/// What a [`Narrowing`] asks for.
+pub(super) fn narrowed(req: &HttpRequest, bytes: &[u8]) -> Result<Changed, ApiError> {
+    let Narrowing { access } = body::json(req, bytes)?;
+    Ok(Changed::Narrowed(parse_value(&access)?))
+}
+
+/// What a [`NewEnd`] asks for, of who has shown who they are within the last five minutes.
+pub(super) fn extended(by: &Principal, now: Timestamp, req: &HttpRequest, bytes: &[u8]) -> Result<Changed, ApiError> {
+    by.confirmed(now)?;
+    let NewEnd { until } = body::json(req, bytes)?;
+    Ok(Changed::Extended(end_of(until.as_deref(), now)?))
 }
 
 /// Lets a grant end at another time
@@ -225,10 +236,7 @@ pub(super) async fn extend(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    principal.confirmed(node.now())?;
-    let NewEnd { until } = body::json(&req, &bytes)?;
-    let until = end_of(until.as_deref(), node.now())?;
-    put(&node, &principal, &id, Changed::Extended(until)).await
+    put(&node, &principal, &id, extended(&principal, node.now(), &req, &bytes)?).await
 }
 
 async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<HttpResponse, ApiError> {

@@ -38,7 +38,8 @@ pub(super) async fn link(node: web::Data<dyn Node>, _by: AtTheMachine) -> Result
     }
     let secret = node.directory().begin_setup(node.now()).await?.ok_or_else(already)?;
     let url = setup_url(&node.url(), &secret);
-    Ok(HttpResponse::Ok().json(Link { url, expires_in: SETUP_SECONDS }))
+    let answer = Link { url, expires_in: SETUP_SECONDS };
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
 /// The address of the setup page, for whoever has this secret.

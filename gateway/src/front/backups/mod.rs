@@ -237,14 +237,6 @@ impl Request for Wake {
     }
 }
 
-/// What a command line says in half a sentence, as a whole one.
-fn sentence(text: &str) -> String {
-    let mut rest = text.chars();
-    let first = rest.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{end}", rest.as_str())
-}
-
 /// As the command line prints it too.
 fn shown(value: impl Serialize) -> Result<Value, Failure> {
     serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
@@ -259,7 +251,7 @@ fn refused(failure: &Failure) -> ApiError {
     };
     let known = CODES.iter().find(|(code, _)| *code == failure.code);
     let code = known.map_or("backup_failed", |(code, _)| *code);
-    ApiError::new(status, code, sentence(&failure.message))
+    ApiError::new(status, code, failure.sentence())
 }
 
 /// Does what the operator asks, to its end, whoever goes away meanwhile.

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::front::backups::joining::of_code;
 use crate::front::backups::setup::{RestoreRequest, S3Access, begin, is_known, of_backup};
 use crate::front::error::ApiError;
+use crate::places::PlaceKey;
 use crate::restoring::{JoinStanding, JoinState, RestoreProblem, RestoreStanding, RestoreState};
 
 /// Asks a browser to ask again, after so many seconds.
@@ -132,9 +133,10 @@ fn asked_of(fields: &Fields) -> Result<RestoreRequest, ApiError> {
         virtual_hosted: fields.get("virtual-hosted").is_some(),
         allow_http: fields.get("allow-http").is_some(),
     });
+    let place_key = get("place-secret").map(|secret| PlaceKey { secret, root: get("place-root") });
     let from = get("from").unwrap_or_default();
     let from = from.parse().map_err(|_| ApiError::bad_request(words().place_malformed()))?;
-    Ok(RestoreRequest { from, words: get("words").unwrap_or_default(), backup: get("backup"), s3, place_key: None })
+    Ok(RestoreRequest { from, words: get("words").unwrap_or_default(), backup: get("backup"), s3, place_key })
 }
 
 /// Why it did not come to it, in the page's language.
@@ -221,10 +223,15 @@ fn form(way: Way, token: &str, fields: &Fields, wrong: Option<&str>) -> HttpResp
             "<label class=\"tick\"><input type=\"checkbox\" name=\"{name}\" value=\"yes\"{checked}> <span>{label}</span></label>\n"
         )
     };
+    let secret = |name: &str, label: &str| {
+        format!(
+            "<label for=\"{name}\">{label}</label>\n<input id=\"{name}\" name=\"{name}\" type=\"password\" autocomplete=\"off\">\n"
+        )
+    };
     let area = |name: &str, label: &str, rows: u8, more: &str| {
         format!(
             "<label for=\"{name}\">{label}</label>\n<textarea id=\"{name}\" name=\"{name}\" rows=\"{rows}\" autocapitalize=\"none\" \
-             autocomplete=\"off\" spellcheck=\"false\" required{more}>{}</textarea>\n",
+             autocomplete=\"off\" spellcheck=\"false\"{more}>{}</textarea>\n",
             kept(name)
         )
     };
@@ -243,24 +250,26 @@ fn form(way: Way, token: &str, fields: &Fields, wrong: Option<&str>) -> HttpResp
         Way::Restore => {
             body.push_str(&text("from", words.place_of_backups(), &format!(" required autofocus{told}")));
             let _ = writeln!(body, "<p class=\"soft help\">{}</p>", words.place_help());
-            body.push_str(&area("words", words.recovery_words(), 4, ""));
-            let open = ["backup", "endpoint", "region", "access-key"].iter().any(|name| fields.get(name).is_some());
-            let open = if open { " open" } else { "" };
-            let _ = write!(body, "<details class=\"more\"{open}>\n<summary>{}</summary>\n", words.bucket_and_older());
+            body.push_str(&area("words", words.recovery_words(), 4, " required"));
+            let open = ["place-secret", "place-root", "backup", "endpoint", "region", "access-key"]
+                .iter()
+                .any(|name| fields.get(name).is_some_and(|text| !text.is_empty()));
+            let elsewhere = fields.get("from").is_some_and(|from| from.contains("://"));
+            let open = if open || elsewhere { " open" } else { "" };
+            let _ =
+                write!(body, "<details class=\"more\"{open}>\n<summary>{}</summary>\n", words.elsewhere_and_older());
+            body.push_str(&secret("place-secret", words.place_secret()));
+            body.push_str(&area("place-root", words.place_root(), 3, ""));
             body.push_str(&text("backup", words.older_backup(), ""));
             body.push_str(&text("endpoint", words.bucket_server(), ""));
             body.push_str(&text("region", words.bucket_region(), ""));
             body.push_str(&text("access-key", words.bucket_key(), ""));
-            let _ = write!(
-                body,
-                "<label for=\"secret-key\">{}</label>\n<input id=\"secret-key\" name=\"secret-key\" type=\"password\" autocomplete=\"off\">\n",
-                words.bucket_secret()
-            );
+            body.push_str(&secret("secret-key", words.bucket_secret()));
             body.push_str(&tick("virtual-hosted", words.bucket_as_host()));
             body.push_str(&tick("allow-http", words.bucket_in_clear()));
             body.push_str("</details>\n");
         }
-        Way::Join => body.push_str(&area("code", words.device_code(), 5, &format!(" autofocus{told}"))),
+        Way::Join => body.push_str(&area("code", words.device_code(), 5, &format!(" required autofocus{told}"))),
     }
     let query = Serializer::new(String::new()).append_pair("token", token).finish();
     let _ = write!(

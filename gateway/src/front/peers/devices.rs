@@ -216,7 +216,9 @@ async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
     let code = code.ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
-    Ok(HttpResponse::Ok().json(InviteShown { code: code.encode(), expires: rfc3339(code.expires) }))
+    // A secret that nobody is to keep: whoever has it makes a device.
+    let answer = InviteShown { code: code.encode(), expires: rfc3339(code.expires) };
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -319,8 +319,9 @@ impl Directory {
     }
 
     pub(in super::super) async fn drop_letters(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        // A day after its last try, however long it waited for that.
         let over = outbox::Entity::delete_many().filter(Column::State.ne(WAITING));
-        over.filter(Column::Created.lt(now.0 - DAY)).exec(&self.db).await?;
+        over.filter(Column::Due.lt(now.0 - DAY)).exec(&self.db).await?;
         Ok(())
     }
 }

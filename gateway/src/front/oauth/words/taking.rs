@@ -9,9 +9,11 @@ words! {
     set_up_anew: "Set up a new node", "Einen neuen Server einrichten";
     restore_help: "The node becomes the one of which the backup was taken: its people, their data with all history, and what was allowed. Nothing is changed before all of it is there.", "Der Server wird zu dem, von dem die Sicherung stammt: mit seinen Menschen, ihren Daten samt aller Geschichte und allem, was erlaubt war. Nichts wird geändert, bevor alles da ist.";
     place_of_backups: "Where the backups lie", "Wo die Sicherungen liegen";
-    place_help: "A directory of the machine by its whole path, or a bucket: /mnt/backups/home, s3://backups/home", "Ein Verzeichnis des Rechners mit ganzem Pfad oder ein Bucket: /mnt/backups/home, s3://backups/home";
+    place_help: "A directory of the machine by its whole path, a bucket, or a place at another node: /mnt/backups/home, s3://backups/home, https://cloud.example.org/places/home", "Ein Verzeichnis des Rechners mit ganzem Pfad, ein Bucket oder ein Ort bei einem anderen Server: /mnt/backups/home, s3://backups/home, https://cloud.example.org/places/home";
     recovery_words: "The 24 recovery words", "Die 24 Wiederherstellungswörter";
-    bucket_and_older: "A bucket, or an older backup", "Ein Bucket oder eine ältere Sicherung";
+    elsewhere_and_older: "Another node, a bucket, or an older backup", "Ein anderer Server, ein Bucket oder eine ältere Sicherung";
+    place_secret: "Secret of the place at another node", "Geheimnis des Orts bei einem anderen Server";
+    place_root: "Certificate of that node’s own authority, if it has one (PEM)", "Zertifikat der eigenen Stelle jenes Servers, falls er eine hat (PEM)";
     older_backup: "Which backup (else the newest)", "Welche Sicherung (sonst die neueste)";
     bucket_server: "Server of the bucket (else Amazon)", "Server des Buckets (sonst Amazon)";
     bucket_region: "Region", "Region des Buckets";
@@ -23,7 +25,7 @@ words! {
     join_help: "The node becomes a device of the account that you have: it keeps a copy of everything, and both stay the same. On the node that you have, let it make a code: under Devices of its pages, or by allod device invite.", "Der Server wird zu einem Gerät des Kontos, das du hast: Er hält eine Kopie von allem, und beide bleiben gleich. Lass auf dem Server, den du hast, einen Code machen: auf seinen Seiten unter Geräte oder mit allod device invite.";
     device_code: "The code of the other device", "Der Code des anderen Geräts";
     join_now: "Join", "Beitreten";
-    place_malformed: "Say where the backups lie: a directory by its whole path, or s3://BUCKET/PREFIX.", "Gib an, wo die Sicherungen liegen: ein Verzeichnis mit ganzem Pfad oder s3://BUCKET/PREFIX.";
+    place_malformed: "Say where the backups lie: a directory by its whole path, s3://BUCKET/PREFIX, or https://HOST/places/NAME.", "Gib an, wo die Sicherungen liegen: ein Verzeichnis mit ganzem Pfad, s3://BUCKET/PREFIX oder https://HOST/places/NAME.";
     did_not_come_to_it(code): "It did not come to it; nothing was changed. Whoever runs the node finds it by this: {code}.", "Dazu kam es nicht; nichts wurde geändert. Wer den Server betreibt, findet es damit: {code}.";
     is_being_restored: "Restoring", "Es wird wiederhergestellt";
     looks_for_backup: "The place is opened, and the backup is looked for.", "Der Ort wird geöffnet und die Sicherung gesucht.";
@@ -42,13 +44,15 @@ words! {
     problem_locked: "These words do not open the backups of this place: they are those of another node.", "Diese Wörter öffnen die Sicherungen dieses Orts nicht: Sie gehören zu einem anderen Server.";
     problem_place: "There are no backups in this place.", "An diesem Ort liegen keine Sicherungen.";
     problem_unreachable: "The place cannot be reached at this moment. Look at its name and the network, and try again.", "Der Ort ist gerade nicht erreichbar. Prüfe seinen Namen und das Netz und versuch es noch einmal.";
-    problem_refused: "The place refuses: look at the access key.", "Der Ort lehnt ab: Prüfe den Zugangsschlüssel.";
+    problem_refused: "The place refuses: look at the access key, or the secret.", "Der Ort lehnt ab: Prüfe den Zugangsschlüssel oder das Geheimnis.";
     problem_newer: "The backups were made by a newer version of Allod. Install that here, and try again.", "Die Sicherungen stammen von einer neueren Version von Allod. Installiere sie hier und versuch es noch einmal.";
     problem_no_backup: "There is no such backup in this place.", "Diese Sicherung gibt es an dem Ort nicht.";
     problem_damaged: "The backup is damaged. Take an older one.", "Die Sicherung ist beschädigt. Nimm eine ältere.";
     problem_relative: "A directory is named by its whole path, from the / on.", "Ein Verzeichnis wird mit seinem ganzen Pfad genannt, vom / an.";
     problem_inside: "The backups cannot lie in the directory of this node itself.", "Die Sicherungen können nicht im Verzeichnis dieses Servers selbst liegen.";
     problem_no_key: "A bucket needs an access key.", "Ein Bucket braucht einen Zugangsschlüssel.";
+    problem_no_secret: "A place at another node needs its secret.", "Ein Ort bei einem anderen Server braucht sein Geheimnis.";
+    problem_secret: "This is no secret of a place, or no certificate: take all of it, from its first letter to its last.", "Das ist kein Geheimnis eines Orts oder kein Zertifikat: Nimm es ganz, vom ersten Zeichen bis zum letzten.";
     problem_under_way: "The node is becoming another one already.", "Der Server wird schon zu einem anderen.";
     problem_code: "This is no code of a device. Take all of it, from its first letter to its last.", "Das ist kein Code eines Geräts. Nimm ihn ganz, vom ersten Zeichen bis zum letzten.";
     problem_code_expired: "The code is too old: it is good for ten minutes. Let the other device make a new one.", "Der Code ist zu alt: Er gilt zehn Minuten. Lass das andere Gerät einen neuen machen.";
@@ -82,6 +86,8 @@ impl super::Words {
             "backup_place_relative" => self.problem_relative(),
             "backup_place_inside" => self.problem_inside(),
             "backup_s3_unset" => self.problem_no_key(),
+            "backup_place_secret_unset" => self.problem_no_secret(),
+            "backup_place_secret_wrong" => self.problem_secret(),
             "restore_under_way" => self.problem_under_way(),
             "code_malformed" => self.problem_code(),
             "code_expired" => self.problem_code_expired(),
