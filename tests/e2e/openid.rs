@@ -257,6 +257,28 @@ async fn oidcc_discovery_endpoint_verification() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "{keys}");
 }
 
+/// RFC 9728: whoever knows the address of the data alone finds who issues tokens for it.
+#[tokio::test]
+async fn a_client_that_is_refused_finds_who_issues_tokens() {
+    let home = Home::new().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let graphql = format!("{}/api/v1/graphql", home.node.url);
+    for (token, error) in [(None, ""), (Some("x"), "error=\"invalid_token\", ")] {
+        let mut asked = client.post(&graphql).json(&json!({ "query": "{ __typename }" }));
+        if let Some(token) = token {
+            asked = asked.bearer_auth(token);
+        }
+        let refused = asked.send().await.unwrap();
+        assert_eq!(refused.status(), 401);
+        let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
+        let at = format!("{}/.well-known/oauth-protected-resource", home.node.url);
+        assert_eq!(challenge, format!("Bearer {error}resource_metadata=\"{at}\""));
+        let resource: Value = client.get(at).send().await.unwrap().json().await.unwrap();
+        assert_eq!(resource["resource"], home.node.url);
+        assert_eq!(resource["authorization_servers"], json!([home.node.url]));
+    }
+}
+
 #[tokio::test]
 async fn oidcc_server_and_id_token() {
     let home = Home::new().await;

@@ -32,6 +32,7 @@ pub mod repeated;
 pub mod repeats;
 pub mod request_id;
 pub mod requests;
+pub mod resource;
 pub mod route;
 pub mod shape;
 pub mod terms;

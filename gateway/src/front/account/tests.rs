@@ -63,8 +63,10 @@ async fn sessions_begin_by_password_and_end_when_asked() {
     node.pass(8 * 86_400);
     let lapsed = node.call(bearer(get("/api/v1/audit"), &fresh)).await;
     assert_eq!((lapsed.status, lapsed.code().as_str()), (StatusCode::UNAUTHORIZED, "invalid_token"));
-    assert!(lapsed.header("www-authenticate").starts_with("Bearer"));
-    assert_eq!(node.call(get("/api/v1/audit")).await.header("www-authenticate"), "Bearer");
+    // Where a client learns who issues tokens (RFC 9728).
+    let named = r#"resource_metadata="http://127.0.0.1:8420/.well-known/oauth-protected-resource""#;
+    assert_eq!(lapsed.header("www-authenticate"), format!(r#"Bearer error="invalid_token", {named}"#));
+    assert_eq!(node.call(get("/api/v1/audit")).await.header("www-authenticate"), format!("Bearer {named}"));
 }
 
 #[actix_web::test]

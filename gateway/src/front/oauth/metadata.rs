@@ -1,4 +1,4 @@
-//! Where everything is (RFC 8414, OpenID Connect Discovery 1.0).
+//! Where everything is (RFC 8414, OpenID Connect Discovery 1.0), and who issues tokens for it (RFC 9728).
 
 use actix_web::HttpResponse;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::token::OF_DEVICES;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(metadata, openid_configuration))]
+#[openapi(paths(metadata, openid_configuration, protected_resource))]
 pub(super) struct Api;
 
 /// What the node offers to apps, and where.
@@ -114,4 +114,30 @@ pub(super) async fn metadata(node: Data) -> HttpResponse {
     (status = 200, description = "The metadata of the provider", body = Metadata)))]
 pub(super) async fn openid_configuration(node: Data) -> HttpResponse {
     HttpResponse::Ok().json(of(&**node))
+}
+
+/// What the node is to clients that ask it for data.
+#[derive(Serialize, ToSchema)]
+struct Resource {
+    resource: String,
+    resource_name: &'static str,
+    authorization_servers: [String; 1],
+    bearer_methods_supported: [&'static str; 1],
+    authorization_details_types_supported: [&'static str; 1],
+}
+
+/// Who issues tokens for the node's data (RFC 9728)
+///
+/// A refusal for want of a token names this document (`WWW-Authenticate: Bearer resource_metadata="…"`).
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "oauth", security(()), responses(
+    (status = 200, description = "The metadata of the resource", body = Resource)))]
+pub(super) async fn protected_resource(node: Data) -> HttpResponse {
+    let url = node.url();
+    HttpResponse::Ok().json(Resource {
+        resource: url.clone(),
+        resource_name: "Allod",
+        authorization_servers: [url],
+        bearer_methods_supported: ["header"],
+        authorization_details_types_supported: ["allod_doc"],
+    })
 }

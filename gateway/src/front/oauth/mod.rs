@@ -39,6 +39,7 @@ pub(crate) use words::words;
 use super::account::Data;
 use crate::front::contract::LEAST_BODY;
 use crate::front::contract::{Front, Terms};
+use crate::front::resource::METADATA;
 use crate::front::route::Routes;
 use crate::front::shape::oauth_errors;
 
@@ -73,7 +74,8 @@ fn routes(routes: &mut Routes) {
         .post("/oauth/logout", openid::logout::submit)
         .get("/oauth/jwks", openid::jwks::jwks)
         .get("/.well-known/oauth-authorization-server", metadata::metadata)
-        .get("/.well-known/openid-configuration", metadata::openid_configuration);
+        .get("/.well-known/openid-configuration", metadata::openid_configuration)
+        .get(METADATA, metadata::protected_resource);
     routes
         .described::<token::Api>()
         .described::<introspect::Api>()
