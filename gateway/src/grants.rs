@@ -457,6 +457,7 @@ pub async fn follow_other_nodes(
 
 #[cfg(test)]
 mod tests {
+    use gateway_people::realm::Realm as _;
     use serde_json::json;
 
     use super::*;

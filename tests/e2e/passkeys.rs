@@ -431,7 +431,7 @@ async fn a_node_of_another_name_says_which_passkeys_are_dead() {
                 cloud.example.org now. 1 of them have no other way in.";
     let check = doctor(&node).expect("it is told");
     assert_eq!((check["state"].as_str(), check["detail"].as_str()), (Some("warn"), Some(told)));
-    assert!(node.said().contains(told), "{}", node.said());
+    assert!(node.says(told), "{}", node.said());
     let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
     let all = list(&alice).await;
     assert_eq!((&all[0]["counts"], &all[0]["relying_party"]), (&json!(false), &json!(NAME)));

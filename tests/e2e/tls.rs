@@ -156,7 +156,7 @@ async fn a_node_serves_the_certificate_in_files_and_takes_up_new_ones() {
         put(root.path(), "cert", &pair.0);
         let state = standing(&node, |tls| tls["code"] == code).await;
         assert!(!state.to_string().contains(root.path().to_str().unwrap()), "no paths for everybody: {state}");
-        assert!(node.said().contains(code), "{}", node.said());
+        assert!(node.says(code), "{}", node.said());
         assert!(serves(&ours).await && !serves(&theirs).await, "{code}");
         let doctor = node.cli(&["doctor"]).unwrap();
         assert!(doctor.code == 1 && doctor.stdout.contains(code), "{}", doctor.stdout);

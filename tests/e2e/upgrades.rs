@@ -184,7 +184,7 @@ async fn a_directory_of_an_earlier_version_is_upgraded_and_an_upgrade_that_fails
     }
     change_log(&dir, "DROP TABLE log_pending");
     let node = Node::serve(&allod, &dir).expect("control: and now it can be");
-    assert!(node.said().contains("upgrading") && node.said().contains("of this version"), "{}", node.said());
+    assert!(node.says("upgrading") && node.says("of this version"), "{}", node.said());
     assert!(!dir.join("before-upgrade").exists());
     let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
     assert_eq!(alice.graphql("{ Note { n } }").await.unwrap(), json!({ "Note": [{ "n": 1 }] }));

@@ -34,6 +34,8 @@ pub struct Node {
 type Said = Arc<Mutex<std::collections::VecDeque<String>>>;
 /// How many of them are kept.
 const LINES: usize = 400;
+/// How long a line is waited for.
+const SAYS: Duration = Duration::from_secs(30);
 
 impl Node {
     /// Makes `dir` a node whose owner is `owner`, without starting it.
@@ -91,6 +93,18 @@ impl Node {
     /// The last lines that the node wrote to stderr.
     pub fn said(&self) -> String {
         text_of(&self.said)
+    }
+
+    /// Whether the node writes this to stderr, soon: a line comes by a pipe, after what it tells of is seen elsewhere.
+    pub fn says(&self, text: &str) -> bool {
+        let until = Instant::now() + SAYS;
+        while !self.said().contains(text) {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 
     /// A command on this node's directory.
