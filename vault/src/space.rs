@@ -13,7 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 use vault_core::commit::CommitKind;
 use vault_core::control::{Clocks, GrantRecord, PolicyEntry, SpaceLane, decode_policy, decode_schema};
 use vault_core::document::{DocumentCommit, Hlc};
-use vault_core::frame::{Frame, FrameError};
+use vault_core::frame::{Entry, Frame, FrameError};
 use vault_core::limits::SpaceLimits;
 use vault_core::schema::{Collection, Schema};
 use vault_core::tags::LaneTag;
@@ -117,27 +117,43 @@ pub struct Control {
     clocks: Arc<Clocks>,
     schemas: BTreeMap<(Hlc, Cid), Vec<Collection>>,
     policies: BTreeMap<(Hlc, Cid), (DeviceId, PolicyEntry)>,
+    /// Entries that say nothing: they do not open, or are malformed.
+    left_out: BTreeSet<Cid>,
 }
 
 impl Control {
-    fn take(&mut self, keys: &SpaceKeys, frame: &Frame) -> Result<(), SpaceError> {
+    /// Takes the entries of a frame in. One that says nothing never blocks the others: any device of the account can have
+    /// written it, it stays in the log, and every device leaves it out.
+    fn take(&mut self, keys: &SpaceKeys, frame: &Frame) {
         for entry in &frame.entries {
-            let place = (self.clocks.reading(frame.space, &entry.commit), entry.cid);
-            let open = |what| keys.open_control(entry).map_err(|_| SpaceError::Entry(what));
-            match entry.commit.kind {
-                CommitKind::Schema => {
-                    let plain = open("a schema entry does not open")?;
-                    let collections = decode_schema(&plain, entry.cid, &SpaceLimits::ENTRY)
-                        .map_err(|_| SpaceError::Entry("a schema entry is malformed"))?;
-                    self.schemas.insert(place, collections);
-                }
-                CommitKind::Policy => {
-                    let plain = open("a policy entry does not open")?;
-                    let entry = decode_policy(&plain).map_err(|_| SpaceError::Entry("a policy entry is malformed"))?;
-                    self.policies.insert(place, (frame.txn.device, entry));
-                }
-                _ => {}
+            if let Err(problem) = self.take_entry(keys, frame.txn.device, frame.space, entry) {
+                tracing::error!(space = %frame.space, cid = %entry.cid, problem, "a control entry is left out");
+                self.left_out.insert(entry.cid);
             }
+        }
+    }
+
+    fn take_entry(
+        &mut self,
+        keys: &SpaceKeys,
+        device: DeviceId,
+        space: SpaceId,
+        entry: &Entry,
+    ) -> Result<(), &'static str> {
+        let place = (self.clocks.reading(space, &entry.commit), entry.cid);
+        match entry.commit.kind {
+            CommitKind::Schema => {
+                let plain = keys.open_control(entry).map_err(|_| "a schema entry does not open")?;
+                let collections = decode_schema(&plain, entry.cid, &SpaceLimits::ENTRY)
+                    .map_err(|_| "a schema entry is malformed, or larger than an entry may be")?;
+                self.schemas.insert(place, collections);
+            }
+            CommitKind::Policy => {
+                let plain = keys.open_control(entry).map_err(|_| "a policy entry does not open")?;
+                let entry = decode_policy(&plain).map_err(|_| "a policy entry is malformed")?;
+                self.policies.insert(place, (device, entry));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -301,7 +317,7 @@ impl Space {
             let Some(last) = rows.last() else { break };
             after = last.position();
             for row in &rows {
-                control.take(&keys, &decode(row)?)?;
+                control.take(&keys, &decode(row)?);
             }
         }
         let (schema, policy) = (control.schema(), control.policy());
@@ -418,6 +434,11 @@ impl Space {
         Reserved { _alone: Arc::clone(&self.alone).blocking_lock_owned(), _wanted }
     }
 
+    /// How many entries of the control lane say nothing, and are left out.
+    pub(crate) fn left_out(&self) -> usize {
+        self.core.lock().control.left_out.len()
+    }
+
     /// The device that writes here.
     pub(crate) fn device(&self) -> DeviceId {
         self.account.device.id
@@ -437,7 +458,7 @@ impl Space {
     pub fn apply_control(&self, frame: &Frame) -> Result<(), SpaceError> {
         let mut core = self.core.lock();
         let keys = Arc::clone(&core.keys);
-        core.control.take(&keys, frame)?;
+        core.control.take(&keys, frame);
         drop(keys);
         if core.control.schemas.len() as u64 != self.schema.load().version.0 {
             let schema = core.control.schema();

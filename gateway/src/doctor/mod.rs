@@ -307,7 +307,19 @@ pub async fn report(
     let (chain, pages) = (log_chain(app).await, node_pages(app).await);
     let done = if rebuild { "were made anew from the log" } else { "read to the end of the log" };
     let (views, spaces) = match app.vault.doctor(rebuild, progress).await {
-        Ok(spaces) => (Check::ok("views", format!("the views of {} spaces {done}", spaces.len())), spaces),
+        Ok(spaces) => {
+            let left_out: usize = spaces.iter().map(|space| space.left_out).sum();
+            let done = format!("the views of {} spaces {done}", spaces.len());
+            let check = match left_out {
+                0 => Check::ok("views", done),
+                n => {
+                    let detail =
+                        format!("{done}; {n} definitions or grants that a device sent say nothing, and are left out");
+                    Check::warn("views", detail, "see the devices (`allod device list`): one is newer, or is not yours")
+                }
+            };
+            (check, spaces)
+        }
         // What does not read is a finding like others: the rest of the list helps to see where it comes from.
         Err(error @ (VaultError::Space(_) | VaultError::View(_) | VaultError::Refused(_))) => {
             let fix = "if log_chain is well, stop the node and run `allod doctor --rebuild`; else see there";

@@ -522,3 +522,39 @@ pub fn create_space(
     let space = txn.space;
     Ok((space, txn.finish(&by.signer).remove(0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use policy_core::PeerKey;
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::control::{AccountLane, SpaceLane};
+
+    #[test]
+    fn an_epoch_that_a_device_seals_to_nobody_else_keeps_no_other_out() {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        let (root, device) = (Signer::random(&mut rng), DeviceSecret::random(&mut rng));
+        let public = device.public(PeerKey([1; 32]));
+        let (user, frame) = create_account(&root, &public, Hlc(1 << 20), &mut rng).unwrap();
+        let (account, _) = AccountLane::admit(None, frame.into_bytes(), None).unwrap();
+        let name = PolicyEntry::Space { name: "home".into(), personal: true };
+        let (space, frame) = create_space(user, &device, &[public], &name, Hlc(1 << 20), &mut rng).unwrap();
+        let tip = (frame.tip().seq, frame.tip().cid);
+        let (lane, _) = SpaceLane::admit(None, &account, frame.into_bytes(), None).unwrap();
+        let first = SpaceKeys::open(&lane, &device).unwrap().current();
+
+        // Any enrolled device may begin one; this one is sealed to a device that nobody has.
+        let held = |_| Some(tip);
+        let mut txn = TxnBuilder::bare(space, device.id, user, &held, &mut rng);
+        let mut heads = lane.heads.clone();
+        let body = crate::control::key_op_body(2, &[first], &[(DeviceId::from_bytes([9; 16]), vec![1; 80])], "mine");
+        let begun = txn.control(CommitKind::KeyOp, body, None, &mut heads, Hlc(2 << 20), &mut rng).unwrap();
+        let frame = txn.finish(&device.signer).remove(0);
+        let (lane, _) = SpaceLane::admit(Some(&lane), &account, frame.into_bytes(), Some(tip)).unwrap();
+        assert_eq!(lane.newest(|_| true), Some(EpochId(head_of(&begun))), "control: it is in, and the newest");
+        assert_eq!(SpaceKeys::open(&lane, &device).unwrap().current(), first);
+        let other = DeviceSecret::random(&mut rng);
+        assert!(matches!(SpaceKeys::open(&lane, &other), Err(crate::space_keys::KeysError::NotSealedToUs)), "control");
+    }
+}

@@ -111,7 +111,8 @@ impl SpaceKeys {
         Self::open_by(lane, std::iter::once(device))
     }
 
-    /// Opens what the control lane has sealed to any of these devices, which are one node's.
+    /// Opens what the control lane has sealed to any of these devices, which are one node's. They write under the newest
+    /// epoch of which they have the key: one that another device began and sealed to itself keeps nobody out.
     pub fn open_by<'d>(
         lane: &SpaceLane,
         devices: impl Iterator<Item = &'d DeviceSecret> + Clone,
@@ -126,9 +127,9 @@ impl SpaceKeys {
             epochs.insert(id, SpaceSecret::from_bytes(secret.try_into().map_err(|_| KeysError::Envelope)?));
             tag = Some(TagKey::from_bytes(rest.try_into().map_err(|_| KeysError::Envelope)?));
         }
-        let current = lane.current().ok_or(KeysError::NoEpoch)?;
-        match tag {
-            Some(tag) if epochs.contains_key(&current) => Ok(Self::from_secrets(lane.space, tag, epochs, current)),
+        match (tag, lane.newest(|epoch| epochs.contains_key(&epoch))) {
+            (Some(tag), Some(current)) => Ok(Self::from_secrets(lane.space, tag, epochs, current)),
+            _ if lane.newest(|_| true).is_none() => Err(KeysError::NoEpoch),
             _ => Err(KeysError::NotSealedToUs),
         }
     }

@@ -14,6 +14,8 @@ pub struct Health {
     pub position: u64,
     pub documents: u64,
     pub digest: [u8; 32],
+    /// Definitions and changes of policy that some device of the account wrote, and that say nothing.
+    pub left_out: usize,
 }
 
 impl Vault {
@@ -70,12 +72,13 @@ impl Vault {
             Err(error) => return Err(error.into()),
         };
         let position = self.0.admission.log().position(Scope::Space(id));
+        let left_out = space.left_out();
         let digest = move || {
             space.settle()?;
             space.core().lock().view.digest()
         };
         let (documents, digest) =
             tokio::task::spawn_blocking(digest).await.map_err(|_| SpaceError::Entry("the digest was cut off"))??;
-        Ok(Some(Health { space: id, position, documents, digest }))
+        Ok(Some(Health { space: id, position, documents, digest, left_out }))
     }
 }

@@ -4,6 +4,11 @@ use policy_core::{PeerKey, SpaceId, UserId};
 use rand::SeedableRng;
 use vault::Vault;
 use vault::log::Scope;
+use vault_core::SpaceKeys;
+use vault_core::build::TxnBuilder;
+use vault_core::commit::CommitKind;
+use vault_core::control::PolicyEntry;
+use vault_core::document::Hlc;
 use vault_core::identity::DeviceSecret;
 use vault_core::tags::LaneTag;
 
@@ -59,6 +64,60 @@ async fn two_devices_edit_apart_and_converge() {
     let here = digests(home.vault.doctor(false, |_, _| {}).await.unwrap());
     assert_eq!(here, digests(laptop.vault.doctor(false, |_, _| {}).await.unwrap()));
     assert_eq!(here, digests(laptop.vault.doctor(true, |_, _| {}).await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_say_nothing_are_left_out_and_close_no_space() {
+    let (home, laptop) = (Node::new().await, Node::new().await);
+    let account = home.account().await;
+    home.add(account.user, account.space, &["before"]).await.unwrap();
+    let device = DeviceSecret::random(&mut rand::rngs::StdRng::seed_from_u64(3));
+    home.vault.enrol(account.user, device.public(laptop.vault.transport()), [9; 32]).await.unwrap();
+    carry(&home.vault, &laptop.vault, Scope::Account(account.user)).await;
+    laptop.vault.join(account.user, device.clone()).await.unwrap();
+    meet(&home.vault, &laptop.vault, account.user, account.space).await;
+    assert_eq!(home.texts(account.user, account.space).await, r#"{"n":[{"t":"before"}]}"#);
+
+    // What the device could seal, if somebody had it who writes frames of their own.
+    let scope = Scope::Space(account.space);
+    let mut rng = rand::rngs::StdRng::seed_from_u64(4);
+    let mut tip = home.vault.admission().tips(scope).get(&(LaneTag::CONTROL, device.id)).copied();
+    let (good, bad) = (NewEntry::Good, NewEntry::Bad);
+    for (n, (kind, what)) in
+        [(CommitKind::Schema, bad), (CommitKind::Policy, bad), (CommitKind::Policy, good)].into_iter().enumerate()
+    {
+        let lane = home.vault.admission().space(account.space).unwrap();
+        let keys = SpaceKeys::open(&lane, &device).unwrap();
+        let (mut heads, held) = (lane.heads.clone(), |_| tip);
+        let mut txn = TxnBuilder::new(&keys, device.id, account.user, heads.seen(), &held, &mut rng);
+        let hlc = Hlc::from_parts(1_700_000_000_100 + n as u64, 0);
+        match what {
+            NewEntry::Bad => txn.again(kind, b"nothing of the kind".to_vec(), &mut heads, hlc, &mut rng),
+            NewEntry::Good => {
+                let named = PolicyEntry::Space { name: "renamed".into(), personal: true };
+                txn.policy(&named, &mut heads, hlc, &mut rng)
+            }
+        }
+        .unwrap();
+        let frame = txn.finish(&device.signer).remove(0);
+        tip = Some((frame.tip().seq, frame.tip().cid));
+        let taken = home.vault.ingest(scope, vec![frame.into_bytes()]).await.unwrap();
+        assert!(taken.refused.is_none() && taken.stored.len() == 1, "it is of the account: {taken:?}");
+        home.add(account.user, account.space, &["after"]).await.expect("the space is open");
+    }
+    let named = home.vault.spaces(account.user).await.unwrap().remove(0).name;
+    assert_eq!(named, "renamed", "control: what is whole counts");
+    let left_out = |healths: Vec<vault::Health>| healths.iter().map(|health| health.left_out).sum::<usize>();
+    assert_eq!(left_out(home.vault.doctor(false, |_, _| {}).await.unwrap()), 2);
+    let home = home.restart(true).await;
+    let text = home.texts(account.user, account.space).await;
+    assert_eq!(text.matches("after").count(), 3, "and opens again: {text}");
+}
+
+#[derive(Clone, Copy)]
+enum NewEntry {
+    Good,
+    Bad,
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,9 +143,10 @@ impl SpaceLane {
     pub fn epochs(&self) -> impl Iterator<Item = (EpochId, &Epoch)> {
         self.epochs.iter().map(|(id, epoch)| (*id, epoch))
     }
-    /// The epoch to write under: the highest by (height, id), never by a clock.
-    pub fn current(&self) -> Option<EpochId> {
-        self.epochs.iter().max_by_key(|(id, epoch)| (epoch.height, **id)).map(|(id, _)| *id)
+    /// The newest epoch among these: the highest by (height, id), never by a clock.
+    pub fn newest(&self, among: impl Fn(EpochId) -> bool) -> Option<EpochId> {
+        let all = self.epochs.iter().filter(|(id, _)| among(**id));
+        all.max_by_key(|(id, epoch)| (epoch.height, **id)).map(|(id, _)| *id)
     }
 
     /// Who owns the space that a first frame creates.
