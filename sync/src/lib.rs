@@ -36,4 +36,4 @@ pub use reach::{Lies, Reach};
 pub use replicas::{NamedBy, ReplicaAdded, ReplicaStatus};
 pub use store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Stored};
 pub use vault_member::{ReplicateGate, VaultMember};
-pub use waiting::{PeerLag, Waited};
+pub use waiting::{PeerLag, PlaceToWait, Waited};

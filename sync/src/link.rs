@@ -1,6 +1,6 @@
 //! Keeps sessions going: dials for ever, with back-off, and takes what comes in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use futures::stream::SelectAll;
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use libp2p_stream::OpenStreamError;
 use parking_lot::Mutex;
-use policy_core::PeerKey;
+use policy_core::{PeerKey, UserId};
 use rand::RngExt;
 use sync_core::Version;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::dials::Dials;
@@ -122,13 +122,35 @@ async fn open(hub: &Hub, peer: PeerId) -> Result<(libp2p::Stream, Version), Stri
 
 /// When and where peers are dialled.
 pub(crate) struct Dialling {
-    /// Whoever waits for peers: they are tried at once.
-    pub(crate) nudge: Notify,
+    /// Who waits for their peers, or changed them.
+    nudges: broadcast::Sender<UserId>,
+    nudged: Mutex<HashMap<UserId, Instant>>,
     pub(crate) reach: Reach,
     pub(crate) dials: Dials,
 }
 
+/// How often peers are tried at once because somebody waits for them.
+const NUDGED: Duration = Duration::from_secs(5);
+
 impl Dialling {
+    pub(crate) fn new(reach: Reach) -> Dialling {
+        Dialling { nudges: broadcast::Sender::new(64), nudged: Mutex::default(), reach, dials: Dials::default() }
+    }
+
+    /// The peers of this person are tried at once, and nobody else's: whoever asks over and over makes none of them tried
+    /// more often than every five seconds. Whether they are.
+    pub(crate) fn nudge(&self, user: UserId, now: Instant) -> bool {
+        let mut nudged = self.nudged.lock();
+        nudged.retain(|_, at| now.saturating_duration_since(*at) < NUDGED);
+        if nudged.contains_key(&user) {
+            return false;
+        }
+        nudged.insert(user, now);
+        // Where nobody listens every peer is connected.
+        let _ = self.nudges.send(user);
+        true
+    }
+
     /// The addresses of a peer that may be dialled now, and whether the operator named one of them.
     fn addresses(&self, known: &[Peer]) -> Result<(Vec<Multiaddr>, bool), String> {
         let mut vouched = false;
@@ -155,6 +177,17 @@ impl Dialling {
             return Err("too many addresses were dialled for its owner in the last minute".to_owned());
         }
         Ok((addrs, vouched))
+    }
+}
+
+/// Waits until whoever named the peer wants it tried.
+async fn nudged(mut nudges: broadcast::Receiver<UserId>, known: &[Peer]) {
+    loop {
+        match nudges.recv().await {
+            Ok(user) if known.iter().any(|peer| peer.user == user) => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 
@@ -222,7 +255,7 @@ pub(crate) async fn keep_dialling(
         let some = wait.mul_f64(rand::rng().random_range(0.5..=1.0));
         tokio::select! {
             _ = stopped.changed() => return,
-            () = dialling.nudge.notified() => wait = BACKOFF_FIRST,
+            () = nudged(dialling.nudges.subscribe(), &known) => wait = BACKOFF_FIRST,
             () = tokio::time::sleep(some) => wait = (wait * 2).min(most),
         }
     }
@@ -231,6 +264,30 @@ pub(crate) async fn keep_dialling(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_has_their_own_peers_tried_and_not_over_and_over() {
+        let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let dialling = Dialling::new(Reach::new(Vec::new()));
+        let peer = |user| Peer {
+            key: PeerKey([7; 32]),
+            user,
+            kind: crate::ledger::PeerKind::Replica,
+            addrs: Vec::new(),
+            spaces: None,
+            vouched: false,
+        };
+        let (of_alice, of_bob) = ([peer(alice)], [peer(bob)]);
+        let tried = nudged(dialling.nudges.subscribe(), &of_alice);
+        let other = nudged(dialling.nudges.subscribe(), &of_bob);
+        let now = Instant::now();
+        assert!(dialling.nudge(alice, now));
+        tried.await;
+        assert!(futures::FutureExt::now_or_never(other).is_none(), "another's is not");
+        assert!(!dialling.nudge(alice, now + NUDGED / 2), "so soon");
+        assert!(dialling.nudge(bob, now + NUDGED / 2), "control: somebody else");
+        assert!(dialling.nudge(alice, now + NUDGED));
+    }
 
     #[test]
     fn a_flood_of_strangers_is_a_line_now_and_then() {

@@ -11,9 +11,8 @@ use parking_lot::Mutex;
 use policy_core::{PeerKey, Timestamp, UserId};
 use sea_orm::DatabaseConnection;
 use sync_core::{Limits, Scope};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
-use crate::dials::Dials;
 use crate::driver::Context;
 use crate::ledger::{Ledger, Peer, PeerKind};
 use crate::link::{self, Dialling, Hub};
@@ -24,6 +23,7 @@ use crate::reach::Reach;
 use crate::store::{Moved, StoreError};
 use crate::swarm::SwarmHandle;
 use crate::trace::Trace;
+use crate::waiting::Waits;
 use crate::{Identity, StartError};
 
 /// How a node meets its peers.
@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     stop: watch::Sender<bool>,
     links: Arc<Mutex<HashSet<PeerKey>>>,
     invites: Arc<Invites>,
+    pub(crate) waiting: Arc<Waits>,
 }
 
 impl Drop for Inner {
@@ -117,11 +118,12 @@ impl Node {
                 ledger,
                 lives,
                 hub,
-                dialling: Arc::new(Dialling { nudge: Notify::new(), reach: options.reach, dials: Dials::default() }),
+                dialling: Arc::new(Dialling::new(options.reach)),
                 addrs,
                 stop,
                 links: Arc::default(),
                 invites: Arc::new(invites),
+                waiting: Arc::default(),
             }),
         };
         node.dial_peers();

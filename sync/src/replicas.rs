@@ -98,7 +98,7 @@ impl Node {
             // It begins again, and then offers what it did not before.
             live.stop();
         }
-        inner.dialling.nudge.notify_waiters();
+        inner.dialling.nudge(user, Instant::now());
         Ok(ReplicaAdded { replica: parsed.peer.to_string(), spaces: space.map_or(spaces, |space| vec![space]) })
     }
 
@@ -133,7 +133,7 @@ impl Node {
             // Whatever else is shared with this peer, it begins again without what was taken away.
             live.stop();
         }
-        inner.dialling.nudge.notify_waiters();
+        inner.dialling.nudge(user, Instant::now());
         Ok(true)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use policy_core::{SpaceId, Timestamp, UserId};
 use serde::Serialize;
 use sync_core::{Scope, Tips};
@@ -16,6 +17,30 @@ use crate::node::{Node, wall_clock};
 
 /// Peers that are looked at together at most.
 const MOST_PEERS: usize = 1_024;
+/// Requests of one person that wait at a time: each looks at all of their peers over and over.
+const MOST_WAITS: usize = 8;
+
+/// Who waits for their peers, by how many requests.
+pub(crate) type Waits = Mutex<HashMap<UserId, usize>>;
+
+/// A place among those who wait, until it goes.
+#[must_use]
+pub struct PlaceToWait {
+    all: Arc<Waits>,
+    user: UserId,
+}
+
+impl Drop for PlaceToWait {
+    fn drop(&mut self) {
+        let mut all = self.all.lock();
+        if let Some(own) = all.get_mut(&self.user) {
+            *own -= 1;
+            if *own == 0 {
+                all.remove(&self.user);
+            }
+        }
+    }
+}
 
 /// A peer, and how far behind it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,6 +124,17 @@ impl Node {
         all
     }
 
+    /// A place among those who wait for their peers, until it goes. `None`: so many requests of `user` wait already.
+    pub fn place_to_wait(&self, user: UserId) -> Option<PlaceToWait> {
+        let mut all = self.inner.waiting.lock();
+        let own = all.entry(user).or_default();
+        if *own >= MOST_WAITS {
+            return None;
+        }
+        *own += 1;
+        Some(PlaceToWait { all: Arc::clone(&self.inner.waiting), user })
+    }
+
     /// Waits until every peer of `user` that ought to have it holds, on disk, all of `space` (or of all
     /// spaces) that this node held when it was called. `except`: peers that are not waited for.
     pub async fn wait(&self, user: UserId, space: Option<SpaceId>, timeout: Duration, except: &[String]) -> Waited {
@@ -106,7 +142,7 @@ impl Node {
         let deadline = Instant::now() + timeout;
         let mut changes = inner.lives.changes();
         let mut targets: HashMap<Scope, Arc<Tips>> = HashMap::new();
-        inner.dialling.nudge.notify_waiters();
+        inner.dialling.nudge(user, Instant::now());
         loop {
             changes.mark_unchanged();
             let mut settled = true;

@@ -198,3 +198,34 @@ async fn sync_wait_of_a_node_that_is_alone_is_done_at_once() {
     let home = Home::new().await;
     assert_eq!(home.node.cli_ok(&["sync", "wait", "--timeout", "1s"]).unwrap(), serde_json::json!({ "peers": [] }));
 }
+
+#[tokio::test]
+async fn who_waits_many_times_at_once_is_told_so_and_nobody_else() {
+    let home = Home::new().await;
+    let dir = home.root.path().join("centre");
+    Replica::init(&home.node.allod, &dir).unwrap();
+    let replica = Replica::serve(&home.node.allod, &dir, None).unwrap();
+    let gone = replica.addr.clone();
+    replica.kill().unwrap();
+    home.node.cli_ok(&["replica", "add", "--unseen", &gone]).unwrap();
+    let bob = home.user("bob", None).await;
+    let asked = async |client: &harness::Client, seconds: u64| {
+        client.post("/api/v1/sync/wait", &serde_json::json!({ "timeout_s": seconds })).await.unwrap()
+    };
+    let waits = (0..8).map(|_| asked(&home.alice, 10));
+    let others = async {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(9);
+        loop {
+            let one_more = asked(&home.alice, 0).await;
+            if one_more.status == 429 {
+                assert_eq!(one_more.json["code"], "busy", "{}", one_more.text);
+                break;
+            }
+            assert!(std::time::Instant::now() < until, "all of them wait: {} {}", one_more.status, one_more.text);
+        }
+        assert_eq!(asked(&bob, 0).await.status, 200, "somebody else");
+    };
+    let (waited, ()) = futures::join!(futures::future::join_all(waits), others);
+    assert!(waited.iter().any(|answer| answer.status == 200 && answer.json["done"] == false));
+    assert_eq!(asked(&home.alice, 0).await.status, 200, "control: none waits any more");
+}

@@ -326,12 +326,17 @@ struct Wait {
 
 /// Waits until every peer has what this node holds
 #[utoipa::path(post, path = "/api/v1/sync/wait", tag = "devices", request_body = Wait, responses(
-    (status = 200, description = "How far they are", body = WaitedShown)))]
+    (status = 200, description = "How far they are", body = WaitedShown),
+    (status = 429, description = "`busy`: eight requests of the person wait already")))]
 async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let wait: Wait = body::json(&request, &bytes)?;
     let timeout = Duration::from_secs(wait.timeout_s.min(3_600));
-    let waited = sync(&app)?.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
+    let (sync, user) = (sync(&app)?, principal.caller.user);
+    let _place = sync.place_to_wait(user).ok_or_else(|| {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Several requests of yours wait for your peers already.")
+    })?;
+    let waited = sync.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
     let clock = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user)));
     Ok(HttpResponse::Ok().json(WaitedShown { peers: waited.peers, done: waited.settled, clock }))
 }
