@@ -42,5 +42,5 @@ mod turns;
 mod unfinished;
 mod upgrade;
 
-use gateway_http::{authn, control, listen, pools};
+use gateway_http::{authn, connections, control, listen, pools};
 use gateway_people::directory;

@@ -13,7 +13,6 @@ use gateway_people::realm::Realm;
 use gateway_tls::{Source, Tls};
 use policy::{RelationshipService, SpiceDbConfig};
 use serde_json::json;
-use socket2::SockRef;
 use sync::{Identity, VaultMember};
 use vault::data_dir::{DataDir, DataFile};
 use zeroize::Zeroizing;
@@ -21,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::back_channel::BackChannel;
+use crate::connections::Connections;
 use crate::control;
 use crate::directory::{Lifetimes, Secret, SecretHash};
 use crate::failure::{Exit, Failure, no_socket};
@@ -28,7 +28,7 @@ use crate::front::addresses::{Addresses, Clear};
 use crate::front::cross_origin::{Allowed, Origins};
 use crate::joining;
 use crate::letters::Mail;
-use crate::listen::{self, HEAD, MOST, NOT_TAKEN, address};
+use crate::listen::{self, HEAD, address};
 use crate::node::Node;
 use crate::node_file::{NodeFile, Of};
 use crate::noticed::Noticed;
@@ -338,18 +338,17 @@ async fn once(
     // Whoever holds the machine waits for no connection of anybody else.
     let (control, _place) = control::serve(dir, pages.clone()).map_err(no_socket)?;
     let over_tls = match &tls {
-        Some((tls, at)) => Some(listen::over_tls(*at, workers, options.keep_alive, tls, pages.clone())?),
+        Some((tls, at)) => {
+            let connections = Connections::new(workers, options.trusted_proxies.clone());
+            Some(listen::over_tls(*at, workers, options.keep_alive, tls, &connections, pages.clone())?)
+        }
         None => None,
     };
+    let connections = Connections::new(workers, options.trusted_proxies.clone());
     let server = HttpServer::new(pages)
-        // The kernel gives up what a peer does not take.
-        .on_connect(|io, _| {
-            if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
-                let _ = SockRef::from(stream).set_tcp_user_timeout(Some(NOT_TAKEN));
-            }
-        })
         .workers(workers)
-        .max_connections(MOST)
+        .max_connections(connections.of_worker())
+        .on_connect(listen::counting(connections))
         .client_request_timeout(HEAD)
         .keep_alive(options.keep_alive)
         .shutdown_timeout(5)
@@ -386,7 +385,7 @@ async fn once(
     let setup = setup.map(|secret| crate::front::account::setup_url(&app.url(), &secret));
     let redirecting = match (&options.tls, &tls, &options.public_url) {
         (Some(TlsOptions { redirect: Some(at), .. }), Some((tls, _)), Some(public)) => {
-            Some(listen::redirecting(address(at)?, public, tls)?)
+            Some(listen::redirecting(address(at)?, public, tls, &options.trusted_proxies)?)
         }
         _ => None,
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::Client;
+use harness::{Client, Node};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -241,4 +241,43 @@ async fn a_few_commits_of_many_are_the_first_of_them() {
     let few = link.try_graphql("{ _commits(limit: 2) { cid } }", Value::Null).await.unwrap();
     assert_eq!(few.codes(), ["unknown_field"], "control: a link has no history");
     unhurt(&home).await;
+}
+
+/// Whether a connection of this machine is answered; it stays open then.
+async fn connected(node: &Node) -> Option<TcpStream> {
+    let at = node.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(at).await.ok()?;
+    stream.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {at}\r\n\r\n").as_bytes()).await.ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    (head == *b"HTTP/1.1 200").then_some(stream)
+}
+
+#[tokio::test]
+async fn who_opens_many_connections_leaves_room_for_others() {
+    let home = Home::new().await;
+    let allod = home.node.allod.clone();
+    let dir = home.node.stop().unwrap();
+    // Where the system grants few files.
+    let serve = allod.command(&dir, &["serve", "--listen", "127.0.0.1:0"]);
+    let mut few = std::process::Command::new("sh");
+    few.args(["-c", "ulimit -n 1024; exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
+    few.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let node = Node::serve_by(allod, &dir, few).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..300 {
+        open.extend(connected(&node).await);
+    }
+    assert!((64..=128).contains(&open.len()), "a quarter of half of the files: {}", open.len());
+    assert!(connected(&node).await.is_none());
+    let other = reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 1, 0, 1]));
+    let health = format!("{}/healthz", node.url);
+    assert_eq!(other.build().unwrap().get(&health).send().await.unwrap().status(), 200, "another address");
+    drop(open);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while connected(&node).await.is_none() {
+        assert!(std::time::Instant::now() < until, "control: they have ended");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    node.stop().unwrap();
 }

@@ -9,6 +9,7 @@
 pub mod addresses;
 pub mod authn;
 pub mod conditions;
+pub mod connections;
 pub mod contract;
 pub mod control;
 pub mod cross_origin;

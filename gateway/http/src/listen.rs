@@ -1,5 +1,6 @@
 //! Where the node listens: in clear, over TLS, and on the port that sends browsers from the one to the other.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::AppConfig;
+use actix_web::dev::{AppConfig, Extensions};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use gateway_tls::{Tls, TlsStream};
 use socket2::{Domain, SockRef, Socket, Type};
 use sync::IpNet;
 
+use crate::connections::Connections;
 use crate::over_tls::OverTls;
 use crate::redirect;
 
@@ -23,10 +25,6 @@ use crate::redirect;
 pub const NOT_TAKEN: Duration = Duration::from_secs(60);
 /// A request's head comes within so long.
 pub const HEAD: Duration = Duration::from_secs(10);
-/// Connections of one worker at most.
-pub const MOST: usize = 4_096;
-/// And of the listener that only redirects.
-const MOST_REDIRECTED: usize = 256;
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 1_024;
 
@@ -108,6 +106,7 @@ pub fn over_tls<F, I, S, B>(
     workers: usize,
     keep_alive: Duration,
     tls: &Arc<Tls>,
+    connections: &Arc<Connections>,
     factory: F,
 ) -> Result<(Server, SocketAddr), ListenError>
 where
@@ -123,16 +122,17 @@ where
 {
     let listener = socket(wished).map_err(|error| failed(wished, error))?;
     let local = listener.local_addr().map_err(|error| failed(wished, error))?;
-    let tls = Arc::clone(tls);
+    let (tls, connections) = (Arc::clone(tls), Arc::clone(connections));
     let builder = Server::build();
     let ending = builder.graceful_shutdown_signal();
     let server = builder
         .workers(workers)
-        .max_concurrent_connections(MOST)
+        .max_concurrent_connections(connections.of_worker())
         .shutdown_timeout(5)
         .disable_signals()
         .listen("tls", listener, move || {
             let (handshakes, marked) = (Arc::clone(&tls), OverTls(Arc::clone(&tls)));
+            let connections = Arc::clone(&connections);
             let pages = factory().into_factory().map_err(|error| error.into().error_response());
             let ending = ending.clone();
             let http = HttpService::build()
@@ -144,7 +144,12 @@ where
                 .client_request_timeout(HEAD)
                 .keep_alive(keep_alive)
                 .client_disconnect_timeout(Duration::from_secs(1))
-                .on_connect_ext(move |_: &TlsStream<TcpStream>, marks| drop(marks.insert(marked.clone())))
+                .on_connect_ext(move |stream: &TlsStream<TcpStream>, marks| {
+                    marks.insert(marked.clone());
+                    if let Some(counted) = connections.take(stream.get_ref().0) {
+                        marks.insert(counted);
+                    }
+                })
                 .finish(map_config(pages, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let tls = Arc::clone(&handshakes);
@@ -164,11 +169,21 @@ where
     Ok((server, local))
 }
 
+/// Counts the connections of a listener in clear.
+pub fn counting(connections: Arc<Connections>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+    move |io, marks| {
+        if let Some(counted) = io.downcast_ref::<TcpStream>().and_then(|stream| connections.take(stream)) {
+            marks.insert(counted);
+        }
+    }
+}
+
 /// What sends browsers to `public` (RFC 9110, 15.4.9) and answers ACME's http-01.
 ///
 /// # Errors
 /// If it cannot listen there.
-pub fn redirecting(wished: SocketAddr, public: &str, tls: &Arc<Tls>) -> Result<Server, ListenError> {
+pub fn redirecting(wished: SocketAddr, public: &str, tls: &Arc<Tls>, proxies: &[IpNet]) -> Result<Server, ListenError> {
+    let connections = Connections::new(1, proxies.to_vec());
     let (target, tls) = (web::Data::new(redirect::Target(public.to_owned())), web::Data::from(Arc::clone(tls)));
     let server = HttpServer::new(move || {
         let app = App::new().app_data(target.clone()).app_data(tls.clone());
@@ -176,7 +191,8 @@ pub fn redirecting(wished: SocketAddr, public: &str, tls: &Arc<Tls>) -> Result<S
     });
     let server = server
         .workers(1)
-        .max_connections(MOST_REDIRECTED)
+        .max_connections(connections.of_worker())
+        .on_connect(counting(connections))
         .client_request_timeout(HEAD)
         .shutdown_timeout(1)
         .disable_signals()

@@ -1,7 +1,7 @@
 //! What the process asks of the system before it touches a secret, and of the C library before it takes memory.
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// Files that are made are for their owner alone; the memory, with the keys in it, is neither written out when the
 /// process crashes nor read by other processes of the same user.
@@ -10,7 +10,16 @@ pub fn harden() {
     // Where the system refuses one of them the other still holds, and nothing else rests on either.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // As many files as the system grants whoever asks: the usual 1,024 are for programs of old.
+    let files = getrlimit(Resource::Nofile);
+    if let Some(most) = files.current.filter(|now| *now < MOST_FILES) {
+        let current = Some(files.maximum.map_or(MOST_FILES, |granted| granted.min(MOST_FILES)).max(most));
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..files });
+    }
 }
+
+/// Files that are asked for at most: connections, databases and peers of a node.
+const MOST_FILES: u64 = 65_536;
 
 /// Begins a node again with glibc told which blocks to give back to the system as soon as they are free: without that
 /// it learns from the first large body to keep them all. It listens to its environment alone, and only when a process
