@@ -26,6 +26,7 @@ mod node;
 mod node_file;
 mod noticed;
 mod oidc;
+mod one_time;
 mod outbound;
 mod pairing;
 mod passkeys;
