@@ -48,10 +48,12 @@ const OF_ALL: [(&str, &str); 8] = [
     ("503", "`unavailable`, `policy_unavailable`: not possible now"),
 ];
 /// Of them what a request to a place can meet, whose secret opens nothing else; and where no place can be called so.
-const OF_PLACES: [(&str, &str); 5] = [
+const OF_PLACES: [(&str, &str); 7] = [
+    ("401", "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     ("404", "`not_found`: there is no such route"),
     OF_ALL[3],
     OF_ALL[4],
+    ("429", "`busy`: too many requests at a time"),
     OF_ALL[6],
     ("503", "`unavailable`, `not_set_up`: not possible now"),
 ];

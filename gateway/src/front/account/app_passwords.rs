@@ -17,6 +17,7 @@ use crate::directory::app_passwords::{AppPassword, NewAppPassword};
 use crate::directory::{Act, FOLLOWED, QuotaKind};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{NotConfirmed, NotTheirs, SchemaMismatch};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{self, Changed, GrantRequest, HeldBy, IssueError, issue, parse_value, remove_app_password};
 use crate::node::{Node, NodeError};
@@ -124,10 +125,10 @@ async fn find(node: &dyn Node, by: &Principal, id: &str) -> Result<AppPassword, 
 #[utoipa::path(post, path = "/api/v1/app-passwords", tag = "grants", request_body = NewPassword, responses(
     (status = 201, description = "It is made", body = AppPasswordMade),
     (status = 400, description = "`grant_malformed`, `grant_key_unsupported`, `unfit`, `invalid_input`, `bad_request`: it does not fit"),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 403, description = "`quota_exceeded`: remove one; or `not_for_apps`"),
     (status = 404, description = "`not_found`: the space is not theirs, or the account is on another node"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    SchemaMismatch))]
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     principal.confirmed(node.now())?;
@@ -201,7 +202,7 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
 #[utoipa::path(get, path = "/api/v1/app-passwords/{id}", tag = "grants",
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It", body = AppPasswordShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     Ok(HttpResponse::Ok().json(shown(&**node, find(&**node, &principal, &id).await?).await?))
@@ -245,8 +246,8 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It is held to this", body = AppPasswordChanged),
     (status = 403, description = "`grant_wider`: it names more than it was given; or `not_for_apps`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    NotTheirs,
+    SchemaMismatch))]
 pub(super) async fn narrow(
     node: Data,
     req: HttpRequest,
@@ -263,8 +264,8 @@ pub(super) async fn narrow(
 #[utoipa::path(put, path = "/api/v1/app-passwords/{id}/end", tag = "grants", request_body = NewEnd,
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It ends then", body = AppPasswordChanged),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotConfirmed,
+    NotTheirs,
     (status = 409, description = "`grant_ended`: it has ended")))]
 pub(super) async fn extend(
     node: Data,
@@ -292,7 +293,7 @@ struct AppPasswordRemoved {
 #[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = "grants",
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It opens nothing any more", body = AppPasswordRemoved),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let one = find(&**node, &principal, &id).await?;

@@ -16,6 +16,7 @@ use crate::directory::{ActorKind, AuditRow, Directory, Wanted};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::linked;
 use crate::front::operator::Operator;
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(own, all))]
@@ -150,7 +151,7 @@ pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<Asked>) -> Re
 #[utoipa::path(get, path = "/api/v1/audit/all", tag = "people", params(AskedOfAll), responses(
     (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActOfAll>),
     (status = 400, description = "`invalid_input`: `app`, `limit`, `by` or `cursor` is none"),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn all(
     node: Data,
     req: HttpRequest,

@@ -21,6 +21,7 @@ use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
 use crate::front::oauth::{TokensShown, token_answer};
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::{NotConfirmed, NotTheirs, SchemaMismatch};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{Changed, GrantRequest, HeldBy, IssueError, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
@@ -49,7 +50,7 @@ struct NewGrant {
     (status = 201, description = "It is granted", body = TokensShown),
     (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
     (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    SchemaMismatch))]
 pub(super) async fn add(
     node: Data,
     req: HttpRequest,
@@ -161,7 +162,7 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
 /// One grant
 #[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "It", body = GrantShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
@@ -194,7 +195,7 @@ pub(super) struct NewEnd {
 #[utoipa::path(put, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     request_body = Narrowing, responses((status = 200, description = "It is held to this", body = GrantChanged),
     (status = 403, description = "`grant_wider`: it names more than was granted"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space; or \
                                   `grant_elsewhere`: another of the person's nodes has its tokens")))]
 pub(super) async fn narrow(
@@ -225,8 +226,8 @@ pub(super) fn extended(by: &Principal, now: Timestamp, req: &HttpRequest, bytes:
 /// As when it was given, who gives more has shown who they are within the last five minutes.
 #[utoipa::path(put, path = "/api/v1/grants/{id}/end", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     request_body = NewEnd, responses((status = 200, description = "It ends then", body = GrantChanged),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotConfirmed,
+    NotTheirs,
     (status = 409, description = "`grant_elsewhere`: another of the person's nodes has its tokens; or \
                                   `grant_ended`: nothing of it is left to extend")))]
 pub(super) async fn extend(
@@ -265,7 +266,7 @@ struct GrantChanged {
 /// Acknowledged when no further request is served under it.
 #[utoipa::path(delete, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "It is revoked", body = GrantRevoked),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let record = find(&**node, &principal, &id).await?.record;

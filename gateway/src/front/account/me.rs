@@ -16,6 +16,7 @@ use crate::directory::Actor;
 use crate::directory::password_change::ChangedBy;
 use crate::front::described::Id;
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, change_password, set_password))]
@@ -118,7 +119,7 @@ struct GivenPassword {
 #[utoipa::path(put, path = "/api/v1/users/{name}/password", tag = "people", request_body = GivenPassword,
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "It is changed", body = Changed),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn set_password(
     node: Data,
     req: HttpRequest,

@@ -14,6 +14,7 @@ use crate::directory::{Actor, Directory, Tenant, User};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::operator::{AtTheMachine, ConfirmedOperator, Operator};
+use crate::front::refusals::{UnknownUser, UserSuspended};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add_tenant, tenants, add_user, users, token, invite))]
@@ -193,8 +194,8 @@ const LONGEST: i64 = 366 * 86_400;
 #[utoipa::path(post, path = "/api/v1/users/{name}/token", tag = "people", request_body = Lifetime,
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "The token, told here and nowhere else", body = TokenMade),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn token(
     node: Data,
     req: HttpRequest,
@@ -234,8 +235,8 @@ struct Invited {
 #[utoipa::path(post, path = "/api/v1/users/{name}/invite", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 201, description = "The link, told here and nowhere else", body = Invited),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn invite(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;

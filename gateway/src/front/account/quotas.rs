@@ -14,6 +14,7 @@ use crate::directory::{Directory, QuotaKind};
 use crate::front::conditions;
 use crate::front::listed::Page;
 use crate::front::operator::{ConfirmedOperator, Operator};
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, set))]
@@ -56,7 +57,7 @@ async fn shown(directory: &Directory, user: Option<UserId>) -> Result<Vec<QuotaS
 /// What everybody may have, or one person
 #[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(Of), responses(
     (status = 200, description = "Every quota", body = Vec<QuotaShown>),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator, of: Query<Of>) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = user_of(directory, of.user.as_deref()).await?;

@@ -19,6 +19,7 @@ use crate::directory::requests::{AccessRequest, Decision, Filed, NewRequest, Req
 use crate::directory::{Act, Actor};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{NotConfirmed, NotTheirs};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{
     Changed, IssueError, Order, Terms, Widening, compile, parse_value, reads_as_line, rfc3339, sentences, show_json,
@@ -245,7 +246,7 @@ fn id_of(text: &str) -> Option<RequestId> {
 /// For the app that asked and for its person; nothing else is told.
 #[utoipa::path(get, path = "/api/v1/requests/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "How", body = RequestStanding),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = authenticate(&req, &**node).await?;
     let found = match id_of(&id) {
@@ -296,9 +297,9 @@ struct Approval {
 #[utoipa::path(post, path = "/api/v1/requests/{id}/approve", tag = "grants", request_body = Approval,
     params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "It is granted", body = RequestGranted),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 403, description = "`grant_wider`: it names more than was asked; `grant_outside_manifest`: the app's manifest states it no more; or `not_for_apps`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`request_decided`: it was decided before, or waits no more; or `grant_schema_mismatch`, `grant_elsewhere`, `grant_ended`")))]
 pub(super) async fn approve(
     node: Data,
@@ -351,7 +352,7 @@ async fn grant(
 #[utoipa::path(post, path = "/api/v1/requests/{id}/decline", tag = "grants",
     params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "Nothing is granted", body = RequestStanding),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`request_decided`: it was decided before, or waits no more")))]
 pub(super) async fn decline(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;

@@ -17,6 +17,7 @@ use crate::directory::sessions::OpenedBy;
 use crate::directory::sign_in::{Proof, Refused, SignedIn};
 use crate::directory::{Actor, KnownBrowser, SecretHash, User};
 use crate::front::described::Instant;
+use crate::front::refusals::AccountElsewhere;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -176,7 +177,7 @@ struct Confirm {
 #[utoipa::path(post, path = "/api/v1/session/confirm", tag = "session", request_body = Confirm, responses(
     (status = 200, description = "Until when it counts", body = ConfirmedUntil),
     (status = 401, description = "`wrong_password`: the password is wrong; `totp_needed`, `wrong_code`: as at the sign-in; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node")))]
+    AccountElsewhere))]
 pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let Confirm { password, totp } = body::json(&req, &bytes)?;

@@ -10,6 +10,7 @@ use super::{ApiError, Data};
 use crate::directory::{OperatorRemoved, Suspension, User};
 use crate::front::oauth::signed_out;
 use crate::front::operator::ConfirmedOperator;
+use crate::front::refusals::{UnknownUser, UserSuspended};
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -34,8 +35,8 @@ async fn now_is(node: &dyn Node, name: &str) -> Result<HttpResponse, ApiError> {
 #[utoipa::path(put, path = "/api/v1/users/{name}/operator", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "They are one", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn name_operator(
     node: Data,
     by: ConfirmedOperator,
@@ -54,7 +55,7 @@ pub(super) async fn name_operator(
 #[utoipa::path(delete, path = "/api/v1/users/{name}/operator", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "They are none", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    UnknownUser,
     (status = 409, description = "`last_operator`: nobody else is one")))]
 pub(super) async fn remove_operator(
     node: Data,
@@ -82,7 +83,7 @@ pub(super) async fn remove_operator(
 #[utoipa::path(put, path = "/api/v1/users/{name}/suspension", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "They are suspended", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    UnknownUser,
     (status = 409, description = "`is_operator`: they are an operator")))]
 pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = named(&**node, &name).await?;
@@ -113,7 +114,7 @@ pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String
 #[utoipa::path(delete, path = "/api/v1/users/{name}/suspension", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "They are not suspended", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn resume(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = named(&**node, &name).await?;
     if node.directory().resume(user.id).await? {

@@ -21,6 +21,7 @@ use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
 use crate::front::media;
+use crate::front::refusals::UnknownSpace;
 use crate::front::route::Routes;
 
 /// The largest definition text.
@@ -96,7 +97,7 @@ impl CollectionShown {
 #[utoipa::path(post, path = "/api/v0/schema", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
     (status = 201, description = "They are added", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space"),
+    UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     define(request, app, body).await
@@ -106,7 +107,7 @@ async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
 #[utoipa::path(post, path = "/api/v1/collections", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
     (status = 201, description = "They are added", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space"),
+    UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
@@ -165,7 +166,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
 /// The collections that the caller sees
 #[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader, Page), responses(
     (status = 200, description = "All of them", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    UnknownSpace))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
@@ -222,7 +223,7 @@ impl CollectionDefined {
 /// stands nowhere in it.
 #[utoipa::path(get, path = "/api/v1/schema", tag = "data", params(SpaceHeader), responses(
     (status = 200, description = "All of them, by name", body = Vec<CollectionDefined>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    UnknownSpace))]
 async fn schema(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;

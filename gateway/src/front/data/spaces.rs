@@ -20,6 +20,7 @@ use crate::front::account::body;
 use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
+use crate::front::refusals::UnknownSpace;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
@@ -79,7 +80,7 @@ const MOST_SHARED: usize = 1_000;
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
 #[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader, Page), responses(
     (status = 200, description = "All of them", body = Vec<SpaceShown>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    UnknownSpace))]
 // No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;

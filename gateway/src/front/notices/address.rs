@@ -12,6 +12,7 @@ use crate::authn::Principal;
 use crate::directory::mail::{MailAddress, Mailbox, NoAddress, Verified, Wished};
 use crate::front::account::{body, person};
 use crate::front::described::Instant;
+use crate::front::refusals::{NotConfirmed, NotInTheirSession};
 use crate::grants::rfc3339;
 use crate::node::Node;
 
@@ -64,7 +65,7 @@ pub(super) fn unset() -> ApiError {
 /// Where one is written to
 #[utoipa::path(get, path = "/api/v1/notices/address", tag = "notices", responses(
     (status = 200, description = "It", body = AddressShown),
-    (status = 403, description = "`forbidden`: it is for its person, in a session")))]
+    NotInTheirSession))]
 pub(super) async fn show(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(shown(&**node, &principal).await?))
@@ -84,8 +85,8 @@ struct AddressWish {
     (status = 202, description = "A code is on its way", body = AddressShown),
     (status = 200, description = "It is the address already", body = AddressShown),
     (status = 400, description = "`invalid_address`: that is none; or `bad_request`"),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session"),
+    NotConfirmed,
+    NotInTheirSession,
     (status = 409, description = "`mail_unset`: this node sends no letters"),
     (status = 429, description = "`too_many_letters`: too many codes were sent today; or `busy`")))]
 pub(super) async fn wish(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -126,7 +127,7 @@ struct AddressCode {
 #[utoipa::path(post, path = "/api/v1/notices/address/verify", tag = "notices", request_body = AddressCode, responses(
     (status = 200, description = "It counts", body = AddressShown),
     (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; `wrong_code`: it is another; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session"),
+    NotInTheirSession,
     (status = 404, description = "`not_found`: no code waits: it lapsed, or was tried too often")))]
 pub(super) async fn verify(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
@@ -151,8 +152,8 @@ pub(super) async fn verify(node: Data, req: HttpRequest, bytes: Bytes) -> Result
 /// The address is told, for the last time. For who proved within the last five minutes who they are.
 #[utoipa::path(delete, path = "/api/v1/notices/address", tag = "notices", responses(
     (status = 204, description = "Nothing more is sent"),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session")))]
+    NotConfirmed,
+    NotInTheirSession))]
 pub(super) async fn remove(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
     principal.confirmed(node.now())?;

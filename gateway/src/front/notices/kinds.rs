@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{ApiError, Data};
 use crate::directory::notices::{Channel, NoticeKind};
 use crate::front::account::{body, person};
+use crate::front::refusals::NotConfirmed;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -66,7 +67,7 @@ struct KindWays {
 #[utoipa::path(put, path = "/api/v1/notices/kinds/{kind}", tag = "notices", request_body = KindWays,
     params(("kind" = String, Path, description = "Its word", example = "share_got")), responses(
     (status = 200, description = "Every kind, as it is now", body = Vec<KindShown>),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 404, description = "`not_found`: there is no such kind"),
     (status = 409, description = "`notice_fixed`: this kind stays on")))]
 pub(super) async fn set(

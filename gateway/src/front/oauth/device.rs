@@ -21,6 +21,7 @@ use super::words::words;
 use crate::authn::network;
 use crate::directory::DirectoryError;
 use crate::directory::waiting::{DEVICE_INTERVAL, DEVICE_SECONDS};
+use crate::front::refusals::UnknownClient;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(begin, device_page, device_code_typed))]
@@ -59,7 +60,7 @@ struct DeviceBegun {
     request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "What it shows, and what it asks by", body = DeviceBegun),
     (status = 400, description = "`unauthorized_client`: its manifest has no `devices`; `invalid_request`, `invalid_scope`, `invalid_authorization_details`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn begin(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

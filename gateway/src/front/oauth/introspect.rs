@@ -11,6 +11,7 @@ use super::client::{OAuthError, client, fields};
 use super::openid::subject;
 use crate::directory::TokenKind;
 use crate::front::account::grants::enforced;
+use crate::front::refusals::UnknownClient;
 use crate::node::NodeError;
 
 #[derive(utoipa::OpenApi)]
@@ -34,7 +35,7 @@ struct TokenAsked {
     request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "`active`, and if it is, of whom, until when and for what", body = Object),
     (status = 400, description = "`invalid_request`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
@@ -95,7 +96,7 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "It has ended, or was none"),
     (status = 400, description = "`invalid_request`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

@@ -13,6 +13,7 @@ use super::authorize::{LONGEST, URN, Wrong, checked};
 use super::client::{OAuthError, client, fields};
 use crate::authn::network;
 use crate::directory::pushed::PUSHED_SECONDS;
+use crate::front::refusals::UnknownClient;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(par))]
@@ -53,7 +54,7 @@ struct Pushed {
     request_body(content = PushForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 201, description = "The name of the request", body = Pushed),
     (status = 400, description = "What the authorization endpoint would refuse: `invalid_request`, `invalid_authorization_details`, …"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn par(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::front::backups::joining::of_code;
 use crate::front::backups::setup::{RestoreRequest, S3Access, begin, is_known, of_backup};
 use crate::front::error::ApiError;
+use crate::front::refusals::{FormAgain, LinkNotGood, SentByAnotherSite};
 use crate::places::PlaceKey;
 use crate::restoring::{JoinStanding, JoinState, RestoreProblem, RestoreStanding, RestoreState};
 
@@ -289,7 +290,7 @@ pub(super) struct Api;
 #[utoipa::path(get, path = "/setup/restore", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "It did not come to it; the form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn restore_page() {}
 
@@ -298,9 +299,9 @@ fn restore_page() {}
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "The form, in another language", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "It is begun"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    SentByAnotherSite,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn restore_sent() {}
 
@@ -308,7 +309,7 @@ fn restore_sent() {}
 #[utoipa::path(get, path = "/setup/join", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "It did not come to it; the form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn join_page() {}
 
@@ -317,8 +318,8 @@ fn join_page() {}
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "The form, in another language", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "It is begun"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    SentByAnotherSite,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn join_sent() {}

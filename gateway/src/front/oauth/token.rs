@@ -21,6 +21,7 @@ use crate::directory::{
 };
 use crate::front::account::grants::enforced;
 use crate::front::described::{Access, Id};
+use crate::front::refusals::UnknownClient;
 use crate::grants::{IssueError, revoke};
 use crate::node::{Node, NodeError};
 
@@ -52,7 +53,7 @@ struct TokenForm {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "Tokens", body = Handed),
     (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

@@ -14,6 +14,7 @@ use crate::front::error::ApiError;
 use crate::front::oauth::form::Fields;
 use crate::front::oauth::{Factors, code_page, consent_outside, foreign, is_request, notice, words};
 use crate::front::pages::is_opened;
+use crate::front::refusals::{AskedWrongly, SentByAnotherSite};
 use crate::oidc::{OidcError, Purpose};
 
 #[derive(utoipa::OpenApi)]
@@ -39,7 +40,7 @@ fn told(error: &ApiError) -> HttpResponse {
     params(("name" = String, Path, description = "The provider", example = "firm"),
         ("request" = Option<String>, Query, description = "The query of `/oauth/authorize`")), responses(
     (status = 303, description = "To the provider"),
-    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8"),
+    AskedWrongly,
     (status = 404, description = "There is no such provider", body = String, content_type = "text/html; charset=utf-8"),
     (status = 502, description = "It cannot be asked", body = String, content_type = "text/html; charset=utf-8")))]
 pub(super) async fn start(node: Data, req: HttpRequest, name: Path<String>) -> HttpResponse {
@@ -107,7 +108,7 @@ pub(super) async fn callback(node: Data, req: HttpRequest, name: Path<String>) -
     (status = 200, description = "The consent", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "The sign-in is out of date", body = String, content_type = "text/html; charset=utf-8"),
     (status = 401, description = "The code is wrong", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
+    SentByAnotherSite,
     (status = 404, description = "There is no such provider", body = String, content_type = "text/html; charset=utf-8")))]
 pub(super) async fn code(node: Data, req: HttpRequest, name: Path<String>, body: Bytes) -> HttpResponse {
     if let Some(answer) = foreign(&req) {

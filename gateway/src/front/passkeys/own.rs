@@ -16,6 +16,7 @@ use crate::front::account::{body, person};
 use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
+use crate::front::refusals::NotConfirmed;
 use crate::passkeys::RelyingParty;
 
 #[derive(utoipa::OpenApi)]
@@ -116,7 +117,7 @@ pub(super) async fn rename(
 #[utoipa::path(delete, path = "/api/v1/passkeys/{id}", tag = "session",
     params(("id" = Id, Path, description = "The passkey")), responses(
     (status = 204, description = "It counts no more"),
-    (status = 401, description = "`insufficient_user_authentication`: prove again who you are; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 404, description = "`not_found`: there is no such passkey of the person who asks"),
     (status = 409, description = "`last_way_in`: without it nobody could sign in")))]
 pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {

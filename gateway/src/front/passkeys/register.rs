@@ -17,6 +17,7 @@ use crate::directory::Actor;
 use crate::directory::passkeys::{Added, MOST, NewPasskey, name_of_passkey};
 use crate::front::account::{body, person};
 use crate::front::error::ApiError;
+use crate::front::refusals::{AccountElsewhere, NotConfirmed};
 use crate::passkeys::Purpose;
 
 #[derive(utoipa::OpenApi)]
@@ -43,8 +44,8 @@ fn too_many() -> ApiError {
 /// For the name of the node's pages. Good for five minutes.
 #[utoipa::path(post, path = "/api/v1/passkeys/register/start", tag = "session", responses(
     (status = 200, description = "What to ask a device for", body = PasskeyAsked),
-    (status = 401, description = "`insufficient_user_authentication`: prove again who you are; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node"),
+    NotConfirmed,
+    AccountElsewhere,
     (status = 409, description = "`no_passkeys`: the node's pages have no name; `passkeys_elsewhere`: passkeys count at another address of it; `too_many_passkeys`: remove one first")))]
 pub(super) async fn start(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;

@@ -24,6 +24,7 @@ use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::UnknownSpace;
 use crate::front::route::Routes;
 use crate::grants::rfc3339;
 
@@ -239,7 +240,7 @@ struct NewReplica {
 #[utoipa::path(post, path = "/api/v1/replicas", tag = "devices", request_body = NewReplica, responses(
     (status = 201, description = "It is added", body = ReplicaAddedShown),
     (status = 403, description = "`address_not_allowed`: this may not be dialled; or `forbidden`, `quota_exceeded`"),
-    (status = 404, description = "`not_found`: there is no such space"),
+    UnknownSpace,
     (status = 409, description = "`replica_unreachable`: nothing answers there"),
     (status = 429, description = "`too_many_dials`: too many attempts; or `busy`")))]
 async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {

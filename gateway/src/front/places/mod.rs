@@ -147,9 +147,7 @@ pub(super) fn refused(error: KeepError) -> ApiError {
 ///
 /// For the node whose backups go there, by the secret of the place.
 #[utoipa::path(get, path = "/places/{place}", tag = "places", params(("place" = String, Path,)), responses(
-    (status = 200, description = "How much it takes, and may take", body = PlaceStanding),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 200, description = "How much it takes, and may take", body = PlaceStanding)))]
 async fn standing(at: AtPlace) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(at.blocking(|place| place.standing()).await?))
 }
@@ -161,10 +159,8 @@ async fn standing(at: AtPlace) -> Result<HttpResponse, ApiError> {
     params(("place" = String, Path,)), responses(
     (status = 200, description = "Whether whoever asks has it", body = LockShown),
     (status = 400, description = "`bad_request`: it does not fit"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     (status = 413, description = "`limit_body`: the body is too large"),
-    (status = 415, description = "`unsupported_media_type`: the body is of another type, or compressed"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 415, description = "`unsupported_media_type`: the body is of another type, or compressed")))]
 async fn lock(request: HttpRequest, at: AtPlace, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let asked: LockAsked = body::json(&request, &bytes)?;
     Ok(HttpResponse::Ok().json(at.blocking(move |place| place.lock(&asked)).await?))

@@ -62,9 +62,7 @@ pub(super) struct Under {
 #[utoipa::path(get, path = "/places/{place}/objects", tag = "places",
     params(("place" = String, Path,), Under), responses(
     (status = 200, description = "Some of them, in the order of their names", body = Listed),
-    (status = 400, description = "`bad_request`: there is no such list"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 400, description = "`bad_request`: there is no such list")))]
 pub(super) async fn list(at: AtPlace, under: Query<Under>) -> Result<HttpResponse, ApiError> {
     let Under { under, after } = under.into_inner();
     let listing = at.place.listing().await;
@@ -77,9 +75,7 @@ pub(super) async fn list(at: AtPlace, under: Query<Under>) -> Result<HttpRespons
     params(("place" = String, Path,), Named), responses(
     (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
     (status = 400, description = "`bad_request`: no object is called so"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 404, description = "`not_found`: there is none"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 404, description = "`not_found`: there is none")))]
 pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
     let name = named.object()?;
     let (file, length) = at.blocking(move |place| place.read(&name)).await?;
@@ -113,12 +109,10 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
     (status = 201, description = "It is there, and was not before"),
     (status = 204, description = "It is there in the place of another"),
     (status = 400, description = "`bad_request`: no object is called so, or another number of bytes came than was said"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     (status = 408, description = "`limit_time`: the body came too slowly"),
     (status = 411, description = "`length_required`: its length is not said"),
     (status = 412, description = "`exists`: there is one of this name"),
     (status = 413, description = "`limit_body`: no object is so long"),
-    (status = 429, description = "`busy`: too many requests at a time"),
     (status = 507, description = "`place_full`, `place_disk_full`: there is no room for it")))]
 pub(super) async fn put(
     request: HttpRequest,
@@ -201,9 +195,7 @@ async fn let_go(body: &mut web::Payload) {
 #[utoipa::path(delete, path = "/places/{place}/object", tag = "places",
     params(("place" = String, Path,), Named), responses(
     (status = 204, description = "It is not there (any more)"),
-    (status = 400, description = "`bad_request`: no object is called so"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 400, description = "`bad_request`: no object is called so")))]
 pub(super) async fn remove(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
     let name = named.object()?;
     at.blocking(move |place| place.remove(&name)).await?;

@@ -20,6 +20,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{RefusedByPolicy, UnknownCollection};
 use crate::grants::rfc3339;
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -72,7 +73,7 @@ struct FieldRuleShown {
     (status = 200, description = "It is there already", body = FieldRuleShown),
     (status = 201, description = "It is made", body = FieldRuleShown),
     (status = 404, description = "`not_found`: there is no such field, or it is not theirs to see; or `unknown_user`"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewRule = body::json(&req, &bytes)?;
@@ -124,7 +125,7 @@ struct Which {
 /// The rules of what the person manages in a space, oldest first
 #[utoipa::path(get, path = "/api/v1/field-rules", tag = "sharing", params(Which), responses(
     (status = 200, description = "All of them", body = Vec<FieldRuleShown>),
-    (status = 404, description = "`not_found`: there is no such space or collection")))]
+    UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let place =
@@ -167,7 +168,7 @@ fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath
     (status = 204, description = "It has ended"),
     (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Pending),
     (status = 404, description = "`not_found`: there is none of this id"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;

@@ -20,6 +20,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
 use crate::front::listed::Page;
+use crate::front::refusals::{RefusedByPolicy, UnknownCollection};
 use crate::rights::Change;
 
 /// Documents of one request, and of one page.
@@ -170,7 +171,7 @@ struct Which {
 /// The folders of a space that the person views, by name
 #[utoipa::path(get, path = "/api/v1/folders", tag = "sharing", params(Which), responses(
     (status = 200, description = "All of them", body = Vec<FolderShown>),
-    (status = 404, description = "`not_found`: there is no such space or collection")))]
+    UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let path = ResourcePath {
@@ -253,7 +254,7 @@ struct Filed {
 #[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "They are in it", body = FiledShown),
     (status = 404, description = "`not_found`: there is no such folder or document"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let Filed { mut documents } = body::json(&req, &bytes)?;
@@ -334,7 +335,7 @@ async fn documents(
     responses((status = 204, description = "It is out"),
     (status = 202, description = "It is out here, and policy elsewhere is being told", body = Pending),
     (status = 404, description = "`not_found`: there is no such folder, or the document is not in it"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId)>) -> Result<HttpResponse, ApiError> {
     let (id, document) = path.into_inner();
     let by = Sharer::of(&req, &app).await?;

@@ -8,7 +8,7 @@ use policy::facts::Party;
 use policy_core::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::leaving::selves;
 use super::pending::{Pending, Removed, removed};
@@ -22,6 +22,7 @@ use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::RefusedByPolicy;
 use crate::grants::rfc3339;
 use crate::node::NodeError;
 use crate::rights::{Change, tuple};
@@ -81,7 +82,7 @@ fn shown(group: &Group, role: Role) -> GroupShown {
 /// Makes a group; whoever does manages it
 #[utoipa::path(post, path = "/api/v1/groups", tag = "groups", request_body = NewGroup, responses(
     (status = 201, description = "It is made", body = GroupShown),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let NewGroup { name } = body::json(&req, &bytes)?;
@@ -273,14 +274,25 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiE
     }
 }
 
+/// Why nobody is taken out of a group.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it carries the description")]
+enum NotTakenOut {
+    /// `unknown_group`: there is none of this id; or `not_found`: they are not in it
+    #[response(status = 404)]
+    NotIn,
+    /// `last_manager`: a group keeps one manager; or `conflict`
+    #[response(status = 409)]
+    LastManager,
+}
+
 /// Takes a person out of a group
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/members/users/{name}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    NotTakenOut))]
 async fn remove_user(
     req: HttpRequest,
     app: web::Data<App>,
@@ -297,8 +309,7 @@ async fn remove_user(
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    NotTakenOut))]
 async fn remove_inner(
     req: HttpRequest,
     app: web::Data<App>,
@@ -315,8 +326,7 @@ async fn remove_inner(
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    NotTakenOut))]
 async fn remove_manager(
     req: HttpRequest,
     app: web::Data<App>,

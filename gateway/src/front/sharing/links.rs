@@ -33,6 +33,7 @@ use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::oauth::{escape, notice, wide_page, words};
+use crate::front::refusals::{NotTheirs, RefusedByPolicy, UnknownCollection};
 use crate::front::route::Routes;
 use crate::grants::{Order, Terms, compile, german_month, parse_value, rfc3339, show_json};
 use crate::node::Node;
@@ -114,7 +115,7 @@ struct LinkShown {
 /// The token is in this answer and nowhere else.
 #[utoipa::path(post, path = "/api/v1/links", tag = "sharing", request_body = NewLink, responses(
     (status = 201, description = "It is made", body = LinkShown),
-    (status = 404, description = "`not_found`: there is no such space or collection"),
+    UnknownCollection,
     (status = 409, description = "`too_many_links`: remove some; or `account_elsewhere`, `grant_schema_mismatch`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -236,8 +237,8 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<LinkShown>, ApiError> {
 #[utoipa::path(delete, path = "/api/v1/links/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It is removed"),
     (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    NotTheirs,
+    RefusedByPolicy))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;

@@ -24,6 +24,7 @@ use crate::front::account::body;
 use crate::front::data::space_of;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::{Page, linked};
+use crate::front::refusals::{NotTheirs, RefusedByPolicy};
 use crate::grants::rfc3339;
 use crate::rights::Change;
 
@@ -367,7 +368,7 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
 /// One share
 #[utoipa::path(get, path = "/api/v1/shares/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It", body = ShareShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs")))]
+    NotTheirs))]
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     if let Some(offer) = offers::own(&app, by.user(), &id).await? {
@@ -396,8 +397,8 @@ struct Removal {
     (status = 204, description = "It has ended"),
     (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareShown>),
     (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareShown>),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    NotTheirs,
+    RefusedByPolicy))]
 async fn remove(
     req: HttpRequest,
     app: web::Data<App>,
