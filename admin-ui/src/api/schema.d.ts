@@ -2127,7 +2127,7 @@ export interface components {
             required?: string[] | null;
         };
         /** @description An act that concerns somebody. */
-        ActOfAll: components["schemas"]["ActShown"] & {
+        ActOfAll: components["schemas"]["ActView"] & {
             /** @description The name of the person or app that acted, if they are known here. */
             actor_name: string | null;
             /** @description Whom it concerns. */
@@ -2136,7 +2136,7 @@ export interface components {
             user_name: string | null;
         };
         /** @description An act that concerns the person. */
-        ActShown: {
+        ActView: {
             /** @example grant.revoked */
             action: string;
             /** @description `operator`, `node`, or a person (as an operator, too) or an app by their id. */
@@ -2150,7 +2150,7 @@ export interface components {
             code: string;
         };
         /** @description Where one is written to. */
-        AddressShown: {
+        AddressView: {
             /**
              * @description Null: one is not written to.
              * @example alice@example.org
@@ -2196,9 +2196,9 @@ export interface components {
             require_pushed_authorization_requests?: boolean | null;
         };
         /** @description An app password whose grant was changed. */
-        AppPasswordChanged: components["schemas"]["AppPasswordShown"] & components["schemas"]["Pending"];
+        AppPasswordChanged: components["schemas"]["AppPasswordView"] & components["schemas"]["Pending"];
         /** @description An app password that was made. */
-        AppPasswordMade: components["schemas"]["AppPasswordShown"] & {
+        AppPasswordMade: components["schemas"]["AppPasswordView"] & {
             /**
              * @description Told here and nowhere else.
              * @example allod-app-k5qw4tzbpx2m7dgejbswy3dpehpk3pxp
@@ -2216,7 +2216,7 @@ export interface components {
             removed: boolean;
         };
         /** @description An app password. */
-        AppPasswordShown: {
+        AppPasswordView: {
             access: components["schemas"]["Access"][];
             app_password: components["schemas"]["Id"];
             /**
@@ -2245,13 +2245,13 @@ export interface components {
             revoked: number;
         };
         /** @description What an app sees. */
-        AppSeesShown: {
+        AppSeesView: {
             entries: components["schemas"]["GrantSeen"][];
             /** @description `after` of the next page; null: there is none. */
             next?: string | null;
         };
         /** @description An app, with its manifest. */
-        AppShown: {
+        AppView: {
             access: components["schemas"]["Access"][];
             client_id: components["schemas"]["Id"];
             client_uri?: string | null;
@@ -2321,10 +2321,10 @@ export interface components {
             views: number;
         };
         /** @description A caveat and what came of it. */
-        CaveatShown: {
+        CaveatView: {
             expression: string;
             name: string;
-            outcome: components["schemas"]["OutcomeShown"];
+            outcome: components["schemas"]["OutcomeView"];
             values: Record<string, never>;
         };
         /** @description The certificate in use. */
@@ -2357,7 +2357,7 @@ export interface components {
             context?: Record<string, never> | null;
         };
         /** @description Something that was looked at. */
-        CheckShown: {
+        CheckView: {
             detail: string;
             /** @description What to do about it; empty if there is nothing to do. */
             fix: string;
@@ -2399,7 +2399,7 @@ export interface components {
             entries: components["schemas"]["EntrySeen"][];
         };
         /** @description A collection. */
-        CollectionShown: {
+        CollectionView: {
             id: components["schemas"]["Id"];
             /** @example Contact */
             name: string;
@@ -2439,7 +2439,7 @@ export interface components {
             verify?: boolean | null;
         };
         /** @description Something that the person signs in by. */
-        CredentialShown: {
+        CredentialView: {
             created: components["schemas"]["Instant"];
             credential: components["schemas"]["Id"];
             /**
@@ -2463,7 +2463,7 @@ export interface components {
             space_name?: string | null;
         };
         /** @description A device of the person's account. What is told of its lag is null where it is not known. */
-        DeviceShown: {
+        DeviceView: {
             /** Format: int64 */
             clock_ahead_s?: number | null;
             device: components["schemas"]["Id"];
@@ -2481,7 +2481,7 @@ export interface components {
             waits_for?: string | null;
         };
         /** @description `all`, `some`, or how many there are or are left out. */
-        DocumentsShown: string | {
+        DocumentsView: string | {
             all_but: number;
         } | {
             only: number;
@@ -2491,7 +2491,7 @@ export interface components {
         /** @description What an entry gives. */
         EntrySeen: {
             actions: string[];
-            documents: components["schemas"]["DocumentsShown"];
+            documents: components["schemas"]["DocumentsView"];
             /** @description As `GRANT/N`. */
             entry: string;
             fields: string[];
@@ -2519,19 +2519,19 @@ export interface components {
             verbs: string[];
         };
         /** @description A rule for a field. */
-        FieldRuleShown: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
+        FieldRuleView: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             by?: string | null;
             created: components["schemas"]["Instant"];
             field_rule: components["schemas"]["Id"];
             rule: string;
             space: components["schemas"]["Id"];
-            who?: null | components["schemas"]["PartyShown"];
+            who?: null | components["schemas"]["PartyView"];
         };
         Filed: {
             documents: string[];
         };
         /** @description Documents that were put into a folder. */
-        FiledShown: {
+        FiledView: {
             documents: string[];
             folder: components["schemas"]["Id"];
         };
@@ -2568,14 +2568,14 @@ export interface components {
             next?: string | null;
         };
         /** @description A folder. */
-        FolderShown: components["schemas"]["Described"] & {
+        FolderView: components["schemas"]["Described"] & {
             name: string;
             parent?: null | components["schemas"]["Id"];
             space: components["schemas"]["Id"];
         };
         /** @description A relationship that was followed. */
-        FollowedShown: {
-            caveat?: null | components["schemas"]["CaveatShown"];
+        FollowedView: {
+            caveat?: null | components["schemas"]["CaveatView"];
             relationship: string;
         };
         GivenPassword: {
@@ -2583,7 +2583,7 @@ export interface components {
             password: string;
         };
         /** @description A grant that took the place of another. */
-        GrantChanged: components["schemas"]["GrantShown"] & components["schemas"]["Pending"] & {
+        GrantChanged: components["schemas"]["GrantView"] & components["schemas"]["Pending"] & {
             /** @description The id that it had. */
             before: components["schemas"]["Id"];
         };
@@ -2602,7 +2602,7 @@ export interface components {
             user?: string | null;
         };
         /** @description A grant to an app. */
-        GrantShown: {
+        GrantView: {
             access: components["schemas"]["Access"][];
             app: string;
             /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
@@ -2634,10 +2634,10 @@ export interface components {
             rows: number;
         };
         /** @description A group of people. */
-        GroupShown: {
+        GroupView: {
             group: components["schemas"]["Id"];
             /** @description Who is in it; for who manages it. */
-            members?: components["schemas"]["MemberShown"][] | null;
+            members?: components["schemas"]["MemberView"][] | null;
             name: string;
             /** @description `manager` or `member`: what the person is in it. */
             role: string;
@@ -2660,7 +2660,7 @@ export interface components {
          */
         Instant: string;
         /** @description A code by which a device joins. */
-        InviteShown: {
+        InviteView: {
             code: string;
             expires: components["schemas"]["Instant"];
         };
@@ -2699,7 +2699,7 @@ export interface components {
             user: string;
         };
         /** @description A kind of notice, and by which ways it is told. */
-        KindShown: {
+        KindView: {
             /** @description Whether it is listed in the console. */
             console: boolean;
             /** @description Whether it stays on: it tells of how the account is entered. */
@@ -2747,7 +2747,7 @@ export interface components {
             url: string;
         };
         /** @description A link. */
-        LinkShown: {
+        LinkView: {
             collection?: string | null;
             created: components["schemas"]["Instant"];
             fields?: string[] | null;
@@ -2785,7 +2785,7 @@ export interface components {
             user: components["schemas"]["Id"];
         };
         /** @description Somebody in a group. */
-        MemberShown: components["schemas"]["PartyShown"] & {
+        MemberView: components["schemas"]["PartyView"] & {
             /** @description `manager` or `member`. */
             role: string;
             until?: null | components["schemas"]["Instant"];
@@ -2990,7 +2990,7 @@ export interface components {
             tenant?: string | null;
         };
         /** @description Something that a person is told. */
-        NoticeShown: {
+        NoticeView: {
             /**
              * @description A name that goes with it: of an app, of a person, of a place, of a kind of credential. Names are what others chose.
              * @example bob
@@ -3022,7 +3022,7 @@ export interface components {
             to: string;
         };
         /** @description `true`, `false`, what was missing, or why it failed. */
-        OutcomeShown: string | {
+        OutcomeView: string | {
             missing: string[];
         } | {
             failed: string;
@@ -3037,7 +3037,7 @@ export interface components {
             new: string;
         };
         /** @description A person by name, or a group by id and name. */
-        PartyShown: {
+        PartyView: {
             /** @description Null: the account is not on this node. */
             user: string | null;
         } | {
@@ -3056,7 +3056,7 @@ export interface components {
             name: string;
         };
         /** @description A passkey of the person who asks. */
-        PasskeyShown: {
+        PasskeyView: {
             /** @description Whether one signs in by it here. One that was made for another name of the node does no more. */
             counts: boolean;
             created: components["schemas"]["Instant"];
@@ -3082,7 +3082,7 @@ export interface components {
             password: string;
         };
         /** @description How [`PeerLag`] is described. */
-        PeerShown: {
+        PeerView: {
             /** @description `device` or `replica`. */
             kind: string;
             /** Format: int64 */
@@ -3119,7 +3119,7 @@ export interface components {
             secret: string;
         };
         /** @description A new place. */
-        PlaceMade: components["schemas"]["PlaceShown"] & {
+        PlaceMade: components["schemas"]["PlaceView"] & {
             /**
              * @description What opens it, shown this once: it goes into a file of the other node.
              * @example allod_place_s3cr3t
@@ -3127,7 +3127,7 @@ export interface components {
             secret: string;
         };
         /** @description A place for the backups of another node. */
-        PlaceShown: {
+        PlaceView: {
             /**
              * @description What the other node is told: `allod backup create --to`.
              * @example https://box.example.org/places/anna
@@ -3218,7 +3218,7 @@ export interface components {
             verb: string;
         };
         /** @description How many of a kind one may have. */
-        QuotaShown: {
+        QuotaView: {
             /** Format: int64 */
             most: number;
             /** @example spaces */
@@ -3244,22 +3244,22 @@ export interface components {
             tested?: string | null;
         };
         /** @description What is left to somebody who managed something and does so no more. */
-        Removed_MemberShown: components["schemas"]["Pending"] & {
+        Removed_MemberView: components["schemas"]["Pending"] & {
             /** @description What they still reach. */
-            reaches?: (components["schemas"]["PartyShown"] & {
+            reaches?: (components["schemas"]["PartyView"] & {
                 /** @description `manager` or `member`. */
                 role: string;
                 until?: null | components["schemas"]["Instant"];
             })[];
             /** @description What they had given themselves, and have no more. */
-            taken?: (components["schemas"]["PartyShown"] & {
+            taken?: (components["schemas"]["PartyView"] & {
                 /** @description `manager` or `member`. */
                 role: string;
                 until?: null | components["schemas"]["Instant"];
             })[];
         };
         /** @description What is left to somebody who managed something and does so no more. */
-        Removed_ShareShown: components["schemas"]["Pending"] & {
+        Removed_ShareView: components["schemas"]["Pending"] & {
             /** @description What they still reach. */
             reaches?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
                 /** @description Who gave it. */
@@ -3268,7 +3268,7 @@ export interface components {
                 role: string;
                 space: components["schemas"]["Id"];
                 until?: null | components["schemas"]["Instant"];
-                with?: null | components["schemas"]["PartyShown"];
+                with?: null | components["schemas"]["PartyView"];
             })[];
             /** @description What they had given themselves, and have no more. */
             taken?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
@@ -3278,11 +3278,11 @@ export interface components {
                 role: string;
                 space: components["schemas"]["Id"];
                 until?: null | components["schemas"]["Instant"];
-                with?: null | components["schemas"]["PartyShown"];
+                with?: null | components["schemas"]["PartyView"];
             })[];
         };
         /** @description How [`ReplicaAdded`] is described. */
-        ReplicaAddedShown: {
+        ReplicaAddedView: {
             /** @description Its peer id. */
             replica: string;
             spaces: components["schemas"]["Id"][];
@@ -3293,7 +3293,7 @@ export interface components {
             replica: string;
         };
         /** @description How [`ReplicaStatus`] is described. */
-        ReplicaShown: {
+        ReplicaView: {
             addr: string;
             /** @description What went wrong last; for the operator. */
             error?: string | null;
@@ -3310,7 +3310,7 @@ export interface components {
         /** @description A request that was granted. */
         RequestGranted: components["schemas"]["RequestStanding"] & components["schemas"]["Pending"];
         /** @description A request that waits for its person. */
-        RequestShown: components["schemas"]["RequestStanding"] & {
+        RequestView: components["schemas"]["RequestStanding"] & {
             /** @description What would come beside what it was granted. */
             access: components["schemas"]["Access"][];
             /**
@@ -3420,8 +3420,8 @@ export interface components {
             virtual_hosted?: boolean;
         };
         /** @description Somebody who sees it: a person, a group, everyone, or the holder of a grant. */
-        SeerShown: (null | components["schemas"]["By"]) & {
-            documents?: null | components["schemas"]["DocumentsShown"];
+        SeerView: (null | components["schemas"]["By"]) & {
+            documents?: null | components["schemas"]["DocumentsView"];
             everyone?: boolean | null;
             group?: null | components["schemas"]["Id"];
             /** @description Of the group. */
@@ -3432,10 +3432,10 @@ export interface components {
             user?: string | null;
         };
         /** @description Who sees a field, and why. */
-        SeersShown: {
+        SeersView: {
             collection: string;
             document?: string | null;
-            entries: components["schemas"]["SeerShown"][];
+            entries: components["schemas"]["SeerView"][];
             field: string;
             /** @description `after` of the next page; null: there is none. */
             next?: string | null;
@@ -3450,7 +3450,7 @@ export interface components {
             page_key?: string | null;
         };
         /** @description A session of the person who asks. */
-        SessionShown: {
+        SessionView: {
             /** @description When the person signed in, or when the operator made it. */
             begun: components["schemas"]["Instant"];
             /**
@@ -3485,19 +3485,19 @@ export interface components {
             field_rule: components["schemas"]["Id"];
         };
         /** @description A share, or a rule that shows somebody a field. */
-        ShareShown: components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
+        ShareView: components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             /** @description Who gave it. */
             by?: string | null;
             created: components["schemas"]["Instant"];
             role: string;
             space: components["schemas"]["Id"];
             until?: null | components["schemas"]["Instant"];
-            with?: null | components["schemas"]["PartyShown"];
+            with?: null | components["schemas"]["PartyView"];
         };
         /** @description What somebody gave, and what they got. */
-        SharesShown: {
-            given: components["schemas"]["ShareShown"][];
-            received: components["schemas"]["ShareShown"][];
+        SharesView: {
+            given: components["schemas"]["ShareView"][];
+            received: components["schemas"]["ShareView"][];
         };
         SignIn: {
             /** @example correct horse battery staple */
@@ -3512,7 +3512,7 @@ export interface components {
         };
         SignInFinished: components["schemas"]["SessionOpened"] | components["schemas"]["Finished"];
         /** @description An app that the person who asks lets know who they are. */
-        SignInShown: {
+        SignInView: {
             app: string;
             client_id: components["schemas"]["Id"];
             created: components["schemas"]["Instant"];
@@ -3542,7 +3542,7 @@ export interface components {
             name: string;
         };
         /** @description A space. */
-        SpaceShown: {
+        SpaceView: {
             id: components["schemas"]["Id"];
             name: string;
             /** @description Of another's space: its owner's name; null, if their account is not on this node. */
@@ -3577,16 +3577,16 @@ export interface components {
             bytes: components["schemas"]["Bytes"];
             certificate?: null | components["schemas"]["Certificate"];
             /** @description Everything that was looked at, well or not. */
-            checks: components["schemas"]["CheckShown"][];
+            checks: components["schemas"]["CheckView"][];
             /** @description The id of the node. */
             node: string;
             /** @description Devices and replicas that ought to have this node's data: those that are furthest behind first. */
-            peers: components["schemas"]["PeerShown"][];
+            peers: components["schemas"]["PeerView"][];
             people: components["schemas"]["People"];
             /** @description It is set up, and nothing is bad. */
             ready: boolean;
             /** @description What is bad, or worth a look; each with what to do. `allod doctor` looks at more. */
-            reasons: components["schemas"]["CheckShown"][];
+            reasons: components["schemas"]["CheckView"][];
             /** @description Somebody owns it. */
             set_up: boolean;
             /** @description Spaces that the node holds. */
@@ -3598,9 +3598,9 @@ export interface components {
         /** @description A check, and the checks that it rests on. */
         Step: {
             answer: string;
-            by?: null | components["schemas"]["FollowedShown"];
+            by?: null | components["schemas"]["FollowedView"];
             check: string;
-            direct: components["schemas"]["FollowedShown"][];
+            direct: components["schemas"]["FollowedView"][];
             missing: string[];
             steps: Record<string, never>[];
         };
@@ -3609,7 +3609,7 @@ export interface components {
             stopping: boolean;
         };
         /** @description A household or firm on the node. */
-        TenantShown: {
+        TenantView: {
             name: string;
             tenant: components["schemas"]["Id"];
         };
@@ -3619,7 +3619,7 @@ export interface components {
             expires: components["schemas"]["Instant"];
         };
         /** @description Tokens that an app gets, with the access as it is enforced. */
-        TokensShown: {
+        TokensView: {
             access_token: string;
             authorization_details: components["schemas"]["Access"][];
             /**
@@ -3654,7 +3654,7 @@ export interface components {
             recovery_codes: string[];
         };
         /** @description A person. */
-        UserShown: {
+        UserView: {
             created: components["schemas"]["Instant"];
             /** @description Whether they have a password; who has none is invited. */
             has_password: boolean;
@@ -3694,11 +3694,11 @@ export interface components {
             timeout_s: number;
         };
         /** @description What came of waiting. */
-        WaitedShown: {
+        WaitedView: {
             clock?: null | components["schemas"]["ClockTrouble"];
             /** @description Whether all of them have all. */
             done: boolean;
-            peers: components["schemas"]["PeerShown"][];
+            peers: components["schemas"]["PeerView"][];
         };
         /** @enum {string} */
         Wish: "sign_in" | "link" | "confirm";
@@ -3754,7 +3754,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SeersShown"];
+                    "application/json": components["schemas"]["SeersView"];
                 };
             };
         };
@@ -3784,7 +3784,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppSeesShown"];
+                    "application/json": components["schemas"]["AppSeesView"];
                 };
             };
         };
@@ -3812,7 +3812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppPasswordShown"][];
+                    "application/json": components["schemas"]["AppPasswordView"][];
                 };
             };
         };
@@ -3868,7 +3868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppPasswordShown"];
+                    "application/json": components["schemas"]["AppPasswordView"];
                 };
             };
         };
@@ -3973,7 +3973,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppShown"][];
+                    "application/json": components["schemas"]["AppView"][];
                 };
             };
         };
@@ -4064,7 +4064,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ActShown"][];
+                    "application/json": components["schemas"]["ActView"][];
                 };
             };
         };
@@ -4286,7 +4286,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CollectionShown"][];
+                    "application/json": components["schemas"]["CollectionView"][];
                 };
             };
         };
@@ -4320,7 +4320,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CollectionShown"][];
+                    "application/json": components["schemas"]["CollectionView"][];
                 };
             };
         };
@@ -4348,7 +4348,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeviceShown"][];
+                    "application/json": components["schemas"]["DeviceView"][];
                 };
             };
         };
@@ -4374,7 +4374,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InviteShown"];
+                    "application/json": components["schemas"]["InviteView"];
                 };
             };
         };
@@ -4427,7 +4427,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"][];
+                    "application/json": components["schemas"]["FieldRuleView"][];
                 };
             };
         };
@@ -4457,7 +4457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"];
+                    "application/json": components["schemas"]["FieldRuleView"];
                 };
             };
             /** @description It is made */
@@ -4466,7 +4466,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"];
+                    "application/json": components["schemas"]["FieldRuleView"];
                 };
             };
         };
@@ -4526,7 +4526,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FolderShown"][];
+                    "application/json": components["schemas"]["FolderView"][];
                 };
             };
         };
@@ -4556,7 +4556,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FolderShown"];
+                    "application/json": components["schemas"]["FolderView"];
                 };
             };
         };
@@ -4647,7 +4647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FiledShown"];
+                    "application/json": components["schemas"]["FiledView"];
                 };
             };
         };
@@ -4707,7 +4707,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GrantShown"][];
+                    "application/json": components["schemas"]["GrantView"][];
                 };
             };
         };
@@ -4737,7 +4737,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TokensShown"];
+                    "application/json": components["schemas"]["TokensView"];
                 };
             };
         };
@@ -4763,7 +4763,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GrantShown"];
+                    "application/json": components["schemas"]["GrantView"];
                 };
             };
         };
@@ -4868,7 +4868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"][];
+                    "application/json": components["schemas"]["GroupView"][];
                 };
             };
         };
@@ -4898,7 +4898,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"];
+                    "application/json": components["schemas"]["GroupView"];
                 };
             };
         };
@@ -4924,7 +4924,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"];
+                    "application/json": components["schemas"]["GroupView"];
                 };
             };
         };
@@ -4982,7 +4982,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -4991,7 +4991,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5031,7 +5031,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemberShown"];
+                    "application/json": components["schemas"]["MemberView"];
                 };
             };
         };
@@ -5059,7 +5059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -5068,7 +5068,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5103,7 +5103,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -5112,7 +5112,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5147,7 +5147,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LinkShown"][];
+                    "application/json": components["schemas"]["LinkView"][];
                 };
             };
         };
@@ -5177,7 +5177,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LinkShown"];
+                    "application/json": components["schemas"]["LinkView"];
                 };
             };
         };
@@ -5288,7 +5288,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CredentialShown"][];
+                    "application/json": components["schemas"]["CredentialView"][];
                 };
             };
         };
@@ -5440,7 +5440,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NoticeShown"][];
+                    "application/json": components["schemas"]["NoticeView"][];
                 };
             };
         };
@@ -5463,7 +5463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5487,7 +5487,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
             /** @description A code is on its way */
@@ -5496,7 +5496,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5544,7 +5544,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5567,7 +5567,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KindShown"][];
+                    "application/json": components["schemas"]["KindView"][];
                 };
             };
         };
@@ -5597,7 +5597,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KindShown"][];
+                    "application/json": components["schemas"]["KindView"][];
                 };
             };
         };
@@ -5738,7 +5738,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyShown"][];
+                    "application/json": components["schemas"]["PasskeyView"][];
                 };
             };
         };
@@ -5824,7 +5824,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyShown"];
+                    "application/json": components["schemas"]["PasskeyView"];
                 };
             };
         };
@@ -5968,7 +5968,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PlaceShown"][];
+                    "application/json": components["schemas"]["PlaceView"][];
                 };
             };
         };
@@ -6184,7 +6184,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QuotaShown"][];
+                    "application/json": components["schemas"]["QuotaView"][];
                 };
             };
         };
@@ -6217,7 +6217,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QuotaShown"][];
+                    "application/json": components["schemas"]["QuotaView"][];
                 };
             };
         };
@@ -6354,7 +6354,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReplicaShown"][];
+                    "application/json": components["schemas"]["ReplicaView"][];
                 };
             };
         };
@@ -6384,7 +6384,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReplicaAddedShown"];
+                    "application/json": components["schemas"]["ReplicaAddedView"];
                 };
             };
         };
@@ -6435,7 +6435,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RequestShown"][];
+                    "application/json": components["schemas"]["RequestView"][];
                 };
             };
         };
@@ -6727,7 +6727,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionShown"][];
+                    "application/json": components["schemas"]["SessionView"][];
                 };
             };
         };
@@ -6939,7 +6939,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SharesShown"];
+                    "application/json": components["schemas"]["SharesView"];
                 };
             };
         };
@@ -6969,7 +6969,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
             /** @description It is shared, or offered */
@@ -6978,7 +6978,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
         };
@@ -7004,7 +7004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
         };
@@ -7030,7 +7030,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_ShareShown"];
+                    "application/json": components["schemas"]["Removed_ShareView"];
                 };
             };
             /** @description It has ended here, and policy elsewhere is being told */
@@ -7039,7 +7039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_ShareShown"];
+                    "application/json": components["schemas"]["Removed_ShareView"];
                 };
             };
             /** @description It has ended */
@@ -7074,7 +7074,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignInShown"][];
+                    "application/json": components["schemas"]["SignInView"][];
                 };
             };
         };
@@ -7125,7 +7125,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SpaceShown"][];
+                    "application/json": components["schemas"]["SpaceView"][];
                 };
             };
         };
@@ -7234,7 +7234,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WaitedShown"];
+                    "application/json": components["schemas"]["WaitedView"];
                 };
             };
         };
@@ -7262,7 +7262,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantShown"][];
+                    "application/json": components["schemas"]["TenantView"][];
                 };
             };
         };
@@ -7292,7 +7292,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantShown"];
+                    "application/json": components["schemas"]["TenantView"];
                 };
             };
         };
@@ -7320,7 +7320,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"][];
+                    "application/json": components["schemas"]["UserView"][];
                 };
             };
         };
@@ -7350,7 +7350,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7408,7 +7408,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7434,7 +7434,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7514,7 +7514,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7540,7 +7540,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };

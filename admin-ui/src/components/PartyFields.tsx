@@ -12,7 +12,7 @@ export function named(party: Party): Schemas["Named"] {
 }
 
 /** Who is meant, for a reader. */
-export function partyName(party: Schemas["PartyShown"] | null | undefined): string {
+export function partyName(party: Schemas["PartyView"] | null | undefined): string {
   if (!party) return "nobody";
   if ("group" in party) return party.name ? `the group ${party.name}` : "a group";
   return party.user ?? "somebody on another node";

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use vault_backup::{Hold, PlaceError};
 
 use crate::client::{Ask, Client, random_word};
-use crate::wire::{LockAsked, LockDo, LockShown};
+use crate::wire::{LockAsked, LockDo, LockStanding};
 
 /// For how long the word of a holder counts who is not heard of.
 pub(crate) const LEASE: Duration = Duration::from_secs(45);
@@ -33,7 +33,7 @@ struct Asking {
 }
 
 impl Asking {
-    async fn ask(&self, what: LockDo) -> Result<LockShown, PlaceError> {
+    async fn ask(&self, what: LockDo) -> Result<LockStanding, PlaceError> {
         let asked = LockAsked { what, holder: self.holder.clone(), lease_ms: self.lease.as_millis() as u64 };
         let body = serde_json::to_vec(&asked).map_err(|_| self.client.strange())?;
         let ask = Ask { body: Some(("application/json", body.into())), ..Ask::new(Method::PUT, "/lock", &[]) };

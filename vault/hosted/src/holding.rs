@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::files::write_whole;
-use crate::wire::{LockAsked, LockDo, LockShown};
+use crate::wire::{LockAsked, LockDo, LockStanding};
 
 /// The longest lease, which is also what a start gives.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ impl Holding {
 
     /// # Errors
     /// If who takes it cannot be noted: then nobody has taken it.
-    pub(crate) fn ask(&mut self, asked: &LockAsked) -> std::io::Result<LockShown> {
+    pub(crate) fn ask(&mut self, asked: &LockAsked) -> std::io::Result<LockStanding> {
         let lease = Duration::from_millis(asked.lease_ms).clamp(SHORTEST, LONGEST);
         let ours = self.holder.as_deref() == Some(asked.holder.as_str());
         match asked.what {
@@ -58,12 +58,12 @@ impl Holding {
         }
     }
 
-    fn shown(&self, holds: bool) -> LockShown {
+    fn shown(&self, holds: bool) -> LockStanding {
         let left = match self.holder {
             Some(_) => self.lease.saturating_sub(self.renewed.elapsed()),
             None => Duration::ZERO,
         };
-        LockShown { holds, renewals: self.renewals, lapses_in_ms: left.as_millis() as u64 }
+        LockStanding { holds, renewals: self.renewals, lapses_in_ms: left.as_millis() as u64 }
     }
 }
 

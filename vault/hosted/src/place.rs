@@ -21,7 +21,7 @@ use crate::holding::{Holding, is_holder};
 use crate::name::{LONGEST_OBJECT, ObjectName};
 use crate::secret::SecretHash;
 use crate::taken::{MOST_OBJECTS, NoRoom, Reserved, Taken};
-use crate::wire::{Listed, ListedObject, LockAsked, LockShown, PAGE, PlaceStanding};
+use crate::wire::{Listed, ListedObject, LockAsked, LockStanding, PAGE, PlaceStanding};
 
 pub(crate) const TERMS: &str = "place.json";
 const HOLDER: &str = "holder";
@@ -349,7 +349,7 @@ impl KeptPlace {
     ///
     /// # Errors
     /// If the holder is no such word, or cannot be noted.
-    pub fn lock(&self, asked: &LockAsked) -> Result<LockShown, KeepError> {
+    pub fn lock(&self, asked: &LockAsked) -> Result<LockStanding, KeepError> {
         if !is_holder(&asked.holder) {
             return Err(KeepError::Unfit("a holder is 32 hexadecimal digits"));
         }

@@ -65,7 +65,7 @@ pub struct LockAsked {
 
 /// How the lock of a place stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LockShown {
+pub struct LockStanding {
     /// Whoever asks has it.
     pub holds: bool,
     /// How often whoever has it has said so: who sees this grow knows that somebody is at work.

@@ -77,7 +77,7 @@ function Seen({ app }: { app: string }) {
 }
 
 /** Which documents an entry covers, in words. */
-export function documents(which: Schemas["DocumentsShown"]): string {
+export function documents(which: Schemas["DocumentsView"]): string {
   if (typeof which === "string") return which;
   return "only" in which ? `only ${which.only}` : `all but ${which.all_but}`;
 }

@@ -35,7 +35,7 @@ export function Quotas({ user }: { user?: string }) {
   );
 }
 
-function Quota({ one, user }: { one: Schemas["QuotaShown"]; user: string | undefined }) {
+function Quota({ one, user }: { one: Schemas["QuotaView"]; user: string | undefined }) {
   const [text, setText] = useState(String(one.most));
   const name = NAMES[one.quota] ?? one.quota;
   const set = useAct({

@@ -12,7 +12,7 @@ import { AppSees } from "../apps/AppSees";
 import { sentence } from "../apps/words";
 import { registered } from "../audit/queries";
 
-type App = Schemas["AppShown"];
+type App = Schemas["AppView"];
 
 const EXAMPLE = `{
   "name": "Address book",

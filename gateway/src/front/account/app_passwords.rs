@@ -48,7 +48,7 @@ struct NewPassword {
 
 /// An app password.
 #[derive(Serialize, ToSchema)]
-struct AppPasswordShown {
+struct AppPasswordView {
     #[schema(value_type = Id)]
     app_password: ClientId,
     name: String,
@@ -79,7 +79,7 @@ struct AppPasswordShown {
 #[derive(Serialize, ToSchema)]
 struct AppPasswordMade {
     #[serde(flatten)]
-    shown: AppPasswordShown,
+    view: AppPasswordView,
     /// The name that the tool sends beside it.
     #[schema(examples("alice"))]
     user: String,
@@ -88,7 +88,7 @@ struct AppPasswordMade {
     password: String,
 }
 
-async fn shown(node: &dyn Node, one: AppPassword) -> Result<AppPasswordShown, ApiError> {
+async fn app_password_view(node: &dyn Node, one: AppPassword) -> Result<AppPasswordView, ApiError> {
     let AppPassword { client, name, created, address, product, grant, .. } = one;
     let access = match enforced(node, &grant).await {
         Ok(access) => access,
@@ -97,7 +97,7 @@ async fn shown(node: &dyn Node, one: AppPassword) -> Result<AppPasswordShown, Ap
         Err(error) => return Err(error.into()),
     };
     let schema = node.schema(grant.space).await?;
-    Ok(AppPasswordShown {
+    Ok(AppPasswordView {
         app_password: client,
         name,
         grant: grant.id,
@@ -154,8 +154,8 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
     };
     let issued = issue(&**node, request).await?;
     issued.given(&**node).await?;
-    let shown = shown(&**node, find(&**node, &principal, &new.client.to_string()).await?).await?;
-    let answer = AppPasswordMade { shown, user: named, password: new.secret.text().to_owned() };
+    let view = app_password_view(&**node, find(&**node, &principal, &new.client.to_string()).await?).await?;
+    let answer = AppPasswordMade { view, user: named, password: new.secret.text().to_owned() };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
@@ -188,12 +188,12 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
 
 /// One's app passwords, oldest first
 #[utoipa::path(get, path = "/api/v1/app-passwords", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<AppPasswordShown>)))]
+    (status = 200, description = "All of them", body = Vec<AppPasswordView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let mut list = Vec::new();
     for one in node.directory().app_passwords(Some(principal.caller.user)).await? {
-        list.push(shown(&**node, one).await?);
+        list.push(app_password_view(&**node, one).await?);
     }
     Page::answer(&req, &list, |one| one.app_password.to_string())
 }
@@ -201,18 +201,18 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
 /// One app password
 #[utoipa::path(get, path = "/api/v1/app-passwords/{id}", tag = "grants",
     params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = AppPasswordShown),
+    (status = 200, description = "It", body = AppPasswordView),
     NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    Ok(HttpResponse::Ok().json(shown(&**node, find(&**node, &principal, &id).await?).await?))
+    Ok(HttpResponse::Ok().json(app_password_view(&**node, find(&**node, &principal, &id).await?).await?))
 }
 
 /// An app password whose grant was changed.
 #[derive(Serialize, ToSchema)]
 struct AppPasswordChanged {
     #[serde(flatten)]
-    shown: AppPasswordShown,
+    view: AppPasswordView,
     #[serde(flatten)]
     pending: Pending,
 }
@@ -235,8 +235,8 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
             done => break done?,
         }
     };
-    let shown = shown(&***node, find(&***node, by, id).await?).await?;
-    Ok(HttpResponse::Ok().json(AppPasswordChanged { shown, pending: Pending::of(&delivery) }))
+    let view = app_password_view(&***node, find(&***node, by, id).await?).await?;
+    Ok(HttpResponse::Ok().json(AppPasswordChanged { view, pending: Pending::of(&delivery) }))
 }
 
 /// Holds an app password to less

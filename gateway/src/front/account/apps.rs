@@ -34,7 +34,7 @@ struct AppAdded {
 
 /// An app, with its manifest.
 #[derive(Debug, Serialize, ToSchema)]
-struct AppShown {
+struct AppView {
     #[schema(value_type = Id)]
     client_id: ClientId,
     name: String,
@@ -85,15 +85,15 @@ pub(super) async fn add(
 
 /// The registered apps
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<AppShown>)))]
+    (status = 200, description = "All of them", body = Vec<AppView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
     let mut held: HashMap<ClientId, usize> = HashMap::new();
     for row in node.directory().grant_rows(None).await? {
         *held.entry(row.client).or_default() += 1;
     }
-    let shown = |app: &RegisteredApp| {
+    let view = |app: &RegisteredApp| {
         let manifest = &app.manifest;
-        AppShown {
+        AppView {
             client_id: app.client,
             name: manifest.name.clone(),
             redirect_uris: manifest.redirect_uris.clone(),
@@ -104,7 +104,7 @@ pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<
             logo_uri: manifest.logo_uri.clone(),
         }
     };
-    let list: Vec<AppShown> = node.directory().apps().await?.iter().map(shown).collect();
+    let list: Vec<AppView> = node.directory().apps().await?.iter().map(view).collect();
     Page::answer(&req, &list, |one| one.client_id.to_string())
 }
 

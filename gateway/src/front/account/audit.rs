@@ -27,7 +27,7 @@ const SHOWN: u64 = 500;
 
 /// An act that concerns the person.
 #[derive(Debug, Serialize, ToSchema)]
-struct ActShown {
+struct ActView {
     #[schema(value_type = Instant)]
     at: String,
     /// `operator`, `node`, or a person (as an operator, too) or an app by their id.
@@ -43,7 +43,7 @@ struct ActShown {
 #[derive(Debug, Serialize, ToSchema)]
 struct ActOfAll {
     #[serde(flatten)]
-    act: ActShown,
+    act: ActView,
     /// Whom it concerns.
     #[schema(value_type = Id)]
     user: UserId,
@@ -128,20 +128,20 @@ async fn part(
     Ok((rows, next))
 }
 
-fn shown(row: AuditRow) -> ActShown {
-    ActShown { at: body::instant(row.at), actor: row.actor, action: row.action, detail: row.detail }
+fn act_view(row: AuditRow) -> ActView {
+    ActView { at: body::instant(row.at), actor: row.actor, action: row.action, detail: row.detail }
 }
 
 /// What concerns the one who asks, newest first
 #[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(Asked), responses(
-    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActShown>),
+    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActView>),
     (status = 400, description = "`invalid_input`: `limit`, `by` or `cursor` is none")))]
 pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<Asked>) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
     let by = kind(asked.by.as_deref())?;
     let wanted = Wanted { user: Some(user), by, app: None, action: asked.action.as_deref() };
     let (rows, next) = part(node.directory(), &wanted, asked.limit, asked.cursor.as_deref()).await?;
-    let list: Vec<ActShown> = rows.into_iter().map(shown).collect();
+    let list: Vec<ActView> = rows.into_iter().map(act_view).collect();
     Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn all(
         user: row.user,
         user_name: names.get(&row.user).cloned(),
         actor_name: actor_name(&row.actor),
-        act: shown(row),
+        act: act_view(row),
     };
     let list: Vec<ActOfAll> = rows.into_iter().map(of_all).collect();
     Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))

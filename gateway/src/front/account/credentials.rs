@@ -27,7 +27,7 @@ pub(super) struct Api;
 
 /// Something that the person signs in by.
 #[derive(Serialize, ToSchema)]
-struct CredentialShown {
+struct CredentialView {
     #[schema(value_type = Id)]
     credential: String,
     /// `password`, `outside` (an account at a provider), `passkey` (`GET /api/v1/passkeys` says more), `totp` (a second factor), `totp_begun` (one that waits for its
@@ -42,9 +42,9 @@ struct CredentialShown {
     label: Option<String>,
 }
 
-fn shown(one: &Credential) -> CredentialShown {
+fn credential_view(one: &Credential) -> CredentialView {
     let (credential, kind) = (HEXLOWER.encode(&one.id), one.kind.word());
-    CredentialShown { credential, kind, created: body::instant(one.created), label: one.label.clone() }
+    CredentialView { credential, kind, created: body::instant(one.created), label: one.label.clone() }
 }
 
 /// The account of whoever asks, if it is kept here.
@@ -56,16 +56,16 @@ async fn account(node: &dyn Node, principal: &Principal) -> Result<User, ApiErro
 ///
 /// Each code of recovery that is left is one of them.
 #[utoipa::path(get, path = "/api/v1/me/credentials", tag = "session", params(Page), responses(
-    (status = 200, description = "All of it, oldest first", body = Vec<CredentialShown>)))]
+    (status = 200, description = "All of it, oldest first", body = Vec<CredentialView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let list = listed(&**node, &principal).await?;
     Page::answer(&req, &list, |one| one.credential.clone())
 }
 
-async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<CredentialShown>, ApiError> {
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<CredentialView>, ApiError> {
     let all = node.directory().credentials(principal.caller.user).await?;
-    Ok(all.iter().map(shown).collect())
+    Ok(all.iter().map(credential_view).collect())
 }
 
 /// By what a person signs in: names and kinds, and no secrets.

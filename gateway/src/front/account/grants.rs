@@ -19,7 +19,7 @@ use crate::directory::usage::Usage;
 use crate::directory::{Act, Actor, FOLLOWED, GrantRow};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
-use crate::front::oauth::{TokensShown, token_answer};
+use crate::front::oauth::{TokensView, token_answer};
 use crate::front::operator::AtTheMachine;
 use crate::front::refusals::{NotConfirmed, NotTheirs, SchemaMismatch};
 use crate::front::sharing::{Pending, end_of};
@@ -47,7 +47,7 @@ struct NewGrant {
 ///
 /// The checks are those of the consent page, without the page.
 #[utoipa::path(post, path = "/api/v1/grants", tag = "grants", request_body = NewGrant, responses(
-    (status = 201, description = "It is granted", body = TokensShown),
+    (status = 201, description = "It is granted", body = TokensView),
     (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
     (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
     SchemaMismatch))]
@@ -87,12 +87,12 @@ pub(super) fn unknown_app() -> ApiError {
 struct Known {
     record: GrantRecord,
     row: Option<GrantRow>,
-    shown: GrantShown,
+    view: GrantView,
 }
 
 /// A grant to an app.
 #[derive(Debug, Serialize, ToSchema)]
-struct GrantShown {
+struct GrantView {
     #[schema(value_type = Id)]
     grant: GrantId,
     #[schema(value_type = Id)]
@@ -152,20 +152,20 @@ struct GrantRevoked {
 ///
 /// For the operator: in everybody's.
 #[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<GrantShown>)))]
+    (status = 200, description = "All of them", body = Vec<GrantView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let list: Vec<GrantShown> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
+    let list: Vec<GrantView> = known(&**node, &principal).await?.into_iter().map(|known| known.view).collect();
     Page::answer(&req, &list, |one| one.grant.to_string())
 }
 
 /// One grant
 #[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
-    responses((status = 200, description = "It", body = GrantShown),
+    responses((status = 200, description = "It", body = GrantView),
     NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
+    Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.view))
 }
 
 /// What a grant is held to.
@@ -245,15 +245,15 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
     let actor = if by.operator { Actor::Operator } else { Actor::Person(by.caller.user) };
     let (row, delivery) =
         crate::grants::change(node.clone().into_inner(), (grant.space, grant.id), changed, Act::new(actor)).await?;
-    let shown = find(&***node, by, &row.id.to_string()).await?.shown;
-    Ok(HttpResponse::Ok().json(GrantChanged { shown, before: grant.id, pending: Pending::of(&delivery) }))
+    let view = find(&***node, by, &row.id.to_string()).await?.view;
+    Ok(HttpResponse::Ok().json(GrantChanged { view, before: grant.id, pending: Pending::of(&delivery) }))
 }
 
 /// A grant that took the place of another.
 #[derive(Debug, Serialize, ToSchema)]
 struct GrantChanged {
     #[serde(flatten)]
-    shown: GrantShown,
+    view: GrantView,
     /// The id that it had.
     #[schema(value_type = Id)]
     before: GrantId,
@@ -290,7 +290,7 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
 
 /// The grants that a person gave.
 pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<impl Serialize + use<>>, ApiError> {
-    Ok(known(node, principal).await?.into_iter().map(|known| known.shown).collect::<Vec<_>>())
+    Ok(known(node, principal).await?.into_iter().map(|known| known.view).collect::<Vec<_>>())
 }
 
 async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
@@ -332,9 +332,9 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
                 let order = row.as_ref().map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
                 let access = show_json(&record.grant, &schema, &order, record.created);
                 let used = row.as_ref().map(|row| GrantUsed::of(&row.usage, &schema)).unwrap_or_default();
-                let mut shown = shown(name, &record, row.as_ref(), access, used);
-                shown.app_password = shown.client_id.is_some_and(|client| passwords.contains(&client));
-                out.push(Known { record, row, shown });
+                let mut view = grant_view(name, &record, row.as_ref(), access, used);
+                view.app_password = view.client_id.is_some_and(|client| passwords.contains(&client));
+                out.push(Known { record, row, view });
             }
         }
     }
@@ -342,8 +342,14 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     Ok(out)
 }
 
-fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value, used: GrantUsed) -> GrantShown {
-    GrantShown {
+fn grant_view(
+    user_name: &str,
+    record: &GrantRecord,
+    row: Option<&GrantRow>,
+    access: Value,
+    used: GrantUsed,
+) -> GrantView {
+    GrantView {
         grant: record.grant.id,
         user: record.grant.grantor,
         user_name: user_name.to_owned(),

@@ -79,7 +79,7 @@ struct RequestGranted {
 
 /// A request that waits for its person.
 #[derive(Debug, Serialize, ToSchema)]
-struct RequestShown {
+struct RequestView {
     #[serde(flatten)]
     standing: RequestStanding,
     user_name: String,
@@ -174,24 +174,24 @@ pub(super) async fn file(node: Data, req: HttpRequest, bytes: Bytes) -> Result<H
 ///
 /// For the operator: of everybody.
 #[utoipa::path(get, path = "/api/v1/requests", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<RequestShown>)))]
+    (status = 200, description = "All of them", body = Vec<RequestView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let of = (!principal.operator).then_some(principal.caller.user);
     let mut names = HashMap::new();
-    let mut shown = Vec::new();
+    let mut views = Vec::new();
     for request in node.directory().waiting_requests(of, node.now()).await? {
-        shown.extend(told(&**node, request, &mut names).await?);
+        views.extend(request_view(&**node, request, &mut names).await?);
     }
-    Page::answer(&req, &shown, |one| one.standing.request.clone())
+    Page::answer(&req, &views, |one| one.standing.request.clone())
 }
 
 /// How a request is told; `None`: its app or its grant is gone.
-async fn told(
+async fn request_view(
     node: &dyn Node,
     request: AccessRequest,
     names: &mut HashMap<policy_core::UserId, String>,
-) -> Result<Option<RequestShown>, ApiError> {
+) -> Result<Option<RequestView>, ApiError> {
     let directory = node.directory();
     let (Some(app), Some(row)) = (directory.app(request.client).await?, directory.grant_row(request.grant).await?)
     else {
@@ -229,7 +229,7 @@ async fn told(
     let (client_id, purpose) = (request.client, request.purpose);
     // What turns text about would turn that of the node.
     let app = app.manifest.name.chars().filter(|letter| !turns_text(*letter)).collect();
-    Ok(Some(RequestShown { standing, user_name, client_id, app, hosts, purpose, access, sentences, unfit }))
+    Ok(Some(RequestView { standing, user_name, client_id, app, hosts, purpose, access, sentences, unfit }))
 }
 
 fn read_back(request: &AccessRequest) -> Result<Vec<crate::grants::Access>, ApiError> {

@@ -79,7 +79,7 @@ impl App {
 
 /// A collection.
 #[derive(Debug, Serialize, ToSchema)]
-struct CollectionShown {
+struct CollectionView {
     #[schema(examples("Contact"))]
     name: String,
     #[schema(value_type = Id)]
@@ -87,16 +87,16 @@ struct CollectionShown {
     version: String,
 }
 
-impl CollectionShown {
-    fn of(one: &Collection) -> CollectionShown {
-        CollectionShown { name: one.name.clone(), id: one.id, version: one.version.to_string() }
+impl CollectionView {
+    fn of(one: &Collection) -> CollectionView {
+        CollectionView { name: one.name.clone(), id: one.id, version: one.version.to_string() }
     }
 }
 
 /// Adds collections: all of them, or none; in the spelling of 2023
 #[utoipa::path(post, path = "/api/v0/schema", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
-    (status = 201, description = "They are added", body = Vec<CollectionShown>),
+    (status = 201, description = "They are added", body = Vec<CollectionView>),
     UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
@@ -106,7 +106,7 @@ async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
 /// Adds collections: all of them, or none
 #[utoipa::path(post, path = "/api/v1/collections", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
-    (status = 201, description = "They are added", body = Vec<CollectionShown>),
+    (status = 201, description = "They are added", body = Vec<CollectionView>),
     UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
@@ -141,8 +141,8 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             Ok(collections) => {
                 app.access.forget_catalogue(space);
                 app.access.catalogue(space).await?;
-                let shown: Vec<_> = collections.iter().map(CollectionShown::of).collect();
-                return Ok(HttpResponse::Created().json(shown));
+                let views: Vec<_> = collections.iter().map(CollectionView::of).collect();
+                return Ok(HttpResponse::Created().json(views));
             }
             Err(VaultError::Permit(refusal)) if refusal.calls_for_another() => {}
             Err(VaultError::Forbidden) => return Err(forbidden()),
@@ -165,15 +165,15 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
 
 /// The collections that the caller sees
 #[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader, Page), responses(
-    (status = 200, description = "All of them", body = Vec<CollectionShown>),
+    (status = 200, description = "All of them", body = Vec<CollectionView>),
     UnknownSpace))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
-    let shown: Vec<_> = seen.map(CollectionShown::of).collect();
-    Page::answer(&request, &shown, |one| one.id.to_string())
+    let views: Vec<_> = seen.map(CollectionView::of).collect();
+    Page::answer(&request, &views, |one| one.id.to_string())
 }
 
 /// What one may do with a field.
@@ -230,7 +230,7 @@ async fn schema(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let visible = Visible::new(&catalogue.schema, &|id| permits.mask(id).cloned());
     let texts = print::definitions(&catalogue.schema, &visible).into_iter();
-    let shown: Vec<_> =
+    let views: Vec<_> =
         texts.filter_map(|text| Some(CollectionDefined::of(text.clone(), visible.named(&text.0)?))).collect();
-    Ok(HttpResponse::Ok().json(shown))
+    Ok(HttpResponse::Ok().json(views))
 }

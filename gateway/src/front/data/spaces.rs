@@ -52,7 +52,7 @@ struct SpaceMade {
 
 /// A space.
 #[derive(Debug, Serialize, ToSchema)]
-struct SpaceShown {
+struct SpaceView {
     #[schema(value_type = Id)]
     id: SpaceId,
     name: String,
@@ -79,7 +79,7 @@ const MOST_SHARED: usize = 1_000;
 
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
 #[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader, Page), responses(
-    (status = 200, description = "All of them", body = Vec<SpaceShown>),
+    (status = 200, description = "All of them", body = Vec<SpaceView>),
     UnknownSpace))]
 // No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
@@ -95,7 +95,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     }
     let mut spaces = app.spaces.named_spaces(&ids).await.map_err(failed)?;
     spaces.sort_by_key(|space| (!space.personal, space.id));
-    let own = |SpaceRow { id, name, personal, .. }: SpaceRow| SpaceShown {
+    let own = |SpaceRow { id, name, personal, .. }: SpaceRow| SpaceView {
         id,
         name,
         role: "owner",
@@ -103,11 +103,11 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
         owner: None,
         whole: None,
     };
-    let mut shown: Vec<SpaceShown> = spaces.into_iter().map(own).collect();
+    let mut views: Vec<SpaceView> = spaces.into_iter().map(own).collect();
     if principal.caller.app.is_none() {
-        shown.extend(shared(&app, &principal.caller).await?);
+        views.extend(shared(&app, &principal.caller).await?);
     }
-    Page::answer(&request, &shown, |one| one.id.to_string())
+    Page::answer(&request, &views, |one| one.id.to_string())
 }
 
 /// What policy says of a space to somebody with whom something of it is shared.
@@ -122,7 +122,7 @@ struct Sees {
 
 /// The spaces of others of which something is shared with a person, by id, at most [`MOST_SHARED`]. `whole`: all of
 /// the space is.
-async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError> {
+async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceView>, ApiError> {
     let now = app.now();
     let parties = app.directory.parties_of(caller.user, now).await?;
     let mut resources: BTreeMap<SpaceId, BTreeSet<Resource>> = BTreeMap::new();
@@ -174,7 +174,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
         }
     }
     let mut owners: BTreeMap<UserId, Option<String>> = BTreeMap::new();
-    let mut shown = Vec::with_capacity(visible.len());
+    let mut views = Vec::with_capacity(visible.len());
     let mut named = app.spaces.named_spaces(&visible).await.map_err(failed)?;
     named.sort_by_key(|space| space.id);
     for SpaceRow { id, name, .. } in named {
@@ -185,9 +185,9 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
         };
         let role = if sees.edits { "editor" } else { "viewer" };
         let (owner, whole) = (Some(owned_by.clone()), Some(sees.whole));
-        shown.push(SpaceShown { id, name, role, personal: false, owner, whole });
+        views.push(SpaceView { id, name, role, personal: false, owner, whole });
     }
-    Ok(shown)
+    Ok(views)
 }
 
 /// Makes a space

@@ -33,7 +33,7 @@ pub(crate) use openid::signed_out;
 pub(crate) use page::{escape, notice, wide_page};
 pub(crate) use sign_in::{Factors, code_page, consent_outside};
 pub(crate) use speech::spoken;
-pub(crate) use token::{TokensShown, token_answer};
+pub(crate) use token::{TokensView, token_answer};
 pub(crate) use words::words;
 
 use super::account::Data;

@@ -90,7 +90,7 @@ fn handed_over(answer: &impl Serialize) -> HttpResponse {
 /// What a code opens.
 enum Opened {
     Data(Box<(Pair, Option<Openid>)>),
-    Identity(IdentityShown),
+    Identity(IdentityView),
 }
 
 async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Opened, OAuthError> {
@@ -167,11 +167,11 @@ async fn opened(node: &dyn Node, app: &RegisteredApp, code: Code, text: &str) ->
 }
 
 /// The tokens of a code that signs in alone.
-async fn identity(node: &dyn Node, app: &RegisteredApp, code: Code) -> Result<IdentityShown, OAuthError> {
+async fn identity(node: &dyn Node, app: &RegisteredApp, code: Code) -> Result<IdentityView, OAuthError> {
     let openid = code.openid.as_ref().ok_or_else(OAuthError::invalid_grant)?;
     let issued = node.directory().identity_token(&code, openid, app.client, node.now()).await?;
     let (access, expires) = issued.ok_or_else(OAuthError::invalid_grant)?;
-    Ok(IdentityShown {
+    Ok(IdentityView {
         id_token: id_token(node, app, code.user, openid, access.text()).await?,
         access_token: access.text().to_owned(),
         token_type: "Bearer",
@@ -219,7 +219,7 @@ async fn end(node: &dyn Node, app: &RegisteredApp, user: UserId, grant: GrantId,
 
 /// Tokens that an app gets, with the access as it is enforced.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct TokensShown {
+pub(crate) struct TokensView {
     #[schema(value_type = Id)]
     grant: GrantId,
     access_token: String,
@@ -239,7 +239,7 @@ pub(crate) struct TokensShown {
 
 /// Tokens of an app that asked only who the person is: they open no data.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct IdentityShown {
+pub(crate) struct IdentityView {
     access_token: String,
     #[schema(examples("Bearer"))]
     token_type: &'static str,
@@ -255,8 +255,8 @@ pub(crate) struct IdentityShown {
 #[serde(untagged)]
 #[expect(dead_code, reason = "it carries the description")]
 enum Handed {
-    Data(TokensShown),
-    Identity(IdentityShown),
+    Data(TokensView),
+    Identity(IdentityView),
 }
 
 fn failed(error: DirectoryError) -> NodeError {
@@ -264,7 +264,7 @@ fn failed(error: DirectoryError) -> NodeError {
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.
-pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensShown, NodeError> {
+pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensView, NodeError> {
     let mut row = pair.grant.clone();
     let mut followed = 0;
     let access = loop {
@@ -279,7 +279,7 @@ pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensS
         };
         row = node.directory().grant_row(grant).await.map_err(failed)?.unwrap_or(row);
     };
-    Ok(TokensShown {
+    Ok(TokensView {
         grant: row.id,
         access_token: pair.access.text().to_owned(),
         refresh_token: pair.refresh.text().to_owned(),

@@ -25,7 +25,7 @@ pub(super) struct Api;
 
 /// A passkey of the person who asks.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PasskeyShown {
+pub(super) struct PasskeyView {
     #[schema(value_type = Id)]
     passkey: String,
     #[schema(examples("My phone"))]
@@ -48,10 +48,10 @@ pub(super) struct PasskeyShown {
     transports: Vec<AuthenticatorTransport>,
 }
 
-impl PasskeyShown {
+impl PasskeyView {
     /// `here`: the name for which passkeys count.
-    pub(super) fn of(one: &KeptPasskey, here: Option<&str>) -> PasskeyShown {
-        PasskeyShown {
+    pub(super) fn of(one: &KeptPasskey, here: Option<&str>) -> PasskeyView {
+        PasskeyView {
             passkey: HEXLOWER.encode(&one.id),
             name: one.name.clone(),
             created: body::instant(one.created),
@@ -73,13 +73,13 @@ fn read(id: &str) -> Result<CredentialId, ApiError> {
 ///
 /// Also those that count no more since the node has another name.
 #[utoipa::path(get, path = "/api/v1/passkeys", tag = "session", params(Page), responses(
-    (status = 200, description = "All of them, oldest first", body = Vec<PasskeyShown>)))]
+    (status = 200, description = "All of them, oldest first", body = Vec<PasskeyView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let party = node.relying_party();
     let here = party.as_ref().map(RelyingParty::id);
     let all = node.directory().passkeys(principal.caller.user).await?;
-    let list: Vec<PasskeyShown> = all.iter().map(|one| PasskeyShown::of(one, here)).collect();
+    let list: Vec<PasskeyView> = all.iter().map(|one| PasskeyView::of(one, here)).collect();
     Page::answer(&req, &list, |one| one.passkey.clone())
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::{RegisterPublicKeyCredential, Uuid, WebauthnError};
 use webauthn_rs_proto::{AuthenticatorTransport, PublicKeyCredentialCreationOptions};
 
-use super::own::PasskeyShown;
+use super::own::PasskeyView;
 use super::party::{party, stale};
 use super::{Data, proof, same_session, session_of};
 use crate::authn::{address, seen, whence};
@@ -87,7 +87,7 @@ struct Made {
 ///
 /// Once, in the session that began it. From here on one signs in by it, too.
 #[utoipa::path(post, path = "/api/v1/passkeys/register/finish", tag = "session", request_body = Made, responses(
-    (status = 201, description = "One signs in by it from now on", body = PasskeyShown),
+    (status = 201, description = "One signs in by it from now on", body = PasskeyView),
     (status = 400, description = "`sign_in_stale`: begin again, in this session; `passkey_unfit`: it is not what was asked for; or `invalid_input`"),
     (status = 401, description = "`insufficient_user_authentication`: prove again who you are; `passkey_unverified`: the device did not check the person; or `unauthenticated`, `invalid_token`"),
     (status = 409, description = "`exists`: somebody signs in by it already; `too_many_passkeys`: remove one first; `no_passkeys`, `passkeys_elsewhere`: as for `start`")))]
@@ -133,5 +133,5 @@ pub(super) async fn finish(node: Data, req: HttpRequest, bytes: Bytes) -> Result
     detail["credential"] = HEXLOWER.encode(&id).into();
     directory.audit(user, Actor::Person(user), "credential.added", detail, now).await?;
     let added = directory.passkeys(user).await?.into_iter().find(|one| one.id == id).ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Created().json(PasskeyShown::of(&added, Some(party.id()))))
+    Ok(HttpResponse::Created().json(PasskeyView::of(&added, Some(party.id()))))
 }

@@ -20,7 +20,7 @@ use gateway_people::realm::Realm;
 use policy_core::{Caller, TenantId, UserId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use vault_hosted::wire::{Listed, ListedObject, LockAsked, LockDo, LockShown, PlaceStanding};
+use vault_hosted::wire::{Listed, ListedObject, LockAsked, LockDo, LockStanding, PlaceStanding};
 use vault_hosted::{KeepError, KeptPlace, LONGEST_OBJECT};
 
 use super::account::body;
@@ -53,7 +53,7 @@ fn routes(routes: &mut Routes) {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(standing, lock, objects::list, objects::get, objects::put, objects::remove),
-    components(schemas(PlaceStanding, Listed, ListedObject, LockAsked, LockDo, LockShown))
+    components(schemas(PlaceStanding, Listed, ListedObject, LockAsked, LockDo, LockStanding))
 )]
 struct Api;
 
@@ -157,7 +157,7 @@ async fn standing(at: AtPlace) -> Result<HttpResponse, ApiError> {
 /// Whoever adds to a place or prunes it holds its lock meanwhile, and renews it before anything that counts.
 #[utoipa::path(put, path = "/places/{place}/lock", tag = "places", request_body = LockAsked,
     params(("place" = String, Path,)), responses(
-    (status = 200, description = "Whether whoever asks has it", body = LockShown),
+    (status = 200, description = "Whether whoever asks has it", body = LockStanding),
     (status = 400, description = "`bad_request`: it does not fit"),
     (status = 413, description = "`limit_body`: the body is too large"),
     (status = 415, description = "`unsupported_media_type`: the body is of another type, or compressed")))]

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::assign::{Right, begin, end};
 use super::pending::{Pending, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, may_take, no};
-use super::{ApiError, Named, PartyShown, Sharer, Turn, invalid};
+use super::{ApiError, Named, PartyView, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
 use crate::front::Routes;
@@ -51,7 +51,7 @@ struct NewRule {
 
 /// A rule for a field.
 #[derive(Debug, Serialize, ToSchema)]
-struct FieldRuleShown {
+struct FieldRuleView {
     #[schema(value_type = Id)]
     field_rule: AssignmentId,
     #[schema(value_type = Id)]
@@ -62,7 +62,7 @@ struct FieldRuleShown {
     #[serde(flatten)]
     on: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<PartyShown>,
+    who: Option<PartyView>,
     by: Option<String>,
     #[serde(flatten)]
     pending: Pending,
@@ -70,8 +70,8 @@ struct FieldRuleShown {
 
 /// Makes a rule for a field
 #[utoipa::path(post, path = "/api/v1/field-rules", tag = "sharing", request_body = NewRule, responses(
-    (status = 200, description = "It is there already", body = FieldRuleShown),
-    (status = 201, description = "It is made", body = FieldRuleShown),
+    (status = 200, description = "It is there already", body = FieldRuleView),
+    (status = 201, description = "It is made", body = FieldRuleView),
     (status = 404, description = "`not_found`: there is no such field, or it is not theirs to see; or `unknown_user`"),
     RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -102,9 +102,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let resource = Resource::Field(collection.id, field.id);
     let right = Right { id: None, space: place.space, resource, relation: &new.rule, party, until: None };
     let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
-    let mut shown = shown(&app, &rule, &mut Names::default()).await?;
-    shown.pending = Pending::of(&delivery);
-    Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+    let mut view = field_rule_view(&app, &rule, &mut Names::default()).await?;
+    view.pending = Pending::of(&delivery);
+    Ok(if made { HttpResponse::Created().json(view) } else { HttpResponse::Ok().json(view) })
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -124,7 +124,7 @@ struct Which {
 
 /// The rules of what the person manages in a space, oldest first
 #[utoipa::path(get, path = "/api/v1/field-rules", tag = "sharing", params(Which), responses(
-    (status = 200, description = "All of them", body = Vec<FieldRuleShown>),
+    (status = 200, description = "All of them", body = Vec<FieldRuleView>),
     UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -137,7 +137,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let resources: Vec<Resource> = rules.iter().map(|rule| rule.resource).collect();
     for (rule, managed) in rules.iter().zip(manage_all(&app, by.user(), &resources).await?) {
         if managed {
-            list.push(shown(&app, rule, &mut names).await?);
+            list.push(field_rule_view(&app, rule, &mut names).await?);
         }
     }
     Page::answer(&req, &list, |one| one.field_rule.to_string())
@@ -152,7 +152,7 @@ pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<i
     let mut names = Names::default();
     let rules = app.directory.assignments_in(space, None).await?;
     for rule in rules.iter().filter(|rule| matches!(rule.resource, Resource::Field(..))) {
-        list.push(shown(app, rule, &mut names).await?);
+        list.push(field_rule_view(app, rule, &mut names).await?);
     }
     Ok(list)
 }
@@ -182,12 +182,12 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     Ok(removed(&delivery))
 }
 
-async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldRuleShown, ApiError> {
+async fn field_rule_view(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldRuleView, ApiError> {
     let who = match rule.party {
         Some(party) => Some(names.party(app, party).await?),
         None => None,
     };
-    Ok(FieldRuleShown {
+    Ok(FieldRuleView {
         field_rule: rule.id,
         space: rule.space,
         rule: rule.relation.clone(),

@@ -57,7 +57,7 @@ struct NewFolder {
 
 /// A folder.
 #[derive(Debug, Serialize, ToSchema)]
-struct FolderShown {
+struct FolderView {
     #[schema(value_type = Id)]
     space: SpaceId,
     name: String,
@@ -71,7 +71,7 @@ struct FolderShown {
 
 /// Documents that were put into a folder.
 #[derive(Debug, Serialize, ToSchema)]
-struct FiledShown {
+struct FiledView {
     #[schema(value_type = Id)]
     folder: FolderId,
     #[schema(value_type = Vec<String>)]
@@ -90,7 +90,7 @@ struct FolderPage {
 
 /// Makes a folder
 #[utoipa::path(post, path = "/api/v1/folders", tag = "sharing", request_body = NewFolder, responses(
-    (status = 201, description = "It is made", body = FolderShown),
+    (status = 201, description = "It is made", body = FolderView),
     (status = 404, description = "`not_found`: there is no such space, collection or folder"),
     (status = 409, description = "`folder_depth`: folders lie too deep in one another; or `conflict`")))]
 
@@ -140,7 +140,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     noted(&app, &by, "folder.created", &folder).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await))
+    Ok(HttpResponse::Created().json(folder_view(&app, &folder, &mut Names::default()).await))
 }
 
 async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<(), ApiError> {
@@ -148,9 +148,9 @@ async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<
     note(app, by, &owner, action, json!({ "folder": folder.id, "space": folder.space })).await
 }
 
-async fn shown(app: &App, folder: &Folder, names: &mut Names) -> FolderShown {
+async fn folder_view(app: &App, folder: &Folder, names: &mut Names) -> FolderView {
     let on = names.describe(app, folder.space, Resource::Folder(folder.collection, folder.id)).await;
-    FolderShown { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
+    FolderView { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -170,7 +170,7 @@ struct Which {
 
 /// The folders of a space that the person views, by name
 #[utoipa::path(get, path = "/api/v1/folders", tag = "sharing", params(Which), responses(
-    (status = 200, description = "All of them", body = Vec<FolderShown>),
+    (status = 200, description = "All of them", body = Vec<FolderView>),
     UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -194,7 +194,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let mut names = Names::default();
     let mut list = Vec::new();
     for folder in viewed {
-        let mut one = shown(&app, folder, &mut names).await;
+        let mut one = folder_view(&app, folder, &mut names).await;
         // A folder around it that the person does not view is none of theirs.
         if folder.parent.is_some() && around.next() != Some(true) {
             one.parent = Some(None);
@@ -212,7 +212,7 @@ pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<i
     }
     let mut names = Names::default();
     for folder in app.directory.folders_in(space, None).await? {
-        list.push(shown(app, &folder, &mut names).await);
+        list.push(folder_view(app, &folder, &mut names).await);
     }
     Ok(list)
 }
@@ -252,7 +252,7 @@ struct Filed {
 ///
 /// Who does manages each: it is shared by this.
 #[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "They are in it", body = FiledShown),
+    (status = 200, description = "They are in it", body = FiledView),
     (status = 404, description = "`not_found`: there is no such folder or document"),
     RefusedByPolicy))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -295,7 +295,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     noted(&app, &by, "folder.filed", &folder).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Ok().json(FiledShown { folder: folder.id, documents }))
+    Ok(HttpResponse::Ok().json(FiledView { folder: folder.id, documents }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -13,8 +13,8 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use super::leaving::selves;
 use super::pending::{Pending, Removed, removed};
 use super::{
-    ApiError, CHANGES, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group,
-    note, shown_party, unchanged,
+    ApiError, CHANGES, Named, PartyView, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group,
+    note, party_view, unchanged,
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
@@ -52,7 +52,7 @@ struct NewGroup {
 
 /// A group of people.
 #[derive(Debug, Serialize, ToSchema)]
-struct GroupShown {
+struct GroupView {
     #[schema(value_type = Id)]
     group: GroupId,
     name: String,
@@ -60,14 +60,14 @@ struct GroupShown {
     role: &'static str,
     /// Who is in it; for who manages it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<Vec<MemberShown>>,
+    members: Option<Vec<MemberView>>,
 }
 
 /// Somebody in a group.
 #[derive(Debug, Serialize, ToSchema)]
-struct MemberShown {
+struct MemberView {
     #[serde(flatten)]
-    party: PartyShown,
+    party: PartyView,
     /// `manager` or `member`.
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,13 +75,13 @@ struct MemberShown {
     until: Option<String>,
 }
 
-fn shown(group: &Group, role: Role) -> GroupShown {
-    GroupShown { group: group.id, name: group.name.clone(), role: role.word(), members: None }
+fn group_view(group: &Group, role: Role) -> GroupView {
+    GroupView { group: group.id, name: group.name.clone(), role: role.word(), members: None }
 }
 
 /// Makes a group; whoever does manages it
 #[utoipa::path(post, path = "/api/v1/groups", tag = "groups", request_body = NewGroup, responses(
-    (status = 201, description = "It is made", body = GroupShown),
+    (status = 201, description = "It is made", body = GroupView),
     RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -107,12 +107,12 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     note(&app, &by, &[], "group.created", json!({ "group": group.id })).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
+    Ok(HttpResponse::Created().json(group_view(&group, Role::Manager)))
 }
 
 /// The groups that the person manages or is in, by whatever way; by name
 #[utoipa::path(get, path = "/api/v1/groups", tag = "groups", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<GroupShown>)))]
+    (status = 200, description = "All of them", body = Vec<GroupView>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     Page::answer(&req, &listed(&app, by.user()).await?, |one| one.group.to_string())
@@ -123,39 +123,39 @@ pub(crate) async fn all(app: &App, user: UserId) -> Result<Vec<impl Serialize + 
     listed(app, user).await
 }
 
-async fn listed(app: &App, user: UserId) -> Result<Vec<GroupShown>, ApiError> {
+async fn listed(app: &App, user: UserId) -> Result<Vec<GroupView>, ApiError> {
     let own = app.directory.memberships_of(Party::User(user)).await?;
     let managed: Vec<_> = own.iter().filter(|one| one.role == Role::Manager).map(|one| one.group).collect();
     let mut ids = app.directory.groups_of(user, app.now()).await?;
     ids.extend(&managed);
     let ids: Vec<_> = ids.into_iter().collect();
     let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
-    Ok(app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect())
+    Ok(app.directory.groups(&ids).await?.iter().map(|group| group_view(group, role(group))).collect())
 }
 
 /// One group; who manages it sees who is in it
 #[utoipa::path(get, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = GroupShown),
+    (status = 200, description = "It", body = GroupView),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs")))]
 async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let (group, manages) = known_group(&app, &by, &id).await?;
-    let mut answer = shown(&group, if manages { Role::Manager } else { Role::Member });
+    let mut answer = group_view(&group, if manages { Role::Manager } else { Role::Member });
     if manages {
         let mut members = Vec::new();
         let now = app.now();
         let live = |one: &Membership| one.until.is_none_or(|until| until > now);
         for one in app.directory.memberships(group.id).await?.into_iter().filter(live) {
-            members.push(shown_member(&app, &one).await?);
+            members.push(member_view(&app, &one).await?);
         }
         answer.members = Some(members);
     }
     Ok(HttpResponse::Ok().json(answer))
 }
 
-async fn shown_member(app: &App, one: &Membership) -> Result<MemberShown, ApiError> {
-    let party = shown_party(app, one.party).await?;
-    Ok(MemberShown { party, role: one.role.word(), until: one.until.map(rfc3339) })
+async fn member_view(app: &App, one: &Membership) -> Result<MemberView, ApiError> {
+    let party = party_view(app, one.party).await?;
+    Ok(MemberView { party, role: one.role.word(), until: one.until.map(rfc3339) })
 }
 
 /// A group that the person manages.
@@ -184,7 +184,7 @@ struct NewMember {
 
 /// Puts somebody into a group
 #[utoipa::path(post, path = "/api/v1/groups/{id}/members", tag = "groups", request_body = NewMember, params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 201, description = "They are in it", body = MemberShown),
+    (status = 201, description = "They are in it", body = MemberView),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs; or `unknown_user`"),
     (status = 409, description = "`group_cycle`: the group would contain itself; or `group_depth`, `conflict`")))]
 async fn put_member(
@@ -246,7 +246,7 @@ async fn put_member(
         "until": until.map(rfc3339) });
     note(&app, &by, &in_person(party), "group.member_added", detail).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
+    Ok(HttpResponse::Created().json(member_view(&app, &put).await?))
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -290,8 +290,8 @@ enum NotTakenOut {
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/members/users/{name}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
     NotTakenOut))]
 async fn remove_user(
     req: HttpRequest,
@@ -307,8 +307,8 @@ async fn remove_user(
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/members/groups/{inner}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("inner" = Id, Path, description = "Its id"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
     NotTakenOut))]
 async fn remove_inner(
     req: HttpRequest,
@@ -324,8 +324,8 @@ async fn remove_inner(
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/managers/{name}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
     NotTakenOut))]
 async fn remove_manager(
     req: HttpRequest,
@@ -380,8 +380,8 @@ async fn take_out(
         if took {
             delivery = delivery.and(out(app, &by, &one).await?);
         }
-        let shown = shown_member(app, &one).await?;
-        if took { said.taken.push(shown) } else { said.reaches.push(shown) }
+        let view = member_view(app, &one).await?;
+        if took { said.taken.push(view) } else { said.reaches.push(view) }
     }
     app.end_change(&change).await?;
     Ok(said.answer(&delivery))

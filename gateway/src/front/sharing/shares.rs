@@ -16,7 +16,7 @@ use super::leaving::{leave, quits};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
-use super::{ApiError, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, invalid};
+use super::{ApiError, Named, PartyView, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
@@ -77,7 +77,7 @@ pub(super) struct NewShare {
 
 /// A share, or a rule that shows somebody a field.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ShareShown {
+pub(super) struct ShareView {
     #[serde(flatten)]
     pub(super) id: ShareId,
     #[schema(value_type = Id)]
@@ -88,7 +88,7 @@ pub(super) struct ShareShown {
     #[serde(flatten)]
     pub(super) on: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) with: Option<PartyShown>,
+    pub(super) with: Option<PartyView>,
     /// Who gave it.
     pub(super) by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,9 +114,9 @@ pub(super) enum ShareId {
 
 /// What somebody gave, and what they got.
 #[derive(Debug, Serialize, ToSchema)]
-struct SharesShown {
-    given: Vec<ShareShown>,
-    received: Vec<ShareShown>,
+struct SharesView {
+    given: Vec<ShareView>,
+    received: Vec<ShareView>,
 }
 
 impl NewShare {
@@ -148,8 +148,8 @@ fn is_told(one: &Assignment) -> bool {
 
 /// Shares something with a person or a group
 #[utoipa::path(post, path = "/api/v1/shares", tag = "sharing", request_body = NewShare, responses(
-    (status = 200, description = "It is shared already; its end is as asked", body = ShareShown),
-    (status = 201, description = "It is shared, or offered", body = ShareShown),
+    (status = 200, description = "It is shared already; its end is as asked", body = ShareView),
+    (status = 201, description = "It is shared, or offered", body = ShareView),
     (status = 404, description = "`not_found`: there is no such resource, or it is not theirs to see; or `unknown_user`"),
     (status = 409, description = "`own`: the owner's rights stay; or `conflict`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -171,11 +171,11 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let _alone = app.turns(new.with.turn().into_iter().chain([Turn::Space(space)])).await?;
     match give(&app, &by, &new, None).await? {
         Given::Done(share, made, delivery) => {
-            let mut shown = shown(&app, &share, &mut Names::default()).await?;
-            shown.pending = Pending::of(&delivery);
-            Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+            let mut view = share_view(&app, &share, &mut Names::default()).await?;
+            view.pending = Pending::of(&delivery);
+            Ok(if made { HttpResponse::Created().json(view) } else { HttpResponse::Ok().json(view) })
         }
-        Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::shown(&app, &offer).await?)),
+        Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::offer_view(&app, &offer).await?)),
     }
 }
 
@@ -259,7 +259,7 @@ impl Listed {
 ///
 /// A part of the list has what was given before what was received.
 #[utoipa::path(get, path = "/api/v1/shares", tag = "sharing", params(Page), responses(
-    (status = 200, description = "A part of it; `Link: rel=\"next\"` leads to the next", body = SharesShown),
+    (status = 200, description = "A part of it; `Link: rel=\"next\"` leads to the next", body = SharesView),
     (status = 400, description = "`invalid_input`: `limit` or `cursor` is none")))]
 async fn list(req: HttpRequest, app: web::Data<App>, page: Query<Page>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -271,13 +271,13 @@ async fn list(req: HttpRequest, app: web::Data<App>, page: Query<Page>) -> Resul
     let mut names = Names::default();
     for one in part {
         match one {
-            Listed::Given(share) => given.push(shown(&app, share, &mut names).await?),
-            Listed::Offered(offer) => given.push(offers::shown(&app, offer).await?),
-            Listed::Promised(offer) => received.push(offers::shown(&app, offer).await?),
-            Listed::Received(share) => received.push(shown(&app, share, &mut names).await?),
+            Listed::Given(share) => given.push(share_view(&app, share, &mut names).await?),
+            Listed::Offered(offer) => given.push(offers::offer_view(&app, offer).await?),
+            Listed::Promised(offer) => received.push(offers::offer_view(&app, offer).await?),
+            Listed::Received(share) => received.push(share_view(&app, share, &mut names).await?),
         }
     }
-    let answer = HttpResponse::Ok().json(SharesShown { given, received });
+    let answer = HttpResponse::Ok().json(SharesView { given, received });
     Ok(linked(&req, answer, next.map(|next| ("cursor", next))))
 }
 
@@ -332,13 +332,13 @@ pub(crate) async fn each<E: From<ApiError>>(
     mut tell: impl AsyncFnMut(Told) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut names = Names::default();
-    let json = |shown: ShareShown| serde_json::to_value(shown).unwrap_or_default();
+    let json = |view: ShareView| serde_json::to_value(view).unwrap_or_default();
     for one in listed(app, user).await? {
         tell(match &one {
-            Listed::Given(share) => Told::Given(json(shown(app, share, &mut names).await?)),
-            Listed::Offered(offer) => Told::Given(json(offers::shown(app, offer).await?)),
-            Listed::Promised(offer) => Told::Received(json(offers::shown(app, offer).await?)),
-            Listed::Received(share) => Told::Received(json(shown(app, share, &mut names).await?)),
+            Listed::Given(share) => Told::Given(json(share_view(app, share, &mut names).await?)),
+            Listed::Offered(offer) => Told::Given(json(offers::offer_view(app, offer).await?)),
+            Listed::Promised(offer) => Told::Received(json(offers::offer_view(app, offer).await?)),
+            Listed::Received(share) => Told::Received(json(share_view(app, share, &mut names).await?)),
         })
         .await?;
     }
@@ -367,15 +367,15 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
 
 /// One share
 #[utoipa::path(get, path = "/api/v1/shares/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = ShareShown),
+    (status = 200, description = "It", body = ShareView),
     NotTheirs))]
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     if let Some(offer) = offers::own(&app, by.user(), &id).await? {
-        return Ok(HttpResponse::Ok().json(offers::shown(&app, &offer).await?));
+        return Ok(HttpResponse::Ok().json(offers::offer_view(&app, &offer).await?));
     }
     let (share, _) = known(&app, by.user(), &id).await?;
-    Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
+    Ok(HttpResponse::Ok().json(share_view(&app, &share, &mut Names::default()).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -395,8 +395,8 @@ struct Removal {
 #[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = "sharing",
     params(("id" = Id, Path, description = "Its id"), Removal), responses(
     (status = 204, description = "It has ended"),
-    (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareShown>),
-    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareShown>),
+    (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareView>),
+    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareView>),
     NotTheirs,
     RefusedByPolicy))]
 async fn remove(
@@ -437,16 +437,16 @@ async fn remove(
     // What fails in between is gone on with: with the share goes what they gave themselves.
     let left = leave(&app, &by, &lost, removal.keep).await?;
     app.end_change(&change).await?;
-    let (taken, reaches) = left.shown(&app, async |app, right, names| shown(app, right, names).await).await?;
+    let (taken, reaches) = left.views(&app, async |app, right, names| share_view(app, right, names).await).await?;
     Ok(Removed::new(taken, reaches).answer(&delivery.and(left.delivery)))
 }
 
-async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<ShareShown, ApiError> {
+async fn share_view(app: &App, share: &Assignment, names: &mut Names) -> Result<ShareView, ApiError> {
     let with = match share.party {
         Some(party) => Some(names.party(app, party).await?),
         None => None,
     };
-    Ok(ShareShown {
+    Ok(ShareView {
         id: match is_share(share) {
             true => ShareId::Share { share: share.id },
             false => ShareId::FieldRule { field_rule: share.id },
