@@ -10,7 +10,7 @@ use policy::facts::Resource;
 use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
     AppCaller, Caller, Check, CollectionId, CollectionResource, Decision, Gate, Grant, GrantId, LookupResources,
-    MOST_DOCUMENTS, Object, PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId,
+    MAX_DOCUMENTS, Object, PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId,
     Write,
 };
 use vault::feed::Moved;
@@ -54,7 +54,7 @@ pub enum AccessError {
     Policy(String),
     #[error("Policy is moving; try again.")]
     Moving,
-    #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
+    #[error("The node tells at most {MAX_DOCUMENTS} single documents of a collection apart for one person.")]
     TooManyDocuments,
 }
 

@@ -33,7 +33,7 @@ impl Default for Kept {
 }
 
 /// Events that may wait for one watcher before it is cut off.
-const WAITING: usize = 1_024;
+const MAX_WAITING_EVENTS: usize = 1_024;
 /// Snapshots that are kept at hand: lists are read page by page at one point.
 const PINNED: usize = 8;
 
@@ -281,7 +281,7 @@ impl History {
             },
         };
         let missed = self.steps.iter().map(|step| &step.told).filter(|told| told.sequence > after).cloned().collect();
-        let watchers = self.watchers.get_or_insert_with(|| broadcast::channel(WAITING).0);
+        let watchers = self.watchers.get_or_insert_with(|| broadcast::channel(MAX_WAITING_EVENTS).0);
         Ok(events::stream(self.store, request, missed, watchers.subscribe()))
     }
 }

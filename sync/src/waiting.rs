@@ -16,7 +16,7 @@ use crate::ledger::{Apart, Peer, PeerKind};
 use crate::node::{Node, wall_clock};
 
 /// Peers that are looked at together at most.
-const MOST_PEERS: usize = 1_024;
+const MAX_PEERS: usize = 1_024;
 /// Requests of one person that wait at a time: each looks at all of their peers over and over.
 const MOST_WAITS: usize = 8;
 
@@ -95,7 +95,7 @@ impl Node {
         let mut all: HashMap<String, PeerLag> = HashMap::new();
         for user in users {
             for peer in self.peers_of(*user, None).await {
-                if all.len() >= MOST_PEERS {
+                if all.len() >= MAX_PEERS {
                     break;
                 }
                 let lag = self.lag(&peer, None).await;

@@ -17,7 +17,7 @@ use actix_web::dev::{AppConfig, Server};
 use vault::data_dir::{DataDir, DataFile};
 
 /// Bytes of a socket's path that the system takes, without the NUL behind it (unix(7)).
-const LONGEST: usize = 107;
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// The address of a directory's socket, for as long as this is there.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Address {
 
 fn place(dir: &DataDir) -> Result<Address> {
     let path = dir.file(DataFile::ControlSocket);
-    if path.as_os_str().len() <= LONGEST {
+    if path.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
         return Ok(Address { path, _held: None });
     }
     let held = File::open(dir.path())?;

@@ -30,7 +30,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key, in bytes.
-const LONGEST: usize = 255;
+const MAX_KEY_BYTES: usize = 255;
 /// Of a request that is being done: whatever becomes of it, its key does not stay taken.
 struct Running {
     pools: web::Data<Pools>,
@@ -60,10 +60,12 @@ fn asked(request: &ServiceRequest, body: &[u8]) -> Asked {
 /// The key of a request; `None`: it has none.
 fn key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let wrong = || {
-        ApiError::bad_request(format!("An `Idempotency-Key` is one, of 1 to {LONGEST} printable characters of ASCII."))
+        ApiError::bad_request(format!(
+            "An `Idempotency-Key` is one, of 1 to {MAX_KEY_BYTES} printable characters of ASCII."
+        ))
     };
     let Some(key) = only(request, &KEY).map_err(|()| wrong())? else { return Ok(None) };
-    let fits = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let fits = (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if fits { Ok(Some(key.to_owned())) } else { Err(wrong()) }
 }
 

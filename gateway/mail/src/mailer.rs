@@ -20,9 +20,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// And of that each try to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Addresses of a name that are tried.
-const MOST: usize = 8;
+const MAX_ADDRESSES: usize = 8;
 /// The longest that is told of what the server said, in letters.
-const SAID: usize = 300;
+const MAX_REPLY_CHARACTERS: usize = 300;
 
 /// Why a letter was not taken. It is for the operator: what the server says may tell of others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +84,7 @@ pub(crate) struct Waits {
     pub(crate) farewell: Duration,
 }
 
-const WAITS: Waits =
+const TIMEOUTS: Waits =
     Waits { begin: PATIENCE, announce: PATIENCE, look: Duration::from_secs(600), farewell: Duration::from_secs(2) };
 
 /// One server, spoken to by its settings.
@@ -114,7 +114,7 @@ fn said(error: &lettre::transport::smtp::Error) -> String {
         }
         source = inner.source();
     }
-    text.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { ' ' }).take(SAID).collect()
+    text.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { ' ' }).take(MAX_REPLY_CHARACTERS).collect()
 }
 
 impl Mailer {
@@ -140,7 +140,7 @@ impl Mailer {
                 Some(tls.build_rustls().map_err(unfit)?)
             }
         };
-        Ok(Mailer { settings, waits: WAITS, host: host.to_owned(), tls })
+        Ok(Mailer { settings, waits: TIMEOUTS, host: host.to_owned(), tls })
     }
 
     /// The server, as `host:port`.
@@ -277,7 +277,8 @@ impl Mailer {
         let host = self.settings.host.trim_matches(['[', ']']);
         let unreachable = |text: &str| MailError::Unreachable(self.place(), text.to_owned());
         let found = tokio::net::lookup_host((host, self.settings.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|_| unreachable("its name leads nowhere"))?.take(MOST).collect();
+        let found: Vec<SocketAddr> =
+            found.map_err(|_| unreachable("its name leads nowhere"))?.take(MAX_ADDRESSES).collect();
         let may = |address: &SocketAddr| match self.settings.tls {
             MailTls::Off => address.ip().to_canonical().is_loopback(),
             _ => !is_of_a_link(address.ip()),

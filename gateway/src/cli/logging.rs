@@ -17,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes of lines that wait at most.
-const WAITING: usize = 1 << 20;
+const MAX_WAITING_BYTES: usize = 1 << 20;
 /// How long the end of the process waits for lines to be written.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -40,7 +40,7 @@ struct State {
 impl Queue {
     fn push(&self, line: &[u8]) {
         let mut state = self.state.lock();
-        if state.bytes + line.len() > WAITING {
+        if state.bytes + line.len() > MAX_WAITING_BYTES {
             state.lost += 1;
             return;
         }
@@ -223,7 +223,7 @@ mod tests {
         for _ in 0..4_096 {
             queue.push(&line);
         }
-        assert!(queue.state.lock().bytes <= WAITING, "more waits than may");
+        assert!(queue.state.lock().bytes <= MAX_WAITING_BYTES, "more waits than may");
         let lost = queue.state.lock().lost;
         assert!((2_000..4_096).contains(&lost), "{lost} lines lost");
         *gate.0.lock() = true;

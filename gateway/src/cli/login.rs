@@ -19,7 +19,7 @@ use super::remote::Remote;
 use super::{Common, node};
 
 /// The longest token file, in bytes.
-const LONGEST: u64 = 8_192;
+const MAX_TOKEN_FILE_BYTES: u64 = 8_192;
 
 /// A session at a node, as it lies in a file (0600).
 #[derive(Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl TokenFile {
             return Err(fail("token_file_exposed", "others can read it; run `chmod 600` on it"));
         }
         let mut text = Zeroizing::new(String::new());
-        file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_TOKEN_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
         serde_json::from_str(&text).map_err(|_| fail("token_file_damaged", "it is no file of `allod login`"))
     }
 

@@ -13,7 +13,7 @@ use vault_core::schema::{FieldType, ScalarType};
 use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
 use crate::error::{TransferError, told};
 use crate::format::{Document, Found, Sink, Source};
-use crate::input::{Input, MOST, is_small, open, too_long};
+use crate::input::{Input, MAX_DOCUMENT_BYTES, is_small, open, too_long};
 use crate::output::{Output, Part, new_file};
 
 /// More columns than a collection has.
@@ -316,7 +316,7 @@ fn record(input: &mut Input) -> Result<Option<Vec<Cell>>, TransferError> {
             None => {}
         }
         size += 1;
-        if size > MOST {
+        if size > MAX_DOCUMENT_BYTES {
             return Err(too_long(begun));
         }
     }

@@ -27,7 +27,7 @@ pub use definitions::{Collection, Column, Definitions, Kind};
 pub use error::{TransferError, told};
 pub use format::{Document, Format, Found, Header, Sink, Source};
 pub use ids::Ids;
-pub use input::{MOST, open};
+pub use input::{MAX_DOCUMENT_BYTES, open};
 pub use json::{JsonSink, JsonSource};
 pub use jsonl::{JsonlSink, JsonlSource};
 pub use output::{Output, Part};

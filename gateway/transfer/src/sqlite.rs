@@ -12,7 +12,7 @@ use vault_core::schema::{FieldType, ScalarType};
 use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
 use crate::error::{TransferError, told};
 use crate::format::{Document, Found, Header, Sink, Source};
-use crate::input::{MOST, is_small, open};
+use crate::input::{MAX_DOCUMENT_BYTES, is_small, open};
 use crate::output::Part;
 
 /// The table that says what the file is.
@@ -177,7 +177,7 @@ impl SqliteSource {
         database
             .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")
             .map_err(unreadable)?;
-        database.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST as i32).map_err(unreadable)?;
+        database.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_DOCUMENT_BYTES as i32).map_err(unreadable)?;
         database.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20).map_err(unreadable)?;
         let mut source = SqliteSource {
             database,

@@ -18,7 +18,7 @@ use crate::service::{Event, Events, Reason, RelationshipService, ServiceError, W
 const SILENCE: Duration = Duration::from_secs(5);
 /// SpiceDB says something every second, but not over every database: it is asked for a sign of life.
 const PROBE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Follower {
     heard: Arc<Heard>,
@@ -78,7 +78,7 @@ impl Follow {
             }
             let wait = rand::rng().random_range(Duration::ZERO..=pause);
             sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 

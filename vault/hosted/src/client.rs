@@ -29,7 +29,7 @@ const LIST: u64 = 4 << 20;
 /// Tries, the pause before the second one, and how long all of them may take.
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const MAX_PAUSE: Duration = Duration::from_secs(20);
 const ALTOGETHER: Duration = Duration::from_secs(180);
 
 /// Asks for things of one place.
@@ -193,8 +193,8 @@ impl Client {
             if last {
                 return Err(PlaceError::Unreachable { place: self.name.clone(), problem });
             }
-            tokio::time::sleep(wished.unwrap_or(pause).min(LONGEST_PAUSE)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(wished.unwrap_or(pause).min(MAX_PAUSE)).await;
+            pause = (pause * 2).min(MAX_PAUSE);
         }
         Err(PlaceError::Unreachable { place: self.name.clone(), problem: "no answer came".to_owned() })
     }

@@ -10,7 +10,7 @@ use crate::files::write_whole;
 use crate::wire::{LockAsked, LockDo, LockStanding};
 
 /// The longest lease, which is also what a start gives.
-pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl Holding {
     pub(crate) fn open(path: PathBuf) -> Self {
         let holder = std::fs::read_to_string(&path).ok().map(|text| text.trim().to_owned());
         let holder = holder.filter(|holder| is_holder(holder));
-        Holding { path, holder, renewed: Instant::now(), lease: LONGEST, renewals: 0 }
+        Holding { path, holder, renewed: Instant::now(), lease: MAX_LEASE, renewals: 0 }
     }
 
     /// # Errors
     /// If who takes it cannot be noted: then nobody has taken it.
     pub(crate) fn ask(&mut self, asked: &LockAsked) -> std::io::Result<LockStanding> {
-        let lease = Duration::from_millis(asked.lease_ms).clamp(SHORTEST, LONGEST);
+        let lease = Duration::from_millis(asked.lease_ms).clamp(SHORTEST, MAX_LEASE);
         let ours = self.holder.as_deref() == Some(asked.holder.as_str());
         match asked.what {
             LockDo::Take if !ours && (self.holder.is_none() || self.renewed.elapsed() >= self.lease) => {

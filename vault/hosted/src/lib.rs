@@ -22,7 +22,7 @@ pub mod wire;
 
 pub use address::{AddressError, HostedAddress, PlaceLabel};
 pub use keeper::{Keeper, KeeperError, Removed};
-pub use name::{LONGEST_OBJECT, NameError, ObjectName};
+pub use name::{MAX_OBJECT_BYTES, NameError, ObjectName};
 pub use place::{KeepError, KeptPlace, Listing, Upload};
 pub use secret::{PREFIX, PlaceSecret};
 pub use settings::{HostedSettings, Judge, is_root};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use vault_backup::Kind;
 
 /// The longest object that is taken, in bytes.
-pub const LONGEST_OBJECT: u64 = Kind::Manifest.most_sealed();
+pub const MAX_OBJECT_BYTES: u64 = Kind::Manifest.most_sealed();
 
 /// Directories with files in them, and the one with directories of two digits between.
 const FLAT: [&str; 2] = ["backups", "tested"];

@@ -18,9 +18,9 @@ use crate::address::PlaceLabel;
 use crate::coming::{Coming, UnderWay};
 use crate::files::{first_names, length, make_dir, make_one, sync};
 use crate::holding::{Holding, is_holder};
-use crate::name::{LONGEST_OBJECT, ObjectName};
+use crate::name::{MAX_OBJECT_BYTES, ObjectName};
 use crate::secret::SecretHash;
-use crate::taken::{MOST_OBJECTS, NoRoom, Reserved, Taken};
+use crate::taken::{MAX_OBJECTS, NoRoom, Reserved, Taken};
 use crate::wire::{Listed, ListedObject, LockAsked, LockStanding, PAGE, PlaceStanding};
 
 pub(crate) const TERMS: &str = "place.json";
@@ -63,7 +63,7 @@ pub enum KeepError {
         taken: u64,
     },
     /// There are as many objects as a place holds.
-    #[error("a place holds {MOST_OBJECTS} objects at most")]
+    #[error("a place holds {MAX_OBJECTS} objects at most")]
     Crowded,
     /// The place was removed meanwhile.
     #[error("the place is no longer there")]
@@ -72,7 +72,7 @@ pub enum KeepError {
     #[error("the disk of the node that keeps the place is next to full")]
     DiskFull,
     /// It is longer than any object of a place.
-    #[error("no object is longer than {LONGEST_OBJECT} bytes")]
+    #[error("no object is longer than {MAX_OBJECT_BYTES} bytes")]
     TooLong,
     /// Less or more of it came than was announced.
     #[error("another number of bytes came than was announced")]
@@ -213,7 +213,7 @@ impl KeptPlace {
     /// # Errors
     /// If there is no room, or, with `only_new`, the object is there.
     pub fn begin(self: &Arc<Self>, name: ObjectName, bytes: u64, only_new: bool) -> Result<Upload, KeepError> {
-        if bytes > LONGEST_OBJECT {
+        if bytes > MAX_OBJECT_BYTES {
             return Err(KeepError::TooLong);
         }
         let there = length(&self.path(&name))?;

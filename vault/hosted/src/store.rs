@@ -13,7 +13,7 @@ use crate::client::{Ask, Client};
 use crate::hold::{Held, LEASE};
 use crate::name::ObjectName;
 use crate::settings::HostedSettings;
-use crate::taken::MOST_OBJECTS;
+use crate::taken::MAX_OBJECTS;
 use crate::wire::{Listed, PAGE};
 
 const OBJECT: &str = "/object";
@@ -67,7 +67,7 @@ async fn put(client: &Client, path: &str, bytes: Bytes, only_new: bool) -> Resul
 /// keeps the place may be anybody: what a list costs is bounded here, and it ends.
 fn add_page(all: &mut Vec<Found>, dir: &str, page: Listed) -> Option<Option<String>> {
     let came = page.objects.len();
-    if came > PAGE || (all.len() + came) as u64 > MOST_OBJECTS {
+    if came > PAGE || (all.len() + came) as u64 > MAX_OBJECTS {
         return None;
     }
     for object in page.objects {
@@ -192,7 +192,7 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(add_page(&mut all.clone(), "data", page(&many, None)), None);
         assert_eq!(add_page(&mut all.clone(), "data", page(&many[1..], None)), Some(None), "control");
-        let mut full = vec![Found { path: "data/00/a".to_owned(), bytes: Some(1) }; MOST_OBJECTS as usize];
+        let mut full = vec![Found { path: "data/00/a".to_owned(), bytes: Some(1) }; MAX_OBJECTS as usize];
         assert_eq!(add_page(&mut full, "data", page(&["data/03/a"], None)), None);
     }
 }

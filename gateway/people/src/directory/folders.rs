@@ -8,9 +8,9 @@ use super::tables::{filing, folder};
 use super::{Directory, DirectoryError, id};
 
 /// Folders of one collection.
-const MOST_FOLDERS: u64 = 10_000;
+const MAX_FOLDERS: u64 = 10_000;
 /// Documents in one folder.
-pub const MOST_FILED: u64 = 100_000;
+pub const MAX_FILED_DOCUMENTS: u64 = 100_000;
 /// Rows of one statement.
 const ROWS: usize = 200;
 
@@ -50,7 +50,7 @@ impl Directory {
         let beside = folder::Entity::find()
             .filter(folder::Column::Space.eq(new.space.as_bytes().to_vec()))
             .filter(folder::Column::Collection.eq(new.collection.as_bytes().to_vec()));
-        if beside.count(&self.db).await? >= MOST_FOLDERS {
+        if beside.count(&self.db).await? >= MAX_FOLDERS {
             return Err(DirectoryError::Unfit("A collection has at most 10,000 folders."));
         }
         let row = folder::ActiveModel {
@@ -122,7 +122,7 @@ impl Directory {
     ) -> Result<Vec<DocId>, DirectoryError> {
         let of_folder = filing::Column::Folder.eq(folder.id.as_bytes().to_vec());
         let filed = filing::Entity::find().filter(of_folder.clone()).count(&self.db).await?;
-        if filed.saturating_add(documents.len() as u64) > MOST_FILED {
+        if filed.saturating_add(documents.len() as u64) > MAX_FILED_DOCUMENTS {
             return Err(DirectoryError::Unfit("A folder holds at most 100,000 documents."));
         }
         let row = |document: &DocId| filing::ActiveModel {

@@ -67,7 +67,7 @@ pub use browsers::{BROWSER_SECONDS, KnownBrowser};
 pub use codes::{Code, NewCode, Taken};
 pub use folders::Folder;
 pub use grants::GrantRow;
-pub use groups::{Group, MOST_NESTED, Membership, Role};
+pub use groups::{Group, MAX_NESTED_GROUPS, Membership, Role};
 pub use lifetimes::Lifetimes;
 pub use links::LinkRow;
 pub use migration::Migrator;

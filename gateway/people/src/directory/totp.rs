@@ -20,9 +20,9 @@ use super::{Directory, DirectoryError, SecretHash, User};
 /// Codes of recovery that are made at once.
 const RECOVERY_CODES: usize = 8;
 /// How long one that was begun waits for its first code, in microseconds.
-const WAITS: i64 = 600_000_000;
-/// The longest code that is looked at, in bytes.
-const LONGEST: usize = 64;
+const CONFIRM_WITHIN_US: i64 = 600_000_000;
+/// The longest code that is looked at.
+const MAX_CODE_LETTERS: usize = 64;
 
 /// What the person puts into the app that makes the codes, shown once.
 pub struct TotpEnrolment {
@@ -53,7 +53,7 @@ fn step(secret: &str, code: &str, now: Timestamp) -> Option<i64> {
 /// A code as it was typed, without what people put between its parts.
 fn plain(code: &str) -> String {
     let letters = code.chars().filter(|letter| !letter.is_whitespace() && *letter != '-');
-    letters.take(LONGEST).map(|letter| letter.to_ascii_uppercase()).collect()
+    letters.take(MAX_CODE_LETTERS).map(|letter| letter.to_ascii_uppercase()).collect()
 }
 
 fn recovery_hash(plain: &str) -> String {
@@ -128,7 +128,7 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Option<Vec<String>>, DirectoryError> {
         let held = self.credentials_of(self.user_row(&user.name).await?.as_ref()).await?;
-        let fresh = |row: &&credential::Model| (0..WAITS).contains(&now.0.saturating_sub(row.created));
+        let fresh = |row: &&credential::Model| (0..CONFIRM_WITHIN_US).contains(&now.0.saturating_sub(row.created));
         if held.of_kind(CredentialKind::Totp).next().is_some() {
             return Ok(None);
         }

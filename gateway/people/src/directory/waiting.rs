@@ -320,7 +320,7 @@ mod tests {
             assert!(matches!(directory.typed(&right, "near", at(300)).await, Err(DirectoryError::Busy)));
             // Where too many wait of a network, its oldest gives way, and nobody else's.
             let oldest = directory.await_person((client, false), "here", "a=b", at(99)).await.unwrap().user;
-            for _ in 1..room::MOST_FROM {
+            for _ in 1..room::MAX_WAITING_OF_NETWORK {
                 begin("here").await;
             }
             let waits = async |code: &str| directory.waiting(code, at(150)).await.unwrap().is_some();

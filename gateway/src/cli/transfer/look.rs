@@ -13,7 +13,7 @@ use super::super::output::Failure;
 use super::file::is_std;
 
 /// Problems that are told one by one.
-const TOLD: usize = 20;
+const MAX_PROBLEMS: usize = 20;
 /// Names that the file uses and the space does not, that are told.
 const NAMES: usize = 100;
 
@@ -103,7 +103,7 @@ impl Seen {
             self.unknown_fields.insert(key, place);
         }
         self.problems += 1;
-        if self.told.len() < TOLD {
+        if self.told.len() < MAX_PROBLEMS {
             self.told.push(problem);
         }
     }

@@ -23,7 +23,7 @@ use crate::grants::{self, Changed, GrantRequest, HeldBy, IssueError, issue, pars
 use crate::node::{Node, NodeError};
 
 /// Collections that one for a whole space names at most: a grant has so many entries.
-const MOST_COLLECTIONS: usize = 32;
+const MAX_COLLECTIONS: usize = 32;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add, list, one, narrow, extend, remove))]
@@ -178,9 +178,8 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
     };
     let schema = node.schema(space).await?;
     let count = schema.collections.len();
-    if count == 0 || count > MOST_COLLECTIONS {
-        let text =
-            format!("A whole space has between 1 and {MOST_COLLECTIONS} collections here; this one has {count}.");
+    if count == 0 || count > MAX_COLLECTIONS {
+        let text = format!("A whole space has between 1 and {MAX_COLLECTIONS} collections here; this one has {count}.");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "grant_malformed", text).hint("Name them by `access`."));
     }
     Ok(schema.collections.iter().map(entry).collect())

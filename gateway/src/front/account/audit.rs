@@ -23,7 +23,7 @@ use crate::front::refusals::UnknownUser;
 pub(super) struct Api;
 
 /// How many acts are shown at once.
-const SHOWN: u64 = 500;
+const MAX_ROWS: u64 = 500;
 
 /// An act that concerns the person.
 #[derive(Debug, Serialize, ToSchema)]
@@ -117,9 +117,9 @@ async fn part(
     limit: Option<u64>,
     cursor: Option<&str>,
 ) -> Result<(Vec<AuditRow>, Option<String>), ApiError> {
-    let most = limit.unwrap_or(SHOWN);
-    if !(1..=SHOWN).contains(&most) {
-        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {SHOWN}.")));
+    let most = limit.unwrap_or(MAX_ROWS);
+    if !(1..=MAX_ROWS).contains(&most) {
+        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {MAX_ROWS}.")));
     }
     let mut rows = directory.acts_before(wanted, behind(cursor)?, most + 1).await?;
     let more = rows.len() as u64 > most;

@@ -186,7 +186,7 @@ pub(super) struct TokenMade {
 }
 
 /// A leap year, in seconds.
-const LONGEST: i64 = 366 * 86_400;
+const MAX_LIFETIME_SECONDS: i64 = 366 * 86_400;
 
 /// A token in the name of a person
 ///
@@ -204,7 +204,7 @@ pub(super) async fn token(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let Lifetime { ttl_s } = body::json(&req, &bytes)?;
-    if !(1..=LONGEST).contains(&ttl_s) {
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&ttl_s) {
         return Err(ApiError::bad_request("`ttl_s` must lie between 1 and 31622400 (366 days)."));
     }
     let directory = node.directory();

@@ -75,7 +75,7 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 }
 
 /// Spaces of others that are listed at most.
-const MOST_SHARED: usize = 1_000;
+const MAX_SHARED_SPACES: usize = 1_000;
 
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
 #[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader, Page), responses(
@@ -120,7 +120,7 @@ struct Sees {
     edits: bool,
 }
 
-/// The spaces of others of which something is shared with a person, by id, at most [`MOST_SHARED`]. `whole`: all of
+/// The spaces of others of which something is shared with a person, by id, at most [`MAX_SHARED_SPACES`]. `whole`: all of
 /// the space is.
 async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceView>, ApiError> {
     let now = app.now();
@@ -130,7 +130,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceView>, ApiError> 
         if !one.lives(now) || app.vault.owner_of(one.space).is_none_or(|owner| owner == caller.user) {
             continue;
         }
-        if resources.len() == MOST_SHARED && !resources.contains_key(&one.space) {
+        if resources.len() == MAX_SHARED_SPACES && !resources.contains_key(&one.space) {
             continue;
         }
         let of_space = resources.entry(one.space).or_insert_with(|| BTreeSet::from([Resource::Space(one.space)]));

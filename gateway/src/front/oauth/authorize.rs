@@ -110,7 +110,7 @@ pub(super) const URN: &str = "urn:ietf:params:oauth:request_uri:";
 pub(super) const DEVICE: &str = "device";
 
 /// The longest query string: sent back and forth in forms.
-pub(super) const LONGEST: usize = 32 * 1_024;
+pub(super) const MAX_REQUEST_BYTES: usize = 32 * 1_024;
 
 /// `GET /oauth/authorize`: asks who it is. A cookie would not tell, and nothing of anybody is shown before a password.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
@@ -186,7 +186,7 @@ pub(super) async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Resul
         return Err(notice(StatusCode::SERVICE_UNAVAILABLE, words.not_set_up(), words.open_setup_link()));
     }
     let fields = Fields::read(raw);
-    if raw.len() > LONGEST || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
+    if raw.len() > MAX_REQUEST_BYTES || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
         return Err(bad(words.request_malformed()));
     }
     let device = match fields.get(DEVICE) {

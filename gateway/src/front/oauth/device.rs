@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use utoipa::ToSchema;
 
 use super::Data;
-use super::authorize::{DEVICE, LONGEST, Wrong, failed, looked_into, read};
+use super::authorize::{DEVICE, MAX_REQUEST_BYTES, Wrong, failed, looked_into, read};
 use super::client::{OAuthError, client, fields};
 use super::form::{Fields, foreign, stale, tag};
 use super::page::{alert, escape, page};
@@ -76,7 +76,7 @@ pub(super) async fn begin(node: Data, req: HttpRequest, body: Bytes) -> Result<H
         Wrong::Failed(error) => error.into(),
     })?;
     let request = fields.without(&LEFT_OUT);
-    if request.len() > LONGEST {
+    if request.len() > MAX_REQUEST_BYTES {
         return Err(OAuthError::new("invalid_request", "The request is too long."));
     }
     let codes = node

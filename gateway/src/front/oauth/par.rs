@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Data;
-use super::authorize::{LONGEST, URN, Wrong, checked};
+use super::authorize::{MAX_REQUEST_BYTES, URN, Wrong, checked};
 use super::client::{OAuthError, client, fields};
 use crate::authn::network;
 use crate::directory::pushed::PUSHED_SECONDS;
@@ -68,7 +68,7 @@ pub(super) async fn par(node: Data, req: HttpRequest, body: Bytes) -> Result<Htt
         Wrong::Failed(error) => error.into(),
     })?;
     let request = fields.without(&SECRETS);
-    if request.len() > LONGEST {
+    if request.len() > MAX_REQUEST_BYTES {
         return Err(OAuthError::new("invalid_request", "The request is too long."));
     }
     let kept = node

@@ -14,7 +14,7 @@ use super::party::{party, stale};
 use super::{Data, proof, same_session, session_of};
 use crate::authn::{address, seen, whence};
 use crate::directory::Actor;
-use crate::directory::passkeys::{Added, MOST, NewPasskey, name_of_passkey};
+use crate::directory::passkeys::{Added, MAX_PASSKEYS, NewPasskey, name_of_passkey};
 use crate::front::account::{body, person};
 use crate::front::error::ApiError;
 use crate::front::refusals::{AccountElsewhere, NotConfirmed};
@@ -35,7 +35,7 @@ struct PasskeyAsked {
 }
 
 fn too_many() -> ApiError {
-    let text = format!("You have {MOST} passkeys, which is the most; remove one first.");
+    let text = format!("You have {MAX_PASSKEYS} passkeys, which is the most; remove one first.");
     ApiError::new(StatusCode::CONFLICT, "too_many_passkeys", text)
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn start(node: Data, req: HttpRequest) -> Result<HttpResponse, 
     let directory = node.directory();
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
     let held = directory.passkeys(user.id).await?;
-    if held.len() as u64 >= MOST {
+    if held.len() as u64 >= MAX_PASSKEYS {
         return Err(too_many());
     }
     // Devices keep one passkey of a name for each handle: what they have of the person is replaced, and not doubled.

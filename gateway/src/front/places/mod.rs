@@ -21,7 +21,7 @@ use policy_core::{Caller, TenantId, UserId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use vault_hosted::wire::{Listed, ListedObject, LockAsked, LockDo, LockStanding, PlaceStanding};
-use vault_hosted::{KeepError, KeptPlace, LONGEST_OBJECT};
+use vault_hosted::{KeepError, KeptPlace, MAX_OBJECT_BYTES};
 
 use super::account::body;
 use super::contract::{Front, LEAST_BODY, Limits, Terms};
@@ -38,7 +38,7 @@ const OBJECT: &str = "/places/{place}/object";
 
 fn routes(routes: &mut Routes) {
     // A slow line takes as long as it takes, and says itself how long that may be: see there.
-    let object = Limits { deadline: None, streamed: true, ..Limits::body(LONGEST_OBJECT as usize) };
+    let object = Limits { deadline: None, streamed: true, ..Limits::body(MAX_OBJECT_BYTES as usize) };
     routes
         .get("/places/{place}", standing)
         .get("/places/{place}/objects", objects::list)

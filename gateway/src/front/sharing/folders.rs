@@ -15,7 +15,7 @@ use super::pending::{Pending, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, seen};
 use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
-use crate::directory::{Directory, Folder, MOST_NESTED};
+use crate::directory::{Directory, Folder, MAX_NESTED_GROUPS};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
@@ -114,8 +114,8 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let resource = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;
     let parent = if let Resource::Folder(_, id) = resource { Some(id) } else { None };
-    if app.directory.folder_depth(parent, MOST_NESTED).await? > MOST_NESTED {
-        let message = format!("Folders lie in one another at most {MOST_NESTED} deep.");
+    if app.directory.folder_depth(parent, MAX_NESTED_GROUPS).await? > MAX_NESTED_GROUPS {
+        let message = format!("Folders lie in one another at most {MAX_NESTED_GROUPS} deep.");
         return Err(conflict("folder_depth", message));
     }
     let folder = Folder {

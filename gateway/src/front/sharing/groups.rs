@@ -17,7 +17,7 @@ use super::{
     note, party_view, unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
+use crate::directory::{Directory, Group, MAX_NESTED_GROUPS, Membership, QuotaKind, Role};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
@@ -218,8 +218,8 @@ async fn put_member(
     if let Party::Group(inner) = party {
         match app.directory.nested(group.id, inner).await? {
             None => return Err(conflict("group_cycle", "The group would come to contain itself.")),
-            Some(depth) if depth > MOST_NESTED => {
-                let message = format!("Groups lie in one another at most {MOST_NESTED} deep.");
+            Some(depth) if depth > MAX_NESTED_GROUPS => {
+                let message = format!("Groups lie in one another at most {MAX_NESTED_GROUPS} deep.");
                 return Err(conflict("group_depth", message));
             }
             Some(_) => {}

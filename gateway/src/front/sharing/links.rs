@@ -40,11 +40,11 @@ use crate::node::Node;
 use crate::rights::Change;
 
 /// Documents that the page of a link shows at most.
-const SHOWN: usize = 200;
+const MAX_ROWS: usize = 200;
 /// Fewer, where they are so large that an answer does not hold them.
-const FEWER: [usize; 4] = [SHOWN, 32, 6, 1];
+const PAGE_ROWS: [usize; 4] = [MAX_ROWS, 32, 6, 1];
 /// Characters of a value that it shows at most.
-const LONGEST: usize = 1_000;
+const MAX_VALUE_CHARACTERS: usize = 1_000;
 /// Links on one space.
 const MAX_LINKS_PER_SPACE: usize = 1_000;
 
@@ -325,7 +325,7 @@ fn table(shown: &LinkPage) -> String {
 
 /// What a link shows.
 async fn shows(app: &App, token: &str) -> Result<LinkPage, ApiError> {
-    for most in FEWER {
+    for most in PAGE_ROWS {
         match shows_at_most(app, token, most).await {
             Err(error) if error.code() == "limit_bytes" => {}
             shown => return shown,
@@ -374,7 +374,7 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<LinkPage, 
     Ok(LinkPage { rows: rows.unwrap_or_default(), ..shown })
 }
 
-/// A value as a cell shows it: at most [`LONGEST`] characters of it.
+/// A value as a cell shows it: at most [`MAX_VALUE_CHARACTERS`] characters of it.
 fn cell(value: &Cell) -> String {
     let text = match value {
         Cell::Null => return "<td></td>".to_owned(),
@@ -393,7 +393,7 @@ fn cell(value: &Cell) -> String {
         Cell::Json(json) => serde_json::from_str::<String>(json).unwrap_or_else(|_| json.clone()).into(),
         other => other.to_json().into(),
     };
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_VALUE_CHARACTERS) {
         None => format!("<td>{}</td>", escape(&text)),
         Some((end, _)) => format!("<td>{}…</td>", escape(&text[..end])),
     }
@@ -426,11 +426,11 @@ mod tests {
         assert_eq!(cell(&Cell::List(vec![text("<b>")])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
         assert_eq!(cell(&Cell::Json("{\"a\":\"<\"}".into())), "<td>{&quot;a&quot;:&quot;&lt;&quot;}</td>");
         assert_eq!(cell(&Cell::Json("\"<\"".into())), "<td>&lt;</td>");
-        let fits = "é".repeat(LONGEST);
+        let fits = "é".repeat(MAX_VALUE_CHARACTERS);
         assert_eq!(cell(&text(&fits)), format!("<td>{fits}</td>"));
         assert_eq!(cell(&text(&format!("{fits}<"))), format!("<td>{fits}…</td>"));
-        let long = Cell::List(vec![text("x"); LONGEST]);
-        assert!(cell(&long).chars().count() < LONGEST * 7 && cell(&long).ends_with("…</td>"));
+        let long = Cell::List(vec![text("x"); MAX_VALUE_CHARACTERS]);
+        assert!(cell(&long).chars().count() < MAX_VALUE_CHARACTERS * 7 && cell(&long).ends_with("…</td>"));
     }
 
     #[test]
@@ -447,7 +447,7 @@ mod tests {
             collection: "Book<".into(),
             columns: vec![("title".into(), Shows::Value), ("author".into(), Shows::Relation)],
             left_out: vec!["loans".into()],
-            most: SHOWN,
+            most: MAX_ROWS,
             rows: vec![row("Emma", Cell::Document(id)), row("Anon", Cell::Null)],
         };
         let html = table(&shown);

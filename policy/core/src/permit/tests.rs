@@ -679,7 +679,7 @@ fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal
     assert!(asked() > before, "the list lapsed");
     {
         let mut yes = engine.yes.lock();
-        for n in 0..=MOST_DOCUMENTS as u128 {
+        for n in 0..=MAX_DOCUMENTS as u128 {
             let object = document_object(books(), DocId::from_bytes(n.to_be_bytes()));
             yes.insert(format!("{object}#view@user:{}", user(1)));
         }
@@ -716,11 +716,11 @@ fn masks_with_many_documents_do_not_pile_up() {
         engine.say(format!("{object}#view@user:{}", user(1)));
     }
     engine.singles(1, "view", &[]);
-    for schema in 0..=(cache::MOST_DOCUMENTS_KEPT as u64 / 100_000) {
+    for schema in 0..=(cache::MAX_CACHED_DOCUMENTS as u64 / 100_000) {
         let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
         block_on(gate.read(&person(1), &resources, NOW)).unwrap();
         let kept = gate.cache.documents();
-        assert!(kept > 0 && kept <= cache::MOST_DOCUMENTS_KEPT, "{kept}");
+        assert!(kept > 0 && kept <= cache::MAX_CACHED_DOCUMENTS, "{kept}");
     }
     let calls = engine.calls.load(Ordering::SeqCst);
     block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();

@@ -55,7 +55,7 @@ fn objects_are_whole_counted_before_they_come_and_for_the_keepers_eyes_alone() {
     assert!(matches!(upload.finish(), Err(KeepError::Cut)));
     assert!(matches!(read(&place, "data/00/b"), Err(KeepError::Missing)));
     put(&place, "data/00/c", &[3; 8 << 10], false).unwrap();
-    assert!(matches!(place.begin(name("data/00/d"), LONGEST_OBJECT + 1, false), Err(KeepError::TooLong)));
+    assert!(matches!(place.begin(name("data/00/d"), MAX_OBJECT_BYTES + 1, false), Err(KeepError::TooLong)));
     // In the place of another an object may come though the place is full.
     put(&place, "data/00/e", &[4; 28 << 10], false).unwrap();
     assert!(matches!(put(&place, "data/00/f", b"x", false), Err(KeepError::Full { .. })));

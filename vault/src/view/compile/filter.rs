@@ -16,7 +16,7 @@ use crate::view::parameters::Parameters;
 use crate::view::predicate::membership;
 
 /// Lists of more values are looked through in Rust.
-pub(in crate::view) const MOST_BOUND: usize = 500;
+pub(in crate::view) const MAX_BOUND_VALUES: usize = 500;
 
 impl Compiler<'_> {
     pub(in crate::view) fn filter(
@@ -67,7 +67,7 @@ impl Compiler<'_> {
     ) -> Result<String, ReadError> {
         let (expression, shape) = self.operand(p, around, of)?;
         self.spend(match operator {
-            Operator::In(all) | Operator::Nin(all) => all.len().min(MOST_BOUND),
+            Operator::In(all) | Operator::Nin(all) => all.len().min(MAX_BOUND_VALUES),
             _ => 1,
         })?;
         if let Operand::JsonPath(_, path) = of {
@@ -105,10 +105,10 @@ impl Compiler<'_> {
                 Some(bound) => return format!("{expression} IS NOT {}", p.bind(bound)),
                 None => return "1".to_owned(),
             },
-            Operator::In(all) if scalar && all.len() <= MOST_BOUND => {
+            Operator::In(all) if scalar && all.len() <= MAX_BOUND_VALUES => {
                 return membership(expression, &scalars(all), |s| operand(shape, s).map(|bound| p.bind(bound)));
             }
-            Operator::Nin(all) if scalar && all.len() <= MOST_BOUND => {
+            Operator::Nin(all) if scalar && all.len() <= MAX_BOUND_VALUES => {
                 let among = membership(expression, &scalars(all), |s| operand(shape, s).map(|bound| p.bind(bound)));
                 return format!("NOT ifnull({among}, 0)");
             }

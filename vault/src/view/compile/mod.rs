@@ -25,7 +25,7 @@ use super::predicate::predicate_sql;
 use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
-pub(super) use filter::MOST_BOUND;
+pub(super) use filter::MAX_BOUND_VALUES;
 pub(super) use select::{ColumnKind, Constant, Frame, Link, PastRow, Plan, root_aggregate};
 
 /// So many conditions stand side by side; more become a tree.

@@ -25,7 +25,7 @@ use super::audit::next_id;
 use super::{Actor, Directory, DirectoryError};
 
 /// Notices of one kind that a person has at most.
-const MOST_OF_KIND: u64 = 16;
+const MAX_NOTICES_OF_KIND: u64 = 16;
 /// For how long it is remembered that something was told once, in microseconds: longer than anything it is told of lasts.
 const REMEMBERED: i64 = 800 * 86_400_000_000;
 
@@ -113,7 +113,7 @@ async fn list(db: &impl ConnectionTrait, telling: &Telling, now: Timestamp) -> R
     };
     notice::Entity::insert(row).exec_without_returning(db).await?;
     let oldest = own.order_by_desc(notice::Column::At).order_by_desc(notice::Column::Id);
-    let beyond = oldest.offset(MOST_OF_KIND).limit(MOST_OF_KIND).all(db).await?;
+    let beyond = oldest.offset(MAX_NOTICES_OF_KIND).limit(MAX_NOTICES_OF_KIND).all(db).await?;
     if !beyond.is_empty() {
         let beyond: Vec<_> = beyond.into_iter().map(|one| one.id).collect();
         notice::Entity::delete_many().filter(notice::Column::Id.is_in(beyond)).exec(db).await?;

@@ -16,7 +16,7 @@ use super::{About, NoticeKind, Telling};
 use hmac::Mac as _;
 
 /// Places of a person that are kept.
-const MOST: u64 = 64;
+const MAX_PLACES: u64 = 64;
 
 impl Directory {
     /// Notes from where somebody signed in, and tells them if that was never seen. `browsers`: what their browser keeps of
@@ -51,7 +51,7 @@ impl Directory {
         if there {
             return Ok(());
         }
-        let beyond = own.order_by_desc(place::Column::Seen).offset(MOST).limit(MOST).all(&self.db).await?;
+        let beyond = own.order_by_desc(place::Column::Seen).offset(MAX_PLACES).limit(MAX_PLACES).all(&self.db).await?;
         for one in beyond {
             place::Entity::delete_by_id((one.user, one.mark)).exec(&self.db).await?;
         }

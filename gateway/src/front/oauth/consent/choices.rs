@@ -22,9 +22,9 @@ const USUAL: u32 = 30;
 const FOREVER: &str = "none";
 /// Fields that a row filter offers at most, and the longest value.
 const FILTERS: usize = 64;
-const LONGEST_VALUE: usize = 1_024;
+const MAX_VALUE_BYTES: usize = 1_024;
 /// Conditions of one entry, those of the app among them: as many as a grant is read with again.
-const MOST_CONDITIONS: usize = 32;
+const MAX_CONDITIONS: usize = 32;
 /// Comparisons with no value, and where one is chosen of a field that is true or false.
 const EMPTY: &str = "_null";
 const NOT_EMPTY: &str = "_some";
@@ -125,7 +125,7 @@ impl Slip {
             Why::NoMoment(field) => words.no_moment(field),
             Why::TooLong(field) => words.value_too_long(field),
             Why::Unseen(field) => words.value_unseen(field),
-            Why::TooMany => words.too_many_tests(MOST_CONDITIONS),
+            Why::TooMany => words.too_many_tests(MAX_CONDITIONS),
             Why::NoSuchField => words.no_such_field().to_owned(),
             Why::NoEnd => words.choose_how_long().to_owned(),
             Why::NoDay => words.no_day().to_owned(),
@@ -167,7 +167,7 @@ pub(super) fn of(
     }
     let mut conditions = asked.conditions.clone();
     conditions.extend(rows((at, all), asked, sent, (schema, language))?);
-    if conditions.len() > MOST_CONDITIONS {
+    if conditions.len() > MAX_CONDITIONS {
         return Err(Slip { control: test_control(at, ""), why: Why::TooMany });
     }
     let duration = end(at, asked, sent, now)?;
@@ -333,7 +333,7 @@ fn rows(
             }
         };
         let text = text.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| at_value(Why::NoValue))?;
-        if text.len() > LONGEST_VALUE {
+        if text.len() > MAX_VALUE_BYTES {
             return Err(at_value(Why::TooLong));
         }
         // The sentence would write them out, and nobody meant them.

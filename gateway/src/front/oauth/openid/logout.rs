@@ -21,7 +21,7 @@ use crate::node::Node;
 
 const STEP: &str = "logout";
 /// The longest request.
-const LONGEST: usize = 16 * 1_024;
+const MAX_REQUEST_BYTES: usize = 16 * 1_024;
 
 /// What an app asks.
 struct Leaving {
@@ -113,7 +113,7 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpRespons
     let words = words();
     let bad = |text: &str| notice(StatusCode::BAD_REQUEST, words.link_does_not_work(), text);
     let fields = Fields::read(raw);
-    if raw.len() > LONGEST || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
+    if raw.len() > MAX_REQUEST_BYTES || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
         return Err(bad(words.request_malformed()));
     }
     let Some(hint) = fields.get("id_token_hint") else {
