@@ -223,12 +223,12 @@ impl Access {
         }
     }
 
-    /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::foresee`].
-    pub async fn foreseen_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
+    /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::preview`].
+    pub async fn preview_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
         let app = AppCaller { holder: grant.holder, grant: grant.id };
         self.awake(&Caller { user: grant.grantor, app: Some(app), device: None }, grant.space)?;
         let catalogue = self.catalogue(grant.space).await?;
-        let permits = self.gate.foresee(grant, &catalogue.resources, self.now()).await?;
+        let permits = self.gate.preview(grant, &catalogue.resources, self.now()).await?;
         Ok((catalogue, permits))
     }
 

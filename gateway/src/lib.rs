@@ -12,7 +12,6 @@ mod doctor;
 mod engine;
 mod exporting;
 mod failure;
-mod foreseen;
 mod front;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -31,6 +30,7 @@ mod outbound;
 mod pairing;
 mod passkeys;
 mod places;
+mod preview;
 mod records;
 mod recovery;
 mod restoring;

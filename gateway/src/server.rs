@@ -204,7 +204,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, mut options: Options
 /// Why a node serves no more.
 enum Ended {
     /// It was told to end.
-    Told(&'static str),
+    Asked(&'static str),
     /// Its place is taken by what a backup was made of.
     Restored(Box<Outcome>),
 }
@@ -448,12 +448,12 @@ async fn once(
     }
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), url, set_up, "started");
     let ended = tokio::select! {
-        () = ended() => Ended::Told("a signal"),
-        () = app.stop.notified() => Ended::Told("the operator"),
+        () = ended() => Ended::Asked("a signal"),
+        () = app.stop.notified() => Ended::Asked("the operator"),
         outcome = taken(&app, dir, passphrase, &reach), if !set_up => Ended::Restored(Box::new(outcome)),
     };
     match &ended {
-        Ended::Told(asked_by) => tracing::info!(target: "allod::node", asked_by, "stopping"),
+        Ended::Asked(asked_by) => tracing::info!(target: "allod::node", asked_by, "stopping"),
         // Whoever was sent to a port that was picked finds the same there.
         Ended::Restored(_) => options.keep(listening),
     }
@@ -464,7 +464,7 @@ async fn once(
     app.shutdown().await;
     NodeFile::remove(dir, Of::Node);
     dir.remove(DataFile::LocalToken);
-    if matches!(ended, Ended::Told(_)) {
+    if matches!(ended, Ended::Asked(_)) {
         tracing::info!(target: "allod::node", "stopped");
     }
     Ok(ended)

@@ -325,7 +325,7 @@ impl Config {
             None => {
                 let settings = load(common, &Flags::default())?;
                 settings.warnings.iter().for_each(|warning| logging::line(&format!("warning: {warning}")));
-                let all = serde_json::to_value(settings.shown()).unwrap_or_default();
+                let all = serde_json::to_value(settings.views()).unwrap_or_default();
                 print(common.json, &all, |_| table(&settings));
             }
             Some(ConfigCommand::Check { flags }) => {
@@ -341,9 +341,9 @@ impl Config {
 
 /// A line a setting, and what it is for below it.
 fn table(settings: &Settings) -> String {
-    let one = |shown: gateway_config::Shown| {
-        let value = shown.value.unwrap_or_else(|| "(nothing)".to_owned());
-        format!("{} = {value}   [{}]\n    {}", shown.key, shown.source, shown.help)
+    let one = |setting: gateway_config::SettingView| {
+        let value = setting.value.unwrap_or_else(|| "(nothing)".to_owned());
+        format!("{} = {value}   [{}]\n    {}", setting.key, setting.source, setting.help)
     };
-    settings.shown().into_iter().map(one).collect::<Vec<_>>().join("\n")
+    settings.views().into_iter().map(one).collect::<Vec<_>>().join("\n")
 }

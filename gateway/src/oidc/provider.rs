@@ -117,7 +117,7 @@ pub struct Provider {
     config: ProviderConfig,
     outbound: Outbound,
     known: tokio::sync::Mutex<Known>,
-    pub(super) logouts: super::logout::Seen,
+    pub(super) logouts: super::logout::UsedTokens,
 }
 
 impl std::fmt::Debug for Provider {
@@ -133,7 +133,7 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> OidcError {
 impl Provider {
     pub(super) fn new(config: ProviderConfig, outbound: Outbound) -> Provider {
         let known = tokio::sync::Mutex::new(Known::Nothing);
-        Provider { config, outbound, known, logouts: super::logout::Seen::default() }
+        Provider { config, outbound, known, logouts: super::logout::UsedTokens::default() }
     }
 
     /// Makes what is known of it older.

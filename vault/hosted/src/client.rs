@@ -102,7 +102,7 @@ enum Missed {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct ErrorBody {
     code: String,
 }
 
@@ -180,7 +180,7 @@ impl Client {
             let last = n == TRIES || begun.elapsed() + pause > ALTOGETHER;
             let (problem, wished) = match self.once(&ask).await {
                 Ok((answer, wished)) => match answer.status.as_u16() {
-                    408 | 429 | 500 | 502 | 503 | 504 => (self.told(&answer), wished),
+                    408 | 429 | 500 | 502 | 503 | 504 => (self.problem_of(&answer), wished),
                     _ => return Ok(answer),
                 },
                 Err(Missed::Again(problem)) => (problem.to_owned(), None),
@@ -233,7 +233,7 @@ impl Client {
             507 => PlaceError::Full { place: self.name.clone(), problem: self.fullness().await },
             300..=399 => self.refused("it sends on to another address: name the one that the node has"),
             404 => self.strange(),
-            _ => PlaceError::Unreachable { place: self.name.clone(), problem: self.told(answer) },
+            _ => PlaceError::Unreachable { place: self.name.clone(), problem: self.problem_of(answer) },
         }
     }
 
@@ -258,7 +258,7 @@ impl Client {
         PlaceError::Unreachable { place: self.name.clone(), problem }
     }
 
-    fn told(&self, answer: &Answer) -> String {
+    fn problem_of(&self, answer: &Answer) -> String {
         let status = answer.status.as_u16();
         match code(&answer.body) {
             Some(code) => format!("it answered {status} ({code})"),
@@ -269,7 +269,7 @@ impl Client {
 
 /// The code of a problem, if an answer is one.
 fn code(body: &[u8]) -> Option<String> {
-    let Told { code } = serde_json::from_slice(body).ok()?;
+    let ErrorBody { code } = serde_json::from_slice(body).ok()?;
     (code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).then_some(code)
 }
 

@@ -20,7 +20,7 @@ pub use gateway_people::principal::{AuthError, CONFIRMED_SECONDS, Principal};
 pub use header::only;
 pub use local::is_local;
 
-use gateway_people::directory::sessions::Seen;
+use gateway_people::directory::sessions::SessionOrigin;
 use gateway_people::directory::sign_in::Origin;
 use gateway_people::directory::{SecretHash, Token};
 use gateway_people::realm::Realm;
@@ -70,14 +70,14 @@ async fn credentials(req: &HttpRequest, node: &dyn Realm) -> Result<Principal, A
 }
 
 /// Where a request comes from, as the person of a session is shown it.
-pub fn seen(req: &HttpRequest) -> Seen {
-    Seen { address: address(req), product: address::product(req) }
+pub fn session_origin(req: &HttpRequest) -> SessionOrigin {
+    SessionOrigin { address: address(req), product: address::product(req) }
 }
 
 /// Who sent `req` by a token, whose use is noted.
 async fn used(req: &HttpRequest, node: &dyn Realm, token: &Token) -> Result<Principal, AuthError> {
     let principal = Principal::of_token(node.directory(), token, node.now()).await?;
-    node.directory().session_used(token, || seen(req), node.now()).await;
+    node.directory().session_used(token, || session_origin(req), node.now()).await;
     Ok(principal)
 }
 

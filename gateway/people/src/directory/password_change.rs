@@ -109,7 +109,7 @@ impl Directory {
 mod tests {
     use policy_core::{ClientId, SpaceId, UserId};
 
-    use super::super::sessions::Seen;
+    use super::super::sessions::SessionOrigin;
     use super::super::sign_in::{Origin, Proof};
     use super::super::waiting::Polled;
     use super::super::{NewCode, Secret, Taken, on_each_backend};
@@ -118,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_ends_what_the_former_password_opened_and_what_it_is_about_to_open() {
         for directory in on_each_backend().await {
-            let (now, seen) = (Timestamp::from_seconds(1_000), Seen::default());
+            let (now, seen) = (Timestamp::from_seconds(1_000), SessionOrigin::default());
             let home = directory.add_tenant("home", now).await.unwrap();
             let account = (UserId::from_bytes([1; 16]), SpaceId::from_bytes([2; 16]));
             directory.add_user(account, "alice", home.id, Some("the first password"), now).await.unwrap();

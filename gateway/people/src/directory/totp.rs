@@ -178,7 +178,7 @@ mod tests {
 
     use super::super::credentials::Removed;
     use super::super::on_each_backend;
-    use super::super::sessions::Seen;
+    use super::super::sessions::SessionOrigin;
     use super::super::sign_in::{Origin, Proof, Refused};
     use super::*;
 
@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(codes.len(), RECOVERY_CODES);
             assert!(directory.begin_totp(&alice, at(61)).await.unwrap().is_none(), "there is one");
             // What was proved before begins no session.
-            let seen = Seen::default();
+            let seen = SessionOrigin::default();
             assert!(directory.open_signed_session(&alice, &seen, None, at(61)).await.unwrap().is_none());
             assert_eq!(sign_in(PASSWORD, None, at(61)).await, Err(Refused::CodeNeeded));
             assert_eq!(sign_in("a wrong password", None, at(61)).await, Err(Refused::Wrong));

@@ -134,8 +134,8 @@ impl Own {
         each(lines, "link", sharing::links::all(app, user).await?).await?;
         each(lines, "group", sharing::groups::all(app, user).await?).await?;
         sharing::shares::each(app, user, async |share| match share {
-            sharing::shares::Told::Given(share) => lines.line("share", &json!({ "given": share })).await,
-            sharing::shares::Told::Received(share) => lines.line("share", &json!({ "received": share })).await,
+            sharing::shares::ShareSide::Given(share) => lines.line("share", &json!({ "given": share })).await,
+            sharing::shares::ShareSide::Received(share) => lines.line("share", &json!({ "received": share })).await,
         })
         .await?;
         for space in app.spaces.named_spaces(&app.vault.space_ids(user)).await.map_err(|error| {

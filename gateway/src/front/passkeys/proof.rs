@@ -23,7 +23,7 @@ const CHECKED: u8 = 0b100;
 
 /// What a browser says that it asked a device for.
 #[derive(Deserialize)]
-struct Said {
+struct ClientData {
     #[serde(default, rename = "crossOrigin")]
     cross_origin: bool,
 }
@@ -35,8 +35,8 @@ fn plain(given: &PublicKeyCredential) -> Result<(), ApiError> {
         return Err(unverified());
     }
     // A frame within another site's page may not ask.
-    let said = serde_json::from_slice::<Said>(&given.response.client_data_json);
-    if said.map_or(true, |said| said.cross_origin) {
+    let data = serde_json::from_slice::<ClientData>(&given.response.client_data_json);
+    if data.map_or(true, |data| data.cross_origin) {
         return Err(wrong());
     }
     Ok(())

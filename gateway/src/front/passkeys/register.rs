@@ -12,7 +12,7 @@ use webauthn_rs_proto::{AuthenticatorTransport, PublicKeyCredentialCreationOptio
 use super::own::PasskeyView;
 use super::party::{party, stale};
 use super::{Data, proof, same_session, session_of};
-use crate::authn::{address, seen, whence};
+use crate::authn::{address, session_origin, whence};
 use crate::directory::Actor;
 use crate::directory::passkeys::{Added, MAX_PASSKEYS, NewPasskey, name_of_passkey};
 use crate::front::account::{body, person};
@@ -111,7 +111,7 @@ pub(super) async fn finish(node: Data, req: HttpRequest, bytes: Bytes) -> Result
         let text = "The device does not keep the passkey, so it would not be found without a name.";
         return Err(unfit(text).hint("Use another device."));
     }
-    let name = name.or_else(|| seen(&req).product).as_deref().and_then(name_of_passkey);
+    let name = name.or_else(|| session_origin(&req).product).as_deref().and_then(name_of_passkey);
     let name = name.unwrap_or_else(|| "Passkey".to_owned());
     let known = |one: &AuthenticatorTransport| *one != AuthenticatorTransport::Unknown;
     let transports: Vec<_> =

@@ -320,7 +320,7 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
 }
 
 /// A share, as it is told to whoever gave it or got it.
-pub(crate) enum Told {
+pub(crate) enum ShareSide {
     Given(serde_json::Value),
     Received(serde_json::Value),
 }
@@ -329,16 +329,16 @@ pub(crate) enum Told {
 pub(crate) async fn each<E: From<ApiError>>(
     app: &App,
     user: UserId,
-    mut tell: impl AsyncFnMut(Told) -> Result<(), E>,
+    mut tell: impl AsyncFnMut(ShareSide) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut names = Names::default();
     let json = |view: ShareView| serde_json::to_value(view).unwrap_or_default();
     for one in listed(app, user).await? {
         tell(match &one {
-            Listed::Given(share) => Told::Given(json(share_view(app, share, &mut names).await?)),
-            Listed::Offered(offer) => Told::Given(json(offers::offer_view(app, offer).await?)),
-            Listed::Promised(offer) => Told::Received(json(offers::offer_view(app, offer).await?)),
-            Listed::Received(share) => Told::Received(json(share_view(app, share, &mut names).await?)),
+            Listed::Given(share) => ShareSide::Given(json(share_view(app, share, &mut names).await?)),
+            Listed::Offered(offer) => ShareSide::Given(json(offers::offer_view(app, offer).await?)),
+            Listed::Promised(offer) => ShareSide::Received(json(offers::offer_view(app, offer).await?)),
+            Listed::Received(share) => ShareSide::Received(json(share_view(app, share, &mut names).await?)),
         })
         .await?;
     }

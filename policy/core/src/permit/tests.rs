@@ -638,23 +638,27 @@ fn a_grant_that_is_foreseen_shows_what_it_shows_once_it_is_given() {
         let entries = whole.entries.iter().enumerate().filter(|(at, _)| mix & (1 << at) != 0);
         let entries: Vec<GrantEntry> = entries.map(|(_, one)| one.clone()).collect();
         let grant = Grant { id: grant_id(2), entries: entries.clone(), ..whole.clone() };
-        let foreseen = block_on(gate.foresee(&grant, &resources(&[1, 2, 3]), NOW));
+        let previewed = block_on(gate.preview(&grant, &resources(&[1, 2, 3]), NOW));
         engine.grants(2, 1, entries);
         engine.clock.advance();
         let given = block_on(gate.read(&app(1, 2), &resources(&[1, 2, 3]), NOW));
-        match (foreseen, given) {
-            (Ok(foreseen), Ok(given)) => {
-                assert_eq!(foreseen.mask(books()), given.mask(books()), "{mix}");
-                assert_eq!((foreseen.caller(), foreseen.valid_until()), (given.caller(), given.valid_until()), "{mix}");
-                assert!(!foreseen.manages() && !given.manages());
+        match (previewed, given) {
+            (Ok(previewed), Ok(given)) => {
+                assert_eq!(previewed.mask(books()), given.mask(books()), "{mix}");
+                assert_eq!(
+                    (previewed.caller(), previewed.valid_until()),
+                    (given.caller(), given.valid_until()),
+                    "{mix}"
+                );
+                assert!(!previewed.manages() && !given.manages());
             }
-            (foreseen, given) => assert_eq!(foreseen.unwrap_err(), given.unwrap_err(), "{mix}"),
+            (previewed, given) => assert_eq!(previewed.unwrap_err(), given.unwrap_err(), "{mix}"),
         }
         engine.yes.lock().retain(|line| !line.starts_with("grant:"));
     }
     // Of a stranger's data nothing, in another space nothing.
     let foreign = Grant { grantor: user(2), ..whole.clone() };
-    let of = |grant: &Grant| block_on(gate.foresee(grant, &resources(&[1, 2, 3]), NOW));
+    let of = |grant: &Grant| block_on(gate.preview(grant, &resources(&[1, 2, 3]), NOW));
     assert_eq!(of(&foreign).unwrap_err(), Refusal::Denied);
     assert_eq!(of(&Grant { space: SpaceId::from_bytes([9; 16]), ..whole.clone() }).unwrap_err(), Refusal::Denied);
     assert!(of(&whole).is_ok(), "control");

@@ -8,7 +8,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::super::browsers::mac;
-use super::super::sessions::Seen;
+use super::super::sessions::SessionOrigin;
 use super::super::turns::Network;
 use super::super::{Directory, DirectoryError};
 use super::tables::place;
@@ -21,7 +21,7 @@ const MAX_PLACES: u64 = 64;
 impl Directory {
     /// Notes from where somebody signed in, and tells them if that was never seen. `browsers`: what their browser keeps of
     /// earlier sign-ins. The sign-in is done, whatever becomes of that.
-    pub async fn signed_in_from(&self, user: UserId, seen: &Seen, browsers: &[String], now: Timestamp) {
+    pub async fn signed_in_from(&self, user: UserId, seen: &SessionOrigin, browsers: &[String], now: Timestamp) {
         if let Err(error) = self.note_place(user, seen, browsers, now).await {
             tracing::error!(%error, "it was not noted from where somebody signed in");
         }
@@ -30,7 +30,7 @@ impl Directory {
     async fn note_place(
         &self,
         user: UserId,
-        seen: &Seen,
+        seen: &SessionOrigin,
         browsers: &[String],
         now: Timestamp,
     ) -> Result<(), DirectoryError> {

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use policy_core::SpaceId;
 use serde_json::json;
 
-use super::super::sessions::Seen;
+use super::super::sessions::SessionOrigin;
 use super::super::{on_each_backend, password_change::ChangedBy};
 use super::*;
 
@@ -104,7 +104,7 @@ async fn a_sign_in_is_told_if_neither_its_place_nor_its_browser_was_seen_before(
         let home = directory.add_tenant("home", at(1)).await.unwrap();
         let space = SpaceId::from_bytes([9; 16]);
         let user = directory.add_user((ALICE, space), "alice", home.id, Some("a long password"), at(1)).await.unwrap();
-        let from = |ip: &str, product: &str| Seen {
+        let from = |ip: &str, product: &str| SessionOrigin {
             address: Some(ip.parse::<IpAddr>().unwrap()),
             product: Some(product.to_owned()),
         };

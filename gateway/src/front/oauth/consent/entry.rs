@@ -15,7 +15,7 @@ use super::choices::{
 use crate::grants::{Access, date, marked};
 
 /// What an entry is shown with.
-pub(super) struct Shown<'a> {
+pub(super) struct EntryForm<'a> {
     /// Which one, of how many.
     pub(super) at: (usize, usize),
     pub(super) asked: &'a Access,
@@ -30,7 +30,7 @@ pub(super) struct Shown<'a> {
     pub(super) words: Words,
 }
 
-impl Shown<'_> {
+impl EntryForm<'_> {
     pub(super) fn html(&self) -> String {
         let (at, asked, words) = (self.at.0, self.asked, self.words);
         let mut html = format!("<fieldset>\n<legend>{}</legend>\n", escape(&asked.datatypes.join(", ")));

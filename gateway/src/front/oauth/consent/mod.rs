@@ -3,7 +3,7 @@
 
 mod choices;
 mod entry;
-mod seen;
+mod preview;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use vault_core::schema::Schema;
 
 use self::choices::Slip;
-use self::entry::Shown;
-use self::seen::Seen;
+use self::entry::EntryForm;
+use self::preview::PreviewPane;
 use super::authorize::{Wish, failed};
 use super::form::{Fields, is_tag, stale, tag};
 use super::openid;
@@ -208,7 +208,7 @@ async fn body(
     let words = words();
     let (sent, now) = (form.fields, place.terms.now);
     let chosen = chosen(wish, sent, &place.schema, now);
-    let seen = seen(node, place, &chosen).await;
+    let seen = preview(node, place, &chosen).await;
     let strong = |text: &str| format!("<strong>{}</strong>", escape(text));
     let within = place
         .name
@@ -241,7 +241,7 @@ async fn body(
             Ok(None) => vec![words.nothing_of_this().to_owned()],
             Err(slip) => vec![slip.text(words)],
         };
-        let shown = Shown {
+        let form = EntryForm {
             at: (at, wish.access.len()),
             asked,
             sentences: &sentences,
@@ -251,7 +251,7 @@ async fn body(
             now,
             words,
         };
-        html.push_str(&shown.html());
+        html.push_str(&form.html());
     }
     let _ = write!(
         html,
@@ -280,18 +280,18 @@ async fn body(
 
 /// What the app would see first, were it granted what is chosen. Nobody but the person who signed in looks, at what they
 /// see themselves.
-async fn seen(node: &dyn Node, place: &Place, chosen: &Chosen) -> Seen {
-    let Ok(left) = chosen.iter().cloned().collect::<Result<Vec<_>, _>>() else { return Seen::Unclear };
+async fn preview(node: &dyn Node, place: &Place, chosen: &Chosen) -> PreviewPane {
+    let Ok(left) = chosen.iter().cloned().collect::<Result<Vec<_>, _>>() else { return PreviewPane::Unclear };
     let left: Vec<Access> = left.into_iter().flatten().collect();
     if left.is_empty() {
-        return Seen::Nothing;
+        return PreviewPane::Nothing;
     }
-    let Ok((grant, order)) = place.grant(&left) else { return Seen::Unclear };
-    match node.foresee(&grant, &order).await {
-        Ok(foreseen) => Seen::Told(foreseen),
+    let Ok((grant, order)) = place.grant(&left) else { return PreviewPane::Unclear };
+    match node.preview(&grant, &order).await {
+        Ok(preview) => PreviewPane::Rows(preview),
         Err(error) => {
             tracing::info!(%error, "what a grant would show is not shown");
-            Seen::Untold
+            PreviewPane::Unavailable
         }
     }
 }

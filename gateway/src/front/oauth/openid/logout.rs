@@ -122,7 +122,7 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpRespons
             None => Ok(None),
         };
     };
-    let told = id_token::told(node, hint).await.map_err(|error| failed(&error.into()))?;
+    let told = id_token::read_id_token(node, hint).await.map_err(|error| failed(&error.into()))?;
     let told = told.ok_or_else(|| bad(words.token_not_ours()))?;
     if fields.get("client_id").is_some_and(|client| client != told.aud) {
         return Err(bad(words.token_of_another()));

@@ -77,7 +77,8 @@ impl Asked {
         let expects = match kept("id_token_hint", LONGEST.2) {
             None => None,
             Some((text, true)) => {
-                let told = id_token::told(node, text).await.map_err(|error| AskedError::Failed(error.into()))?;
+                let told =
+                    id_token::read_id_token(node, text).await.map_err(|error| AskedError::Failed(error.into()))?;
                 let told = told.filter(|told| told.aud == app.client.to_string());
                 Some(told.ok_or_else(|| invalid("`id_token_hint` is no ID token of this node for this app."))?.sub)
             }
