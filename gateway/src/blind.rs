@@ -93,7 +93,7 @@ async fn open_log(dir: &DataDir, witness: &Witness, in_use: bool) -> Result<Log,
 }
 
 /// The address to tell at home: of those of a machine (who listens on all of them has several) one that others can reach.
-fn told(addrs: &[String]) -> String {
+fn reachable_address(addrs: &[String]) -> String {
     let own = |addr: &&String| addr.starts_with("/ip4/127.") || addr.starts_with("/ip6/::1/");
     addrs.iter().find(|addr| !own(addr)).or(addrs.first()).cloned().unwrap_or_default()
 }
@@ -118,7 +118,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
-    let addr = told(replica.addrs());
+    let addr = reachable_address(replica.addrs());
     dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
     let control = control(dir)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))

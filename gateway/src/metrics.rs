@@ -29,18 +29,18 @@ pub struct Metrics {
     pub requests: Requests,
     pub policy: Answers,
     /// What was told last, and when. Held while it is made, so that it is made once.
-    told: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
+    rendered: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Metrics {
     /// Everything, as text. `look` says how the node is, if it was not looked at just now.
     pub async fn text(&self, look: impl AsyncFnOnce() -> State) -> Bytes {
-        let mut told = self.told.lock().await;
-        if let Some((_, text)) = told.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
+        let mut rendered = self.rendered.lock().await;
+        if let Some((_, text)) = rendered.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
             return text.clone();
         }
         let text = Bytes::from(self.written(&look().await));
-        *told = Some((Instant::now(), text.clone()));
+        *rendered = Some((Instant::now(), text.clone()));
         text
     }
 

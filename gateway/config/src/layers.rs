@@ -387,7 +387,7 @@ impl Settings {
 
     /// Whether somebody says something, other than the default.
     #[must_use]
-    pub fn is_said(&self, key: &str) -> bool {
+    pub fn is_set(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(|(source, _)| *source != Source::Default)
     }
 

@@ -117,7 +117,7 @@ impl Introspected<'_> {
     }
 }
 
-fn is_shown(asked: &Asked<'_>, directives: &DirectiveList) -> bool {
+fn is_listed(asked: &Asked<'_>, directives: &DirectiveList) -> bool {
     asked.deprecated || directives.get("deprecated").is_none()
 }
 
@@ -221,13 +221,13 @@ impl<'s> Writer<'s> {
                 self.optional(by.and_then(|by| by.specified_argument_by_name("url")).and_then(|url| url.as_str()));
             }
             ("fields", ExtendedType::Object(object)) => {
-                let fields = object.fields.values().filter(|field| is_shown(asked, &field.directives));
+                let fields = object.fields.values().filter(|field| is_listed(asked, &field.directives));
                 return self.list(asked, fields.map(|field| Introspected::Field(field)));
             }
             // There are no interfaces here, nor unions.
             ("interfaces", ExtendedType::Object(_)) => self.out.extend_from_slice(b"[]"),
             ("enumValues", ExtendedType::Enum(values)) => {
-                let values = values.values.values().filter(|value| is_shown(asked, &value.directives));
+                let values = values.values.values().filter(|value| is_listed(asked, &value.directives));
                 return self.list(asked, values.map(|value| Introspected::EnumValue(value)));
             }
             ("inputFields", ExtendedType::InputObject(object)) => {
@@ -281,7 +281,7 @@ impl<'s> Writer<'s> {
     }
 
     fn inputs(&mut self, asked: &Asked<'_>, inputs: impl Iterator<Item = &'s InputValueDefinition>) -> Written {
-        self.list(asked, inputs.filter(|input| is_shown(asked, &input.directives)).map(Introspected::Input))
+        self.list(asked, inputs.filter(|input| is_listed(asked, &input.directives)).map(Introspected::Input))
     }
 
     fn list(&mut self, asked: &Asked<'_>, things: impl Iterator<Item = Introspected<'s>>) -> Written {

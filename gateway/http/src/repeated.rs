@@ -165,7 +165,7 @@ async fn done(
     // What a mutation answers with 200 may be errors alone; it tells documents, which can be read again.
     let documents = request.path().ends_with("/graphql");
     if head.status().is_success() && (!documents || body.starts_with(b"{\"data\":")) {
-        running.given = Some(match !documents && is_told_once(head.headers()) {
+        running.given = Some(match !documents && is_no_store(head.headers()) {
             true => Answered::Unkept,
             false => {
                 Answered::Kept(Given { status: head.status(), headers: head.headers().clone(), body: body.clone() })
@@ -176,6 +176,6 @@ async fn done(
 }
 
 /// Whether a handler says of its answer that nobody keeps it. What every answer says to caches is put on after this.
-fn is_told_once(headers: &HeaderMap) -> bool {
+fn is_no_store(headers: &HeaderMap) -> bool {
     headers.get(CACHE_CONTROL).is_some_and(|value| value == "no-store")
 }

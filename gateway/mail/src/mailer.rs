@@ -104,7 +104,7 @@ impl std::fmt::Debug for Mailer {
 }
 
 /// What the server, or whatever is in its place, said: one line, without what would move the reader's text about.
-fn said(error: &lettre::transport::smtp::Error) -> String {
+fn reply_text(error: &lettre::transport::smtp::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
@@ -129,7 +129,7 @@ impl Mailer {
                 "the node is reached as {host:?}, which no letter can name: see `public_url`"
             )));
         }
-        let unfit = |error: lettre::transport::smtp::Error| SettingsError(format!("`mail`: {}", said(&error)));
+        let unfit = |error: lettre::transport::smtp::Error| SettingsError(format!("`mail`: {}", reply_text(&error)));
         let tls = match settings.tls {
             MailTls::Off => None,
             MailTls::StartTls | MailTls::Implicit => {
@@ -193,7 +193,7 @@ impl Mailer {
             let credentials = Credentials::new(user.clone(), password.to_string());
             let let_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             let_in.map_err(|error| match error.is_permanent() || error.is_client() {
-                true => MailError::Login(self.place(), said(&error)),
+                true => MailError::Login(self.place(), reply_text(&error)),
                 false => self.failed(&error),
             })?;
         }
@@ -205,7 +205,7 @@ impl Mailer {
     /// What a server says before it has heard whom a letter is for says nothing of the letter: it does not know the node,
     /// or not the sender.
     fn failed(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        let (place, text) = (self.place(), said(error));
+        let (place, text) = (self.place(), reply_text(error));
         match error {
             _ if error.is_permanent() => MailError::Login(place, text),
             _ if error.is_transient() => MailError::Later(place, text),
@@ -216,7 +216,7 @@ impl Mailer {
 
     /// What it says to a recipient, or to the text.
     fn of_the_letter(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        let (place, text) = (self.place(), said(error));
+        let (place, text) = (self.place(), reply_text(error));
         let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         match error.status().map(u16::from) {
             // It waits for somebody who proves who they are (RFC 4954, 6).
@@ -238,7 +238,7 @@ impl Mailer {
                 match AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &hello, tls, None).await {
                     Ok(begun) => return Ok(begun),
                     Err(error) if error.is_tls() => return Err(self.no_tls(&error)),
-                    Err(error) => last = said(&error),
+                    Err(error) => last = reply_text(&error),
                 }
                 continue;
             }
@@ -268,7 +268,7 @@ impl Mailer {
 
     /// What went wrong before TLS held says nothing of the letter.
     fn no_tls(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        MailError::Tls(self.place(), said(error))
+        MailError::Tls(self.place(), reply_text(error))
     }
 
     /// The addresses of the server. The operator named it, so it may lie within the house; but not where clouds tell

@@ -110,7 +110,7 @@ pub struct ServeFlags {
 }
 
 impl ServeFlags {
-    fn said(&self) -> Flags {
+    fn to_flags(&self) -> Flags {
         // Who names files by flags means them, whatever a file of settings says.
         let files = self.tls_cert.is_some() || self.tls_key.is_some();
         let tls = self.tls.clone().or_else(|| files.then(|| "files".to_owned()));
@@ -143,7 +143,7 @@ impl ServeFlags {
 
     /// Lays these flags over environment and file.
     pub fn load(&self, common: &Common) -> Result<Settings, Failure> {
-        load(common, &self.said())
+        load(common, &self.to_flags())
     }
 }
 
@@ -179,7 +179,7 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
         "json" => Ok(true),
         _ => Err("it is text or json".to_owned()),
     })?;
-    let level = if settings.is_said("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
+    let level = if settings.is_set("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
     Ok(logging::Style { json: json.unwrap_or(false), level })
 }
 

@@ -130,7 +130,7 @@ impl Doctor {
         let dir = common.dir()?;
         if !self.rebuild && NodeFile::read(&dir, Of::Node).is_ok() {
             let report = Remote::of(&dir)?.get("/api/v1/doctor").await?;
-            return Ok(shown(common, &report));
+            return Ok(print_report(common, &report));
         }
         if !NodeKey::exists(&dir) {
             return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
@@ -138,7 +138,7 @@ impl Doctor {
         let _lock = dir.lock()?;
         let passphrase = common.passphrase(&dir)?;
         match self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await {
-            Ok(report) => Ok(shown(common, &report)),
+            Ok(report) => Ok(print_report(common, &report)),
             Err(failure) if common.json => {
                 let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
                 let error = json!({ "code": failure.code, "message": failure.message, "hint": hint });
@@ -183,7 +183,7 @@ fn checklist(checks: &Value) -> String {
     checks.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn shown(common: &Common, report: &Value) -> Exit {
+fn print_report(common: &Common, report: &Value) -> Exit {
     print(common.json, report, |report| format!("{}\n{}", checklist(&report["checks"]), lines(&report["spaces"])));
     if doctor::is_well(report) { Exit::Done } else { Exit::Failed }
 }

@@ -4,7 +4,7 @@ use policy_core::DocId;
 use serde_json::Value;
 
 use crate::definitions::{Collection, Column, DOC_ID, Kind};
-use crate::error::told;
+use crate::error::excerpt;
 use crate::format::{Document, Found};
 use crate::ids::Ids;
 
@@ -49,14 +49,14 @@ impl<'d> Known<'d> {
 pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<Problem>) -> (DocId, Document) {
     let mut out = Document::new();
     let mut say = |field: Option<&str>, code, problem: String| {
-        let (place, collection) = (Some(found.place), told(&found.collection));
-        wrong.push(Problem { place, collection, field: field.map(told), code, problem });
+        let (place, collection) = (Some(found.place), excerpt(&found.collection));
+        wrong.push(Problem { place, collection, field: field.map(excerpt), code, problem });
     };
     if let Some((field, why)) = &found.unread {
         say(Some(field), "invalid_input", why.clone());
     }
     for (name, value) in &found.document {
-        let shown = told(name);
+        let shown = excerpt(name);
         if OLD_IDS.contains(&name.as_str()) || NEW_IDS.contains(&name.as_str()) {
             if !value.is_string() {
                 say(Some(name), "invalid_input", format!("`{shown}` is not a text"));
@@ -90,8 +90,8 @@ pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<
     }
     for column in &collection.columns {
         let lacks = column.not_null && !column.default && !out.contains_key(&column.name);
-        let told = |name: &String| collection.column(name).is_some_and(|other| other.name == column.name);
-        let refused = found.document.iter().any(|(name, value)| told(name) && !value.is_null());
+        let is_column = |name: &String| collection.column(name).is_some_and(|other| other.name == column.name);
+        let refused = found.document.iter().any(|(name, value)| is_column(name) && !value.is_null());
         if lacks && !refused && found.unread.is_none() {
             say(Some(&column.name), "not_null", format!("`{}` must have a value", column.name));
         }

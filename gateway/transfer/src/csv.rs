@@ -11,7 +11,7 @@ use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
 use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
-use crate::error::{TransferError, told};
+use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Sink, Source};
 use crate::input::{Input, MAX_DOCUMENT_BYTES, is_small, open, too_long};
 use crate::output::{Output, Part, new_file};
@@ -199,7 +199,7 @@ impl CsvSource {
         let Some(column) = column else { return Ok(Value::String(text)) };
         let number = |text: String| match serde_json::from_str::<serde_json::Number>(text.trim()) {
             Ok(number) => Ok(Value::Number(number)),
-            Err(_) => Err(format!("`{}` is not a number", told(&text))),
+            Err(_) => Err(format!("`{}` is not a number", excerpt(&text))),
         };
         let read = |text: &str| match is_small(text.as_bytes()) {
             true => serde_json::from_str(text).map_err(|_| format!("`{}` is not JSON here", column.name)),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{TransferError, told};
+use crate::error::{TransferError, excerpt};
 use crate::format::Document;
 
 /// The longest document, in bytes: several times what a node takes.
@@ -203,7 +203,7 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8], line: u64) -> R
         // The line of the file, not of the value.
         let at = line + (error.line() as u64).saturating_sub(1);
         let text = error.to_string();
-        let why = told(text.split(" at line ").next().unwrap_or_default());
+        let why = excerpt(text.split(" at line ").next().unwrap_or_default());
         TransferError::malformed(at, format!("it is not what is expected: {why}"))
     })
 }
@@ -225,7 +225,7 @@ impl<'de> serde::Deserialize<'de> for Object {
                     if out.contains_key(&name) {
                         return Err(serde::de::Error::custom(format_args!(
                             "`{}` stands twice in one object",
-                            told(&name)
+                            excerpt(&name)
                         )));
                     }
                     out.insert(name, value);

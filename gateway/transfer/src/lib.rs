@@ -24,7 +24,7 @@ mod tests;
 pub use check::{Known, Problem, check};
 pub use csv::{CsvFiles, CsvSource};
 pub use definitions::{Collection, Column, Definitions, Kind};
-pub use error::{TransferError, told};
+pub use error::{TransferError, excerpt};
 pub use format::{Document, Format, Found, Header, Sink, Source};
 pub use ids::Ids;
 pub use input::{MAX_DOCUMENT_BYTES, open};

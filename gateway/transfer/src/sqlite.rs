@@ -10,7 +10,7 @@ use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
 use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
-use crate::error::{TransferError, told};
+use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Header, Sink, Source};
 use crate::input::{MAX_DOCUMENT_BYTES, is_small, open};
 use crate::output::Part;
@@ -271,7 +271,7 @@ impl SqliteSource {
 fn json(column: Option<&Column>, name: &str, value: ValueRef<'_>) -> Result<Value, String> {
     let of = column.and_then(|column| column.kind.scalar());
     let text = |bytes: &[u8]| {
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("the text in `{}` is not UTF-8", told(name)))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| format!("the text in `{}` is not UTF-8", excerpt(name)))?;
         Ok::<_, String>(text.to_owned())
     };
     let inner = matches!(of, Some(ScalarType::Json))
@@ -283,9 +283,9 @@ fn json(column: Option<&Column>, name: &str, value: ValueRef<'_>) -> Result<Valu
         ValueRef::Real(n) => serde_json::Number::from_f64(n).map_or(Value::Null, Value::Number),
         ValueRef::Text(bytes) if inner => {
             if !is_small(bytes) {
-                return Err(format!("`{}` holds more values than a document has", told(name)));
+                return Err(format!("`{}` holds more values than a document has", excerpt(name)));
             }
-            serde_json::from_str(&text(bytes)?).map_err(|_| format!("`{}` is not JSON here", told(name)))?
+            serde_json::from_str(&text(bytes)?).map_err(|_| format!("`{}` is not JSON here", excerpt(name)))?
         }
         ValueRef::Text(bytes) => Value::String(text(bytes)?),
         ValueRef::Blob(bytes) => Value::String(data_encoding::HEXLOWER.encode(bytes)),

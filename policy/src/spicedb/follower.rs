@@ -91,7 +91,7 @@ impl Follow {
                 biased;
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        self.told(&event);
+                        self.on_event(&event);
                         request.after = Some(event.through);
                         self.hear();
                     }
@@ -114,7 +114,7 @@ impl Follow {
         self.service.probe().await
     }
 
-    fn told(&self, event: &Event) {
+    fn on_event(&self, event: &Event) {
         if event.schema_changed || !event.updates.is_empty() {
             self.moved();
         }
@@ -122,7 +122,7 @@ impl Follow {
 
     /// Reads see the change before the epoch moves: what is decided in the new epoch knows of it.
     fn moved(&self) {
-        self.freshness.told();
+        self.freshness.changed();
         self.clock.advance();
     }
 

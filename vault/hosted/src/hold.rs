@@ -52,16 +52,16 @@ impl Asking {
     async fn take(&self) -> Result<(), PlaceError> {
         let (begun, mut seen) = (Instant::now(), None);
         loop {
-            let shown = self.ask(LockDo::Take).await?;
-            if shown.holds {
+            let standing = self.ask(LockDo::Take).await?;
+            if standing.holds {
                 return Ok(());
             }
             // Who sees it taken anew, or renewed, sees somebody at work.
-            if seen.is_some_and(|seen| seen != shown.renewals) || begun.elapsed() > 2 * LEASE {
+            if seen.is_some_and(|seen| seen != standing.renewals) || begun.elapsed() > 2 * LEASE {
                 return Err(self.in_use());
             }
-            seen = Some(shown.renewals);
-            let pause = Duration::from_millis(shown.lapses_in_ms.saturating_add(5)).min(self.lease / 9);
+            seen = Some(standing.renewals);
+            let pause = Duration::from_millis(standing.lapses_in_ms.saturating_add(5)).min(self.lease / 9);
             tokio::time::sleep(pause).await;
         }
     }

@@ -43,22 +43,22 @@ impl Holding {
                 write_whole(&self.path, format!("{}\n", asked.holder).as_bytes())?;
                 self.holder = Some(asked.holder.clone());
                 (self.renewed, self.lease, self.renewals) = (Instant::now(), lease, 0);
-                Ok(self.shown(true))
+                Ok(self.standing(true))
             }
             LockDo::Take | LockDo::Renew if ours => {
                 (self.renewed, self.lease, self.renewals) = (Instant::now(), lease, self.renewals + 1);
-                Ok(self.shown(true))
+                Ok(self.standing(true))
             }
             LockDo::Release if ours => {
                 let _ = std::fs::remove_file(&self.path);
                 self.holder = None;
-                Ok(self.shown(false))
+                Ok(self.standing(false))
             }
-            LockDo::Take | LockDo::Renew | LockDo::Release => Ok(self.shown(false)),
+            LockDo::Take | LockDo::Renew | LockDo::Release => Ok(self.standing(false)),
         }
     }
 
-    fn shown(&self, holds: bool) -> LockStanding {
+    fn standing(&self, holds: bool) -> LockStanding {
         let left = match self.holder {
             Some(_) => self.lease.saturating_sub(self.renewed.elapsed()),
             None => Duration::ZERO,

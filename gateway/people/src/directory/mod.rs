@@ -204,7 +204,7 @@ impl Directory {
         self.drop_signing_keys(now).await?;
         self.drop_pushed(now).await?;
         self.drop_waiting(now).await?;
-        self.drop_told(now).await?;
+        self.drop_old_marks(now).await?;
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
         self.drop_lapsed(now).await

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gateway_transfer::{
     CsvSource, Definitions, Format, Found, Ids, JsonSource, JsonlSource, Known, Problem, Source, SqliteSource, check,
-    open, told,
+    excerpt, open,
 };
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ impl FileReport {
     }
 
     fn unknown(&mut self, found: &Found, ignore: bool) {
-        let name = told(&found.collection);
+        let name = excerpt(&found.collection);
         if let Some((count, _)) = self.unknown.get_mut(&name) {
             *count += 1;
             return;

@@ -100,11 +100,11 @@ pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Re
     };
     // Sessions may have ended with it.
     node.advance_epoch();
-    told(&node, &req, &principal, kind, "credential.removed").await?;
+    note_change(&node, &req, &principal, kind, "credential.removed").await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn told(
+async fn note_change(
     node: &Data,
     req: &HttpRequest,
     principal: &Principal,
@@ -178,7 +178,7 @@ pub(super) async fn confirm_totp(node: Data, req: HttpRequest, bytes: Bytes) -> 
     let user = account(&**node, &principal).await?;
     let codes = node.directory().confirm_totp(&user, &code, node.now()).await?;
     let recovery_codes = codes.ok_or_else(wrong_code)?;
-    told(&node, &req, &principal, CredentialKind::Totp, "credential.added").await?;
+    note_change(&node, &req, &principal, CredentialKind::Totp, "credential.added").await?;
     let answer = TotpConfirmed { recovery_codes };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }

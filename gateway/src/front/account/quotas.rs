@@ -107,6 +107,6 @@ pub(super) async fn set(
     directory.audit(concerned, by.actor(), "quota.set", detail, node.now()).await?;
     let now = quota_views(directory, user).await?;
     let mut answer = HttpResponse::Ok().json(&now);
-    conditions::shown(&now, &mut answer);
+    conditions::put_etag(&now, &mut answer);
     Ok(answer)
 }

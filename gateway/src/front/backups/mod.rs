@@ -22,7 +22,7 @@ use super::problem::CODES;
 use crate::app::App;
 use crate::backup::asleep::Asleep;
 use crate::backup::{self, Keep};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, to_json};
 use crate::front::contract::{Front, Limits, Terms};
 use crate::front::route::Routes;
 use crate::places::{PlaceKey, PlaceName, Target};
@@ -222,7 +222,7 @@ impl Request for WhatSleeps {
     const METHOD: &'static str = "GET";
     const PATH: &'static str = "/api/v1/restore";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        shown(backup::asleep::status(app).await?)
+        to_json(backup::asleep::status(app).await?)
     }
 }
 
@@ -233,13 +233,8 @@ pub struct Wake {}
 impl Request for Wake {
     const PATH: &'static str = "/api/v1/restore/confirm";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        shown(backup::asleep::confirm(app).await?)
+        to_json(backup::asleep::confirm(app).await?)
     }
-}
-
-/// As the command line prints it too.
-fn shown(value: impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
 }
 
 fn refused(failure: &Failure) -> ApiError {

@@ -148,8 +148,8 @@ async fn answer(
             }
         };
         if let (Some(grant), Ok((text, _))) = (app_grant, &data) {
-            let told = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
-            app.directory.told_by_grant(grant, &told);
+            let usage = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
+            app.directory.count_usage(grant, &usage);
         }
         return Ok(match data {
             Ok((data, charge)) => charged(shape.done(wrap(data, spelling == Spelling::V0 && only.is_some())), charge),

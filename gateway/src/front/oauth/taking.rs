@@ -52,11 +52,11 @@ pub(super) fn links(token: &str, words: Words) -> String {
 }
 
 pub(super) async fn show_restore(app: web::Data<App>, req: HttpRequest) -> HttpResponse {
-    shown(&app, &req, Way::Restore).await
+    show(&app, &req, Way::Restore).await
 }
 
 pub(super) async fn show_join(app: web::Data<App>, req: HttpRequest) -> HttpResponse {
-    shown(&app, &req, Way::Join).await
+    show(&app, &req, Way::Join).await
 }
 
 pub(super) async fn restore(app: web::Data<App>, req: HttpRequest, body: Bytes) -> HttpResponse {
@@ -67,7 +67,7 @@ pub(super) async fn join(app: web::Data<App>, req: HttpRequest, body: Bytes) -> 
     submitted(&app, &req, &body, Way::Join).await
 }
 
-async fn shown(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
+async fn show(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
     let fields = Fields::read(req.query_string());
     let token = fields.get("token").unwrap_or_default();
     match is_known(req, app, token).await {
@@ -87,7 +87,7 @@ async fn shown(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
         Way::Restore => restore.problem,
         Way::Join => join.problem,
     };
-    form(way, token, &fields, problem.map(|problem| said(&problem)).as_deref())
+    form(way, token, &fields, problem.map(|problem| problem_words(&problem)).as_deref())
 }
 
 async fn submitted(app: &App, req: &HttpRequest, body: &[u8], way: Way) -> HttpResponse {
@@ -117,7 +117,7 @@ async fn submitted(app: &App, req: &HttpRequest, body: &[u8], way: Way) -> HttpR
         Err(error) if error.code() == "setup_link_spent" => spent(),
         Err(error) => {
             let problem = RestoreProblem { code: error.code().to_owned(), message: error.message.clone(), hint: None };
-            form(way, token, &fields, Some(&said(&problem)))
+            form(way, token, &fields, Some(&problem_words(&problem)))
         }
     }
 }
@@ -141,7 +141,7 @@ fn asked_of(fields: &Fields) -> Result<RestoreRequest, ApiError> {
 }
 
 /// Why it did not come to it, in the page's language.
-fn said(problem: &RestoreProblem) -> String {
+fn problem_words(problem: &RestoreProblem) -> String {
     let words = words();
     match words.setup_problem(&problem.code) {
         Some(text) => text.to_owned(),

@@ -28,7 +28,7 @@ fn away(to: &str) -> HttpResponse {
     answer.insert_header((REFERRER_POLICY, "no-referrer")).finish()
 }
 
-fn told(error: &ApiError) -> HttpResponse {
+fn error_page(error: &ApiError) -> HttpResponse {
     notice(error.status, words().did_not_work(), &words().refusal(error))
 }
 
@@ -46,7 +46,7 @@ fn told(error: &ApiError) -> HttpResponse {
 pub(super) async fn start(node: Data, req: HttpRequest, name: Path<String>) -> HttpResponse {
     let provider = match provider(&**node, &name) {
         Ok(provider) => provider,
-        Err(error) => return told(&error),
+        Err(error) => return error_page(&error),
     };
     let purpose = match Fields::read(req.query_string()).get("request") {
         Some(request) => match is_request(&req, &**node, request).await {
@@ -61,7 +61,7 @@ pub(super) async fn start(node: Data, req: HttpRequest, name: Path<String>) -> H
     };
     match node.providers().begin(provider, &node.url(), purpose, address(&req)).await {
         Ok(url) => away(&url),
-        Err(error) => told(&refusal(provider, &error)),
+        Err(error) => error_page(&refusal(provider, &error)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn callback(node: Data, req: HttpRequest, name: Path<String>) -
     match node.providers().flows.purpose(&name, get("state")) {
         Some(Purpose::Consent { .. }) => match consent(&node, &req, &name, &fields, None).await {
             Ok(answer) => answer,
-            Err(error) => told(&error),
+            Err(error) => error_page(&error),
         },
         // The console ends it. What it needs stands behind `#`, which browsers send nowhere. A code that comes with the
         // state of another provider's sign-in is given to nobody: that provider would be told it in exchange.
@@ -115,12 +115,12 @@ pub(super) async fn code(node: Data, req: HttpRequest, name: Path<String>, body:
         return answer;
     }
     let Some(fields) = Fields::of_body(&req, &body) else {
-        return told(&ApiError::bad_request("This form is none of this page."));
+        return error_page(&ApiError::bad_request("This form is none of this page."));
     };
     let given = fields.get("totp").unwrap_or_default().to_owned();
     match consent(&node, &req, &name, &fields, Some(&given)).await {
         Ok(answer) => answer,
-        Err(error) => told(&error),
+        Err(error) => error_page(&error),
     }
 }
 

@@ -231,7 +231,7 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
 }
 
 /// Names of the fields that a mask shows with the verb.
-fn shown(asked: &Asked<'_>, mask: &Mask) -> Vec<String> {
+fn field_names(asked: &Asked<'_>, mask: &Mask) -> Vec<String> {
     let fields = asked.collection.fields.iter().filter(|field| mask.shows(field.id, asked.verb));
     fields.map(|field| field.name.clone()).collect()
 }
@@ -262,7 +262,7 @@ async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Verdict, ApiError> {
     {
         let own = app.vault.owner_of(asked.space) == Some(asked.user);
         let path = path_of_person(app, asked).await?;
-        return Ok(yes(if own { "own" } else { "shared" }, path, shown(asked, mask)));
+        return Ok(yes(if own { "own" } else { "shared" }, path, field_names(asked, mask)));
     }
     refused::person(app, asked, mask.as_deref()).await
 }
@@ -306,7 +306,7 @@ async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Verdic
             if asked.given(entry) && covers(app, asked, Some(entry)).await? {
                 let mut path = path_of_person(app, asked).await?;
                 path.extend(path_of_entry(app, asked, record, n).await?.unwrap_or_default());
-                let mut answer = yes("granted", path, shown(asked, &mask));
+                let mut answer = yes("granted", path, field_names(asked, &mask));
                 answer.entry = Some(named(grant.id, n));
                 return Ok(answer);
             }

@@ -143,7 +143,7 @@ pub fn drop_place(keeper: &Keeper, name: &str) -> Result<Removed, Failure> {
     keeper.remove(&label(name).map_err(|_| failed(KeeperError::Unknown))?).map_err(failed)
 }
 
-fn told(failure: &Failure) -> ApiError {
+fn api_error(failure: &Failure) -> ApiError {
     let (status, code) = match failure.code.as_str() {
         "name_taken" => (StatusCode::CONFLICT, "name_taken"),
         "too_many_places" => (StatusCode::CONFLICT, "too_many_places"),
@@ -160,7 +160,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = web::block(work).await.map_err(|_| super::refused(vault_hosted::KeepError::Busy))?;
-    done.map_err(|failure| told(&failure))
+    done.map_err(|failure| api_error(&failure))
 }
 
 /// The places that this node keeps for the backups of others

@@ -77,6 +77,6 @@ pub async fn write(
         }
     })?;
     let mut answer = HttpResponse::Ok().json(PolicySchemaWritten { changed, changes });
-    conditions::shown(&PolicySchema { schema: app.policy.schema().to_string() }, &mut answer);
+    conditions::put_etag(&PolicySchema { schema: app.policy.schema().to_string() }, &mut answer);
     Ok(answer)
 }

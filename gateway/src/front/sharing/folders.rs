@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::pending::{Pending, removed};
-use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, seen};
+use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, visible_documents};
 use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
 use crate::directory::{Directory, Folder, MAX_NESTED_GROUPS};
@@ -265,7 +265,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     let _alone = app.turns([Turn::Space(managed(&app, &by, &id).await?.space)]).await?;
     let folder = managed(&app, &by, &id).await?;
-    if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
+    if visible_documents(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
     }
     if !app.access.may(by.user(), Resource::Collection(folder.collection), "manage").await? {
@@ -323,7 +323,7 @@ async fn documents(
     let folder = known_folder(&app, by.user(), &id).await?;
     let page = app.directory.filed(folder.id, from.after, PAGE as u64).await?;
     let next = if page.len() == PAGE { page.last().copied() } else { None };
-    let documents = seen(&app, &by, folder.space, folder.collection, (&page, false)).await?;
+    let documents = visible_documents(&app, &by, folder.space, folder.collection, (&page, false)).await?;
     Ok(HttpResponse::Ok().json(FolderPage { documents, next }))
 }
 

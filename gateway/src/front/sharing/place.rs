@@ -88,7 +88,7 @@ impl VisibleResource {
             (None, Some(document), Some(id)) => {
                 let none = || no("document", document);
                 let document = document.parse().map_err(|_| none())?;
-                match seen(app, by, space, id, (&[document], path.deleted)).await?[..] {
+                match visible_documents(app, by, space, id, (&[document], path.deleted)).await?[..] {
                     [document] => Resource::Document(id, document),
                     _ => return Err(none()),
                 }
@@ -157,7 +157,7 @@ pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Fo
 }
 
 /// Those of the documents that the person sees, deleted ones if `deleted`, ascending.
-pub(super) async fn seen(
+pub(super) async fn visible_documents(
     app: &App,
     by: &Sharer,
     space: SpaceId,

@@ -142,7 +142,7 @@ fn is_share(one: &Assignment) -> bool {
 }
 
 /// Whether who got a share knows of it: what is kept from somebody is not told them.
-fn is_told(one: &Assignment) -> bool {
+fn is_known_to_receiver(one: &Assignment) -> bool {
     is_share(one) && one.relation != "blocked"
 }
 
@@ -313,7 +313,7 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
     all.extend(app.directory.offers_by(user).await?.into_iter().map(Listed::Offered));
     all.extend(offers::received(app, user).await?.into_iter().map(Listed::Promised));
     let mut received = app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await?;
-    received.retain(|one| is_told(one) && one.lives(now));
+    received.retain(|one| is_known_to_receiver(one) && one.lives(now));
     received.sort_by_key(|one| (one.created, one.id));
     all.extend(received.into_iter().map(Listed::Received));
     Ok(all)
@@ -361,7 +361,7 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
         return Ok((found, true));
     }
     let mine = app.directory.parties_of(user, app.now()).await?;
-    let told = is_told(&found) && found.party.is_some_and(|party| mine.contains(&party));
+    let told = is_known_to_receiver(&found) && found.party.is_some_and(|party| mine.contains(&party));
     if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
 }
 
@@ -417,7 +417,7 @@ async fn remove(
         return Ok(HttpResponse::NoContent().finish());
     }
     let share = live(&app, &id).await?;
-    let own = is_told(&share) && share.party == Some(Party::User(user));
+    let own = is_known_to_receiver(&share) && share.party == Some(Party::User(user));
     if !own && !may_take(&app, user, share.space, share.resource).await? {
         known(&app, user, &id).await?;
         return Err(forbidden("Only who manages what is shared may end a share with a group."));

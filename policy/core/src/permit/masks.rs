@@ -174,7 +174,7 @@ impl<'a> Questions<'a> {
             let (id, exceptional) = (about.collection.id, answers.allowed(about.exceptional()));
             let some = |documents: Documents| matches!(&documents, Documents::Only(_)) && !documents.is_none();
             let parts = exceptional
-                && (some(singled.seen(id, answers.allowed(about.views())))
+                && (some(singled.viewed(id, answers.allowed(about.views())))
                     || some(singled.edited(id, answers.allowed(about.edits()))));
             if !parts {
                 continue;

@@ -91,7 +91,7 @@ impl Singled {
     }
 
     /// Of a collection: what the person views, given whether they view the whole of it.
-    pub(super) fn seen(&self, collection: CollectionId, whole: bool) -> Documents {
+    pub(super) fn viewed(&self, collection: CollectionId, whole: bool) -> Documents {
         self.of(&self.viewed, collection, whole)
     }
 

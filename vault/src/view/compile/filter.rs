@@ -134,7 +134,7 @@ impl Compiler<'_> {
         filter: &Filter,
     ) -> Result<String, ReadError> {
         let kind = scope.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
-        self.expect_shown(scope, field, Verb::Search)?;
+        self.expect_visible(scope, field, Verb::Search)?;
         let mut there = self.scope(target)?;
         let mut conditions = vec![format!("{}.deleted=0", there.alias)];
         self.restrict(p, &mut there, Verb::Search, &mut conditions);
@@ -143,7 +143,7 @@ impl Compiler<'_> {
         match kind {
             FieldType::ToOne { target: of, .. } if *of == target => {
                 let column = format!("{}.{}", scope.alias, crate::view::column::column_name(field));
-                let shown = self.shown(p, scope, field, Verb::Search);
+                let shown = self.visible_when(p, scope, field, Verb::Search);
                 let found = format!(
                     "{column} IN (SELECT {}.doc FROM {} WHERE {})",
                     there.alias,
@@ -153,9 +153,9 @@ impl Compiler<'_> {
                 Ok(all_of(&[found].into_iter().chain(shown).collect::<Vec<_>>()))
             }
             FieldType::Inverse { target: of, via, .. } if *of == target => {
-                self.expect_shown(&there, *via, Verb::Search)?;
-                conditions.extend(self.shown(p, &there, *via, Verb::Search));
-                let shown = self.shown(p, scope, field, Verb::Search);
+                self.expect_visible(&there, *via, Verb::Search)?;
+                conditions.extend(self.visible_when(p, &there, *via, Verb::Search));
+                let shown = self.visible_when(p, scope, field, Verb::Search);
                 let found = format!(
                     "{}.doc IN (SELECT {}.{} FROM {} WHERE {})",
                     scope.alias,

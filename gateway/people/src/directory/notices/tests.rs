@@ -92,7 +92,7 @@ async fn a_kind_is_turned_off_and_on_and_those_of_ways_to_sign_in_stay_on() {
             told.unwrap();
         }
         assert_eq!(kinds(&directory, BOB).await.len(), 1);
-        directory.forget_told(BOB, "grant x").await.unwrap();
+        directory.clear_mark(BOB, "grant x").await.unwrap();
         once().await.unwrap();
         assert_eq!(kinds(&directory, BOB).await.len(), 2, "control");
     }

@@ -37,7 +37,7 @@ impl EntryForm<'_> {
         let _ = write!(
             html,
             "<div id=\"says-{at}\" data-live aria-live=\"polite\">\n{}</div>\n",
-            said(self.sentences, words)
+            paragraphs(self.sentences, words)
         );
         if let Some(purpose) = &asked.purpose {
             let _ = writeln!(html, "<p class=\"soft\">{}</p>", quoted(&words.says_why(marked(purpose)), words.0));
@@ -226,6 +226,6 @@ impl EntryForm<'_> {
 }
 
 /// What an entry says, with a line for each sentence.
-pub(super) fn said(sentences: &[String], words: Words) -> String {
+pub(super) fn paragraphs(sentences: &[String], words: Words) -> String {
     sentences.iter().map(|sentence| format!("<p>{}</p>\n", quoted(sentence, words.0))).collect()
 }

@@ -139,7 +139,7 @@ fn kinds(access: &[Access]) -> String {
 }
 
 /// Why what was asked, or chosen, is not granted, in the page's language.
-fn told(error: &AccessError, kinds: &str) -> String {
+fn refusal_words(error: &AccessError, kinds: &str) -> String {
     match (words(), error) {
         (Words(gateway_people::language::Language::English), AccessError::Malformed(text)) => text.clone(),
         (words, AccessError::Contradiction(_)) => words.contradiction(kinds),
@@ -149,11 +149,11 @@ fn told(error: &AccessError, kinds: &str) -> String {
 
 /// The page as it is first.
 pub(super) async fn show(node: &dyn Node, wish: &Wish, signed: &Signed) -> HttpResponse {
-    shown(node, wish, signed, None, None).await
+    consent_page(node, wish, signed, None, None).await
 }
 
 /// The page: what was ticked, filled in and selected stays so.
-async fn shown(
+async fn consent_page(
     node: &dyn Node,
     wish: &Wish,
     signed: &Signed,
@@ -230,13 +230,13 @@ async fn body(
         wish.warning(),
     );
     if let Some(asked) = &wish.openid {
-        html.push_str(&openid::consent::told(asked, signed, (!form.is_first).then_some(sent)));
+        html.push_str(&openid::consent::asked_identity(asked, signed, (!form.is_first).then_some(sent)));
     }
     for (at, (asked, left)) in wish.access.iter().zip(&chosen).enumerate() {
         let sentences = match left {
             Ok(Some(access)) => match place.grant(std::slice::from_ref(access)) {
                 Ok((grant, order)) => sentences(&grant, &place.schema, &order, words.0),
-                Err(error) => vec![told(&error, &asked.datatypes.join(", "))],
+                Err(error) => vec![refusal_words(&error, &asked.datatypes.join(", "))],
             },
             Ok(None) => vec![words.nothing_of_this().to_owned()],
             Err(slip) => vec![slip.text(words)],
@@ -304,18 +304,18 @@ pub(super) async fn submit(node: &dyn Node, wish: &Wish, signed: &Signed, fields
     }
     if let Some(all) = fields.get("all") {
         let at = all.parse().unwrap_or(usize::MAX);
-        return shown(node, wish, signed, Some(&choices::all_ticked(fields, &wish.access, at)), None).await;
+        return consent_page(node, wish, signed, Some(&choices::all_ticked(fields, &wish.access, at)), None).await;
     }
     match fields.get("decision") {
-        Some("look") => shown(node, wish, signed, Some(fields), None).await,
+        Some("look") => consent_page(node, wish, signed, Some(fields), None).await,
         Some("allow") => match allow(node, wish, signed, fields).await {
             Ok(Ok(code)) => wish.done(node, &code),
-            Ok(Err(wrong)) => shown(node, wish, signed, Some(fields), Some(wrong)).await,
+            Ok(Err(wrong)) => consent_page(node, wish, signed, Some(fields), Some(wrong)).await,
             Err(error) => failed(&error),
         },
         Some("deny") => wish.denied(node).await.unwrap_or_else(|error| failed(&error)),
         Some("switch") => sign_in::show(node, wish, None, sign_in::Asks::Password, None),
-        None if fields.chooses_language() => shown(node, wish, signed, Some(fields), None).await,
+        None if fields.chooses_language() => consent_page(node, wish, signed, Some(fields), None).await,
         _ => stale(),
     }
 }
@@ -343,7 +343,7 @@ async fn allow(
     }
     // Before it is answered: what is wrong can be put right.
     if let Err(error) = place.grant(&access) {
-        return Ok(Err(plainly(told(&error, &kinds(&access)))));
+        return Ok(Err(plainly(refusal_words(&error, &kinds(&access)))));
     }
     // Allowed is what the page said, in words, when the button was pressed.
     if !proof.is_some_and(|proof| proof.is_in(node, fields)) {
@@ -357,7 +357,7 @@ async fn allow(
         GrantRequest { grantor: signed.user.id, to: HeldBy::App(&wish.app), access: &access, until: None, actor };
     let issued = match issue(node, request).await {
         Ok(issued) => issued,
-        Err(IssueError::Access(error)) => return Ok(Err(plainly(told(&error, &kinds(&access))))),
+        Err(IssueError::Access(error)) => return Ok(Err(plainly(refusal_words(&error, &kinds(&access))))),
         Err(error) => return Err(error.into()),
     };
     let code = NewCode {

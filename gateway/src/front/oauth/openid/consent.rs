@@ -20,7 +20,7 @@ use crate::node::Node;
 const NAME: &str = "profile";
 
 /// What the app would be told, with what may be left out; `sent`: the form as it came, if it comes back.
-pub(in super::super) fn told(asked: &Asked, signed: &Signed, sent: Option<&Fields>) -> String {
+pub(in super::super) fn asked_identity(asked: &Asked, signed: &Signed, sent: Option<&Fields>) -> String {
     let words = words();
     let mut html = format!("<fieldset>\n<legend>{}</legend>\n<p>{}</p>\n", words.who_you_are(), words.told_a_number());
     if asked.scope.profile {
@@ -55,7 +55,7 @@ pub(in super::super) fn show(node: &dyn Node, wish: &Wish, signed: &Signed, sent
         hidden("step", "consent"),
         hidden("request", &wish.raw),
         signed.fields(node, wish),
-        wish.warning() + &wish.openid.as_ref().map(|asked| told(asked, signed, sent)).unwrap_or_default(),
+        wish.warning() + &wish.openid.as_ref().map(|asked| asked_identity(asked, signed, sent)).unwrap_or_default(),
         words.deny(),
         words.allow(),
         words.take_back_sign_in(),
