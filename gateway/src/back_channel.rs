@@ -28,13 +28,13 @@ pub struct BackChannel {
 }
 
 /// Room for one to be told.
-struct Place {
+struct Slot {
     uri: String,
     by_address: Arc<Mutex<HashMap<String, usize>>>,
     _whole: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.by_address.lock();
         match all.get_mut(&self.uri) {
@@ -50,7 +50,7 @@ impl BackChannel {
         BackChannel { outbound, waiting: Arc::new(Semaphore::new(MAX_WAITING_APPS)), by_address: Arc::default() }
     }
 
-    fn place(&self, uri: &str) -> Option<Place> {
+    fn place(&self, uri: &str) -> Option<Slot> {
         let whole = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
         let mut all = self.by_address.lock();
         let count = all.entry(uri.to_owned()).or_default();
@@ -58,7 +58,7 @@ impl BackChannel {
             return None;
         }
         *count += 1;
-        Some(Place { uri: uri.to_owned(), by_address: Arc::clone(&self.by_address), _whole: whole })
+        Some(Slot { uri: uri.to_owned(), by_address: Arc::clone(&self.by_address), _whole: whole })
     }
 
     /// Tells an app, in its own time.

@@ -153,7 +153,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
 struct Control {
     handle: actix_web::dev::ServerHandle,
     stop: Arc<Notify>,
-    _place: crate::control::Place,
+    _place: crate::control::SocketFile,
 }
 
 fn control(dir: &DataDir) -> Result<Control, Failure> {

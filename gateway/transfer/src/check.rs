@@ -3,7 +3,7 @@
 use policy_core::DocId;
 use serde_json::Value;
 
-use crate::definitions::{Collection, Column, DOC_ID, Kind};
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID};
 use crate::error::excerpt;
 use crate::format::{Document, Found};
 use crate::ids::Ids;
@@ -109,12 +109,12 @@ pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<
 fn fitting(column: &Column, value: &Value, ids: &Ids) -> Result<Value, String> {
     let bare = |error: gateway_graphql::GraphQlError| error.message.trim_end_matches('.').to_owned();
     match &column.kind {
-        Kind::Relation => match value {
+        ColumnKind::Relation => match value {
             Value::String(text) => Ok(Value::String(ids.of(text).to_string())),
             Value::Null => Ok(Value::Null),
             _ => Err(format!("the value of `{}` is not the id of a document", column.name)),
         },
-        Kind::Value(kind) => {
+        ColumnKind::Value(kind) => {
             gateway_graphql::fits(kind, value, &column.name).map_err(bare)?;
             if let (Some(size), Value::Array(items)) = (column.size, value)
                 && items.len() != size as usize

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
-use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID, Definitions};
 use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Sink, Source};
 use crate::input::{Input, MAX_DOCUMENT_BYTES, is_small, open, too_long};
@@ -206,7 +206,7 @@ impl CsvSource {
             false => Err(format!("`{}` holds more values than a document has", column.name)),
         };
         match &column.kind {
-            Kind::Value(FieldType::Scalar { of, .. }) => match of {
+            ColumnKind::Value(FieldType::Scalar { of, .. }) => match of {
                 ScalarType::Boolean => match text.to_ascii_lowercase().as_str() {
                     "true" => Ok(Value::Bool(true)),
                     "false" => Ok(Value::Bool(false)),
@@ -217,8 +217,8 @@ impl CsvSource {
                 ScalarType::String | ScalarType::Id if self.guard => Ok(Value::String(unguarded(&text).to_owned())),
                 _ => Ok(Value::String(text)),
             },
-            Kind::Value(_) => read(&text),
-            Kind::Relation => Ok(Value::String(text)),
+            ColumnKind::Value(_) => read(&text),
+            ColumnKind::Relation => Ok(Value::String(text)),
         }
     }
 }

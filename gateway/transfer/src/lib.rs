@@ -23,7 +23,7 @@ mod tests;
 
 pub use check::{Known, Problem, check};
 pub use csv::{CsvFiles, CsvSource};
-pub use definitions::{Collection, Column, Definitions, Kind};
+pub use definitions::{Collection, Column, ColumnKind, Definitions};
 pub use error::{TransferError, excerpt};
 pub use format::{Document, Format, Found, Header, Sink, Source};
 pub use ids::Ids;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
-use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID, Definitions};
 use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Header, Sink, Source};
 use crate::input::{MAX_DOCUMENT_BYTES, is_small, open};
@@ -69,7 +69,7 @@ impl SqliteSink {
     }
 }
 
-fn column_type(kind: &Kind) -> &'static str {
+fn column_type(kind: &ColumnKind) -> &'static str {
     match kind.scalar() {
         Some(ScalarType::Int | ScalarType::Boolean) => "INTEGER",
         Some(ScalarType::Float32 | ScalarType::Float64) => "REAL",
@@ -275,7 +275,7 @@ fn json(column: Option<&Column>, name: &str, value: ValueRef<'_>) -> Result<Valu
         Ok::<_, String>(text.to_owned())
     };
     let inner = matches!(of, Some(ScalarType::Json))
-        || column.is_some_and(|column| matches!(column.kind, Kind::Value(FieldType::List { .. })));
+        || column.is_some_and(|column| matches!(column.kind, ColumnKind::Value(FieldType::List { .. })));
     Ok(match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) if of == Some(ScalarType::Boolean) && (n == 0 || n == 1) => Value::Bool(n == 1),

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use vault_backup::Kind;
+use vault_backup::ObjectKind;
 
 /// The longest object that is taken, in bytes.
-pub const MAX_OBJECT_BYTES: u64 = Kind::Manifest.most_sealed();
+pub const MAX_OBJECT_BYTES: u64 = ObjectKind::Manifest.most_sealed();
 
 /// Directories with files in them, and the one with directories of two digits between.
 const FLAT: [&str; 2] = ["backups", "tested"];

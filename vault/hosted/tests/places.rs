@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::{Allod, Node};
 use promises::{conforms, key, manifest, put};
-use vault_backup::{Kind, Place, PlaceError, Store};
+use vault_backup::{ObjectKind, Place, PlaceError, Store};
 use vault_hosted::{HostedSettings, HostedStore, PlaceSecret};
 
 /// Long enough that none lapses where it must not, however slow the machine is.
@@ -93,7 +93,7 @@ fn a_place_is_opened_by_its_secret_alone_and_absence_and_refusal_look_alike() {
     assert!(Place::open(keeping.store_by(&by_name, &keeping.settings()), key(1)).is_ok(), "control");
 
     keeping.node.cli_ok(&["backup", "place", "remove", "anna"]).unwrap();
-    assert!(matches!(place.get(Kind::Segment, stored.name), Err(PlaceError::Refused { .. })));
+    assert!(matches!(place.get(ObjectKind::Segment, stored.name), Err(PlaceError::Refused { .. })));
     assert!(!keeping.file("").exists());
 }
 
@@ -111,7 +111,7 @@ fn a_full_place_says_so_and_what_is_in_it_stays_whole() {
     let second = place.commit(&manifest(2, 12, vec![large.clone()]), &lock).unwrap().0;
     put(&place, &vec![9; 1_500_000]);
     assert!(matches!(place.settle().unwrap_err(), PlaceError::Full { .. }));
-    assert_eq!(&place.get(Kind::Segment, stored.name).unwrap()[..], b"rows");
+    assert_eq!(&place.get(ObjectKind::Segment, stored.name).unwrap()[..], b"rows");
     let left = place.backups().unwrap().0.into_iter().filter(|one| one.name == first).collect::<Vec<_>>();
     assert_eq!(place.remove(&[second], &left, &lock).unwrap().0, 1);
     put(&place, &vec![9; 1_500_000]);
@@ -129,7 +129,7 @@ fn a_keeper_that_is_killed_is_waited_for_and_a_holder_that_is_gone_lapses() {
     let at = keeping.node.url.rsplit(':').next().unwrap().to_owned();
     keeping.node.kill_in_place().unwrap();
     // It is away while something is put, and comes back under its address.
-    let more = place.put(Kind::Segment, b"more rows").unwrap();
+    let more = place.put(ObjectKind::Segment, b"more rows").unwrap();
     let (allod, dir) = (keeping.node.allod.clone(), keeping.node.dir.clone());
     let again = allod.command(&dir, &["serve", "--listen", &format!("127.0.0.1:{at}")]);
     keeping.node = Node::serve_by(allod, &dir, again).unwrap();

@@ -241,7 +241,7 @@ fn usual(asked: &Access) -> String {
 
 /// How the values of a field are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Comparand {
     Text,
     Whole,
     Number,
@@ -251,16 +251,16 @@ pub(super) enum Kind {
     Truth,
 }
 
-impl Kind {
-    fn of(kind: &FieldType) -> Option<Kind> {
+impl Comparand {
+    fn of(kind: &FieldType) -> Option<Comparand> {
         let FieldType::Scalar { of, .. } = kind else { return None };
         match of {
-            ScalarType::String | ScalarType::Id => Some(Kind::Text),
-            ScalarType::Int => Some(Kind::Whole),
-            ScalarType::Float64 => Some(Kind::Number),
-            ScalarType::Float32 => Some(Kind::Single),
-            ScalarType::DateTime => Some(Kind::Moment),
-            ScalarType::Boolean => Some(Kind::Truth),
+            ScalarType::String | ScalarType::Id => Some(Comparand::Text),
+            ScalarType::Int => Some(Comparand::Whole),
+            ScalarType::Float64 => Some(Comparand::Number),
+            ScalarType::Float32 => Some(Comparand::Single),
+            ScalarType::DateTime => Some(Comparand::Moment),
+            ScalarType::Boolean => Some(Comparand::Truth),
             ScalarType::Blob | ScalarType::Json => None,
         }
     }
@@ -269,24 +269,24 @@ impl Kind {
     pub(super) const fn operators(self) -> &'static [Operator] {
         use Operator::{Eq, Geq, Gt, Leq, Lt, Neq};
         match self {
-            Kind::Text => &[Eq, Neq],
-            Kind::Whole | Kind::Number | Kind::Single => &[Eq, Neq, Gt, Geq, Lt, Leq],
-            Kind::Moment => &[Geq, Lt],
-            Kind::Truth => &[Eq],
+            Comparand::Text => &[Eq, Neq],
+            Comparand::Whole | Comparand::Number | Comparand::Single => &[Eq, Neq, Gt, Geq, Lt, Leq],
+            Comparand::Moment => &[Geq, Lt],
+            Comparand::Truth => &[Eq],
         }
     }
 }
 
 /// The fields by which rows can be chosen: what every type of the entry has, in the order of the definitions.
 /// Entries share the room of the form: `all` of them there are.
-pub(super) fn filters(asked: &Access, all: usize, schema: &Schema) -> Vec<(String, Kind)> {
+pub(super) fn filters(asked: &Access, all: usize, schema: &Schema) -> Vec<(String, Comparand)> {
     let mut types = asked.datatypes.iter().filter_map(|name| schema.collection_named(name));
     let Some(first) = types.next() else { return Vec::new() };
     let others: Vec<_> = types.collect();
     let kind = |field: &vault_core::schema::Field| {
-        let kind = Kind::of(&field.kind)?;
+        let kind = Comparand::of(&field.kind)?;
         let same = |of: &&vault_core::schema::Collection| {
-            of.field_named(&field.name).is_some_and(|other| Kind::of(&other.kind) == Some(kind))
+            of.field_named(&field.name).is_some_and(|other| Comparand::of(&other.kind) == Some(kind))
         };
         others.iter().all(same).then(|| (field.name.clone(), kind))
     };
@@ -326,7 +326,7 @@ fn rows(
         }
         let operator = match (test, text) {
             (None, None) => continue,
-            (None, Some(_)) if kind == Kind::Truth => Operator::Eq,
+            (None, Some(_)) if kind == Comparand::Truth => Operator::Eq,
             (test, _) => {
                 let known = test.and_then(Operator::of_word).filter(|one| kind.operators().contains(one));
                 known.ok_or_else(|| at_test(Why::NoTest(field.clone())))?
@@ -341,15 +341,15 @@ fn rows(
             return Err(at_value(Why::Unseen));
         }
         let value = match kind {
-            Kind::Text => Value::String(text.to_owned()),
-            Kind::Whole => Value::from(text.parse::<i64>().map_err(|_| at_value(Why::NoWholeNumber))?),
-            Kind::Number => number(text, language).map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?,
-            Kind::Single => {
+            Comparand::Text => Value::String(text.to_owned()),
+            Comparand::Whole => Value::from(text.parse::<i64>().map_err(|_| at_value(Why::NoWholeNumber))?),
+            Comparand::Number => number(text, language).map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?,
+            Comparand::Single => {
                 let fits = number(text, language).filter(|number| number.abs() <= f64::from(f32::MAX));
                 fits.map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?
             }
-            Kind::Moment => Value::String(moment(text).ok_or_else(|| at_value(Why::NoMoment))?),
-            Kind::Truth => match text {
+            Comparand::Moment => Value::String(moment(text).ok_or_else(|| at_value(Why::NoMoment))?),
+            Comparand::Truth => match text {
                 "yes" => Value::Bool(true),
                 "no" => Value::Bool(false),
                 _ => return Err(at_value(Why::NoValue)),

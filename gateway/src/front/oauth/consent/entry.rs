@@ -9,8 +9,8 @@ use super::super::form::Fields;
 use super::super::page::{attribute, escape, hidden, quoted};
 use super::super::words::Words;
 use super::choices::{
-    BY_ITSELF, End, Kind, day_control, days, end_control, field_control, filters, offered, test_control, value_control,
-    verb_control,
+    BY_ITSELF, Comparand, End, day_control, days, end_control, field_control, filters, offered, test_control,
+    value_control, verb_control,
 };
 use crate::grants::{Access, date, marked};
 
@@ -136,7 +136,7 @@ impl EntryForm<'_> {
             };
             let (chosen, text) = (kept(&tested, &test), kept(&given, &value));
             // A moment that is chosen here names no place on earth.
-            let field = if kind == Kind::Moment { words.in_utc(&field) } else { field };
+            let field = if kind == Comparand::Moment { words.in_utc(&field) } else { field };
             let shown = escape(&field);
             let option = |value: &str, said: &str, selected: bool| {
                 let selected = if selected { " selected" } else { "" };
@@ -154,7 +154,7 @@ impl EntryForm<'_> {
             let named = format!(" aria-label=\"{}\"", escape(&words.compared_with(&field)));
             let mark = self.mark(&value);
             let input = match kind {
-                Kind::Truth => {
+                Comparand::Truth => {
                     let truths = option("", words.any_value(), text.is_empty())
                         + &option("yes", words.yes(), text == "yes")
                         + &option("no", words.no(), text == "no");
@@ -162,9 +162,9 @@ impl EntryForm<'_> {
                 }
                 kind => {
                     let how = match kind {
-                        Kind::Whole => "type=\"text\" inputmode=\"numeric\"",
-                        Kind::Number | Kind::Single => "type=\"text\" inputmode=\"decimal\"",
-                        Kind::Moment => "type=\"datetime-local\" step=\"1\"",
+                        Comparand::Whole => "type=\"text\" inputmode=\"numeric\"",
+                        Comparand::Number | Comparand::Single => "type=\"text\" inputmode=\"decimal\"",
+                        Comparand::Moment => "type=\"datetime-local\" step=\"1\"",
                         _ => "type=\"text\" autocapitalize=\"none\" maxlength=\"1024\"",
                     };
                     format!(

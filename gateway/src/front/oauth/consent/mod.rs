@@ -45,7 +45,7 @@ pub(super) async fn script() -> HttpResponse {
 }
 
 /// Where what is asked for lies.
-struct Place {
+struct AskedSpace {
     space: SpaceId,
     /// What it is called, unless it is the person's own.
     name: Option<String>,
@@ -53,8 +53,8 @@ struct Place {
     terms: Terms,
 }
 
-impl Place {
-    async fn of(node: &dyn Node, wish: &Wish, signed: &Signed) -> Result<Place, IssueError> {
+impl AskedSpace {
+    async fn of(node: &dyn Node, wish: &Wish, signed: &Signed) -> Result<AskedSpace, IssueError> {
         let space = space_of(node, signed.user.id, &wish.access).await?;
         let spaces = node.spaces(signed.user.id).await?;
         let found = spaces.into_iter().find(|own| own.id == space).ok_or(NodeError::NotFound)?;
@@ -65,8 +65,12 @@ impl Place {
             space,
             now: node.now(),
         };
-        let place =
-            Place { space, name: (!found.personal).then_some(found.name), schema: node.schema(space).await?, terms };
+        let place = AskedSpace {
+            space,
+            name: (!found.personal).then_some(found.name),
+            schema: node.schema(space).await?,
+            terms,
+        };
         // What cannot be asked for is told before anything is chosen.
         compile(&wish.access, place.terms, &place.schema)?;
         Ok(place)
@@ -99,7 +103,7 @@ struct Proof {
 }
 
 impl Proof {
-    fn of(wish: &Wish, signed: &Signed, place: &Place, chosen: &Chosen, sent: &Fields) -> Option<Proof> {
+    fn of(wish: &Wish, signed: &Signed, place: &AskedSpace, chosen: &Chosen, sent: &Fields) -> Option<Proof> {
         let left: Vec<Option<Access>> = chosen.iter().cloned().collect::<Result<_, _>>().ok()?;
         place.grant(&left.iter().flatten().cloned().collect::<Vec<_>>()).ok()?;
         let binding = [signed.user.id.as_bytes().as_slice(), wish.raw.as_bytes()].concat();
@@ -165,7 +169,7 @@ async fn consent_page(
     if wish.access.is_empty() {
         return openid::consent::show(node, wish, signed, sent);
     }
-    let place = match Place::of(node, wish, signed).await {
+    let place = match AskedSpace::of(node, wish, signed).await {
         Ok(place) => place,
         Err(IssueError::Access(AccessError::Schema(text))) => {
             let mut said = words.asks_for_missing(app);
@@ -201,7 +205,7 @@ async fn body(
     node: &dyn Node,
     wish: &Wish,
     signed: &Signed,
-    place: &Place,
+    place: &AskedSpace,
     form: &Form<'_>,
     wrong: Option<Wrong>,
 ) -> String {
@@ -280,7 +284,7 @@ async fn body(
 
 /// What the app would see first, were it granted what is chosen. Nobody but the person who signed in looks, at what they
 /// see themselves.
-async fn preview(node: &dyn Node, place: &Place, chosen: &Chosen) -> PreviewPane {
+async fn preview(node: &dyn Node, place: &AskedSpace, chosen: &Chosen) -> PreviewPane {
     let Ok(left) = chosen.iter().cloned().collect::<Result<Vec<_>, _>>() else { return PreviewPane::Unclear };
     let left: Vec<Access> = left.into_iter().flatten().collect();
     if left.is_empty() {
@@ -330,7 +334,7 @@ async fn allow(
     if wish.access.is_empty() {
         return Ok(Ok(openid::consent::allow(node, wish, signed, fields).await?));
     }
-    let place = Place::of(node, wish, signed).await?;
+    let place = AskedSpace::of(node, wish, signed).await?;
     let chosen = chosen(wish, fields, &place.schema, node.now());
     let proof = Proof::of(wish, signed, &place, &chosen, fields);
     let left: Result<Vec<_>, Slip> = chosen.into_iter().collect();
