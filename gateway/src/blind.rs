@@ -19,7 +19,7 @@ use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, no_socket};
-use crate::node_file::{NodeFile, Of};
+use crate::node_file::{NodeFile, ServedBy};
 use crate::stdout::say;
 
 fn failed(error: impl std::fmt::Display) -> Failure {
@@ -122,7 +122,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
     let control = control(dir)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
-        .and_then(|file| file.write(dir, Of::Replica))
+        .and_then(|file| file.write(dir, ServedBy::Replica))
         .map_err(failed)?;
     if json_wanted {
         say(&json!({ "event": "ready", "peer": replica.peer(), "addr": addr }).to_string());
@@ -141,7 +141,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     };
     tracing::info!(target: "allod::node", asked_by, "stopping");
     note(&witness, &noted).await;
-    NodeFile::remove(dir, Of::Replica);
+    NodeFile::remove(dir, ServedBy::Replica);
     control.handle.stop(true).await;
     drop(control);
     replica.shutdown().await;

@@ -30,7 +30,7 @@ use crate::joining;
 use crate::letters::Mail;
 use crate::listen::{self, HEAD, address};
 use crate::node::Node;
-use crate::node_file::{NodeFile, Of};
+use crate::node_file::{NodeFile, ServedBy};
 use crate::noticed::Noticed;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
@@ -391,7 +391,7 @@ async fn once(
     };
     let mut file = NodeFile::new(dir, &url, &p2p).map_err(failed)?;
     file.local = over_tls.is_some().then_some(in_clear);
-    file.write(dir, Of::Node).map_err(failed)?;
+    file.write(dir, ServedBy::Node).map_err(failed)?;
 
     let servers = [Some(control), Some(server.run()), over_tls.map(|(server, _)| server), redirecting];
     let running: Vec<_> = servers.into_iter().flatten().map(|server| (server.handle(), tokio::spawn(server))).collect();
@@ -462,7 +462,7 @@ async fn once(
         let _ = serving.await;
     }
     app.shutdown().await;
-    NodeFile::remove(dir, Of::Node);
+    NodeFile::remove(dir, ServedBy::Node);
     dir.remove(DataFile::LocalToken);
     if matches!(ended, Ended::Asked(_)) {
         tracing::info!(target: "allod::node", "stopped");

@@ -33,7 +33,7 @@ use crate::{
     Token, facts, lookup, schema,
 };
 
-pub use named::Named;
+pub use named::NamedSubjects;
 pub use service::EmbeddedService;
 
 /// The policy engine of a node that needs no other: one process, one database.

@@ -220,7 +220,7 @@ impl History {
     }
 
     /// The way to a reachable point, to be gone without holding the store up.
-    pub fn way_to(&self, sequence: u64) -> Way {
+    pub fn way_to(&self, sequence: u64) -> Rewind {
         let (mut from, mut tuples) = (self.sequence, &self.head);
         for (pinned, held) in &self.pinned {
             if (sequence..from).contains(pinned) {
@@ -241,7 +241,7 @@ impl History {
                 }
             }
         }
-        Way {
+        Rewind {
             sequence,
             token: token::encode(self.store, sequence, self.schema_at(sequence)),
             from: tuples.clone(),
@@ -299,7 +299,7 @@ fn not_yet() -> ServiceError {
 
 /// How to come to a point: from where, and what to undo.
 #[derive(Debug)]
-pub struct Way {
+pub struct Rewind {
     sequence: u64,
     token: Token,
     from: Tuples,
@@ -307,7 +307,7 @@ pub struct Way {
     undo: Vec<Arc<[Update]>>,
 }
 
-impl Way {
+impl Rewind {
     /// Goes there. Takes time with the number of changes on the way.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use policy_core::{
     Tuple, UserId,
 };
 
-use crate::{AuditRow, Delivery, Embedded, EmbeddedService, Named, PolicyError};
+use crate::{AuditRow, Delivery, Embedded, EmbeddedService, NamedSubjects, PolicyError};
 
 /// What changes relationships, and what the operator reads of them. It has no answer to any question of policy: those
 /// go to the [`Explainer`](crate::Explainer) of the process, which may be another engine.
@@ -102,7 +102,7 @@ impl Relationships {
         collection: CollectionId,
         document: Option<DocId>,
         now: Timestamp,
-    ) -> Result<Named, EngineUnavailable> {
+    ) -> Result<NamedSubjects, EngineUnavailable> {
         self.0.named(collection, document, now).await
     }
 

@@ -2275,6 +2275,13 @@ export interface components {
              */
             asleep_since?: string | null;
         };
+        BackupChoice: {
+            /** @description The id of a backup, or its beginning; without it the newest. */
+            backup?: string | null;
+            place_key?: null | components["schemas"]["PlaceKey"];
+            /** @example /mnt/backups/home */
+            to: string;
+        };
         /** @description How the node stands with its backups. */
         Backups: {
             /**
@@ -2356,6 +2363,15 @@ export interface components {
             /** @description What caveats read. */
             context?: Record<string, never> | null;
         };
+        /** @description A check, and the checks that it rests on. */
+        CheckStep: {
+            answer: string;
+            by?: null | components["schemas"]["FollowedView"];
+            check: string;
+            direct: components["schemas"]["FollowedView"][];
+            missing: string[];
+            steps: Record<string, never>[];
+        };
         /** @description Something that was looked at. */
         CheckView: {
             detail: string;
@@ -2425,18 +2441,6 @@ export interface components {
         /** @description Until when a password that was given, or a passkey that was proved, counts. */
         ConfirmedUntil: {
             expires: components["schemas"]["Instant"];
-        };
-        /** @description What is done with backups; the command line asks the same of a node that does not run. */
-        Create: {
-            place_key?: null | components["schemas"]["PlaceKey"];
-            /**
-             * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
-             *     `https://HOST/places/NAME` at another node.
-             * @example /mnt/backups/home
-             */
-            to: string;
-            /** @description Whether it is restored for a test; by default where that is quick. */
-            verify?: boolean | null;
         };
         /** @description Something that the person signs in by. */
         CredentialView: {
@@ -2509,7 +2513,7 @@ export interface components {
             missing: string[];
             /** @description The relationships that give it. */
             path: string[];
-            steps: components["schemas"]["Step"];
+            steps: components["schemas"]["CheckStep"];
         };
         /** @description What one may do with a field. */
         FieldDefined: {
@@ -2601,21 +2605,6 @@ export interface components {
             until?: null | components["schemas"]["Instant"];
             user?: string | null;
         };
-        /** @description A grant to an app. */
-        GrantView: {
-            access: components["schemas"]["Access"][];
-            app: string;
-            /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
-            app_password: boolean;
-            client_id?: null | components["schemas"]["Id"];
-            created: components["schemas"]["Instant"];
-            expires?: null | components["schemas"]["Instant"];
-            grant: components["schemas"]["Id"];
-            last_used?: null | components["schemas"]["Instant"];
-            used: components["schemas"]["GrantUsed"];
-            user: components["schemas"]["Id"];
-            user_name: string;
-        };
         /** @description What an app really used of a grant, on this node. */
         GrantUsed: {
             /** Format: int64 */
@@ -2632,6 +2621,21 @@ export interface components {
              * @description Documents in those answers; one counts as often as it was told.
              */
             rows: number;
+        };
+        /** @description A grant to an app. */
+        GrantView: {
+            access: components["schemas"]["Access"][];
+            app: string;
+            /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
+            app_password: boolean;
+            client_id?: null | components["schemas"]["Id"];
+            created: components["schemas"]["Instant"];
+            expires?: null | components["schemas"]["Instant"];
+            grant: components["schemas"]["Id"];
+            last_used?: null | components["schemas"]["Instant"];
+            used: components["schemas"]["GrantUsed"];
+            user: components["schemas"]["Id"];
+            user_name: string;
         };
         /** @description A group of people. */
         GroupView: {
@@ -2818,15 +2822,6 @@ export interface components {
             tls: string;
             to: components["schemas"]["Engine"];
         };
-        /** @description Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`. */
-        Named: {
-            group?: null | components["schemas"]["Id"];
-            /**
-             * @description A person's name.
-             * @example bob
-             */
-            user?: string | null;
-        };
         /** @description What a grant is held to. */
         Narrowing: {
             /**
@@ -2834,6 +2829,18 @@ export interface components {
              *     and it ends no later.
              */
             access: components["schemas"]["Access"][];
+        };
+        /** @description What is done with backups; the command line asks the same of a node that does not run. */
+        NewBackup: {
+            place_key?: null | components["schemas"]["PlaceKey"];
+            /**
+             * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
+             *     `https://HOST/places/NAME` at another node.
+             * @example /mnt/backups/home
+             */
+            to: string;
+            /** @description Whether it is restored for a test; by default where that is quick. */
+            verify?: boolean | null;
         };
         /** @description When a grant ends. */
         NewEnd: {
@@ -2948,7 +2955,7 @@ export interface components {
              */
             rule: string;
             space?: null | components["schemas"]["Id"];
-            who?: null | components["schemas"]["Named"];
+            who?: null | components["schemas"]["PartyName"];
         };
         /** @description What is shared, with whom, as what. */
         NewShare: {
@@ -2968,7 +2975,7 @@ export interface components {
              * @example P30D
              */
             until?: string | null;
-            with: components["schemas"]["Named"];
+            with: components["schemas"]["PartyName"];
         };
         NewSpace: {
             /** @example Household */
@@ -3014,13 +3021,6 @@ export interface components {
             /** @description Which; without it all. */
             notices?: components["schemas"]["Id"][] | null;
         };
-        Of: {
-            /** @description The id of a backup, or its beginning; without it the newest. */
-            backup?: string | null;
-            place_key?: null | components["schemas"]["PlaceKey"];
-            /** @example /mnt/backups/home */
-            to: string;
-        };
         /** @description `true`, `false`, what was missing, or why it failed. */
         OutcomeView: string | {
             missing: string[];
@@ -3035,6 +3035,19 @@ export interface components {
             current?: string | null;
             /** @example another horse, another battery */
             new: string;
+        };
+        OwnerPassword: {
+            /** @example correct horse battery staple */
+            password: string;
+        };
+        /** @description Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`. */
+        PartyName: {
+            group?: null | components["schemas"]["Id"];
+            /**
+             * @description A person's name.
+             * @example bob
+             */
+            user?: string | null;
         };
         /** @description A person by name, or a group by id and name. */
         PartyView: {
@@ -3076,10 +3089,6 @@ export interface components {
             relying_party: string;
             /** @description How the device is reached. */
             transports: string[];
-        };
-        Password: {
-            /** @example correct horse battery staple */
-            password: string;
         };
         /** @description How [`PeerLag`] is described. */
         PeerView: {
@@ -3193,7 +3202,7 @@ export interface components {
              */
             name: string;
         };
-        Prune: {
+        PruneBackups: {
             dry_run?: boolean;
             keep: Record<string, never>;
             place_key?: null | components["schemas"]["PlaceKey"];
@@ -3242,6 +3251,15 @@ export interface components {
              * @description When it was last tried; null: never.
              */
             tested?: string | null;
+        };
+        RecoveryWords: {
+            /** @example twenty-four words */
+            words: string;
+        };
+        /** @description The words, once more. */
+        RecoveryWordsAgain: {
+            /** @example twenty-four words */
+            recovery_key: string;
         };
         /** @description What is left to somebody who managed something and does so no more. */
         Removed_MemberView: components["schemas"]["Pending"] & {
@@ -3309,6 +3327,18 @@ export interface components {
         };
         /** @description A request that was granted. */
         RequestGranted: components["schemas"]["RequestStanding"] & components["schemas"]["Pending"];
+        /** @description How a request stands. */
+        RequestStanding: {
+            created: components["schemas"]["Instant"];
+            /** @description Until when it waits. */
+            expires: components["schemas"]["Instant"];
+            request: components["schemas"]["Id"];
+            /**
+             * @description `waiting`, `approved`, `declined`, or `lapsed`: nobody decided in time.
+             * @example waiting
+             */
+            state: string;
+        };
         /** @description A request that waits for its person. */
         RequestView: components["schemas"]["RequestStanding"] & {
             /** @description What would come beside what it was granted. */
@@ -3328,18 +3358,6 @@ export interface components {
             /** @description Why it cannot be granted as it is; else null. */
             unfit?: string | null;
             user_name: string;
-        };
-        /** @description How a request stands. */
-        RequestStanding: {
-            created: components["schemas"]["Instant"];
-            /** @description Until when it waits. */
-            expires: components["schemas"]["Instant"];
-            request: components["schemas"]["Id"];
-            /**
-             * @description `waiting`, `approved`, `declined`, or `lapsed`: nobody decided in time.
-             * @example waiting
-             */
-            state: string;
         };
         /** @description Why a restore failed. */
         RestoreProblem: {
@@ -3595,15 +3613,6 @@ export interface components {
             url: string;
             version: string;
         };
-        /** @description A check, and the checks that it rests on. */
-        Step: {
-            answer: string;
-            by?: null | components["schemas"]["FollowedView"];
-            check: string;
-            direct: components["schemas"]["FollowedView"][];
-            missing: string[];
-            steps: Record<string, never>[];
-        };
         /** @description The node ends. */
         Stopping: {
             stopping: boolean;
@@ -3702,15 +3711,6 @@ export interface components {
         };
         /** @enum {string} */
         Wish: "sign_in" | "link" | "confirm";
-        Words: {
-            /** @example twenty-four words */
-            words: string;
-        };
-        /** @description The words, once more. */
-        WordsAgain: {
-            /** @example twenty-four words */
-            recovery_key: string;
-        };
         /** @description Definitions in JSON. */
         Wrapped: {
             /** @example type Contact { name: String phone: String } */
@@ -4126,7 +4126,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Create"];
+                "application/json": components["schemas"]["NewBackup"];
             };
         };
         responses: {
@@ -4156,7 +4156,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Of"];
+                "application/json": components["schemas"]["BackupChoice"];
             };
         };
         responses: {
@@ -4186,7 +4186,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Prune"];
+                "application/json": components["schemas"]["PruneBackups"];
             };
         };
         responses: {
@@ -4216,7 +4216,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Of"];
+                "application/json": components["schemas"]["BackupChoice"];
             };
         };
         responses: {
@@ -6266,7 +6266,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Words"];
+                    "application/json": components["schemas"]["RecoveryWords"];
                 };
             };
         };
@@ -6286,7 +6286,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Words"];
+                "application/json": components["schemas"]["RecoveryWords"];
             };
         };
         responses: {
@@ -6316,7 +6316,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Password"];
+                "application/json": components["schemas"]["OwnerPassword"];
             };
         };
         responses: {
@@ -6326,7 +6326,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WordsAgain"];
+                    "application/json": components["schemas"]["RecoveryWordsAgain"];
                 };
             };
         };

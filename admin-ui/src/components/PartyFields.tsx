@@ -7,7 +7,7 @@ import { groups } from "../features/groups/queries";
 export type Party = { kind: "user"; name: string } | { kind: "group"; id: string };
 
 /** As requests name them. */
-export function named(party: Party): Schemas["Named"] {
+export function named(party: Party): Schemas["PartyName"] {
   return party.kind === "user" ? { user: party.name } : { group: party.id };
 }
 

@@ -23,7 +23,7 @@ use super::request_id::RequestId;
 use super::terms::Terms;
 use crate::authn::only;
 use crate::pools::Pools;
-use crate::repeats::{Answered, Asked, Begun, Given, Key, Sender};
+use crate::repeats::{Answered, Begun, KeptAnswer, Key, RequestHash, Sender};
 use gateway_people::realm::Realm;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -45,7 +45,7 @@ impl Drop for Running {
     }
 }
 
-fn asked(request: &ServiceRequest, body: &[u8]) -> Asked {
+fn asked(request: &ServiceRequest, body: &[u8]) -> RequestHash {
     let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let address = request.uri().path_and_query().map_or("", |address| address.as_str());
     let mut digest = Sha256::new();
@@ -167,9 +167,11 @@ async fn done(
     if head.status().is_success() && (!documents || body.starts_with(b"{\"data\":")) {
         running.given = Some(match !documents && is_no_store(head.headers()) {
             true => Answered::Unkept,
-            false => {
-                Answered::Kept(Given { status: head.status(), headers: head.headers().clone(), body: body.clone() })
-            }
+            false => Answered::Kept(KeptAnswer {
+                status: head.status(),
+                headers: head.headers().clone(),
+                body: body.clone(),
+            }),
         });
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))

@@ -12,7 +12,7 @@ use super::output::Failure;
 use super::remote::{Remote, segment};
 use crate::failure::to_json;
 use crate::front::places::made::{self, NewPlace};
-use crate::node_file::{Absent, NodeFile, Of};
+use crate::node_file::{Absent, NodeFile, ServedBy};
 
 #[derive(Debug, Subcommand)]
 pub enum KeptPlaces {
@@ -53,7 +53,7 @@ impl KeptPlaces {
     /// Has the node of the directory do it, or does it in its place.
     pub async fn run(self, common: &Common) -> Result<Value, Failure> {
         let dir = common.dir()?;
-        if !matches!(NodeFile::read(&dir, Of::Node), Err(Absent::NotRunning)) {
+        if !matches!(NodeFile::read(&dir, ServedBy::Node), Err(Absent::NotRunning)) {
             let remote = Remote::of(&dir)?;
             return match self {
                 KeptPlaces::Add { name, quota } => {

@@ -15,7 +15,7 @@ use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
 use crate::app;
 use crate::doctor::{self, Check, State};
-use crate::node_file::{Absent, NodeFile, Of, Process};
+use crate::node_file::{Absent, NodeFile, Process, ServedBy};
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -108,7 +108,11 @@ impl Serve {
 /// Asks the node to end and waits until its process has let go of the directory.
 pub async fn stop(common: &Common) -> Result<Exit, Failure> {
     let dir = common.dir()?;
-    let of = if NodeFile::read(&dir, Of::Replica) == Err(Absent::NotRunning) { Of::Node } else { Of::Replica };
+    let of = if NodeFile::read(&dir, ServedBy::Replica) == Err(Absent::NotRunning) {
+        ServedBy::Node
+    } else {
+        ServedBy::Replica
+    };
     let running = Remote::running(&dir, of)?;
     running.post("/api/v1/stop", &json!({})).await?;
     let process = running.process();
@@ -128,7 +132,7 @@ pub async fn stop(common: &Common) -> Result<Exit, Failure> {
 impl Doctor {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
-        if !self.rebuild && NodeFile::read(&dir, Of::Node).is_ok() {
+        if !self.rebuild && NodeFile::read(&dir, ServedBy::Node).is_ok() {
             let report = Remote::of(&dir)?.get("/api/v1/doctor").await?;
             return Ok(print_report(common, &report));
         }
@@ -208,7 +212,7 @@ impl Wait {
         let dir = common.dir()?;
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
-            let answered = match Remote::running(&dir, Of::Replica).or_else(|_| Remote::of(&dir)) {
+            let answered = match Remote::running(&dir, ServedBy::Replica).or_else(|_| Remote::of(&dir)) {
                 Ok(running) => running.get("/healthz").await,
                 Err(failure) => Err(failure),
             };
@@ -260,7 +264,7 @@ impl Healthcheck {
             None => {
                 let dir = common.dir()?;
                 // A replica answers, or it does not.
-                if let Ok(replica) = Remote::running(&dir, Of::Replica) {
+                if let Ok(replica) = Remote::running(&dir, ServedBy::Replica) {
                     replica.get("/healthz").await?;
                     return Ok(json!({ "ready": true }));
                 }

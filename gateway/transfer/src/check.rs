@@ -30,18 +30,18 @@ pub struct Problem {
 
 /// The ids that a document of a file has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known<'d> {
+pub struct DocumentIds<'d> {
     /// Where it comes from.
     pub old: Option<&'d str>,
     /// Where it comes to.
     pub new: Option<&'d str>,
 }
 
-impl<'d> Known<'d> {
+impl<'d> DocumentIds<'d> {
     /// Of this document.
-    pub fn of(document: &'d Document) -> Known<'d> {
+    pub fn of(document: &'d Document) -> DocumentIds<'d> {
         let first = |names: [&str; 2]| names.iter().find_map(|name| document.get(*name)?.as_str());
-        Known { old: first(OLD_IDS), new: first(NEW_IDS) }
+        DocumentIds { old: first(OLD_IDS), new: first(NEW_IDS) }
     }
 }
 
@@ -96,7 +96,7 @@ pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<
             say(Some(&column.name), "not_null", format!("`{}` must have a value", column.name));
         }
     }
-    let known = Known::of(&found.document);
+    let known = DocumentIds::of(&found.document);
     let id = match known.new.or(known.old) {
         Some(text) => ids.of(text),
         None => ids.of_content(&found.collection, found.place, &Value::Object(out.clone()).to_string()),

@@ -21,7 +21,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Known, Problem, check};
+pub use check::{DocumentIds, Problem, check};
 pub use csv::{CsvFiles, CsvSource};
 pub use definitions::{Collection, Column, ColumnKind, Definitions};
 pub use error::{TransferError, excerpt};

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, TransactionTrait
 use totp_rs::{Builder, Secret as TotpSecret, Totp};
 use zeroize::Zeroizing;
 
-use super::credentials::{CredentialKind, Held, remove_all, row};
+use super::credentials::{CredentialKind, PersonCredentials, remove_all, row};
 use super::passwords::SecondFactor;
 use super::secret::random;
 use super::tables::{credential, user};
@@ -68,7 +68,7 @@ fn draw_recovery_code() -> String {
 
 impl Spent {
     /// How it stands with the second factor of somebody who gives this code.
-    pub(super) fn of(held: &Held, code: Option<&str>, now: Timestamp) -> (SecondFactor, Option<Spent>) {
+    pub(super) fn of(held: &PersonCredentials, code: Option<&str>, now: Timestamp) -> (SecondFactor, Option<Spent>) {
         let Some(totp) = held.of_kind(CredentialKind::Totp).next() else { return (SecondFactor::Proved, None) };
         let Some(code) = code.map(plain).filter(|code| !code.is_empty()) else { return (SecondFactor::Missing, None) };
         if let Some(step) = step(&totp.secret, &code, now).filter(|step| totp.step.is_none_or(|last| last < *step)) {

@@ -60,7 +60,7 @@ pub struct Access {
     /// Within `allow`: the app is of no use without these.
     pub required: Vec<String>,
     /// All of them hold.
-    pub conditions: Vec<Asked>,
+    pub conditions: Vec<AskedCondition>,
     pub purpose: Option<String>,
     /// `None`: until revoked.
     pub duration: Option<Span>,
@@ -68,7 +68,7 @@ pub struct Access {
 
 /// One condition on rows: a field compared with a JSON value, which is a list for `_in` and `_nin`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct AskedCondition {
     pub field: String,
     pub operator: Operator,
     pub value: Value,
@@ -247,7 +247,7 @@ fn is_name(name: &str) -> bool {
     starts && name.len() <= MAX_NAME_BYTES && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
+fn conditions(value: Option<&Value>) -> Result<Vec<AskedCondition>, AccessError> {
     let map = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(map)) => map,
@@ -279,7 +279,7 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
                     "The value of `where.{field}.{word}` does not fit the operator."
                 )));
             }
-            out.push(Asked { field: field.clone(), operator, value: value.clone() });
+            out.push(AskedCondition { field: field.clone(), operator, value: value.clone() });
         }
     }
     if out.len() > MAX_ENTRIES {
@@ -349,7 +349,7 @@ impl Access {
 }
 
 /// Conditions as `where` writes them.
-pub(super) fn rows_json(conditions: &[Asked]) -> Value {
+pub(super) fn rows_json(conditions: &[AskedCondition]) -> Value {
     let mut rows = Map::new();
     for asked in conditions {
         let tests = rows.entry(asked.field.clone()).or_insert_with(|| json!({}));

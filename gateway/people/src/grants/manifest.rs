@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::access::{Access, AccessError, Asked, parse_value};
+use super::access::{Access, AccessError, AskedCondition, parse_value};
 
 /// A registered app: the most it may ever be granted, and where codes may be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,7 +178,7 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     if stated.purpose.is_some() && asked.purpose.is_some() && stated.purpose != asked.purpose {
         return Err("The access gives another purpose than the app's manifest.");
     }
-    let mut conditions: Vec<Asked> = stated.conditions.clone();
+    let mut conditions: Vec<AskedCondition> = stated.conditions.clone();
     conditions.extend(asked.conditions.iter().filter(|one| !stated.conditions.contains(one)).cloned());
     let mut required = asked.required.clone();
     required.extend(stated.required.iter().filter(|name| !asked.required.contains(name)).cloned());

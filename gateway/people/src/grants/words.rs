@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::{Month, OffsetDateTime};
 use vault_core::schema::Schema;
 
-use super::access::{Asked, Operator};
+use super::access::{AskedCondition, Operator};
 use super::show::{Order, conditions};
 use crate::language::Language;
 use crate::letters::is_unseen;
@@ -17,7 +17,7 @@ pub struct Statement {
     /// Which documents.
     pub collection: String,
     /// And only those that meet all of these.
-    pub rows: Vec<Asked>,
+    pub rows: Vec<AskedCondition>,
     /// What may be done.
     pub verbs: Verbs,
     /// With which fields, in the order in which they are shown.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gateway_transfer::{
-    CsvSource, Definitions, Format, Found, Ids, JsonSource, JsonlSource, Known, Problem, Source, SqliteSource, check,
-    excerpt, open,
+    CsvSource, Definitions, DocumentIds, Format, Found, Ids, JsonSource, JsonlSource, Problem, Source, SqliteSource,
+    check, excerpt, open,
 };
 use serde_json::{Value, json};
 
@@ -161,7 +161,7 @@ impl FileReport {
 
     /// Notes under which id a document comes, where the file says another than it had.
     pub fn rename(&mut self, found: &Found) -> Result<(), Failure> {
-        let known = Known::of(&found.document);
+        let known = DocumentIds::of(&found.document);
         if let (Some(old), Some(new)) = (known.old, known.new) {
             self.ids.rename(old, new)?;
         }

@@ -58,7 +58,7 @@ struct ActOfAll {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct AuditQuery {
     /// What was done, as the audit names it.
     #[param(example = "grant.revoked")]
     action: Option<String>,
@@ -75,7 +75,7 @@ pub(super) struct Asked {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AskedOfAll {
+pub(super) struct AuditQueryOfAll {
     /// What concerns this person, by name.
     user: Option<String>,
     /// What an app did, and what is about it.
@@ -133,10 +133,10 @@ fn act_view(row: AuditRow) -> ActView {
 }
 
 /// What concerns the one who asks, newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(Asked), responses(
+#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(AuditQuery), responses(
     (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActView>),
     (status = 400, description = "`invalid_input`: `limit`, `by` or `cursor` is none")))]
-pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<Asked>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<AuditQuery>) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
     let by = kind(asked.by.as_deref())?;
     let wanted = Wanted { user: Some(user), by, app: None, action: asked.action.as_deref() };
@@ -148,7 +148,7 @@ pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<Asked>) -> Re
 /// What concerns anybody, newest first
 ///
 /// For operators. It tells that something was done and to which ids, and nothing of what anybody has written.
-#[utoipa::path(get, path = "/api/v1/audit/all", tag = "people", params(AskedOfAll), responses(
+#[utoipa::path(get, path = "/api/v1/audit/all", tag = "people", params(AuditQueryOfAll), responses(
     (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActOfAll>),
     (status = 400, description = "`invalid_input`: `app`, `limit`, `by` or `cursor` is none"),
     UnknownUser))]
@@ -156,7 +156,7 @@ pub(super) async fn all(
     node: Data,
     req: HttpRequest,
     _by: Operator,
-    asked: Query<AskedOfAll>,
+    asked: Query<AuditQueryOfAll>,
 ) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = match &asked.user {

@@ -84,7 +84,7 @@ pub(super) fn unknown_app() -> ApiError {
 }
 
 /// A grant with what is known of it beside.
-struct Known {
+struct KnownGrant {
     record: GrantRecord,
     row: Option<GrantRow>,
     view: GrantView,
@@ -293,14 +293,14 @@ pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<im
     Ok(known(node, principal).await?.into_iter().map(|known| known.view).collect::<Vec<_>>())
 }
 
-async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
+async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<KnownGrant, ApiError> {
     let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
     let all = known(node, principal).await?;
     all.into_iter().find(|known| known.record.grant.id == id).ok_or_else(ApiError::not_found)
 }
 
 /// The grants in the spaces of the person (for the operator: of everyone), whichever device gave them.
-async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, ApiError> {
+async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<KnownGrant>, ApiError> {
     let directory = node.directory();
     let mut users: Vec<(UserId, String)> = Vec::new();
     if principal.operator {
@@ -334,7 +334,7 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
                 let used = row.as_ref().map(|row| GrantUsed::of(&row.usage, &schema)).unwrap_or_default();
                 let mut view = grant_view(name, &record, row.as_ref(), access, used);
                 view.app_password = view.client_id.is_some_and(|client| passwords.contains(&client));
-                out.push(Known { record, row, view });
+                out.push(KnownGrant { record, row, view });
             }
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Api;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Of {
+pub(super) struct QuotaQuery {
     /// Of this person; else of everybody.
     user: Option<String>,
     /// As of every list.
@@ -55,10 +55,15 @@ async fn quota_views(directory: &Directory, user: Option<UserId>) -> Result<Vec<
 }
 
 /// What everybody may have, or one person
-#[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(Of), responses(
+#[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(QuotaQuery), responses(
     (status = 200, description = "Every quota", body = Vec<QuotaView>),
     UnknownUser))]
-pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator, of: Query<Of>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    node: Data,
+    req: HttpRequest,
+    _by: Operator,
+    of: Query<QuotaQuery>,
+) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = user_of(directory, of.user.as_deref()).await?;
     Page::answer(&req, &quota_views(directory, user).await?, |one| one.quota.to_owned())

@@ -31,7 +31,7 @@ pub(super) struct Wish {
     /// Within the manifest; empty where the app asks only who somebody is.
     pub(super) access: Vec<Access>,
     /// Whether it asks who somebody is.
-    pub(super) openid: Option<openid::Asked>,
+    pub(super) openid: Option<openid::OpenidRequest>,
     /// The query string.
     pub(super) raw: String,
     /// The request that the app sent here itself.
@@ -322,10 +322,10 @@ pub(super) async fn looked_into(
     node: &dyn Node,
     app: &RegisteredApp,
     fields: &Fields,
-) -> Result<(Vec<Access>, Option<openid::Asked>), Wrong> {
+) -> Result<(Vec<Access>, Option<openid::OpenidRequest>), Wrong> {
     let refuse =
         |error, text: &str| Wrong::App { redirect_uri: String::new(), state: None, error, text: text.to_owned() };
-    let openid = openid::Asked::read(node, app, fields).await;
+    let openid = openid::OpenidRequest::read(node, app, fields).await;
     let openid = openid.map_err(|error| match error {
         openid::AskedError::Refused(error, text) => refuse(error, text),
         openid::AskedError::Failed(error) => Wrong::Failed(error),

@@ -55,21 +55,21 @@ fn wrong() -> ApiError {
 }
 
 /// What is given, and by whom it is as its device says.
-struct Given<'a> {
+struct Assertion<'a> {
     party: &'a RelyingParty,
     credential: &'a PublicKeyCredential,
     known: Option<(User, KeptPasskey)>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> Assertion<'a> {
     async fn read(
         node: &dyn Node,
         party: &'a RelyingParty,
         credential: &'a PublicKeyCredential,
-    ) -> Result<Given<'a>, ApiError> {
+    ) -> Result<Assertion<'a>, ApiError> {
         plain(credential)?;
         let known = node.directory().passkey(&credential.raw_id).await?;
-        Ok(Given { party, credential, known })
+        Ok(Assertion { party, credential, known })
     }
 
     fn proof(&self, asked: DiscoverableAuthentication) -> PasskeyProof<'a> {
@@ -115,7 +115,7 @@ pub(crate) async fn signed_in(
 ) -> Result<(SignedIn, OpenedBy), ApiError> {
     let party = party(req, node)?;
     let Some(Purpose::SignIn(asked)) = node.ceremonies().take(ceremony) else { return Err(stale()) };
-    let given = Given::read(node, &party, credential).await?;
+    let given = Assertion::read(node, &party, credential).await?;
     let (proof, from) = (given.proof(asked), given.origin(req, node));
     let signed = node.directory().sign_in_by_passkey(given.known.as_ref(), proof, from, node.now()).await?;
     match (signed, &given.known) {
@@ -139,7 +139,7 @@ pub(super) async fn confirmed(
     credential: &PublicKeyCredential,
 ) -> Result<(), ApiError> {
     let party = party(req, node)?;
-    let given = Given::read(node, &party, credential).await?;
+    let given = Assertion::read(node, &party, credential).await?;
     let (proof, from) = (given.proof(asked), given.origin(req, node));
     let known = given.known.as_ref();
     let proved = node.directory().confirm_by_passkey((user, session), known, proof, from, node.now()).await?;

@@ -33,13 +33,13 @@ const BYTES: &str = "application/octet-stream";
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
+pub(super) struct ObjectQuery {
     /// `allod-backup`, `data/xx/NAME`, `backups/NAME` or `tested/NAME`.
     #[param(example = "backups/5d41402abc4b2a76b9719d911017c592")]
     name: String,
 }
 
-impl Named {
+impl ObjectQuery {
     fn object(&self) -> Result<ObjectName, ApiError> {
         self.name
             .parse()
@@ -72,11 +72,11 @@ pub(super) async fn list(at: AtPlace, under: Query<Under>) -> Result<HttpRespons
 
 /// An object
 #[utoipa::path(get, path = "/places/{place}/object", tag = "places",
-    params(("place" = String, Path,), Named), responses(
+    params(("place" = String, Path,), ObjectQuery), responses(
     (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
     (status = 400, description = "`bad_request`: no object is called so"),
     (status = 404, description = "`not_found`: there is none")))]
-pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn get(at: AtPlace, named: Query<ObjectQuery>) -> Result<HttpResponse, ApiError> {
     let name = named.object()?;
     let (file, length) = at.blocking(move |place| place.read(&name)).await?;
     // The turn goes with what is read.
@@ -104,7 +104,7 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
 /// It is there whole, and for good, once this is answered; with `If-None-Match: *` only where none of the name is there.
 #[utoipa::path(put, path = "/places/{place}/object", tag = "places",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    params(("place" = String, Path,), Named,
+    params(("place" = String, Path,), ObjectQuery,
         ("If-None-Match" = Option<String>, Header, description = "`*`: only where none of the name is there")), responses(
     (status = 201, description = "It is there, and was not before"),
     (status = 204, description = "It is there in the place of another"),
@@ -117,7 +117,7 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
 pub(super) async fn put(
     request: HttpRequest,
     at: AtPlace,
-    named: Query<Named>,
+    named: Query<ObjectQuery>,
     mut body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let taken = taken(&request, &at, &named, &mut body).await;
@@ -129,7 +129,12 @@ pub(super) async fn put(
 }
 
 /// Whether the object took the place of another.
-async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut web::Payload) -> Result<bool, ApiError> {
+async fn taken(
+    request: &HttpRequest,
+    at: &AtPlace,
+    named: &ObjectQuery,
+    body: &mut web::Payload,
+) -> Result<bool, ApiError> {
     let name = named.object()?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let length = length.ok_or_else(|| {
@@ -193,10 +198,10 @@ async fn let_go(body: &mut web::Payload) {
 
 /// Removes an object
 #[utoipa::path(delete, path = "/places/{place}/object", tag = "places",
-    params(("place" = String, Path,), Named), responses(
+    params(("place" = String, Path,), ObjectQuery), responses(
     (status = 204, description = "It is not there (any more)"),
     (status = 400, description = "`bad_request`: no object is called so")))]
-pub(super) async fn remove(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn remove(at: AtPlace, named: Query<ObjectQuery>) -> Result<HttpResponse, ApiError> {
     let name = named.object()?;
     at.blocking(move |place| place.remove(&name)).await?;
     Ok(HttpResponse::NoContent().finish())

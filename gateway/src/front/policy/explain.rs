@@ -35,21 +35,21 @@ struct Explained {
     missing: Vec<String>,
     /// The relationships that give it.
     path: Vec<String>,
-    steps: Step,
+    steps: CheckStep,
     /// The revision at which it was asked.
     at: String,
 }
 
 /// A check, and the checks that it rests on.
 #[derive(Debug, Serialize, ToSchema)]
-struct Step {
+struct CheckStep {
     check: String,
     answer: &'static str,
     missing: Vec<String>,
     by: Option<FollowedView>,
     direct: Vec<FollowedView>,
     #[schema(value_type = Vec<Object>)]
-    steps: Vec<Step>,
+    steps: Vec<CheckStep>,
 }
 
 /// A relationship that was followed.
@@ -119,8 +119,8 @@ fn word(answer: Permissionship) -> &'static str {
 }
 
 /// Nests no deeper than a check walks.
-fn step(traced: &Traced) -> Step {
-    Step {
+fn step(traced: &Traced) -> CheckStep {
+    CheckStep {
         check: traced.check.to_string(),
         answer: word(traced.permissionship),
         missing: traced.missing.iter().map(ToString::to_string).collect(),

@@ -112,7 +112,7 @@ struct AppSeesView {
 }
 
 /// What is asked: a field of a collection, perhaps in one document.
-struct Asked<'a> {
+struct AskedField<'a> {
     place: &'a VisibleResource,
     collection: &'a Collection,
     field: &'a Field,
@@ -161,7 +161,7 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
     let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&question.field).ok_or_else(|| no("field", &question.field))?;
     let document = if let Resource::Document(_, document) = place.resource { Some(document) } else { None };
-    let asked = Asked { place: &place, collection, field, document };
+    let asked = AskedField { place: &place, collection, field, document };
     let limit = within(question.limit)?;
     let records = app.grants(place.space).await?;
     let mut names = Names::default();
@@ -197,7 +197,7 @@ fn last<T>(entries: &[(String, T)]) -> String {
 /// Everybody whom any relationship, grant or link names in connection with it, in order, each once.
 async fn candidates(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     records: &[vault_core::control::GrantRecord],
 ) -> Result<Vec<Candidate>, ApiError> {
     let named = app.policy.named(asked.collection.id, asked.document, app.now()).await.map_err(AccessError::from)?;
@@ -225,7 +225,7 @@ async fn path(
 /// they see, if they do not see the whole.
 async fn why(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     subject: &Subject,
     part: Option<Resource>,
 ) -> Result<Vec<String>, AccessError> {
@@ -249,7 +249,7 @@ async fn why(
 }
 
 /// A document that an entry covers: the one that is asked about, or the first of a few.
-fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Resource> {
+fn part(asked: &AskedField<'_>, entry: &Entry) -> Option<Resource> {
     let first = match &entry.documents {
         Documents::Only(these) => these.first().copied(),
         Documents::All | Documents::Except(_) => None,
@@ -258,7 +258,7 @@ fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Resource> {
 }
 
 /// What the gate gives a caller in the collection; `None`: nothing, as to who has too many single documents there.
-async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
+async fn mask(app: &App, asked: &AskedField<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
     match app.access.read_permits_to(caller, asked.place.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
@@ -276,7 +276,7 @@ fn documents_view(documents: &Documents) -> DocumentsView {
 }
 
 /// What a person sees of it by the gate, and by which relationships; `None`: nothing.
-async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<SeerView>, ApiError> {
+async fn person(app: &App, asked: &AskedField<'_>, id: UserId) -> Result<Option<SeerView>, ApiError> {
     let caller = Caller { user: id, app: None, device: None };
     let Some(mask) = mask(app, asked, &caller).await? else { return Ok(None) };
     let sees = |entry: &&Entry| {
@@ -288,21 +288,26 @@ async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<SeerV
     Ok(Some(SeerView { path, documents, ..SeerView::default() }))
 }
 
-async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<SeerView>, ApiError> {
+async fn user(app: &App, asked: &AskedField<'_>, id: UserId, names: &mut Names) -> Result<Option<SeerView>, ApiError> {
     let Some(mut view) = person(app, asked, id).await? else { return Ok(None) };
     view.user = Some(names.user(app, id).await?);
     Ok(Some(view))
 }
 
 /// Everyone sees what somebody sees whom no relationship names.
-async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<SeerView>, ApiError> {
+async fn everyone(app: &App, asked: &AskedField<'_>) -> Result<Option<SeerView>, ApiError> {
     let Some(mut view) = person(app, asked, UserId::from_bytes(rand::rng().random())).await? else { return Ok(None) };
     view.everyone = Some(true);
     Ok(Some(view))
 }
 
 /// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
-async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<SeerView>, ApiError> {
+async fn group(
+    app: &App,
+    asked: &AskedField<'_>,
+    id: GroupId,
+    names: &mut Names,
+) -> Result<Option<SeerView>, ApiError> {
     let (collection, field) = (asked.collection.id, Resource::Field(asked.collection.id, asked.field.id));
     let subject = Party::Group(id).subject();
     let has = |resource: Resource, permission: &str| Check::new(resource.object(), permission, subject.clone());

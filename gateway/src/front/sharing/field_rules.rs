@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::assign::{Right, begin, end};
 use super::pending::{Pending, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, may_take, no};
-use super::{ApiError, Named, PartyView, Sharer, Turn, invalid};
+use super::{ApiError, PartyName, PartyView, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
 use crate::front::Routes;
@@ -46,7 +46,7 @@ struct NewRule {
     /// `hidden`, `sealed` or `reader`.
     #[schema(examples("hidden"))]
     rule: String,
-    who: Option<Named>,
+    who: Option<PartyName>,
 }
 
 /// A rule for a field.
@@ -89,7 +89,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
     let path = path(new.space.as_deref(), Some(&new.collection));
     let place = VisibleResource::find(&app, &by, &req, path).await?;
-    let group = new.who.as_ref().and_then(Named::turn);
+    let group = new.who.as_ref().and_then(PartyName::turn);
     let _alone = app.turns(group.into_iter().chain([Turn::Space(place.space)])).await?;
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     place.managed(&app, &by).await?;

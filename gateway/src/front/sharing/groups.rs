@@ -13,8 +13,8 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use super::leaving::selves;
 use super::pending::{Pending, Removed, removed};
 use super::{
-    ApiError, CHANGES, Named, PartyView, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group,
-    note, party_view, unchanged,
+    ApiError, CHANGES, PartyName, PartyView, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid,
+    known_group, note, party_view, unchanged,
 };
 use crate::app::App;
 use crate::directory::{Directory, Group, MAX_NESTED_GROUPS, Membership, QuotaKind, Role};
@@ -197,7 +197,7 @@ async fn put_member(
     let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
     // Whoever joins gets all that the group was given, whole collections too.
     by.confirmed(&app)?;
-    let named = Named { user, group: inner };
+    let named = PartyName { user, group: inner };
     let group = managed(&app, &by, &id).await?;
     let _alone = app.turns(named.turn().into_iter().chain([Turn::Group(group.id)])).await?;
     let group = managed(&app, &by, &id).await?;
@@ -300,7 +300,7 @@ async fn remove_user(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }, &removal).await
+    take_out(&req, &app, &id, Role::Member, PartyName { user: Some(name), group: None }, &removal).await
 }
 
 /// Takes a group out of a group
@@ -317,7 +317,7 @@ async fn remove_inner(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, inner) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }, &removal).await
+    take_out(&req, &app, &id, Role::Member, PartyName { user: None, group: Some(inner) }, &removal).await
 }
 
 /// Ends that somebody manages a group
@@ -334,7 +334,7 @@ async fn remove_manager(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Manager, Named { user: Some(name), group: None }, &removal).await
+    take_out(&req, &app, &id, Role::Manager, PartyName { user: Some(name), group: None }, &removal).await
 }
 
 /// Acknowledged when no further request is served by what the membership gave. With a manager goes what they gave
@@ -344,7 +344,7 @@ async fn take_out(
     app: &App,
     id: &str,
     role: Role,
-    named: Named,
+    named: PartyName,
     removal: &Removal,
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(req, app).await?;

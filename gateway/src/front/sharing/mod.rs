@@ -131,7 +131,7 @@ fn unchanged(error: PolicyError) -> ApiError {
 /// Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct PartyName {
     /// A person's name.
     #[schema(examples("bob"))]
     user: Option<String>,
@@ -139,7 +139,7 @@ struct Named {
     group: Option<String>,
 }
 
-impl Named {
+impl PartyName {
     /// The turn of the group that is named: what is given to it ends with it.
     fn turn(&self) -> Option<Turn> {
         self.group.as_deref().and_then(|id| id.parse().ok()).map(Turn::Group)

@@ -16,7 +16,7 @@ use super::leaving::{leave, quits};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
-use super::{ApiError, Named, PartyView, Sharer, Turn, conflict, end_of, forbidden, invalid};
+use super::{ApiError, PartyName, PartyView, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
@@ -66,7 +66,7 @@ pub(super) struct NewShare {
     folder: Option<String>,
     /// The id of a document of `collection`.
     document: Option<String>,
-    with: Named,
+    with: PartyName,
     /// `viewer`, `editor`, `owner` or `blocked`.
     #[schema(examples("viewer"))]
     role: String,
@@ -170,17 +170,17 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     VisibleResource::within(&app, &by, space, new.path()).await?;
     let _alone = app.turns(new.with.turn().into_iter().chain([Turn::Space(space)])).await?;
     match give(&app, &by, &new, None).await? {
-        Given::Done(share, made, delivery) => {
+        ShareOutcome::Done(share, made, delivery) => {
             let mut view = share_view(&app, &share, &mut Names::default()).await?;
             view.pending = Pending::of(&delivery);
             Ok(if made { HttpResponse::Created().json(view) } else { HttpResponse::Ok().json(view) })
         }
-        Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::offer_view(&app, &offer).await?)),
+        ShareOutcome::Offered(offer) => Ok(HttpResponse::Created().json(offers::offer_view(&app, &offer).await?)),
     }
 }
 
 /// What became of a request to share.
-pub(super) enum Given {
+pub(super) enum ShareOutcome {
     /// The share, and whether it is new.
     Done(Assignment, bool, Delivery),
     Offered(Offer),
@@ -193,7 +193,7 @@ pub(super) async fn give(
     by: &Sharer,
     new: &NewShare,
     taken_up: Option<(AssignmentId, UserId)>,
-) -> Result<Given, ApiError> {
+) -> Result<ShareOutcome, ApiError> {
     let space = named_space(new.space.as_deref().unwrap_or_default())?;
     let place = VisibleResource::within(app, by, space, new.path()).await?;
     let resource = place.managed(app, by).await?;
@@ -225,12 +225,12 @@ pub(super) async fn give(
     }
     if let Some(name) = elsewhere {
         let body = offers::body(new, until)?;
-        return Ok(Given::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
+        return Ok(ShareOutcome::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
     }
     let id = taken_up.map(|(id, _)| id);
     let right = Right { id, space: place.space, resource, relation: &new.role, party, until };
     let (share, made, delivery) = begin(app, by, "share.given", right).await?;
-    Ok(Given::Done(share, made, delivery))
+    Ok(ShareOutcome::Done(share, made, delivery))
 }
 
 /// An element of the list, before anything of it is looked up.

@@ -12,7 +12,7 @@ use vault_core::schema::{FieldType, ScalarType, Schema};
 
 use super::super::form::Fields;
 use super::super::words::Words;
-use crate::grants::{Access, Asked, Operator, Span, date, turns_text};
+use crate::grants::{Access, AskedCondition, Operator, Span, date, turns_text};
 
 /// What the duration offers besides what the app asks for; days.
 const OFFERED: [u32; 4] = [1, 30, 180, 365];
@@ -302,7 +302,7 @@ fn rows(
     asked: &Access,
     sent: &Fields,
     (schema, language): (&Schema, Language),
-) -> Result<Vec<Asked>, Slip> {
+) -> Result<Vec<AskedCondition>, Slip> {
     let offered = filters(asked, all, schema);
     let (tests, values) = (test_control(at, ""), value_control(at, ""));
     let (tested, given) = (sent.beginning(&tests), sent.beginning(&values));
@@ -321,7 +321,7 @@ fn rows(
         let at_value = |why: fn(String) -> Why| Slip { control: value_control(at, &field), why: why(field.clone()) };
         if let Some((_, empty)) = BY_ITSELF.into_iter().find(|(word, _)| test == Some(*word)) {
             let operator = if empty { Operator::Eq } else { Operator::Neq };
-            out.push(Asked { field, operator, value: Value::Null });
+            out.push(AskedCondition { field, operator, value: Value::Null });
             continue;
         }
         let operator = match (test, text) {
@@ -355,7 +355,7 @@ fn rows(
                 _ => return Err(at_value(Why::NoValue)),
             },
         };
-        out.push(Asked { field, operator, value });
+        out.push(AskedCondition { field, operator, value });
     }
     Ok(out)
 }

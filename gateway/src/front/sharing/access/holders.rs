@@ -16,7 +16,7 @@ use vault_core::schema::Collection;
 use super::super::place::Names;
 use super::super::rows::rows;
 use super::super::{ApiError, Sharer};
-use super::{Asked, DocumentsView, Id, Instant, SeerView, documents_view, mask, part, why};
+use super::{AskedField, DocumentsView, Id, Instant, SeerView, documents_view, mask, part, why};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::grants::{attributed, ends, filter, rfc3339, where_json};
@@ -95,7 +95,7 @@ fn caller(record: &GrantRecord) -> Caller {
 pub(super) async fn holder(
     app: &App,
     by: &Sharer,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     record: &GrantRecord,
     names: &mut Names,
 ) -> Result<Option<SeerView>, ApiError> {
@@ -160,7 +160,7 @@ async fn granted(
 async fn covers(
     app: &App,
     by: &Sharer,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     entry: &Entry,
     document: DocId,
 ) -> Result<Option<bool>, ApiError> {
