@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { accessible, fits, laidOut, launch, watch } from "./browser.mjs";
 import { enter, fill, go, pagesOf, settled } from "./filled.mjs";
 import { OWNER, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
@@ -281,23 +282,4 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-let passed = 0;
-const ONLY = process.env.ONLY ?? "";
-for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
-  try {
-    await scenario();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-    const pages = browser.contexts().flatMap((context) => context.pages());
-    if (SHOTS) for (const page of pages) await page.screenshot({ path: `${SHOTS}/pages-failed-${failed}.png` }).catch(() => {});
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-await browser.close();
-await node.stop();
-console.log(`pages: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("pages", scenarios, { browser, shots: SHOTS, end: () => node.stop() });
