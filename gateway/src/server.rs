@@ -542,7 +542,7 @@ async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Fai
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let member = VaultMember::new(app.vault.clone(), Arc::clone(&app.access) as Arc<dyn sync::ReplicateGate>);
-    let node = sync::Node::start(member, options)
+    let node = sync::SyncNode::start(member, options)
         .await
         .map_err(|error| Failure::new(Exit::Failed, "p2p_listen_failed", &error.to_string()))?;
     node.accept_devices(app.vault.clone());

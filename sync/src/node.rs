@@ -40,10 +40,10 @@ pub struct Options {
     pub trace: Option<PathBuf>,
 }
 
-/// The running peer-to-peer side of a node. Cheap to clone; [`Node::shutdown`], or dropping the last
+/// The running peer-to-peer side of a node. Cheap to clone; [`SyncNode::shutdown`], or dropping the last
 /// clone, stops it.
 #[derive(Clone)]
-pub struct Node {
+pub struct SyncNode {
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -71,9 +71,9 @@ impl Drop for Inner {
 /// The name of the setting that remembers the chosen port.
 const LISTEN: &str = "listen";
 
-impl Node {
+impl SyncNode {
     /// Listens, and begins to sync with every peer it knows.
-    pub async fn start(vault: Arc<dyn Member>, options: Options) -> Result<Node, StartError> {
+    pub async fn start(vault: Arc<dyn Member>, options: Options) -> Result<SyncNode, StartError> {
         let store_failed = |error: StoreError| StartError::Store(error.0);
         let ledger = Ledger::open(options.database).await.map_err(store_failed)?;
         let trace = match &options.trace {
@@ -111,7 +111,7 @@ impl Node {
         tokio::spawn(link::accept(Arc::clone(&hub)));
         tokio::spawn(keep(Arc::clone(&store), Arc::clone(&ledger), stopped));
         let invites = Invites::open(Arc::clone(&ledger)).await.map_err(store_failed)?;
-        let node = Node {
+        let node = SyncNode {
             inner: Arc::new(Inner {
                 identity: options.identity,
                 store,

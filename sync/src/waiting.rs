@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::identity::peer_id;
 use crate::ledger::{Apart, Peer, PeerKind};
-use crate::node::{Node, wall_clock};
+use crate::node::{SyncNode, wall_clock};
 
 /// Peers that are looked at together at most.
 const MAX_PEERS: usize = 1_024;
@@ -69,7 +69,7 @@ pub struct Waited {
     pub settled: bool,
 }
 
-impl Node {
+impl SyncNode {
     /// Every peer that ought to have `user`'s data (of `space`): the other devices of the account,
     /// whether they dial us or we them, and the replicas that were named.
     async fn peers_of(&self, user: UserId, space: Option<SpaceId>) -> Vec<Peer> {

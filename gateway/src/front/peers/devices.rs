@@ -155,7 +155,7 @@ async fn person(request: &HttpRequest, app: &App) -> Result<Principal, ApiError>
     Ok(principal)
 }
 
-fn sync(app: &App) -> Result<&sync::Node, ApiError> {
+fn sync(app: &App) -> Result<&sync::SyncNode, ApiError> {
     app.sync.get().ok_or_else(|| unavailable("Sync is not running."))
 }
 
