@@ -164,6 +164,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("passkeys_elsewhere", "Passkeys count at another address"),
     ("place_disk_full", "Disk next to full"),
     ("place_full", "Place full"),
+    ("place_not_held", "Place of another holder"),
     ("policy_refused", "Refused by policy"),
     ("policy_unavailable", "Policy cannot answer"),
     ("precondition_failed", "Changed meanwhile"),

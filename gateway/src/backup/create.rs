@@ -56,7 +56,7 @@ async fn added(
     let (at, held) = (place.clone(), Arc::clone(&lock));
     let made = blocking(move || Ok(vault::backup::create(&snapshot, &at, &held, extras)?)).await?;
     let Created { backup, bytes, new_bytes, mended, unreadable } = made;
-    let found = if tested { Some(verify::test(app, place, &backup).await?) } else { None };
+    let found = if tested { Some(verify::test(app, place, &backup, &lock).await?) } else { None };
     let (id, taken) = (backup.id(), rfc3339(Timestamp(backup.manifest.at)));
     let tested_at = found.as_ref().map(|_| app.now().0);
     let last = LastBackup { to: to.to_string(), backup: id.clone(), at: backup.manifest.at, tested: tested_at };

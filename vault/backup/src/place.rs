@@ -39,6 +39,11 @@ impl PlaceLock {
         self.0.release();
     }
 
+    /// What a [`Store`] is told of it.
+    pub fn hold(&self) -> &dyn Hold {
+        &*self.0
+    }
+
     /// What the place cannot promise, for the operator.
     pub fn caution(&self) -> Option<String> {
         self.0.caution()
@@ -131,9 +136,13 @@ impl Place {
     /// # Errors
     /// If it cannot be written.
     pub fn put(&self, kind: Kind, content: &[u8]) -> Result<(DataName, u64), PlaceError> {
+        self.write(kind, content, None)
+    }
+
+    fn write(&self, kind: Kind, content: &[u8], held: Option<&dyn Hold>) -> Result<(DataName, u64), PlaceError> {
         let (name, file) = self.key.seal(kind, content);
         let bytes = file.len() as u64;
-        self.store.write(&path(kind, name), file)?;
+        self.store.write(&path(kind, name), file, held)?;
         Ok((name, bytes))
     }
 
@@ -154,7 +163,7 @@ impl Place {
         // Everything that it names is there for good before it is there itself.
         self.settle()?;
         lock.0.check()?;
-        let put = self.put(Kind::Manifest, &manifest.encode())?;
+        let put = self.write(Kind::Manifest, &manifest.encode(), Some(lock.hold()))?;
         self.settle()?;
         Ok(put)
     }
@@ -203,10 +212,10 @@ impl Place {
     /// Notes that a backup was restored, and found whole.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn note_tested(&self, backup: DataName, at: i64) -> Result<(), PlaceError> {
+    /// If it cannot be written, or the place is somebody else's by now.
+    pub fn note_tested(&self, backup: DataName, at: i64, lock: &PlaceLock) -> Result<(), PlaceError> {
         let (name, file) = self.key.seal(Kind::Tested, &[&backup.0[..], &at.to_be_bytes()].concat());
-        self.store.write(&path(Kind::Tested, backup), [&name.0[..], &file].concat())?;
+        self.store.write(&path(Kind::Tested, backup), [&name.0[..], &file].concat(), Some(lock.hold()))?;
         self.settle()
     }
 
@@ -228,7 +237,7 @@ impl Place {
         // For good: a manifest that comes back after a power cut must not name what is gone.
         let paths: Vec<String> =
             backups.iter().flat_map(|name| [Kind::Manifest, Kind::Tested].map(|kind| path(kind, *name))).collect();
-        self.store.remove(&paths)?;
+        self.store.remove(&paths, lock.hold())?;
         let mut needed = HashSet::new();
         for backup in left {
             needed.extend(backup.manifest.segments.iter().map(|stored| stored.name));
@@ -240,7 +249,7 @@ impl Place {
             // Somebody who took the place over meanwhile may rest on them.
             lock.0.check()?;
             let paths: Vec<String> = part.iter().map(|(name, _)| path(Kind::Segment, *name)).collect();
-            self.store.remove(&paths)?;
+            self.store.remove(&paths, lock.hold())?;
             files += part.len();
             bytes += part.iter().map(|(_, len)| len).sum::<u64>();
         }

@@ -16,7 +16,7 @@ use vault_backup::PlaceError;
 
 use crate::address::HostedAddress;
 use crate::settings::{HostedSettings, Judge};
-use crate::wire::PlaceStanding;
+use crate::wire::{HOLDER, PlaceStanding};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nothing is heard for so long.
@@ -56,13 +56,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Option<(&'static str, Bytes)>,
     /// Only where nothing of the name is there.
     pub(crate) only_new: bool,
+    /// Who changes something: the holder of the lock.
+    pub(crate) holder: Option<&'a str>,
     /// So much is read of the answer.
     pub(crate) most: u64,
 }
 
 impl Ask<'_> {
     pub(crate) fn new<'a>(method: Method, path: &'a str, query: &'a [(&'a str, &'a str)]) -> Ask<'a> {
-        Ask { method, path, query, body: None, only_new: false, most: LIST }
+        Ask { method, path, query, body: None, only_new: false, holder: None, most: LIST }
     }
 }
 
@@ -151,6 +153,9 @@ impl Client {
         if ask.only_new {
             request = request.header("if-none-match", "*");
         }
+        if let Some(holder) = ask.holder {
+            request = request.header(HOLDER, holder);
+        }
         request.timeout(PATIENCE + Duration::from_secs(sends / BYTES_A_SECOND))
     }
 
@@ -226,6 +231,8 @@ impl Client {
     pub(crate) async fn failed(&self, answer: &Answer) -> PlaceError {
         match answer.status.as_u16() {
             401 | 403 => self.refused("the secret is wrong, or there is no such place (any more)"),
+            // Whoever changed it held it: since then somebody else has it.
+            423 => PlaceError::InUse(self.name.clone()),
             507 if code(&answer.body).as_deref() == Some("place_disk_full") => PlaceError::Full {
                 place: self.name.clone(),
                 problem: "the disk of the node that keeps it is next to full".to_owned(),

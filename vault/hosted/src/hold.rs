@@ -96,6 +96,10 @@ impl Hold for Held {
         self.runtime.block_on(self.asking.check())
     }
 
+    fn word(&self) -> Option<&str> {
+        Some(&self.asking.holder)
+    }
+
     fn release(self: Box<Self>) {
         self.renewing.abort();
         self.runtime.block_on(let_go(Arc::clone(&self.asking)));

@@ -58,6 +58,11 @@ impl Holding {
         }
     }
 
+    /// Whether somebody holds it, by this word. Late is not lost: nobody else took it.
+    pub(crate) fn is_held_by(&self, holder: Option<&str>) -> bool {
+        holder.is_some() && self.holder.as_deref() == holder
+    }
+
     fn shown(&self, holds: bool) -> LockShown {
         let left = match self.holder {
             Some(_) => self.lease.saturating_sub(self.renewed.elapsed()),
@@ -83,6 +88,8 @@ mod tests {
         assert!(!lock.ask(&asked(LockDo::Renew, 1, 60_000)).unwrap().holds, "nobody took it");
         assert!(lock.ask(&asked(LockDo::Take, 1, 60_000)).unwrap().holds);
         assert!(lock.ask(&asked(LockDo::Take, 1, 60_000)).unwrap().holds, "an answer was lost");
+        let (first, second) = (format!("{:032x}", 1), format!("{:032x}", 2));
+        assert!(lock.is_held_by(Some(&first)) && !lock.is_held_by(Some(&second)) && !lock.is_held_by(None));
         let other = lock.ask(&asked(LockDo::Take, 2, 60_000)).unwrap();
         assert!(!other.holds && other.lapses_in_ms > 1_000);
         assert!(lock.ask(&asked(LockDo::Renew, 1, 60_000)).unwrap().renewals > other.renewals);
@@ -93,11 +100,14 @@ mod tests {
         std::thread::sleep(Duration::from_millis(150));
         assert!(lock.ask(&asked(LockDo::Renew, 1, 100)).unwrap().holds, "late, but nobody else took it");
         std::thread::sleep(Duration::from_millis(150));
+        assert!(lock.is_held_by(Some(&first)), "late, and nobody else's");
         assert!(lock.ask(&asked(LockDo::Take, 2, 60_000)).unwrap().holds);
+        assert!(lock.is_held_by(Some(&second)) && !lock.is_held_by(Some(&first)));
         assert!(!lock.ask(&asked(LockDo::Renew, 1, 60_000)).unwrap().holds);
         assert!(!lock.ask(&asked(LockDo::Release, 1, 60_000)).unwrap().holds, "nor lets go of another's");
         assert!(lock.ask(&asked(LockDo::Renew, 2, 60_000)).unwrap().holds, "control");
         lock.ask(&asked(LockDo::Release, 2, 60_000)).unwrap();
+        assert!(!lock.is_held_by(Some(&second)) && !lock.is_held_by(None), "nobody has it");
         assert!(lock.ask(&asked(LockDo::Take, 1, 60_000)).unwrap().holds);
     }
 }

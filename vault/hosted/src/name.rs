@@ -30,6 +30,12 @@ impl ObjectName {
         self.0.split('/').collect()
     }
 
+    /// It says which backups there are, and what was found of them. What is in `data` is called by its content, and means
+    /// nothing without such an object.
+    pub(crate) fn is_of_backups(&self) -> bool {
+        FLAT.iter().any(|dir| self.0.starts_with(dir))
+    }
+
     /// The directories that can be listed.
     pub(crate) fn is_dir(text: &str) -> bool {
         text == DEEP || FLAT.contains(&text)

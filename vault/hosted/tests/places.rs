@@ -151,3 +151,41 @@ fn a_keeper_that_is_killed_is_waited_for_and_a_holder_that_is_gone_lapses() {
     assert_eq!(place.backups().unwrap().0.len(), 2);
     lock.release();
 }
+
+#[test]
+fn what_a_holder_sends_that_has_lost_the_lock_is_refused_and_the_next_ones_backups_are_whole() {
+    let keeping = Keeping::new("1GB");
+    let stalled = Place::open_or_create(keeping.leased(&keeping.address, &keeping.settings(), SHORT), key(1)).unwrap();
+    let lost = stalled.lock().unwrap();
+    let stored = put(&stalled, b"rows");
+    let first = stalled.commit(&manifest(1, 10, vec![stored.clone()]), &lost).unwrap().0;
+    // It is heard of no more. What it had looked at before, and sends now, comes by a connection of its own.
+    drop(stalled);
+    let late = keeping.store();
+    late.write("tested/late", b"x".to_vec(), Some(lost.hold())).unwrap();
+    late.settle().expect("control: nobody else has it yet");
+
+    let place = Place::open(keeping.store(), key(1)).unwrap();
+    let lock = place.lock().unwrap();
+    let more = put(&place, b"more rows");
+    let second = place.commit(&manifest(2, 12, vec![stored.clone(), more.clone()]), &lock).unwrap().0;
+    for path in ["backups/late".to_owned(), format!("backups/{second}"), "tested/late".to_owned()] {
+        late.write(&path, b"another manifest".to_vec(), Some(lost.hold())).unwrap();
+        let refused = late.settle().unwrap_err();
+        assert!(matches!(refused, PlaceError::InUse(_)), "{path}: {refused}");
+        assert!(matches!(late.remove(&[path], lost.hold()), Err(PlaceError::InUse(_))));
+    }
+    let name = more.name.to_string();
+    let data = format!("data/{}/{name}", &name[..2]);
+    assert!(matches!(late.remove(&[data], lost.hold()), Err(PlaceError::InUse(_))));
+    let (all, bad) = place.backups().unwrap();
+    assert_eq!(all.iter().map(|one| one.name).collect::<Vec<_>>(), [second, first]);
+    assert!(bad.is_empty(), "{bad:?}");
+    assert_eq!(&place.get(Kind::Segment, more.name).unwrap()[..], b"more rows");
+    // And it goes on.
+    let last = place.commit(&manifest(3, 13, vec![stored, more]), &lock).unwrap().0;
+    assert_eq!(place.remove(&[first], &place.backups().unwrap().0[..2], &lock).unwrap().0, 0);
+    assert_eq!(place.backups().unwrap().0[0].name, last);
+    lock.release();
+    std::mem::forget(lost);
+}

@@ -35,7 +35,7 @@ fn bucket(server: &S3Server, prefix: &str) -> Arc<dyn Store> {
 /// Writes an object of the place, whoever's it is.
 fn write(server: &S3Server, path: &str, bytes: &[u8]) {
     let store = bucket(server, "home");
-    store.write(path, bytes.to_vec()).unwrap();
+    store.write(path, bytes.to_vec(), None).unwrap();
     store.settle().unwrap();
 }
 

@@ -130,6 +130,9 @@ pub(super) fn refused(error: KeepError) -> ApiError {
         KeepError::Full { .. } => new(StatusCode::INSUFFICIENT_STORAGE, "place_full", &error)
             .hint("Prune old backups, or ask whoever keeps the place for more room."),
         KeepError::Crowded => new(StatusCode::INSUFFICIENT_STORAGE, "place_full", &error).hint("Prune old backups."),
+        KeepError::NotHeld => {
+            new(StatusCode::LOCKED, "place_not_held", &error).hint("Begin again once whoever has the lock is done.")
+        }
         // As of one that never was.
         KeepError::Gone => AuthError::Invalid.into(),
         KeepError::DiskFull => new(StatusCode::INSUFFICIENT_STORAGE, "place_disk_full", &error),

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use vault_hosted::wire::Listed;
+use vault_hosted::wire::{HOLDER, Listed};
 use vault_hosted::{KeepError, ObjectName};
 
 use super::reading::Reading;
@@ -106,10 +106,12 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
 /// Puts an object
 ///
 /// It is there whole, and for good, once this is answered; with `If-None-Match: *` only where none of the name is there.
+/// What says which backups there are (`backups/…`, `tested/…`) comes from the holder of the lock alone.
 #[utoipa::path(put, path = "/places/{place}/object", tag = "places",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     params(("place" = String, Path,), Named,
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only where none of the name is there")), responses(
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only where none of the name is there"),
+        ("Allod-Holder" = Option<String>, Header, description = "The holder of the lock: whose change it is")), responses(
     (status = 201, description = "It is there, and was not before"),
     (status = 204, description = "It is there in the place of another"),
     (status = 400, description = "`bad_request`: no object is called so, or another number of bytes came than was said"),
@@ -118,6 +120,7 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
     (status = 411, description = "`length_required`: its length is not said"),
     (status = 412, description = "`exists`: there is one of this name"),
     (status = 413, description = "`limit_body`: no object is so long"),
+    (status = 423, description = "`place_not_held`: it is for the holder of the lock, and that is not who is named"),
     (status = 429, description = "`busy`: too many requests at a time"),
     (status = 507, description = "`place_full`, `place_disk_full`: there is no room for it")))]
 pub(super) async fn put(
@@ -147,9 +150,10 @@ async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut we
         Some(b"*") => true,
         Some(_) => return Err(ApiError::bad_request("`If-None-Match` can only be `*` here.")),
     };
+    let holder = holder(request);
     let (upload, mut file) = at
         .blocking(move |place| {
-            let upload = place.begin(name, length, only_new)?;
+            let upload = place.begin(name, length, only_new, holder)?;
             let file = upload.create()?;
             Ok((upload, file))
         })
@@ -184,6 +188,11 @@ async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut we
     at.blocking(move |_| upload.finish()).await
 }
 
+/// Who a change says that it is by.
+fn holder(request: &HttpRequest) -> Option<String> {
+    Some(request.headers().get(HOLDER)?.to_str().ok()?.to_owned())
+}
+
 fn too_slow() -> ApiError {
     let text = "The object came too slowly: send less at a time, or over a better line.";
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "limit_time", text)
@@ -198,14 +207,22 @@ async fn let_go(body: &mut web::Payload) {
 }
 
 /// Removes an object
+///
+/// For the holder of the lock alone.
 #[utoipa::path(delete, path = "/places/{place}/object", tag = "places",
-    params(("place" = String, Path,), Named), responses(
+    params(("place" = String, Path,), Named,
+        ("Allod-Holder" = String, Header, description = "The holder of the lock: whose change it is")), responses(
     (status = 204, description = "It is not there (any more)"),
     (status = 400, description = "`bad_request`: no object is called so"),
     (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
+    (status = 423, description = "`place_not_held`: that is not who is named"),
     (status = 429, description = "`busy`: too many requests at a time")))]
-pub(super) async fn remove(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
-    let name = named.object()?;
-    at.blocking(move |place| place.remove(&name)).await?;
+pub(super) async fn remove(
+    request: HttpRequest,
+    at: AtPlace,
+    named: Query<Named>,
+) -> Result<HttpResponse, ApiError> {
+    let (name, holder) = (named.object()?, holder(&request));
+    at.blocking(move |place| place.remove(&name, holder.as_deref())).await?;
     Ok(HttpResponse::NoContent().finish())
 }

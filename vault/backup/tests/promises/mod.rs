@@ -54,7 +54,7 @@ pub fn conforms(open: &dyn Fn() -> Arc<dyn Store>, spoil: &dyn Fn(&str, &[u8])) 
     let first = place.commit(&manifest(1, 10, vec![shared.clone(), old.clone()]), &lock).unwrap().0;
     let new = put(&place, b"new");
     let second = place.commit(&manifest(2, 12, vec![shared.clone(), new.clone()]), &lock).unwrap().0;
-    place.note_tested(first, 7).unwrap();
+    place.note_tested(first, 7, &lock).unwrap();
     let again = Place::open(open(), key(1)).unwrap();
     assert!(again.get(Kind::Segment, old.name).unwrap()[..] == large[..]);
     let data = again.data().unwrap();
@@ -79,7 +79,7 @@ pub fn conforms(open: &dyn Fn() -> Arc<dyn Store>, spoil: &dyn Fn(&str, &[u8])) 
         place.settle().unwrap();
         assert_eq!(&again.get(Kind::Segment, shared.name).unwrap()[..], b"shared");
     }
-    open().remove(&[path(&new), "data/00/never".to_owned()]).unwrap();
+    open().remove(&[path(&new), "data/00/never".to_owned()], lock.hold()).unwrap();
     assert!(matches!(again.get(Kind::Segment, new.name), Err(PlaceError::Lost(_))));
     put(&place, b"new");
     place.settle().unwrap();
