@@ -9,6 +9,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
@@ -28,6 +29,8 @@ const KEPT: Duration = Duration::from_millis(500);
 pub struct Metrics {
     pub requests: Requests,
     pub policy: Answers,
+    /// Of spans for a collector, where there is one.
+    pub traces: OnceLock<gateway_trace::Counts>,
     /// What was told last, and when. Held while it is made, so that it is made once.
     told: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
 }
@@ -51,6 +54,9 @@ impl Metrics {
         own.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.requests.register(own);
         self.policy.register(own);
+        if let Some(traces) = self.traces.get() {
+            traces.register(own);
+        }
         own.register_with_unit(
             "log_commit",
             "Time until a transaction of the log was on disk",

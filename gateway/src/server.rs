@@ -97,6 +97,8 @@ pub struct Options {
     pub mail: Option<gateway_mail::MailSettings>,
     /// What may be called for people and providers, beside public addresses.
     pub outbound_allow: Vec<sync::IpNet>,
+    /// What is counted of spans for a collector, where there is one.
+    pub traces: Option<gateway_trace::Counts>,
     /// Where the node's figures are for whoever asks.
     pub metrics_listen: Option<String>,
     /// Print what happens as JSON.
@@ -269,6 +271,9 @@ async fn once(
         return Err(failure);
     }
     app.directory.keep_sessions(options.sessions);
+    if let Some(traces) = &options.traces {
+        let _ = app.metrics.traces.set(traces.clone());
+    }
     let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
     // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
     let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));

@@ -80,6 +80,7 @@ mod sync;
 mod tidy;
 mod tls;
 mod told_before;
+mod traces;
 mod trap;
 mod turns;
 mod upgrades;

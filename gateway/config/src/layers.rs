@@ -298,6 +298,9 @@ impl Settings {
             ValueKind::I64(number) if Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::One) => {
                 Ok(Some(number.to_string()))
             }
+            ValueKind::Float(number) if Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::One) => {
+                Ok(Some(number.to_string()))
+            }
             other => Err(self.refused(key, &format!("it is {}, and should be a text in quotes", kind_of(other)))),
         }
     }

@@ -316,6 +316,20 @@ pub const SETTINGS: &[Setting] = &[
         "what is logged: error, warn, info, debug, trace, or such for parts; where nobody says it, RUST_LOG does",
     ),
     Setting::new("log.format", SettingKind::One, "text", "how it is logged: text or json"),
+    Setting::new(
+        "trace.endpoint",
+        SettingKind::One,
+        "",
+        "a collector of traces (OTLP over HTTP, protobuf), as http://127.0.0.1:4318/v1/traces; without it nothing is traced",
+    ),
+    Setting::new("trace.sample", SettingKind::One, "1", "of which share of requests it is told, from 0 to 1"),
+    Setting::new(
+        "trace.authorization",
+        SettingKind::Secret,
+        "",
+        "what the collector is shown as Authorization, whole, as Bearer …; it goes over https, or on this machine",
+    ),
+    Setting::new("trace.authorization_file", SettingKind::Path, "", "a file that holds trace.authorization"),
 ];
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Addresses {
         self.clear == Clear::Proxies && outside && over_tls::of(req).is_none()
     }
 
-    fn trusts(&self, peer: IpAddr) -> bool {
+    /// Whether `peer` is a proxy that the operator named.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.proxies.iter().any(|range| range.contains(&peer))
     }

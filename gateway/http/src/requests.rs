@@ -54,7 +54,7 @@ impl Drop for Open {
 }
 
 /// One of the methods that there are: anybody can send any word.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

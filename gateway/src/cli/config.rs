@@ -279,6 +279,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         providers: providers(settings, &mut warnings)?,
         mail: mail::settings(settings, &mut warnings)?,
         outbound_allow: settings.list("http.outbound_allow")?,
+        traces: None,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,
         json,
@@ -296,6 +297,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         }
         _ => {}
     }
+    super::trace::settings(settings, &mut warnings)?;
     options.look_at_listeners()?;
     if let Some(tls) = &options.tls {
         let now = policy::wall_clock().0 / 1_000_000;

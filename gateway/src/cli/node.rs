@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gateway_trace::{Sending, Tracing};
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
 use vault::keyring::{DirectoryError, NodeKey};
@@ -93,15 +94,23 @@ impl Init {
     }
 }
 
+/// How long the end of a node waits for a collector of traces to take what is left.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 impl Serve {
-    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+    pub async fn run(self, common: &Common, traces: Option<Tracing>) -> Result<Exit, Failure> {
         let dir = common.dir()?;
         let passphrase = common.passphrase(&dir)?;
         let passphrase = passphrase.as_ref().map(|text| text.as_str());
-        let (options, warnings) = config::options(&self.flags.load(common)?, &dir, common.json)?;
+        let (mut options, warnings) = config::options(&self.flags.load(common)?, &dir, common.json)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        crate::server::serve(&dir, passphrase, options).await?;
-        Ok(Exit::Done)
+        let sending = traces.map(Tracing::send);
+        options.traces = sending.as_ref().map(Sending::counts);
+        let served = crate::server::serve(&dir, passphrase, options).await;
+        if let Some(sending) = sending {
+            sending.finish(LAST_SPANS).await;
+        }
+        served.map(|()| Exit::Done)
     }
 }
 

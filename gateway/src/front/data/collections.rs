@@ -7,6 +7,7 @@ use gateway_graphql::visible::{Visible, VisibleCollection};
 use gateway_graphql::{SdlError, print, sdl};
 use policy_core::{CollectionId, Verbs};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 use vault::VaultError;
 use vault::define::DefinitionError;
@@ -136,7 +137,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         if (catalogue.schema.collections.len() + new.len()) as u64 > most {
             return Err(DirectoryError::Quota { kind: QuotaKind::Collections, most }.into());
         }
-        match app.vault.define(&permits, &new).await {
+        match app.vault.define(&permits, &new).instrument(gateway_trace::step("vault define")).await {
             Ok(collections) => {
                 app.access.forget_catalogue(space);
                 app.access.catalogue(space).await?;

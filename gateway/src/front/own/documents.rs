@@ -10,6 +10,7 @@ use policy_core::{CollectionId, Mask, SpaceId, Verb};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 use vault::ReadError;
 use vault::shares::Lease;
 use vault_core::schema::FieldType;
@@ -210,7 +211,7 @@ async fn read(own: &Own, space: SpaceId, text: &str, variables: Value, lines: &L
                 _ => return Ok(Read::nothing()),
             }
         };
-        let answer = match own.app.vault.read(permits, query).await {
+        let answer = match own.app.vault.read(permits, query).instrument(gateway_trace::step("vault read")).await {
             Ok(answer) => answer,
             Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
             Err(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Memory | ReadError::Time(_)) => {

@@ -217,11 +217,7 @@ async fn let_go(body: &mut web::Payload) {
     (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     (status = 423, description = "`place_not_held`: that is not who is named"),
     (status = 429, description = "`busy`: too many requests at a time")))]
-pub(super) async fn remove(
-    request: HttpRequest,
-    at: AtPlace,
-    named: Query<Named>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn remove(request: HttpRequest, at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
     let (name, holder) = (named.object()?, holder(&request));
     at.blocking(move |place| place.remove(&name, holder.as_deref())).await?;
     Ok(HttpResponse::NoContent().finish())
