@@ -8,8 +8,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpResponse, web};
 use policy_core::UserId;
 use serde_json::{Value, json};
-use sync::Identity;
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
+use sync::{Announced, Identity};
 use tokio::sync::Notify;
 use vault::data_dir::{DataDir, DataFile, Holds, SecretError};
 use vault::database::DatabaseError;
@@ -99,7 +99,14 @@ fn told(addrs: &[String]) -> String {
 }
 
 /// Serves until the process is told to end.
-pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(), Failure> {
+///
+/// `announce`: where others reach it, if not where it listens.
+pub async fn serve(
+    dir: &DataDir,
+    listen: &str,
+    announce: Option<&Announced>,
+    json_wanted: bool,
+) -> Result<(), Failure> {
     let identity = identity(dir)?;
     let _lock = dir.lock()?;
     crate::upgrade::leftover(dir)?;
@@ -118,8 +125,9 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
-    let addr = told(replica.addrs());
-    dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
+    let listening = told(replica.addrs());
+    dir.write(DataFile::ReplicaListen, listening.as_bytes()).map_err(failed)?;
+    let addr = announce.map_or(listening, |announced| announced.of(&replica.peer()));
     let control = control(dir)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
         .and_then(|file| file.write(dir, Of::Replica))

@@ -75,6 +75,8 @@ pub fn public_url(text: &str) -> Result<String, String> {
 pub struct Options {
     pub listen: String,
     pub p2p_listen: Vec<String>,
+    /// Where devices and replicas reach the node, if not where it listens.
+    pub p2p_announce: Vec<sync::Announced>,
     /// What may be dialled for people, beside public addresses.
     pub dial_allow: Vec<sync::IpNet>,
     /// The address under which people reach the node; else the one it listens on.
@@ -541,6 +543,7 @@ impl Stores for Keyed {
 async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Failure> {
     let options = sync::Options {
         listen: served.p2p_listen.clone(),
+        announce: served.p2p_announce.clone(),
         reach: sync::Reach::new(served.dial_allow.clone()),
         identity: Identity::from_seed(app.vault.accounts().transport_seed()),
         database: app.database.clone(),

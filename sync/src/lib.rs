@@ -5,6 +5,7 @@
 //! in. The bytes on the wire are written down in `sync/docs/protocol.md`.
 #![forbid(unsafe_code)]
 
+mod announced;
 pub mod blind;
 mod dials;
 mod doorway;
@@ -26,6 +27,7 @@ mod trace;
 mod vault_member;
 mod waiting;
 
+pub use announced::{Announced, AnnouncedError};
 pub use error::{AddReplicaError, StartError};
 pub use identity::{Identity, PeerAddr, peer_id};
 pub use ipnet::IpNet;

@@ -13,6 +13,7 @@ use sea_orm::DatabaseConnection;
 use sync_core::{Limits, Scope};
 use tokio::sync::watch;
 
+use crate::announced::Announced;
 use crate::driver::Context;
 use crate::ledger::{Ledger, Peer, PeerKind};
 use crate::link::{self, Dialling, Hub};
@@ -31,6 +32,8 @@ use crate::{Identity, StartError};
 pub struct Options {
     /// Multiaddrs to listen on; empty: the port chosen before if it is free, else any, on loopback.
     pub listen: Vec<String>,
+    /// Where others reach the node, if not where it listens: told in its place.
+    pub announce: Vec<Announced>,
     pub identity: Identity,
     /// The node database: sync keeps its peers and what it owes them there.
     pub database: DatabaseConnection,
@@ -54,7 +57,9 @@ pub(crate) struct Inner {
     pub(crate) lives: Arc<Lives>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) dialling: Arc<Dialling>,
+    /// Where we listen, and where others are told that we do.
     addrs: Vec<String>,
+    announced: Vec<String>,
     stop: watch::Sender<bool>,
     links: Arc<Mutex<HashSet<PeerKey>>>,
     invites: Arc<Invites>,
@@ -90,6 +95,7 @@ impl Node {
             ledger.set(LISTEN, first).await.map_err(store_failed)?;
         }
 
+        let announced = options.announce.iter().map(|addr| addr.of(&options.identity.peer_id())).collect();
         let own = options.identity.peer();
         let store = Arc::new(MemberStore { vault, ledger: Arc::clone(&ledger), own });
         let context = Arc::new(Context {
@@ -120,6 +126,7 @@ impl Node {
                 hub,
                 dialling: Arc::new(Dialling::new(options.reach)),
                 addrs,
+                announced,
                 stop,
                 links: Arc::default(),
                 invites: Arc::new(invites),
@@ -138,7 +145,10 @@ impl Node {
 
     /// A one-time code for a new device of `user`; `None`: too many codes wait.
     pub async fn invite(&self, user: UserId) -> Result<Option<Code>, StoreError> {
-        self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone()).await
+        let Inner { announced, addrs, .. } = &*self.inner;
+        // Addresses of a network within lead whoever is not in it to somebody else.
+        let told = if announced.is_empty() { addrs } else { announced };
+        self.inner.invites.add(user, self.inner.identity.peer(), told.clone()).await
     }
 
     /// How many codes of `user` wait for a device.
@@ -162,9 +172,9 @@ impl Node {
         self.inner.identity.peer_id()
     }
 
-    /// The addresses we listen on, each ending in `/p2p/PEER`.
+    /// Where we are reached: at what is announced, and where we listen. Each ends in `/p2p/PEER`.
     pub fn addrs(&self) -> Vec<String> {
-        self.inner.addrs.clone()
+        self.inner.announced.iter().chain(&self.inner.addrs).cloned().collect()
     }
 
     /// Stops listening, closes every connection and writes down what peers hold.

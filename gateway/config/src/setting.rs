@@ -193,6 +193,12 @@ pub const SETTINGS: &[Setting] = &[
         "where to listen for devices and replicas; without it the port of last time on loopback",
     ),
     Setting::new(
+        "p2p.announce",
+        SettingKind::Many,
+        "",
+        "where devices and replicas reach the node, if not where it listens, as /ip4/203.0.113.7/tcp/4001: behind a published port, say",
+    ),
+    Setting::new(
         "p2p.dial_allow",
         SettingKind::Many,
         "",

@@ -44,6 +44,9 @@ pub struct ServeFlags {
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
     #[arg(long, value_name = "MULTIADDR")]
     p2p_listen: Vec<String>,
+    /// Where devices and replicas reach the node, if not where it listens: behind a published port, say
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    p2p_announce: Vec<String>,
     /// Addresses that people's replicas may have beside public ones; the operator may name any
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     dial_allow: Vec<String>,
@@ -130,6 +133,7 @@ impl ServeFlags {
             .with("tls.key", path(&self.tls_key))
             .with("tls.acme_email", self.acme_email.as_ref())
             .with("p2p.listen", listed(&self.p2p_listen))
+            .with("p2p.announce", listed(&self.p2p_announce))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
             .with("policy.spicedb_key_file", path(&self.spicedb_key_file))
@@ -181,6 +185,15 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
     })?;
     let level = if settings.is_said("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
     Ok(logging::Style { json: json.unwrap_or(false), level })
+}
+
+/// Where others reach the node: as many addresses as a code for a device holds.
+fn announced(settings: &Settings) -> Result<Vec<sync::Announced>, Failure> {
+    let all: Vec<_> = settings.list("p2p.announce")?;
+    match all.len() <= sync::pairing::MAX_ADDRS {
+        true => Ok(all),
+        false => Err(Failure::usage("config_value", "p2p.announce: four addresses are told at most")),
+    }
 }
 
 /// How long a connection without a request is kept.
@@ -271,6 +284,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         insecure: settings.switch("http.insecure")?,
         keep_alive: Duration::from_secs(settings.get_by("http.keep_alive", kept)?.unwrap_or(75)),
         p2p_listen: settings.list("p2p.listen")?,
+        p2p_announce: announced(settings)?,
         dial_allow: settings.list("p2p.dial_allow")?,
         public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,

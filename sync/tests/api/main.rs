@@ -29,7 +29,8 @@ async fn database(dir: &tempfile::TempDir, name: &str) -> DatabaseConnection {
 
 async fn start(vault: &Arc<Memory>, seed: u8, database: DatabaseConnection) -> Node {
     let identity = Identity::from_seed([seed; 32]);
-    let options = Options { listen: Vec::new(), identity, database, reach: Reach::default(), trace: None };
+    let options =
+        Options { listen: Vec::new(), announce: Vec::new(), identity, database, reach: Reach::default(), trace: None };
     Node::start(Arc::clone(vault) as Arc<dyn Member>, options).await.unwrap()
 }
 
