@@ -1427,7 +1427,8 @@ export interface paths {
         put?: never;
         /**
          * Asks for more than was granted
-         * @description For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time.
+         * @description For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time. What the
+         *     manifest states is taken alike, whether the space has such collections and fields or not: that is not told to apps.
          */
         post: operations["post_requests"];
         delete?: never;

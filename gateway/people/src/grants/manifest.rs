@@ -128,8 +128,9 @@ impl Manifest {
         })
     }
 
-    /// What is asked, held within this manifest: each element lies in one element of `access`, holds
-    /// its required fields, and inherits what the manifest fixes (conditions, purpose, duration, space).
+    /// What is asked, held within this manifest: each element lies in one element of `access`, holds its required fields,
+    /// has conditions on no field that this does not name, and inherits what the manifest fixes (conditions, purpose,
+    /// duration, space).
     pub fn narrow(&self, asked: &[Access]) -> Result<Vec<Access>, AccessError> {
         asked.iter().map(|one| self.narrow_one(one)).collect()
     }
@@ -157,6 +158,13 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     }
     if !inside(&asked.allow, &stated.allow) {
         return Err("The access names a field that the app's manifest does not.");
+    }
+    // A condition asks about a field, and is answered by what is granted: it names what the app may ask for anyway. Before
+    // anything is looked up, so that no answer tells which other fields there are, or of what type.
+    let known =
+        |field: &String| stated.allow.contains(field) || stated.conditions.iter().any(|one| one.field == *field);
+    if !asked.conditions.iter().all(|one| known(&one.field)) {
+        return Err("The access has a condition on a field that the app's manifest does not name.");
     }
     if !inside(&stated.required, &asked.allow) {
         return Err("The access leaves out a field that the app's manifest requires.");
@@ -358,8 +366,10 @@ mod tests {
         let plain = narrow(json!({})).unwrap().remove(0);
         assert_eq!(plain, manifest.access[0]);
         let less =
-            narrow(json!({"duration": "P1D", "where": {"age": {"_gt": 1}}, "fields": {"allow": ["name"]}})).unwrap();
+            narrow(json!({"duration": "P1D", "where": {"phone": {"_gt": 1}}, "fields": {"allow": ["name"]}})).unwrap();
         assert_eq!((less[0].conditions.len(), less[0].required.as_slice()), (2, &["name".to_owned()][..]));
+        let closer = narrow(json!({"where": {"tag": {"_neq": "x"}, "name": {"_eq": "Ann"}}})).unwrap();
+        assert_eq!(closer[0].conditions.len(), 3, "fields that the manifest allows, or has a condition on");
         for wider in [
             json!({"actions": ["read", "search"]}),
             json!({"datatypes": ["Contact", "Film"]}),
@@ -367,6 +377,8 @@ mod tests {
             json!({"fields": {"allow": ["phone"]}}),
             json!({"duration": "P31D"}),
             json!({"purpose": "To sell."}),
+            json!({"where": {"age": {"_gt": 1}}}),
+            json!({"where": {"tag": {"_eq": "family"}, "salary": {"_eq": null}}}),
         ] {
             assert_eq!(narrow(wider.clone()).unwrap_err().code(), "grant_outside_manifest", "{wider}");
         }
