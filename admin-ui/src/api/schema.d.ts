@@ -363,7 +363,8 @@ export interface paths {
         post?: never;
         /**
          * Ends a rule
-         * @description To everybody but who manages the collection it is not there.
+         * @description To everybody but who manages the collection it is not there. The end of `hidden` and `sealed` shows the field: it is for who
+         *     proved within the last five minutes who they are.
          */
         delete: operations["delete_field_rules_by_id"];
         options?: never;
@@ -424,7 +425,8 @@ export interface paths {
         put?: never;
         /**
          * Puts documents into a folder, all of them or none
-         * @description Who does manages each: it is shared by this.
+         * @description Who does manages each: it is shared by this. For more than one at once, into a folder that is shared, who does proved within
+         *     the last five minutes who they are.
          */
         post: operations["post_folders_by_id_documents"];
         delete?: never;

@@ -252,11 +252,21 @@ impl Directory {
         if own.is_empty() {
             return Ok(BTreeSet::new());
         }
+        Ok(reached(own, &self.nested_in().await?))
+    }
+
+    /// A group, and the groups that it lies in, by whatever way.
+    pub async fn groups_around(&self, group: GroupId) -> Result<BTreeSet<GroupId>, DirectoryError> {
+        Ok(reached([group], &self.nested_in().await?))
+    }
+
+    /// The groups in which each lies of itself.
+    async fn nested_in(&self) -> Result<HashMap<GroupId, Vec<GroupId>>, DirectoryError> {
         let mut around = HashMap::<_, Vec<_>>::new();
         for (outer, inner) in self.nestings().await? {
             around.entry(inner).or_default().push(outer);
         }
-        Ok(reached(own, &around))
+        Ok(around)
     }
 
     /// Which group lies in which: (outer, inner).

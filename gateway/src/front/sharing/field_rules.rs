@@ -162,10 +162,12 @@ fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath
 
 /// Ends a rule
 ///
-/// To everybody but who manages the collection it is not there.
+/// To everybody but who manages the collection it is not there. The end of `hidden` and `sealed` shows the field: it is for who
+/// proved within the last five minutes who they are.
 #[utoipa::path(delete, path = "/api/v1/field-rules/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It has ended"),
     (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Pending),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`not_found`: there is none of this id"),
     (status = 409, description = "`conflict`: policy refuses it")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -176,6 +178,10 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
     if !matches!(rule.resource, Resource::Field(..)) || !may_take(&app, by.user(), rule.space, rule.resource).await? {
         return Err(ApiError::not_found());
+    }
+    // Its end shows the field of every document.
+    if rule.relation != "reader" {
+        by.confirmed(&app)?;
     }
     let delivery = end(&app, &by, "field_rule.removed", &rule).await?;
     Ok(removed(&delivery))

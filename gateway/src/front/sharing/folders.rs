@@ -249,10 +249,23 @@ struct Filed {
 
 /// Puts documents into a folder, all of them or none
 ///
-/// Who does manages each: it is shared by this.
+/// Who does manages each: it is shared by this. For more than one at once, into a folder that is shared, who does proved within
+/// the last five minutes who they are.
 #[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "They are in it", body = FiledShown),
     (status = 404, description = "`not_found`: there is no such folder or document"),
+/// Whether what lies in the folder is shown to somebody by that: by a right on it, or on a folder around it.
+async fn is_shared(app: &App, folder: &Folder) -> Result<bool, ApiError> {
+    let (mut chain, mut around) = (vec![folder.id], folder.parent);
+    while let Some(outer) = around.filter(|_| chain.len() <= MOST_NESTED) {
+        chain.push(outer);
+        around = app.directory.folder(outer).await?.and_then(|outer| outer.parent);
+    }
+    let rights = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
+    let here = |one: &Resource| matches!(one, Resource::Folder(_, id) if chain.contains(id));
+    Ok(rights.iter().any(|right| here(&right.resource) && right.lives(app.now())))
+}
+
     (status = 409, description = "`conflict`: policy refuses it")))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -265,6 +278,8 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     let _alone = app.turns([Turn::Space(managed(&app, &by, &id).await?.space)]).await?;
     let folder = managed(&app, &by, &id).await?;
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    (status = 403, description = "`forbidden`: only who manages the folder and the documents may; or `quota_exceeded`"),
         return Err(ApiError::not_found());
     }
     if !app.access.may(by.user(), Resource::Collection(folder.collection), "manage").await? {
@@ -277,6 +292,10 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     let change = Change::Files(folder.space, folder.id, by.act.request.clone());
     app.begin_change(&change).await?;
+    // One is shared so as it is by a share of its own.
+    if documents.len() > 1 && is_shared(&app, &folder).await? {
+        by.confirmed(&app)?;
+    }
     let new = match app.directory.file(&folder, &documents, app.now()).await {
         Ok(new) => new,
         Err(error) => {

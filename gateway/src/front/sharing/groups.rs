@@ -184,6 +184,7 @@ struct NewMember {
 /// Puts somebody into a group
 #[utoipa::path(post, path = "/api/v1/groups/{id}/members", tag = "groups", request_body = NewMember, params(("id" = Id, Path, description = "Its id")), responses(
     (status = 201, description = "They are in it", body = MemberShown),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs; or `unknown_user`"),
     (status = 409, description = "`group_cycle`: the group would contain itself; or `group_depth`, `conflict`")))]
 async fn put_member(
@@ -279,6 +280,7 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiE
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
     (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_user(
@@ -297,6 +299,7 @@ async fn remove_user(
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
     (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_inner(
@@ -315,6 +318,7 @@ async fn remove_inner(
     responses((status = 204, description = "They are out"),
     (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
     (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
     (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
 async fn remove_manager(
@@ -351,6 +355,9 @@ async fn take_out(
     if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
     }
+    if keeps_from(app, group.id).await? {
+        by.confirmed(app)?;
+    }
     let mut said = Removed::new(Vec::new(), Vec::new());
     let (Role::Manager, Party::User(user)) = (role, party) else {
         return Ok(said.answer(&out(app, &by, gone).await?));
@@ -375,6 +382,13 @@ async fn take_out(
     }
     app.end_change(&change).await?;
     Ok(said.answer(&delivery))
+}
+
+/// Whether something is kept from who is in the group, also by a group around it: whoever is taken out may see it from then on.
+async fn keeps_from(app: &App, group: GroupId) -> Result<bool, ApiError> {
+    let parties: Vec<Party> = app.directory.groups_around(group).await?.into_iter().map(Party::Group).collect();
+    let given = app.directory.assignments_to(&parties).await?;
+    Ok(given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")))
 }
 
 /// By what somebody who managed a group is in it still.
@@ -425,6 +439,7 @@ async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiE
 #[utoipa::path(delete, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It is removed"),
     (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs"),
     (status = 409, description = "`group_in_use`: something is kept from it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -435,6 +450,10 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
         let message = "Something is kept from this group, which its end would show; let that rule be removed first.";
         return Err(conflict("group_in_use", message));
+    }
+    // A group around it may have something kept from it.
+    if keeps_from(&app, group.id).await? {
+        by.confirmed(&app)?;
     }
     // What is broken off by a kill goes on at the next start; what policy refuses can be begun again by a manager.
     let change = Change::GroupEnds(group.id);

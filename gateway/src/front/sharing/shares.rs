@@ -149,6 +149,7 @@ fn is_told(one: &Assignment) -> bool {
 #[utoipa::path(post, path = "/api/v1/shares", tag = "sharing", request_body = NewShare, responses(
     (status = 200, description = "It is shared already; its end is as asked", body = ShareShown),
     (status = 201, description = "It is shared, or offered", body = ShareShown),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, for more than one document; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`not_found`: there is no such resource, or it is not theirs to see; or `unknown_user`"),
     (status = 409, description = "`own`: the owner's rights stay; or `conflict`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
