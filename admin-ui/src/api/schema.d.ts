@@ -782,7 +782,8 @@ export interface paths {
         get?: never;
         /**
          * Changes one's password
-         * @description One's other sessions end with the former one. Who has none sets their first so, once they proved again who they are.
+         * @description One's other sessions end with the former one. Who has a second factor gives a code of it, or proved within the last five
+         *     minutes who they are. Who has no password sets their first so, once they proved again who they are.
          */
         put: operations["put_me_password"];
         post?: never;
@@ -3038,6 +3039,11 @@ export interface components {
             current?: string | null;
             /** @example another horse, another battery */
             new: string;
+            /**
+             * @description A code of the second factor, as at the sign-in; who confirmed their session within the last five minutes needs none.
+             * @example 287082
+             */
+            totp?: string | null;
         };
         /** @description A person by name, or a group by id and name. */
         PartyShown: {

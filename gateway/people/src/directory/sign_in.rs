@@ -132,7 +132,7 @@ impl Directory {
         }
     }
 
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         asker: Asker,
         held: &Held,
