@@ -14,6 +14,8 @@ const NAMES: Record<string, string> = {
   app_passwords: "App passwords",
   replicas: "Replicas",
   collections: "Collections in a space",
+  folders: "Folders",
+  filings: "Documents in folders",
 };
 
 /** How much a person may have, or everybody who has no number of their own. */

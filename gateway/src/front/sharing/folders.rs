@@ -19,7 +19,7 @@ use crate::directory::{Directory, Folder, MOST_NESTED};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
-use crate::front::listed::Page;
+use crate::front::listed::{Page, linked};
 use crate::rights::Change;
 
 /// Documents of one request, and of one page.
@@ -90,6 +90,7 @@ struct FolderPage {
 /// Makes a folder
 #[utoipa::path(post, path = "/api/v1/folders", tag = "sharing", request_body = NewFolder, responses(
     (status = 201, description = "It is made", body = FolderShown),
+    (status = 403, description = "`forbidden`: only who manages what it lies in may; or `quota_exceeded`"),
     (status = 404, description = "`not_found`: there is no such space, collection or folder"),
     (status = 409, description = "`folder_depth`: folders lie too deep in one another; or `conflict`")))]
 
@@ -117,6 +118,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
         let message = format!("Folders lie in one another at most {MOST_NESTED} deep.");
         return Err(conflict("folder_depth", message));
     }
+    // A space has what its owner may have, whoever makes it.
+    let maker = app.directory.making(owner_or(&app, &by, place.space)).await;
+    app.directory.room_for_folder(&maker, &app.vault.space_ids(maker.user)).await?;
     let folder = Folder {
         id: Directory::new_folder_id(),
         space: place.space,
@@ -140,6 +144,11 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     noted(&app, &by, "folder.created", &folder).await?;
     app.end_change(&change).await?;
     Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await))
+}
+
+/// Whose quota counts.
+fn owner_or(app: &App, by: &Sharer, space: SpaceId) -> UserId {
+    app.vault.owner_of(space).unwrap_or_else(|| by.user())
 }
 
 async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<(), ApiError> {
@@ -186,6 +195,10 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
         .collect();
     let views = app.access.allowed(&checks).await?;
     let viewed: Vec<&Folder> = folders.iter().zip(views).filter_map(|(folder, view)| view.then_some(folder)).collect();
+    let page = Query::<Page>::from_query(req.query_string());
+    let page = page.map_err(|error| ApiError::bad_request(format!("The parameters do not fit: {error}.")))?;
+    // Only what is told is looked up.
+    let (viewed, next) = page.of(&viewed, |folder| folder.id.to_string())?;
     let around = |folder: &&&Folder| folder.parent.map(|parent| Resource::Folder(folder.collection, parent).object());
     let around: Vec<Check> =
         viewed.iter().filter_map(|folder| around(&folder)).map(|one| Check::new(one, "view", subject(&by))).collect();
@@ -200,7 +213,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
         }
         list.push(one);
     }
-    Page::answer(&req, &list, |one| one.on.folder.map(|id| id.to_string()).unwrap_or_default())
+    Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }
 
 /// The folders of a space of the person's own.
@@ -240,6 +253,18 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Folder, Api
     managed(app, by, id).await
 }
 
+/// Whether what lies in the folder is shown to somebody by that: by a right on it, or on a folder around it.
+async fn is_shared(app: &App, folder: &Folder) -> Result<bool, ApiError> {
+    let (mut chain, mut around) = (vec![folder.id], folder.parent);
+    while let Some(outer) = around.filter(|_| chain.len() <= MOST_NESTED) {
+        chain.push(outer);
+        around = app.directory.folder(outer).await?.and_then(|outer| outer.parent);
+    }
+    let rights = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
+    let here = |one: &Resource| matches!(one, Resource::Folder(_, id) if chain.contains(id));
+    Ok(rights.iter().any(|right| here(&right.resource) && right.lives(app.now())))
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Filed {
@@ -253,19 +278,9 @@ struct Filed {
 /// the last five minutes who they are.
 #[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "They are in it", body = FiledShown),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    (status = 403, description = "`forbidden`: only who manages the folder and the documents may; or `quota_exceeded`"),
     (status = 404, description = "`not_found`: there is no such folder or document"),
-/// Whether what lies in the folder is shown to somebody by that: by a right on it, or on a folder around it.
-async fn is_shared(app: &App, folder: &Folder) -> Result<bool, ApiError> {
-    let (mut chain, mut around) = (vec![folder.id], folder.parent);
-    while let Some(outer) = around.filter(|_| chain.len() <= MOST_NESTED) {
-        chain.push(outer);
-        around = app.directory.folder(outer).await?.and_then(|outer| outer.parent);
-    }
-    let rights = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
-    let here = |one: &Resource| matches!(one, Resource::Folder(_, id) if chain.contains(id));
-    Ok(rights.iter().any(|right| here(&right.resource) && right.lives(app.now())))
-}
-
     (status = 409, description = "`conflict`: policy refuses it")))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -277,9 +292,11 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     let _alone = app.turns([Turn::Space(managed(&app, &by, &id).await?.space)]).await?;
     let folder = managed(&app, &by, &id).await?;
+    // One is shared so as it is by a share of its own.
+    if documents.len() > 1 && is_shared(&app, &folder).await? {
+        by.confirmed(&app)?;
+    }
     if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: only who manages the folder and the documents may; or `quota_exceeded`"),
         return Err(ApiError::not_found());
     }
     if !app.access.may(by.user(), Resource::Collection(folder.collection), "manage").await? {
@@ -290,12 +307,10 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
             return Err(forbidden("Only who manages a document may put it into a folder."));
         }
     }
+    let maker = app.directory.making(owner_or(&app, &by, folder.space)).await;
+    app.directory.room_for_filings(&maker, &app.vault.space_ids(maker.user), folder.id, &documents).await?;
     let change = Change::Files(folder.space, folder.id, by.act.request.clone());
     app.begin_change(&change).await?;
-    // One is shared so as it is by a share of its own.
-    if documents.len() > 1 && is_shared(&app, &folder).await? {
-        by.confirmed(&app)?;
-    }
     let new = match app.directory.file(&folder, &documents, app.now()).await {
         Ok(new) => new,
         Err(error) => {
