@@ -186,7 +186,7 @@ impl Recovery {
                 serde_json::json!({ "file": file })
             }
             Recovery::Confirm { file } => {
-                let words = read_private(&file, "recovery_file_exposed")?.to_string();
+                let words = read_private(&file)?.to_string();
                 ask(common, Words { words }).await?
             }
             Recovery::Status => ask(common, Ways {}).await?,
@@ -231,9 +231,9 @@ impl Restore {
             (Some(AfterRestore::Status), ..) => ask(common, WhatSleeps {}).await?,
             (None, Some(from), Some(file)) => {
                 let dir = common.dir()?;
-                let words = read_private(&file, "recovery_file_exposed")?;
+                let words = read_private(&file)?;
                 let passphrase = match &common.passphrase_file {
-                    Some(file) => Some(read_private(file, "passphrase_file_exposed")?),
+                    Some(file) => Some(read_private(file)?),
                     None => None,
                 };
                 let passphrase = passphrase.as_ref().map(|text| text.as_str());

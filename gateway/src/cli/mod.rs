@@ -74,7 +74,7 @@ impl Common {
     pub fn passphrase(&self, dir: &DataDir) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
         use std::io::IsTerminal;
         if let Some(file) = &self.passphrase_file {
-            return node::read_private(file, "passphrase_file_exposed").map(Some);
+            return node::read_private(file).map(Some);
         }
         if vault::keyring::NodeKey::needs_passphrase(dir) && std::io::stdin().is_terminal() {
             let asked = rpassword::prompt_password("Passphrase of the node key: ");

@@ -63,13 +63,20 @@ pub fn read_password(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// A secret that opens what lies on the disk: from a file that nobody else may read, or from stdin.
-pub fn read_private(path: &Path, code: &'static str) -> Result<Zeroizing<String>, Failure> {
-    let exposed = std::fs::File::open(path).is_ok_and(|file| vault::data_dir::is_exposed(&file).unwrap_or(false));
-    if exposed {
-        return Err(DirectoryError::KeyExposed { code, path: path.to_owned() }.into());
+/// A secret that opens what lies on the disk, from a file or from stdin. One that others can read is warned of, since
+/// container engines mount secrets so.
+///
+/// # Errors
+/// If it cannot be read, is empty, or others can write it.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    if path == Path::new("-") {
+        return read_password(path);
     }
-    read_password(path)
+    let (text, warning) = gateway_config::read_secret(path)?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(text)
 }
 
 impl Init {
