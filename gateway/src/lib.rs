@@ -43,4 +43,4 @@ mod unfinished;
 mod upgrade;
 
 use gateway_http::{authn, connections, control, listen, pools};
-use gateway_people::directory;
+use gateway_people::{directory, dpop};

@@ -269,6 +269,7 @@ async fn once(
         return Err(failure);
     }
     app.directory.keep_sessions(options.sessions);
+    app.directory.proofs().count_from(app.now());
     let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
     // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
     let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));

@@ -16,6 +16,7 @@ mod damage;
 mod data_dir;
 mod deployed;
 mod doors;
+mod dpop;
 mod durability;
 mod explained;
 mod export;

@@ -2186,6 +2186,8 @@ export interface components {
             confidential?: boolean | null;
             /** @description Whether devices without a browser may ask in its name (RFC 8628). */
             devices?: boolean | null;
+            /** @description Whether the app gets tokens by the proof of a key alone (DPoP, RFC 9449). */
+            dpop_bound_access_tokens?: boolean | null;
             logo_uri?: string | null;
             /** @example Address book */
             name: string;
@@ -2256,6 +2258,8 @@ export interface components {
             client_id: components["schemas"]["Id"];
             client_uri?: string | null;
             confidential: boolean;
+            /** @description Whether it gets tokens by the proof of a key alone (DPoP, RFC 9449). */
+            dpop_bound_access_tokens: boolean;
             /** @description How many grants it has, of everybody together. */
             grants: number;
             logo_uri?: string | null;
@@ -3632,7 +3636,10 @@ export interface components {
             refresh_token: string;
             /** @description Who the person is, if the app asked, and they let it know. */
             scope?: string | null;
-            /** @example Bearer */
+            /**
+             * @description `DPoP` of one that is bound to a key, else `Bearer`.
+             * @example Bearer
+             */
             token_type: string;
         };
         /** @description What goes into the app that makes the codes. */

@@ -104,6 +104,7 @@ impl Directory {
             confirmed: None,
             used: now,
             idle: None,
+            key: None,
         };
         let txn = self.db.begin().await?;
         // The person's row first, as whoever ends what they signed in by does: this is seen there, or that is seen here.

@@ -377,6 +377,7 @@ mod tests {
                     redirect_uri: String::new(),
                     challenge: String::new(),
                     openid: None,
+                    key: None,
                 };
                 let codes = directory.await_person((client, false), "here", "a=b", now).await.unwrap();
                 let device = directory.waiting(&codes.user, now).await.unwrap().unwrap();

@@ -30,6 +30,7 @@ pub mod passkeys;
 pub mod password_change;
 mod passwords;
 mod people;
+pub mod proofs;
 pub mod pushed;
 mod put_back;
 mod quotas;
@@ -77,7 +78,7 @@ pub use openid::{Family, Openid, OpenidScope};
 pub use passwords::MIN_PASSWORD;
 pub use people::{ELSEWHERE, Tenant, User};
 pub use quotas::QuotaKind;
-pub use refresh::{FOLLOWED, Pair, Rotation};
+pub use refresh::{Bound, Exchanger, FOLLOWED, Pair, Rotation};
 pub use secret::{Secret, SecretHash};
 pub use settings::SETUP_SECONDS;
 pub use spaces::SpaceRow;
@@ -125,6 +126,7 @@ pub struct Directory {
     /// Held by whoever counts requests for access and adds one.
     requests: tokio::sync::Mutex<()>,
     guesses: guesses::Guesses,
+    proofs: proofs::Proofs,
     form_key: [u8; 32],
     /// Authenticates what browsers keep of a sign-in.
     browser_key: [u8; 32],
@@ -168,6 +170,7 @@ impl Directory {
             mail: mail::Outbox::new(mail_key),
             requests: tokio::sync::Mutex::default(),
             guesses: guesses::Guesses::default(),
+            proofs: proofs::Proofs::default(),
             form_key,
             browser_key,
             refresh_key,
@@ -189,6 +192,11 @@ impl Directory {
     /// The person who set the node up; `None` before that.
     pub fn owner(&self) -> Option<UserId> {
         *self.owner.read()
+    }
+
+    /// What was taken of proofs of keys.
+    pub fn proofs(&self) -> &proofs::Proofs {
+        &self.proofs
     }
 
     /// The key under which forms are authenticated; the same in every process on this database.

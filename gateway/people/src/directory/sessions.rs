@@ -114,7 +114,7 @@ impl Directory {
         let secret = Secret::draw();
         let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
         let (hash, kind) = (secret.hash(), TokenKind::Session);
-        let token = Token { hash, user, kind, created: now, expires, confirmed, used: now, idle: None };
+        let token = Token { hash, user, kind, created: now, expires, confirmed, used: now, idle: None, key: None };
         token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
         Ok((secret, token))
     }
@@ -167,6 +167,7 @@ impl Directory {
             confirmed: by.is_none_or(|by| by.proved).then_some(now),
             used: now,
             idle: Some(lifetimes.idle_us()),
+            key: None,
         };
         let mut row = row(&token);
         (row.address, row.product) = (Set(seen.address()), Set(seen.product.clone()));
@@ -426,6 +427,7 @@ mod tests {
             confirmed: None,
             used: at(50),
             idle,
+            key: None,
         };
         let told = |idle, absolute| Lifetimes { idle, absolute };
         let minute = Some(60_000_000);

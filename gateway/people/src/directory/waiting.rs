@@ -245,6 +245,8 @@ impl Directory {
                 redirect_uri: String::new(),
                 challenge: String::new(),
                 openid,
+                // Whoever holds the code of the device is asked for no other key.
+                key: None,
             };
             let code = insert_code(&txn, new, now).await?;
             txn.commit().await?;
@@ -289,6 +291,7 @@ mod tests {
                 redirect_uri: String::new(),
                 challenge: String::new(),
                 openid: None,
+                key: None,
             };
             assert!(!directory.allow_device(&device, &new).await.unwrap(), "nobody has answered");
             let answers = futures::future::join_all((0..50).map(|_| directory.answer_device(&device))).await;

@@ -24,9 +24,11 @@ pub struct Manifest {
     pub require_pushed_authorization_requests: bool,
     /// Whether devices without a browser may ask in its name (RFC 8628).
     pub devices: bool,
+    /// Whether it gets tokens by the proof of a key alone, whose holder alone may send them (RFC 9449, 5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "redirect_uris",
     "access",
@@ -37,6 +39,7 @@ const KEYS: [&str; 10] = [
     "backchannel_logout_uri",
     "require_pushed_authorization_requests",
     "devices",
+    "dpop_bound_access_tokens",
 ];
 
 impl Manifest {
@@ -87,6 +90,7 @@ impl Manifest {
             backchannel_logout_uri: web_uri(map, "backchannel_logout_uri")?,
             require_pushed_authorization_requests: pushed,
             devices,
+            dpop_bound_access_tokens: yes(map, "dpop_bound_access_tokens")?,
         })
     }
 
@@ -106,6 +110,9 @@ impl Manifest {
         }
         if self.devices {
             out["devices"] = json!(true);
+        }
+        if self.dpop_bound_access_tokens {
+            out["dpop_bound_access_tokens"] = json!(true);
         }
         let uris = [
             ("client_uri", &self.client_uri),
@@ -282,9 +289,11 @@ mod tests {
         let signs_in = Manifest::parse(&signs_in).unwrap();
         assert!(signs_in.access.is_empty() && signs_in.require_pushed_authorization_requests);
         assert_eq!(Manifest::parse(&signs_in.to_json()).unwrap(), signs_in);
-        let mut devices = json!({"name": "App", "redirect_uris": ["https://a.example/"], "devices": true});
+        let mut devices = json!({"name": "App", "redirect_uris": ["https://a.example/"], "devices": true,
+            "dpop_bound_access_tokens": true});
         let read = Manifest::parse(&devices).unwrap();
         assert!(read.devices && !signs_in.devices);
+        assert!(read.dpop_bound_access_tokens && !signs_in.dpop_bound_access_tokens);
         assert_eq!(Manifest::parse(&read.to_json()).unwrap(), read);
         devices["require_pushed_authorization_requests"] = json!(true);
         assert!(Manifest::parse(&devices).is_err(), "a device would go round it");

@@ -42,6 +42,8 @@ struct AppShown {
     #[schema(value_type = Vec<Access>)]
     access: Vec<Value>,
     confidential: bool,
+    /// Whether it gets tokens by the proof of a key alone (DPoP, RFC 9449).
+    dpop_bound_access_tokens: bool,
     /// How many grants it has, of everybody together.
     grants: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +101,7 @@ pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<
             redirect_uris: manifest.redirect_uris.clone(),
             access: manifest.access.iter().map(crate::grants::Access::to_json).collect(),
             confidential: manifest.confidential,
+            dpop_bound_access_tokens: manifest.dpop_bound_access_tokens,
             grants: held.get(&app.client).copied().unwrap_or_default(),
             client_uri: manifest.client_uri.clone(),
             logo_uri: manifest.logo_uri.clone(),

@@ -49,7 +49,7 @@ struct NewGrant {
     (status = 201, description = "It is granted", body = TokensShown),
     (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
     (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space; or `dpop_required`: the app gets tokens by the proof of a key alone")))]
 pub(super) async fn add(
     node: Data,
     req: HttpRequest,
@@ -67,6 +67,11 @@ pub(super) async fn add(
     let app = app.ok_or_else(unknown_app)?;
     if directory.is_suspended(user.id) {
         return Err(suspended());
+    }
+    if app.manifest.dpop_bound_access_tokens {
+        let text = "The app gets tokens by the proof of a key alone (DPoP), and is handed none.";
+        return Err(ApiError::new(StatusCode::CONFLICT, "dpop_required", text)
+            .hint("The app asks its person itself, at /oauth/authorize."));
     }
     let access = app.manifest.narrow(&asked)?;
     let request =

@@ -367,6 +367,7 @@ async fn allow(
         redirect_uri: wish.redirect_uri.clone(),
         challenge: wish.challenge.clone(),
         openid: openid::consent::allowed(node, wish, signed, fields).await?,
+        key: wish.key,
     };
     let code = wish.allowed(node, code).await?;
     issued.given(node).await?;

@@ -124,6 +124,7 @@ async fn code(node: &dyn Node, wish: &Wish, signed: &Signed, scope: OpenidScope)
         redirect_uri: wish.redirect_uri.clone(),
         challenge: wish.challenge.clone(),
         openid: Some(openid(asked, signed, scope)),
+        key: wish.key,
     };
     let code = wish.allowed(node, new).await?;
     let detail = json!({ "client_id": client });
