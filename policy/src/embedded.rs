@@ -283,6 +283,16 @@ impl Embedded {
         self.inner.snapshot.load().tuples.schema().to_source()
     }
 
+    /// Whether [`Embedded::write_schema`] would put the text into force now. It changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_schema(&self, text: &str) -> Result<(), PolicyError> {
+        let next = Arc::new(schema::effective(&schema::added(text)?)?);
+        self.inner.snapshot.load_full().tuples.with_schema(next, self.inner.timeline.now())?;
+        Ok(())
+    }
+
     /// Puts a whole schema into force: the definitions of the platform as they are, and whatever else. What
     /// [`Embedded::schema`] answers can be edited and written back. Whether anything changed.
     ///

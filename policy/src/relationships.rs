@@ -124,6 +124,14 @@ impl Relationships {
         self.0.schema()
     }
 
+    /// As [`Embedded::try_schema`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_schema(&self, text: &str) -> Result<(), PolicyError> {
+        self.0.try_schema(text)
+    }
+
     /// As [`Embedded::write_schema`].
     ///
     /// # Errors

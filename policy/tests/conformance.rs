@@ -320,6 +320,13 @@ async fn the_audit_chain_shows_what_was_changed_behind_its_back() {
         assert_eq!(rows[2].action, "declare_space");
         assert!(rows[2].detail.contains(&format!("space:{}#owner@user:{}", space(7), user(2))));
         assert_eq!(engine.audit(1, 1).await.unwrap(), rows[1..2]);
+        let mut before = [0; 32];
+        for row in &rows {
+            let sealed = |detail: &str| policy::AuditRow::sealed(&before, row.seq, row.at, &row.action, detail);
+            assert_eq!(row.hash, sealed(&row.detail));
+            assert_ne!(row.hash, sealed(&format!("{} ", row.detail)), "to the letter");
+            before = row.hash;
+        }
         let db = backend.connect().await;
         db.execute_unprepared("UPDATE policy_audit SET action = 'nothing' WHERE seq = 2").await.unwrap();
         assert!(matches!(engine.audit(0, 100).await, Err(PolicyError::Damaged(_))));

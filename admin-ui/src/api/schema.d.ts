@@ -523,6 +523,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/grants/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a grant shows: the first rows
+         * @description Read by the masks that are enforced, as the app sees them now. For whoever gave it; no operator sees it for being one.
+         */
+        get: operations["get_grants_by_id_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -1273,6 +1293,26 @@ export interface paths {
          */
         put: operations["put_policy_schema"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy/schema/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether a relationship schema could be put into force, and what it would change
+         * @description The body is the whole schema, as text. Nothing is changed by it.
+         */
+        post: operations["post_policy_schema_check"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2587,6 +2627,12 @@ export interface components {
             /** @description The id that it had. */
             before: components["schemas"]["Id"];
         };
+        /** @description What a grant shows first. */
+        GrantPreview: {
+            types: components["schemas"]["TypePreviewed"][];
+            /** @description Types that are not among these. */
+            types_left: number;
+        };
         /** @description A grant that was revoked. */
         GrantRevoked: components["schemas"]["Pending"] & {
             grant: components["schemas"]["Id"];
@@ -3153,7 +3199,22 @@ export interface components {
         PolicyChange: {
             action: string;
             at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description `at`, in microseconds since 1970: as it is sealed.
+             */
+            at_us: number;
             detail: unknown;
+            /**
+             * @description SHA-256, in hex, of what was there before and of this row: of `allod policy audit 1` and a zero byte, the hash of the row
+             *     before (32 zero bytes before the first), `seq`, `at_us`, the length of `action`, `action`, the length of `sealed`,
+             *     `sealed`; numbers have eight bytes, the largest first, and lengths count bytes. Whoever has kept the hash of a row sees
+             *     whether anything up to it was changed since.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash: string;
+            /** @description `detail`, to the letter as it is sealed. */
+            sealed: string;
             /** Format: int64 */
             seq: number;
         };
@@ -3161,10 +3222,58 @@ export interface components {
         PolicySchema: {
             schema: string;
         };
+        /** @description What would come of a schema. */
+        PolicySchemaChecked: {
+            /** @description What it would change, a difference each. */
+            changes: string[];
+            /** @description It could be put into force as it is. */
+            fits: boolean;
+            /** @description What is likely a mistake, though it fits; what the schema in force has as well is left out. */
+            warnings: components["schemas"]["PolicySchemaWarning"][];
+            wrong?: null | components["schemas"]["PolicySchemaWrong"];
+        };
+        /** @description A likely mistake in a schema. */
+        PolicySchemaWarning: {
+            /**
+             * Format: int32
+             * @description Counts bytes, from 1.
+             */
+            column: number;
+            /**
+             * Format: int32
+             * @description Counts from 1.
+             */
+            line: number;
+            message: string;
+            /**
+             * @description Which habit is not kept; `// spicedb-ignore-warning: NAME` before the line turns it off.
+             * @example permission-references-itself
+             */
+            name: string;
+        };
         /** @description What a schema changed. */
         PolicySchemaWritten: {
             changed: boolean;
             changes: string[];
+        };
+        /** @description Why a schema does not fit. */
+        PolicySchemaWrong: {
+            /**
+             * @description As writing it would be refused.
+             * @example schema_wrong
+             */
+            code: string;
+            /**
+             * Format: int32
+             * @description Counts bytes, from 1.
+             */
+            column?: number | null;
+            /**
+             * Format: int32
+             * @description Counts from 1; null: it is at no one place.
+             */
+            line?: number | null;
+            message: string;
         };
         /** @description What a device is to answer. */
         ProofAsked: {
@@ -3652,6 +3761,26 @@ export interface components {
         TotpConfirmed: {
             /** @description Each stands once for a code, for whoever has lost what makes them; told here and nowhere else. */
             recovery_codes: string[];
+        };
+        /** @description What it shows of one collection. */
+        TypePreviewed: {
+            /** @example Contact */
+            collection: string;
+            fields: string[];
+            /** @description Fields that are not among these. */
+            fields_left: number;
+            /** @description Whether there are more rows. */
+            more: boolean;
+            /** @description The first rows, a value or null for each field; long values are cut. */
+            rows: (string | null)[][];
+            /**
+             * @description `rows`; `named`: what is asked for by its id alone, and nothing is listed; `nothing`; `large`: the first rows are too
+             *     large to be looked at.
+             * @example rows
+             */
+            shows: string;
+            /** @description Whether it shows every version as well. */
+            versions: boolean;
         };
         /** @description A person. */
         UserShown: {
@@ -4841,6 +4970,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GrantChanged"];
+                };
+            };
+        };
+    };
+    get_grants_by_id_preview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The first rows of each collection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantPreview"];
                 };
             };
         };
@@ -6155,6 +6310,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PolicySchemaWritten"];
+                };
+            };
+        };
+    };
+    post_policy_schema_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description What would come of it, wrong or not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicySchemaChecked"];
                 };
             };
         };

@@ -298,6 +298,20 @@ async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known,
     all.into_iter().find(|known| known.record.grant.id == id).ok_or_else(ApiError::not_found)
 }
 
+/// A grant that the person gave themselves, and the order of its fields. What others gave is no operator's to look into.
+pub(super) async fn given_by(
+    node: &dyn Node,
+    principal: &Principal,
+    id: &str,
+) -> Result<(GrantRecord, Order), ApiError> {
+    let Known { record, row, .. } = find(node, principal, id).await?;
+    if record.grant.grantor != principal.caller.user {
+        return Err(ApiError::not_found());
+    }
+    let order = row.map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
+    Ok((record, order))
+}
+
 /// The grants in the spaces of the person (for the operator: of everyone), whichever device gave them.
 async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, ApiError> {
     let directory = node.directory();
