@@ -10,7 +10,7 @@ use policy::facts::Resource;
 use policy::{Explainer, Reason, Relationships, Standing};
 use policy_core::{
     AppCaller, Caller, Check, CollectionId, CollectionResource, Decision, Gate, Grant, GrantId, LookupResources,
-    MOST_DOCUMENTS, Object, PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId,
+    MAX_DOCUMENTS, Object, PeerKey, Permits, Read, Refusal, Replicate, Resources, SpaceId, Subject, Timestamp, UserId,
     Write,
 };
 use vault::feed::Moved;
@@ -54,7 +54,7 @@ pub enum AccessError {
     Policy(String),
     #[error("Policy is moving; try again.")]
     Moving,
-    #[error("The node tells at most {MOST_DOCUMENTS} single documents of a collection apart for one person.")]
+    #[error("The node tells at most {MAX_DOCUMENTS} single documents of a collection apart for one person.")]
     TooManyDocuments,
 }
 
@@ -223,12 +223,12 @@ impl Access {
         }
     }
 
-    /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::foresee`].
-    pub async fn foreseen_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
+    /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::preview`].
+    pub async fn preview_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
         let app = AppCaller { holder: grant.holder, grant: grant.id };
         self.awake(&Caller { user: grant.grantor, app: Some(app), device: None }, grant.space)?;
         let catalogue = self.catalogue(grant.space).await?;
-        let permits = self.gate.foresee(grant, &catalogue.resources, self.now()).await?;
+        let permits = self.gate.preview(grant, &catalogue.resources, self.now()).await?;
         Ok((catalogue, permits))
     }
 

@@ -59,7 +59,7 @@ pub struct App {
     pub caches: Caches,
     /// What requests share of memory and time.
     pub(crate) pools: Arc<Pools>,
-    pub sync: OnceLock<sync::Node>,
+    pub sync: OnceLock<sync::SyncNode>,
     pub stop: Notify,
     /// Where the node's files lie.
     pub(crate) dir: DataDir,

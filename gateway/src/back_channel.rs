@@ -13,9 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::outbound::Outbound;
 
 /// Apps that wait to be told.
-const MOST_WAITING: usize = 256;
+const MAX_WAITING_APPS: usize = 256;
 /// And of them for one address: an app that is slow takes no room of others.
-const MOST_OF_ONE: usize = 8;
+const MAX_WAITING_OF_ADDRESS: usize = 8;
 /// How long before each try.
 const TRIES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
 
@@ -28,13 +28,13 @@ pub struct BackChannel {
 }
 
 /// Room for one to be told.
-struct Place {
+struct Slot {
     uri: String,
     by_address: Arc<Mutex<HashMap<String, usize>>>,
     _whole: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.by_address.lock();
         match all.get_mut(&self.uri) {
@@ -47,18 +47,18 @@ impl Drop for Place {
 impl BackChannel {
     /// Tells what `outbound` reaches.
     pub fn new(outbound: Outbound) -> Self {
-        BackChannel { outbound, waiting: Arc::new(Semaphore::new(MOST_WAITING)), by_address: Arc::default() }
+        BackChannel { outbound, waiting: Arc::new(Semaphore::new(MAX_WAITING_APPS)), by_address: Arc::default() }
     }
 
-    fn place(&self, uri: &str) -> Option<Place> {
+    fn place(&self, uri: &str) -> Option<Slot> {
         let whole = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
         let mut all = self.by_address.lock();
         let count = all.entry(uri.to_owned()).or_default();
-        if *count >= MOST_OF_ONE {
+        if *count >= MAX_WAITING_OF_ADDRESS {
             return None;
         }
         *count += 1;
-        Some(Place { uri: uri.to_owned(), by_address: Arc::clone(&self.by_address), _whole: whole })
+        Some(Slot { uri: uri.to_owned(), by_address: Arc::clone(&self.by_address), _whole: whole })
     }
 
     /// Tells an app, in its own time.
@@ -97,7 +97,7 @@ mod tests {
     fn a_slow_app_takes_no_room_of_others() {
         let channel = BackChannel::new(Outbound::new(sync::Reach::default()));
         let mut slow: Vec<_> =
-            (0..MOST_OF_ONE).map(|_| channel.place("https://slow.example/").expect("room")).collect();
+            (0..MAX_WAITING_OF_ADDRESS).map(|_| channel.place("https://slow.example/").expect("room")).collect();
         assert!(channel.place("https://slow.example/").is_none());
         assert!(channel.place("https://other.example/").is_some(), "control");
         slow.pop();

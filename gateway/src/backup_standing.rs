@@ -51,7 +51,7 @@ impl Backups {
         self.0.lock().clone()
     }
 
-    pub fn told(&self, every: Duration) {
+    pub fn set_interval(&self, every: Duration) {
         self.0.lock().every = Some(every);
     }
 
@@ -75,7 +75,7 @@ mod tests {
         let backups = Backups::default();
         let hours = |n: i64| Timestamp(n * 3_600_000_000);
         assert!(!backups.standing().is_late(hours(1_000)));
-        backups.told(Duration::from_secs(3_600));
+        backups.set_interval(Duration::from_secs(3_600));
         assert!(backups.standing().is_late(hours(0)), "none was ever made");
         let last = LastBackup { to: "/mnt".into(), backup: "1".into(), at: hours(10).0, tested: None };
         backups.failed("no disk".into());

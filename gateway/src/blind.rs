@@ -8,8 +8,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpResponse, web};
 use policy_core::UserId;
 use serde_json::{Value, json};
-use sync::Identity;
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
+use sync::{Announced, Identity};
 use tokio::sync::Notify;
 use vault::data_dir::{DataDir, DataFile, Holds, SecretError};
 use vault::database::DatabaseError;
@@ -19,7 +19,7 @@ use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, no_socket};
-use crate::node_file::{NodeFile, Of};
+use crate::node_file::{NodeFile, ServedBy};
 use crate::stdout::say;
 
 fn failed(error: impl std::fmt::Display) -> Failure {
@@ -93,13 +93,20 @@ async fn open_log(dir: &DataDir, witness: &Witness, in_use: bool) -> Result<Log,
 }
 
 /// The address to tell at home: of those of a machine (who listens on all of them has several) one that others can reach.
-fn told(addrs: &[String]) -> String {
+fn reachable_address(addrs: &[String]) -> String {
     let own = |addr: &&String| addr.starts_with("/ip4/127.") || addr.starts_with("/ip6/::1/");
     addrs.iter().find(|addr| !own(addr)).or(addrs.first()).cloned().unwrap_or_default()
 }
 
 /// Serves until the process is told to end.
-pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(), Failure> {
+///
+/// `announce`: where others reach it, if not where it listens.
+pub async fn serve(
+    dir: &DataDir,
+    listen: &str,
+    announce: Option<&Announced>,
+    json_wanted: bool,
+) -> Result<(), Failure> {
     let identity = identity(dir)?;
     let _lock = dir.lock()?;
     crate::upgrade::leftover(dir)?;
@@ -118,11 +125,12 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
-    let addr = told(replica.addrs());
-    dir.write(DataFile::ReplicaListen, addr.as_bytes()).map_err(failed)?;
+    let listening = reachable_address(replica.addrs());
+    dir.write(DataFile::ReplicaListen, listening.as_bytes()).map_err(failed)?;
+    let addr = announce.map_or(listening, |announced| announced.of(&replica.peer()));
     let control = control(dir)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
-        .and_then(|file| file.write(dir, Of::Replica))
+        .and_then(|file| file.write(dir, ServedBy::Replica))
         .map_err(failed)?;
     if json_wanted {
         say(&json!({ "event": "ready", "peer": replica.peer(), "addr": addr }).to_string());
@@ -141,7 +149,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
     };
     tracing::info!(target: "allod::node", asked_by, "stopping");
     note(&witness, &noted).await;
-    NodeFile::remove(dir, Of::Replica);
+    NodeFile::remove(dir, ServedBy::Replica);
     control.handle.stop(true).await;
     drop(control);
     replica.shutdown().await;
@@ -153,7 +161,7 @@ pub async fn serve(dir: &DataDir, listen: &str, json_wanted: bool) -> Result<(),
 struct Control {
     handle: actix_web::dev::ServerHandle,
     stop: Arc<Notify>,
-    _place: crate::control::Place,
+    _place: crate::control::SocketFile,
 }
 
 fn control(dir: &DataDir) -> Result<Control, Failure> {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use policy_core::UserId;
 
 /// People who are handed everything of theirs at once: each holds an answer's memory for as long as they take to read it.
-const MOST: usize = 4;
+const MAX_EXPORTS: usize = 4;
 
 /// The people who are being handed everything of theirs.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Exporting {
         if all.contains(&user) {
             return Err(NoTurn::Begun);
         }
-        if all.len() >= MOST {
+        if all.len() >= MAX_EXPORTS {
             return Err(NoTurn::Others);
         }
         all.insert(user);
@@ -58,7 +58,7 @@ mod tests {
     fn a_person_has_one_at_a_time_and_the_node_a_few() {
         let all = Exporting::default();
         let user = |n: u8| UserId::from_bytes([n; 16]);
-        let mut turns: Vec<Turn> = (0..MOST).map(|n| all.begin(user(n as u8)).ok().unwrap()).collect();
+        let mut turns: Vec<Turn> = (0..MAX_EXPORTS).map(|n| all.begin(user(n as u8)).ok().unwrap()).collect();
         assert_eq!(all.begin(user(0)).err(), Some(NoTurn::Begun));
         assert_eq!(all.begin(user(100)).err(), Some(NoTurn::Others));
         turns.remove(0);

@@ -1,6 +1,8 @@
 //! Why a command did not do what was asked, and the codes that commands end with.
 
 use gateway_http::listen::ListenError;
+use serde::Serialize;
+use serde_json::Value;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,14 @@ impl Failure {
         let end = if self.message.ends_with(['.', '!', '?']) { "" } else { "." };
         format!("{first}{}{end}", rest.as_str())
     }
+}
+
+/// As commands print it, and the routes that do the same answer.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn to_json(value: impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
 }
 
 /// Of the socket in the data directory.

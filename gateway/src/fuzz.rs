@@ -7,6 +7,7 @@ use actix_web::test::TestRequest;
 use serde_json::Value;
 
 use crate::authn;
+use crate::dpop::{Proof, Thumbprint, Wanted};
 use crate::front::addresses::Addresses;
 use crate::front::cross_origin::Allowed;
 use crate::front::data::incoming;
@@ -39,6 +40,25 @@ pub fn request(bytes: &[u8]) {
         let _ = incoming::of_address(text);
         let fields = Fields::read(text);
         let _ = (fields.doubled(), fields.get("state"));
+    }
+}
+
+/// A proof of a key, and one made of a line each: head, claims, signature.
+pub fn proof(text: &str) {
+    let wanted = Wanted {
+        method: "POST",
+        address: "https://cloud.example.org/oauth/token",
+        token: None,
+        now: policy_core::Timestamp::from_seconds(1_764_000_000),
+    };
+    let made: Vec<String> =
+        text.split('\n').map(|part| data_encoding::BASE64URL_NOPAD.encode(part.as_bytes())).collect();
+    for text in [text, &made.join(".")] {
+        // Nobody who does not hold the key signs.
+        assert!(Proof::check(text, &wanted).is_err(), "{text}");
+    }
+    if let Ok(print) = Thumbprint::from_str(text) {
+        assert_eq!(print.to_string(), text);
     }
 }
 

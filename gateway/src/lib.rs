@@ -12,7 +12,6 @@ mod doctor;
 mod engine;
 mod exporting;
 mod failure;
-mod foreseen;
 mod front;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -26,10 +25,12 @@ mod node;
 mod node_file;
 mod noticed;
 mod oidc;
+mod one_time;
 mod outbound;
 mod pairing;
 mod passkeys;
 mod places;
+mod preview;
 mod records;
 mod recovery;
 mod restoring;
@@ -43,4 +44,4 @@ mod unfinished;
 mod upgrade;
 
 use gateway_http::{authn, connections, control, listen, pools};
-use gateway_people::directory;
+use gateway_people::{directory, dpop};

@@ -9,6 +9,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
@@ -28,19 +29,21 @@ const KEPT: Duration = Duration::from_millis(500);
 pub struct Metrics {
     pub requests: Requests,
     pub policy: Answers,
+    /// Of spans for a collector, where there is one.
+    pub traces: OnceLock<gateway_trace::Counts>,
     /// What was told last, and when. Held while it is made, so that it is made once.
-    told: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
+    rendered: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Metrics {
     /// Everything, as text. `look` says how the node is, if it was not looked at just now.
     pub async fn text(&self, look: impl AsyncFnOnce() -> State) -> Bytes {
-        let mut told = self.told.lock().await;
-        if let Some((_, text)) = told.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
+        let mut rendered = self.rendered.lock().await;
+        if let Some((_, text)) = rendered.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
             return text.clone();
         }
         let text = Bytes::from(self.written(&look().await));
-        *told = Some((Instant::now(), text.clone()));
+        *rendered = Some((Instant::now(), text.clone()));
         text
     }
 
@@ -51,6 +54,9 @@ impl Metrics {
         own.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.requests.register(own);
         self.policy.register(own);
+        if let Some(traces) = self.traces.get() {
+            traces.register(own);
+        }
         own.register_with_unit(
             "log_commit",
             "Time until a transaction of the log was on disk",

@@ -41,16 +41,16 @@ pub enum NodeError {
 
 /// What a grant would show of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct TypePreview {
     pub collection: String,
-    pub shows: Shows,
+    pub shows: PreviewContent,
     /// Whether every version shows, those of today too: history lists by itself, and needs no other verb.
     pub versions: bool,
 }
 
 /// What of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shows {
+pub enum PreviewContent {
     /// Nothing is read.
     Nothing,
     /// What is asked for by its id alone: nothing is listed.
@@ -63,8 +63,8 @@ pub enum Shows {
 
 /// What a grant would show first, and of how many types it is not told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Foreseen {
-    pub types: Vec<Sight>,
+pub struct Preview {
+    pub types: Vec<TypePreview>,
     pub types_left: usize,
 }
 
@@ -128,7 +128,7 @@ pub trait Node: Realm {
     /// It has, or has not.
     async fn end_replacing(&self, space: SpaceId, old: GrantId, new: GrantId) -> Result<(), NodeError>;
     /// What a grant that is not given yet would show first, its fields in this order. Its grantor looks.
-    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError>;
+    async fn preview(&self, grant: &Grant, order: &Order) -> Result<Preview, NodeError>;
     /// Whether a grant was taken back on another of its person's nodes.
     async fn is_taken_back_elsewhere(&self, space: SpaceId, id: GrantId) -> Result<bool, NodeError>;
     /// The grants of a space that are not revoked.

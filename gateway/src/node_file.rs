@@ -41,16 +41,16 @@ pub enum Absent {
 
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of {
+pub enum ServedBy {
     Node,
     Replica,
 }
 
-impl Of {
+impl ServedBy {
     fn file(self) -> DataFile {
         match self {
-            Of::Node => DataFile::NodeAddress,
-            Of::Replica => DataFile::ReplicaAddress,
+            ServedBy::Node => DataFile::NodeAddress,
+            ServedBy::Replica => DataFile::ReplicaAddress,
         }
     }
 }
@@ -83,7 +83,7 @@ impl NodeFile {
     ///
     /// # Errors
     /// If none does, with whether the file is a copy of another directory's.
-    pub fn read(dir: &DataDir, of: Of) -> Result<Self, Absent> {
+    pub fn read(dir: &DataDir, of: ServedBy) -> Result<Self, Absent> {
         let text = std::fs::read_to_string(dir.file(of.file())).map_err(|_| Absent::NotRunning)?;
         let file: NodeFile = serde_json::from_str(&text).map_err(|_| Absent::NotRunning)?;
         if file.written.boot != boot() || began(file.pid).is_none_or(|began| began != file.written.began) {
@@ -102,11 +102,11 @@ impl NodeFile {
         Process { pid: self.pid, began: self.written.began }
     }
 
-    pub fn write(&self, dir: &DataDir, of: Of) -> std::io::Result<()> {
+    pub fn write(&self, dir: &DataDir, of: ServedBy) -> std::io::Result<()> {
         dir.write(of.file(), &serde_json::to_vec(self)?)
     }
 
-    pub fn remove(dir: &DataDir, of: Of) {
+    pub fn remove(dir: &DataDir, of: ServedBy) {
         dir.remove(of.file());
     }
 }
@@ -141,17 +141,17 @@ mod tests {
         for dir in [&home, &copy] {
             std::fs::create_dir(dir.path()).unwrap();
         }
-        assert_eq!(NodeFile::read(&home, Of::Node).unwrap_err(), Absent::NotRunning);
+        assert_eq!(NodeFile::read(&home, ServedBy::Node).unwrap_err(), Absent::NotRunning);
         let file = NodeFile::new(&home, "http://127.0.0.1:1", &[]).unwrap();
-        file.write(&home, Of::Node).unwrap();
-        assert_eq!(NodeFile::read(&home, Of::Node).unwrap().pid, std::process::id(), "control");
+        file.write(&home, ServedBy::Node).unwrap();
+        assert_eq!(NodeFile::read(&home, ServedBy::Node).unwrap().pid, std::process::id(), "control");
         std::fs::copy(home.file(DataFile::NodeAddress), copy.file(DataFile::NodeAddress)).unwrap();
-        assert_eq!(NodeFile::read(&copy, Of::Node).unwrap_err(), Absent::Copied);
+        assert_eq!(NodeFile::read(&copy, ServedBy::Node).unwrap_err(), Absent::Copied);
         let changed = |change: fn(&mut NodeFile)| {
             let mut other = file.clone();
             change(&mut other);
-            other.write(&home, Of::Node).unwrap();
-            NodeFile::read(&home, Of::Node).unwrap_err()
+            other.write(&home, ServedBy::Node).unwrap();
+            NodeFile::read(&home, ServedBy::Node).unwrap_err()
         };
         assert_eq!(changed(|file| file.written.began += 1), Absent::NotRunning, "another process under the same id");
         assert_eq!(changed(|file| file.written.boot.push('0')), Absent::NotRunning, "another boot");

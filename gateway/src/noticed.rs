@@ -49,21 +49,21 @@ impl Noticed {
                 continue;
             }
             // Those that are there when an account is first looked at joined before anybody was told.
-            let before = app.directory.was_told(user, "devices").await?;
+            let before = app.directory.has_mark(user, "devices").await?;
             for device in all {
                 if self.devices.contains(&(user, device.id)) {
                     continue;
                 }
                 let (mark, now) = (format!("device {}", device.id), app.now());
                 if !before || own == Some(device.id) {
-                    app.directory.mark_told(user, &mark, now).await?;
+                    app.directory.set_mark(user, &mark, now).await?;
                 } else {
                     let peer = sync::peer_id(device.transport).unwrap_or_default();
                     app.directory.tell_once(&mark, telling(user, NoticeKind::DeviceAdded, peer), now).await?;
                 }
                 self.devices.insert((user, device.id));
             }
-            app.directory.mark_told(user, "devices", app.now()).await?;
+            app.directory.set_mark(user, "devices", app.now()).await?;
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ async fn backups(app: &App) -> Result<(), DirectoryError> {
         if bad {
             app.directory.tell_once("backup", telling(user, NoticeKind::BackupFailing, ""), now).await?;
         } else {
-            app.directory.forget_told(user, "backup").await?;
+            app.directory.clear_mark(user, "backup").await?;
         }
     }
     Ok(())
@@ -130,7 +130,7 @@ async fn peers(app: &App) -> Result<(), DirectoryError> {
                 Standing::Behind => {
                     app.directory.tell_once(&mark, telling(user, NoticeKind::ReplicaBehind, peer), now).await?;
                 }
-                Standing::Whole => app.directory.forget_told(user, &mark).await?,
+                Standing::Whole => app.directory.clear_mark(user, &mark).await?,
                 Standing::Catching => {}
             }
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use sync::{Lies, Reach};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::{Host, Url};
 
 /// The longest answer, in bytes.
@@ -65,7 +66,9 @@ impl Outbound {
         let url =
             Url::parse(&uri).map_err(|_| OutboundError::Malformed("what was named".to_owned(), "it is no URL"))?;
         let place = url.origin().ascii_serialization();
-        match tokio::time::timeout(PATIENCE, self.call(&url, &place, request)).await {
+        // Where to is nobody's business but ours: an app's address tells who uses it.
+        let call = self.call(&url, &place, request).instrument(gateway_trace::step("outbound call"));
+        match tokio::time::timeout(PATIENCE, call).await {
             Ok(answer) => answer,
             Err(_) => Err(OutboundError::Unreachable(place, "no whole answer came within ten seconds".to_owned())),
         }

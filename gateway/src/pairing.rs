@@ -82,7 +82,7 @@ async fn join_with(app: &app::App, code: &Code) -> Result<Joined, Failure> {
     if taken.refused.is_some() || !enrolled {
         return Err(Failure::failed("join_failed", "the inviting device sent an account that does not verify"));
     }
-    sync::Node::remember_device(app.database.clone(), code.user, code.inviter, code.addrs.clone())
+    sync::SyncNode::remember_device(app.database.clone(), code.user, code.inviter, code.addrs.clone())
         .await
         .map_err(|error| failed(&error))?;
     // The last step: before it the directory belongs to nobody, and joining can be begun again.

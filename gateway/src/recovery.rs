@@ -84,13 +84,12 @@ pub fn parse(words: &str) -> Result<RecoverySecret, Failure> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RecoveryStanding)]
 pub struct Standing {
-    ways: Vec<Way>,
+    ways: Vec<RecoveryWay>,
 }
 
 /// A way back in.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RecoveryWay)]
-struct Way {
+struct RecoveryWay {
     /// `words`: 24 words, with a place where backups lie.
     #[schema(examples("words"))]
     kind: &'static str,
@@ -113,7 +112,7 @@ pub async fn status(app: &App) -> Result<Standing, Failure> {
         let at = app.vault.accounts().setting(name).await.map_err(failed)?;
         Ok(at.and_then(|at| at.parse().ok()).map(|at| rfc3339(policy_core::Timestamp(at))))
     };
-    Ok(Standing { ways: vec![Way { kind: "words", made: at(MADE).await?, tested: at(CONFIRMED).await? }] })
+    Ok(Standing { ways: vec![RecoveryWay { kind: "words", made: at(MADE).await?, tested: at(CONFIRMED).await? }] })
 }
 
 /// The words once more, for whoever knows the owner's password beside holding the machine.

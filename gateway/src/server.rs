@@ -30,7 +30,7 @@ use crate::joining;
 use crate::letters::Mail;
 use crate::listen::{self, HEAD, address};
 use crate::node::Node;
-use crate::node_file::{NodeFile, Of};
+use crate::node_file::{NodeFile, ServedBy};
 use crate::noticed::Noticed;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
@@ -75,6 +75,8 @@ pub fn public_url(text: &str) -> Result<String, String> {
 pub struct Options {
     pub listen: String,
     pub p2p_listen: Vec<String>,
+    /// Where devices and replicas reach the node, if not where it listens.
+    pub p2p_announce: Vec<sync::Announced>,
     /// What may be dialled for people, beside public addresses.
     pub dial_allow: Vec<sync::IpNet>,
     /// The address under which people reach the node; else the one it listens on.
@@ -97,6 +99,8 @@ pub struct Options {
     pub mail: Option<gateway_mail::MailSettings>,
     /// What may be called for people and providers, beside public addresses.
     pub outbound_allow: Vec<sync::IpNet>,
+    /// What is counted of spans for a collector, where there is one.
+    pub traces: Option<gateway_trace::Counts>,
     /// Where the node's figures are for whoever asks.
     pub metrics_listen: Option<String>,
     /// Print what happens as JSON.
@@ -204,7 +208,7 @@ pub async fn serve(dir: &DataDir, passphrase: Option<&str>, mut options: Options
 /// Why a node serves no more.
 enum Ended {
     /// It was told to end.
-    Told(&'static str),
+    Asked(&'static str),
     /// Its place is taken by what a backup was made of.
     Restored(Box<Outcome>),
 }
@@ -269,6 +273,10 @@ async fn once(
         return Err(failure);
     }
     app.directory.keep_sessions(options.sessions);
+    if let Some(traces) = &options.traces {
+        let _ = app.metrics.traces.set(traces.clone());
+    }
+    app.directory.proofs().count_from(app.now());
     let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
     // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
     let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));
@@ -391,7 +399,7 @@ async fn once(
     };
     let mut file = NodeFile::new(dir, &url, &p2p).map_err(failed)?;
     file.local = over_tls.is_some().then_some(in_clear);
-    file.write(dir, Of::Node).map_err(failed)?;
+    file.write(dir, ServedBy::Node).map_err(failed)?;
 
     let servers = [Some(control), Some(server.run()), over_tls.map(|(server, _)| server), redirecting];
     let running: Vec<_> = servers.into_iter().flatten().map(|server| (server.handle(), tokio::spawn(server))).collect();
@@ -448,12 +456,12 @@ async fn once(
     }
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), url, set_up, "started");
     let ended = tokio::select! {
-        () = ended() => Ended::Told("a signal"),
-        () = app.stop.notified() => Ended::Told("the operator"),
+        () = ended() => Ended::Asked("a signal"),
+        () = app.stop.notified() => Ended::Asked("the operator"),
         outcome = taken(&app, dir, passphrase, &reach), if !set_up => Ended::Restored(Box::new(outcome)),
     };
     match &ended {
-        Ended::Told(asked_by) => tracing::info!(target: "allod::node", asked_by, "stopping"),
+        Ended::Asked(asked_by) => tracing::info!(target: "allod::node", asked_by, "stopping"),
         // Whoever was sent to a port that was picked finds the same there.
         Ended::Restored(_) => options.keep(listening),
     }
@@ -462,9 +470,9 @@ async fn once(
         let _ = serving.await;
     }
     app.shutdown().await;
-    NodeFile::remove(dir, Of::Node);
+    NodeFile::remove(dir, ServedBy::Node);
     dir.remove(DataFile::LocalToken);
-    if matches!(ended, Ended::Told(_)) {
+    if matches!(ended, Ended::Asked(_)) {
         tracing::info!(target: "allod::node", "stopped");
     }
     Ok(ended)
@@ -536,13 +544,14 @@ impl Stores for Keyed {
 async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Failure> {
     let options = sync::Options {
         listen: served.p2p_listen.clone(),
+        announce: served.p2p_announce.clone(),
         reach: sync::Reach::new(served.dial_allow.clone()),
         identity: Identity::from_seed(app.vault.accounts().transport_seed()),
         database: app.database.clone(),
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
     let member = VaultMember::new(app.vault.clone(), Arc::clone(&app.access) as Arc<dyn sync::ReplicateGate>);
-    let node = sync::Node::start(member, options)
+    let node = sync::SyncNode::start(member, options)
         .await
         .map_err(|error| Failure::new(Exit::Failed, "p2p_listen_failed", &error.to_string()))?;
     node.accept_devices(app.vault.clone());

@@ -33,7 +33,7 @@ use crate::{
     Token, facts, lookup, schema,
 };
 
-pub use named::Named;
+pub use named::NamedSubjects;
 pub use service::EmbeddedService;
 
 /// The policy engine of a node that needs no other: one process, one database.
@@ -281,6 +281,16 @@ impl Embedded {
     /// The schema that is in force, in normal form.
     pub fn schema(&self) -> String {
         self.inner.snapshot.load().tuples.schema().to_source()
+    }
+
+    /// Whether [`Embedded::write_schema`] would put the text into force now. It changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_schema(&self, text: &str) -> Result<(), PolicyError> {
+        let next = Arc::new(schema::effective(&schema::added(text)?)?);
+        self.inner.snapshot.load_full().tuples.with_schema(next, self.inner.timeline.now())?;
+        Ok(())
     }
 
     /// Puts a whole schema into force: the definitions of the platform as they are, and whatever else. What

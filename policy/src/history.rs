@@ -33,7 +33,7 @@ impl Default for Kept {
 }
 
 /// Events that may wait for one watcher before it is cut off.
-const WAITING: usize = 1_024;
+const MAX_WAITING_EVENTS: usize = 1_024;
 /// Snapshots that are kept at hand: lists are read page by page at one point.
 const PINNED: usize = 8;
 
@@ -55,7 +55,7 @@ pub struct Change {
 
 /// One transaction, as watchers are told.
 #[derive(Debug)]
-struct Told {
+struct Transaction {
     sequence: u64,
     schema: SchemaHash,
     change: Change,
@@ -65,7 +65,7 @@ struct Told {
 /// One transaction, and the way back.
 #[derive(Debug)]
 struct Step {
-    told: Arc<Told>,
+    transaction: Arc<Transaction>,
     made: Timestamp,
     undo: Undo,
 }
@@ -92,7 +92,7 @@ pub struct History {
     changes: usize,
     schemas: usize,
     pinned: VecDeque<(u64, Tuples)>,
-    watchers: Option<broadcast::Sender<Arc<Told>>>,
+    watchers: Option<broadcast::Sender<Arc<Transaction>>>,
 }
 
 impl History {
@@ -147,12 +147,13 @@ impl History {
         self.sequence += 1;
         self.head = next;
         let schema_changed = matches!(undo, Undo::Whole(_));
-        let told = Arc::new(Told { sequence: self.sequence, schema: self.schema, change, schema_changed });
+        let transaction =
+            Arc::new(Transaction { sequence: self.sequence, schema: self.schema, change, schema_changed });
         if let Some(watchers) = &self.watchers {
             // Nobody listening is no failure.
-            let _ = watchers.send(Arc::clone(&told));
+            let _ = watchers.send(Arc::clone(&transaction));
         }
-        self.steps.push_back(Step { told, made: now, undo });
+        self.steps.push_back(Step { transaction, made: now, undo });
         self.forget(now);
         self.head().token
     }
@@ -165,9 +166,9 @@ impl History {
             if step.made.0 >= oldest && !too_much {
                 break;
             }
-            self.changes -= step.told.change.updates.len();
-            self.schemas -= usize::from(step.told.schema_changed);
-            self.first_schema = step.told.schema;
+            self.changes -= step.transaction.change.updates.len();
+            self.schemas -= usize::from(step.transaction.schema_changed);
+            self.first_schema = step.transaction.schema;
             self.steps.pop_front();
         }
         let first = self.first();
@@ -219,7 +220,7 @@ impl History {
     }
 
     /// The way to a reachable point, to be gone without holding the store up.
-    pub fn way_to(&self, sequence: u64) -> Way {
+    pub fn way_to(&self, sequence: u64) -> Rewind {
         let (mut from, mut tuples) = (self.sequence, &self.head);
         for (pinned, held) in &self.pinned {
             if (sequence..from).contains(pinned) {
@@ -229,7 +230,7 @@ impl History {
         let newer = sequence.saturating_sub(self.first());
         let mut undo: Vec<&Arc<[Update]>> = Vec::new();
         for step in self.steps.iter().skip(usize::try_from(newer).unwrap_or(usize::MAX)) {
-            if step.told.sequence > from {
+            if step.transaction.sequence > from {
                 break;
             }
             match &step.undo {
@@ -240,7 +241,7 @@ impl History {
                 }
             }
         }
-        Way {
+        Rewind {
             sequence,
             token: token::encode(self.store, sequence, self.schema_at(sequence)),
             from: tuples.clone(),
@@ -249,8 +250,8 @@ impl History {
     }
 
     fn schema_at(&self, sequence: u64) -> SchemaHash {
-        let before = self.steps.iter().take_while(|step| step.told.sequence <= sequence).last();
-        before.map_or(self.first_schema, |step| step.told.schema)
+        let before = self.steps.iter().take_while(|step| step.transaction.sequence <= sequence).last();
+        before.map_or(self.first_schema, |step| step.transaction.schema)
     }
 
     /// Keeps a snapshot at hand, for those who read on from there.
@@ -280,8 +281,14 @@ impl History {
                 }
             },
         };
-        let missed = self.steps.iter().map(|step| &step.told).filter(|told| told.sequence > after).cloned().collect();
-        let watchers = self.watchers.get_or_insert_with(|| broadcast::channel(WAITING).0);
+        let missed = self
+            .steps
+            .iter()
+            .map(|step| &step.transaction)
+            .filter(|transaction| transaction.sequence > after)
+            .cloned()
+            .collect();
+        let watchers = self.watchers.get_or_insert_with(|| broadcast::channel(MAX_WAITING_EVENTS).0);
         Ok(events::stream(self.store, request, missed, watchers.subscribe()))
     }
 }
@@ -292,7 +299,7 @@ fn not_yet() -> ServiceError {
 
 /// How to come to a point: from where, and what to undo.
 #[derive(Debug)]
-pub struct Way {
+pub struct Rewind {
     sequence: u64,
     token: Token,
     from: Tuples,
@@ -300,7 +307,7 @@ pub struct Way {
     undo: Vec<Arc<[Update]>>,
 }
 
-impl Way {
+impl Rewind {
     /// Goes there. Takes time with the number of changes on the way.
     ///
     /// # Errors

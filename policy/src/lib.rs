@@ -32,7 +32,7 @@ pub mod validation;
 
 pub use audit::AuditRow;
 pub use clock::wall_clock;
-pub use embedded::{Embedded, EmbeddedService, Named};
+pub use embedded::{Embedded, EmbeddedService, NamedSubjects};
 pub use explainer::{Delivery, Explainer, Standing};
 pub use limits::{MAX_CHECKS, MAX_LIMIT, MAX_PRECONDITIONS};
 pub use memory::Memory;

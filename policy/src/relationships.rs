@@ -7,7 +7,7 @@ use policy_core::{
     Tuple, UserId,
 };
 
-use crate::{AuditRow, Delivery, Embedded, EmbeddedService, Named, PolicyError};
+use crate::{AuditRow, Delivery, Embedded, EmbeddedService, NamedSubjects, PolicyError};
 
 /// What changes relationships, and what the operator reads of them. It has no answer to any question of policy: those
 /// go to the [`Explainer`](crate::Explainer) of the process, which may be another engine.
@@ -102,7 +102,7 @@ impl Relationships {
         collection: CollectionId,
         document: Option<DocId>,
         now: Timestamp,
-    ) -> Result<Named, EngineUnavailable> {
+    ) -> Result<NamedSubjects, EngineUnavailable> {
         self.0.named(collection, document, now).await
     }
 
@@ -122,6 +122,14 @@ impl Relationships {
     /// As [`Embedded::schema`].
     pub fn schema(&self) -> String {
         self.0.schema()
+    }
+
+    /// As [`Embedded::try_schema`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_schema(&self, text: &str) -> Result<(), PolicyError> {
+        self.0.try_schema(text)
     }
 
     /// As [`Embedded::write_schema`].

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use crate::PolicyError;
-use crate::audit::{AuditRow, hash_of, verify};
+use crate::audit::{AuditRow, verify};
 use crate::spicedb::{Effect, Outbox, OutboxError, Put};
 use crate::table::{audit, revoked, schema, tuple};
 
@@ -142,8 +142,8 @@ async fn tip(db: &DatabaseTransaction) -> Result<Tip, PolicyError> {
         Some(row) => Tip { seq: row.seq, hash: hash_bytes(&row.hash)? },
         None => Tip::default(),
     };
-    let (row, hash) = verify(&before.hash, before.seq, newest)?;
-    Ok(Tip { seq: row.seq, hash })
+    let AuditRow { seq, hash, .. } = verify(&before.hash, before.seq, newest)?;
+    Ok(Tip { seq, hash })
 }
 
 fn hash_bytes(bytes: &[u8]) -> Result<[u8; 32], PolicyError> {
@@ -168,8 +168,8 @@ pub(crate) async fn audit_rows(
             return Ok(found);
         }
         for row in page {
-            let (row, hash) = verify(&at.hash, at.seq, row)?;
-            at = Tip { seq: row.seq, hash };
+            let row = verify(&at.hash, at.seq, row)?;
+            at = Tip { seq: row.seq, hash: row.hash };
             if row.seq > after && found.len() < limit {
                 found.push(row);
             }
@@ -252,14 +252,14 @@ async fn write(
     tip: Tip,
     now: Timestamp,
 ) -> Result<Tip, PolicyError> {
-    let row = AuditRow { seq: tip.seq + 1, at: now, action: change.action.to_owned(), detail: detail(change) };
-    let tip = Tip { seq: row.seq, hash: hash_of(&tip.hash, &row) };
+    let (seq, detail) = (tip.seq + 1, detail(change));
+    let tip = Tip { seq, hash: AuditRow::sealed(&tip.hash, seq, now, change.action, &detail) };
     // The audit row first: it takes the write lock at once, and a second writer collides on its number.
     audit::Entity::insert(audit::ActiveModel {
-        seq: Set(row.seq),
-        at: Set(row.at.0),
-        action: Set(row.action),
-        detail: Set(row.detail),
+        seq: Set(seq),
+        at: Set(now.0),
+        action: Set(change.action.to_owned()),
+        detail: Set(detail),
         hash: Set(tip.hash.to_vec()),
     })
     .exec_without_returning(transaction)

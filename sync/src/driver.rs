@@ -20,7 +20,7 @@ use crate::identity::peer_id;
 use crate::ledger::Ledger;
 use crate::live::Seat;
 use crate::store::{Moved, Remote, Store, StoreError};
-use crate::trace::{Trace, Way};
+use crate::trace::{Direction, Trace};
 
 /// Encoded messages between the loop and the task that writes them.
 const WRITES: usize = 2;
@@ -89,7 +89,7 @@ where
                 Ok(None) => return,
                 Ok(Some(bytes)) => {
                     if let Some(trace) = &trace {
-                        trace.record(Way::Received, &peer, "sync", &bytes);
+                        trace.record(Direction::Received, &peer, "sync", &bytes);
                     }
                     Message::decode(bytes, version).map_err(|error| error.to_string())
                 }
@@ -112,7 +112,7 @@ where
             }
             let bytes = message.encode(version);
             if let Some(trace) = &trace {
-                trace.record(Way::Sent, &peer, "sync", &bytes);
+                trace.record(Direction::Sent, &peer, "sync", &bytes);
             }
             if framing::write(&mut writing, &bytes).await.is_err() {
                 return;

@@ -1,10 +1,11 @@
 //! Sync over libp2p.
 //!
-//! [`Node`] drives the state machine of `sync-core` over TCP, Noise and Yamux for a node whose log a
+//! [`SyncNode`] drives the state machine of `sync-core` over TCP, Noise and Yamux for a node whose log a
 //! [`Member`] keeps; [`blind::Replica`] does so for a log without keys; [`pairing`] brings a new device
 //! in. The bytes on the wire are written down in `sync/docs/protocol.md`.
 #![forbid(unsafe_code)]
 
+mod announced;
 pub mod blind;
 mod dials;
 mod doorway;
@@ -26,12 +27,13 @@ mod trace;
 mod vault_member;
 mod waiting;
 
+pub use announced::{Announced, AnnouncedError};
 pub use error::{AddReplicaError, StartError};
 pub use identity::{Identity, PeerAddr, peer_id};
 pub use ipnet::IpNet;
 pub use ledger::Migrator;
 pub use member::Member;
-pub use node::{Node, Options};
+pub use node::{Options, SyncNode};
 pub use reach::{Lies, Reach};
 pub use replicas::{NamedBy, ReplicaAdded, ReplicaStatus};
 pub use store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Stored};

@@ -29,7 +29,7 @@ const SYNC: [(StreamProtocol, Version); 2] =
     [(StreamProtocol::new("/allod/sync/2"), Version::Two), (StreamProtocol::new("/allod/sync/1"), Version::One)];
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MOST: Duration = Duration::from_secs(15);
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
 /// As long as nobody but a person with an account has named the address.
 const BACKOFF_OTHERS: Duration = Duration::from_secs(300);
 /// A session that lasted this long starts the back-off anew.
@@ -225,7 +225,7 @@ pub(crate) async fn keep_dialling(
             }
         }
         let began = Instant::now();
-        let mut most = BACKOFF_MOST;
+        let mut most = MAX_BACKOFF;
         let ended = async {
             let (addrs, vouched) = dialling.addresses(&known)?;
             if !vouched {

@@ -13,6 +13,7 @@ use sea_orm::DatabaseConnection;
 use sync_core::{Limits, Scope};
 use tokio::sync::watch;
 
+use crate::announced::Announced;
 use crate::driver::Context;
 use crate::ledger::{Ledger, Peer, PeerKind};
 use crate::link::{self, Dialling, Hub};
@@ -31,6 +32,8 @@ use crate::{Identity, StartError};
 pub struct Options {
     /// Multiaddrs to listen on; empty: the port chosen before if it is free, else any, on loopback.
     pub listen: Vec<String>,
+    /// Where others reach the node, if not where it listens: told in its place.
+    pub announce: Vec<Announced>,
     pub identity: Identity,
     /// The node database: sync keeps its peers and what it owes them there.
     pub database: DatabaseConnection,
@@ -40,10 +43,10 @@ pub struct Options {
     pub trace: Option<PathBuf>,
 }
 
-/// The running peer-to-peer side of a node. Cheap to clone; [`Node::shutdown`], or dropping the last
+/// The running peer-to-peer side of a node. Cheap to clone; [`SyncNode::shutdown`], or dropping the last
 /// clone, stops it.
 #[derive(Clone)]
-pub struct Node {
+pub struct SyncNode {
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -54,7 +57,9 @@ pub(crate) struct Inner {
     pub(crate) lives: Arc<Lives>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) dialling: Arc<Dialling>,
+    /// Where we listen, and where others are told that we do.
     addrs: Vec<String>,
+    announced: Vec<String>,
     stop: watch::Sender<bool>,
     links: Arc<Mutex<HashSet<PeerKey>>>,
     invites: Arc<Invites>,
@@ -71,9 +76,9 @@ impl Drop for Inner {
 /// The name of the setting that remembers the chosen port.
 const LISTEN: &str = "listen";
 
-impl Node {
+impl SyncNode {
     /// Listens, and begins to sync with every peer it knows.
-    pub async fn start(vault: Arc<dyn Member>, options: Options) -> Result<Node, StartError> {
+    pub async fn start(vault: Arc<dyn Member>, options: Options) -> Result<SyncNode, StartError> {
         let store_failed = |error: StoreError| StartError::Store(error.0);
         let ledger = Ledger::open(options.database).await.map_err(store_failed)?;
         let trace = match &options.trace {
@@ -90,6 +95,7 @@ impl Node {
             ledger.set(LISTEN, first).await.map_err(store_failed)?;
         }
 
+        let announced = options.announce.iter().map(|addr| addr.of(&options.identity.peer_id())).collect();
         let own = options.identity.peer();
         let store = Arc::new(MemberStore { vault, ledger: Arc::clone(&ledger), own });
         let context = Arc::new(Context {
@@ -111,7 +117,7 @@ impl Node {
         tokio::spawn(link::accept(Arc::clone(&hub)));
         tokio::spawn(keep(Arc::clone(&store), Arc::clone(&ledger), stopped));
         let invites = Invites::open(Arc::clone(&ledger)).await.map_err(store_failed)?;
-        let node = Node {
+        let node = SyncNode {
             inner: Arc::new(Inner {
                 identity: options.identity,
                 store,
@@ -120,6 +126,7 @@ impl Node {
                 hub,
                 dialling: Arc::new(Dialling::new(options.reach)),
                 addrs,
+                announced,
                 stop,
                 links: Arc::default(),
                 invites: Arc::new(invites),
@@ -138,7 +145,10 @@ impl Node {
 
     /// A one-time code for a new device of `user`; `None`: too many codes wait.
     pub async fn invite(&self, user: UserId) -> Result<Option<Code>, StoreError> {
-        self.inner.invites.add(user, self.inner.identity.peer(), self.inner.addrs.clone()).await
+        let Inner { announced, addrs, .. } = &*self.inner;
+        // Addresses of a network within lead whoever is not in it to somebody else.
+        let told = if announced.is_empty() { addrs } else { announced };
+        self.inner.invites.add(user, self.inner.identity.peer(), told.clone()).await
     }
 
     /// How many codes of `user` wait for a device.
@@ -162,9 +172,9 @@ impl Node {
         self.inner.identity.peer_id()
     }
 
-    /// The addresses we listen on, each ending in `/p2p/PEER`.
+    /// Where we are reached: at what is announced, and where we listen. Each ends in `/p2p/PEER`.
     pub fn addrs(&self) -> Vec<String> {
-        self.inner.addrs.clone()
+        self.inner.announced.iter().chain(&self.inner.addrs).cloned().collect()
     }
 
     /// Stops listening, closes every connection and writes down what peers hold.

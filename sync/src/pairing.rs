@@ -57,6 +57,8 @@ const STEP: Duration = Duration::from_secs(20);
 /// Streams that have not named a code that waits yet, and how long they may take to: of more, the
 /// oldest gives way.
 const UNNAMED: usize = 32;
+/// Addresses that a code holds.
+pub const MAX_ADDRS: usize = 4;
 const NAMING: Duration = Duration::from_secs(5);
 
 type Private = <X25519HkdfSha256 as Kem>::PrivateKey;
@@ -231,7 +233,7 @@ impl Invites {
             secret: Zeroizing::new(rand::rng().random()),
             user,
             inviter,
-            addrs: addrs.into_iter().take(4).collect(),
+            addrs: addrs.into_iter().take(MAX_ADDRS).collect(),
             expires: Timestamp::from_seconds(now.seconds() + LIFETIME_S),
         };
         {

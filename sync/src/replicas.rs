@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::AddReplicaError;
 use crate::identity::PeerAddr;
 use crate::ledger::{PEERS_PER_USER, Peer, PeerKind};
-use crate::node::Node;
+use crate::node::SyncNode;
 use crate::store::StoreError;
 
 /// How long an address that is named for the first time is waited for.
@@ -48,7 +48,7 @@ pub struct ReplicaStatus {
     pub error: Option<String>,
 }
 
-impl Node {
+impl SyncNode {
     /// Remembers a blind replica of one space of `user`, or of all, future ones too, once whoever
     /// answers at its address has proved to hold its key.
     pub async fn add_replica(

@@ -16,7 +16,7 @@ pub(crate) struct Trace(Mutex<File>);
 
 /// Which way a message went.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     Sent,
     Received,
 }
@@ -26,10 +26,10 @@ impl Trace {
         Ok(Trace(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)))
     }
 
-    pub(crate) fn record(&self, way: Way, peer: &str, kind: &str, bytes: &[u8]) {
+    pub(crate) fn record(&self, way: Direction, peer: &str, kind: &str, bytes: &[u8]) {
         let arrow = match way {
-            Way::Sent => "sent to",
-            Way::Received => "received from",
+            Direction::Sent => "sent to",
+            Direction::Received => "received from",
         };
         let mut file = self.0.lock();
         let head = format!("{arrow} {peer} {kind} {}\n", bytes.len());

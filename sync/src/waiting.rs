@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use crate::identity::peer_id;
 use crate::ledger::{Apart, Peer, PeerKind};
-use crate::node::{Node, wall_clock};
+use crate::node::{SyncNode, wall_clock};
 
 /// Peers that are looked at together at most.
-const MOST_PEERS: usize = 1_024;
+const MAX_PEERS: usize = 1_024;
 /// Requests of one person that wait at a time: each looks at all of their peers over and over.
-const MOST_WAITS: usize = 8;
+const MAX_WAITS: usize = 8;
 
 /// Who waits for their peers, by how many requests.
 pub(crate) type Waits = Mutex<HashMap<UserId, usize>>;
@@ -69,7 +69,7 @@ pub struct Waited {
     pub settled: bool,
 }
 
-impl Node {
+impl SyncNode {
     /// Every peer that ought to have `user`'s data (of `space`): the other devices of the account,
     /// whether they dial us or we them, and the replicas that were named.
     async fn peers_of(&self, user: UserId, space: Option<SpaceId>) -> Vec<Peer> {
@@ -95,7 +95,7 @@ impl Node {
         let mut all: HashMap<String, PeerLag> = HashMap::new();
         for user in users {
             for peer in self.peers_of(*user, None).await {
-                if all.len() >= MOST_PEERS {
+                if all.len() >= MAX_PEERS {
                     break;
                 }
                 let lag = self.lag(&peer, None).await;
@@ -128,7 +128,7 @@ impl Node {
     pub fn place_to_wait(&self, user: UserId) -> Option<PlaceToWait> {
         let mut all = self.inner.waiting.lock();
         let own = all.entry(user).or_default();
-        if *own >= MOST_WAITS {
+        if *own >= MAX_WAITS {
             return None;
         }
         *own += 1;

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const NAME = "curl on my laptop";
@@ -112,20 +113,4 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-for (const [name, scenario] of Object.entries(scenarios)) {
-  try {
-    await scenario();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-    const pages = browser.contexts().flatMap((context) => context.pages());
-    if (SHOTS) for (const page of pages) await page.screenshot({ path: `${SHOTS}/app-passwords-failed-${failed}.png` }).catch(() => {});
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-await browser.close();
-await node.stop();
-console.log(`app passwords: ${Object.keys(scenarios).length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("app passwords", scenarios, { browser, shots: SHOTS, end: () => node.stop() });

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const BACK = "http://127.0.0.1:9/cb";
@@ -282,16 +283,4 @@ const scenarios = {
   },
 };
 
-const failures = [];
-for (const [name, scenario] of Object.entries(scenarios)) {
-  try {
-    await scenario();
-    console.log(`ok - ${name}`);
-  } catch (error) {
-    failures.push(name);
-    console.log(`not ok - ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-await node.stop();
-if (failures.length > 0) process.exit(1);
+await play("consent", scenarios, { browser, shots: SHOTS, end: () => node.stop() });

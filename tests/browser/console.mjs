@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { GRANTED, enter, fill, go, pagesOf, settled } from "./filled.mjs";
 import { OWNER, codeOf, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 /** What the first page may weigh, compressed, in bytes. */
@@ -686,20 +687,4 @@ const scenarios = {
 
 };
 
-let failed = 0;
-let passed = 0;
-const ONLY = process.env.ONLY ?? "";
-for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
-  try {
-    await scenario();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-await node.stop();
-console.log(`console: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("console", scenarios, { browser, shots: SHOTS, end: () => node.stop() });

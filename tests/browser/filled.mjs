@@ -16,7 +16,7 @@ export const GRANTED = {
 };
 
 /** Every page, as it is when something is there. */
-export const pagesOf = ({ contact, space }) => ({
+export const pagesOf = ({ contact, space, user }) => ({
   home: "/",
   spaces: "/spaces",
   data: "/data?collection=Book",
@@ -45,6 +45,9 @@ export const pagesOf = ({ contact, space }) => ({
   "may-they": "/operator/policy?user=bob&verb=read&collection=Contact&field=phone",
   "document-why": `/data?${new URLSearchParams({ collection: "Contact", doc: contact, why: "phone" })}`,
   backups: "/operator/backups",
+  policy: "/operator/model",
+  "policy-why": `/operator/model?${new URLSearchParams({ tab: "why", check: `space:${space}#view@user:${user}` })}`,
+  "policy-changes": "/operator/model?tab=changes",
 });
 
 /** Puts something onto every page. */

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const browser = await launch();
@@ -275,22 +276,13 @@ async function fresh() {
   return { ...node, stop: () => (running.delete(node), node.stop()) };
 }
 
-let failed = 0;
-let passed = 0;
-const ONLY = process.env.ONLY ?? "";
-for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
-  try {
-    await scenario();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-  for (const context of browser.contexts()) await context.close();
-  for (const node of running) await node.stop();
-  running.clear();
-}
-await browser.close();
-console.log(`first run: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("first run", scenarios, {
+  browser,
+  shots: SHOTS,
+  behind: async () => {
+    for (const context of browser.contexts()) await context.close();
+    for (const node of running) await node.stop();
+    running.clear();
+  },
+  end: async () => {},
+});

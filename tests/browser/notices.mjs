@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const EVIL = "<img src=x onerror=alert(1)> \u202egnp.exe";
@@ -251,21 +252,11 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-for (const [name, scenario] of Object.entries(scenarios)) {
-  try {
-    await scenario();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-    const pages = browser.contexts().flatMap((context) => context.pages());
-    if (SHOTS) for (const page of pages) await page.screenshot({ path: `${SHOTS}/notices-failed-${failed}.png` }).catch(() => {});
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-await browser.close();
-await node.stop();
-sink.close();
-console.log(`notices: ${Object.keys(scenarios).length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("notices", scenarios, {
+  browser,
+  shots: SHOTS,
+  end: async () => {
+    await node.stop();
+    sink.close();
+  },
+});

@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, codeOf, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 import { startProvider } from "./provider.mjs";
 
 const SHOTS = process.argv[2];
-const ONLY = process.env.ONLY;
 
 const port = await new Promise((found) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
@@ -307,19 +307,11 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-for (const [name, scenario] of Object.entries(scenarios)) {
-  if (ONLY && !name.includes(ONLY)) continue;
-  try {
-    await scenario();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-await node.stop();
-await provider.stop();
-console.log(`sign-in by a provider: ${Object.keys(scenarios).length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("sign-in by a provider", scenarios, {
+  browser,
+  shots: SHOTS,
+  end: async () => {
+    await node.stop();
+    await provider.stop();
+  },
+});

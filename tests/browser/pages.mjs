@@ -1,16 +1,18 @@
-// Pages of the console in a real browser: from right to left, who sees a cell, what is taken back, backups.
+// Pages of the console in a real browser: from right to left, who sees a cell, what is taken back, backups, policy.
 // usage: ALLOD_BIN=… node pages.mjs [SCREENSHOTS]
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { accessible, fits, laidOut, launch, watch } from "./browser.mjs";
 import { enter, fill, go, pagesOf, settled } from "./filled.mjs";
 import { OWNER, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
 const browser = await launch();
 const filled = await fill(node);
-const { contact, space } = filled;
+const { contact, space, user } = filled;
 
 async function contextOf(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -245,6 +247,118 @@ const scenarios = {
     await context.close();
   },
 
+  async "the model is read, and a draft says what it would change"() {
+    const { context, page, seen } = await opened();
+    await visit(page, "/operator/model");
+    await page.getByRole("link", { name: "document", exact: true }).click();
+    await page.waitForFunction(() => document.activeElement.id === "definition-document");
+    assert.ok((await page.locator("#definition-document .tok-name").allInnerTexts()).includes("blocked"));
+    await everyLook(page, "policy-model");
+    await page.getByRole("button", { name: "Try a change" }).click();
+    const field = page.getByRole("textbox", { name: "The schema" });
+    const before = await field.inputValue();
+    const look = page.getByRole("button", { name: "What would it change?" });
+    await field.fill(`${before}\ndefinition shop {\n  relation keeper user\n}\n`);
+    await look.click();
+    await page.waitForSelector("#told >> text=It does not fit");
+    await page.getByRole("button", { name: /^Line \d+, column \d+$/ }).click();
+    const [line, at] = await field.evaluate((area) => [area.value.slice(0, area.selectionStart).split("\n").length, document.activeElement === area]);
+    assert.ok(at);
+    assert.equal(line, before.split("\n").length + 2, "the cursor is in the line that is wrong");
+    await shot(page, "policy-wrong-1280-light");
+    await field.fill(`${before}\ndefinition shop {\n  relation shop: user\n  permission keep = shop\n}\n`);
+    await page.waitForSelector("text=the draft was changed since");
+    await look.click();
+    await page.waitForSelector("#told >> text=It fits");
+    await page.waitForSelector("li >> text=definition “shop” was added");
+    await page.waitForSelector("text=relation-name-references-parent");
+    await page.locator("#told").scrollIntoViewIfNeeded();
+    await everyLook(page, "policy-draft");
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Keep it as schema.zed" }).click()]);
+    assert.match(readFileSync(await file.path(), "utf8"), /definition shop \{/);
+    await field.fill(before.replace("permission view = edit + viewer\n", "permission view = edit + viewer + tenant->manage\n"));
+    await look.click();
+    await page.waitForSelector("text=It changes what the node itself rests on");
+    const { schema } = await node.operator("GET", "/api/v1/policy/schema");
+    assert.equal(schema, before, "nothing came of it");
+    assert.deepEqual([seen.violations, seen.errors], [[], []]);
+    await context.close();
+  },
+
+  async "a question to the model is answered step by step, and the address keeps it"() {
+    const { context, page } = await opened();
+    await visit(page, "/operator/model?tab=why");
+    await page.waitForSelector("text=Nothing is asked yet");
+    await page.getByLabel("With the id").fill(space);
+    await page.getByLabel("Of the name or id").fill("alice");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#answer >> text=yes");
+    await page.waitForSelector("[aria-labelledby=answer] ol >> text=/#owner@user:alice/");
+    await page.reload();
+    await page.waitForSelector("#answer >> text=yes");
+    assert.equal(await page.getByLabel("Of the name or id").inputValue(), "alice");
+    await everyLook(page, "policy-why");
+    await page.getByLabel("Of the name or id").fill("bob");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#answer >> text=no");
+    await visit(page, `/operator/model?${new URLSearchParams({ tab: "why", check: `space:${space}#fly@user:${user}` })}`);
+    await page.waitForSelector("[aria-labelledby=answer] [role=alert]");
+    await context.close();
+  },
+
+  async "the browser follows every change of policy, and says where the past is another"() {
+    const { context, page } = await opened();
+    const path = "/operator/model?tab=changes";
+    await visit(page, path);
+    await page.waitForSelector("#whole >> text=whole");
+    await page.waitForSelector("text=It remembers how far it came");
+    const rows = await node.operator("GET", "/api/v1/policy/audit");
+    await page.waitForSelector(`text=${rows.at(-1).hash}`);
+    await everyLook(page, "policy-changes");
+    await node.operator("POST", "/api/v1/groups", { name: "One more" });
+    await page.reload();
+    await page.waitForSelector("text=They go on from what it saw");
+    // One letter of one row; and then a history that is whole in itself, and another than before.
+    let bend = (all) => all.map((row, n) => (n === 2 ? { ...row, sealed: `${row.sealed} ` } : row));
+    await page.route("**/api/v1/policy/audit?*", (route) => bent(route, bend));
+    await page.reload();
+    await page.waitForSelector("[role=alert] >> text=Change 3 is not what was sealed");
+    await everyLook(page, "policy-changes-broken");
+    bend = (all) => all.filter((_, n) => n !== 1);
+    await page.reload();
+    await page.waitForSelector("[role=alert] >> text=Change 2 is missing");
+    bend = (all) => all.slice(0, -1);
+    await page.reload();
+    await page.waitForSelector("[role=alert] >> text=What this browser saw before went further");
+    bend = (all) => all;
+    await page.evaluate(() => {
+      const kept = JSON.parse(localStorage.getItem("allod-policy-seen"));
+      localStorage.setItem("allod-policy-seen", JSON.stringify({ ...kept, hash: "0".repeat(64) }));
+    });
+    await page.reload();
+    await page.waitForSelector("[role=alert] >> text=is another than this browser saw before");
+    await page.getByRole("button", { name: "It was restored: begin anew from here" }).click();
+    await page.waitForSelector("#whole >> text=whole");
+    await page.reload();
+    await page.waitForSelector("text=They go on from what it saw");
+    await context.close();
+  },
+
+  async "the page of apps shows a person their own first rows as the app sees them"() {
+    const { client_id } = (await node.operator("GET", "/api/v1/apps")).find((app) => app.name === "Little Address Book");
+    const { context, page, seen } = await opened();
+    await visit(page, "/apps");
+    await page.getByRole("region", { name: "Little Address Book" }).getByRole("button", { name: "What it sees" }).click();
+    const rows = page.getByRole("region", { name: "What it sees of Contact" });
+    await rows.getByText("Ann").waitFor();
+    assert.deepEqual(await rows.locator("th").allInnerTexts(), ["name", "phone"]);
+    assert.equal(await rows.getByText("Ben").count(), 0, "whom the grant leaves out");
+    assert.match(page.url(), new RegExp(client_id));
+    await everyLook(page, "app-sees-rows");
+    assert.deepEqual([seen.violations, seen.errors], [[], []]);
+    await context.close();
+  },
+
   async "a tenant is added, and somebody is invited into it"() {
     const { context, page } = await opened();
     await visit(page, "/operator/people");
@@ -281,23 +395,4 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-let passed = 0;
-const ONLY = process.env.ONLY ?? "";
-for (const [name, scenario] of Object.entries(scenarios).filter(([name]) => name.includes(ONLY))) {
-  try {
-    await scenario();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-    const pages = browser.contexts().flatMap((context) => context.pages());
-    if (SHOTS) for (const page of pages) await page.screenshot({ path: `${SHOTS}/pages-failed-${failed}.png` }).catch(() => {});
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-await browser.close();
-await node.stop();
-console.log(`pages: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("pages", scenarios, { browser, shots: SHOTS, end: () => node.stop() });

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { accessible, fits, launch, watch } from "./browser.mjs";
 import { OWNER, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
-const ONLY = process.env.ONLY;
 
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod");
 const browser = await launch();
@@ -253,20 +253,4 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-for (const [name, scenario] of Object.entries(scenarios)) {
-  if (ONLY && !name.includes(ONLY)) continue;
-  try {
-    await scenario();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-    for (const page of browser.contexts().flatMap((context) => context.pages())) await shot(page, `failed-${failed}`).catch(() => {});
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-await browser.close();
-await node.stop();
-console.log(`passkeys: ${Object.keys(scenarios).length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("passkeys", scenarios, { browser, shots: SHOTS, end: () => node.stop() });

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { fits, launch } from "./browser.mjs";
 import { attack, startNeighbour } from "./neighbour.mjs";
 import { OWNER, raw, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 const VERIFIER = "a-verifier-that-is-long-enough-to-be-taken-0123";
@@ -259,18 +260,11 @@ const scenarios = {
   },
 };
 
-let failed = 0;
-for (const [name, scenario] of Object.entries(scenarios)) {
-  try {
-    await scenario();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-await neighbour.stop();
-await node.stop();
-console.log(`browser: ${Object.keys(scenarios).length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+await play("browser", scenarios, {
+  browser,
+  shots: SHOTS,
+  end: async () => {
+    await neighbour.stop();
+    await node.stop();
+  },
+});

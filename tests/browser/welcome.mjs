@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessible, fits, launch } from "./browser.mjs";
 import { OWNER, startNode } from "./node.mjs";
+import { play } from "./play.mjs";
 
 const SHOTS = process.argv[2];
 // The nodes of this test lie on one machine, where a set-up link has nothing dialled.
@@ -110,18 +111,14 @@ const scenarios = {
   },
 };
 
-const failures = [];
-for (const [name, scenario] of Object.entries(scenarios)) {
-  try {
-    await scenario();
-    console.log(`ok - ${name}`);
-  } catch (error) {
-    failures.push(name);
-    console.log(`not ok - ${name}\n${error.stack}`);
-  }
-  for (const end of ends.splice(0)) await end();
-}
-await browser.close();
-await home.stop();
-rmSync(place, { recursive: true, force: true });
-process.exit(failures.length > 0 ? 1 : 0);
+await play("welcome", scenarios, {
+  browser,
+  shots: SHOTS,
+  behind: async () => {
+    for (const end of ends.splice(0)) await end();
+  },
+  end: async () => {
+    await home.stop();
+    rmSync(place, { recursive: true, force: true });
+  },
+});

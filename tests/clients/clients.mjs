@@ -1,4 +1,4 @@
-// Clients that others wrote, unchanged, sign in at a node: npm openid-client and oidc-client-ts.
+// Clients that others wrote, unchanged, sign in at a node: npm openid-client and oidc-client-ts, with DPoP and without.
 // usage: ALLOD_BIN=… node clients.mjs [authlib.py with its interpreter]
 
 import assert from "node:assert/strict";
@@ -126,6 +126,84 @@ async function openidClient() {
   assert.ok(payload.sub && payload.jti && payload.nonce === undefined);
 }
 
+/** Tokens that are bound to a key (DPoP): of an app without a secret, which takes no others. */
+async function openidClientDpop() {
+  const details = [{ type: "allod_doc", datatypes: ["Contact"], actions: ["read", "search"], fields: { allow: ["name"] } }];
+  const { client_id } = await register({ name: "openid-client with DPoP", dpop_bound_access_tokens: true, access: details });
+  const config = await client.discovery(new URL(node.url), client_id, undefined, client.None(), {
+    execute: [client.allowInsecureRequests],
+  });
+  assert.deepEqual(config.serverMetadata().dpop_signing_alg_values_supported, ["ES256"]);
+  const [DPoP, another] = await Promise.all(
+    [0, 1].map(async () => client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"))),
+  );
+  const asked = async (more) => {
+    const pkceCodeVerifier = client.randomPKCECodeVerifier();
+    const [expectedState, expectedNonce] = [client.randomState(), client.randomNonce()];
+    const parameters = {
+      redirect_uri: BACK,
+      scope: "openid",
+      state: expectedState,
+      nonce: expectedNonce,
+      authorization_details: JSON.stringify(details),
+      code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: "S256",
+      ...more,
+    };
+    return { parameters, checks: { pkceCodeVerifier, expectedState, expectedNonce } };
+  };
+  const { parameters, checks } = await asked({ dpop_jkt: await DPoP.calculateThumbprint() });
+  const back = await browse(client.buildAuthorizationUrl(config, parameters));
+  // A code for a key is exchanged by no other, and by nobody without one.
+  const first = await client.authorizationCodeGrant(config, back, checks, {}, { DPoP });
+  for (const [stolen, error] of [[another, "invalid_grant"], [undefined, "invalid_dpop_proof"]]) {
+    const { parameters, checks } = await asked({});
+    const to = await browse(await client.buildAuthorizationUrlWithPAR(config, parameters, { DPoP }));
+    await assert.rejects(client.authorizationCodeGrant(config, to, checks, {}, { DPoP: stolen }), { error });
+  }
+  assert.equal(first.token_type.toLowerCase(), "dpop");
+  const { sub } = first.claims();
+  const query = JSON.stringify({ query: "{ Contact { name } }" });
+  const reads = async (token, DPoP) => {
+    const headers = new Headers({ "content-type": "application/json" });
+    const url = new URL("/api/v1/graphql", node.url);
+    return (await client.fetchProtectedResource(config, token, url, "POST", query, headers, { DPoP })).json();
+  };
+  assert.ok(Array.isArray((await reads(first.access_token, DPoP)).data.Contact));
+  await client.fetchUserInfo(config, first.access_token, sub, { DPoP });
+  for (const stolen of [another, undefined]) {
+    await assert.rejects(reads(first.access_token, stolen));
+    await assert.rejects(client.fetchUserInfo(config, first.access_token, sub, { DPoP: stolen }));
+    await assert.rejects(client.refreshTokenGrant(config, first.refresh_token, {}, { DPoP: stolen }));
+  }
+  const next = await client.refreshTokenGrant(config, first.refresh_token, {}, { DPoP });
+  assert.equal(next.token_type.toLowerCase(), "dpop");
+  assert.ok(Array.isArray((await reads(next.access_token, DPoP)).data.Contact));
+}
+
+async function oidcClientTsDpop() {
+  const { client_id } = await register({ name: "oidc-client-ts with DPoP", dpop_bound_access_tokens: true });
+  // It draws keys where a browser has its cryptography.
+  globalThis.window ??= globalThis;
+  const kept = new Map();
+  const store = {
+    set: async (key, value) => void kept.set(key, value),
+    get: async (key) => kept.get(key),
+    remove: async (key) => kept.delete(key),
+    getAllKeys: async () => [...kept.keys()],
+  };
+  const stateStore = new WebStorageStateStore({ store: new InMemoryWebStorage() });
+  const settings = { authority: node.url, client_id, redirect_uri: BACK, scope: "openid", stateStore };
+  const app = new OidcClient({ ...settings, dpop: { store } });
+  const { url } = await app.createSigninRequest({ nonce: "n" });
+  const signedIn = await app.processSigninResponse((await browse(url)).href);
+  assert.equal(signedIn.token_type, "DPoP");
+  // The same app without a key gets nothing.
+  const bare = new OidcClient(settings);
+  const again = await bare.createSigninRequest({ nonce: "n" });
+  await assert.rejects(bare.processSigninResponse((await browse(again.url)).href), { error: "invalid_dpop_proof" });
+}
+
 async function oidcClientTs() {
   const { client_id } = await register({ name: "oidc-client-ts", post_logout_redirect_uris: [AFTER] });
   const stateStore = new WebStorageStateStore({ store: new InMemoryWebStorage() });
@@ -157,7 +235,7 @@ async function authlib() {
 }
 
 try {
-  for (const one of [openidClient, oidcClientTs, authlib]) {
+  for (const one of [openidClient, openidClientDpop, oidcClientTs, oidcClientTsDpop, authlib]) {
     await one();
     console.log(`ok ${one.name}`);
   }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Files of each crate that stand in circles. A number may fall, and then is lowered here; it may not rise.
-const IN_CIRCLES: [(&str, usize); 17] = [
+const IN_CIRCLES: [(&str, usize); 18] = [
     ("policy/core", 42),
     ("policy", 33),
     ("vault/core", 5),
@@ -25,6 +25,7 @@ const IN_CIRCLES: [(&str, usize); 17] = [
     ("gateway/http", 0),
     ("gateway/mail", 0),
     ("gateway/people", 22),
+    ("gateway/trace", 0),
     ("gateway/transfer", 0),
     ("gateway", 8),
 ];

@@ -77,7 +77,7 @@ async fn files_are_for_their_owner_alone_whatever_the_umask_and_what_was_wider_i
 }
 
 #[tokio::test]
-async fn a_key_that_others_can_read_is_refused() {
+async fn a_key_that_others_can_read_is_refused_and_of_a_secret_that_was_brought_it_is_said() {
     let root = tempfile::tempdir().unwrap();
     let allod = Allod::find().unwrap();
     let centre = root.path().join("centre");
@@ -95,16 +95,31 @@ async fn a_key_that_others_can_read_is_refused() {
         "--passphrase-file",
         secret.to_str().unwrap(),
     ];
-    for wider in [0o644, 0o640, 0o604, 0o660, 0o620] {
+    // What is brought may be read by others, as container engines mount it; what others write is no secret.
+    for wider in [0o660, 0o620, 0o602, 0o666] {
         set_mode(&secret, wider);
-        assert_eq!(allod.run(&dir, &init).unwrap().refused(1).unwrap(), "passphrase_file_exposed", "{wider:o}");
+        assert_eq!(allod.run(&dir, &init).unwrap().refused(2).unwrap(), "secret_file_writable", "{wider:o}");
+    }
+    for wider in [0o644, 0o640, 0o604, 0o660, 0o620] {
         set_mode(&centre.join("replica.key"), wider);
         let replica = allod.run(&centre, &["replica", "serve"]).unwrap();
         assert_eq!(replica.refused(1).unwrap(), "replica_key_exposed", "{wider:o}");
     }
-    set_mode(&secret, 0o600);
     set_mode(&centre.join("replica.key"), 0o600);
-    allod.ok(&dir, &init).expect("control");
+    set_mode(&secret, 0o444);
+    let made = allod.run(&dir, &init).unwrap();
+    assert!(made.code == 0 && made.stderr.contains("can read"), "{} {}", made.code, made.stderr);
+    let doctor = |dir: &Path| allod.run(dir, &["doctor", "--passphrase-file", secret.to_str().unwrap()]).unwrap();
+    let warned = doctor(&dir);
+    assert!(warned.code == 0 && warned.stderr.contains("can read"), "{} {}", warned.code, warned.stderr);
+    assert!(!warned.stderr.contains("a long passphrase"), "{}", warned.stderr);
+    set_mode(&secret, 0o600);
+    let quiet = doctor(&dir);
+    assert!(quiet.code == 0 && !quiet.stderr.contains("can read"), "control: {}", quiet.stderr);
+    // The node's own key stays for its owner alone.
+    set_mode(&dir.join("node.key"), 0o440);
+    assert_eq!(doctor(&dir).code, 1);
+    set_mode(&dir.join("node.key"), 0o600);
     Replica::serve(&allod, &centre, None).expect("control").kill().unwrap();
     // A pipe has no mode that says anything: `--passphrase-file <(pass allod)`.
     let mut piped = Command::new("bash");

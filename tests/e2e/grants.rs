@@ -58,6 +58,34 @@ async fn rows_outside_the_filter_and_fields_outside_the_mask_do_not_exist() {
 }
 
 #[tokio::test]
+async fn who_gave_a_grant_sees_the_first_rows_of_it_as_the_app_does_and_nobody_else() {
+    let home = Home::new().await;
+    contacts(&home).await;
+    let bob = home.user("bob", None).await;
+    // An operator who did not give it, too.
+    home.node.cli_ok(&["user", "operator", "bob"]).unwrap();
+    let access = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search"],
+        "fields": {"allow": ["phone", "name"]}, "where": {"tag": {"_eq": "family"}}});
+    let (app, grant) = home.app(&access, &access);
+    let path = format!("/api/v1/grants/{grant}/preview");
+    let seen = home.alice.get(&path).await.unwrap();
+    assert_eq!((seen.status, &seen.json["types_left"]), (200, &json!(0)), "{}", seen.text);
+    let shown = &seen.json["types"][0];
+    assert_eq!(shown["fields"], json!(["phone", "name"]), "in the order in which the app asks");
+    assert_eq!((&shown["shows"], &shown["more"], &shown["versions"]), (&json!("rows"), &json!(false), &json!(false)));
+    let by_app = app.graphql("{ Contact { phone name } }").await.unwrap();
+    let by_app: Vec<Value> =
+        by_app["Contact"].as_array().unwrap().iter().map(|row| json!([row["phone"], row["name"]])).collect();
+    assert_eq!(shown["rows"], json!(by_app), "control: so the app sees it");
+    assert!(!seen.text.contains("Ben") && !seen.text.contains("secret"), "{}", seen.text);
+    assert_eq!(bob.get(&path).await.unwrap().status, 404);
+    assert_eq!(app.get(&path).await.unwrap().status, 403);
+    assert_eq!(app.nobody().get(&path).await.unwrap().status, 401);
+    home.node.cli_ok(&["grant", "revoke", &grant]).unwrap();
+    assert_eq!(home.alice.get(&path).await.unwrap().status, 404);
+}
+
+#[tokio::test]
 async fn entries_are_evaluated_one_by_one_never_as_a_product_of_unions() {
     let home = Home::new().await;
     contacts(&home).await;

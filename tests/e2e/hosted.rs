@@ -269,8 +269,10 @@ async fn the_routes_of_a_place_are_for_its_secret_and_take_what_fits() {
     let path = |name: &str| format!("/places/anna/object?name={name}");
     let at = |token: Option<&str>| Client::new(&pair.keeper.url, token).unwrap();
     let anna = at(Some(&pair.secret));
+    let holder = "0".repeat(32);
     let put = async |client: &Client, path: &str, bytes: Vec<u8>| {
-        let answer = client.send(client.request(Method::PUT, path).body(bytes)).await.unwrap();
+        let put = client.request(Method::PUT, path).header("allod-holder", &holder);
+        let answer = client.send(put.body(bytes)).await.unwrap();
         (answer.status, answer.json["code"].as_str().unwrap_or_default().to_owned())
     };
     let ben = pair.keeper.sign_in("ben", "the long password of ben").await.unwrap();
@@ -298,9 +300,17 @@ async fn the_routes_of_a_place_are_for_its_secret_and_take_what_fits() {
         assert_eq!(anna.get(other).await.unwrap().status, 401, "{other}");
     }
 
+    // Which backups there are is for whoever has the lock.
+    let lock = async |body: Value| anna.send(anna.request(Method::PUT, "/places/anna/lock").json(&body)).await.unwrap();
+    assert_eq!(put(&anna, &path("backups/a"), vec![1; 300_000]).await, code(423, "place_not_held"));
+    let taken = lock(json!({ "do": "take", "holder": holder, "lease_ms": 60_000 })).await;
+    assert_eq!(taken.json["holds"], true, "{}", taken.text);
+    let unnamed = anna.request(Method::PUT, &path("backups/a")).body(vec![1; 10]);
+    assert_eq!(anna.send(unnamed).await.unwrap().status, 423);
     assert_eq!(put(&anna, &path("backups/a"), vec![1; 300_000]).await.0, 201, "control");
     assert_eq!(put(&anna, &path("backups/a"), vec![2; 300_000]).await.0, 204);
-    let only_new = anna.request(Method::PUT, &path("backups/a")).header("if-none-match", "*").body(vec![3; 10]);
+    let only_new = anna.request(Method::PUT, &path("backups/a")).header("if-none-match", "*");
+    let only_new = only_new.header("allod-holder", &holder).body(vec![3; 10]);
     assert_eq!(anna.send(only_new).await.unwrap().status, 412);
     let got = anna.send(anna.request(Method::GET, &path("backups/a"))).await.unwrap();
     assert_eq!((got.status, got.text.len()), (200, 300_000));
@@ -317,7 +327,7 @@ async fn the_routes_of_a_place_are_for_its_secret_and_take_what_fits() {
     for head in ["content-length: 5000", "transfer-encoding: chunked"] {
         let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
         let request = format!(
-            "PUT {} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{head}\r\n\r\n",
+            "PUT {} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nallod-holder: {holder}\r\n{head}\r\n\r\n",
             path("backups/cut"),
             pair.secret
         );
@@ -336,12 +346,12 @@ async fn the_routes_of_a_place_are_for_its_secret_and_take_what_fits() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert!(objects(pair.at().join("fresh")).is_empty());
-    assert_eq!(anna.send(anna.request(Method::DELETE, &path("backups/a"))).await.unwrap().status, 204);
+    let other = anna.request(Method::DELETE, &path("backups/a")).header("allod-holder", "1".repeat(32));
+    assert_eq!(anna.send(other).await.unwrap().json["code"], "place_not_held");
+    let delete = anna.request(Method::DELETE, &path("backups/a")).header("allod-holder", &holder);
+    assert_eq!(anna.send(delete).await.unwrap().status, 204);
     assert_eq!(anna.get(&path("backups/a")).await.unwrap().status, 404);
-    let lock = async |body: Value| anna.send(anna.request(Method::PUT, "/places/anna/lock").json(&body)).await.unwrap();
     assert_eq!(lock(json!({ "do": "take", "holder": "../x", "lease_ms": 1_000 })).await.status, 400);
-    let taken = lock(json!({ "do": "take", "holder": "0".repeat(32), "lease_ms": 60_000 })).await;
-    assert_eq!(taken.json["holds"], true, "{}", taken.text);
     let other = lock(json!({ "do": "take", "holder": "1".repeat(32), "lease_ms": 60_000 })).await;
     assert_eq!(other.json["holds"], false);
 }

@@ -162,12 +162,8 @@ async fn somebody_new_sets_their_own_password_by_a_link() {
     assert_eq!(status(&carol).await, 200, "nothing changes until it is used");
 }
 
-#[tokio::test]
-async fn a_second_factor_is_asked_for_on_the_command_line_and_the_operator_takes_it_away() {
-    let home = Home::new().await;
-    let bob = home.user("bob", None).await;
-    let file = |name: &str| home.root.path().join(name).to_str().unwrap().to_owned();
-    let (password, token) = (file("bob.password"), file("bob.token"));
+/// Gives bob a second factor; the codes of recovery.
+async fn second_factor(bob: &Client) -> Vec<String> {
     let confirmed =
         bob.post("/api/v1/session/confirm", &json!({"password": "the long password of bob"})).await.unwrap();
     assert_eq!(confirmed.status, 200, "{}", confirmed.text);
@@ -178,7 +174,74 @@ async fn a_second_factor_is_asked_for_on_the_command_line_and_the_operator_takes
     let first = json!({"code": totp.generate(now).to_string()});
     let counts = bob.post("/api/v1/me/totp/confirm", &first).await.unwrap();
     assert_eq!(counts.status, 200, "{}", counts.text);
-    let codes = counts.json["recovery_codes"].as_array().unwrap();
+    counts.json["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+/// Who has a session and the password, and not the phone, shuts nobody out.
+#[tokio::test]
+async fn who_has_a_second_factor_gives_it_to_change_the_password() {
+    let home = Home::new().await;
+    let bob = home.user("bob", None).await;
+    let (current, new) = ("the long password of bob", "another horse, another battery");
+    let codes = second_factor(&bob).await;
+    // A session in which nothing was proved of late.
+    let minted = home.node.cli_ok(&["user", "token", "bob", "--ttl", "1h"]).unwrap();
+    let bob = bob.with_token(minted["access_token"].as_str().unwrap());
+    let change = async |body: Value| {
+        let answer = put(&bob, "/api/v1/me/password", &body).await;
+        (answer.status, answer.json["error"]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = |code: &str| (401, code.to_owned());
+    assert_eq!(change(json!({"current": current, "new": new})).await, refused("insufficient_user_authentication"));
+    let with = |current: &str, code: &str| json!({"current": current, "new": new, "totp": code});
+    assert_eq!(change(with(current, "AAAA-AAAA-AAAA-AAAA")).await, refused("wrong_code"));
+    assert_eq!(change(with("a guess of mine", &codes[0])).await, refused("wrong_password"));
+    let nobody = Client::new(&home.node.url, None).unwrap();
+    let sign_in = async |password: &str, code: &str| {
+        let body = json!({"user": "bob", "password": password, "totp": code});
+        nobody.post("/api/v1/session", &body).await.unwrap().status
+    };
+    assert_eq!(sign_in(current, &codes[1]).await, 200, "control: nothing was changed");
+    assert_eq!(change(with(current, &codes[0])).await.0, 200, "control: with a code, which the guess did not use up");
+    assert_eq!(sign_in(new, &codes[0]).await, 401, "that counted once");
+    // Who proved of late in this session who they are gave one for that.
+    let confirm = json!({"password": new, "totp": codes[2]});
+    assert_eq!(bob.post("/api/v1/session/confirm", &confirm).await.unwrap().status, 200);
+    assert_eq!(change(json!({"current": new, "new": "a third horse, a third battery"})).await.0, 200);
+    // On the command line the code is asked for, or named; here nobody can be asked.
+    let minted = home.node.cli_ok(&["user", "token", "bob", "--ttl", "1h"]).unwrap();
+    let session = json!({"url": home.node.url, "user": "bob", "access_token": minted["access_token"], "expires": ""});
+    let files = [
+        home.file("now", "a third horse, a third battery\n"),
+        home.file("next", "a fourth horse, a fourth battery\n"),
+        home.file("session", &session.to_string()),
+    ];
+    std::fs::set_permissions(&files[2], PermissionsExt::from_mode(0o600)).unwrap();
+    let args = [
+        "password",
+        "change",
+        "--password-file",
+        &files[0],
+        "--new-password-file",
+        &files[1],
+        "--token-file",
+        &files[2],
+    ];
+    let elsewhere = home.root.path().join("no-node");
+    let run = |more: &[&str]| home.node.allod.run(&elsewhere, &[&args[..], more].concat()).unwrap();
+    assert_eq!(run(&[]).refused(3).unwrap(), "insufficient_user_authentication");
+    let changed = run(&["--totp", &codes[3]]);
+    assert_eq!(changed.code, 0, "{} {}", changed.stdout, changed.stderr);
+    assert_eq!(sign_in("a fourth horse, a fourth battery", &codes[4]).await, 200);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_on_the_command_line_and_the_operator_takes_it_away() {
+    let home = Home::new().await;
+    let bob = home.user("bob", None).await;
+    let file = |name: &str| home.root.path().join(name).to_str().unwrap().to_owned();
+    let (password, token) = (file("bob.password"), file("bob.token"));
+    let codes = second_factor(&bob).await;
     let elsewhere = home.root.path().join("no-node");
     let login = |code: Option<&str>| {
         let mut args =
@@ -188,8 +251,8 @@ async fn a_second_factor_is_asked_for_on_the_command_line_and_the_operator_takes
     };
     assert_eq!(login(None).refused(3).unwrap(), "totp_needed");
     assert_eq!(login(Some("AAAA-AAAA-AAAA-AAAA")).refused(3).unwrap(), "wrong_code");
-    assert_eq!(login(codes[0].as_str()).code, 0);
-    assert_eq!(login(codes[0].as_str()).refused(3).unwrap(), "wrong_code", "each counts once");
+    assert_eq!(login(Some(&codes[0])).code, 0);
+    assert_eq!(login(Some(&codes[0])).refused(3).unwrap(), "wrong_code", "each counts once");
     // It outlives a kill.
     let allod = home.node.allod.clone();
     let node = Node::serve(&allod, &home.node.kill().unwrap()).unwrap();

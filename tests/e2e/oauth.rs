@@ -411,7 +411,7 @@ async fn hostile_manifests_and_grants_are_refused_by_name() {
         ("where", json!({"name": {"_in": names(257)}}), 400, "grant_malformed"),
         ("where", json!({"name": {"_eq": "x".repeat(2_000)}}), 400, "grant_malformed"),
         ("where", json!({"name' OR 1=1 --": {"_eq": 1}}), 400, "grant_malformed"),
-        ("where", json!({"nothing": {"_eq": 1}}), 409, "grant_schema_mismatch"),
+        ("where", json!({"nothing": {"_eq": 1}}), 403, "grant_outside_manifest"),
         ("where", json!({"name": {"_eq": 1}}), 409, "grant_schema_mismatch"),
         ("purpose", json!("x".repeat(501)), 400, "grant_malformed"),
         ("purpose", json!(1), 400, "grant_malformed"),

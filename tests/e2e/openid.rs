@@ -16,7 +16,7 @@ use crate::hostile::unhurt;
 
 pub(crate) const BACK: &str = "http://127.0.0.1:9/cb";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// An app that is registered, and what it says.
 pub(crate) struct App {
@@ -303,7 +303,7 @@ async fn oidcc_server_and_id_token() {
     assert_ne!(again["sid"], claims["sid"], "each sign-in is one of its own");
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }

@@ -22,7 +22,7 @@ async fn app() -> (Home, App) {
     (home, app)
 }
 
-async fn begun(home: &Home, app: &App, more: &[(&str, &str)]) -> Value {
+pub(crate) async fn begun(home: &Home, app: &App, more: &[(&str, &str)]) -> Value {
     let mut pairs = vec![("client_id", app.id.as_str())];
     pairs.extend(more);
     let (status, answer) = posted(home, "/oauth/device_authorization", &pairs).await;
@@ -50,7 +50,7 @@ async fn typed(browser: &Browser, home: &Home, code: &str) -> Shown {
 }
 
 /// The consent that a code leads to.
-async fn asked(browser: &Browser, home: &Home, code: &str) -> harness::ConsentForm {
+pub(crate) async fn asked(browser: &Browser, home: &Home, code: &str) -> harness::ConsentForm {
     let (status, html) = typed(browser, home, code).await.page();
     assert_eq!(status, 200, "{html}");
     let (status, html) = browser.gives_password(&html).await.page();

@@ -23,7 +23,7 @@ use May::{Change, Look, Machine};
 
 /// Every route for operators. What is asked here changes nothing where it is allowed: names that nobody has, and bodies
 /// that say nothing.
-const ROUTES: [(May, &str, &str); 47] = [
+const ROUTES: [(May, &str, &str); 48] = [
     (Look, "GET", "/api/v1/users"),
     (Look, "GET", "/api/v1/tenants"),
     (Look, "GET", "/api/v1/quotas"),
@@ -32,6 +32,7 @@ const ROUTES: [(May, &str, &str); 47] = [
     (Look, "GET", "/api/v1/status"),
     (Look, "GET", "/metrics"),
     (Look, "GET", "/api/v1/policy/schema"),
+    (Look, "POST", "/api/v1/policy/schema/check"),
     (Look, "GET", "/api/v1/policy/audit"),
     (Look, "POST", "/api/v1/policy/explain"),
     (Look, "POST", "/api/v1/check"),

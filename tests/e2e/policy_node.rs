@@ -72,6 +72,29 @@ fn an_operator_adds_to_the_schema_asks_why_and_reads_the_audit() {
         }
         let write = alice.request(reqwest::Method::PUT, "/api/v1/policy/schema").body("definition user {}");
         assert_eq!(alice.send(write).await.unwrap().status, 403);
+        // What would come of a schema they may ask; nothing comes of it.
+        let check = async |text: String| {
+            let request = alice.request(reqwest::Method::POST, "/api/v1/policy/schema/check").body(text);
+            let answer = alice.send(request).await.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer.json
+        };
+        let more = "definition stall {\n  relation stall: user\n  permission open = stall\n}\n";
+        let told = check(format!("{schema}{SHOP}{more}")).await;
+        assert_eq!((&told["fits"], &told["wrong"]), (&json!(true), &json!(null)));
+        assert_eq!(told["changes"].as_array().unwrap().len(), 1, "{told}");
+        assert!(told["changes"][0].as_str().unwrap().contains("`stall` was added"), "{told}");
+        assert_eq!(told["warnings"][0]["name"], "relation-name-references-parent", "{told}");
+        let told = check(schema.to_owned()).await;
+        assert_eq!((&told["fits"], told["warnings"].as_array().unwrap().len()), (&json!(true), 0));
+        assert!(told["changes"][0].as_str().unwrap().contains("`shop` was removed"), "{told}");
+        let told = check("definition user {\n  relation".to_owned()).await;
+        assert_eq!((&told["fits"], &told["wrong"]["code"]), (&json!(false), &json!("schema_wrong")));
+        assert_eq!(told["wrong"]["line"], 2, "{told}");
+        let told = check(schema.replace("permission view = edit + viewer\n", "permission view = edit\n")).await;
+        assert_eq!((&told["fits"], &told["wrong"]["code"]), (&json!(false), &json!("schema_of_the_platform")));
+        let now = alice.get("/api/v1/policy/schema").await.unwrap().json;
+        assert!(now["schema"].as_str().unwrap().contains("definition shop") && !now.to_string().contains("stall"));
         assert_eq!(node.operator().unwrap().get("/api/v1/policy/audit").await.unwrap().status, 200);
     });
 }

@@ -96,6 +96,64 @@ async fn each_quota_lets_in_as_many_as_it_says_and_not_one_more() {
 }
 
 #[tokio::test]
+async fn folders_and_what_lies_in_them_are_the_owners_and_counted() {
+    let home = Home::new().await;
+    let (bob, carol) = (home.user("bob", None).await, home.user("carol", None).await);
+    set(&home.node, "folders", 3, Some("bob"));
+    set(&home.node, "filings", 4, Some("bob"));
+    let sdl = "type Note { n: Int }";
+    let add = "mutation { add_Note(input: [{n: 1}, {n: 2}, {n: 3}]) { _docID } }";
+    for client in [&bob, &carol] {
+        client.define(sdl).await.unwrap();
+        client.graphql(add).await.unwrap();
+    }
+    let notes = bob.graphql("{ Note { _docID } }").await.unwrap();
+    let ids: Vec<&str> = notes["Note"].as_array().unwrap().iter().map(|one| one["_docID"].as_str().unwrap()).collect();
+    let space = bob.get("/api/v1/me").await.unwrap().json["space"].as_str().unwrap().to_owned();
+    let other = self::space(&bob, 1).await.json["id"].as_str().unwrap().to_owned();
+    bob.in_space(&other).define(sdl).await.unwrap();
+    let folder = async |client: &Client, space: &str, n: usize| {
+        let new = json!({ "space": space, "collection": "Note", "name": format!("folder {n}") });
+        client.post("/api/v1/folders", &new).await.unwrap()
+    };
+    let mut made = Vec::new();
+    for n in 0..2 {
+        let answer = folder(&bob, &space, n).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        made.push(answer.json["folder"].as_str().unwrap().to_owned());
+    }
+    // All spaces of a person count together, and whoever makes one in them takes room of the owner's.
+    assert_eq!(folder(&bob, &other, 2).await.status, 201);
+    is_refused(&folder(&bob, &other, 3).await);
+    is_refused(&folder(&bob, &space, 3).await);
+    let share = json!({ "space": space, "collection": "Note", "with": { "user": "carol" }, "role": "owner" });
+    assert_eq!(bob.post("/api/v1/shares", &share).await.unwrap().status, 201);
+    is_refused(&folder(&carol, &space, 3).await);
+    let hers = carol.get("/api/v1/me").await.unwrap().json["space"].as_str().unwrap().to_owned();
+    assert_eq!(folder(&carol, &hers, 3).await.status, 201, "control: carol's own are not bob's");
+
+    let file = async |client: &Client, folder: &str, documents: &[&str]| {
+        let body = json!({ "documents": documents });
+        client.post(&format!("/api/v1/folders/{folder}/documents"), &body).await.unwrap()
+    };
+    assert_eq!(file(&bob, &made[0], &ids).await.status, 200);
+    is_refused(&file(&bob, &made[1], &ids[..2]).await);
+    is_refused(&file(&carol, &made[1], &ids[..2]).await);
+    assert_eq!(file(&bob, &made[1], &ids[..1]).await.status, 200, "control: the fourth");
+    assert_eq!(file(&bob, &made[0], &ids).await.status, 200, "what lies there takes no room again");
+    is_refused(&file(&bob, &made[1], &ids[1..2]).await);
+    let path = format!("/api/v1/folders/{}/documents/{}", made[0], ids[2]);
+    assert_eq!(bob.delete(&path).await.unwrap().status, 204);
+    assert_eq!(file(&bob, &made[1], &ids[1..2]).await.status, 200, "there is room again");
+    // The list goes on where a part ended.
+    let first = bob.get("/api/v1/folders?limit=1").await.unwrap();
+    assert_eq!(first.json.as_array().unwrap().len(), 1, "{}", first.text);
+    assert_eq!(first.json[0]["name"], "folder 0");
+    let all = bob.get("/api/v1/folders").await.unwrap();
+    assert_eq!(all.json.as_array().unwrap().len(), 2, "{}", all.text);
+}
+
+#[tokio::test]
 async fn many_requests_at_once_do_not_pass_a_quota_together() {
     let home = Home::new().await;
     let bob = home.user("bob", None).await;
@@ -133,6 +191,8 @@ async fn quotas_are_the_operators_and_outlive_a_restart() {
         ("app_passwords", 32),
         ("replicas", 8),
         ("collections", 200),
+        ("folders", 256),
+        ("filings", 10_000),
     ];
     for (kind, default) in defaults {
         assert_eq!(most(&list, kind), default, "{kind}");

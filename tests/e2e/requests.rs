@@ -171,6 +171,64 @@ async fn what_is_asked_stays_within_the_manifest_and_so_does_how_often() {
     assert_eq!(ask(&app, &phone).await.status, 401);
 }
 
+/// What it was not granted an app can ask for; what there is of it, and of what type, it is not told.
+#[tokio::test]
+async fn an_app_learns_nothing_of_the_space_by_what_it_asks() {
+    let home = Home::new().await;
+    let sdl = "type Contact { name: String phone: String salary: Int } type Diary { text: String }";
+    home.alice.define(sdl).await.unwrap();
+    let of = |kind: &str, fields: &[&str]| json!({"type": "allod_doc", "datatypes": [kind], "actions": ["read"], "fields": {"allow": fields}});
+    let manifest = json!({"name": "An App", "redirect_uris": ["http://127.0.0.1:9/cb"], "confidential": false,
+        "access": [of("Contact", &["name", "phone", "never"]), of("Diary", &["text"]), of("Never", &["text"])]});
+    let app = home.node.cli_ok(&["app", "add", &home.file("app.json", &manifest.to_string())]).unwrap();
+    let granted = home.file("grant.json", &of("Contact", &["name"]).to_string());
+    let made = ["grant", "add", "--user", OWNER.0, "--app", app["client_id"].as_str().unwrap(), &granted];
+    let made = home.node.cli_ok(&made).unwrap();
+    let app = home.alice.with_token(made["access_token"].as_str().unwrap());
+    let rows = |field: &str, value: Value| {
+        let mut asked = of("Contact", &["phone"]);
+        asked["where"] = json!({ field: {"_eq": value} });
+        asked
+    };
+    // Beyond the manifest: there, of another type, and never.
+    let mut told = Vec::new();
+    for asked in
+        [rows("salary", json!(1)), rows("salary", json!("x")), rows("salaries", json!(1)), rows("nothing", Value::Null)]
+    {
+        let refused = ask(&app, &asked).await;
+        assert_eq!((refused.status, code(&refused)), (403, "grant_outside_manifest"), "{asked}");
+        told.push(refused.text);
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "alike: {told:?}");
+    assert_eq!(home.alice.get("/api/v1/requests").await.unwrap().json, json!([]), "none of them bothers anybody");
+    // Within it: what is there, what never was, and what is of another type are taken alike; the person is told.
+    let mut fit = Vec::new();
+    for asked in [of("Diary", &["text"]), of("Never", &["text"]), rows("phone", json!(1))] {
+        let filed = ask(&app, &asked).await;
+        assert_eq!((filed.status, &filed.json["state"]), (201, &json!("waiting")), "{asked}: {}", filed.text);
+        let keys: Vec<&String> = filed.json.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["created", "expires", "request", "state"]);
+        // Also while one waits.
+        for another in [of("Diary", &["text"]), of("Never", &["text"]), rows("never", json!(1))] {
+            assert_eq!(code(&ask(&app, &another).await), "request_waits", "{another}");
+        }
+        let listed = home.alice.get("/api/v1/requests").await.unwrap();
+        fit.push(listed.json[0]["unfit"].is_null());
+        let decided = decide(&home.alice, &filed.json["request"], "approve", &json!({})).await;
+        match fit.last() {
+            Some(true) => assert_eq!(decided.status, 200, "control: {}", decided.text),
+            _ => {
+                assert_eq!((decided.status, code(&decided)), (409, "grant_schema_mismatch"), "the person is told");
+                assert_eq!(standing(&app, &filed.json["request"]).await.json["state"], "waiting");
+                let declined = decide(&home.alice, &filed.json["request"], "decline", &json!({})).await;
+                assert_eq!(declined.status, 200, "{}", declined.text);
+            }
+        }
+    }
+    assert_eq!(fit, [true, false, false]);
+}
+
 #[tokio::test]
 async fn of_fifty_decisions_at_once_one_counts_and_an_old_session_decides_nothing() {
     let (home, app, _) = home().await;

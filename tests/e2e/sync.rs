@@ -229,3 +229,68 @@ async fn who_waits_many_times_at_once_is_told_so_and_nobody_else() {
     assert!(waited.iter().any(|answer| answer.status == 200 && answer.json["done"] == false));
     assert_eq!(asked(&home.alice, 0).await.status, 200, "control: none waits any more");
 }
+
+/// A port that is passed on to another, as a router or an engine of containers does it: which, and how often it was dialled.
+async fn published(to: u16) -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, dialled) = (listener.local_addr().unwrap().port(), std::sync::Arc::default());
+    let count = std::sync::Arc::<std::sync::atomic::AtomicUsize>::clone(&dialled);
+    tokio::spawn(async move {
+        while let Ok((mut outer, _)) = listener.accept().await {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut inner = tokio::net::TcpStream::connect(("127.0.0.1", to)).await?;
+                tokio::io::copy_bidirectional(&mut outer, &mut inner).await
+            });
+        }
+    });
+    (port, dialled)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_behind_a_published_port_is_reached_where_it_says() {
+    let home = Home::new().await;
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.stop().unwrap();
+    // Where it listens leads nowhere from elsewhere: it is not what a code says.
+    let within = harness::free_port();
+    let (port, dialled) = published(within).await;
+    let (listen, announced) = (format!("/ip4/0.0.0.0/tcp/{within}"), format!("/ip4/127.0.0.1/tcp/{port}"));
+    let serve = |announce: &[&str]| {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--p2p-listen", &listen];
+        let command = allod.command(&dir, &[&serve[..], announce].concat());
+        Node::serve_by(allod.clone(), &dir, command).unwrap()
+    };
+    let node = serve(&["--p2p-announce", &announced]);
+    let told = node.ready["p2p"].as_array().unwrap().clone();
+    assert!(told[0].as_str().unwrap().starts_with(&format!("{announced}/p2p/")) && told.len() > 1, "{told:?}");
+    let code = node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+    let bytes = data_encoding::BASE32_NOPAD.decode(code.as_bytes()).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains(&announced) && !text.contains(&format!("/tcp/{within}")), "{text}");
+    let laptop = root.path().join("laptop");
+    allod.ok(&laptop, &["device", "join", &code]).unwrap();
+    let joined = dialled.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(joined > 0, "it joined by the port that was told");
+    let laptop = Node::serve(&allod, &laptop).unwrap();
+    laptop.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+    assert!(dialled.load(std::sync::atomic::Ordering::SeqCst) > joined);
+    drop(laptop);
+    node.stop().unwrap();
+
+    // Control: a node that announces nothing tells where it listens.
+    let node = serve(&[]);
+    let code = node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+    let bytes = data_encoding::BASE32_NOPAD.decode(code.as_bytes()).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(&format!("/tcp/{within}")));
+    node.stop().unwrap();
+    let wrong = allod.run(&dir, &["serve", "--p2p-announce", "/ip4/0.0.0.0/tcp/4001"]).unwrap();
+    assert_eq!(wrong.refused(2).unwrap(), "config_value");
+
+    let replica = root.path().join("centre");
+    allod.ok(&replica, &["replica", "init"]).unwrap();
+    let listen = format!("/ip4/0.0.0.0/tcp/{}", harness::free_port());
+    let command = allod.command(&replica, &["replica", "serve", "--listen", &listen, "--announce", &announced]);
+    let replica = Replica::serve_by(&replica, command).unwrap();
+    assert!(replica.addr.starts_with(&format!("{announced}/p2p/")), "{}", replica.addr);
+}

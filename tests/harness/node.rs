@@ -180,6 +180,11 @@ impl Replica {
         if let Some(file) = trace {
             command.env("ALLOD_SYNC_TRACE", file);
         }
+        Self::serve_by(dir, command)
+    }
+
+    /// Serves `dir` by a command of the caller's.
+    pub fn serve_by(dir: &Path, command: Command) -> Result<Replica> {
         let (child, ready, _) = start(command)?;
         let addr = ready["addr"].as_str().context("no addr in the ready line")?.to_owned();
         ensure!(addr.contains("/p2p/"), "the address names no peer: {addr}");

@@ -14,7 +14,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(250);
 /// How long a read waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Reads of one person that may wait for a place.
-const WAITING: usize = 128;
+const MAX_WAITING_OF_PERSON: usize = 128;
 /// The memory of all answers that are being made or have not been sent yet.
 const ANSWERS: u64 = 96 << 20;
 /// What an answer is charged before it grows.
@@ -39,13 +39,18 @@ impl Reading {
     pub(crate) fn new() -> Reading {
         let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
         // One person's long reads leave half of the processors to others.
-        let places = |total: u64| Pool::new(Shares::of(total, WAITING));
+        let places = |total: u64| Pool::new(Shares::of(total, MAX_WAITING_OF_PERSON));
         let (short, long) = ((2 * cores).clamp(4, 16), cores.clamp(2, 8));
         Reading {
             short: places(short),
             long: places(long),
             threads: Background::new("allod-read"),
-            answers: Pool::new(Shares { total: ANSWERS, person: ANSWERS / 2, part: ANSWERS / 3, waiting: WAITING }),
+            answers: Pool::new(Shares {
+                total: ANSWERS,
+                person: ANSWERS / 2,
+                part: ANSWERS / 3,
+                waiting: MAX_WAITING_OF_PERSON,
+            }),
         }
     }
 

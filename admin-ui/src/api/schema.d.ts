@@ -363,7 +363,8 @@ export interface paths {
         post?: never;
         /**
          * Ends a rule
-         * @description To everybody but who manages the collection it is not there.
+         * @description To everybody but who manages the collection it is not there. The end of `hidden` and `sealed` shows the field: it is for who
+         *     proved within the last five minutes who they are.
          */
         delete: operations["delete_field_rules_by_id"];
         options?: never;
@@ -424,7 +425,8 @@ export interface paths {
         put?: never;
         /**
          * Puts documents into a folder, all of them or none
-         * @description Who does manages each: it is shared by this.
+         * @description Who does manages each: it is shared by this. For more than one at once, into a folder that is shared, who does proved within
+         *     the last five minutes who they are.
          */
         post: operations["post_folders_by_id_documents"];
         delete?: never;
@@ -516,6 +518,26 @@ export interface paths {
          * @description As when it was given, who gives more has shown who they are within the last five minutes.
          */
         put: operations["put_grants_by_id_end"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a grant shows: the first rows
+         * @description Read by the masks that are enforced, as the app sees them now. For whoever gave it; no operator sees it for being one.
+         */
+        get: operations["get_grants_by_id_preview"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -780,7 +802,8 @@ export interface paths {
         get?: never;
         /**
          * Changes one's password
-         * @description One's other sessions end with the former one. Who has none sets their first so, once they proved again who they are.
+         * @description One's other sessions end with the former one. Who has a second factor gives a code of it, or proved within the last five
+         *     minutes who they are. Who has no password sets their first so, once they proved again who they are.
          */
         put: operations["put_me_password"];
         post?: never;
@@ -1279,6 +1302,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/policy/schema/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether a relationship schema could be put into force, and what it would change
+         * @description The body is the whole schema, as text. Nothing is changed by it.
+         */
+        post: operations["post_policy_schema_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/quotas": {
         parameters: {
             query?: never;
@@ -1427,7 +1470,8 @@ export interface paths {
         put?: never;
         /**
          * Asks for more than was granted
-         * @description For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time.
+         * @description For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time. What the
+         *     manifest states is taken alike, whether the space has such collections and fields or not: that is not told to apps.
          */
         post: operations["post_requests"];
         delete?: never;
@@ -2127,7 +2171,7 @@ export interface components {
             required?: string[] | null;
         };
         /** @description An act that concerns somebody. */
-        ActOfAll: components["schemas"]["ActShown"] & {
+        ActOfAll: components["schemas"]["ActView"] & {
             /** @description The name of the person or app that acted, if they are known here. */
             actor_name: string | null;
             /** @description Whom it concerns. */
@@ -2136,7 +2180,7 @@ export interface components {
             user_name: string | null;
         };
         /** @description An act that concerns the person. */
-        ActShown: {
+        ActView: {
             /** @example grant.revoked */
             action: string;
             /** @description `operator`, `node`, or a person (as an operator, too) or an app by their id. */
@@ -2150,7 +2194,7 @@ export interface components {
             code: string;
         };
         /** @description Where one is written to. */
-        AddressShown: {
+        AddressView: {
             /**
              * @description Null: one is not written to.
              * @example alice@example.org
@@ -2186,6 +2230,8 @@ export interface components {
             confidential?: boolean | null;
             /** @description Whether devices without a browser may ask in its name (RFC 8628). */
             devices?: boolean | null;
+            /** @description Whether the app gets tokens by the proof of a key alone (DPoP, RFC 9449). */
+            dpop_bound_access_tokens?: boolean | null;
             logo_uri?: string | null;
             /** @example Address book */
             name: string;
@@ -2196,9 +2242,9 @@ export interface components {
             require_pushed_authorization_requests?: boolean | null;
         };
         /** @description An app password whose grant was changed. */
-        AppPasswordChanged: components["schemas"]["AppPasswordShown"] & components["schemas"]["Pending"];
+        AppPasswordChanged: components["schemas"]["AppPasswordView"] & components["schemas"]["Pending"];
         /** @description An app password that was made. */
-        AppPasswordMade: components["schemas"]["AppPasswordShown"] & {
+        AppPasswordMade: components["schemas"]["AppPasswordView"] & {
             /**
              * @description Told here and nowhere else.
              * @example allod-app-k5qw4tzbpx2m7dgejbswy3dpehpk3pxp
@@ -2216,7 +2262,7 @@ export interface components {
             removed: boolean;
         };
         /** @description An app password. */
-        AppPasswordShown: {
+        AppPasswordView: {
             access: components["schemas"]["Access"][];
             app_password: components["schemas"]["Id"];
             /**
@@ -2245,17 +2291,19 @@ export interface components {
             revoked: number;
         };
         /** @description What an app sees. */
-        AppSeesShown: {
+        AppSeesView: {
             entries: components["schemas"]["GrantSeen"][];
             /** @description `after` of the next page; null: there is none. */
             next?: string | null;
         };
         /** @description An app, with its manifest. */
-        AppShown: {
+        AppView: {
             access: components["schemas"]["Access"][];
             client_id: components["schemas"]["Id"];
             client_uri?: string | null;
             confidential: boolean;
+            /** @description Whether it gets tokens by the proof of a key alone (DPoP, RFC 9449). */
+            dpop_bound_access_tokens: boolean;
             /** @description How many grants it has, of everybody together. */
             grants: number;
             logo_uri?: string | null;
@@ -2274,6 +2322,13 @@ export interface components {
              * @example 2026-11-02T03:00:00Z
              */
             asleep_since?: string | null;
+        };
+        BackupChoice: {
+            /** @description The id of a backup, or its beginning; without it the newest. */
+            backup?: string | null;
+            place_key?: null | components["schemas"]["PlaceKey"];
+            /** @example /mnt/backups/home */
+            to: string;
         };
         /** @description How the node stands with its backups. */
         Backups: {
@@ -2321,10 +2376,10 @@ export interface components {
             views: number;
         };
         /** @description A caveat and what came of it. */
-        CaveatShown: {
+        CaveatView: {
             expression: string;
             name: string;
-            outcome: components["schemas"]["OutcomeShown"];
+            outcome: components["schemas"]["OutcomeView"];
             values: Record<string, never>;
         };
         /** @description The certificate in use. */
@@ -2356,8 +2411,17 @@ export interface components {
             /** @description What caveats read. */
             context?: Record<string, never> | null;
         };
+        /** @description A check, and the checks that it rests on. */
+        CheckStep: {
+            answer: string;
+            by?: null | components["schemas"]["FollowedView"];
+            check: string;
+            direct: components["schemas"]["FollowedView"][];
+            missing: string[];
+            steps: Record<string, never>[];
+        };
         /** @description Something that was looked at. */
-        CheckShown: {
+        CheckView: {
             detail: string;
             /** @description What to do about it; empty if there is nothing to do. */
             fix: string;
@@ -2399,7 +2463,7 @@ export interface components {
             entries: components["schemas"]["EntrySeen"][];
         };
         /** @description A collection. */
-        CollectionShown: {
+        CollectionView: {
             id: components["schemas"]["Id"];
             /** @example Contact */
             name: string;
@@ -2426,20 +2490,8 @@ export interface components {
         ConfirmedUntil: {
             expires: components["schemas"]["Instant"];
         };
-        /** @description What is done with backups; the command line asks the same of a node that does not run. */
-        Create: {
-            place_key?: null | components["schemas"]["PlaceKey"];
-            /**
-             * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
-             *     `https://HOST/places/NAME` at another node.
-             * @example /mnt/backups/home
-             */
-            to: string;
-            /** @description Whether it is restored for a test; by default where that is quick. */
-            verify?: boolean | null;
-        };
         /** @description Something that the person signs in by. */
-        CredentialShown: {
+        CredentialView: {
             created: components["schemas"]["Instant"];
             credential: components["schemas"]["Id"];
             /**
@@ -2463,7 +2515,7 @@ export interface components {
             space_name?: string | null;
         };
         /** @description A device of the person's account. What is told of its lag is null where it is not known. */
-        DeviceShown: {
+        DeviceView: {
             /** Format: int64 */
             clock_ahead_s?: number | null;
             device: components["schemas"]["Id"];
@@ -2481,7 +2533,7 @@ export interface components {
             waits_for?: string | null;
         };
         /** @description `all`, `some`, or how many there are or are left out. */
-        DocumentsShown: string | {
+        DocumentsView: string | {
             all_but: number;
         } | {
             only: number;
@@ -2491,7 +2543,7 @@ export interface components {
         /** @description What an entry gives. */
         EntrySeen: {
             actions: string[];
-            documents: components["schemas"]["DocumentsShown"];
+            documents: components["schemas"]["DocumentsView"];
             /** @description As `GRANT/N`. */
             entry: string;
             fields: string[];
@@ -2509,7 +2561,7 @@ export interface components {
             missing: string[];
             /** @description The relationships that give it. */
             path: string[];
-            steps: components["schemas"]["Step"];
+            steps: components["schemas"]["CheckStep"];
         };
         /** @description What one may do with a field. */
         FieldDefined: {
@@ -2519,19 +2571,19 @@ export interface components {
             verbs: string[];
         };
         /** @description A rule for a field. */
-        FieldRuleShown: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
+        FieldRuleView: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             by?: string | null;
             created: components["schemas"]["Instant"];
             field_rule: components["schemas"]["Id"];
             rule: string;
             space: components["schemas"]["Id"];
-            who?: null | components["schemas"]["PartyShown"];
+            who?: null | components["schemas"]["PartyView"];
         };
         Filed: {
             documents: string[];
         };
         /** @description Documents that were put into a folder. */
-        FiledShown: {
+        FiledView: {
             documents: string[];
             folder: components["schemas"]["Id"];
         };
@@ -2568,14 +2620,14 @@ export interface components {
             next?: string | null;
         };
         /** @description A folder. */
-        FolderShown: components["schemas"]["Described"] & {
+        FolderView: components["schemas"]["Described"] & {
             name: string;
             parent?: null | components["schemas"]["Id"];
             space: components["schemas"]["Id"];
         };
         /** @description A relationship that was followed. */
-        FollowedShown: {
-            caveat?: null | components["schemas"]["CaveatShown"];
+        FollowedView: {
+            caveat?: null | components["schemas"]["CaveatView"];
             relationship: string;
         };
         GivenPassword: {
@@ -2583,9 +2635,15 @@ export interface components {
             password: string;
         };
         /** @description A grant that took the place of another. */
-        GrantChanged: components["schemas"]["GrantShown"] & components["schemas"]["Pending"] & {
+        GrantChanged: components["schemas"]["GrantView"] & components["schemas"]["Pending"] & {
             /** @description The id that it had. */
             before: components["schemas"]["Id"];
+        };
+        /** @description What a grant shows first. */
+        GrantPreview: {
+            types: components["schemas"]["TypePreviewed"][];
+            /** @description Types that are not among these. */
+            types_left: number;
         };
         /** @description A grant that was revoked. */
         GrantRevoked: components["schemas"]["Pending"] & {
@@ -2600,21 +2658,6 @@ export interface components {
             space: components["schemas"]["Id"];
             until?: null | components["schemas"]["Instant"];
             user?: string | null;
-        };
-        /** @description A grant to an app. */
-        GrantShown: {
-            access: components["schemas"]["Access"][];
-            app: string;
-            /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
-            app_password: boolean;
-            client_id?: null | components["schemas"]["Id"];
-            created: components["schemas"]["Instant"];
-            expires?: null | components["schemas"]["Instant"];
-            grant: components["schemas"]["Id"];
-            last_used?: null | components["schemas"]["Instant"];
-            used: components["schemas"]["GrantUsed"];
-            user: components["schemas"]["Id"];
-            user_name: string;
         };
         /** @description What an app really used of a grant, on this node. */
         GrantUsed: {
@@ -2633,11 +2676,26 @@ export interface components {
              */
             rows: number;
         };
+        /** @description A grant to an app. */
+        GrantView: {
+            access: components["schemas"]["Access"][];
+            app: string;
+            /** @description Whether it is of an app password, and no app's: `/api/v1/app-passwords` lists those. */
+            app_password: boolean;
+            client_id?: null | components["schemas"]["Id"];
+            created: components["schemas"]["Instant"];
+            expires?: null | components["schemas"]["Instant"];
+            grant: components["schemas"]["Id"];
+            last_used?: null | components["schemas"]["Instant"];
+            used: components["schemas"]["GrantUsed"];
+            user: components["schemas"]["Id"];
+            user_name: string;
+        };
         /** @description A group of people. */
-        GroupShown: {
+        GroupView: {
             group: components["schemas"]["Id"];
             /** @description Who is in it; for who manages it. */
-            members?: components["schemas"]["MemberShown"][] | null;
+            members?: components["schemas"]["MemberView"][] | null;
             name: string;
             /** @description `manager` or `member`: what the person is in it. */
             role: string;
@@ -2660,7 +2718,7 @@ export interface components {
          */
         Instant: string;
         /** @description A code by which a device joins. */
-        InviteShown: {
+        InviteView: {
             code: string;
             expires: components["schemas"]["Instant"];
         };
@@ -2699,7 +2757,7 @@ export interface components {
             user: string;
         };
         /** @description A kind of notice, and by which ways it is told. */
-        KindShown: {
+        KindView: {
             /** @description Whether it is listed in the console. */
             console: boolean;
             /** @description Whether it stays on: it tells of how the account is entered. */
@@ -2747,7 +2805,7 @@ export interface components {
             url: string;
         };
         /** @description A link. */
-        LinkShown: {
+        LinkView: {
             collection?: string | null;
             created: components["schemas"]["Instant"];
             fields?: string[] | null;
@@ -2785,7 +2843,7 @@ export interface components {
             user: components["schemas"]["Id"];
         };
         /** @description Somebody in a group. */
-        MemberShown: components["schemas"]["PartyShown"] & {
+        MemberView: components["schemas"]["PartyView"] & {
             /** @description `manager` or `member`. */
             role: string;
             until?: null | components["schemas"]["Instant"];
@@ -2818,15 +2876,6 @@ export interface components {
             tls: string;
             to: components["schemas"]["Engine"];
         };
-        /** @description Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`. */
-        Named: {
-            group?: null | components["schemas"]["Id"];
-            /**
-             * @description A person's name.
-             * @example bob
-             */
-            user?: string | null;
-        };
         /** @description What a grant is held to. */
         Narrowing: {
             /**
@@ -2834,6 +2883,18 @@ export interface components {
              *     and it ends no later.
              */
             access: components["schemas"]["Access"][];
+        };
+        /** @description What is done with backups; the command line asks the same of a node that does not run. */
+        NewBackup: {
+            place_key?: null | components["schemas"]["PlaceKey"];
+            /**
+             * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
+             *     `https://HOST/places/NAME` at another node.
+             * @example /mnt/backups/home
+             */
+            to: string;
+            /** @description Whether it is restored for a test; by default where that is quick. */
+            verify?: boolean | null;
         };
         /** @description When a grant ends. */
         NewEnd: {
@@ -2948,7 +3009,7 @@ export interface components {
              */
             rule: string;
             space?: null | components["schemas"]["Id"];
-            who?: null | components["schemas"]["Named"];
+            who?: null | components["schemas"]["PartyName"];
         };
         /** @description What is shared, with whom, as what. */
         NewShare: {
@@ -2968,7 +3029,7 @@ export interface components {
              * @example P30D
              */
             until?: string | null;
-            with: components["schemas"]["Named"];
+            with: components["schemas"]["PartyName"];
         };
         NewSpace: {
             /** @example Household */
@@ -2990,7 +3051,7 @@ export interface components {
             tenant?: string | null;
         };
         /** @description Something that a person is told. */
-        NoticeShown: {
+        NoticeView: {
             /**
              * @description A name that goes with it: of an app, of a person, of a place, of a kind of credential. Names are what others chose.
              * @example bob
@@ -3014,15 +3075,8 @@ export interface components {
             /** @description Which; without it all. */
             notices?: components["schemas"]["Id"][] | null;
         };
-        Of: {
-            /** @description The id of a backup, or its beginning; without it the newest. */
-            backup?: string | null;
-            place_key?: null | components["schemas"]["PlaceKey"];
-            /** @example /mnt/backups/home */
-            to: string;
-        };
         /** @description `true`, `false`, what was missing, or why it failed. */
-        OutcomeShown: string | {
+        OutcomeView: string | {
             missing: string[];
         } | {
             failed: string;
@@ -3035,9 +3089,27 @@ export interface components {
             current?: string | null;
             /** @example another horse, another battery */
             new: string;
+            /**
+             * @description A code of the second factor, as at the sign-in; who confirmed their session within the last five minutes needs none.
+             * @example 287082
+             */
+            totp?: string | null;
+        };
+        OwnerPassword: {
+            /** @example correct horse battery staple */
+            password: string;
+        };
+        /** @description Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`. */
+        PartyName: {
+            group?: null | components["schemas"]["Id"];
+            /**
+             * @description A person's name.
+             * @example bob
+             */
+            user?: string | null;
         };
         /** @description A person by name, or a group by id and name. */
-        PartyShown: {
+        PartyView: {
             /** @description Null: the account is not on this node. */
             user: string | null;
         } | {
@@ -3056,7 +3128,7 @@ export interface components {
             name: string;
         };
         /** @description A passkey of the person who asks. */
-        PasskeyShown: {
+        PasskeyView: {
             /** @description Whether one signs in by it here. One that was made for another name of the node does no more. */
             counts: boolean;
             created: components["schemas"]["Instant"];
@@ -3077,12 +3149,8 @@ export interface components {
             /** @description How the device is reached. */
             transports: string[];
         };
-        Password: {
-            /** @example correct horse battery staple */
-            password: string;
-        };
         /** @description How [`PeerLag`] is described. */
-        PeerShown: {
+        PeerView: {
             /** @description `device` or `replica`. */
             kind: string;
             /** Format: int64 */
@@ -3119,7 +3187,7 @@ export interface components {
             secret: string;
         };
         /** @description A new place. */
-        PlaceMade: components["schemas"]["PlaceShown"] & {
+        PlaceMade: components["schemas"]["PlaceView"] & {
             /**
              * @description What opens it, shown this once: it goes into a file of the other node.
              * @example allod_place_s3cr3t
@@ -3127,7 +3195,7 @@ export interface components {
             secret: string;
         };
         /** @description A place for the backups of another node. */
-        PlaceShown: {
+        PlaceView: {
             /**
              * @description What the other node is told: `allod backup create --to`.
              * @example https://box.example.org/places/anna
@@ -3153,7 +3221,22 @@ export interface components {
         PolicyChange: {
             action: string;
             at: components["schemas"]["Instant"];
+            /**
+             * Format: int64
+             * @description `at`, in microseconds since 1970: as it is sealed.
+             */
+            at_us: number;
             detail: unknown;
+            /**
+             * @description SHA-256, in hex, of what was there before and of this row: of `allod policy audit 1` and a zero byte, the hash of the row
+             *     before (32 zero bytes before the first), `seq`, `at_us`, the length of `action`, `action`, the length of `sealed`,
+             *     `sealed`; numbers have eight bytes, the largest first, and lengths count bytes. Whoever has kept the hash of a row sees
+             *     whether anything up to it was changed since.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash: string;
+            /** @description `detail`, to the letter as it is sealed. */
+            sealed: string;
             /** Format: int64 */
             seq: number;
         };
@@ -3161,10 +3244,58 @@ export interface components {
         PolicySchema: {
             schema: string;
         };
+        /** @description What would come of a schema. */
+        PolicySchemaChecked: {
+            /** @description What it would change, a difference each. */
+            changes: string[];
+            /** @description It could be put into force as it is. */
+            fits: boolean;
+            /** @description What is likely a mistake, though it fits; what the schema in force has as well is left out. */
+            warnings: components["schemas"]["PolicySchemaWarning"][];
+            wrong?: null | components["schemas"]["PolicySchemaWrong"];
+        };
+        /** @description A likely mistake in a schema. */
+        PolicySchemaWarning: {
+            /**
+             * Format: int32
+             * @description Counts bytes, from 1.
+             */
+            column: number;
+            /**
+             * Format: int32
+             * @description Counts from 1.
+             */
+            line: number;
+            message: string;
+            /**
+             * @description Which habit is not kept; `// spicedb-ignore-warning: NAME` before the line turns it off.
+             * @example permission-references-itself
+             */
+            name: string;
+        };
         /** @description What a schema changed. */
         PolicySchemaWritten: {
             changed: boolean;
             changes: string[];
+        };
+        /** @description Why a schema does not fit. */
+        PolicySchemaWrong: {
+            /**
+             * @description As writing it would be refused.
+             * @example schema_wrong
+             */
+            code: string;
+            /**
+             * Format: int32
+             * @description Counts bytes, from 1.
+             */
+            column?: number | null;
+            /**
+             * Format: int32
+             * @description Counts from 1; null: it is at no one place.
+             */
+            line?: number | null;
+            message: string;
         };
         /** @description What a device is to answer. */
         ProofAsked: {
@@ -3193,7 +3324,7 @@ export interface components {
              */
             name: string;
         };
-        Prune: {
+        PruneBackups: {
             dry_run?: boolean;
             keep: Record<string, never>;
             place_key?: null | components["schemas"]["PlaceKey"];
@@ -3218,7 +3349,7 @@ export interface components {
             verb: string;
         };
         /** @description How many of a kind one may have. */
-        QuotaShown: {
+        QuotaView: {
             /** Format: int64 */
             most: number;
             /** @example spaces */
@@ -3243,23 +3374,32 @@ export interface components {
              */
             tested?: string | null;
         };
+        RecoveryWords: {
+            /** @example twenty-four words */
+            words: string;
+        };
+        /** @description The words, once more. */
+        RecoveryWordsAgain: {
+            /** @example twenty-four words */
+            recovery_key: string;
+        };
         /** @description What is left to somebody who managed something and does so no more. */
-        Removed_MemberShown: components["schemas"]["Pending"] & {
+        Removed_MemberView: components["schemas"]["Pending"] & {
             /** @description What they still reach. */
-            reaches?: (components["schemas"]["PartyShown"] & {
+            reaches?: (components["schemas"]["PartyView"] & {
                 /** @description `manager` or `member`. */
                 role: string;
                 until?: null | components["schemas"]["Instant"];
             })[];
             /** @description What they had given themselves, and have no more. */
-            taken?: (components["schemas"]["PartyShown"] & {
+            taken?: (components["schemas"]["PartyView"] & {
                 /** @description `manager` or `member`. */
                 role: string;
                 until?: null | components["schemas"]["Instant"];
             })[];
         };
         /** @description What is left to somebody who managed something and does so no more. */
-        Removed_ShareShown: components["schemas"]["Pending"] & {
+        Removed_ShareView: components["schemas"]["Pending"] & {
             /** @description What they still reach. */
             reaches?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
                 /** @description Who gave it. */
@@ -3268,7 +3408,7 @@ export interface components {
                 role: string;
                 space: components["schemas"]["Id"];
                 until?: null | components["schemas"]["Instant"];
-                with?: null | components["schemas"]["PartyShown"];
+                with?: null | components["schemas"]["PartyView"];
             })[];
             /** @description What they had given themselves, and have no more. */
             taken?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
@@ -3278,11 +3418,11 @@ export interface components {
                 role: string;
                 space: components["schemas"]["Id"];
                 until?: null | components["schemas"]["Instant"];
-                with?: null | components["schemas"]["PartyShown"];
+                with?: null | components["schemas"]["PartyView"];
             })[];
         };
         /** @description How [`ReplicaAdded`] is described. */
-        ReplicaAddedShown: {
+        ReplicaAddedView: {
             /** @description Its peer id. */
             replica: string;
             spaces: components["schemas"]["Id"][];
@@ -3293,7 +3433,7 @@ export interface components {
             replica: string;
         };
         /** @description How [`ReplicaStatus`] is described. */
-        ReplicaShown: {
+        ReplicaView: {
             addr: string;
             /** @description What went wrong last; for the operator. */
             error?: string | null;
@@ -3309,8 +3449,20 @@ export interface components {
         };
         /** @description A request that was granted. */
         RequestGranted: components["schemas"]["RequestStanding"] & components["schemas"]["Pending"];
+        /** @description How a request stands. */
+        RequestStanding: {
+            created: components["schemas"]["Instant"];
+            /** @description Until when it waits. */
+            expires: components["schemas"]["Instant"];
+            request: components["schemas"]["Id"];
+            /**
+             * @description `waiting`, `approved`, `declined`, or `lapsed`: nobody decided in time.
+             * @example waiting
+             */
+            state: string;
+        };
         /** @description A request that waits for its person. */
-        RequestShown: components["schemas"]["RequestStanding"] & {
+        RequestView: components["schemas"]["RequestStanding"] & {
             /** @description What would come beside what it was granted. */
             access: components["schemas"]["Access"][];
             /**
@@ -3328,18 +3480,6 @@ export interface components {
             /** @description Why it cannot be granted as it is; else null. */
             unfit?: string | null;
             user_name: string;
-        };
-        /** @description How a request stands. */
-        RequestStanding: {
-            created: components["schemas"]["Instant"];
-            /** @description Until when it waits. */
-            expires: components["schemas"]["Instant"];
-            request: components["schemas"]["Id"];
-            /**
-             * @description `waiting`, `approved`, `declined`, or `lapsed`: nobody decided in time.
-             * @example waiting
-             */
-            state: string;
         };
         /** @description Why a restore failed. */
         RestoreProblem: {
@@ -3420,8 +3560,8 @@ export interface components {
             virtual_hosted?: boolean;
         };
         /** @description Somebody who sees it: a person, a group, everyone, or the holder of a grant. */
-        SeerShown: (null | components["schemas"]["By"]) & {
-            documents?: null | components["schemas"]["DocumentsShown"];
+        SeerView: (null | components["schemas"]["By"]) & {
+            documents?: null | components["schemas"]["DocumentsView"];
             everyone?: boolean | null;
             group?: null | components["schemas"]["Id"];
             /** @description Of the group. */
@@ -3432,10 +3572,10 @@ export interface components {
             user?: string | null;
         };
         /** @description Who sees a field, and why. */
-        SeersShown: {
+        SeersView: {
             collection: string;
             document?: string | null;
-            entries: components["schemas"]["SeerShown"][];
+            entries: components["schemas"]["SeerView"][];
             field: string;
             /** @description `after` of the next page; null: there is none. */
             next?: string | null;
@@ -3450,7 +3590,7 @@ export interface components {
             page_key?: string | null;
         };
         /** @description A session of the person who asks. */
-        SessionShown: {
+        SessionView: {
             /** @description When the person signed in, or when the operator made it. */
             begun: components["schemas"]["Instant"];
             /**
@@ -3485,19 +3625,19 @@ export interface components {
             field_rule: components["schemas"]["Id"];
         };
         /** @description A share, or a rule that shows somebody a field. */
-        ShareShown: components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
+        ShareView: components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             /** @description Who gave it. */
             by?: string | null;
             created: components["schemas"]["Instant"];
             role: string;
             space: components["schemas"]["Id"];
             until?: null | components["schemas"]["Instant"];
-            with?: null | components["schemas"]["PartyShown"];
+            with?: null | components["schemas"]["PartyView"];
         };
         /** @description What somebody gave, and what they got. */
-        SharesShown: {
-            given: components["schemas"]["ShareShown"][];
-            received: components["schemas"]["ShareShown"][];
+        SharesView: {
+            given: components["schemas"]["ShareView"][];
+            received: components["schemas"]["ShareView"][];
         };
         SignIn: {
             /** @example correct horse battery staple */
@@ -3512,7 +3652,7 @@ export interface components {
         };
         SignInFinished: components["schemas"]["SessionOpened"] | components["schemas"]["Finished"];
         /** @description An app that the person who asks lets know who they are. */
-        SignInShown: {
+        SignInView: {
             app: string;
             client_id: components["schemas"]["Id"];
             created: components["schemas"]["Instant"];
@@ -3542,7 +3682,7 @@ export interface components {
             name: string;
         };
         /** @description A space. */
-        SpaceShown: {
+        SpaceView: {
             id: components["schemas"]["Id"];
             name: string;
             /** @description Of another's space: its owner's name; null, if their account is not on this node. */
@@ -3577,16 +3717,16 @@ export interface components {
             bytes: components["schemas"]["Bytes"];
             certificate?: null | components["schemas"]["Certificate"];
             /** @description Everything that was looked at, well or not. */
-            checks: components["schemas"]["CheckShown"][];
+            checks: components["schemas"]["CheckView"][];
             /** @description The id of the node. */
             node: string;
             /** @description Devices and replicas that ought to have this node's data: those that are furthest behind first. */
-            peers: components["schemas"]["PeerShown"][];
+            peers: components["schemas"]["PeerView"][];
             people: components["schemas"]["People"];
             /** @description It is set up, and nothing is bad. */
             ready: boolean;
             /** @description What is bad, or worth a look; each with what to do. `allod doctor` looks at more. */
-            reasons: components["schemas"]["CheckShown"][];
+            reasons: components["schemas"]["CheckView"][];
             /** @description Somebody owns it. */
             set_up: boolean;
             /** @description Spaces that the node holds. */
@@ -3595,21 +3735,12 @@ export interface components {
             url: string;
             version: string;
         };
-        /** @description A check, and the checks that it rests on. */
-        Step: {
-            answer: string;
-            by?: null | components["schemas"]["FollowedShown"];
-            check: string;
-            direct: components["schemas"]["FollowedShown"][];
-            missing: string[];
-            steps: Record<string, never>[];
-        };
         /** @description The node ends. */
         Stopping: {
             stopping: boolean;
         };
         /** @description A household or firm on the node. */
-        TenantShown: {
+        TenantView: {
             name: string;
             tenant: components["schemas"]["Id"];
         };
@@ -3619,7 +3750,7 @@ export interface components {
             expires: components["schemas"]["Instant"];
         };
         /** @description Tokens that an app gets, with the access as it is enforced. */
-        TokensShown: {
+        TokensView: {
             access_token: string;
             authorization_details: components["schemas"]["Access"][];
             /**
@@ -3632,7 +3763,10 @@ export interface components {
             refresh_token: string;
             /** @description Who the person is, if the app asked, and they let it know. */
             scope?: string | null;
-            /** @example Bearer */
+            /**
+             * @description `DPoP` of one that is bound to a key, else `Bearer`.
+             * @example Bearer
+             */
             token_type: string;
         };
         /** @description What goes into the app that makes the codes. */
@@ -3653,8 +3787,28 @@ export interface components {
             /** @description Each stands once for a code, for whoever has lost what makes them; told here and nowhere else. */
             recovery_codes: string[];
         };
+        /** @description What it shows of one collection. */
+        TypePreviewed: {
+            /** @example Contact */
+            collection: string;
+            fields: string[];
+            /** @description Fields that are not among these. */
+            fields_left: number;
+            /** @description Whether there are more rows. */
+            more: boolean;
+            /** @description The first rows, a value or null for each field; long values are cut. */
+            rows: (string | null)[][];
+            /**
+             * @description `rows`; `named`: what is asked for by its id alone, and nothing is listed; `nothing`; `large`: the first rows are too
+             *     large to be looked at.
+             * @example rows
+             */
+            shows: string;
+            /** @description Whether it shows every version as well. */
+            versions: boolean;
+        };
         /** @description A person. */
-        UserShown: {
+        UserView: {
             created: components["schemas"]["Instant"];
             /** @description Whether they have a password; who has none is invited. */
             has_password: boolean;
@@ -3694,23 +3848,14 @@ export interface components {
             timeout_s: number;
         };
         /** @description What came of waiting. */
-        WaitedShown: {
+        WaitedView: {
             clock?: null | components["schemas"]["ClockTrouble"];
             /** @description Whether all of them have all. */
             done: boolean;
-            peers: components["schemas"]["PeerShown"][];
+            peers: components["schemas"]["PeerView"][];
         };
         /** @enum {string} */
         Wish: "sign_in" | "link" | "confirm";
-        Words: {
-            /** @example twenty-four words */
-            words: string;
-        };
-        /** @description The words, once more. */
-        WordsAgain: {
-            /** @example twenty-four words */
-            recovery_key: string;
-        };
         /** @description Definitions in JSON. */
         Wrapped: {
             /** @example type Contact { name: String phone: String } */
@@ -3754,7 +3899,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SeersShown"];
+                    "application/json": components["schemas"]["SeersView"];
                 };
             };
         };
@@ -3784,7 +3929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppSeesShown"];
+                    "application/json": components["schemas"]["AppSeesView"];
                 };
             };
         };
@@ -3812,7 +3957,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppPasswordShown"][];
+                    "application/json": components["schemas"]["AppPasswordView"][];
                 };
             };
         };
@@ -3868,7 +4013,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppPasswordShown"];
+                    "application/json": components["schemas"]["AppPasswordView"];
                 };
             };
         };
@@ -3973,7 +4118,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AppShown"][];
+                    "application/json": components["schemas"]["AppView"][];
                 };
             };
         };
@@ -4064,7 +4209,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ActShown"][];
+                    "application/json": components["schemas"]["ActView"][];
                 };
             };
         };
@@ -4126,7 +4271,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Create"];
+                "application/json": components["schemas"]["NewBackup"];
             };
         };
         responses: {
@@ -4156,7 +4301,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Of"];
+                "application/json": components["schemas"]["BackupChoice"];
             };
         };
         responses: {
@@ -4186,7 +4331,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Prune"];
+                "application/json": components["schemas"]["PruneBackups"];
             };
         };
         responses: {
@@ -4216,7 +4361,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Of"];
+                "application/json": components["schemas"]["BackupChoice"];
             };
         };
         responses: {
@@ -4286,7 +4431,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CollectionShown"][];
+                    "application/json": components["schemas"]["CollectionView"][];
                 };
             };
         };
@@ -4320,7 +4465,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CollectionShown"][];
+                    "application/json": components["schemas"]["CollectionView"][];
                 };
             };
         };
@@ -4348,7 +4493,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeviceShown"][];
+                    "application/json": components["schemas"]["DeviceView"][];
                 };
             };
         };
@@ -4374,7 +4519,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InviteShown"];
+                    "application/json": components["schemas"]["InviteView"];
                 };
             };
         };
@@ -4427,7 +4572,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"][];
+                    "application/json": components["schemas"]["FieldRuleView"][];
                 };
             };
         };
@@ -4457,7 +4602,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"];
+                    "application/json": components["schemas"]["FieldRuleView"];
                 };
             };
             /** @description It is made */
@@ -4466,7 +4611,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FieldRuleShown"];
+                    "application/json": components["schemas"]["FieldRuleView"];
                 };
             };
         };
@@ -4526,7 +4671,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FolderShown"][];
+                    "application/json": components["schemas"]["FolderView"][];
                 };
             };
         };
@@ -4556,7 +4701,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FolderShown"];
+                    "application/json": components["schemas"]["FolderView"];
                 };
             };
         };
@@ -4647,7 +4792,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FiledShown"];
+                    "application/json": components["schemas"]["FiledView"];
                 };
             };
         };
@@ -4707,7 +4852,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GrantShown"][];
+                    "application/json": components["schemas"]["GrantView"][];
                 };
             };
         };
@@ -4737,7 +4882,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TokensShown"];
+                    "application/json": components["schemas"]["TokensView"];
                 };
             };
         };
@@ -4763,7 +4908,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GrantShown"];
+                    "application/json": components["schemas"]["GrantView"];
                 };
             };
         };
@@ -4845,6 +4990,32 @@ export interface operations {
             };
         };
     };
+    get_grants_by_id_preview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Its id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The first rows of each collection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantPreview"];
+                };
+            };
+        };
+    };
     get_groups: {
         parameters: {
             query?: {
@@ -4868,7 +5039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"][];
+                    "application/json": components["schemas"]["GroupView"][];
                 };
             };
         };
@@ -4898,7 +5069,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"];
+                    "application/json": components["schemas"]["GroupView"];
                 };
             };
         };
@@ -4924,7 +5095,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GroupShown"];
+                    "application/json": components["schemas"]["GroupView"];
                 };
             };
         };
@@ -4982,7 +5153,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -4991,7 +5162,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5031,7 +5202,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemberShown"];
+                    "application/json": components["schemas"]["MemberView"];
                 };
             };
         };
@@ -5059,7 +5230,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -5068,7 +5239,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5103,7 +5274,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out here, and policy elsewhere is being told */
@@ -5112,7 +5283,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_MemberShown"];
+                    "application/json": components["schemas"]["Removed_MemberView"];
                 };
             };
             /** @description They are out */
@@ -5147,7 +5318,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LinkShown"][];
+                    "application/json": components["schemas"]["LinkView"][];
                 };
             };
         };
@@ -5177,7 +5348,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LinkShown"];
+                    "application/json": components["schemas"]["LinkView"];
                 };
             };
         };
@@ -5288,7 +5459,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CredentialShown"][];
+                    "application/json": components["schemas"]["CredentialView"][];
                 };
             };
         };
@@ -5440,7 +5611,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NoticeShown"][];
+                    "application/json": components["schemas"]["NoticeView"][];
                 };
             };
         };
@@ -5463,7 +5634,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5487,7 +5658,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
             /** @description A code is on its way */
@@ -5496,7 +5667,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5544,7 +5715,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AddressShown"];
+                    "application/json": components["schemas"]["AddressView"];
                 };
             };
         };
@@ -5567,7 +5738,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KindShown"][];
+                    "application/json": components["schemas"]["KindView"][];
                 };
             };
         };
@@ -5597,7 +5768,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KindShown"][];
+                    "application/json": components["schemas"]["KindView"][];
                 };
             };
         };
@@ -5738,7 +5909,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyShown"][];
+                    "application/json": components["schemas"]["PasskeyView"][];
                 };
             };
         };
@@ -5824,7 +5995,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PasskeyShown"];
+                    "application/json": components["schemas"]["PasskeyView"];
                 };
             };
         };
@@ -5968,7 +6139,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PlaceShown"][];
+                    "application/json": components["schemas"]["PlaceView"][];
                 };
             };
         };
@@ -6159,6 +6330,36 @@ export interface operations {
             };
         };
     };
+    post_policy_schema_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description What would come of it, wrong or not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicySchemaChecked"];
+                };
+            };
+        };
+    };
     get_quotas: {
         parameters: {
             query?: {
@@ -6184,7 +6385,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QuotaShown"][];
+                    "application/json": components["schemas"]["QuotaView"][];
                 };
             };
         };
@@ -6217,7 +6418,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QuotaShown"][];
+                    "application/json": components["schemas"]["QuotaView"][];
                 };
             };
         };
@@ -6266,7 +6467,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Words"];
+                    "application/json": components["schemas"]["RecoveryWords"];
                 };
             };
         };
@@ -6286,7 +6487,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Words"];
+                "application/json": components["schemas"]["RecoveryWords"];
             };
         };
         responses: {
@@ -6316,7 +6517,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Password"];
+                "application/json": components["schemas"]["OwnerPassword"];
             };
         };
         responses: {
@@ -6326,7 +6527,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WordsAgain"];
+                    "application/json": components["schemas"]["RecoveryWordsAgain"];
                 };
             };
         };
@@ -6354,7 +6555,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReplicaShown"][];
+                    "application/json": components["schemas"]["ReplicaView"][];
                 };
             };
         };
@@ -6384,7 +6585,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReplicaAddedShown"];
+                    "application/json": components["schemas"]["ReplicaAddedView"];
                 };
             };
         };
@@ -6435,7 +6636,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RequestShown"][];
+                    "application/json": components["schemas"]["RequestView"][];
                 };
             };
         };
@@ -6727,7 +6928,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionShown"][];
+                    "application/json": components["schemas"]["SessionView"][];
                 };
             };
         };
@@ -6939,7 +7140,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SharesShown"];
+                    "application/json": components["schemas"]["SharesView"];
                 };
             };
         };
@@ -6969,7 +7170,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
             /** @description It is shared, or offered */
@@ -6978,7 +7179,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
         };
@@ -7004,7 +7205,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ShareShown"];
+                    "application/json": components["schemas"]["ShareView"];
                 };
             };
         };
@@ -7030,7 +7231,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_ShareShown"];
+                    "application/json": components["schemas"]["Removed_ShareView"];
                 };
             };
             /** @description It has ended here, and policy elsewhere is being told */
@@ -7039,7 +7240,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed_ShareShown"];
+                    "application/json": components["schemas"]["Removed_ShareView"];
                 };
             };
             /** @description It has ended */
@@ -7074,7 +7275,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignInShown"][];
+                    "application/json": components["schemas"]["SignInView"][];
                 };
             };
         };
@@ -7125,7 +7326,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SpaceShown"][];
+                    "application/json": components["schemas"]["SpaceView"][];
                 };
             };
         };
@@ -7234,7 +7435,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WaitedShown"];
+                    "application/json": components["schemas"]["WaitedView"];
                 };
             };
         };
@@ -7262,7 +7463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantShown"][];
+                    "application/json": components["schemas"]["TenantView"][];
                 };
             };
         };
@@ -7292,7 +7493,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantShown"];
+                    "application/json": components["schemas"]["TenantView"];
                 };
             };
         };
@@ -7320,7 +7521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"][];
+                    "application/json": components["schemas"]["UserView"][];
                 };
             };
         };
@@ -7350,7 +7551,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7408,7 +7609,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7434,7 +7635,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7514,7 +7715,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };
@@ -7540,7 +7741,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserShown"];
+                    "application/json": components["schemas"]["UserView"];
                 };
             };
         };

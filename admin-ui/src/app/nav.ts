@@ -68,6 +68,7 @@ export const GROUPS: NavGroup[] = [
       { to: "/operator/backups", label: "Backups", icon: "box", also: "places restore other nodes keep test recovery" },
       { to: "/operator/audit", label: "Audit of all", icon: "list", also: "log everybody who did what" },
       { to: "/operator/policy", label: "May they?", icon: "test", also: "policy permission tester check explain who can see" },
+      { to: "/operator/model", label: "Policy", icon: "policy", also: "model zed relationships definitions permissions schema chain changes sealed explain" },
     ],
   },
 ];

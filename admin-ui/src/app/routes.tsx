@@ -152,9 +152,15 @@ const backups = createRoute({
   path: "/operator/backups",
   component: lazyRouteComponent(() => import("../features/backups/Backups"), "Backups"),
 });
+const model = createRoute({
+  getParentRoute: underOperators,
+  path: "/operator/model",
+  validateSearch: texts("tab", "check"),
+  component: lazyRouteComponent(() => import("../features/policy/Policy"), "Policy"),
+});
 
 const mine = [home, spaces, data, history, apps, shares, folders, groups, visibility, devices, security, audit, where, notices, recovery, welcome];
-const pages = [...mine, schema, graphiql, health, operators.addChildren([people, registered, status, auditOfAll, backups, policy])];
+const pages = [...mine, schema, graphiql, health, operators.addChildren([people, registered, status, auditOfAll, backups, policy, model])];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, outside, shell.addChildren(pages)]),

@@ -7,12 +7,12 @@ import { groups } from "../features/groups/queries";
 export type Party = { kind: "user"; name: string } | { kind: "group"; id: string };
 
 /** As requests name them. */
-export function named(party: Party): Schemas["Named"] {
+export function named(party: Party): Schemas["PartyName"] {
   return party.kind === "user" ? { user: party.name } : { group: party.id };
 }
 
 /** Who is meant, for a reader. */
-export function partyName(party: Schemas["PartyShown"] | null | undefined): string {
+export function partyName(party: Schemas["PartyView"] | null | undefined): string {
   if (!party) return "nobody";
   if ("group" in party) return party.name ? `the group ${party.name}` : "a group";
   return party.user ?? "somebody on another node";

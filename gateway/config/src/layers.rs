@@ -95,7 +95,7 @@ impl Environment {
 
 /// A setting as `allod config` shows it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Shown {
+pub struct SettingView {
     /// `section.key`.
     pub key: String,
     /// What counts; `(set)` for a secret; absent if nothing does.
@@ -298,6 +298,9 @@ impl Settings {
             ValueKind::I64(number) if Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::One) => {
                 Ok(Some(number.to_string()))
             }
+            ValueKind::Float(number) if Setting::of(key).is_some_and(|setting| setting.kind == SettingKind::One) => {
+                Ok(Some(number.to_string()))
+            }
             other => Err(self.refused(key, &format!("it is {}, and should be a text in quotes", kind_of(other)))),
         }
     }
@@ -387,13 +390,13 @@ impl Settings {
 
     /// Whether somebody says something, other than the default.
     #[must_use]
-    pub fn is_said(&self, key: &str) -> bool {
+    pub fn is_set(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(|(source, _)| *source != Source::Default)
     }
 
     /// Every setting, for people: secrets are `(set)`.
     #[must_use]
-    pub fn shown(&self) -> Vec<Shown> {
+    pub fn views(&self) -> Vec<SettingView> {
         let one = |(key, setting): (String, &'static Setting)| {
             let said = self.values.get(&key);
             let value = said.map(|(_, value)| match (&setting.kind, &value.kind) {
@@ -401,7 +404,7 @@ impl Settings {
                 (_, ValueKind::Array(items)) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
                 _ => value.to_string(),
             });
-            Shown {
+            SettingView {
                 value,
                 source: said.map_or_else(|| Source::Default.to_string(), |(source, _)| source.to_string()),
                 default: (!setting.default.is_empty()).then_some(setting.default),

@@ -11,7 +11,7 @@ mod layers;
 mod secret;
 mod setting;
 
-pub use layers::{Environment, Flags, Settings, Shown, Source};
+pub use layers::{Environment, Flags, SettingView, Settings, Source};
 pub use secret::{Secret, read_secret};
 pub use setting::{SETTINGS, Setting, SettingKind};
 

@@ -193,6 +193,12 @@ pub const SETTINGS: &[Setting] = &[
         "where to listen for devices and replicas; without it the port of last time on loopback",
     ),
     Setting::new(
+        "p2p.announce",
+        SettingKind::Many,
+        "",
+        "where devices and replicas reach the node, if not where it listens, as /ip4/203.0.113.7/tcp/4001: behind a published port, say",
+    ),
+    Setting::new(
         "p2p.dial_allow",
         SettingKind::Many,
         "",
@@ -316,6 +322,20 @@ pub const SETTINGS: &[Setting] = &[
         "what is logged: error, warn, info, debug, trace, or such for parts; where nobody says it, RUST_LOG does",
     ),
     Setting::new("log.format", SettingKind::One, "text", "how it is logged: text or json"),
+    Setting::new(
+        "trace.endpoint",
+        SettingKind::One,
+        "",
+        "a collector of traces (OTLP over HTTP, protobuf), as http://127.0.0.1:4318/v1/traces; without it nothing is traced",
+    ),
+    Setting::new("trace.sample", SettingKind::One, "1", "of which share of requests it is told, from 0 to 1"),
+    Setting::new(
+        "trace.authorization",
+        SettingKind::Secret,
+        "",
+        "what the collector is shown as Authorization, whole, as Bearer …; it goes over https, or on this machine",
+    ),
+    Setting::new("trace.authorization_file", SettingKind::Path, "", "a file that holds trace.authorization"),
 ];
 
 #[cfg(test)]

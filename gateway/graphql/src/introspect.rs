@@ -50,7 +50,7 @@ pub(crate) fn answer<'a>(
         .map_err(|_| GraphQlError::new("limit_depth", "The introspection is nested too deeply."))?;
     let mut asked = Vec::with_capacity(roots.len());
     for root in roots {
-        asked.push(planner.walk_within(root, |planner| Asked::of(planner, root))?);
+        asked.push(planner.walk_within(root, |planner| IntrospectionField::of(planner, root))?);
     }
     let mut writer = Writer { schema: &entry.schema, out: Vec::new() };
     writer.object(&asked, &Introspected::Root(prepared.operation.object_type()))?;
@@ -62,19 +62,19 @@ pub(crate) fn answer<'a>(
 }
 
 /// A field that is asked for, with its fragments written out.
-struct Asked<'a> {
+struct IntrospectionField<'a> {
     response: &'a str,
     name: &'a str,
     /// `includeDeprecated`.
     deprecated: bool,
     /// `__type(name:)`.
     named: Option<&'a str>,
-    inner: Vec<Asked<'a>>,
+    inner: Vec<IntrospectionField<'a>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> IntrospectionField<'a> {
     /// Recursion is bounded by the depth of the request's text.
-    fn of(planner: &mut Planner<'a>, merged: &Merged<'a>) -> Result<Asked<'a>, GraphQlError> {
+    fn of(planner: &mut Planner<'a>, merged: &Merged<'a>) -> Result<IntrospectionField<'a>, GraphQlError> {
         let args = planner.walk.arguments(merged.field())?;
         let deprecated = matches!(args.get("includeDeprecated"), Some(Input::Bool(true)));
         let named = match args.get("name") {
@@ -83,9 +83,9 @@ impl<'a> Asked<'a> {
         };
         let mut inner = Vec::new();
         for child in planner.walk.children(merged)? {
-            inner.push(planner.walk_within(&child, |planner| Asked::of(planner, &child))?);
+            inner.push(planner.walk_within(&child, |planner| IntrospectionField::of(planner, &child))?);
         }
-        Ok(Asked { response: merged.response, name: merged.name(), deprecated, named, inner })
+        Ok(IntrospectionField { response: merged.response, name: merged.name(), deprecated, named, inner })
     }
 }
 
@@ -117,7 +117,7 @@ impl Introspected<'_> {
     }
 }
 
-fn is_shown(asked: &Asked<'_>, directives: &DirectiveList) -> bool {
+fn is_listed(asked: &IntrospectionField<'_>, directives: &DirectiveList) -> bool {
     asked.deprecated || directives.get("deprecated").is_none()
 }
 
@@ -129,7 +129,7 @@ struct Writer<'s> {
 type Written = Result<(), GraphQlError>;
 
 impl<'s> Writer<'s> {
-    fn object(&mut self, asked: &[Asked<'_>], thing: &Introspected<'s>) -> Written {
+    fn object(&mut self, asked: &[IntrospectionField<'_>], thing: &Introspected<'s>) -> Written {
         if self.out.len() > BYTES_MAX {
             let message = format!("Introspection answers at most {} MiB: ask for less of it.", BYTES_MAX >> 20);
             return Err(GraphQlError::new("limit_bytes", message));
@@ -179,14 +179,14 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    fn root(&mut self, asked: &Asked<'_>) -> Written {
+    fn root(&mut self, asked: &IntrospectionField<'_>) -> Written {
         if asked.name == "__schema" {
             return self.object(&asked.inner, &Introspected::Schema);
         }
         self.named(asked, asked.named)
     }
 
-    fn schema(&mut self, asked: &Asked<'_>) -> Written {
+    fn schema(&mut self, asked: &IntrospectionField<'_>) -> Written {
         let schema = self.schema;
         let root = |name: &'s Option<ComponentName>| name.as_ref().map(|name| name.as_str());
         match asked.name {
@@ -204,7 +204,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn definition(&mut self, asked: &Asked<'_>, definition: &'s ExtendedType) -> Written {
+    fn definition(&mut self, asked: &IntrospectionField<'_>, definition: &'s ExtendedType) -> Written {
         match (asked.name, definition) {
             ("kind", _) => self.text(match definition {
                 ExtendedType::Scalar(_) => "SCALAR",
@@ -221,13 +221,13 @@ impl<'s> Writer<'s> {
                 self.optional(by.and_then(|by| by.specified_argument_by_name("url")).and_then(|url| url.as_str()));
             }
             ("fields", ExtendedType::Object(object)) => {
-                let fields = object.fields.values().filter(|field| is_shown(asked, &field.directives));
+                let fields = object.fields.values().filter(|field| is_listed(asked, &field.directives));
                 return self.list(asked, fields.map(|field| Introspected::Field(field)));
             }
             // There are no interfaces here, nor unions.
             ("interfaces", ExtendedType::Object(_)) => self.out.extend_from_slice(b"[]"),
             ("enumValues", ExtendedType::Enum(values)) => {
-                let values = values.values.values().filter(|value| is_shown(asked, &value.directives));
+                let values = values.values.values().filter(|value| is_listed(asked, &value.directives));
                 return self.list(asked, values.map(|value| Introspected::EnumValue(value)));
             }
             ("inputFields", ExtendedType::InputObject(object)) => {
@@ -239,7 +239,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    fn wrapped(&mut self, asked: &Asked<'_>, ty: &'s Type, bare: bool) -> Written {
+    fn wrapped(&mut self, asked: &IntrospectionField<'_>, ty: &'s Type, bare: bool) -> Written {
         let non_null = ty.is_non_null() && !bare;
         match (asked.name, ty) {
             ("kind", _) => self.text(if non_null { "NON_NULL" } else { "LIST" }),
@@ -250,7 +250,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    fn directive(&mut self, asked: &Asked<'_>, directive: &'s DirectiveDefinition) -> Written {
+    fn directive(&mut self, asked: &IntrospectionField<'_>, directive: &'s DirectiveDefinition) -> Written {
         match asked.name {
             "name" => self.text(&directive.name),
             "description" => self.optional(directive.description.as_deref()),
@@ -271,7 +271,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    fn deprecation(&mut self, asked: &Asked<'_>, directives: &DirectiveList) {
+    fn deprecation(&mut self, asked: &IntrospectionField<'_>, directives: &DirectiveList) {
         let deprecated = directives.get("deprecated");
         if asked.name == "isDeprecated" {
             return self.flag(deprecated.is_some());
@@ -280,11 +280,15 @@ impl<'s> Writer<'s> {
         self.optional(reason.and_then(|reason| reason.as_str()));
     }
 
-    fn inputs(&mut self, asked: &Asked<'_>, inputs: impl Iterator<Item = &'s InputValueDefinition>) -> Written {
-        self.list(asked, inputs.filter(|input| is_shown(asked, &input.directives)).map(Introspected::Input))
+    fn inputs(
+        &mut self,
+        asked: &IntrospectionField<'_>,
+        inputs: impl Iterator<Item = &'s InputValueDefinition>,
+    ) -> Written {
+        self.list(asked, inputs.filter(|input| is_listed(asked, &input.directives)).map(Introspected::Input))
     }
 
-    fn list(&mut self, asked: &Asked<'_>, things: impl Iterator<Item = Introspected<'s>>) -> Written {
+    fn list(&mut self, asked: &IntrospectionField<'_>, things: impl Iterator<Item = Introspected<'s>>) -> Written {
         self.out.push(b'[');
         for (at, thing) in things.enumerate() {
             if at > 0 {
@@ -297,7 +301,7 @@ impl<'s> Writer<'s> {
     }
 
     /// A type as it is written; `bare`: without its outermost `!`.
-    fn ty(&mut self, asked: &Asked<'_>, ty: &'s Type, bare: bool) -> Written {
+    fn ty(&mut self, asked: &IntrospectionField<'_>, ty: &'s Type, bare: bool) -> Written {
         match ty {
             Type::Named(name) => self.named(asked, Some(name)),
             Type::NonNullNamed(name) if bare => self.named(asked, Some(name)),
@@ -306,7 +310,7 @@ impl<'s> Writer<'s> {
     }
 
     /// The type of a name; null if there is none.
-    fn named(&mut self, asked: &Asked<'_>, name: Option<&str>) -> Written {
+    fn named(&mut self, asked: &IntrospectionField<'_>, name: Option<&str>) -> Written {
         match name.and_then(|name| self.schema.types.get(name)) {
             Some(definition) => self.object(&asked.inner, &Introspected::Type(definition)),
             None => {

@@ -26,7 +26,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// not ours.
 const INSIST: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// Addresses of a way that are looked at: nobody stands behind more proxies.
-const LONGEST_WAY: usize = 32;
+const MAX_FORWARDED_ADDRESSES: usize = 32;
 
 /// What a node knows of its addresses.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +72,8 @@ impl Addresses {
         self.clear == Clear::Proxies && outside && over_tls::of(req).is_none()
     }
 
-    fn trusts(&self, peer: IpAddr) -> bool {
+    /// Whether `peer` is a proxy that the operator named.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.proxies.iter().any(|range| range.contains(&peer))
     }
@@ -83,7 +84,7 @@ impl Addresses {
         let mut at = peer.to_canonical();
         let lines: Vec<&str> = headers.get_all(FORWARDED_FOR).filter_map(|line| line.to_str().ok()).collect();
         let way = lines.iter().rev().flat_map(|line| line.rsplit(','));
-        for said in way.take(LONGEST_WAY) {
+        for said in way.take(MAX_FORWARDED_ADDRESSES) {
             if !self.trusts(at) {
                 break;
             }

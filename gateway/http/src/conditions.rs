@@ -71,7 +71,7 @@ pub fn expected(request: &HttpRequest, now: &impl Serialize) -> Result<(), ApiEr
 }
 
 /// Of an answer that `GET` would give now.
-pub fn shown(now: &impl Serialize, answer: &mut HttpResponse) {
+pub fn put_etag(now: &impl Serialize, answer: &mut HttpResponse) {
     let tag = serde_json::to_vec(now).map(|body| tag(&body)).unwrap_or_default();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         answer.headers_mut().insert(ETAG, tag);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use gateway_people::directory::Network;
@@ -11,10 +12,10 @@ use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use sync::IpNet;
 
-use crate::listen::NOT_TAKEN;
-
+/// A connection whose peer takes nothing for so long ends.
+pub const NOT_TAKEN: Duration = Duration::from_secs(60);
 /// Connections of one worker at most.
-const MOST_OF_WORKER: usize = 4_096;
+const MAX_CONNECTIONS_OF_WORKER: usize = 4_096;
 
 /// The open connections of a listener.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Connections {
     }
 
     fn of(workers: usize, files: usize, proxies: Vec<IpNet>) -> Arc<Connections> {
-        let of_worker = (files / 2 / workers.max(1)).clamp(16, MOST_OF_WORKER);
+        let of_worker = (files / 2 / workers.max(1)).clamp(16, MAX_CONNECTIONS_OF_WORKER);
         let of_network = of_worker * workers.max(1) / 4;
         Arc::new(Connections { of_worker, of_network, proxies, open: Mutex::default() })
     }

@@ -17,7 +17,7 @@ use actix_web::dev::{AppConfig, Server};
 use vault::data_dir::{DataDir, DataFile};
 
 /// Bytes of a socket's path that the system takes, without the NUL behind it (unix(7)).
-const LONGEST: usize = 107;
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// The address of a directory's socket, for as long as this is there.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Address {
 
 fn place(dir: &DataDir) -> Result<Address> {
     let path = dir.file(DataFile::ControlSocket);
-    if path.as_os_str().len() <= LONGEST {
+    if path.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
         return Ok(Address { path, _held: None });
     }
     let held = File::open(dir.path())?;
@@ -55,9 +55,9 @@ pub fn address(dir: &DataDir) -> Result<Address> {
 
 /// A socket that somebody listens at; with this it goes.
 #[derive(Debug)]
-pub struct Place(PathBuf);
+pub struct SocketFile(PathBuf);
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -67,7 +67,7 @@ impl Drop for Place {
 ///
 /// # Errors
 /// If something else is in its place, or the system does not let us.
-pub fn listen(dir: &DataDir) -> Result<(UnixListener, Place)> {
+pub fn listen(dir: &DataDir) -> Result<(UnixListener, SocketFile)> {
     let own = dir.file(DataFile::ControlSocket);
     match std::fs::symlink_metadata(&own) {
         // A link is not followed: it goes, and what it leads to stays.
@@ -80,7 +80,7 @@ pub fn listen(dir: &DataDir) -> Result<(UnixListener, Place)> {
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(place(dir)?.path)?;
-    let place = Place(own);
+    let place = SocketFile(own);
     std::fs::set_permissions(&place.0, Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     Ok((listener, place))
@@ -91,7 +91,7 @@ pub fn listen(dir: &DataDir) -> Result<(UnixListener, Place)> {
 ///
 /// # Errors
 /// As [`listen`].
-pub fn serve<F, I, S, B>(dir: &DataDir, routes: F) -> Result<(Server, Place)>
+pub fn serve<F, I, S, B>(dir: &DataDir, routes: F) -> Result<(Server, SocketFile)>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,

@@ -18,6 +18,8 @@ use actix_web::middleware::Next;
 use actix_web::web;
 use url::Url;
 
+use crate::authn::DPOP;
+
 /// How long a browser remembers what it was told before a request, in seconds.
 const PREFLIGHT_SECONDS: usize = 7_200;
 const SPACE: HeaderName = HeaderName::from_static("allod-space");
@@ -90,7 +92,7 @@ pub fn allowing(origins: Origins) -> Cors {
         .block_on_origin_mismatch(false)
         .allowed_origin_fn(move |origin, head| is_open(head.uri.path()) && origins.allow(origin))
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
-        .allowed_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, SPACE, IDEMPOTENCY_KEY])
+        .allowed_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, DPOP, IF_MATCH, IF_NONE_MATCH, SPACE, IDEMPOTENCY_KEY])
         .expose_headers([ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, REQUEST_ID])
         .max_age(PREFLIGHT_SECONDS)
 }

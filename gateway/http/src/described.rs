@@ -91,6 +91,8 @@ pub struct AppManifest {
     require_pushed_authorization_requests: Option<bool>,
     /// Whether devices without a browser may ask in its name (RFC 8628).
     devices: Option<bool>,
+    /// Whether the app gets tokens by the proof of a key alone (DPoP, RFC 9449).
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 /// The header that says which space a request is about.

@@ -11,6 +11,9 @@ use crate::authn::AuthError;
 use gateway_people::directory::DirectoryError;
 use gateway_people::grants;
 
+/// That a token may also come with the proof of a key, and how such proofs are signed (RFC 9449, 7.1).
+pub const DPOP: &str = r#"DPoP algs="ES256""#;
+
 /// Makes the answer that says an error.
 pub type Errors = fn(&ApiError) -> HttpResponse;
 
@@ -24,13 +27,13 @@ pub struct ApiError {
     pub message: String,
     /// What to do about it; may be empty.
     pub hint: &'static str,
-    /// What `WWW-Authenticate` says of a 401 (RFC 6750, RFC 9470).
-    challenge: &'static str,
+    /// What `WWW-Authenticate` says of a 401, a line each (RFC 6750, RFC 9470, RFC 9449).
+    challenges: &'static [&'static str],
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        ApiError { status, code, message: message.into(), hint: "", challenge: "Bearer" }
+        ApiError { status, code, message: message.into(), hint: "", challenges: &["Bearer"] }
     }
 
     #[must_use]
@@ -55,7 +58,9 @@ impl ApiError {
             answer.insert_header((RETRY_AFTER, "5"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            answer.insert_header((WWW_AUTHENTICATE, self.challenge));
+            for challenge in self.challenges {
+                answer.append_header((WWW_AUTHENTICATE, *challenge));
+            }
         }
         let mut guarded = HeaderMap::new();
         guard(&mut guarded);
@@ -114,22 +119,27 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let unauthorized = |code| ApiError::new(StatusCode::UNAUTHORIZED, code, error.to_string());
         match error {
-            AuthError::Missing => unauthorized("unauthenticated"),
+            AuthError::Missing => ApiError { challenges: &["Bearer", DPOP], ..unauthorized("unauthenticated") },
             AuthError::AppPassword => {
-                let challenge = r#"Basic realm="allod", charset="UTF-8""#;
-                ApiError { challenge, ..unauthorized("app_password_wrong") }
+                let challenges = &[r#"Basic realm="allod", charset="UTF-8""#];
+                ApiError { challenges, ..unauthorized("app_password_wrong") }
             }
-            AuthError::Invalid => {
-                ApiError { challenge: r#"Bearer error="invalid_token""#, ..unauthorized("invalid_token") }
+            AuthError::Invalid | AuthError::Bound => {
+                ApiError { challenges: &[r#"Bearer error="invalid_token""#, DPOP], ..unauthorized("invalid_token") }
+            }
+            AuthError::NotOfTheKey => {
+                let challenges = &[r#"DPoP error="invalid_token", algs="ES256""#];
+                ApiError { challenges, ..unauthorized("invalid_token") }
+            }
+            AuthError::Proof(_) => {
+                let challenges = &[r#"DPoP error="invalid_dpop_proof", algs="ES256""#];
+                ApiError { challenges, ..unauthorized("invalid_dpop_proof") }
             }
             AuthError::NotConfirmed => {
-                let challenge = r#"Bearer error="insufficient_user_authentication", max_age=300"#;
-                ApiError { challenge, ..unauthorized("insufficient_user_authentication") }
+                let challenges = &[r#"Bearer error="insufficient_user_authentication", max_age=300"#];
+                ApiError { challenges, ..unauthorized("insufficient_user_authentication") }
             }
-            AuthError::IdentityAlone => {
-                let error = ApiError::new(StatusCode::FORBIDDEN, "insufficient_scope", error.to_string());
-                ApiError { challenge: r#"Bearer error="insufficient_scope""#, ..error }
-            }
+            AuthError::IdentityAlone => ApiError::new(StatusCode::FORBIDDEN, "insufficient_scope", error.to_string()),
             AuthError::CrossSite => unauthorized("cross_site"),
             AuthError::NotSetUp => unauthorized("not_set_up"),
             AuthError::Directory(error) => error.into(),
@@ -182,6 +192,15 @@ impl From<grants::AccessError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn challenges_name_the_way_of_signing_that_is_taken() {
+        assert_eq!(DPOP, format!("DPoP algs=\"{}\"", gateway_people::dpop::ALG));
+        for error in [AuthError::NotOfTheKey, AuthError::Proof(gateway_people::dpop::ProofError::Missing)] {
+            let [challenge] = ApiError::from(error).challenges else { panic!("one") };
+            assert!(challenge.ends_with(DPOP.strip_prefix("DPoP").unwrap().trim()), "{challenge}");
+        }
+    }
 
     #[test]
     fn a_disk_that_fails_is_no_failure_of_the_node() {

@@ -128,21 +128,21 @@ pub async fn admitted<B: MessageBody + 'static>(
     };
     let lease = Rc::new(RefCell::new(lease));
     // The request may outlive whoever waits for it: its body is charged for as long.
-    request.extensions_mut().insert(Held(Rc::clone(&lease)));
+    request.extensions_mut().insert(Charge(Rc::clone(&lease)));
     if length.is_none() && !terms.limits.streamed {
         let counted = Counted { body: request.take_payload(), read: 0, most, lease: Rc::clone(&lease) };
         request.set_payload(Payload::Stream { payload: Box::pin(counted) });
     }
     let answer = next.call(request).await;
     if let Ok(answer) = &answer {
-        answer.request().extensions_mut().remove::<Held>();
+        answer.request().extensions_mut().remove::<Charge>();
     }
     drop(lease);
     answer.map(metered)
 }
 
 /// What the body of a request is charged to.
-struct Held(#[expect(dead_code, reason = "it is held")] Rc<RefCell<Lease>>);
+struct Charge(#[expect(dead_code, reason = "it is held")] Rc<RefCell<Lease>>);
 
 pub fn too_large() -> ApiError {
     let text = "The body is too large: documents and definitions have 16 MiB, other requests 1 MiB, and forms and \

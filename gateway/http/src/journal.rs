@@ -5,15 +5,20 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderName;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
 use tracing::Instrument as _;
 use vault::shares::Payer;
 
+use super::addresses::Addresses;
 use super::request_id::{REQUEST_ID, RequestId};
 use crate::authn;
-use crate::requests::Requests;
+use crate::requests::{Requests, known};
+
+/// The trace that a request is a part of (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Names every request, and writes one line of it when it is answered.
 pub async fn kept<B: MessageBody + 'static>(
@@ -27,13 +32,18 @@ pub async fn kept<B: MessageBody + 'static>(
     let open = requests.as_ref().map(|requests| requests.begun());
     // Whatever is logged on the way to the answer names its request. An error's span: it is there at every level.
     let span = tracing::error_span!(target: "allod::http", "request", request_id = id.text());
-    let answer = id.of(async { next.call(request).await }).instrument(span).await;
+    let trace = gateway_trace::request(known(&method), id.text(), caller_trace(&request));
+    let answer = id.of(async { next.call(request).await }).instrument(span).instrument(trace.clone()).await;
     drop(open);
+    let (req, status) = match &answer {
+        Ok(answer) => (Some(answer.request()), answer.status()),
+        Err(error) => (None, error.as_response_error().status_code()),
+    };
+    if !trace.is_disabled() {
+        gateway_trace::answered(&trace, known(&method), &route(req), status.as_u16());
+    }
+    drop(trace);
     if let Some(requests) = requests {
-        let (req, status) = match &answer {
-            Ok(answer) => (Some(answer.request()), answer.status()),
-            Err(error) => (None, error.as_response_error().status_code()),
-        };
         requests.answered(&method, route(req), status, begun.elapsed());
     }
     let ms = begun.elapsed().as_micros() as f64 / 1_000.0;
@@ -68,6 +78,14 @@ impl ResponseError for Cut {
         answer.headers_mut().insert(REQUEST_ID, self.id.0.clone());
         answer
     }
+}
+
+/// The trace that a request is a part of, if a proxy of ours says so: a stranger's word would join this node's traces to
+/// whatever the stranger likes.
+fn caller_trace(request: &ServiceRequest) -> Option<gateway_trace::Caller> {
+    let said = authn::only(request.request(), &TRACEPARENT).ok()??;
+    let (addresses, peer) = (request.app_data::<web::Data<Addresses>>()?, request.peer_addr()?);
+    gateway_trace::Caller::read(said).filter(|_| addresses.trusts(peer.ip()))
 }
 
 /// The route that answered, as the table of routes writes it.

@@ -29,6 +29,7 @@ pub mod pages;
 pub mod pools;
 pub mod problem;
 pub mod redirect;
+pub mod refusals;
 pub mod repeated;
 pub mod repeats;
 pub mod request_id;

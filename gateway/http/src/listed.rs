@@ -12,11 +12,11 @@ use utoipa::IntoParams;
 use super::error::ApiError;
 
 /// Elements of a part at most, and where nothing else is asked.
-pub const MOST: usize = 1_000;
+pub const MAX_PAGE_ELEMENTS: usize = 1_000;
 /// How many of the last elements a cursor names.
 const NAMED: usize = 4;
 /// The longest cursor, in bytes.
-const LONGEST: usize = 2_048;
+const MAX_CURSOR_BYTES: usize = 2_048;
 
 /// Which part of a list is asked.
 #[derive(Debug, Default, Clone, Deserialize, IntoParams)]
@@ -52,14 +52,14 @@ impl Page {
 
     /// The same place, for a part that is no longer than this.
     pub fn at_most(&self, most: usize) -> Page {
-        Page { limit: Some(self.limit.unwrap_or(MOST).min(most)), cursor: self.cursor.clone() }
+        Page { limit: Some(self.limit.unwrap_or(MAX_PAGE_ELEMENTS).min(most)), cursor: self.cursor.clone() }
     }
 
     /// The part, and the cursor of the next if there is one: for lists whose elements cost something to tell.
     pub fn of<'l, T>(&self, list: &'l [T], id: impl Fn(&T) -> String) -> Result<(&'l [T], Option<String>), ApiError> {
-        let limit = self.limit.unwrap_or(MOST);
-        if !(1..=MOST).contains(&limit) {
-            return Err(ApiError::bad_request(format!("`limit` lies between 1 and {MOST}.")));
+        let limit = self.limit.unwrap_or(MAX_PAGE_ELEMENTS);
+        if !(1..=MAX_PAGE_ELEMENTS).contains(&limit) {
+            return Err(ApiError::bad_request(format!("`limit` lies between 1 and {MAX_PAGE_ELEMENTS}.")));
         }
         let begin = match &self.cursor {
             None => 0,
@@ -95,7 +95,7 @@ pub fn linked(request: &HttpRequest, mut answer: HttpResponse, next: Option<(&st
 }
 
 fn read(text: &str) -> Option<Cursor> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_CURSOR_BYTES {
         return None;
     }
     let cursor: Cursor = serde_json::from_slice(&BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok()?;
@@ -164,7 +164,7 @@ mod tests {
     fn limits_are_kept() {
         let list = [1, 2, 3];
         assert_eq!(Page::default().of(&list, ToString::to_string).unwrap(), (&list[..], None));
-        for wrong in [0, MOST + 1] {
+        for wrong in [0, MAX_PAGE_ELEMENTS + 1] {
             assert!(page(wrong, None).of(&list, ToString::to_string).is_err());
         }
         let far = BASE64URL_NOPAD.encode(br#"{"at":18446744073709551615,"last":["9"]}"#);

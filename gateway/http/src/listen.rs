@@ -17,12 +17,10 @@ use gateway_tls::{Tls, TlsStream};
 use socket2::{Domain, SockRef, Socket, Type};
 use sync::IpNet;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, NOT_TAKEN};
 use crate::over_tls::OverTls;
 use crate::redirect;
 
-/// A connection whose peer takes nothing for so long ends.
-pub const NOT_TAKEN: Duration = Duration::from_secs(60);
 /// A request's head comes within so long.
 pub const HEAD: Duration = Duration::from_secs(10);
 /// Connections that the kernel keeps until they are taken.

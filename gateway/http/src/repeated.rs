@@ -23,14 +23,14 @@ use super::request_id::RequestId;
 use super::terms::Terms;
 use crate::authn::only;
 use crate::pools::Pools;
-use crate::repeats::{Answered, Asked, Begun, Given, Key, Sender};
+use crate::repeats::{Answered, Begun, KeptAnswer, Key, RequestHash, Sender};
 use gateway_people::realm::Realm;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key, in bytes.
-const LONGEST: usize = 255;
+const MAX_KEY_BYTES: usize = 255;
 /// Of a request that is being done: whatever becomes of it, its key does not stay taken.
 struct Running {
     pools: web::Data<Pools>,
@@ -45,7 +45,7 @@ impl Drop for Running {
     }
 }
 
-fn asked(request: &ServiceRequest, body: &[u8]) -> Asked {
+fn asked(request: &ServiceRequest, body: &[u8]) -> RequestHash {
     let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let address = request.uri().path_and_query().map_or("", |address| address.as_str());
     let mut digest = Sha256::new();
@@ -60,10 +60,12 @@ fn asked(request: &ServiceRequest, body: &[u8]) -> Asked {
 /// The key of a request; `None`: it has none.
 fn key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let wrong = || {
-        ApiError::bad_request(format!("An `Idempotency-Key` is one, of 1 to {LONGEST} printable characters of ASCII."))
+        ApiError::bad_request(format!(
+            "An `Idempotency-Key` is one, of 1 to {MAX_KEY_BYTES} printable characters of ASCII."
+        ))
     };
     let Some(key) = only(request, &KEY).map_err(|()| wrong())? else { return Ok(None) };
-    let fits = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let fits = (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if fits { Ok(Some(key.to_owned())) } else { Err(wrong()) }
 }
 
@@ -163,17 +165,19 @@ async fn done(
     // What a mutation answers with 200 may be errors alone; it tells documents, which can be read again.
     let documents = request.path().ends_with("/graphql");
     if head.status().is_success() && (!documents || body.starts_with(b"{\"data\":")) {
-        running.given = Some(match !documents && is_told_once(head.headers()) {
+        running.given = Some(match !documents && is_no_store(head.headers()) {
             true => Answered::Unkept,
-            false => {
-                Answered::Kept(Given { status: head.status(), headers: head.headers().clone(), body: body.clone() })
-            }
+            false => Answered::Kept(KeptAnswer {
+                status: head.status(),
+                headers: head.headers().clone(),
+                body: body.clone(),
+            }),
         });
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))
 }
 
 /// Whether a handler says of its answer that nobody keeps it. What every answer says to caches is put on after this.
-fn is_told_once(headers: &HeaderMap) -> bool {
+fn is_no_store(headers: &HeaderMap) -> bool {
     headers.get(CACHE_CONTROL).is_some_and(|value| value == "no-store")
 }

@@ -31,11 +31,11 @@ pub struct Sender {
 }
 
 /// What a request asked: method, address, space, kind and body.
-pub type Asked = [u8; 32];
+pub type RequestHash = [u8; 32];
 
 /// An answer as it was given.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct KeptAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -45,7 +45,7 @@ pub struct Given {
 enum State {
     Running,
     /// `None`: it is not kept.
-    Done(Option<Given>),
+    Done(Option<KeptAnswer>),
 }
 
 /// A key, and by what it was sent: an answer that one session was given, as one that had given the password again, is for
@@ -58,14 +58,14 @@ pub struct Key {
 }
 
 #[derive(Debug)]
-struct One {
+struct KeptKey {
     key: Key,
-    asked: Asked,
+    asked: RequestHash,
     since: Instant,
     state: State,
 }
 
-impl One {
+impl KeptKey {
     fn bytes(&self) -> usize {
         if let State::Done(Some(given)) = &self.state { given.body.len() } else { 0 }
     }
@@ -77,12 +77,12 @@ impl One {
 
 /// The keys of all senders, each sender's oldest first.
 #[derive(Debug, Default)]
-pub struct Repeats(Mutex<HashMap<Sender, Vec<One>>>);
+pub struct Repeats(Mutex<HashMap<Sender, Vec<KeptKey>>>);
 
 /// How a request with a key was done.
 #[derive(Debug)]
 pub enum Answered {
-    Kept(Given),
+    Kept(KeptAnswer),
     /// By something that is told once: a secret is not there for a day after.
     Unkept,
 }
@@ -93,7 +93,7 @@ pub enum Begun {
     /// It is the first.
     Now,
     /// It was answered before.
-    Before(Given),
+    Before(KeptAnswer),
     /// It was answered before, and the answer is not kept: it was too large, or says itself that nobody keeps it.
     Gone,
     /// It is still being done.
@@ -106,7 +106,7 @@ pub enum Begun {
 
 impl Repeats {
     /// Takes the key for a request, unless it has it already.
-    pub fn begin(&self, sender: Sender, key: &Key, asked: Asked, now: Instant) -> Begun {
+    pub fn begin(&self, sender: Sender, key: &Key, asked: RequestHash, now: Instant) -> Begun {
         let mut all = self.0.lock();
         forget(&mut all, sender, now);
         let of_one = all.entry(sender).or_default();
@@ -121,7 +121,7 @@ impl Repeats {
         if of_one.iter().filter(|one| !one.is_done()).count() >= RUNNING {
             return Begun::TooMany;
         }
-        of_one.push(One { key: key.clone(), asked, since: now, state: State::Running });
+        of_one.push(KeptKey { key: key.clone(), asked, since: now, state: State::Running });
         Begun::Now
     }
 
@@ -146,12 +146,12 @@ impl Repeats {
 }
 
 /// Forgets what is old, and the oldest of what is too much: of this sender, then of whoever has most.
-fn forget(all: &mut HashMap<Sender, Vec<One>>, sender: Sender, now: Instant) {
-    fn oldest(of_one: &mut Vec<One>) -> bool {
-        let at = of_one.iter().position(One::is_done);
+fn forget(all: &mut HashMap<Sender, Vec<KeptKey>>, sender: Sender, now: Instant) {
+    fn oldest(of_one: &mut Vec<KeptKey>) -> bool {
+        let at = of_one.iter().position(KeptKey::is_done);
         at.map(|at| of_one.remove(at)).is_some()
     }
-    let bytes = |of_one: &Vec<One>| of_one.iter().map(One::bytes).sum::<usize>();
+    let bytes = |of_one: &Vec<KeptKey>| of_one.iter().map(KeptKey::bytes).sum::<usize>();
     if let Some(of_one) = all.get_mut(&sender) {
         of_one.retain(|one| !one.is_done() || now.saturating_duration_since(one.since) < KEPT);
         while (of_one.len() >= OF_ONE || bytes(of_one) > BYTES_OF_ONE) && oldest(of_one) {}
@@ -189,7 +189,7 @@ mod tests {
 
     fn given(length: usize) -> Option<Answered> {
         let (status, headers) = (StatusCode::CREATED, HeaderMap::new());
-        Some(Answered::Kept(Given { status, headers, body: vec![b'x'; length].into() }))
+        Some(Answered::Kept(KeptAnswer { status, headers, body: vec![b'x'; length].into() }))
     }
 
     fn code(begun: Begun) -> &'static str {
@@ -248,7 +248,7 @@ mod tests {
             }
         }
         let held = all.0.lock();
-        let bytes = |of_one: &Vec<One>| of_one.iter().map(One::bytes).sum::<usize>();
+        let bytes = |of_one: &Vec<KeptKey>| of_one.iter().map(KeptKey::bytes).sum::<usize>();
         assert!(held.values().map(Vec::len).sum::<usize>() <= OF_ALL);
         assert!(held.values().map(bytes).sum::<usize>() <= BYTES_OF_ALL);
         assert!(held.values().all(|of_one| of_one.len() <= OF_ONE && bytes(of_one) <= BYTES_OF_ONE));

@@ -14,13 +14,13 @@ use prometheus_client::registry::{Registry, Unit};
 const BUCKETS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Place {
+struct RouteLabels {
     route: String,
     method: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answer {
+struct AnswerLabels {
     route: String,
     method: &'static str,
     status: &'static str,
@@ -29,8 +29,8 @@ struct Answer {
 /// What is counted of requests. Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
 pub struct Requests {
-    answered: Family<Answer, Counter>,
-    times: Family<Place, Histogram, fn() -> Histogram>,
+    answered: Family<AnswerLabels, Counter>,
+    times: Family<RouteLabels, Histogram, fn() -> Histogram>,
     open: Gauge,
 }
 
@@ -54,7 +54,7 @@ impl Drop for Open {
 }
 
 /// One of the methods that there are: anybody can send any word.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -87,9 +87,9 @@ impl Requests {
     /// Counts an answer. `route` is a pattern of the table of routes.
     pub fn answered(&self, method: &Method, route: String, status: StatusCode, after: Duration) {
         let method = known(method);
-        let place = Place { route: route.clone(), method };
+        let place = RouteLabels { route: route.clone(), method };
         self.times.get_or_create(&place).observe(after.as_secs_f64());
-        self.answered.get_or_create(&Answer { route, method, status: class(status) }).inc();
+        self.answered.get_or_create(&AnswerLabels { route, method, status: class(status) }).inc();
     }
 
     pub fn register(&self, registry: &mut Registry) {

@@ -20,9 +20,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// And of that each try to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Addresses of a name that are tried.
-const MOST: usize = 8;
+const MAX_ADDRESSES: usize = 8;
 /// The longest that is told of what the server said, in letters.
-const SAID: usize = 300;
+const MAX_REPLY_CHARACTERS: usize = 300;
 
 /// Why a letter was not taken. It is for the operator: what the server says may tell of others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +84,7 @@ pub(crate) struct Waits {
     pub(crate) farewell: Duration,
 }
 
-const WAITS: Waits =
+const TIMEOUTS: Waits =
     Waits { begin: PATIENCE, announce: PATIENCE, look: Duration::from_secs(600), farewell: Duration::from_secs(2) };
 
 /// One server, spoken to by its settings.
@@ -104,7 +104,7 @@ impl std::fmt::Debug for Mailer {
 }
 
 /// What the server, or whatever is in its place, said: one line, without what would move the reader's text about.
-fn said(error: &lettre::transport::smtp::Error) -> String {
+fn reply_text(error: &lettre::transport::smtp::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
@@ -114,7 +114,7 @@ fn said(error: &lettre::transport::smtp::Error) -> String {
         }
         source = inner.source();
     }
-    text.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { ' ' }).take(SAID).collect()
+    text.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { ' ' }).take(MAX_REPLY_CHARACTERS).collect()
 }
 
 impl Mailer {
@@ -129,7 +129,7 @@ impl Mailer {
                 "the node is reached as {host:?}, which no letter can name: see `public_url`"
             )));
         }
-        let unfit = |error: lettre::transport::smtp::Error| SettingsError(format!("`mail`: {}", said(&error)));
+        let unfit = |error: lettre::transport::smtp::Error| SettingsError(format!("`mail`: {}", reply_text(&error)));
         let tls = match settings.tls {
             MailTls::Off => None,
             MailTls::StartTls | MailTls::Implicit => {
@@ -140,7 +140,7 @@ impl Mailer {
                 Some(tls.build_rustls().map_err(unfit)?)
             }
         };
-        Ok(Mailer { settings, waits: WAITS, host: host.to_owned(), tls })
+        Ok(Mailer { settings, waits: TIMEOUTS, host: host.to_owned(), tls })
     }
 
     /// The server, as `host:port`.
@@ -193,7 +193,7 @@ impl Mailer {
             let credentials = Credentials::new(user.clone(), password.to_string());
             let let_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             let_in.map_err(|error| match error.is_permanent() || error.is_client() {
-                true => MailError::Login(self.place(), said(&error)),
+                true => MailError::Login(self.place(), reply_text(&error)),
                 false => self.failed(&error),
             })?;
         }
@@ -205,7 +205,7 @@ impl Mailer {
     /// What a server says before it has heard whom a letter is for says nothing of the letter: it does not know the node,
     /// or not the sender.
     fn failed(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        let (place, text) = (self.place(), said(error));
+        let (place, text) = (self.place(), reply_text(error));
         match error {
             _ if error.is_permanent() => MailError::Login(place, text),
             _ if error.is_transient() => MailError::Later(place, text),
@@ -216,7 +216,7 @@ impl Mailer {
 
     /// What it says to a recipient, or to the text.
     fn of_the_letter(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        let (place, text) = (self.place(), said(error));
+        let (place, text) = (self.place(), reply_text(error));
         let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         match error.status().map(u16::from) {
             // It waits for somebody who proves who they are (RFC 4954, 6).
@@ -238,7 +238,7 @@ impl Mailer {
                 match AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &hello, tls, None).await {
                     Ok(begun) => return Ok(begun),
                     Err(error) if error.is_tls() => return Err(self.no_tls(&error)),
-                    Err(error) => last = said(&error),
+                    Err(error) => last = reply_text(&error),
                 }
                 continue;
             }
@@ -268,7 +268,7 @@ impl Mailer {
 
     /// What went wrong before TLS held says nothing of the letter.
     fn no_tls(&self, error: &lettre::transport::smtp::Error) -> MailError {
-        MailError::Tls(self.place(), said(error))
+        MailError::Tls(self.place(), reply_text(error))
     }
 
     /// The addresses of the server. The operator named it, so it may lie within the house; but not where clouds tell
@@ -277,7 +277,8 @@ impl Mailer {
         let host = self.settings.host.trim_matches(['[', ']']);
         let unreachable = |text: &str| MailError::Unreachable(self.place(), text.to_owned());
         let found = tokio::net::lookup_host((host, self.settings.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|_| unreachable("its name leads nowhere"))?.take(MOST).collect();
+        let found: Vec<SocketAddr> =
+            found.map_err(|_| unreachable("its name leads nowhere"))?.take(MAX_ADDRESSES).collect();
         let may = |address: &SocketAddr| match self.settings.tls {
             MailTls::Off => address.ip().to_canonical().is_loopback(),
             _ => !is_of_a_link(address.ip()),

@@ -3,6 +3,7 @@
 use policy_core::{AppCaller, Caller, Holder, TenantId, Timestamp, UserId};
 
 use crate::directory::{Actor, Directory, DirectoryError, ELSEWHERE, SecretHash, Token, TokenKind};
+use crate::dpop::ProofError;
 
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,12 @@ pub enum AuthError {
     AppPassword,
     #[error("The token is unknown, revoked or has lapsed; sign in again.")]
     Invalid,
+    #[error("The token is bound to a key: send it as `Authorization: DPoP …`, with a proof (RFC 9449).")]
+    Bound,
+    #[error("The token is unknown, revoked, has lapsed, or is not bound to the key of the proof.")]
+    NotOfTheKey,
+    #[error("{0}")]
+    Proof(#[from] ProofError),
     #[error("The session cookie counts only for requests of the node's own pages, which send their key beside it.")]
     CrossSite,
     #[error(

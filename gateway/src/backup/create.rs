@@ -21,11 +21,11 @@ use crate::grants::rfc3339;
 use crate::places::{PlaceName, Target};
 
 /// A log of at most so many bytes is restored for a test after each backup, unless that is not wanted.
-const SMALL: u64 = 64 << 20;
+const TESTED_LOG_BYTES: u64 = 64 << 20;
 /// The setting that says how the last backup went.
 pub const LAST: &str = "backup last";
 /// Other files of the directory are small.
-const MOST_FILE: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Adds a backup of the node to a place. `tested`: restore it into a scratch directory, and compare what it shows; by
 /// default where that is quick.
@@ -47,7 +47,7 @@ async fn added(
     tested: Option<bool>,
 ) -> Result<Value, Failure> {
     let log = std::fs::metadata(app.dir.file(DataFile::Log)).map_or(0, |file| file.len());
-    let tested = tested.unwrap_or(log <= SMALL);
+    let tested = tested.unwrap_or(log <= TESTED_LOG_BYTES);
     let before = positions(app);
     let snapshot = app.vault.snapshot(&app.dir).await?;
     let digests = if tested { digests(app, &before).await? } else { Vec::new() };
@@ -56,7 +56,7 @@ async fn added(
     let (at, held) = (place.clone(), Arc::clone(&lock));
     let made = blocking(move || Ok(vault::backup::create(&snapshot, &at, &held, extras)?)).await?;
     let Created { backup, bytes, new_bytes, mended, unreadable } = made;
-    let found = if tested { Some(verify::test(app, place, &backup).await?) } else { None };
+    let found = if tested { Some(verify::test(app, place, &backup, &lock).await?) } else { None };
     let (id, taken) = (backup.id(), rfc3339(Timestamp(backup.manifest.at)));
     let tested_at = found.as_ref().map(|_| app.now().0);
     let last = LastBackup { to: to.to_string(), backup: id.clone(), at: backup.manifest.at, tested: tested_at };
@@ -108,7 +108,7 @@ fn other_files(app: &App) -> Result<Vec<OtherFile>, Failure> {
     let mut files = Vec::new();
     for path in paths.into_iter().filter(|path| OtherFile::is_plain(path)) {
         let at = app.dir.path().join(&path);
-        if at.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= MOST_FILE) {
+        if at.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= MAX_FILE_BYTES) {
             files.push(OtherFile { path, bytes: Zeroizing::new(std::fs::read(at).map_err(failed)?) });
         }
     }

@@ -16,10 +16,10 @@ use crate::places::Target;
 /// If the place cannot be opened.
 pub async fn list(app: &App, target: &Target) -> Result<Value, Failure> {
     let place = open_place(app, target).await?;
-    blocking(move || shown(&place)).await
+    blocking(move || backups_json(&place)).await
 }
 
-fn shown(place: &Place) -> Result<Value, Failure> {
+fn backups_json(place: &Place) -> Result<Value, Failure> {
     let (backups, bad) = place.backups()?;
     let one = |backup: &Backup| {
         json!({

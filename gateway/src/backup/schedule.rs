@@ -39,7 +39,7 @@ pub async fn remember(app: &App) {
 
 /// Makes backups for as long as the node runs.
 pub async fn run(app: Arc<App>, schedule: Schedule) {
-    app.backups.told(schedule.every);
+    app.backups.set_interval(schedule.every);
     let mut look = tokio::time::interval(LOOK.min(schedule.every));
     let mut tried: Option<tokio::time::Instant> = None;
     loop {

@@ -1,10 +1,12 @@
 //! `allod backup verify`: a backup is restored into a scratch directory, opened as a node, and compared.
 
+use std::sync::Arc;
+
 use gateway_people::realm::Realm as _;
 use rand::RngExt;
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
-use vault_backup::{Backup, Place, SpaceDigest};
+use vault_backup::{Backup, Place, PlaceLock, SpaceDigest};
 use zeroize::Zeroizing;
 
 use super::place::{blocking, failed, locked, open_place, pick};
@@ -22,24 +24,29 @@ const SCRATCH: &str = "verifying";
 /// If there is none of this id, or it does not hold what it should.
 pub async fn verify(app: &App, target: &Target, id: Option<&str>) -> Result<Value, Failure> {
     let place = open_place(app, target).await?;
-    locked(&place, async |_lock| {
+    locked(&place, async |lock| {
         let (at, id) = (place.clone(), id.map(str::to_owned));
         let backup = blocking(move || pick(&at.backups()?.0, id.as_deref())).await?;
-        let found = test(app, &place, &backup).await?;
+        let found = test(app, &place, &backup, &lock).await?;
         Ok(json!({ "backup": backup.id(), "verified": found }))
     })
     .await
 }
 
-/// As [`verify`]; the caller holds the lock of the place.
-pub(super) async fn test(app: &App, place: &Place, backup: &Backup) -> Result<Compared, Failure> {
+/// As [`verify`], by whoever holds the place.
+pub(super) async fn test(
+    app: &App,
+    place: &Place,
+    backup: &Backup,
+    lock: &Arc<PlaceLock>,
+) -> Result<Compared, Failure> {
     let scratch = app.dir.path().join(SCRATCH);
     let _ = std::fs::remove_dir_all(&scratch);
     let found = compared(place, backup, &DataDir::at(&scratch)).await;
     let _ = std::fs::remove_dir_all(&scratch);
     let found = found?;
-    let (at, name, now) = (place.clone(), backup.name, app.now().0);
-    blocking(move || Ok(at.note_tested(name, now)?)).await?;
+    let (at, name, now, lock) = (place.clone(), backup.name, app.now().0, Arc::clone(lock));
+    blocking(move || Ok(at.note_tested(name, now, &lock)?)).await?;
     Ok(found)
 }
 

@@ -1,5 +1,6 @@
 //! What a person does with their own account: their password, their sessions.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -9,6 +10,9 @@ use serde_json::json;
 use super::output::{Exit, Failure, lines, print};
 use super::remote::segment;
 use super::{Common, login};
+
+/// Who has a second factor, and gave no code of it.
+const NOT_CONFIRMED: &str = "insufficient_user_authentication";
 
 #[derive(Debug, Subcommand)]
 pub enum Password {
@@ -20,6 +24,9 @@ pub enum Password {
         /// A file that holds the new password [default: asked for]
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
+        /// A code of the second factor, or one of recovery [default: asked for where one is needed]
+        #[arg(long, value_name = "CODE")]
+        totp: Option<String>,
     },
 }
 
@@ -35,12 +42,25 @@ pub enum Session {
 
 impl Password {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let Password::Change { password_file, new_password_file } = self;
+        let Password::Change { password_file, new_password_file, totp } = self;
         let node = common.node()?;
         let current = login::password(password_file.as_deref(), "Current password: ")?;
         let new = login::password(new_password_file.as_deref(), "New password: ")?;
-        let body = json!({ "current": current.as_str(), "new": new.as_str() });
-        let value = node.call(Method::PUT, "/api/v1/me/password", Some(&body)).await?;
+        let mut body = json!({ "current": current.as_str(), "new": new.as_str() });
+        if let Some(code) = totp {
+            body["totp"] = code.into();
+        }
+        let value = match node.call(Method::PUT, "/api/v1/me/password", Some(&body)).await {
+            // The password is right, and a code is needed as well.
+            Err(failure) if failure.code == NOT_CONFIRMED && std::io::stdin().is_terminal() => {
+                body["totp"] = login::code()?.into();
+                node.call(Method::PUT, "/api/v1/me/password", Some(&body)).await?
+            }
+            Err(failure) if failure.code == NOT_CONFIRMED => {
+                return Err(failure.hint("name a code of the second factor by --totp"));
+            }
+            value => value?,
+        };
         print(common.json, &value, lines);
         Ok(Exit::Done)
     }

@@ -25,7 +25,7 @@ impl KeyFlags {
     /// If a file cannot be read, or is none of a secret.
     pub fn read(&self) -> Result<Option<PlaceKey>, Failure> {
         let Some(file) = &self.place_secret_file else { return Ok(None) };
-        let secret = read_private(file, "place_secret_file_exposed")?;
+        let secret = read_private(file)?;
         let key = PlaceKey {
             secret: secret.trim().to_owned(),
             root: self.place_root_file.as_deref().map(read_root).transpose()?,

@@ -17,8 +17,11 @@ use super::node::{read_password, read_private};
 use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
 use crate::backup::Keep;
-use crate::front::backups::{Create, List, MakeWords, Of, Password, Prune, Request, Wake, Ways, WhatSleeps, Words};
-use crate::node_file::{Absent, NodeFile, Of as FileOf};
+use crate::front::backups::{
+    BackupChoice, ListBackups, ListRecoveryWays, MakeRecoveryWords, NewBackup, NodeRequest, OwnerPassword,
+    PruneBackups, RecoveryWords, Wake, WhatSleeps,
+};
+use crate::node_file::{Absent, NodeFile, ServedBy};
 use crate::places::{PlaceAccess, PlaceName};
 
 #[derive(Debug, Subcommand)]
@@ -80,9 +83,9 @@ fn access(common: &Common) -> Result<PlaceAccess, Failure> {
 }
 
 /// Has the node of the directory do it, or does it in its place.
-async fn ask<R: Request>(common: &Common, request: R) -> Result<Value, Failure> {
+async fn ask<R: NodeRequest>(common: &Common, request: R) -> Result<Value, Failure> {
     let dir = common.dir()?;
-    match NodeFile::read(&dir, FileOf::Node) {
+    match NodeFile::read(&dir, ServedBy::Node) {
         Err(Absent::NotRunning) => {}
         _ => {
             let remote = Remote::of(&dir)?;
@@ -110,25 +113,25 @@ impl Backup {
             Backup::Create { at, verify, no_verify } => {
                 let (to, place_key) = at.read()?;
                 let verify = if verify || no_verify { Some(!no_verify) } else { None };
-                ask(common, Create { to, place_key, verify }).await?
+                ask(common, NewBackup { to, place_key, verify }).await?
             }
             Backup::List { at } => {
                 let (to, place_key) = at.read()?;
-                ask(common, List(Of { to, place_key, backup: None })).await?
+                ask(common, ListBackups(BackupChoice { to, place_key, backup: None })).await?
             }
             Backup::Verify { backup, at } => {
                 let (to, place_key) = at.read()?;
-                ask(common, Of { to, place_key, backup }).await?
+                ask(common, BackupChoice { to, place_key, backup }).await?
             }
             Backup::Place(places) => places.run(common).await?,
             Backup::Prune { at, keep_daily, keep_weekly, keep_monthly, dry_run } => {
                 let keep = Keep { daily: keep_daily, weekly: keep_weekly, monthly: keep_monthly };
                 let (to, place_key) = at.read()?;
-                ask(common, Prune { to, place_key, keep, dry_run }).await?
+                ask(common, PruneBackups { to, place_key, keep, dry_run }).await?
             }
             Backup::Key { password_file } => {
                 let password = read_password(&password_file)?.to_string();
-                ask(common, Password { password }).await?
+                ask(common, OwnerPassword { password }).await?
             }
         };
         print(common.json, &value, lines);
@@ -178,18 +181,18 @@ pub fn is_fresh(file: &Path) -> Result<(), Failure> {
 impl Recovery {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let value = match self {
-            Recovery::Create { file: None } => ask(common, MakeWords {}).await?,
+            Recovery::Create { file: None } => ask(common, MakeRecoveryWords {}).await?,
             Recovery::Create { file: Some(file) } => {
                 is_fresh(&file)?;
-                let made = ask(common, MakeWords {}).await?;
+                let made = ask(common, MakeRecoveryWords {}).await?;
                 write_words(&file, made["words"].as_str().unwrap_or_default())?;
                 serde_json::json!({ "file": file })
             }
             Recovery::Confirm { file } => {
-                let words = read_private(&file, "recovery_file_exposed")?.to_string();
-                ask(common, Words { words }).await?
+                let words = read_private(&file)?.to_string();
+                ask(common, RecoveryWords { words }).await?
             }
-            Recovery::Status => ask(common, Ways {}).await?,
+            Recovery::Status => ask(common, ListRecoveryWays {}).await?,
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)
@@ -231,9 +234,9 @@ impl Restore {
             (Some(AfterRestore::Status), ..) => ask(common, WhatSleeps {}).await?,
             (None, Some(from), Some(file)) => {
                 let dir = common.dir()?;
-                let words = read_private(&file, "recovery_file_exposed")?;
+                let words = read_private(&file)?;
                 let passphrase = match &common.passphrase_file {
-                    Some(file) => Some(read_private(file, "passphrase_file_exposed")?),
+                    Some(file) => Some(read_private(file)?),
                     None => None,
                 };
                 let passphrase = passphrase.as_ref().map(|text| text.as_str());

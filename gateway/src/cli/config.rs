@@ -44,6 +44,9 @@ pub struct ServeFlags {
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
     #[arg(long, value_name = "MULTIADDR")]
     p2p_listen: Vec<String>,
+    /// Where devices and replicas reach the node, if not where it listens: behind a published port, say
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    p2p_announce: Vec<String>,
     /// Addresses that people's replicas may have beside public ones; the operator may name any
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     dial_allow: Vec<String>,
@@ -110,7 +113,7 @@ pub struct ServeFlags {
 }
 
 impl ServeFlags {
-    fn said(&self) -> Flags {
+    fn to_flags(&self) -> Flags {
         // Who names files by flags means them, whatever a file of settings says.
         let files = self.tls_cert.is_some() || self.tls_key.is_some();
         let tls = self.tls.clone().or_else(|| files.then(|| "files".to_owned()));
@@ -130,6 +133,7 @@ impl ServeFlags {
             .with("tls.key", path(&self.tls_key))
             .with("tls.acme_email", self.acme_email.as_ref())
             .with("p2p.listen", listed(&self.p2p_listen))
+            .with("p2p.announce", listed(&self.p2p_announce))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
             .with("policy.spicedb_key_file", path(&self.spicedb_key_file))
@@ -143,7 +147,7 @@ impl ServeFlags {
 
     /// Lays these flags over environment and file.
     pub fn load(&self, common: &Common) -> Result<Settings, Failure> {
-        load(common, &self.said())
+        load(common, &self.to_flags())
     }
 }
 
@@ -179,8 +183,17 @@ pub fn log(settings: &Settings) -> Result<logging::Style, Failure> {
         "json" => Ok(true),
         _ => Err("it is text or json".to_owned()),
     })?;
-    let level = if settings.is_said("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
+    let level = if settings.is_set("log.level") { settings.get::<logging::Level>("log.level")? } else { None };
     Ok(logging::Style { json: json.unwrap_or(false), level })
+}
+
+/// Where others reach the node: as many addresses as a code for a device holds.
+fn announced(settings: &Settings) -> Result<Vec<sync::Announced>, Failure> {
+    let all: Vec<_> = settings.list("p2p.announce")?;
+    match all.len() <= sync::pairing::MAX_ADDRS {
+        true => Ok(all),
+        false => Err(Failure::usage("config_value", "p2p.announce: four addresses are told at most")),
+    }
 }
 
 /// How long a connection without a request is kept.
@@ -271,6 +284,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         insecure: settings.switch("http.insecure")?,
         keep_alive: Duration::from_secs(settings.get_by("http.keep_alive", kept)?.unwrap_or(75)),
         p2p_listen: settings.list("p2p.listen")?,
+        p2p_announce: announced(settings)?,
         dial_allow: settings.list("p2p.dial_allow")?,
         public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,
@@ -279,6 +293,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         providers: providers(settings, &mut warnings)?,
         mail: mail::settings(settings, &mut warnings)?,
         outbound_allow: settings.list("http.outbound_allow")?,
+        traces: None,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,
         json,
@@ -296,6 +311,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         }
         _ => {}
     }
+    super::trace::settings(settings, &mut warnings)?;
     options.look_at_listeners()?;
     if let Some(tls) = &options.tls {
         let now = policy::wall_clock().0 / 1_000_000;
@@ -325,7 +341,7 @@ impl Config {
             None => {
                 let settings = load(common, &Flags::default())?;
                 settings.warnings.iter().for_each(|warning| logging::line(&format!("warning: {warning}")));
-                let all = serde_json::to_value(settings.shown()).unwrap_or_default();
+                let all = serde_json::to_value(settings.views()).unwrap_or_default();
                 print(common.json, &all, |_| table(&settings));
             }
             Some(ConfigCommand::Check { flags }) => {
@@ -341,9 +357,9 @@ impl Config {
 
 /// A line a setting, and what it is for below it.
 fn table(settings: &Settings) -> String {
-    let one = |shown: gateway_config::Shown| {
-        let value = shown.value.unwrap_or_else(|| "(nothing)".to_owned());
-        format!("{} = {value}   [{}]\n    {}", shown.key, shown.source, shown.help)
+    let one = |setting: gateway_config::SettingView| {
+        let value = setting.value.unwrap_or_else(|| "(nothing)".to_owned());
+        format!("{} = {value}   [{}]\n    {}", setting.key, setting.source, setting.help)
     };
-    settings.shown().into_iter().map(one).collect::<Vec<_>>().join("\n")
+    settings.views().into_iter().map(one).collect::<Vec<_>>().join("\n")
 }

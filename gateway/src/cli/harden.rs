@@ -12,14 +12,14 @@ pub fn harden() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     // As many files as the system grants whoever asks: the usual 1,024 are for programs of old.
     let files = getrlimit(Resource::Nofile);
-    if let Some(most) = files.current.filter(|now| *now < MOST_FILES) {
-        let current = Some(files.maximum.map_or(MOST_FILES, |granted| granted.min(MOST_FILES)).max(most));
+    if let Some(most) = files.current.filter(|now| *now < MAX_OPEN_FILES) {
+        let current = Some(files.maximum.map_or(MAX_OPEN_FILES, |granted| granted.min(MAX_OPEN_FILES)).max(most));
         let _ = setrlimit(Resource::Nofile, Rlimit { current, ..files });
     }
 }
 
 /// Files that are asked for at most: connections, databases and peers of a node.
-const MOST_FILES: u64 = 65_536;
+const MAX_OPEN_FILES: u64 = 65_536;
 
 /// Begins a node again with glibc told which blocks to give back to the system as soon as they are free: without that
 /// it learns from the first large body to keep them all. It listens to its environment alone, and only when a process

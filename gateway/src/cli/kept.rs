@@ -10,8 +10,9 @@ use vault_hosted::Keeper;
 use super::Common;
 use super::output::Failure;
 use super::remote::{Remote, segment};
+use crate::failure::to_json;
 use crate::front::places::made::{self, NewPlace};
-use crate::node_file::{Absent, NodeFile, Of};
+use crate::node_file::{Absent, NodeFile, ServedBy};
 
 #[derive(Debug, Subcommand)]
 pub enum KeptPlaces {
@@ -48,19 +49,15 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(by).ok_or_else(|| "it is more than there is".to_owned())
 }
 
-fn shown<T: serde::Serialize>(value: T) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
-}
-
 impl KeptPlaces {
     /// Has the node of the directory do it, or does it in its place.
     pub async fn run(self, common: &Common) -> Result<Value, Failure> {
         let dir = common.dir()?;
-        if !matches!(NodeFile::read(&dir, Of::Node), Err(Absent::NotRunning)) {
+        if !matches!(NodeFile::read(&dir, ServedBy::Node), Err(Absent::NotRunning)) {
             let remote = Remote::of(&dir)?;
             return match self {
                 KeptPlaces::Add { name, quota } => {
-                    remote.post("/api/v1/places", &shown(NewPlace { name, quota })?).await
+                    remote.post("/api/v1/places", &to_json(NewPlace { name, quota })?).await
                 }
                 KeptPlaces::List => remote.get("/api/v1/places").await,
                 KeptPlaces::Remove { name } => {
@@ -80,9 +77,9 @@ impl KeptPlaces {
         let keeper = Keeper::open(dir.places());
         match self {
             KeptPlaces::Add { name, quota } => {
-                shown(made::make(&keeper, &NewPlace { name, quota }, &url, policy::wall_clock())?)
+                to_json(made::make(&keeper, &NewPlace { name, quota }, &url, policy::wall_clock())?)
             }
-            KeptPlaces::List => shown(made::all(&keeper, &url)?),
+            KeptPlaces::List => to_json(made::all(&keeper, &url)?),
             KeptPlaces::Remove { name } => {
                 let removed = made::drop_place(&keeper, &name)?;
                 removed.delete().map_err(|error| Failure::failed("failed", &error.to_string()))?;

@@ -12,12 +12,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Bytes of lines that wait at most.
-const WAITING: usize = 1 << 20;
+const MAX_WAITING_BYTES: usize = 1 << 20;
 /// How long the end of the process waits for lines to be written.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -40,7 +42,7 @@ struct State {
 impl Queue {
     fn push(&self, line: &[u8]) {
         let mut state = self.state.lock();
-        if state.bytes + line.len() > WAITING {
+        if state.bytes + line.len() > MAX_WAITING_BYTES {
             state.lost += 1;
             return;
         }
@@ -137,8 +139,8 @@ pub struct Style {
     pub level: Option<Level>,
 }
 
-/// Begins to log to stderr. A panic goes the same way.
-pub fn start(style: &Style) {
+/// Begins to log to stderr. A panic goes the same way. `spans` are told elsewhere, and are no part of the log.
+pub fn start(style: &Style, spans: Option<gateway_trace::Spans>) {
     let queue = Arc::clone(QUEUE.get_or_init(Arc::default));
     let emptied = Arc::clone(&queue);
     // Not through `std::io::Stderr`: whoever else writes there would wait for its lock.
@@ -152,12 +154,20 @@ pub fn start(style: &Style) {
     }
     let default = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,allod=info"));
     let filter = style.level.as_ref().map_or_else(default, |level| EnvFilter::new(&level.0));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(Lines(queue))
-        .with_ansi(std::io::stderr().is_terminal())
-        .log_internal_errors(false);
-    let _ = if style.json { log.json().flatten_event(true).try_init() } else { log.try_init() };
+    let (lines, ansi) = (Lines(queue), std::io::stderr().is_terminal());
+    let _ = match spans {
+        None => {
+            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(ansi);
+            let log = log.log_internal_errors(false);
+            if style.json { log.json().flatten_event(true).try_init().is_ok() } else { log.try_init().is_ok() }
+        }
+        Some(spans) => {
+            let log = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(ansi).log_internal_errors(false);
+            let log = if style.json { log.json().flatten_event(true).boxed() } else { log.boxed() };
+            let logged = filter.and(filter_fn(|about| about.target() != gateway_trace::TARGET));
+            tracing_subscriber::registry().with(spans).with(log.with_filter(logged)).try_init().is_ok()
+        }
+    };
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("(no name)").to_owned();
@@ -223,7 +233,7 @@ mod tests {
         for _ in 0..4_096 {
             queue.push(&line);
         }
-        assert!(queue.state.lock().bytes <= WAITING, "more waits than may");
+        assert!(queue.state.lock().bytes <= MAX_WAITING_BYTES, "more waits than may");
         let lost = queue.state.lock().lost;
         assert!((2_000..4_096).contains(&lost), "{lost} lines lost");
         *gate.0.lock() = true;

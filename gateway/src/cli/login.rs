@@ -19,7 +19,7 @@ use super::remote::Remote;
 use super::{Common, node};
 
 /// The longest token file, in bytes.
-const LONGEST: u64 = 8_192;
+const MAX_TOKEN_FILE_BYTES: u64 = 8_192;
 
 /// A session at a node, as it lies in a file (0600).
 #[derive(Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl TokenFile {
             return Err(fail("token_file_exposed", "others can read it; run `chmod 600` on it"));
         }
         let mut text = Zeroizing::new(String::new());
-        file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_TOKEN_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
         serde_json::from_str(&text).map_err(|_| fail("token_file_damaged", "it is no file of `allod login`"))
     }
 
@@ -87,6 +87,12 @@ pub fn password(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<String>, 
     }
 }
 
+/// A code of the second factor, asked for.
+pub fn code() -> Result<String, Failure> {
+    let code = rpassword::prompt_password("Code of the second factor: ");
+    code.map(|code| code.trim().to_owned()).map_err(|error| Failure::usage("code_unreadable", &error.to_string()))
+}
+
 fn wanted(common: &Common) -> Result<&PathBuf, Failure> {
     let missing = || Failure::usage("token_file_missing", "say by --token-file in which file the session lies");
     common.token_file.as_ref().ok_or_else(missing)
@@ -119,9 +125,7 @@ impl Login {
         let node = Remote::anybody(&url)?;
         let given = match node.post("/api/v1/session", &body).await {
             Err(failure) if failure.code == "totp_needed" && std::io::stdin().is_terminal() => {
-                let code = rpassword::prompt_password("Code of the second factor: ");
-                let code = code.map_err(|error| Failure::usage("code_unreadable", &error.to_string()))?;
-                body["totp"] = code.trim().into();
+                body["totp"] = code()?.into();
                 node.post("/api/v1/session", &body).await?
             }
             given => given?,

@@ -28,12 +28,14 @@ mod s3;
 mod sharing;
 mod status;
 mod tls;
+mod trace;
 mod transfer;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
+use gateway_trace::Tracing;
 
 use output::{Exit, Failure};
 use vault::data_dir::DataDir;
@@ -74,7 +76,7 @@ impl Common {
     pub fn passphrase(&self, dir: &DataDir) -> Result<Option<zeroize::Zeroizing<String>>, Failure> {
         use std::io::IsTerminal;
         if let Some(file) = &self.passphrase_file {
-            return node::read_private(file, "passphrase_file_exposed").map(Some);
+            return node::read_private(file).map(Some);
         }
         if vault::keyring::NodeKey::needs_passphrase(dir) && std::io::stdin().is_terminal() {
             let asked = rpassword::prompt_password("Passphrase of the node key: ");
@@ -237,11 +239,14 @@ impl Command {
             )
     }
 
-    /// How it logs: a node as it is told, everything else as `RUST_LOG` says.
-    fn log_style(&self, common: &Common) -> Result<logging::Style, Failure> {
+    /// How it logs, and whom it tells of requests: a node as it is told; everything else logs as `RUST_LOG` says.
+    fn told(&self, common: &Common) -> Result<(logging::Style, Option<(gateway_trace::Spans, Tracing)>), Failure> {
         match self {
-            Command::Serve(serve) => config::log(&serve.flags.load(common)?),
-            _ => Ok(logging::Style::default()),
+            Command::Serve(serve) => {
+                let settings = serve.flags.load(common)?;
+                Ok((config::log(&settings)?, trace::begin(&settings)?))
+            }
+            _ => Ok((logging::Style::default(), None)),
         }
     }
 }
@@ -265,14 +270,14 @@ pub fn run() -> i32 {
         }
     };
     let json = cli.common.json;
-    let style = match cli.command.log_style(&cli.common) {
-        Ok(style) => style,
+    let (style, (layer, traces)) = match cli.command.told(&cli.common) {
+        Ok((style, told)) => (style, told.unzip()),
         Err(failure) => {
             output::print_failure(&failure, json);
             return failure.exit as i32;
         }
     };
-    logging::start(&style);
+    logging::start(&style, layer);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -281,7 +286,7 @@ pub fn run() -> i32 {
             return Exit::Failed as i32;
         }
     };
-    let exit = match runtime.block_on(dispatch(cli)) {
+    let exit = match runtime.block_on(dispatch(cli, traces)) {
         Ok(exit) => exit,
         Err(failure) => {
             output::print_failure(&failure, json);
@@ -312,7 +317,8 @@ fn databases_closed() {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+/// Runs the command. `traces`: what a node that is served tells a collector.
+async fn dispatch(cli: Cli, traces: Option<Tracing>) -> Result<Exit, Failure> {
     let common = &cli.common;
     if common.token_file.is_some() && cli.command.is_of_a_directory() {
         let text = "this command is about a data directory, and nobody does it by a token";
@@ -320,7 +326,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Init(command) => command.run(common).await,
-        Command::Serve(command) => command.run(common).await,
+        Command::Serve(command) => command.run(common, traces).await,
         Command::Config(command) => command.run(common).await,
         Command::Tls(command) => command.run(common),
         Command::Status => status::run(common).await,

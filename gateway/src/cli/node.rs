@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gateway_trace::{Sending, Tracing};
 use serde_json::{Value, json};
 use vault::data_dir::DataDir;
 use vault::keyring::{DirectoryError, NodeKey};
@@ -15,7 +16,7 @@ use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
 use crate::app;
 use crate::doctor::{self, Check, State};
-use crate::node_file::{Absent, NodeFile, Of, Process};
+use crate::node_file::{Absent, NodeFile, Process, ServedBy};
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -63,13 +64,20 @@ pub fn read_password(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// A secret that opens what lies on the disk: from a file that nobody else may read, or from stdin.
-pub fn read_private(path: &Path, code: &'static str) -> Result<Zeroizing<String>, Failure> {
-    let exposed = std::fs::File::open(path).is_ok_and(|file| vault::data_dir::is_exposed(&file).unwrap_or(false));
-    if exposed {
-        return Err(DirectoryError::KeyExposed { code, path: path.to_owned() }.into());
+/// A secret that opens what lies on the disk, from a file or from stdin. One that others can read is warned of, since
+/// container engines mount secrets so.
+///
+/// # Errors
+/// If it cannot be read, is empty, or others can write it.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    if path == Path::new("-") {
+        return read_password(path);
     }
-    read_password(path)
+    let (text, warning) = gateway_config::read_secret(path)?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(text)
 }
 
 impl Init {
@@ -93,22 +101,34 @@ impl Init {
     }
 }
 
+/// How long the end of a node waits for a collector of traces to take what is left.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 impl Serve {
-    pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
+    pub async fn run(self, common: &Common, traces: Option<Tracing>) -> Result<Exit, Failure> {
         let dir = common.dir()?;
         let passphrase = common.passphrase(&dir)?;
         let passphrase = passphrase.as_ref().map(|text| text.as_str());
-        let (options, warnings) = config::options(&self.flags.load(common)?, &dir, common.json)?;
+        let (mut options, warnings) = config::options(&self.flags.load(common)?, &dir, common.json)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        crate::server::serve(&dir, passphrase, options).await?;
-        Ok(Exit::Done)
+        let sending = traces.map(Tracing::send);
+        options.traces = sending.as_ref().map(Sending::counts);
+        let served = crate::server::serve(&dir, passphrase, options).await;
+        if let Some(sending) = sending {
+            sending.finish(LAST_SPANS).await;
+        }
+        served.map(|()| Exit::Done)
     }
 }
 
 /// Asks the node to end and waits until its process has let go of the directory.
 pub async fn stop(common: &Common) -> Result<Exit, Failure> {
     let dir = common.dir()?;
-    let of = if NodeFile::read(&dir, Of::Replica) == Err(Absent::NotRunning) { Of::Node } else { Of::Replica };
+    let of = if NodeFile::read(&dir, ServedBy::Replica) == Err(Absent::NotRunning) {
+        ServedBy::Node
+    } else {
+        ServedBy::Replica
+    };
     let running = Remote::running(&dir, of)?;
     running.post("/api/v1/stop", &json!({})).await?;
     let process = running.process();
@@ -128,9 +148,9 @@ pub async fn stop(common: &Common) -> Result<Exit, Failure> {
 impl Doctor {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
-        if !self.rebuild && NodeFile::read(&dir, Of::Node).is_ok() {
+        if !self.rebuild && NodeFile::read(&dir, ServedBy::Node).is_ok() {
             let report = Remote::of(&dir)?.get("/api/v1/doctor").await?;
-            return Ok(shown(common, &report));
+            return Ok(print_report(common, &report));
         }
         if !NodeKey::exists(&dir) {
             return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
@@ -138,7 +158,7 @@ impl Doctor {
         let _lock = dir.lock()?;
         let passphrase = common.passphrase(&dir)?;
         match self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await {
-            Ok(report) => Ok(shown(common, &report)),
+            Ok(report) => Ok(print_report(common, &report)),
             Err(failure) if common.json => {
                 let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());
                 let error = json!({ "code": failure.code, "message": failure.message, "hint": hint });
@@ -183,7 +203,7 @@ fn checklist(checks: &Value) -> String {
     checks.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn shown(common: &Common, report: &Value) -> Exit {
+fn print_report(common: &Common, report: &Value) -> Exit {
     print(common.json, report, |report| format!("{}\n{}", checklist(&report["checks"]), lines(&report["spaces"])));
     if doctor::is_well(report) { Exit::Done } else { Exit::Failed }
 }
@@ -208,7 +228,7 @@ impl Wait {
         let dir = common.dir()?;
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
-            let answered = match Remote::running(&dir, Of::Replica).or_else(|_| Remote::of(&dir)) {
+            let answered = match Remote::running(&dir, ServedBy::Replica).or_else(|_| Remote::of(&dir)) {
                 Ok(running) => running.get("/healthz").await,
                 Err(failure) => Err(failure),
             };
@@ -260,7 +280,7 @@ impl Healthcheck {
             None => {
                 let dir = common.dir()?;
                 // A replica answers, or it does not.
-                if let Ok(replica) = Remote::running(&dir, Of::Replica) {
+                if let Ok(replica) = Remote::running(&dir, ServedBy::Replica) {
                     replica.get("/healthz").await?;
                     return Ok(json!({ "ready": true }));
                 }

@@ -28,7 +28,7 @@ impl Passphrase {
         }
         let _lock = dir.lock()?;
         let present = common.passphrase(&dir)?;
-        let new = node::read_private(&new_passphrase_file, "passphrase_file_exposed")?;
+        let new = node::read_private(&new_passphrase_file)?;
         if new.is_empty() {
             return Err(Failure::usage("passphrase_empty", "the new passphrase is empty; nothing was changed"));
         }

@@ -83,6 +83,12 @@ pub enum User {
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
     /// Register an app by its manifest
+    ///
+    /// A file of JSON: `name`, `redirect_uris`, what the app asks for (`access`; left out: it only signs people in), and where it
+    /// applies `confidential` (it keeps a secret), `devices` (RFC 8628), `require_pushed_authorization_requests` (RFC 9126),
+    /// `dpop_bound_access_tokens` (it gets tokens by the proof of a key alone, RFC 9449), `client_uri`, `logo_uri`,
+    /// `post_logout_redirect_uris` and `backchannel_logout_uri`.
+    #[command(verbatim_doc_comment)]
     Add { manifest: PathBuf },
     /// List apps
     List,

@@ -9,7 +9,7 @@ use super::s3;
 use crate::places::{HostedKey, HostedPlace, PlaceAccess, PlaceName};
 
 /// The longest bundle of certificates that is read.
-const MOST_ROOT: u64 = 256 << 10;
+const MAX_ROOT_BYTES: u64 = 256 << 10;
 
 /// What settings say.
 ///
@@ -47,7 +47,7 @@ pub fn read_root(path: &Path) -> Result<String, Failure> {
     let failed =
         |why: String| Failure::usage("backup_place_secret_wrong", &format!("{} is not read: {why}", path.display()));
     let found = path.metadata().map_err(|error| failed(error.to_string()))?;
-    if !found.is_file() || found.len() > MOST_ROOT {
+    if !found.is_file() || found.len() > MAX_ROOT_BYTES {
         return Err(failed("it is no file of certificates".to_owned()));
     }
     std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))

@@ -15,7 +15,7 @@ pub enum Quota {
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
     },
-    /// Set it: spaces, groups, shares, links, codes, app_passwords, replicas, collections (of one space)
+    /// Set it: spaces, groups, shares, links, codes, app_passwords, replicas, collections (of one space), folders, filings
     Set {
         kind: String,
         /// At most so many, or `default`

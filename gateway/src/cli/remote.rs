@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::output::{Exit, Failure};
 use crate::control::{self, Address};
-use crate::node_file::{Absent, NodeFile, Of, Process};
+use crate::node_file::{Absent, NodeFile, Process, ServedBy};
 
 /// The running node of a directory.
 pub struct Remote {
@@ -69,11 +69,11 @@ fn gone(error: reqwest::Error) -> Failure {
 impl Remote {
     /// The node that runs on `dir`.
     pub fn of(dir: &DataDir) -> Result<Self, Failure> {
-        Self::running(dir, Of::Node)
+        Self::running(dir, ServedBy::Node)
     }
 
     /// The node, or the replica, that runs on `dir`.
-    pub fn running(dir: &DataDir, of: Of) -> Result<Self, Failure> {
+    pub fn running(dir: &DataDir, of: ServedBy) -> Result<Self, Failure> {
         let file = NodeFile::read(dir, of).map_err(|why| absent(dir, why))?;
         let socket = control::address(dir).map_err(|_| unreachable(dir))?;
         let http = client().unix_socket(socket.path.as_path());
@@ -83,7 +83,7 @@ impl Remote {
 
     /// A node by its address; if it is the directory's node, by its socket.
     pub fn at(url: &str, dir: &DataDir) -> Result<Self, Failure> {
-        match NodeFile::read(dir, Of::Node) {
+        match NodeFile::read(dir, ServedBy::Node) {
             Ok(file) if file.url.trim_end_matches('/') == url.trim_end_matches('/') => Self::of(dir),
             _ => Self::build(client(), url, None, None),
         }

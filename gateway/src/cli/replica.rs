@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
+use sync::{Announced, AnnouncedError};
 use vault::data_dir::Holds;
 
 use super::Common;
@@ -17,6 +18,15 @@ pub enum Replica {
     Serve {
         #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
         listen: String,
+        /// Where nodes reach it, if not where it listens: behind a published port, as /ip4/203.0.113.7/tcp/4002
+        #[arg(
+            long,
+            value_name = "MULTIADDR",
+            env = "ALLOD_P2P_ANNOUNCE",
+            default_value = "",
+            hide_default_value = true
+        )]
+        announce: String,
         /// Make the directory a blind replica first, if there is nothing in it
         #[arg(long)]
         init: bool,
@@ -43,6 +53,13 @@ pub enum Replica {
     Allow { account: String },
 }
 
+/// Where nodes reach a replica; a variable that is empty says nothing.
+fn announced(text: &str) -> Result<Option<Announced>, Failure> {
+    let wrong =
+        |error: AnnouncedError| Failure::usage("config_value", &format!("--announce (ALLOD_P2P_ANNOUNCE): {error}"));
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(wrong) }
+}
+
 impl Replica {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = common.dir()?;
@@ -51,11 +68,12 @@ impl Replica {
                 let value = crate::blind::init(&dir).await?;
                 print(common.json, &value, lines);
             }
-            Replica::Serve { listen, init } => {
+            Replica::Serve { listen, announce, init } => {
+                let announce = announced(&announce)?;
                 if init && dir.holds() == Holds::Nothing {
                     crate::blind::init(&dir).await?;
                 }
-                crate::blind::serve(&dir, &listen, common.json).await?;
+                crate::blind::serve(&dir, &listen, announce.as_ref(), common.json).await?;
             }
             Replica::Remove { replica } => {
                 let path = format!("/api/v1/replicas/{}", segment(&replica));

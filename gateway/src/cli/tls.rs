@@ -111,7 +111,7 @@ pub(super) fn options(settings: &Settings, dir: &DataDir, http: &str) -> Result<
         Mode::Auto if in_clear => (Mode::Off, files),
         Mode::Auto if named_publicly => (Mode::Acme, files),
         Mode::Auto => (Mode::Internal, files),
-        Mode::Off if named && !settings.is_said("tls.mode") => (Mode::Files, files),
+        Mode::Off if named && !settings.is_set("tls.mode") => (Mode::Files, files),
         Mode::On if named => (Mode::Files, files),
         Mode::On if email.is_some() => (Mode::Acme, files),
         Mode::On if own.0.exists() || own.1.exists() => (Mode::Files, (Some(own.0), Some(own.1))),

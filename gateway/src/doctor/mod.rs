@@ -327,7 +327,7 @@ pub async fn report(
         }
         Err(other) => return Err(other),
     };
-    let spaces: Vec<Value> = spaces.iter().map(shown).collect();
+    let spaces: Vec<Value> = spaces.iter().map(health_json).collect();
     let checks: Vec<Check> = more.into_iter().chain(checks(app).await).chain([pages, chain, views]).collect();
     Ok(json!({ "checks": checks, "spaces": spaces }))
 }
@@ -337,7 +337,7 @@ pub fn is_well(report: &Value) -> bool {
     report["checks"].as_array().is_some_and(|checks| checks.iter().all(|check| check["state"] != "bad"))
 }
 
-fn shown(health: &Health) -> Value {
+fn health_json(health: &Health) -> Value {
     let digest = data_encoding::HEXLOWER.encode(&health.digest);
     json!({ "id": health.space.to_string(), "position": health.position, "documents": health.documents, "digest": digest })
 }

@@ -27,7 +27,7 @@ use actix_web::web::{self, ServiceConfig};
 use contract::{LARGE_BODY, SMALL_BODY, Terms};
 pub(crate) use gateway_http::{
     addresses, conditions, contract, cross_origin, deadline, described, headers, intake, journal, listed, machine,
-    media, operator, pages, problem, request_id, resource, route, shape,
+    media, operator, pages, problem, refusals, request_id, resource, route, shape,
 };
 pub use route::Routes;
 

@@ -39,7 +39,10 @@ async fn document() -> HttpResponse {
 /// What every request to `/api/v1` can meet, by status: the words are codes.
 const OF_ALL: [(&str, &str); 8] = [
     ("400", "`bad_request`: what was sent does not fit"),
-    ("401", "`unauthenticated`, `invalid_token`: nobody is signed in"),
+    (
+        "401",
+        "`unauthenticated`, `invalid_token`: nobody is signed in; `invalid_dpop_proof`: the proof beside a token does not fit",
+    ),
     ("403", "`forbidden`, `operator_only`, `not_for_apps`: whoever asks may not do this"),
     ("408", "`limit_time`: the request took too long"),
     ("421", "`host_unknown`: the node does not answer under this name"),
@@ -48,10 +51,12 @@ const OF_ALL: [(&str, &str); 8] = [
     ("503", "`unavailable`, `policy_unavailable`: not possible now"),
 ];
 /// Of them what a request to a place can meet, whose secret opens nothing else; and where no place can be called so.
-const OF_PLACES: [(&str, &str); 5] = [
+const OF_PLACES: [(&str, &str); 7] = [
+    ("401", "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     ("404", "`not_found`: there is no such route"),
     OF_ALL[3],
     OF_ALL[4],
+    ("429", "`busy`: too many requests at a time"),
     OF_ALL[6],
     ("503", "`unavailable`, `not_set_up`: not possible now"),
 ];
@@ -74,7 +79,11 @@ pub fn finished(api: OpenApi) -> Value {
         "description": "The `access_token` of `POST /api/v1/session`, of a grant, or the node's own `local.token`." });
     api["components"]["securitySchemes"]["app_password"] = json!({ "type": "http", "scheme": "basic",
         "description": "The name of a person, and a password of `POST /api/v1/app-passwords`." });
-    api["security"] = json!([{ "bearer": [] }]);
+    api["components"]["securitySchemes"]["dpop"] = json!({ "type": "http", "scheme": "dpop",
+        "description": "A token of `token_type` DPoP, and beside it, in the header `DPoP`, a proof of the key that it is \
+            bound to (RFC 9449): a JWT signed by ES256 with the method (`htm`), the address (`htu`: the node's public address \
+            and the path), the time (`iat`), an id that is used once (`jti`), and the hash of the token (`ath`)." });
+    api["security"] = json!([{ "bearer": [] }, { "dpop": [] }]);
     api["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] =
         CODES.iter().map(|(code, _)| Value::from(*code)).collect();
     let other = |shape: Value| json!({ "type": "object", "properties": shape, "required": ["error"] });
@@ -121,7 +130,7 @@ fn finish(method: &str, path: &str, operation: &mut Value) {
     let for_data =
         operation["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == "data" || tag == "graphql"));
     if for_data && operation["responses"]["401"].is_null() {
-        let words = "`unauthenticated`, `invalid_token`, `app_password_wrong`: nobody is signed in";
+        let words = "`unauthenticated`, `invalid_token`, `app_password_wrong`: nobody is signed in; `invalid_dpop_proof`: the proof beside a token does not fit";
         operation["responses"]["401"] = json!({ "description": words });
     }
     let body = operation.get("requestBody").is_some();
@@ -170,7 +179,7 @@ fn finish(method: &str, path: &str, operation: &mut Value) {
         }
     }
     if for_data && opens {
-        operation["security"] = json!([{ "bearer": [] }, { "app_password": [] }]);
+        operation["security"] = json!([{ "bearer": [] }, { "app_password": [] }, { "dpop": [] }]);
     }
     for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
         if status.as_str() < "400" || answer.get("content").is_some() {

@@ -40,17 +40,17 @@ struct Status {
     /// It is set up, and nothing is bad.
     ready: bool,
     /// What is bad, or worth a look; each with what to do. `allod doctor` looks at more.
-    #[schema(value_type = Vec<CheckShown>)]
+    #[schema(value_type = Vec<CheckView>)]
     reasons: Vec<Check>,
     /// Everything that was looked at, well or not.
-    #[schema(value_type = Vec<CheckShown>)]
+    #[schema(value_type = Vec<CheckView>)]
     checks: Vec<Check>,
     people: People,
     /// Spaces that the node holds.
     spaces: usize,
     bytes: Bytes,
     /// Devices and replicas that ought to have this node's data: those that are furthest behind first.
-    #[schema(value_type = Vec<PeerShown>)]
+    #[schema(value_type = Vec<PeerView>)]
     peers: Vec<PeerLag>,
     backups: Backups,
     /// Without TLS there is none.
@@ -60,7 +60,7 @@ struct Status {
 /// Something that was looked at.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "as `Check` is written")]
-struct CheckShown {
+struct CheckView {
     #[schema(examples("disk"))]
     name: String,
     /// `ok`, `accepted` (given up, as the operator wished), `warn` or `bad`.
@@ -74,7 +74,7 @@ struct CheckShown {
 /// A device or replica that ought to have this node's data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "as `PeerLag` is written")]
-struct PeerShown {
+struct PeerView {
     peer: String,
     /// `device` or `replica`.
     #[schema(examples("replica"))]

@@ -140,7 +140,7 @@ fn the_limits_of_every_route() {
         // Objects of places go to the disk as they come.
         assert_eq!(limits.streamed, *path == "/places/{place}/object", "{path}");
         if limits.streamed {
-            assert_eq!((limits.body as u64, limits.deadline), (vault_hosted::LONGEST_OBJECT, None));
+            assert_eq!((limits.body as u64, limits.deadline), (vault_hosted::MAX_OBJECT_BYTES, None));
             continue;
         }
         let proofs = ["/api/v1/me/password", "/api/v1/me/totp/confirm"];

@@ -12,6 +12,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tracing::Instrument as _;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Question {
@@ -38,7 +39,8 @@ impl Answers {
 
     async fn timed<T, E>(&self, question: &'static str, answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let begun = Instant::now();
-        let answer = answer.await;
+        let step = gateway_trace::step(format_args!("policy {question}"));
+        let answer = answer.instrument(step).await;
         let outcome = if answer.is_ok() { "answered" } else { "unanswered" };
         self.0.get_or_create(&Question { question, outcome }).observe(begun.elapsed().as_secs_f64());
         answer

@@ -278,7 +278,7 @@ impl Node for Fake {
         Ok(self.taken_back_elsewhere.lock().contains(&id))
     }
     /// Each type as if it held one row, every value of it the field's name.
-    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
+    async fn preview(&self, grant: &Grant, order: &Order) -> Result<Preview, NodeError> {
         let schema = self.schema(grant.space).await?;
         let scopes = grant.entries.iter().flat_map(|entry| entry.scopes.iter().map(move |scope| (entry, scope)));
         let sight = |(entry, scope): (&policy_core::GrantEntry, &policy_core::GrantScope)| {
@@ -288,13 +288,13 @@ impl Node for Fake {
             let fields: Vec<String> = all.iter().map(|id| collection.field(*id).unwrap().name.clone()).collect();
             let rows = vec![fields.iter().map(|name| Some(format!("<{name}>"))).collect()];
             let shows = match entry.verbs.has(policy_core::Verb::Read) {
-                true => Shows::Rows { fields, fields_left: 0, rows, more: true },
-                false => Shows::Nothing,
+                true => PreviewContent::Rows { fields, fields_left: 0, rows, more: true },
+                false => PreviewContent::Nothing,
             };
             let versions = entry.verbs.has(policy_core::Verb::History);
-            Sight { collection: collection.name.clone(), shows, versions }
+            TypePreview { collection: collection.name.clone(), shows, versions }
         };
-        Ok(Foreseen { types: scopes.map(sight).collect(), types_left: 0 })
+        Ok(Preview { types: scopes.map(sight).collect(), types_left: 0 })
     }
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {
         if let Some((broken, tried)) = &mut *self.broken.lock()

@@ -9,7 +9,7 @@ use policy_core::{Context, Grant, GrantId, SpaceId, TenantId, Timestamp, UserId}
 use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
-use super::{Foreseen, Node, NodeError, OwnSpace};
+use super::{Node, NodeError, OwnSpace, Preview};
 use crate::app::App;
 use crate::back_channel::BackChannel;
 use crate::directory::{Directory, Secret, SecretHash};
@@ -98,8 +98,8 @@ impl Node for App {
         self.vault.schema(space).await.map_err(node_error)
     }
 
-    async fn foresee(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
-        self.foreseen(grant, order).await
+    async fn preview(&self, grant: &Grant, order: &Order) -> Result<Preview, NodeError> {
+        self.preview_grant(grant, order).await
     }
 
     async fn grants(&self, space: SpaceId) -> Result<Vec<GrantRecord>, NodeError> {

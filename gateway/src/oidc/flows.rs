@@ -1,5 +1,4 @@
-//! Sign-ins that are on their way to a provider and back. They are kept in memory, each for ten minutes, and a state is
-//! taken once.
+//! Sign-ins that are on their way to a provider and back, each by its state, which is taken once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,10 +10,11 @@ use policy_core::UserId;
 use super::provider::{Begun, Person};
 use crate::directory::outside::outside_session;
 use crate::directory::{Network, SecretHash};
+use crate::one_time::{Bounds, OneTimeStore};
 
 /// How long one waits.
-const WAITS: Duration = Duration::from_secs(600);
-/// How many wait at most: of one network, and altogether. The oldest gives way, of the same network first.
+const LIFETIME: Duration = Duration::from_secs(600);
+/// How many wait at most: of one network, and altogether.
 const MAX_OF_NETWORK: usize = 32;
 const MAX_FLOWS: usize = 512;
 /// How many are asked for at once, of one network.
@@ -61,12 +61,19 @@ impl Flow {
     }
 }
 
-/// All of them, by the hash of their state: what lies in memory brings nobody in.
-#[derive(Debug, Default)]
+/// All of them, each of the network from which it was begun.
+#[derive(Debug)]
 pub struct Flows {
-    waiting: Mutex<HashMap<[u8; 32], Waiting>>,
+    waiting: OneTimeStore<Option<Network>, Flow>,
     /// How many are asked for at the provider now, by network.
     exchanges: Mutex<HashMap<Option<Network>, u32>>,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        let bounds = Bounds { lifetime: LIFETIME, entries_of: |_| MAX_OF_NETWORK, entries: MAX_FLOWS };
+        Flows { waiting: OneTimeStore::new(bounds), exchanges: Mutex::default() }
+    }
 }
 
 /// One that is asked for; it ends when it is dropped.
@@ -87,29 +94,17 @@ impl Drop for Exchange<'_> {
     }
 }
 
-/// From where it was begun, and what.
-type Waiting = (Option<Network>, Flow);
-
 impl Flows {
+    /// Keeps one that begins, or begins to wait again; its time runs from when it was begun.
     pub(crate) fn put(&self, flow: Flow, from: Option<IpAddr>) {
-        let from = from.map(Network::of);
-        let mut all = self.waiting.lock();
-        all.retain(|_, (_, flow)| flow.at.elapsed() < WAITS);
-        let own = all.values().filter(|(network, _)| *network == from).count();
-        if own >= MAX_OF_NETWORK || all.len() >= MAX_FLOWS {
-            let gives_way = |network: &Option<Network>| own < MAX_OF_NETWORK || *network == from;
-            let oldest = all.iter().filter(|(_, (network, _))| gives_way(network)).min_by_key(|(_, (_, flow))| flow.at);
-            if let Some(state) = oldest.map(|(state, _)| *state) {
-                all.remove(&state);
-            }
-        }
-        all.insert(SecretHash::of(&flow.begun.state).0, (from, flow));
+        let name = SecretHash::of(&flow.begun.state);
+        self.waiting.put(name, from.map(Network::of), flow.at, flow, Instant::now());
     }
 
     /// Takes the flow of this state out; nobody else finds it any more.
     pub(crate) fn take(&self, provider: &str, state: &str) -> Option<Flow> {
-        let (_, flow) = self.waiting.lock().remove(&SecretHash::of(state).0)?;
-        (flow.provider == provider && flow.at.elapsed() < WAITS).then_some(flow)
+        let flow = self.waiting.take(&SecretHash::of(state), Instant::now())?;
+        (flow.provider == provider).then_some(flow)
     }
 
     /// Drops what waits of somebody who signed out there meanwhile.
@@ -120,7 +115,7 @@ impl Flows {
                 && subject.is_none_or(|subject| person.identity.subject == subject)
                 && session.as_ref().is_none_or(|session| person.session.as_ref() == Some(session))
         };
-        self.waiting.lock().retain(|_, (_, flow)| !flow.proved.as_ref().is_some_and(of_them));
+        self.waiting.retain(|flow| !flow.proved.as_ref().is_some_and(of_them));
     }
 
     /// Begins to ask a provider for somebody from there; `None` if that many are asked for already.
@@ -137,9 +132,8 @@ impl Flows {
 
     /// What the flow of this state is for, without taking it.
     pub(crate) fn purpose(&self, provider: &str, state: &str) -> Option<Purpose> {
-        let all = self.waiting.lock();
-        let (_, flow) = all.get(&SecretHash::of(state).0)?;
-        (flow.provider == provider && flow.at.elapsed() < WAITS).then(|| flow.purpose.clone())
+        let of_provider = |flow: &Flow| (flow.provider == provider).then(|| flow.purpose.clone());
+        self.waiting.peek(&SecretHash::of(state), Instant::now(), of_provider).flatten()
     }
 }
 
@@ -173,10 +167,24 @@ mod tests {
         for n in 0..MAX_FLOWS {
             flows.put(flow(&format!("many {n}")), address(2));
         }
-        assert_eq!(flows.waiting.lock().len(), MAX_OF_NETWORK + 1);
+        let waits = (0..MAX_FLOWS).filter(|n| flows.purpose("firm", &format!("many {n}")).is_some());
+        assert!(waits.eq(MAX_FLOWS - MAX_OF_NETWORK..MAX_FLOWS), "the oldest gave way");
         assert!(flows.purpose("firm", "honest").is_some());
-        assert!(flows.purpose("firm", "many 0").is_none(), "the oldest gave way");
-        assert!(flows.purpose("firm", &format!("many {}", MAX_FLOWS - 1)).is_some(), "control");
+    }
+
+    #[test]
+    fn where_all_places_are_taken_whoever_has_the_most_gives_way() {
+        let flows = Flows::default();
+        let address = |n: u8| Some(IpAddr::from([10, n, 0, 1]));
+        flows.put(flow("honest"), address(0));
+        for network in 1..=MAX_FLOWS / MAX_OF_NETWORK {
+            for n in 0..MAX_OF_NETWORK {
+                flows.put(flow(&format!("{n} of {network}")), address(u8::try_from(network).unwrap()));
+            }
+        }
+        assert!(flows.purpose("firm", "honest").is_some(), "it was the oldest of all");
+        let last = format!("{} of {}", MAX_OF_NETWORK - 1, MAX_FLOWS / MAX_OF_NETWORK);
+        assert!(flows.purpose("firm", &last).is_some(), "control");
     }
 
     #[test]

@@ -21,11 +21,11 @@ const MAX_TOKEN: usize = 16 << 10;
 const SEEN: NonZeroUsize = NonZeroUsize::new(4_096).expect("more than none");
 
 /// The logout tokens that were taken, by `jti`.
-pub(super) struct Seen(Mutex<LruCache<String, ()>>);
+pub(super) struct UsedTokens(Mutex<LruCache<String, ()>>);
 
-impl Default for Seen {
+impl Default for UsedTokens {
     fn default() -> Self {
-        Seen(Mutex::new(LruCache::new(SEEN)))
+        UsedTokens(Mutex::new(LruCache::new(SEEN)))
     }
 }
 

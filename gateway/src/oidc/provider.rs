@@ -106,7 +106,7 @@ pub struct Person {
     pub proved: Option<i64>,
 }
 
-enum Known {
+enum Discovery {
     Nothing,
     Metadata(Arc<Metadata>, Instant),
     Silence(String, Instant),
@@ -116,8 +116,8 @@ enum Known {
 pub struct Provider {
     config: ProviderConfig,
     outbound: Outbound,
-    known: tokio::sync::Mutex<Known>,
-    pub(super) logouts: super::logout::Seen,
+    known: tokio::sync::Mutex<Discovery>,
+    pub(super) logouts: super::logout::UsedTokens,
 }
 
 impl std::fmt::Debug for Provider {
@@ -132,14 +132,14 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> OidcError {
 
 impl Provider {
     pub(super) fn new(config: ProviderConfig, outbound: Outbound) -> Provider {
-        let known = tokio::sync::Mutex::new(Known::Nothing);
-        Provider { config, outbound, known, logouts: super::logout::Seen::default() }
+        let known = tokio::sync::Mutex::new(Discovery::Nothing);
+        Provider { config, outbound, known, logouts: super::logout::UsedTokens::default() }
     }
 
     /// Makes what is known of it older.
     #[cfg(test)]
     pub(super) async fn age(&self, by: Duration) {
-        if let Known::Metadata(_, at) = &mut *self.known.lock().await {
+        if let Discovery::Metadata(_, at) = &mut *self.known.lock().await {
             *at = at.checked_sub(by).unwrap();
         }
     }
@@ -158,28 +158,28 @@ impl Provider {
         // Held while it is asked, for twenty seconds at most: whoever waits wants the same answer, of this provider alone.
         let mut known = self.known.lock().await;
         match &*known {
-            Known::Metadata(metadata, at) if at.elapsed() < if unknown_key { ROTATED } else { KNOWN } => {
+            Discovery::Metadata(metadata, at) if at.elapsed() < if unknown_key { ROTATED } else { KNOWN } => {
                 return Ok(Arc::clone(metadata));
             }
-            Known::Silence(why, at) if at.elapsed() < SILENT => return Err(OidcError::Failed(why.clone())),
+            Discovery::Silence(why, at) if at.elapsed() < SILENT => return Err(OidcError::Failed(why.clone())),
             _ => {}
         }
         let client = |request: HttpRequest| self.outbound.send(request);
         match Metadata::discover_async(self.issuer()?, &client).await {
             Ok(metadata) => {
                 let metadata = Arc::new(metadata);
-                *known = Known::Metadata(Arc::clone(&metadata), Instant::now());
+                *known = Discovery::Metadata(Arc::clone(&metadata), Instant::now());
                 Ok(metadata)
             }
             Err(error) => {
                 let why = format!("discovery at {}: {}", self.config.issuer, chain(&error));
                 // What was known of it goes on counting: keys that cannot be asked for anew are still its keys.
-                if let Known::Metadata(metadata, _) = &*known {
+                if let Discovery::Metadata(metadata, _) = &*known {
                     let metadata = Arc::clone(metadata);
                     tracing::warn!(provider = %self.config.name, error = %why, "a provider of sign-ins does not answer");
                     return Ok(metadata);
                 }
-                *known = Known::Silence(why.clone(), Instant::now());
+                *known = Discovery::Silence(why.clone(), Instant::now());
                 Err(OidcError::Failed(why))
             }
         }

@@ -11,7 +11,7 @@ use webauthn_rs::{Webauthn, WebauthnBuilder};
 use webauthn_rs_proto::{AllowCredentials, AuthenticatorTransport, ResidentKeyRequirement};
 
 /// What devices show beside the name.
-const SHOWN: &str = "Allod";
+const RELYING_PARTY_NAME: &str = "Allod";
 
 /// A relying party (Web Authentication Level 3, 5.1.2): its id is a name, and never an address.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl RelyingParty {
             return None;
         }
         let id = url.domain()?.to_owned();
-        let webauthn = WebauthnBuilder::new(&id, &url).ok()?.rp_name(SHOWN).build().ok()?;
+        let webauthn = WebauthnBuilder::new(&id, &url).ok()?.rp_name(RELYING_PARTY_NAME).build().ok()?;
         Some(RelyingParty { origin: url.origin().ascii_serialization(), id, webauthn })
     }
 

@@ -139,9 +139,9 @@ fn drawn(start: i64, end: i64) -> i64 {
 }
 
 /// Takes back what was shown to the authority, however the order ends.
-struct Shown<'a>(&'a Acme);
+struct Published<'a>(&'a Acme);
 
-impl Drop for Shown<'_> {
+impl Drop for Published<'_> {
     fn drop(&mut self) {
         self.0.answers.lock().clear();
         self.0.resolver.hide(&self.0.name);
@@ -317,7 +317,7 @@ impl Acme {
         replaced: Option<&CertificateIdentifier<'_>>,
         now: &Clock,
     ) -> Result<(), Tried> {
-        let shown = Shown(self);
+        let published = Published(self);
         let names = [Identifier::Dns(self.name.clone())];
         let new = |replaced: Option<&CertificateIdentifier<'_>>| match replaced {
             Some(replaced) => NewOrder::new(&names).replaces(replaced.clone().into_owned()),
@@ -335,7 +335,7 @@ impl Acme {
         if order.poll_ready(&patience).await? != OrderStatus::Ready {
             return Err(Tried::of(why(&mut order).await));
         }
-        drop(shown);
+        drop(published);
         let key = KeyPair::generate().map_err(Tried::of)?;
         let params = CertificateParams::new(vec![self.name.clone()]).map_err(Tried::of)?;
         let request = params.serialize_request(&key).map_err(Tried::of)?;

@@ -146,10 +146,10 @@ pub(crate) fn moment(seconds: i64) -> String {
 
 fn list(names: &[String]) -> String {
     /// As many names as a sentence holds.
-    const SHOWN: usize = 5;
+    const MAX_NAMES: usize = 5;
     match names.len() {
         0 => "no name".to_owned(),
-        n if n <= SHOWN => names.join(", "),
-        n => format!("{} and {} more names", names[..SHOWN].join(", "), n - SHOWN),
+        n if n <= MAX_NAMES => names.join(", "),
+        n => format!("{} and {} more names", names[..MAX_NAMES].join(", "), n - MAX_NAMES),
     }
 }

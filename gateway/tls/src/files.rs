@@ -27,16 +27,16 @@ impl FilesOptions {
     }
 
     /// What tells these files from what stands there later.
-    pub(crate) fn seen(&self) -> Seen {
-        Seen([seen(&self.certificate), seen(&self.key)])
+    pub(crate) fn stamps(&self) -> FileStamps {
+        FileStamps([stamp(&self.certificate), stamp(&self.key)])
     }
 }
 
 /// Which files were there, and as of when: device, inode, size, and the time of the last change of either.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen([Option<[i128; 5]>; 2]);
+pub(crate) struct FileStamps([Option<[i128; 5]>; 2]);
 
-fn seen(path: &Path) -> Option<[i128; 5]> {
+fn stamp(path: &Path) -> Option<[i128; 5]> {
     let found = std::fs::metadata(path).ok()?;
     let nanos = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     Some([

@@ -34,7 +34,7 @@ struct Open {
 
 /// A place among the handshakes; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Handshake {
     of: Arc<Handshakes>,
     number: u64,
     /// Answers (with an error: the sender is gone) when somebody else takes the place.
@@ -48,7 +48,7 @@ impl Handshakes {
 
     /// A place for a handshake from `from`. Where there is none, the oldest gives way: of the sender's own, or of whoever
     /// has the most.
-    pub(crate) fn begin(self: &Arc<Self>, from: IpAddr) -> Place {
+    pub(crate) fn begin(self: &Arc<Self>, from: IpAddr) -> Handshake {
         let (sender, taken) = oneshot::channel();
         let from = network(from);
         let mut open = self.open.lock();
@@ -66,7 +66,7 @@ impl Handshakes {
                 open.drop_oldest(most);
             }
         }
-        Place { of: Arc::clone(self), number, taken }
+        Handshake { of: Arc::clone(self), number, taken }
     }
 
     #[cfg(test)]
@@ -93,7 +93,7 @@ impl Open {
     }
 }
 
-impl Drop for Place {
+impl Drop for Handshake {
     fn drop(&mut self) {
         self.of.open.lock().remove(self.number);
     }
@@ -111,7 +111,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn is_taken(place: &mut Place) -> bool {
+    fn is_taken(place: &mut Handshake) -> bool {
         !matches!(place.taken.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
@@ -120,7 +120,7 @@ mod tests {
         let handshakes = Handshakes::new(Bounds { all: 6, of_one: 3 });
         let (one, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let mut patient = handshakes.begin(other);
-        let mut flood: Vec<Place> = (0..5).map(|_| handshakes.begin(one)).collect();
+        let mut flood: Vec<Handshake> = (0..5).map(|_| handshakes.begin(one)).collect();
         let taken: Vec<bool> = flood.iter_mut().map(is_taken).collect();
         assert_eq!(taken, [true, true, false, false, false]);
         assert!(!is_taken(&mut patient));
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn many_senders_at_once_take_the_oldest_of_whoever_has_most() {
         let handshakes = Handshakes::new(Bounds { all: 6, of_one: 3 });
-        let mut greedy: Vec<Place> = (0..3).map(|_| handshakes.begin("10.0.0.1".parse().unwrap())).collect();
-        let mut others: Vec<Place> = (2..7).map(|last| handshakes.begin(IpAddr::from([10, 0, 0, last]))).collect();
+        let mut greedy: Vec<Handshake> = (0..3).map(|_| handshakes.begin("10.0.0.1".parse().unwrap())).collect();
+        let mut others: Vec<Handshake> = (2..7).map(|last| handshakes.begin(IpAddr::from([10, 0, 0, last]))).collect();
         assert_eq!(handshakes.count(), 6);
         assert_eq!(greedy.iter_mut().map(is_taken).collect::<Vec<_>>(), [true, true, false]);
         assert!(!others.iter_mut().any(is_taken));
@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_sender() {
         let handshakes = Handshakes::new(Bounds { all: 100, of_one: 2 });
-        let places: Vec<Place> = (0..5).map(|n| handshakes.begin(format!("2001:db8::{n}").parse().unwrap())).collect();
+        let places: Vec<Handshake> =
+            (0..5).map(|n| handshakes.begin(format!("2001:db8::{n}").parse().unwrap())).collect();
         assert_eq!(handshakes.count(), 2);
         let _elsewhere = handshakes.begin("2001:db8:0:1::1".parse().unwrap());
         let _mapped = handshakes.begin("::ffff:10.0.0.1".parse().unwrap());

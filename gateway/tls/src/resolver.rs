@@ -18,7 +18,7 @@ pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 pub(crate) struct Resolver {
     current: ArcSwapOption<Certificate>,
     /// By name; there only while an order is under way.
-    shown: Mutex<HashMap<String, Arc<CertifiedKey>>>,
+    challenges: Mutex<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 impl Resolver {
@@ -33,18 +33,18 @@ impl Resolver {
 
     /// Shows `certificate` to whoever checks `name`.
     pub(crate) fn show(&self, name: &str, certificate: CertifiedKey) {
-        self.shown.lock().insert(name.to_owned(), Arc::new(certificate));
+        self.challenges.lock().insert(name.to_owned(), Arc::new(certificate));
     }
 
     pub(crate) fn hide(&self, name: &str) {
-        self.shown.lock().remove(name);
+        self.challenges.lock().remove(name);
     }
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS)) {
-            return self.shown.lock().get(&hello.server_name()?.to_ascii_lowercase()).cloned();
+            return self.challenges.lock().get(&hello.server_name()?.to_ascii_lowercase()).cloned();
         }
         self.current.load().as_ref().map(|certificate| Arc::clone(&certificate.key))
     }

@@ -131,16 +131,16 @@ fn a_key_that_others_write_is_refused_and_one_that_they_read_is_warned_of() {
 fn files_are_known_again_until_they_change() {
     let made = Made::new();
     let files = made.pair("good", &["cloud.example.org"], -1, 90);
-    let seen = files.seen();
-    assert_eq!(files.seen(), seen);
+    let seen = files.stamps();
+    assert_eq!(files.stamps(), seen);
     made.pair("next", &["cloud.example.org"], -1, 80);
     // As the tools that renew do: another file takes the place.
     std::fs::rename(made.path("next.key"), &files.key).unwrap();
-    assert_ne!(files.seen(), seen);
+    assert_ne!(files.stamps(), seen);
     assert_eq!(files.load(NOW).unwrap_err().code(), "certificate_key_mismatch", "half-way");
-    let half = files.seen();
+    let half = files.stamps();
     std::fs::rename(made.path("next.pem"), &files.certificate).unwrap();
-    assert_ne!(files.seen(), half);
+    assert_ne!(files.stamps(), half);
     assert_eq!(files.load(NOW).unwrap().0.not_after, NOW + 80 * DAY);
     std::fs::remove_file(&files.certificate).unwrap();
     assert_eq!(files.load(NOW).unwrap_err().code(), "certificate_unreadable");

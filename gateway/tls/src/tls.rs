@@ -17,7 +17,7 @@ pub use tokio_rustls::server::TlsStream;
 use crate::TlsError;
 use crate::acme::{Acme, AcmeOptions};
 use crate::error::moment;
-use crate::files::{FilesOptions, Seen};
+use crate::files::{FileStamps, FilesOptions};
 use crate::handshakes::{BOUNDS, Handshakes};
 use crate::internal::{InternalOptions, Root};
 use crate::resolver::{ACME_TLS, Resolver};
@@ -233,7 +233,7 @@ impl Tls {
     }
 
     async fn tend_files(&self, files: FilesOptions) {
-        let mut seen: Option<Seen> = None;
+        let mut seen: Option<FileStamps> = None;
         let mut refused_at: Option<Instant> = None;
         loop {
             sleep(LOOK).await;
@@ -241,7 +241,7 @@ impl Tls {
             let again = refused_at.is_some_and(|at| at.elapsed() >= RENEW);
             let (looked_at, files, now) = (seen.clone().filter(|_| !again), files.clone(), (self.now)());
             let looked = tokio::task::spawn_blocking(move || {
-                let found = files.seen();
+                let found = files.stamps();
                 (Some(&found) != looked_at.as_ref()).then(|| (found, files.load(now)))
             });
             let Ok(Some((found, loaded))) = looked.await else { continue };

@@ -3,8 +3,8 @@
 use policy_core::DocId;
 use serde_json::Value;
 
-use crate::definitions::{Collection, Column, DOC_ID, Kind};
-use crate::error::told;
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID};
+use crate::error::excerpt;
 use crate::format::{Document, Found};
 use crate::ids::Ids;
 
@@ -30,18 +30,18 @@ pub struct Problem {
 
 /// The ids that a document of a file has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known<'d> {
+pub struct DocumentIds<'d> {
     /// Where it comes from.
     pub old: Option<&'d str>,
     /// Where it comes to.
     pub new: Option<&'d str>,
 }
 
-impl<'d> Known<'d> {
+impl<'d> DocumentIds<'d> {
     /// Of this document.
-    pub fn of(document: &'d Document) -> Known<'d> {
+    pub fn of(document: &'d Document) -> DocumentIds<'d> {
         let first = |names: [&str; 2]| names.iter().find_map(|name| document.get(*name)?.as_str());
-        Known { old: first(OLD_IDS), new: first(NEW_IDS) }
+        DocumentIds { old: first(OLD_IDS), new: first(NEW_IDS) }
     }
 }
 
@@ -49,14 +49,14 @@ impl<'d> Known<'d> {
 pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<Problem>) -> (DocId, Document) {
     let mut out = Document::new();
     let mut say = |field: Option<&str>, code, problem: String| {
-        let (place, collection) = (Some(found.place), told(&found.collection));
-        wrong.push(Problem { place, collection, field: field.map(told), code, problem });
+        let (place, collection) = (Some(found.place), excerpt(&found.collection));
+        wrong.push(Problem { place, collection, field: field.map(excerpt), code, problem });
     };
     if let Some((field, why)) = &found.unread {
         say(Some(field), "invalid_input", why.clone());
     }
     for (name, value) in &found.document {
-        let shown = told(name);
+        let shown = excerpt(name);
         if OLD_IDS.contains(&name.as_str()) || NEW_IDS.contains(&name.as_str()) {
             if !value.is_string() {
                 say(Some(name), "invalid_input", format!("`{shown}` is not a text"));
@@ -90,13 +90,13 @@ pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<
     }
     for column in &collection.columns {
         let lacks = column.not_null && !column.default && !out.contains_key(&column.name);
-        let told = |name: &String| collection.column(name).is_some_and(|other| other.name == column.name);
-        let refused = found.document.iter().any(|(name, value)| told(name) && !value.is_null());
+        let is_column = |name: &String| collection.column(name).is_some_and(|other| other.name == column.name);
+        let refused = found.document.iter().any(|(name, value)| is_column(name) && !value.is_null());
         if lacks && !refused && found.unread.is_none() {
             say(Some(&column.name), "not_null", format!("`{}` must have a value", column.name));
         }
     }
-    let known = Known::of(&found.document);
+    let known = DocumentIds::of(&found.document);
     let id = match known.new.or(known.old) {
         Some(text) => ids.of(text),
         None => ids.of_content(&found.collection, found.place, &Value::Object(out.clone()).to_string()),
@@ -109,12 +109,12 @@ pub fn check(collection: &Collection, found: &Found, ids: &Ids, wrong: &mut Vec<
 fn fitting(column: &Column, value: &Value, ids: &Ids) -> Result<Value, String> {
     let bare = |error: gateway_graphql::GraphQlError| error.message.trim_end_matches('.').to_owned();
     match &column.kind {
-        Kind::Relation => match value {
+        ColumnKind::Relation => match value {
             Value::String(text) => Ok(Value::String(ids.of(text).to_string())),
             Value::Null => Ok(Value::Null),
             _ => Err(format!("the value of `{}` is not the id of a document", column.name)),
         },
-        Kind::Value(kind) => {
+        ColumnKind::Value(kind) => {
             gateway_graphql::fits(kind, value, &column.name).map_err(bare)?;
             if let (Some(size), Value::Array(items)) = (column.size, value)
                 && items.len() != size as usize

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
-use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
-use crate::error::{TransferError, told};
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID, Definitions};
+use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Sink, Source};
-use crate::input::{Input, MOST, is_small, open, too_long};
+use crate::input::{Input, MAX_DOCUMENT_BYTES, is_small, open, too_long};
 use crate::output::{Output, Part, new_file};
 
 /// More columns than a collection has.
@@ -199,14 +199,14 @@ impl CsvSource {
         let Some(column) = column else { return Ok(Value::String(text)) };
         let number = |text: String| match serde_json::from_str::<serde_json::Number>(text.trim()) {
             Ok(number) => Ok(Value::Number(number)),
-            Err(_) => Err(format!("`{}` is not a number", told(&text))),
+            Err(_) => Err(format!("`{}` is not a number", excerpt(&text))),
         };
         let read = |text: &str| match is_small(text.as_bytes()) {
             true => serde_json::from_str(text).map_err(|_| format!("`{}` is not JSON here", column.name)),
             false => Err(format!("`{}` holds more values than a document has", column.name)),
         };
         match &column.kind {
-            Kind::Value(FieldType::Scalar { of, .. }) => match of {
+            ColumnKind::Value(FieldType::Scalar { of, .. }) => match of {
                 ScalarType::Boolean => match text.to_ascii_lowercase().as_str() {
                     "true" => Ok(Value::Bool(true)),
                     "false" => Ok(Value::Bool(false)),
@@ -217,8 +217,8 @@ impl CsvSource {
                 ScalarType::String | ScalarType::Id if self.guard => Ok(Value::String(unguarded(&text).to_owned())),
                 _ => Ok(Value::String(text)),
             },
-            Kind::Value(_) => read(&text),
-            Kind::Relation => Ok(Value::String(text)),
+            ColumnKind::Value(_) => read(&text),
+            ColumnKind::Relation => Ok(Value::String(text)),
         }
     }
 }
@@ -316,7 +316,7 @@ fn record(input: &mut Input) -> Result<Option<Vec<Cell>>, TransferError> {
             None => {}
         }
         size += 1;
-        if size > MOST {
+        if size > MAX_DOCUMENT_BYTES {
             return Err(too_long(begun));
         }
     }

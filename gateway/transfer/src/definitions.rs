@@ -44,7 +44,7 @@ pub struct Column {
     /// As the definition calls it.
     pub field: String,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
     /// It must have a value.
     pub not_null: bool,
     /// A document that says nothing of it gets a value.
@@ -61,18 +61,18 @@ pub struct Column {
 
 /// What a column holds.
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A value, or a list of values.
     Value(FieldType),
     /// The id of a document.
     Relation,
 }
 
-impl Kind {
+impl ColumnKind {
     /// The type of a single value.
     pub fn scalar(&self) -> Option<ScalarType> {
         match self {
-            Kind::Value(FieldType::Scalar { of, .. }) => Some(*of),
+            ColumnKind::Value(FieldType::Scalar { of, .. }) => Some(*of),
             _ => None,
         }
     }
@@ -183,7 +183,7 @@ impl Collection {
         let exact = self.columns.iter().find(|column| column.name == name);
         exact.or_else(|| {
             let relation = name.strip_suffix("_id").unwrap_or(name);
-            self.columns.iter().find(|column| matches!(column.kind, Kind::Relation) && column.field == relation)
+            self.columns.iter().find(|column| matches!(column.kind, ColumnKind::Relation) && column.field == relation)
         })
     }
 }
@@ -193,13 +193,13 @@ impl Column {
     fn of(field: &NewField, read: bool, written: bool) -> Option<Column> {
         let (name, kind, not_null) = match &field.kind {
             NewFieldType::Scalar { of, not_null } => {
-                (field.name.clone(), Kind::Value(FieldType::Scalar { of: *of, not_null: *not_null }), *not_null)
+                (field.name.clone(), ColumnKind::Value(FieldType::Scalar { of: *of, not_null: *not_null }), *not_null)
             }
             NewFieldType::List { of, item_not_null, not_null } => {
                 let kind = FieldType::List { of: *of, item_not_null: *item_not_null, not_null: *not_null };
-                (field.name.clone(), Kind::Value(kind), *not_null)
+                (field.name.clone(), ColumnKind::Value(kind), *not_null)
             }
-            NewFieldType::ToOne { not_null, .. } => (format!("_{}ID", field.name), Kind::Relation, *not_null),
+            NewFieldType::ToOne { not_null, .. } => (format!("_{}ID", field.name), ColumnKind::Relation, *not_null),
             NewFieldType::Inverse { .. } => return None,
         };
         let (default, grows) = (field.default.is_some(), field.merge == Merge::PCounter);

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 /// Characters of what a file says that are told again.
-const TOLD: usize = 120;
+const MAX_EXCERPT_CHARACTERS: usize = 120;
 
 /// What a file says, as a message tells it: not all of something long, and nothing that a terminal would obey.
-pub fn told(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let mut characters = text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one });
-    let mut out: String = characters.by_ref().take(TOLD).collect();
+    let mut out: String = characters.by_ref().take(MAX_EXCERPT_CHARACTERS).collect();
     if characters.next().is_some() {
         out.push('…');
     }

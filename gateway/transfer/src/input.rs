@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{TransferError, told};
+use crate::error::{TransferError, excerpt};
 use crate::format::Document;
 
 /// The longest document, in bytes: several times what a node takes.
-pub const MOST: usize = 64 << 20;
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 /// How deep a document may nest.
 const DEEPEST: usize = 120;
 const BUFFER: usize = 256 << 10;
@@ -120,7 +120,7 @@ impl Input {
             let there = &self.buffer[self.at..self.end];
             let end = there.iter().position(|&byte| byte == b'\n');
             let part = &there[..end.unwrap_or(there.len())];
-            if out.len() + part.len() > MOST {
+            if out.len() + part.len() > MAX_DOCUMENT_BYTES {
                 return Err(too_long(begun));
             }
             out.extend_from_slice(part);
@@ -166,7 +166,7 @@ impl Input {
                     return Err(TransferError::malformed(self.line, text));
                 }
             }
-            if out.len() >= MOST {
+            if out.len() >= MAX_DOCUMENT_BYTES {
                 return Err(too_long(begun));
             }
             out.push(byte);
@@ -180,7 +180,8 @@ impl Input {
 }
 
 pub(crate) fn too_long(line: u64) -> TransferError {
-    let text = format!("line {line}: what begins here is longer than {} MiB, which no document is", MOST >> 20);
+    let text =
+        format!("line {line}: what begins here is longer than {} MiB, which no document is", MAX_DOCUMENT_BYTES >> 20);
     TransferError::new("file_too_long", text)
 }
 
@@ -202,7 +203,7 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8], line: u64) -> R
         // The line of the file, not of the value.
         let at = line + (error.line() as u64).saturating_sub(1);
         let text = error.to_string();
-        let why = told(text.split(" at line ").next().unwrap_or_default());
+        let why = excerpt(text.split(" at line ").next().unwrap_or_default());
         TransferError::malformed(at, format!("it is not what is expected: {why}"))
     })
 }
@@ -224,7 +225,7 @@ impl<'de> serde::Deserialize<'de> for Object {
                     if out.contains_key(&name) {
                         return Err(serde::de::Error::custom(format_args!(
                             "`{}` stands twice in one object",
-                            told(&name)
+                            excerpt(&name)
                         )));
                     }
                     out.insert(name, value);

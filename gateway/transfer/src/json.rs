@@ -6,7 +6,7 @@ use std::io::Read;
 use serde_json::Value;
 
 use crate::definitions::{Collection, DOC_ID};
-use crate::error::{TransferError, told};
+use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Sink, Source};
 use crate::input::{Input, Object, json};
 use crate::output::Output;
@@ -160,7 +160,8 @@ impl Source for JsonSource {
                     let line = self.input.line;
                     let collection: String = json(&self.input.take_value()?, line)?;
                     if self.seen.contains(&collection) || self.seen.len() >= COLLECTIONS {
-                        let text = format!("`{}` stands twice, or there are too many collections", told(&collection));
+                        let text =
+                            format!("`{}` stands twice, or there are too many collections", excerpt(&collection));
                         return Err(TransferError::malformed(line, text));
                     }
                     self.seen.push(collection.clone());

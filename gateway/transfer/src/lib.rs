@@ -21,13 +21,13 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Known, Problem, check};
+pub use check::{DocumentIds, Problem, check};
 pub use csv::{CsvFiles, CsvSource};
-pub use definitions::{Collection, Column, Definitions, Kind};
-pub use error::{TransferError, told};
+pub use definitions::{Collection, Column, ColumnKind, Definitions};
+pub use error::{TransferError, excerpt};
 pub use format::{Document, Format, Found, Header, Sink, Source};
 pub use ids::Ids;
-pub use input::{MOST, open};
+pub use input::{MAX_DOCUMENT_BYTES, open};
 pub use json::{JsonSink, JsonSource};
 pub use jsonl::{JsonlSink, JsonlSource};
 pub use output::{Output, Part};

@@ -9,10 +9,10 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use serde_json::Value;
 use vault_core::schema::{FieldType, ScalarType};
 
-use crate::definitions::{Collection, Column, DOC_ID, Definitions, Kind};
-use crate::error::{TransferError, told};
+use crate::definitions::{Collection, Column, ColumnKind, DOC_ID, Definitions};
+use crate::error::{TransferError, excerpt};
 use crate::format::{Document, Found, Header, Sink, Source};
-use crate::input::{MOST, is_small, open};
+use crate::input::{MAX_DOCUMENT_BYTES, is_small, open};
 use crate::output::Part;
 
 /// The table that says what the file is.
@@ -69,7 +69,7 @@ impl SqliteSink {
     }
 }
 
-fn column_type(kind: &Kind) -> &'static str {
+fn column_type(kind: &ColumnKind) -> &'static str {
     match kind.scalar() {
         Some(ScalarType::Int | ScalarType::Boolean) => "INTEGER",
         Some(ScalarType::Float32 | ScalarType::Float64) => "REAL",
@@ -177,7 +177,7 @@ impl SqliteSource {
         database
             .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")
             .map_err(unreadable)?;
-        database.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST as i32).map_err(unreadable)?;
+        database.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_DOCUMENT_BYTES as i32).map_err(unreadable)?;
         database.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20).map_err(unreadable)?;
         let mut source = SqliteSource {
             database,
@@ -271,11 +271,11 @@ impl SqliteSource {
 fn json(column: Option<&Column>, name: &str, value: ValueRef<'_>) -> Result<Value, String> {
     let of = column.and_then(|column| column.kind.scalar());
     let text = |bytes: &[u8]| {
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("the text in `{}` is not UTF-8", told(name)))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| format!("the text in `{}` is not UTF-8", excerpt(name)))?;
         Ok::<_, String>(text.to_owned())
     };
     let inner = matches!(of, Some(ScalarType::Json))
-        || column.is_some_and(|column| matches!(column.kind, Kind::Value(FieldType::List { .. })));
+        || column.is_some_and(|column| matches!(column.kind, ColumnKind::Value(FieldType::List { .. })));
     Ok(match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) if of == Some(ScalarType::Boolean) && (n == 0 || n == 1) => Value::Bool(n == 1),
@@ -283,9 +283,9 @@ fn json(column: Option<&Column>, name: &str, value: ValueRef<'_>) -> Result<Valu
         ValueRef::Real(n) => serde_json::Number::from_f64(n).map_or(Value::Null, Value::Number),
         ValueRef::Text(bytes) if inner => {
             if !is_small(bytes) {
-                return Err(format!("`{}` holds more values than a document has", told(name)));
+                return Err(format!("`{}` holds more values than a document has", excerpt(name)));
             }
-            serde_json::from_str(&text(bytes)?).map_err(|_| format!("`{}` is not JSON here", told(name)))?
+            serde_json::from_str(&text(bytes)?).map_err(|_| format!("`{}` is not JSON here", excerpt(name)))?
         }
         ValueRef::Text(bytes) => Value::String(text(bytes)?),
         ValueRef::Blob(bytes) => Value::String(data_encoding::HEXLOWER.encode(bytes)),

@@ -220,7 +220,7 @@ fn the_backup_json_of_2023_is_read_with_its_relations() {
     // By the key of before it leads to the same, once that is known.
     let mut ids = Ids::kept();
     for found in &found {
-        let known = Known::of(&found.document);
+        let known = DocumentIds::of(&found.document);
         ids.rename(known.old.unwrap(), known.new.unwrap()).unwrap();
     }
     assert!(ids.renames());

@@ -37,7 +37,7 @@ pub use id::{
 };
 pub use members::{Membership, ObjectMember};
 pub use permit::{
-    AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MOST_DOCUMENTS, Mask, PeerKey, Permits,
+    AppCaller, Caller, CollectionResource, Documents, Entry, Gate, GateSeal, MAX_DOCUMENTS, Mask, PeerKey, Permits,
     Read, Refusal, Replicate, Resources, Right, SchemaVersion, SealRefusal, Write, document_object, document_of,
     field_object, grant_object,
 };

@@ -17,7 +17,7 @@ use crate::{
     Verbs,
 };
 
-pub use documents::{Documents, MOST_DOCUMENTS};
+pub use documents::{Documents, MAX_DOCUMENTS};
 pub use gate::Gate;
 pub(crate) use masks::earliest;
 pub use masks::{document_object, document_of, field_object, grant_object};
@@ -279,8 +279,8 @@ pub enum Refusal {
     /// Not allowed, or not there: the two answer alike.
     #[error("not found")]
     Denied,
-    /// More single documents of one collection than [`MOST_DOCUMENTS`] are shared with the person, or kept from them.
-    #[error("more than {MOST_DOCUMENTS} single documents of a collection are shared with you, or kept from you")]
+    /// More single documents of one collection than [`MAX_DOCUMENTS`] are shared with the person, or kept from them.
+    #[error("more than {MAX_DOCUMENTS} single documents of a collection are shared with you, or kept from you")]
     TooManyDocuments,
     /// The engine could not decide; refused, and worth another try.
     #[error("policy unavailable: {0}")]

@@ -13,7 +13,7 @@ use crate::facts::Resource;
 
 /// Who is named, by themselves or as members of a group. Each may have something or not.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedSubjects {
     pub everyone: bool,
     pub users: BTreeSet<UserId>,
     pub groups: BTreeSet<GroupId>,
@@ -33,7 +33,7 @@ impl Embedded {
         collection: CollectionId,
         document: Option<DocId>,
         now: Timestamp,
-    ) -> Result<Named, EngineUnavailable> {
+    ) -> Result<NamedSubjects, EngineUnavailable> {
         let cut_off = || EngineUnavailable { reason: "lookup_cut_off".to_owned() };
         let place = Arc::clone(&self.inner.lookups).acquire_owned().await.map_err(|_| cut_off())?;
         let tuples = self.inner.snapshot.load().tuples.clone();
@@ -45,7 +45,7 @@ impl Embedded {
     }
 }
 
-fn named(tuples: &Tuples, collection: CollectionId, document: Option<DocId>, now: Timestamp) -> Named {
+fn named(tuples: &Tuples, collection: CollectionId, document: Option<DocId>, now: Timestamp) -> NamedSubjects {
     let own = Resource::Collection(collection).object();
     let one = document.map(|document| Resource::Document(collection, document).object());
     let within = Filter {
@@ -61,7 +61,7 @@ fn named(tuples: &Tuples, collection: CollectionId, document: Option<DocId>, now
     let inside = inside.filter(|object| is_place(object) && (one.is_none() || object.kind != "document"));
     let mut queue: Vec<Object> = inside.chain(one.clone()).chain([own]).collect();
     let mut seen: HashSet<Object> = HashSet::new();
-    let mut found = Named::default();
+    let mut found = NamedSubjects::default();
     while let Some(object) = queue.pop() {
         if !seen.insert(object.clone()) {
             continue;

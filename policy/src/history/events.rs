@@ -8,15 +8,15 @@ use policy_core::Update;
 use tokio::sync::broadcast::{self, error::RecvError};
 use uuid::Uuid;
 
-use super::Told;
+use super::Transaction;
 use crate::{Event, Events, Reason, ServiceError, WatchRequest, token};
 
 struct Watcher {
     store: Uuid,
     request: WatchRequest,
     /// What happened before the watcher came.
-    missed: VecDeque<Arc<Told>>,
-    live: broadcast::Receiver<Arc<Told>>,
+    missed: VecDeque<Arc<Transaction>>,
+    live: broadcast::Receiver<Arc<Transaction>>,
     /// To be told next.
     next: VecDeque<Event>,
     ended: bool,
@@ -25,8 +25,8 @@ struct Watcher {
 pub(super) fn stream(
     store: Uuid,
     request: WatchRequest,
-    missed: VecDeque<Arc<Told>>,
-    live: broadcast::Receiver<Arc<Told>>,
+    missed: VecDeque<Arc<Transaction>>,
+    live: broadcast::Receiver<Arc<Transaction>>,
 ) -> Events {
     let watcher = Watcher { store, request, missed, live, next: VecDeque::new(), ended: false };
     stream::unfold(watcher, |mut watcher| async move { Some((watcher.tell().await?, watcher)) }).boxed()
@@ -42,10 +42,10 @@ impl Watcher {
             if let Some(event) = self.next.pop_front() {
                 return Some(Ok(event));
             }
-            let told = match self.missed.pop_front() {
-                Some(told) => told,
+            let transaction = match self.missed.pop_front() {
+                Some(transaction) => transaction,
                 None => match self.live.recv().await {
-                    Ok(told) => told,
+                    Ok(transaction) => transaction,
                     Err(RecvError::Closed) => return None,
                     Err(RecvError::Lagged(_)) => {
                         self.ended = true;
@@ -54,17 +54,17 @@ impl Watcher {
                     }
                 },
             };
-            self.queue(&told);
+            self.queue(&transaction);
         }
     }
 
-    fn queue(&mut self, told: &Told) {
-        let through = token::encode(self.store, told.sequence, told.schema);
-        let updates = &told.change.updates;
+    fn queue(&mut self, transaction: &Transaction) {
+        let through = token::encode(self.store, transaction.sequence, transaction.schema);
+        let updates = &transaction.change.updates;
         let updates: Vec<Update> = updates.iter().filter(|update| self.concerns(update)).cloned().collect();
-        let schema_changed = told.schema_changed && self.request.schema;
+        let schema_changed = transaction.schema_changed && self.request.schema;
         if !updates.is_empty() || schema_changed {
-            let metadata = told.change.metadata.clone();
+            let metadata = transaction.change.metadata.clone();
             self.next.push_back(Event {
                 updates,
                 metadata,

@@ -185,7 +185,7 @@ async fn a_watcher_is_told_what_concerns_it() {
 async fn a_watcher_that_does_not_read_is_cut_off() {
     let mut history = fresh(Kept::default());
     let mut events = watch(WatchRequest::default(), &mut history);
-    for i in 0..=WAITING {
+    for i in 0..=MAX_WAITING_EVENTS {
         let update = if i % 2 == 0 { Update::Touch(viewer(1, 1)) } else { Update::Delete(viewer(1, 1)) };
         write(&mut history, &[update], 1);
     }

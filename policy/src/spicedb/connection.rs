@@ -16,9 +16,9 @@ use crate::ServiceError;
 
 /// The first pause before a repetition lasts at most this long, each further one twice as long.
 const PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-const LARGEST_HEADERS: u32 = 1 << 20;
+const MAX_HEADER_BYTES: u32 = 1 << 20;
 
 /// A connection that is made when it is first needed and made again when it breaks.
 pub(super) struct Connection {
@@ -67,7 +67,7 @@ impl Connection {
             .connect_timeout(config.deadline)
             .tcp_nodelay(true)
             // Errors carry their details, and those of a traced check its trace, in headers.
-            .http2_max_header_list_size(LARGEST_HEADERS)
+            .http2_max_header_list_size(MAX_HEADER_BYTES)
             .tcp_keepalive(Some(Duration::from_secs(15)));
         match &config.tls {
             Tls::Off => {}
@@ -143,8 +143,8 @@ impl Connection {
             if !again || attempts > self.retries {
                 return Err(failure.error);
             }
-            let pause = rand::rng()
-                .random_range(Duration::ZERO..=PAUSE.saturating_mul(1 << attempts.min(16)).min(LONGEST_PAUSE));
+            let pause =
+                rand::rng().random_range(Duration::ZERO..=PAUSE.saturating_mul(1 << attempts.min(16)).min(MAX_PAUSE));
             if Instant::now() + pause >= end {
                 return Err(failure.error);
             }

@@ -68,7 +68,7 @@ impl Engine for SpiceDbEngine {
         let answers = self.service.check(checks, &Consistency::MinimizeLatency).await.map_err(|error| {
             if matches!(error.reason, Reason::InvalidToken | Reason::SnapshotExpired) {
                 // The store is another than it was. The next check reads at its head.
-                self.service.freshness.told();
+                self.service.freshness.changed();
             }
             if settled { unanswered(&error) } else { pending() }
         })?;

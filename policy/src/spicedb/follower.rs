@@ -18,7 +18,7 @@ use crate::service::{Event, Events, Reason, RelationshipService, ServiceError, W
 const SILENCE: Duration = Duration::from_secs(5);
 /// SpiceDB says something every second, but not over every database: it is asked for a sign of life.
 const PROBE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Follower {
     heard: Arc<Heard>,
@@ -78,7 +78,7 @@ impl Follow {
             }
             let wait = rand::rng().random_range(Duration::ZERO..=pause);
             sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
@@ -91,7 +91,7 @@ impl Follow {
                 biased;
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        self.told(&event);
+                        self.on_event(&event);
                         request.after = Some(event.through);
                         self.hear();
                     }
@@ -114,7 +114,7 @@ impl Follow {
         self.service.probe().await
     }
 
-    fn told(&self, event: &Event) {
+    fn on_event(&self, event: &Event) {
         if event.schema_changed || !event.updates.is_empty() {
             self.moved();
         }
@@ -122,7 +122,7 @@ impl Follow {
 
     /// Reads see the change before the epoch moves: what is decided in the new epoch knows of it.
     fn moved(&self) {
-        self.freshness.told();
+        self.freshness.changed();
         self.clock.advance();
     }
 

@@ -37,7 +37,7 @@ impl Freshness {
     }
 
     /// A change of elsewhere is known.
-    pub(super) fn told(&self) {
+    pub(super) fn changed(&self) {
         let mut state = self.0.lock();
         state.changes += 1;
         state.covered = None;
@@ -76,7 +76,7 @@ mod tests {
 
         fresh.wrote(fresh.begin(), &token("w1"));
         assert_eq!(fresh.required(), Consistency::AtLeast(token("w1")));
-        fresh.told();
+        fresh.changed();
         assert_eq!(fresh.required(), Consistency::Full);
     }
 
@@ -84,7 +84,7 @@ mod tests {
     fn what_was_overtaken_covers_nothing() {
         let fresh = Freshness::default();
         let (read, write) = (fresh.begin(), fresh.begin());
-        fresh.told();
+        fresh.changed();
         fresh.read(read, &token("old"));
         assert_eq!(fresh.required(), Consistency::Full, "the read may not have seen the change");
         fresh.wrote(write, &token("w"));

@@ -29,7 +29,7 @@ use table::{row, token};
 const ROWS: usize = 500;
 /// How much text one delivery carries, about; SpiceDB takes 4 MiB.
 const DELIVERY_BYTES: usize = 2 << 20;
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Who can go on without a delivery waits for it so long.
 const SOON: Duration = Duration::from_secs(2);
 /// What was refused is tried again after so long, then after twice as long, up to [`IDLE`].
@@ -249,7 +249,7 @@ impl Outbox {
                     tracing::warn!(%error, "changes wait to be delivered to SpiceDB");
                     let wait = rand::rng().random_range(pause / 2..=pause);
                     tokio::time::sleep(wait).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
         }

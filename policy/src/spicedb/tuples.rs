@@ -72,7 +72,7 @@ impl SpiceDb {
     /// A write of which it is not known what became of it may have been made.
     fn written<T>(&self, answer: Result<T, ServiceError>) -> Result<T, ServiceError> {
         if answer.is_err() {
-            self.freshness.told();
+            self.freshness.changed();
         }
         answer
     }
@@ -118,7 +118,7 @@ impl SpiceDb {
                 }
             })
             .await;
-        self.freshness.told();
+        self.freshness.changed();
         sent
     }
 

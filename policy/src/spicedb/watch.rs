@@ -10,7 +10,7 @@ use super::{SpiceDb, convert};
 use crate::service::{Consistency, Event, Events, ServiceError, WatchRequest};
 
 /// One event holds a whole transaction, with the contexts of its caveats.
-const LARGEST_EVENT: usize = 64 << 20;
+const MAX_EVENT_BYTES: usize = 64 << 20;
 
 impl SpiceDb {
     /// The stream is opened when it is first read; what happens until then is in it.
@@ -31,7 +31,7 @@ impl SpiceDb {
         let (channel, message) = self.connection.endless(message);
         // SpiceDB answers with the first event, not before.
         let opened = async move {
-            let client = WatchServiceClient::new(channel).max_decoding_message_size(LARGEST_EVENT);
+            let client = WatchServiceClient::new(channel).max_decoding_message_size(MAX_EVENT_BYTES);
             let mut client = client;
             Ok::<_, ServiceError>(
                 client.watch(message).await.map_err(|status| Failure::from(status).error)?.into_inner(),

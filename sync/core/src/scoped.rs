@@ -40,7 +40,7 @@ impl Scoped {
     /// What the peer is told that this node holds. Of our own chains no more than it has acknowledged,
     /// until they have been compared: if this node was put back from an older copy, it may hold something
     /// else at the numbers behind.
-    pub(crate) fn told(&self) -> impl Iterator<Item = Tip> + '_ {
+    pub(crate) fn advertised(&self) -> impl Iterator<Item = Tip> + '_ {
         self.mine.iter().filter_map(|tip| {
             if !self.own.contains(&tip.device) {
                 return Some(tip);
@@ -73,6 +73,6 @@ impl Scoped {
 
     /// The digest of what is offered.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        if self.differing.is_empty() { self.mine.digest() } else { self.told().collect::<Tips>().digest() }
+        if self.differing.is_empty() { self.mine.digest() } else { self.advertised().collect::<Tips>().digest() }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use memory::{Memory, Says};
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::{Database, DatabaseConnection};
-use sync::{AddReplicaError, Identity, Member, NamedBy, Node, Options, Reach, Recipient};
+use sync::{AddReplicaError, Identity, Member, NamedBy, Options, Reach, Recipient, SyncNode};
 use sync_core::{Lane, Scope};
 
 const ALICE: UserId = UserId::from_bytes([0xA1; 16]);
@@ -27,10 +27,11 @@ async fn database(dir: &tempfile::TempDir, name: &str) -> DatabaseConnection {
     Database::connect(format!("sqlite://{}?mode=rwc", dir.path().join(name).display())).await.unwrap()
 }
 
-async fn start(vault: &Arc<Memory>, seed: u8, database: DatabaseConnection) -> Node {
+async fn start(vault: &Arc<Memory>, seed: u8, database: DatabaseConnection) -> SyncNode {
     let identity = Identity::from_seed([seed; 32]);
-    let options = Options { listen: Vec::new(), identity, database, reach: Reach::default(), trace: None };
-    Node::start(Arc::clone(vault) as Arc<dyn Member>, options).await.unwrap()
+    let options =
+        Options { listen: Vec::new(), announce: Vec::new(), identity, database, reach: Reach::default(), trace: None };
+    SyncNode::start(Arc::clone(vault) as Arc<dyn Member>, options).await.unwrap()
 }
 
 fn filled(devices: &[u8], writes: u64, writer: u8) -> Arc<Memory> {

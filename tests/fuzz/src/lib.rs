@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     targets::gateway::MANIFEST,
     targets::gateway::REQUEST,
     targets::gateway::HEADERS,
+    targets::gateway::PROOF,
     targets::gateway::SETTINGS,
     targets::transfer::LINES,
     targets::transfer::OBJECT,

@@ -115,7 +115,7 @@ impl Store for Directory {
         Ok(true)
     }
 
-    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+    fn write(&self, path: &str, bytes: Vec<u8>, _: Option<&dyn Hold>) -> Result<(), PlaceError> {
         let fresh = self.fresh(path, &bytes)?;
         let full = {
             let mut unsettled = self.unsettled();
@@ -168,7 +168,7 @@ impl Store for Directory {
         Ok(all)
     }
 
-    fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
+    fn remove(&self, paths: &[String], _: &dyn Hold) -> Result<(), PlaceError> {
         for path in paths {
             let path = self.dir.join(path);
             match std::fs::remove_file(&path) {

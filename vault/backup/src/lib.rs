@@ -22,7 +22,7 @@ pub use error::PlaceError;
 pub use manifest::{Backup, LogIdentity, Manifest, OtherFile, ScopeEnd, ScopeName, SpaceDigest, Stored, StoredRange};
 pub use place::{Place, PlaceLock};
 pub use plan::{Ahead, Now, Plan, Present, Refused, Rows, plan};
-pub use seal::{BackupKey, DataName, Kind, OpenError};
+pub use seal::{BackupKey, DataName, ObjectKind, OpenError};
 pub use segment::{Segment, SegmentRow};
 pub use sending::Sending;
 pub use store::{Found, Hold, Store};

@@ -9,9 +9,9 @@ use crate::seal::DataName;
 
 const VERSION: u64 = 1;
 /// Bounds of the lists of a manifest. What they bound is read one by one, so that a length alone costs nothing.
-const MOST: usize = 4 << 20;
-const MOST_FILES: usize = 256;
-const MOST_FILE: usize = 1 << 20;
+const MAX_ELEMENTS: usize = 4 << 20;
+const MAX_FILES: usize = 256;
+const MAX_FILE_BYTES: usize = 1 << 20;
 
 /// The name of a scope of the log: 0 for an account or 1 for a space, and its id.
 pub type ScopeName = [u8; 17];
@@ -161,14 +161,14 @@ impl Manifest {
         r.array_of(3)?;
         let log = LogIdentity { log: r.array_bytes()?, run: r.array_bytes()?, number: r.uint()? };
         let (number, at, node_key) = (r.uint()?, r.int()?, Zeroizing::new(r.array_bytes()?));
-        let scopes = list(&mut r, MOST, |r| {
+        let scopes = list(&mut r, MAX_ELEMENTS, |r| {
             r.array_of(4)?;
             Ok(ScopeEnd { scope: r.array_bytes()?, position: r.uint()?, rows: r.uint()?, commit: r.array_bytes()? })
         })?;
-        let segments = list(&mut r, MOST, |r| {
+        let segments = list(&mut r, MAX_ELEMENTS, |r| {
             r.array_of(3)?;
             let (name, bytes) = (DataName(r.array_bytes()?), r.uint()?);
-            let ranges = list(r, MOST, |r| {
+            let ranges = list(r, MAX_ELEMENTS, |r| {
                 r.array_of(4)?;
                 Ok(StoredRange { scope: r.array_bytes()?, first: r.uint()?, last: r.uint()?, rows: r.uint()? })
             })?;
@@ -176,18 +176,18 @@ impl Manifest {
         })?;
         r.array_of(2)?;
         let database = r.uint()?;
-        let pieces = list(&mut r, MOST, |r| Ok(DataName(r.array_bytes()?)))?;
-        let digests = list(&mut r, MOST, |r| {
+        let pieces = list(&mut r, MAX_ELEMENTS, |r| Ok(DataName(r.array_bytes()?)))?;
+        let digests = list(&mut r, MAX_ELEMENTS, |r| {
             r.array_of(3)?;
             Ok(SpaceDigest { space: r.array_bytes()?, documents: r.uint()?, digest: r.array_bytes()? })
         })?;
-        let files = list(&mut r, MOST_FILES, |r| {
+        let files = list(&mut r, MAX_FILES, |r| {
             r.array_of(2)?;
             let path = r.text(200)?.to_owned();
             if !OtherFile::is_plain(&path) {
                 return Err(r.error("a path that leads elsewhere"));
             }
-            Ok(OtherFile { path, bytes: Zeroizing::new(r.bytes(MOST_FILE)?.to_vec()) })
+            Ok(OtherFile { path, bytes: Zeroizing::new(r.bytes(MAX_FILE_BYTES)?.to_vec()) })
         })?;
         r.end()?;
         let manifest = Manifest { node, log, number, at, node_key, scopes, segments, pieces, database, digests, files };

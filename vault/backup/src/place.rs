@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::directory::Directory;
 use crate::error::PlaceError;
 use crate::manifest::{Backup, Manifest};
-use crate::seal::{BackupKey, DataName, Kind, OpenError};
+use crate::seal::{BackupKey, DataName, ObjectKind, OpenError};
 use crate::store::{Hold, Store};
 
 const HEADER: &str = "allod-backup";
@@ -37,6 +37,11 @@ impl PlaceLock {
     /// Lets go of the place, and waits until that is known there. Blocks.
     pub fn release(self) {
         self.0.release();
+    }
+
+    /// What a [`Store`] is told of it.
+    pub fn hold(&self) -> &dyn Hold {
+        &*self.0
     }
 
     /// What the place cannot promise, for the operator.
@@ -130,10 +135,14 @@ impl Place {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn put(&self, kind: Kind, content: &[u8]) -> Result<(DataName, u64), PlaceError> {
+    pub fn put(&self, kind: ObjectKind, content: &[u8]) -> Result<(DataName, u64), PlaceError> {
+        self.write(kind, content, None)
+    }
+
+    fn write(&self, kind: ObjectKind, content: &[u8], held: Option<&dyn Hold>) -> Result<(DataName, u64), PlaceError> {
         let (name, file) = self.key.seal(kind, content);
         let bytes = file.len() as u64;
-        self.store.write(&path(kind, name), file)?;
+        self.store.write(&path(kind, name), file, held)?;
         Ok((name, bytes))
     }
 
@@ -154,7 +163,7 @@ impl Place {
         // Everything that it names is there for good before it is there itself.
         self.settle()?;
         lock.0.check()?;
-        let put = self.put(Kind::Manifest, &manifest.encode())?;
+        let put = self.write(ObjectKind::Manifest, &manifest.encode(), Some(lock.hold()))?;
         self.settle()?;
         Ok(put)
     }
@@ -163,7 +172,7 @@ impl Place {
     ///
     /// # Errors
     /// If it is missing, or does not hold what its name says.
-    pub fn get(&self, kind: Kind, name: DataName) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
+    pub fn get(&self, kind: ObjectKind, name: DataName) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
         let path = path(kind, name);
         let file = self.store.read(&path, kind.most_sealed())?;
         self.key.open(kind, name, &file).map_err(|error| damaged(self.store.name_of(&path), error))
@@ -193,27 +202,29 @@ impl Place {
     }
 
     fn backup(&self, name: DataName) -> Result<Backup, PlaceError> {
-        let content = self.get(Kind::Manifest, name)?;
+        let content = self.get(ObjectKind::Manifest, name)?;
         let problem = "it is of another version, or no manifest";
-        let manifest = Manifest::decode(&content)
-            .map_err(|_| PlaceError::Damaged { path: self.store.name_of(&path(Kind::Manifest, name)), problem })?;
+        let manifest = Manifest::decode(&content).map_err(|_| PlaceError::Damaged {
+            path: self.store.name_of(&path(ObjectKind::Manifest, name)),
+            problem,
+        })?;
         Ok(Backup { name, manifest, tested: self.tested(name) })
     }
 
     /// Notes that a backup was restored, and found whole.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn note_tested(&self, backup: DataName, at: i64) -> Result<(), PlaceError> {
-        let (name, file) = self.key.seal(Kind::Tested, &[&backup.0[..], &at.to_be_bytes()].concat());
-        self.store.write(&path(Kind::Tested, backup), [&name.0[..], &file].concat())?;
+    /// If it cannot be written, or the place is somebody else's by now.
+    pub fn note_tested(&self, backup: DataName, at: i64, lock: &PlaceLock) -> Result<(), PlaceError> {
+        let (name, file) = self.key.seal(ObjectKind::Tested, &[&backup.0[..], &at.to_be_bytes()].concat());
+        self.store.write(&path(ObjectKind::Tested, backup), [&name.0[..], &file].concat(), Some(lock.hold()))?;
         self.settle()
     }
 
     fn tested(&self, backup: DataName) -> Option<i64> {
-        let file = self.store.read(&path(Kind::Tested, backup), Kind::Tested.most_sealed()).ok()?;
+        let file = self.store.read(&path(ObjectKind::Tested, backup), ObjectKind::Tested.most_sealed()).ok()?;
         let (name, file) = file.split_first_chunk::<32>()?;
-        let content = self.key.open(Kind::Tested, DataName(*name), file).ok()?;
+        let content = self.key.open(ObjectKind::Tested, DataName(*name), file).ok()?;
         let (of, at) = content.split_first_chunk::<32>()?;
         (*of == backup.0).then_some(i64::from_be_bytes(at.try_into().ok()?))
     }
@@ -226,9 +237,11 @@ impl Place {
     pub fn remove(&self, backups: &[DataName], left: &[Backup], lock: &PlaceLock) -> Result<(usize, u64), PlaceError> {
         lock.0.check()?;
         // For good: a manifest that comes back after a power cut must not name what is gone.
-        let paths: Vec<String> =
-            backups.iter().flat_map(|name| [Kind::Manifest, Kind::Tested].map(|kind| path(kind, *name))).collect();
-        self.store.remove(&paths)?;
+        let paths: Vec<String> = backups
+            .iter()
+            .flat_map(|name| [ObjectKind::Manifest, ObjectKind::Tested].map(|kind| path(kind, *name)))
+            .collect();
+        self.store.remove(&paths, lock.hold())?;
         let mut needed = HashSet::new();
         for backup in left {
             needed.extend(backup.manifest.segments.iter().map(|stored| stored.name));
@@ -239,8 +252,8 @@ impl Place {
         for part in gone.chunks(REMOVED_AT_ONCE) {
             // Somebody who took the place over meanwhile may rest on them.
             lock.0.check()?;
-            let paths: Vec<String> = part.iter().map(|(name, _)| path(Kind::Segment, *name)).collect();
-            self.store.remove(&paths)?;
+            let paths: Vec<String> = part.iter().map(|(name, _)| path(ObjectKind::Segment, *name)).collect();
+            self.store.remove(&paths, lock.hold())?;
             files += part.len();
             bytes += part.iter().map(|(_, len)| len).sum::<u64>();
         }
@@ -252,19 +265,19 @@ impl Place {
 const REMOVED_AT_ONCE: usize = 256;
 
 /// The file of a name.
-fn path(kind: Kind, name: DataName) -> String {
+fn path(kind: ObjectKind, name: DataName) -> String {
     let name = name.to_string();
     match kind {
-        Kind::Segment | Kind::Piece => format!("{DATA}/{}/{name}", &name[..2]),
-        Kind::Manifest => format!("{BACKUPS}/{name}"),
-        Kind::Tested => format!("{TESTED}/{name}"),
+        ObjectKind::Segment | ObjectKind::Piece => format!("{DATA}/{}/{name}", &name[..2]),
+        ObjectKind::Manifest => format!("{BACKUPS}/{name}"),
+        ObjectKind::Tested => format!("{TESTED}/{name}"),
     }
 }
 
 /// The name of a file that was found in a directory of the place, if it lies where files of its name do.
 fn name_of(dir: &str, found: &str) -> Option<DataName> {
     let name = DataName::parse(found.rsplit('/').next()?)?;
-    let kind = if dir == DATA { Kind::Segment } else { Kind::Manifest };
+    let kind = if dir == DATA { ObjectKind::Segment } else { ObjectKind::Manifest };
     (path(kind, name) == found).then_some(name)
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::manifest::{Manifest, ScopeEnd, ScopeName, Stored};
 
 /// Segments whose files are smaller than this are put together once there are so many of them.
-const SMALL: u64 = 128 << 10;
-const MANY: usize = 16;
+const SMALL_SEGMENT_BYTES: u64 = 128 << 10;
+const SMALL_SEGMENTS: usize = 16;
 
 /// A scope of the log as it is now.
 #[derive(Debug, Clone, Copy)]
@@ -95,11 +95,11 @@ pub fn plan(newest: Option<&Manifest>, now: &[Now], found: impl Fn(&Stored) -> P
         return Err(Refused::Newer(ahead));
     }
     send.extend(scopes.values().map(|now| (now.end.scope, 0, now.end.position)));
-    let small = newest.segments.iter().filter(|stored| stored.bytes < SMALL).count();
+    let small = newest.segments.iter().filter(|stored| stored.bytes < SMALL_SEGMENT_BYTES).count();
     let (mut keep, mut again) = (Vec::new(), Vec::new());
     for stored in &newest.segments {
         let touched = stored.ranges.iter().any(|range| rewritten.contains(&range.scope));
-        if touched || (small >= MANY && stored.bytes < SMALL) {
+        if touched || (small >= SMALL_SEGMENTS && stored.bytes < SMALL_SEGMENT_BYTES) {
             let others = stored.ranges.iter().filter(|range| !rewritten.contains(&range.scope));
             send.extend(others.map(|range| (range.scope, range.first.saturating_sub(1), range.last)));
         } else if found(stored) == Present::Lost {
@@ -193,7 +193,7 @@ mod tests {
         manifest.segments = (0..20)
             .map(|n| Stored {
                 name: DataName([n; 32]),
-                bytes: if n < 18 { 100 } else { SMALL },
+                bytes: if n < 18 { 100 } else { SMALL_SEGMENT_BYTES },
                 ranges: vec![StoredRange { scope: [1; 17], first: u64::from(n) + 1, last: u64::from(n) + 1, rows: 1 }],
             })
             .collect();

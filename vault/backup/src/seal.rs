@@ -13,7 +13,7 @@ const TAG: usize = 16;
 /// What a file of a place holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
+pub enum ObjectKind {
     /// Rows of the log.
     Segment = 1,
     /// Pages of the node database.
@@ -24,14 +24,14 @@ pub enum Kind {
     Tested = 4,
 }
 
-impl Kind {
+impl ObjectKind {
     /// The longest content, in bytes.
     pub const fn most(self) -> usize {
         match self {
-            Kind::Segment => 64 << 20,
-            Kind::Piece => 1 << 20,
-            Kind::Manifest => 128 << 20,
-            Kind::Tested => 1 << 10,
+            ObjectKind::Segment => 64 << 20,
+            ObjectKind::Piece => 1 << 20,
+            ObjectKind::Manifest => 128 << 20,
+            ObjectKind::Tested => 1 << 10,
         }
     }
 
@@ -108,7 +108,7 @@ impl BackupKey {
         HEXLOWER.encode(&self.id)
     }
 
-    fn name(&self, kind: Kind, content: &[u8]) -> DataName {
+    fn name(&self, kind: ObjectKind, content: &[u8]) -> DataName {
         let mut hash = blake3::Hasher::new_keyed(&self.name);
         hash.update(&[kind as u8]).update(content);
         DataName(*hash.finalize().as_bytes())
@@ -120,7 +120,7 @@ impl BackupKey {
     }
 
     /// The name and the bytes of the file that holds a content.
-    pub fn seal(&self, kind: Kind, content: &[u8]) -> (DataName, Vec<u8>) {
+    pub fn seal(&self, kind: ObjectKind, content: &[u8]) -> (DataName, Vec<u8>) {
         let name = self.name(kind, content);
         let head = [&HEAD[..], &[kind as u8]].concat();
         let payload = Payload { msg: content, aad: &head };
@@ -130,7 +130,7 @@ impl BackupKey {
     }
 
     /// The name of a content, if it lies in a file.
-    pub fn name_of(&self, kind: Kind, content: &[u8]) -> DataName {
+    pub fn name_of(&self, kind: ObjectKind, content: &[u8]) -> DataName {
         self.name(kind, content)
     }
 
@@ -138,7 +138,7 @@ impl BackupKey {
     ///
     /// # Errors
     /// If it holds something else, or of another kind.
-    pub fn open(&self, kind: Kind, name: DataName, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, kind: ObjectKind, name: DataName, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (head, sealed) = file.split_first_chunk::<8>().ok_or(OpenError::Damaged)?;
         if head[..6] == HEAD[..6] && head[6] > HEAD[6] {
             return Err(OpenError::Newer);
@@ -167,19 +167,19 @@ mod tests {
     #[test]
     fn one_content_is_one_file_and_opens_under_its_key_and_kind_alone() {
         let (ours, other) = (key(1), key(2));
-        let (name, file) = ours.seal(Kind::Segment, b"rows");
-        assert_eq!(ours.seal(Kind::Segment, b"rows"), (name, file.clone()));
-        assert_eq!(&ours.open(Kind::Segment, name, &file).unwrap()[..], b"rows", "control");
-        assert_eq!(file.len() as u64, Kind::sealed_len(4));
-        assert_ne!(ours.seal(Kind::Piece, b"rows").0, name);
-        assert_ne!(other.seal(Kind::Segment, b"rows").0, name);
-        assert_eq!(other.open(Kind::Segment, name, &file).unwrap_err(), OpenError::Damaged);
-        assert_eq!(ours.open(Kind::Piece, name, &file).unwrap_err(), OpenError::Damaged);
-        let (another, _) = ours.seal(Kind::Segment, b"rowz");
-        assert_eq!(ours.open(Kind::Segment, another, &file).unwrap_err(), OpenError::Damaged);
+        let (name, file) = ours.seal(ObjectKind::Segment, b"rows");
+        assert_eq!(ours.seal(ObjectKind::Segment, b"rows"), (name, file.clone()));
+        assert_eq!(&ours.open(ObjectKind::Segment, name, &file).unwrap()[..], b"rows", "control");
+        assert_eq!(file.len() as u64, ObjectKind::sealed_len(4));
+        assert_ne!(ours.seal(ObjectKind::Piece, b"rows").0, name);
+        assert_ne!(other.seal(ObjectKind::Segment, b"rows").0, name);
+        assert_eq!(other.open(ObjectKind::Segment, name, &file).unwrap_err(), OpenError::Damaged);
+        assert_eq!(ours.open(ObjectKind::Piece, name, &file).unwrap_err(), OpenError::Damaged);
+        let (another, _) = ours.seal(ObjectKind::Segment, b"rowz");
+        assert_eq!(ours.open(ObjectKind::Segment, another, &file).unwrap_err(), OpenError::Damaged);
         let mut newer = file.clone();
         newer[6] = 2;
-        assert_eq!(ours.open(Kind::Segment, name, &newer).unwrap_err(), OpenError::Newer);
+        assert_eq!(ours.open(ObjectKind::Segment, name, &newer).unwrap_err(), OpenError::Newer);
     }
 
     proptest! {
@@ -188,12 +188,12 @@ mod tests {
             content in proptest::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), bit in 0..8u8,
         ) {
             let key = key(3);
-            let (name, file) = key.seal(Kind::Segment, &content);
-            prop_assert_eq!(&key.open(Kind::Segment, name, &file).unwrap()[..], &content[..]);
+            let (name, file) = key.seal(ObjectKind::Segment, &content);
+            prop_assert_eq!(&key.open(ObjectKind::Segment, name, &file).unwrap()[..], &content[..]);
             let mut flipped = file.clone();
             flipped[at.index(file.len())] ^= 1 << bit;
-            prop_assert!(key.open(Kind::Segment, name, &flipped).is_err());
-            prop_assert!(key.open(Kind::Segment, name, &file[..at.index(file.len())]).is_err());
+            prop_assert!(key.open(ObjectKind::Segment, name, &flipped).is_err());
+            prop_assert!(key.open(ObjectKind::Segment, name, &file[..at.index(file.len())]).is_err());
         }
     }
 }

@@ -5,8 +5,8 @@ use vault_core::cbor::{CborError, Reader, Writer};
 use crate::manifest::{ScopeName, StoredRange};
 
 /// The longest frame (`vault/docs/format.md`, Limits), with room.
-const MOST_BODY: usize = 17 << 20;
-const MOST_ROWS: usize = 1 << 20;
+const MAX_BODY_BYTES: usize = 17 << 20;
+const MAX_ROWS: usize = 1 << 20;
 
 /// A row of the log, field by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Segment {
             return Err(r.error("another version"));
         }
         let mut segment = Segment::default();
-        for _ in 0..r.array(MOST_ROWS)? {
+        for _ in 0..r.array(MAX_ROWS)? {
             r.array_of(8)?;
             segment.push(SegmentRow {
                 scope: r.array_bytes()?,
@@ -99,7 +99,7 @@ impl Segment {
                 first: r.uint()?,
                 last: r.uint()?,
                 commit: r.array_bytes()?,
-                body: r.bytes(MOST_BODY)?.to_vec(),
+                body: r.bytes(MAX_BODY_BYTES)?.to_vec(),
             });
         }
         r.end()?;

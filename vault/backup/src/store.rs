@@ -38,11 +38,12 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError>;
 
     /// Writes a file, in place of one that has its name. It is there for good when [`Store::settle`] has returned; an
-    /// error may be told by that, too.
+    /// error may be told by that, too. With `held` it is written by whoever holds the place then, and by nobody else, where
+    /// the store can tell; without, it is a file that says nothing of which backups there are.
     ///
     /// # Errors
     /// If it, or one before it, could not be written.
-    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError>;
+    fn write(&self, path: &str, bytes: Vec<u8>, held: Option<&dyn Hold>) -> Result<(), PlaceError>;
 
     /// Waits until everything that was written is there for good.
     ///
@@ -62,11 +63,12 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// If it cannot be read.
     fn list(&self, dir: &str) -> Result<Vec<Found>, PlaceError>;
 
-    /// Removes files; for good when it returns. One that is not there is removed already.
+    /// Removes files; for good when it returns. One that is not there is removed already. As of [`Store::write`], `held`
+    /// says by whom.
     ///
     /// # Errors
-    /// If one cannot be removed: others may be gone.
-    fn remove(&self, paths: &[String]) -> Result<(), PlaceError>;
+    /// If one cannot be removed: others may be gone. [`PlaceError::InUse`] if somebody else holds the place by now.
+    fn remove(&self, paths: &[String], held: &dyn Hold) -> Result<(), PlaceError>;
 
     /// Takes the right to add to the place and to take from it.
     ///
@@ -82,6 +84,12 @@ pub trait Hold: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// If somebody else has taken it, or nobody can tell.
     fn check(&self) -> Result<(), PlaceError>;
+
+    /// The word by which whatever keeps the files knows this holder, where it asks for one with each change: who lost the
+    /// place after [`Hold::check`] changes nothing.
+    fn word(&self) -> Option<&str> {
+        None
+    }
 
     /// Lets go, and waits until that is known; what is dropped lets go in its own time.
     fn release(self: Box<Self>) {}

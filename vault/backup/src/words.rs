@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::seal::BackupKey;
 
 /// The largest text that is taken for words: 24 of at most eight letters, with much room between them.
-const MOST_TEXT: usize = 4_096;
+const MAX_TEXT_BYTES: usize = 4_096;
 
 /// 256 random bits.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl RecoverySecret {
     /// # Errors
     /// If they are not 24 of the list, with the right checksum.
     pub fn parse(text: &str) -> Result<Self, WordsError> {
-        let text = &text[..text.len().min(MOST_TEXT)];
+        let text = &text[..text.len().min(MAX_TEXT_BYTES)];
         let words: Vec<Zeroizing<String>> = text
             .split_whitespace()
             .map(|word| word.trim_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ')' | ',' | ':')))

@@ -295,7 +295,7 @@ impl<'a> TxnBuilder<'a> {
             parents: heads.parents().iter().copied().take(crate::commit::MAX_PARENTS).collect(),
             height: heads.height() + 1,
             epoch: epoch.map(|(id, _)| id),
-            control: heads.seen(),
+            control: heads.head_ids(),
             hlc,
             txn: self.txn,
             nonce,

@@ -75,7 +75,7 @@ fn draft(home: &Home, n: u64) -> DocumentDraft {
 
 fn write(home: &mut Home, count: u64) -> (SealedFrame, Vec<DocumentCommit>) {
     let mut rng = home.rng.clone();
-    let control = home.lane.heads.seen();
+    let control = home.lane.heads.head_ids();
     let mut txn = TxnBuilder::new(&home.keys, home.device.id, home.user, control, &|_| None, &mut rng);
     let mut commits = Vec::new();
     for n in 0..count {
@@ -138,7 +138,7 @@ fn a_later_device_is_enrolled_once_by_its_code_and_gets_the_keys_by_envelope() {
     let tip = (home.space_frame.tip().seq, home.space_frame.tip().cid);
     let held = move |_| Some(tip);
     let mut heads = home.lane.heads.clone();
-    let mut txn = TxnBuilder::new(&home.keys, home.device.id, home.user, heads.seen(), &held, rng);
+    let mut txn = TxnBuilder::new(&home.keys, home.device.id, home.user, heads.head_ids(), &held, rng);
     txn.envelope(epoch, second.id, &sealed, &mut heads, Hlc::from_parts(4_000, 0), rng).unwrap();
     let frame = txn.finish(&home.device.signer).remove(0);
     let (lane, _) = SpaceLane::admit(Some(&home.lane), &account, frame.into_bytes(), Some(tip)).unwrap();
@@ -177,7 +177,7 @@ fn a_signature_that_was_looked_at_ahead_counts_for_that_key_alone() {
     let signed_by = |signer| {
         let mut rng = home.rng.clone();
         let mut txn =
-            TxnBuilder::new(&home.keys, home.device.id, home.user, home.lane.heads.seen(), &|_| None, &mut rng);
+            TxnBuilder::new(&home.keys, home.device.id, home.user, home.lane.heads.head_ids(), &|_| None, &mut rng);
         txn.push(draft(&home, 1), &mut rng).unwrap();
         txn.finish(signer).remove(0).into_bytes()
     };

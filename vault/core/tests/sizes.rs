@@ -47,7 +47,7 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
     let version = vault_core::commit::cid_of(b"v");
     let collection = Collection { id, name: "Book".into(), fields, indexes: vec![], version };
     keys.define(&collection);
-    assert_eq!(lane.heads.seen().len(), 1, "one control head is named");
+    assert_eq!(lane.heads.head_ids().len(), 1, "one control head is named");
 
     let text = || Delta::Set(Value::Scalar(Scalar::String("abcdefgh".into())));
     let draft = |n: u64, fields: usize| {
@@ -63,7 +63,7 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
         Size { frame: bytes.len(), commit: frame.first().commit.encode().len() }
     };
 
-    let mut txn = TxnBuilder::new(&keys, device.id, user, lane.heads.seen(), &|_| None, &mut rng);
+    let mut txn = TxnBuilder::new(&keys, device.id, user, lane.heads.head_ids(), &|_| None, &mut rng);
     let first = txn.push(draft(0, collection.fields.len()), &mut rng).unwrap();
     for n in 1..documents {
         txn.push(draft(n, collection.fields.len()), &mut rng).unwrap();
@@ -72,7 +72,7 @@ fn sizes(fields: usize, documents: u64) -> (Size, Size) {
 
     let tip = (added.tip().seq, added.tip().cid);
     let held = move |_| Some(tip);
-    let mut txn = TxnBuilder::new(&keys, device.id, user, lane.heads.seen(), &held, &mut rng);
+    let mut txn = TxnBuilder::new(&keys, device.id, user, lane.heads.head_ids(), &held, &mut rng);
     let mut draft = draft(documents, 1);
     draft.doc = first.doc;
     draft.root = Some((first.cid, first.salt.unwrap()));

@@ -16,7 +16,7 @@ use vault_backup::PlaceError;
 
 use crate::address::HostedAddress;
 use crate::settings::{HostedSettings, Judge};
-use crate::wire::PlaceStanding;
+use crate::wire::{HOLDER, PlaceStanding};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nothing is heard for so long.
@@ -29,7 +29,7 @@ const LIST: u64 = 4 << 20;
 /// Tries, the pause before the second one, and how long all of them may take.
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const MAX_PAUSE: Duration = Duration::from_secs(20);
 const ALTOGETHER: Duration = Duration::from_secs(180);
 
 /// Asks for things of one place.
@@ -56,13 +56,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Option<(&'static str, Bytes)>,
     /// Only where nothing of the name is there.
     pub(crate) only_new: bool,
+    /// Who changes something: the holder of the lock.
+    pub(crate) holder: Option<&'a str>,
     /// So much is read of the answer.
     pub(crate) most: u64,
 }
 
 impl Ask<'_> {
     pub(crate) fn new<'a>(method: Method, path: &'a str, query: &'a [(&'a str, &'a str)]) -> Ask<'a> {
-        Ask { method, path, query, body: None, only_new: false, most: LIST }
+        Ask { method, path, query, body: None, only_new: false, holder: None, most: LIST }
     }
 }
 
@@ -102,7 +104,7 @@ enum Missed {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct ErrorBody {
     code: String,
 }
 
@@ -151,6 +153,9 @@ impl Client {
         if ask.only_new {
             request = request.header("if-none-match", "*");
         }
+        if let Some(holder) = ask.holder {
+            request = request.header(HOLDER, holder);
+        }
         request.timeout(PATIENCE + Duration::from_secs(sends / BYTES_A_SECOND))
     }
 
@@ -180,7 +185,7 @@ impl Client {
             let last = n == TRIES || begun.elapsed() + pause > ALTOGETHER;
             let (problem, wished) = match self.once(&ask).await {
                 Ok((answer, wished)) => match answer.status.as_u16() {
-                    408 | 429 | 500 | 502 | 503 | 504 => (self.told(&answer), wished),
+                    408 | 429 | 500 | 502 | 503 | 504 => (self.problem_of(&answer), wished),
                     _ => return Ok(answer),
                 },
                 Err(Missed::Again(problem)) => (problem.to_owned(), None),
@@ -193,8 +198,8 @@ impl Client {
             if last {
                 return Err(PlaceError::Unreachable { place: self.name.clone(), problem });
             }
-            tokio::time::sleep(wished.unwrap_or(pause).min(LONGEST_PAUSE)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(wished.unwrap_or(pause).min(MAX_PAUSE)).await;
+            pause = (pause * 2).min(MAX_PAUSE);
         }
         Err(PlaceError::Unreachable { place: self.name.clone(), problem: "no answer came".to_owned() })
     }
@@ -226,6 +231,8 @@ impl Client {
     pub(crate) async fn failed(&self, answer: &Answer) -> PlaceError {
         match answer.status.as_u16() {
             401 | 403 => self.refused("the secret is wrong, or there is no such place (any more)"),
+            // Whoever changed it held it: since then somebody else has it.
+            423 => PlaceError::InUse(self.name.clone()),
             507 if code(&answer.body).as_deref() == Some("place_disk_full") => PlaceError::Full {
                 place: self.name.clone(),
                 problem: "the disk of the node that keeps it is next to full".to_owned(),
@@ -233,7 +240,7 @@ impl Client {
             507 => PlaceError::Full { place: self.name.clone(), problem: self.fullness().await },
             300..=399 => self.refused("it sends on to another address: name the one that the node has"),
             404 => self.strange(),
-            _ => PlaceError::Unreachable { place: self.name.clone(), problem: self.told(answer) },
+            _ => PlaceError::Unreachable { place: self.name.clone(), problem: self.problem_of(answer) },
         }
     }
 
@@ -258,7 +265,7 @@ impl Client {
         PlaceError::Unreachable { place: self.name.clone(), problem }
     }
 
-    fn told(&self, answer: &Answer) -> String {
+    fn problem_of(&self, answer: &Answer) -> String {
         let status = answer.status.as_u16();
         match code(&answer.body) {
             Some(code) => format!("it answered {status} ({code})"),
@@ -269,7 +276,7 @@ impl Client {
 
 /// The code of a problem, if an answer is one.
 fn code(body: &[u8]) -> Option<String> {
-    let Told { code } = serde_json::from_slice(body).ok()?;
+    let ErrorBody { code } = serde_json::from_slice(body).ok()?;
     (code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).then_some(code)
 }
 

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use vault_backup::{Hold, PlaceError};
 
 use crate::client::{Ask, Client, random_word};
-use crate::wire::{LockAsked, LockDo, LockShown};
+use crate::wire::{LockAsked, LockDo, LockStanding};
 
 /// For how long the word of a holder counts who is not heard of.
 pub(crate) const LEASE: Duration = Duration::from_secs(45);
@@ -33,7 +33,7 @@ struct Asking {
 }
 
 impl Asking {
-    async fn ask(&self, what: LockDo) -> Result<LockShown, PlaceError> {
+    async fn ask(&self, what: LockDo) -> Result<LockStanding, PlaceError> {
         let asked = LockAsked { what, holder: self.holder.clone(), lease_ms: self.lease.as_millis() as u64 };
         let body = serde_json::to_vec(&asked).map_err(|_| self.client.strange())?;
         let ask = Ask { body: Some(("application/json", body.into())), ..Ask::new(Method::PUT, "/lock", &[]) };
@@ -52,16 +52,16 @@ impl Asking {
     async fn take(&self) -> Result<(), PlaceError> {
         let (begun, mut seen) = (Instant::now(), None);
         loop {
-            let shown = self.ask(LockDo::Take).await?;
-            if shown.holds {
+            let standing = self.ask(LockDo::Take).await?;
+            if standing.holds {
                 return Ok(());
             }
             // Who sees it taken anew, or renewed, sees somebody at work.
-            if seen.is_some_and(|seen| seen != shown.renewals) || begun.elapsed() > 2 * LEASE {
+            if seen.is_some_and(|seen| seen != standing.renewals) || begun.elapsed() > 2 * LEASE {
                 return Err(self.in_use());
             }
-            seen = Some(shown.renewals);
-            let pause = Duration::from_millis(shown.lapses_in_ms.saturating_add(5)).min(self.lease / 9);
+            seen = Some(standing.renewals);
+            let pause = Duration::from_millis(standing.lapses_in_ms.saturating_add(5)).min(self.lease / 9);
             tokio::time::sleep(pause).await;
         }
     }
@@ -94,6 +94,10 @@ async fn let_go(asking: Arc<Asking>) {
 impl Hold for Held {
     fn check(&self) -> Result<(), PlaceError> {
         self.runtime.block_on(self.asking.check())
+    }
+
+    fn word(&self) -> Option<&str> {
+        Some(&self.asking.holder)
     }
 
     fn release(self: Box<Self>) {

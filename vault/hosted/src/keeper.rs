@@ -15,7 +15,7 @@ use crate::place::{FRESH, KeptPlace, OBJECTS, PlaceTerms, TERMS};
 use crate::secret::{PlaceSecret, SecretHash};
 
 /// Places at most.
-const MOST: usize = 256;
+const MAX_PLACES: usize = 256;
 /// Begins the name of what is being made or removed: no place is called so.
 const UNFINISHED: &str = ".unfinished-";
 
@@ -26,7 +26,7 @@ pub enum KeeperError {
     #[error("there is a place of this name already")]
     Taken,
     /// The node keeps so many that it takes no more.
-    #[error("a node keeps {MOST} places at most")]
+    #[error("a node keeps {MAX_PLACES} places at most")]
     TooMany,
     /// There is none of this name.
     #[error("there is no place of this name")]
@@ -99,7 +99,7 @@ impl Keeper {
         if self.find(label).is_some() || at.symlink_metadata().is_ok() {
             return Err(KeeperError::Taken);
         }
-        if self.all.lock().len() >= MOST {
+        if self.all.lock().len() >= MAX_PLACES {
             return Err(KeeperError::TooMany);
         }
         let secret = PlaceSecret::draw()?;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use vault_backup::Kind;
+use vault_backup::ObjectKind;
 
 /// The longest object that is taken, in bytes.
-pub const LONGEST_OBJECT: u64 = Kind::Manifest.most_sealed();
+pub const MAX_OBJECT_BYTES: u64 = ObjectKind::Manifest.most_sealed();
 
 /// Directories with files in them, and the one with directories of two digits between.
 const FLAT: [&str; 2] = ["backups", "tested"];
@@ -28,6 +28,12 @@ impl ObjectName {
     /// Where it lies, below the directory of the objects.
     pub(crate) fn path(&self) -> PathBuf {
         self.0.split('/').collect()
+    }
+
+    /// It says which backups there are, and what was found of them. What is in `data` is called by its content, and means
+    /// nothing without such an object.
+    pub(crate) fn is_of_backups(&self) -> bool {
+        FLAT.iter().any(|dir| self.0.starts_with(dir))
     }
 
     /// The directories that can be listed.

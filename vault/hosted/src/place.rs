@@ -18,10 +18,11 @@ use crate::address::PlaceLabel;
 use crate::coming::{Coming, UnderWay};
 use crate::files::{first_names, length, make_dir, make_one, sync};
 use crate::holding::{Holding, is_holder};
-use crate::name::{LONGEST_OBJECT, ObjectName};
+use crate::name::{MAX_OBJECT_BYTES, ObjectName};
+use crate::refused::KeepError;
 use crate::secret::SecretHash;
-use crate::taken::{MOST_OBJECTS, NoRoom, Reserved, Taken};
-use crate::wire::{Listed, ListedObject, LockAsked, LockShown, PAGE, PlaceStanding};
+use crate::taken::{NoRoom, Reserved, Taken};
+use crate::wire::{Listed, ListedObject, LockAsked, LockStanding, PAGE, PlaceStanding};
 
 pub(crate) const TERMS: &str = "place.json";
 const HOLDER: &str = "holder";
@@ -43,49 +44,6 @@ pub(crate) struct PlaceTerms {
     pub(crate) quota: u64,
     /// Microseconds since 1970.
     pub(crate) made: i64,
-}
-
-/// A place does not do what it is asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum KeepError {
-    /// There is no such object.
-    #[error("there is no such object")]
-    Missing,
-    /// There is one already.
-    #[error("there is one already")]
-    Exists,
-    /// The quota is reached.
-    #[error("the place may take {quota} bytes, and takes {taken}")]
-    Full {
-        /// So much it may take.
-        quota: u64,
-        /// So much it takes.
-        taken: u64,
-    },
-    /// There are as many objects as a place holds.
-    #[error("a place holds {MOST_OBJECTS} objects at most")]
-    Crowded,
-    /// The place was removed meanwhile.
-    #[error("the place is no longer there")]
-    Gone,
-    /// The keeper's own disk is next to full.
-    #[error("the disk of the node that keeps the place is next to full")]
-    DiskFull,
-    /// It is longer than any object of a place.
-    #[error("no object is longer than {LONGEST_OBJECT} bytes")]
-    TooLong,
-    /// Less or more of it came than was announced.
-    #[error("another number of bytes came than was announced")]
-    Cut,
-    /// More than the place may ask at a time.
-    #[error("too much at a time")]
-    Busy,
-    /// What was asked does not fit.
-    #[error("{0}")]
-    Unfit(&'static str),
-    /// The disk does not do it.
-    #[error("the disk of the node that keeps the place failed")]
-    Io(#[from] std::io::Error),
 }
 
 /// A place for somebody's backups.
@@ -204,6 +162,13 @@ impl KeptPlace {
         })
     }
 
+    /// Does what is for whoever holds the lock, while they do: nobody takes it meanwhile.
+    fn held<T>(&self, holder: Option<&str>, act: impl FnOnce() -> Result<T, KeepError>) -> Result<T, KeepError> {
+        let holding = self.holding.lock();
+        self.there()?;
+        if holding.is_held_by(holder) { act() } else { Err(KeepError::NotHeld) }
+    }
+
     pub(crate) fn path(&self, name: &ObjectName) -> PathBuf {
         self.dir.join(OBJECTS).join(name.path())
     }
@@ -211,10 +176,20 @@ impl KeptPlace {
     /// Makes room for an object of so many bytes, which are then written to the upload's file. Blocks.
     ///
     /// # Errors
-    /// If there is no room, or, with `only_new`, the object is there.
-    pub fn begin(self: &Arc<Self>, name: ObjectName, bytes: u64, only_new: bool) -> Result<Upload, KeepError> {
-        if bytes > LONGEST_OBJECT {
+    /// If there is no room, or, with `only_new`, the object is there; [`KeepError::NotHeld`] of what says which backups there
+    /// are, unless it is by the `holder` of the lock.
+    pub fn begin(
+        self: &Arc<Self>,
+        name: ObjectName,
+        bytes: u64,
+        only_new: bool,
+        holder: Option<String>,
+    ) -> Result<Upload, KeepError> {
+        if bytes > MAX_OBJECT_BYTES {
             return Err(KeepError::TooLong);
+        }
+        if name.is_of_backups() {
+            self.held(holder.as_deref(), || Ok(()))?;
         }
         let there = length(&self.path(&name))?;
         if only_new && there.is_some() {
@@ -228,7 +203,7 @@ impl KeptPlace {
         let quota = self.terms.quota;
         let reserved =
             self.counted(|taken| taken.reserve(bytes, there, quota).map_err(|none| self.no_room(none, taken)))??;
-        Upload::begin(Arc::clone(self), name, bytes, (reserved, coming), only_new)
+        Upload::begin(Arc::clone(self), name, bytes, (reserved, coming), (only_new, holder))
     }
 
     fn no_room(&self, none: NoRoom, taken: &Taken) -> KeepError {
@@ -263,7 +238,12 @@ impl KeptPlace {
             // What was to be replaced may be gone by now: that there is room is looked at again.
             taken.give_back(std::mem::take(&mut upload.reserved));
             taken.room(upload.bytes, there, self.terms.quota).map_err(|none| self.no_room(none, taken))?;
-            std::fs::rename(&upload.fresh, &path)?;
+            let name = || std::fs::rename(&upload.fresh, &path).map_err(KeepError::from);
+            match upload.name.is_of_backups() {
+                // Looked at again: a body may take longer than a lease.
+                true => self.held(upload.holder.as_deref(), name)?,
+                false => name()?,
+            }
             taken.put(upload.bytes, there);
             Ok(there)
         })??;
@@ -293,14 +273,16 @@ impl KeptPlace {
     /// Removes an object, for good. Blocks.
     ///
     /// # Errors
-    /// If it is there and cannot be removed.
-    pub fn remove(&self, name: &ObjectName) -> Result<(), KeepError> {
+    /// [`KeepError::NotHeld`] if it is not by the `holder` of the lock; or it is there and cannot be removed.
+    pub fn remove(&self, name: &ObjectName, holder: Option<&str>) -> Result<(), KeepError> {
         let path = self.path(name);
         let removed = self.counted(|taken| {
-            let Some(bytes) = length(&path)? else { return Ok(false) };
-            std::fs::remove_file(&path)?;
-            taken.removed(bytes);
-            Ok::<_, KeepError>(true)
+            self.held(holder, || {
+                let Some(bytes) = length(&path)? else { return Ok(false) };
+                std::fs::remove_file(&path)?;
+                taken.removed(bytes);
+                Ok(true)
+            })
         })??;
         match path.parent() {
             Some(above) if removed => Ok(sync(above)?),
@@ -349,7 +331,7 @@ impl KeptPlace {
     ///
     /// # Errors
     /// If the holder is no such word, or cannot be noted.
-    pub fn lock(&self, asked: &LockAsked) -> Result<LockShown, KeepError> {
+    pub fn lock(&self, asked: &LockAsked) -> Result<LockStanding, KeepError> {
         if !is_holder(&asked.holder) {
             return Err(KeepError::Unfit("a holder is 32 hexadecimal digits"));
         }
@@ -389,6 +371,8 @@ pub struct Upload {
     reserved: Reserved,
     _coming: Coming,
     only_new: bool,
+    /// Who says that they hold the lock.
+    holder: Option<String>,
     fresh: PathBuf,
 }
 
@@ -405,12 +389,12 @@ impl Upload {
         name: ObjectName,
         bytes: u64,
         (reserved, coming): (Reserved, Coming),
-        only_new: bool,
+        (only_new, holder): (bool, Option<String>),
     ) -> Result<Self, KeepError> {
         let mut random = [0; 16];
         let drawn = getrandom::fill(&mut random).map_err(|_| KeepError::Busy);
         let fresh = place.dir().join(FRESH).join(HEXLOWER.encode(&random));
-        let upload = Upload { place, name, bytes, reserved, _coming: coming, only_new, fresh };
+        let upload = Upload { place, name, bytes, reserved, _coming: coming, only_new, holder, fresh };
         drawn.map(|()| upload)
     }
 
@@ -430,7 +414,8 @@ impl Upload {
     /// It is there for good when this returns; whether another one was there before. Blocks.
     ///
     /// # Errors
-    /// [`KeepError::Cut`] if not as many bytes came as were announced; [`KeepError::Exists`]; or the disk fails.
+    /// [`KeepError::Cut`] if not as many bytes came as were announced; [`KeepError::Exists`]; [`KeepError::NotHeld`] if the
+    /// lock was lost meanwhile; or the disk fails.
     pub fn finish(mut self) -> Result<bool, KeepError> {
         let file = File::open(&self.fresh)?;
         if file.metadata()?.len() != self.bytes {

@@ -13,7 +13,7 @@ use crate::client::{Ask, Client};
 use crate::hold::{Held, LEASE};
 use crate::name::ObjectName;
 use crate::settings::HostedSettings;
-use crate::taken::MOST_OBJECTS;
+use crate::taken::MAX_OBJECTS;
 use crate::wire::{Listed, PAGE};
 
 const OBJECT: &str = "/object";
@@ -52,22 +52,17 @@ impl HostedStore {
     }
 }
 
-async fn put(client: &Client, path: &str, bytes: Bytes, only_new: bool) -> Result<bool, PlaceError> {
+async fn put(client: &Client, path: &str, bytes: Bytes, holder: Option<&str>) -> Result<(), PlaceError> {
     let query = [("name", path)];
-    let ask = Ask { body: Some((BYTES, bytes)), only_new, ..Ask::new(Method::PUT, OBJECT, &query) };
-    let answer = client.ask(ask).await?;
-    match answer.status {
-        status if status.is_success() => Ok(true),
-        StatusCode::PRECONDITION_FAILED if only_new => Ok(false),
-        _ => Err(client.failed(&answer).await),
-    }
+    let ask = Ask { body: Some((BYTES, bytes)), holder, ..Ask::new(Method::PUT, OBJECT, &query) };
+    client.done(ask).await.map(drop)
 }
 
 /// Adds a page of a list to what has come of it; behind which name it goes on, if it does. `None`: no node lists so. Whoever
 /// keeps the place may be anybody: what a list costs is bounded here, and it ends.
 fn add_page(all: &mut Vec<Found>, dir: &str, page: Listed) -> Option<Option<String>> {
     let came = page.objects.len();
-    if came > PAGE || (all.len() + came) as u64 > MOST_OBJECTS {
+    if came > PAGE || (all.len() + came) as u64 > MAX_OBJECTS {
         return None;
     }
     for object in page.objects {
@@ -98,12 +93,23 @@ impl Store for HostedStore {
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
-        self.sending.wait(put(&self.client, path, Bytes::copy_from_slice(bytes), true))
+        let query = [("name", path)];
+        let body = Some((BYTES, Bytes::copy_from_slice(bytes)));
+        self.sending.wait(async {
+            let ask = Ask { body, only_new: true, ..Ask::new(Method::PUT, OBJECT, &query) };
+            let answer = self.client.ask(ask).await?;
+            match answer.status {
+                status if status.is_success() => Ok(true),
+                StatusCode::PRECONDITION_FAILED => Ok(false),
+                _ => Err(self.client.failed(&answer).await),
+            }
+        })
     }
 
-    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+    fn write(&self, path: &str, bytes: Vec<u8>, held: Option<&dyn Hold>) -> Result<(), PlaceError> {
         let (client, path) = (Arc::clone(&self.client), path.to_owned());
-        self.sending.send(async move { put(&client, &path, bytes.into(), false).await.map(drop) })
+        let holder = held.and_then(Hold::word).map(str::to_owned);
+        self.sending.send(async move { put(&client, &path, bytes.into(), holder.as_deref()).await })
     }
 
     fn settle(&self) -> Result<(), PlaceError> {
@@ -139,12 +145,13 @@ impl Store for HostedStore {
         }
     }
 
-    fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
+    fn remove(&self, paths: &[String], held: &dyn Hold) -> Result<(), PlaceError> {
         // What cannot be an object is not there.
         let objects = paths.iter().filter(|path| path.parse::<ObjectName>().is_ok());
         let removed = futures::stream::iter(objects).map(|path| async move {
             let query = [("name", path.as_str())];
-            self.client.done(Ask::new(Method::DELETE, OBJECT, &query)).await.map(drop)
+            let ask = Ask { holder: held.word(), ..Ask::new(Method::DELETE, OBJECT, &query) };
+            self.client.done(ask).await.map(drop)
         });
         self.sending.wait(removed.buffer_unordered(Sending::AT_ONCE).try_collect())
     }
@@ -192,7 +199,7 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(add_page(&mut all.clone(), "data", page(&many, None)), None);
         assert_eq!(add_page(&mut all.clone(), "data", page(&many[1..], None)), Some(None), "control");
-        let mut full = vec![Found { path: "data/00/a".to_owned(), bytes: Some(1) }; MOST_OBJECTS as usize];
+        let mut full = vec![Found { path: "data/00/a".to_owned(), bytes: Some(1) }; MAX_OBJECTS as usize];
         assert_eq!(add_page(&mut full, "data", page(&["data/03/a"], None)), None);
     }
 }

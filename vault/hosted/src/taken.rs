@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Objects that a place holds at most, however small they are: a list reads the names of a directory.
-pub(crate) const MOST_OBJECTS: u64 = 1 << 19;
+pub(crate) const MAX_OBJECTS: u64 = 1 << 19;
 /// What an object is counted by.
 const BLOCK: u64 = 4 << 10;
 
@@ -64,7 +64,7 @@ impl Taken {
         if self.bytes.saturating_add(self.coming.bytes).saturating_add(more.bytes) > quota {
             return Err(NoRoom::Bytes);
         }
-        if more.objects > 0 && self.objects + self.coming.objects >= MOST_OBJECTS {
+        if more.objects > 0 && self.objects + self.coming.objects >= MAX_OBJECTS {
             return Err(NoRoom::Objects);
         }
         Ok(more)
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn objects_are_counted_too_with_those_that_come() {
-        let mut taken = Taken { objects: MOST_OBJECTS - 2, ..Taken::default() };
+        let mut taken = Taken { objects: MAX_OBJECTS - 2, ..Taken::default() };
         let first = taken.reserve(1, None, 1 << 40).unwrap();
         taken.reserve(1, None, 1 << 40).unwrap();
         assert_eq!(taken.reserve(1, None, 1 << 40), Err(NoRoom::Objects));

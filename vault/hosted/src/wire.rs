@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 /// Objects that are named in one answer.
 pub(crate) const PAGE: usize = 4_096;
 
+/// The header in which a change of a place names who makes it: what [`LockAsked::holder`] said.
+pub const HOLDER: &str = "allod-holder";
+
 /// How a place stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlaceStanding {
@@ -65,7 +68,7 @@ pub struct LockAsked {
 
 /// How the lock of a place stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LockShown {
+pub struct LockStanding {
     /// Whoever asks has it.
     pub holds: bool,
     /// How often whoever has it has said so: who sees this grow knows that somebody is at work.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::{Allod, Node};
 use promises::{conforms, key, manifest, put};
-use vault_backup::{Kind, Place, PlaceError, Store};
+use vault_backup::{ObjectKind, Place, PlaceError, Store};
 use vault_hosted::{HostedSettings, HostedStore, PlaceSecret};
 
 /// Long enough that none lapses where it must not, however slow the machine is.
@@ -93,7 +93,7 @@ fn a_place_is_opened_by_its_secret_alone_and_absence_and_refusal_look_alike() {
     assert!(Place::open(keeping.store_by(&by_name, &keeping.settings()), key(1)).is_ok(), "control");
 
     keeping.node.cli_ok(&["backup", "place", "remove", "anna"]).unwrap();
-    assert!(matches!(place.get(Kind::Segment, stored.name), Err(PlaceError::Refused { .. })));
+    assert!(matches!(place.get(ObjectKind::Segment, stored.name), Err(PlaceError::Refused { .. })));
     assert!(!keeping.file("").exists());
 }
 
@@ -111,7 +111,7 @@ fn a_full_place_says_so_and_what_is_in_it_stays_whole() {
     let second = place.commit(&manifest(2, 12, vec![large.clone()]), &lock).unwrap().0;
     put(&place, &vec![9; 1_500_000]);
     assert!(matches!(place.settle().unwrap_err(), PlaceError::Full { .. }));
-    assert_eq!(&place.get(Kind::Segment, stored.name).unwrap()[..], b"rows");
+    assert_eq!(&place.get(ObjectKind::Segment, stored.name).unwrap()[..], b"rows");
     let left = place.backups().unwrap().0.into_iter().filter(|one| one.name == first).collect::<Vec<_>>();
     assert_eq!(place.remove(&[second], &left, &lock).unwrap().0, 1);
     put(&place, &vec![9; 1_500_000]);
@@ -129,7 +129,7 @@ fn a_keeper_that_is_killed_is_waited_for_and_a_holder_that_is_gone_lapses() {
     let at = keeping.node.url.rsplit(':').next().unwrap().to_owned();
     keeping.node.kill_in_place().unwrap();
     // It is away while something is put, and comes back under its address.
-    let more = place.put(Kind::Segment, b"more rows").unwrap();
+    let more = place.put(ObjectKind::Segment, b"more rows").unwrap();
     let (allod, dir) = (keeping.node.allod.clone(), keeping.node.dir.clone());
     let again = allod.command(&dir, &["serve", "--listen", &format!("127.0.0.1:{at}")]);
     keeping.node = Node::serve_by(allod, &dir, again).unwrap();
@@ -150,4 +150,42 @@ fn a_keeper_that_is_killed_is_waited_for_and_a_holder_that_is_gone_lapses() {
     let lock = place.lock().unwrap();
     assert_eq!(place.backups().unwrap().0.len(), 2);
     lock.release();
+}
+
+#[test]
+fn what_a_holder_sends_that_has_lost_the_lock_is_refused_and_the_next_ones_backups_are_whole() {
+    let keeping = Keeping::new("1GB");
+    let stalled = Place::open_or_create(keeping.leased(&keeping.address, &keeping.settings(), SHORT), key(1)).unwrap();
+    let lost = stalled.lock().unwrap();
+    let stored = put(&stalled, b"rows");
+    let first = stalled.commit(&manifest(1, 10, vec![stored.clone()]), &lost).unwrap().0;
+    // It is heard of no more. What it had looked at before, and sends now, comes by a connection of its own.
+    drop(stalled);
+    let late = keeping.store();
+    late.write("tested/late", b"x".to_vec(), Some(lost.hold())).unwrap();
+    late.settle().expect("control: nobody else has it yet");
+
+    let place = Place::open(keeping.store(), key(1)).unwrap();
+    let lock = place.lock().unwrap();
+    let more = put(&place, b"more rows");
+    let second = place.commit(&manifest(2, 12, vec![stored.clone(), more.clone()]), &lock).unwrap().0;
+    for path in ["backups/late".to_owned(), format!("backups/{second}"), "tested/late".to_owned()] {
+        late.write(&path, b"another manifest".to_vec(), Some(lost.hold())).unwrap();
+        let refused = late.settle().unwrap_err();
+        assert!(matches!(refused, PlaceError::InUse(_)), "{path}: {refused}");
+        assert!(matches!(late.remove(&[path], lost.hold()), Err(PlaceError::InUse(_))));
+    }
+    let name = more.name.to_string();
+    let data = format!("data/{}/{name}", &name[..2]);
+    assert!(matches!(late.remove(&[data], lost.hold()), Err(PlaceError::InUse(_))));
+    let (all, bad) = place.backups().unwrap();
+    assert_eq!(all.iter().map(|one| one.name).collect::<Vec<_>>(), [second, first]);
+    assert!(bad.is_empty(), "{bad:?}");
+    assert_eq!(&place.get(ObjectKind::Segment, more.name).unwrap()[..], b"more rows");
+    // And it goes on.
+    let last = place.commit(&manifest(3, 13, vec![stored, more]), &lock).unwrap().0;
+    assert_eq!(place.remove(&[first], &place.backups().unwrap().0[..2], &lock).unwrap().0, 0);
+    assert_eq!(place.backups().unwrap().0[0].name, last);
+    lock.release();
+    std::mem::forget(lost);
 }

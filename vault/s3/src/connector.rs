@@ -11,7 +11,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use vault_backup::Kind;
+use vault_backup::ObjectKind;
 
 use crate::settings::is_nowhere;
 
@@ -24,7 +24,7 @@ const BYTES_A_SECOND: u64 = 32 << 10;
 /// What is read of an answer: of an error, of a list, of an object.
 const ERROR: usize = 64 << 10;
 const LIST: usize = 16 << 20;
-const OBJECT: usize = Kind::Manifest.most_sealed() as usize;
+const OBJECT: usize = ObjectKind::Manifest.most_sealed() as usize;
 
 /// Makes the client of a store.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ pub(crate) const LOCK: &str = "lock";
 /// For how long the word of a holder counts who is not heard of.
 pub(crate) const LEASE: Duration = Duration::from_secs(45);
 /// A lock's object is no longer.
-const MOST: u64 = 1_024;
+const MAX_LOCK_BYTES: u64 = 1_024;
 
 /// See the module.
 pub(crate) struct Lease {
@@ -117,7 +117,7 @@ async fn taken(objects: &Objects, token: &str, lease: Duration) -> Result<(Optio
         };
         if let Some(seen) = seen {
             // A request that was sent twice finds what it wrote itself.
-            let (found, tag) = objects.get(LOCK, MOST).await?;
+            let (found, tag) = objects.get(LOCK, MAX_LOCK_BYTES).await?;
             if found.starts_with(token.as_bytes()) {
                 return Ok((tag, conditions));
             }
@@ -175,7 +175,7 @@ impl Held {
         }
         let word = word(&self.token, state.n + 1);
         if !self.conditions {
-            match self.objects.get(LOCK, MOST).await {
+            match self.objects.get(LOCK, MAX_LOCK_BYTES).await {
                 Ok((found, _)) if found.starts_with(self.token.as_bytes()) => {}
                 Ok(_) | Err(PlaceError::Lost(_)) => return Err(self.taken()),
                 Err(error) => return Err(error),
@@ -184,7 +184,7 @@ impl Held {
         let mode = if self.conditions { update(state.tag.clone()) } else { PutMode::Overwrite };
         let tag = match self.objects.put(LOCK, word.clone(), mode).await {
             Ok(tag) => tag,
-            Err(ObjectError::Precondition { .. }) => match self.objects.get(LOCK, MOST).await {
+            Err(ObjectError::Precondition { .. }) => match self.objects.get(LOCK, MAX_LOCK_BYTES).await {
                 // The answer to what we wrote was lost, and it was sent again.
                 Ok((found, tag)) if found == word => tag,
                 Ok(_) | Err(PlaceError::Lost(_)) => return Err(self.taken()),

@@ -129,7 +129,7 @@ impl Store for S3Store {
         }
     }
 
-    fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+    fn write(&self, path: &str, bytes: Vec<u8>, _: Option<&dyn Hold>) -> Result<(), PlaceError> {
         let (objects, path) = (Arc::clone(&self.objects), path.to_owned());
         self.sending.send(async move {
             let bytes = Bytes::from(bytes);
@@ -159,7 +159,7 @@ impl Store for S3Store {
         self.sending.wait(all.map_ok(found).try_collect()).map_err(|error| self.objects.failed(dir, error))
     }
 
-    fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {
+    fn remove(&self, paths: &[String], _: &dyn Hold) -> Result<(), PlaceError> {
         let removed =
             futures::stream::iter(paths).map(|path| self.objects.delete(path)).buffer_unordered(Sending::AT_ONCE);
         self.sending.wait(removed.try_collect())

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::s3::{Fault, KEY, KEY_ID, S3Server};
 use promises::{conforms, key, manifest, put};
-use vault_backup::{Directory, Kind, Place, PlaceError, Store};
+use vault_backup::{Directory, ObjectKind, Place, PlaceError, Store};
 use vault_s3::{S3Settings, S3Store};
 
 const BUCKET: &str = "backups";
@@ -35,7 +35,7 @@ fn bucket(server: &S3Server, prefix: &str) -> Arc<dyn Store> {
 /// Writes an object of the place, whoever's it is.
 fn write(server: &S3Server, path: &str, bytes: &[u8]) {
     let store = bucket(server, "home");
-    store.write(path, bytes.to_vec()).unwrap();
+    store.write(path, bytes.to_vec(), None).unwrap();
     store.settle().unwrap();
 }
 
@@ -96,18 +96,18 @@ fn a_server_that_fails_for_a_while_is_asked_again_and_nothing_is_half_there() {
         assert_eq!(put(&place, &rows).name, stored.name);
         place.settle().unwrap();
         times(&server, 1, |method, _| method == "GET", fault);
-        assert_eq!(place.get(Kind::Segment, stored.name).unwrap()[..], rows[..], "{fault:?}");
+        assert_eq!(place.get(ObjectKind::Segment, stored.name).unwrap()[..], rows[..], "{fault:?}");
         times(&server, 1, |method, path| method == "PUT" && path.ends_with("/lock"), fault);
         place.lock().unwrap().release();
     }
     for fault in [Fault::Truncated, Fault::Altered] {
         times(&server, 100, |method, path| method == "GET" && path.contains("/data/"), fault);
-        let told = place.get(Kind::Segment, stored.name).unwrap_err();
+        let told = place.get(ObjectKind::Segment, stored.name).unwrap_err();
         let known = matches!(told, PlaceError::Damaged { .. } | PlaceError::Unreachable { .. });
         assert!(known, "{fault:?}: {told}");
     }
     server.well();
-    assert_eq!(place.get(Kind::Segment, stored.name).unwrap()[..], rows[..], "control");
+    assert_eq!(place.get(ObjectKind::Segment, stored.name).unwrap()[..], rows[..], "control");
 }
 
 #[test]
@@ -118,10 +118,10 @@ fn a_server_that_fails_for_good_is_named_and_neither_keys_nor_its_words_are() {
     let stored = put(&place, b"rows");
     place.commit(&manifest(1, 10, vec![stored.clone()]), &lock).unwrap();
     server.faults(|_, _| Some(Fault::Unavailable));
-    place.put(Kind::Segment, b"more rows").unwrap();
+    place.put(ObjectKind::Segment, b"more rows").unwrap();
     let told = [
         place.settle().unwrap_err(),
-        place.get(Kind::Segment, stored.name).unwrap_err(),
+        place.get(ObjectKind::Segment, stored.name).unwrap_err(),
         // What cannot be asked for is not missing: nothing is sent again for it, and nothing is removed.
         place.backups().err().expect("it cannot be told"),
         lock_refused(&place),
@@ -170,7 +170,7 @@ fn a_lock_that_was_left_behind_lapses_and_whoever_lost_it_adds_and_removes_nothi
     assert_eq!(std::fs::read_to_string(server.file("backups/home/lock")).unwrap(), "somebody else 1\n");
     let (all, _) = place.backups().unwrap();
     assert_eq!(all.iter().map(|one| one.name).collect::<Vec<_>>(), [first]);
-    assert!(place.get(Kind::Segment, stored.name).is_ok());
+    assert!(place.get(ObjectKind::Segment, stored.name).is_ok());
 }
 
 #[test]

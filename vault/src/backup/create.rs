@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use vault_backup::{
-    Backup, DataName, Kind, Manifest, OtherFile, PIECE_BYTES, Place, PlaceError, PlaceLock, Present, Rows,
+    Backup, DataName, Manifest, ObjectKind, OtherFile, PIECE_BYTES, Place, PlaceError, PlaceLock, Present, Rows,
     SEGMENT_BYTES, Segment, SpaceDigest, Stored, plan,
 };
 
@@ -51,7 +51,7 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
     let lost: HashMap<DataName, Present> = newest
         .iter()
         .flat_map(|newest| &newest.segments)
-        .map(|stored| Ok((stored.name, sampled.look(place, &present, Kind::Segment, stored.name, stored.bytes)?)))
+        .map(|stored| Ok((stored.name, sampled.look(place, &present, ObjectKind::Segment, stored.name, stored.bytes)?)))
         .collect::<Result<_, PlaceError>>()?;
     let now = snapshot.scopes(newest.as_ref())?;
     let plan = plan(newest.as_ref(), &now, |stored| lost.get(&stored.name).copied().unwrap_or(Present::Lost))?;
@@ -66,10 +66,10 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
     let mut pieces = Vec::new();
     let mut piece_bytes = 0;
     for piece in database.chunks(PIECE_BYTES) {
-        let (name, bytes) = (place.key().name_of(Kind::Piece, piece), Kind::sealed_len(piece.len() as u64));
+        let (name, bytes) = (place.key().name_of(ObjectKind::Piece, piece), ObjectKind::sealed_len(piece.len() as u64));
         let known = newest.as_ref().is_some_and(|newest| newest.pieces.contains(&name));
-        if sampled.look(place, &present, Kind::Piece, name, bytes)? == Present::Lost {
-            place.put(Kind::Piece, piece)?;
+        if sampled.look(place, &present, ObjectKind::Piece, name, bytes)? == Present::Lost {
+            place.put(ObjectKind::Piece, piece)?;
             new_bytes += bytes;
             mended += usize::from(known);
         }
@@ -101,7 +101,7 @@ fn sent(snapshot: &Snapshot, place: &Place, again: &[Stored], send: &[Rows]) -> 
     std::thread::scope(|scope| {
         let putting = scope.spawn(move || {
             let put = |segment: Segment| -> Result<Stored, PlaceError> {
-                let (name, bytes) = place.put(Kind::Segment, &segment.encode())?;
+                let (name, bytes) = place.put(ObjectKind::Segment, &segment.encode())?;
                 Ok(Stored { name, bytes, ranges: segment.ranges() })
             };
             filled.into_iter().filter(|segment| !segment.is_empty()).map(put).collect::<Result<Vec<_>, _>>()
@@ -163,7 +163,7 @@ impl Sample {
         &mut self,
         place: &Place,
         present: &HashMap<DataName, u64>,
-        kind: Kind,
+        kind: ObjectKind,
         name: DataName,
         bytes: u64,
     ) -> Result<Present, PlaceError> {

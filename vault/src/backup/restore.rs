@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use vault_backup::{Kind, Manifest, Place, Segment, SegmentRow};
+use vault_backup::{Manifest, ObjectKind, Place, Segment, SegmentRow};
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
@@ -83,7 +83,7 @@ fn node_database(
 ) -> Result<(), BackupError> {
     let mut image = Zeroizing::new(Vec::new());
     for (n, name) in manifest.pieces.iter().enumerate() {
-        image.extend_from_slice(&place.get(Kind::Piece, *name)?);
+        image.extend_from_slice(&place.get(ObjectKind::Piece, *name)?);
         if image.len() as u64 > manifest.database {
             break;
         }
@@ -115,7 +115,7 @@ fn node_database(
 fn rows(place: &Place, manifest: &Manifest, path: &Path, tell: impl Fn(usize)) -> Result<(), BackupError> {
     let mut log = Connection::open(path)?;
     for (n, stored) in manifest.segments.iter().enumerate() {
-        let segment = Segment::decode(&place.get(Kind::Segment, stored.name)?)
+        let segment = Segment::decode(&place.get(ObjectKind::Segment, stored.name)?)
             .map_err(|_| BackupError::Damaged("a segment is of another version"))?;
         if segment.ranges() != stored.ranges {
             return Err(BackupError::Damaged("a segment holds other rows than its backup says"));

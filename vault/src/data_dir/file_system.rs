@@ -8,7 +8,7 @@ use super::error::{DirectoryError, io};
 
 /// The longest path of a data directory, in bytes: SQLite takes paths of up to 512 with what it appends to them (8),
 /// and the longest name in here is that of a view (`/views/`, 32 digits, `.view`).
-pub const LONGEST_PATH: usize = 512 - 8 - 44;
+pub const MAX_PATH_BYTES: usize = 512 - 8 - 44;
 
 /// Whether SQLite can open what lies in the directory.
 pub(super) fn fits(dir: &Path) -> Result<(), DirectoryError> {
@@ -27,8 +27,8 @@ pub(super) fn fits(dir: &Path) -> Result<(), DirectoryError> {
     }
     let bytes = resolved.as_os_str().as_bytes();
     let long_name = bytes.split(|byte| *byte == b'/').any(|name| name.len() > 255);
-    if bytes.len() > LONGEST_PATH || long_name {
-        return Err(DirectoryError::PathTooLong { bytes: bytes.len(), most: LONGEST_PATH });
+    if bytes.len() > MAX_PATH_BYTES || long_name {
+        return Err(DirectoryError::PathTooLong { bytes: bytes.len(), most: MAX_PATH_BYTES });
     }
     Ok(())
 }

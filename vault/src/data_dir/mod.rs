@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::DirectoryError;
 pub(crate) use error::io;
-pub use file_system::LONGEST_PATH;
+pub use file_system::MAX_PATH_BYTES;
 pub use files::DataFile;
 pub use lock::DirectoryLock;
 use zeroize::Zeroizing;
@@ -331,14 +331,14 @@ mod tests {
             let rest = bytes - path.as_os_str().len() - 1;
             path.join("q".repeat(rest))
         };
-        let dir = longest(LONGEST_PATH + 1);
+        let dir = longest(MAX_PATH_BYTES + 1);
         assert!(matches!(DataDir::at(&dir).lock(), Err(DirectoryError::PathTooLong { .. })));
         assert!(matches!(
             DataDir::at(root.path().join("n".repeat(256))).lock(),
             Err(DirectoryError::PathTooLong { .. })
         ));
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "something was made");
-        let dir = longest(LONGEST_PATH);
+        let dir = longest(MAX_PATH_BYTES);
         drop(DataDir::at(&dir).lock().unwrap());
         std::fs::create_dir(DataDir::at(&dir).views()).unwrap();
         let view = DataDir::at(&dir).views().join(format!("{}.view", "0".repeat(32)));

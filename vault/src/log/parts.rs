@@ -21,7 +21,7 @@ use super::{Log, NewRow, Scope, unreadable};
 /// The most that is stored in one transaction of a part.
 const PART: usize = 512 << 10;
 /// Bodies that come to so little together are stored with their rows.
-const SMALL: usize = 256 << 10;
+const MAX_INLINE_BYTES: usize = 256 << 10;
 
 impl Log {
     /// Puts large bodies on disk, before their rows are appended. It needs no turn: nobody waits for more of it than a
@@ -33,7 +33,7 @@ impl Log {
         let mut small = 0;
         for row in rows {
             let Body::Whole(bytes) = &row.body else { continue };
-            if small + bytes.len() <= SMALL {
+            if small + bytes.len() <= MAX_INLINE_BYTES {
                 small += bytes.len();
                 continue;
             }

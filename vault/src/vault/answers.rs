@@ -45,7 +45,7 @@ impl Vault {
 
     /// As [`Vault::read`], within limits of the caller's choice, and at the cost of the person alone: of a grant that is
     /// not given there are as many ids as one draws, and none has a share of its own.
-    pub async fn foresee(
+    pub async fn preview(
         &self,
         permits: Permits<Read>,
         query: Query,

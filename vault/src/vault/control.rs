@@ -111,7 +111,7 @@ impl Vault {
             let hlc = core.hlc;
             let held = move |_| tip;
             let mut txn =
-                TxnBuilder::new(&core.keys, device.id, space.account.user, heads.seen(), &held, &mut rand::rng());
+                TxnBuilder::new(&core.keys, device.id, space.account.user, heads.head_ids(), &held, &mut rand::rng());
             let cid = write(&mut txn, &mut heads, hlc)?;
             (cid, txn.finish(&device.signer).remove(0))
         };

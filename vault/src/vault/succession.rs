@@ -350,7 +350,7 @@ impl Again {
             let held = move |_| end;
             let mut rng = rand::rng();
             let (device, user) = (&self.account.device, self.account.user);
-            let mut txn = TxnBuilder::new(&keys, device.id, user, self.heads.seen(), &held, &mut rng);
+            let mut txn = TxnBuilder::new(&keys, device.id, user, self.heads.head_ids(), &held, &mut rng);
             for entry in &decode(row)?.entries {
                 let body = match entry.commit.kind {
                     CommitKind::Schema | CommitKind::Policy => {
@@ -386,7 +386,7 @@ impl Again {
             let held = move |_| end;
             let mut rng = rand::rng();
             let (device, user) = (&self.account.device, self.account.user);
-            let mut txn = TxnBuilder::new(&keys, device.id, user, self.heads.seen(), &held, &mut rng);
+            let mut txn = TxnBuilder::new(&keys, device.id, user, self.heads.head_ids(), &held, &mut rng);
             for entry in &frame.entries {
                 let root = match entry.commit.root {
                     None => None,

@@ -323,7 +323,7 @@ fn change(
     }
     let Some((deleted, now)) = row_of(run.connection, &Table::of(collection), doc)? else { return Ok(None) };
     if deleted || covering(mask, Verb::Search, &all, doc, &now).is_empty() {
-        let gone = shown_since(run, collection, mask, doc, first)?;
+        let gone = visible_since(run, collection, mask, doc, first)?;
         return Ok(gone.then_some(Change::Gone { collection: collection.id, document: doc }));
     }
     let read = covering(mask, Verb::Read, &all, doc, &now);
@@ -345,7 +345,7 @@ fn change(
 }
 
 /// Whether the document showed to a caller of this mask at any moment since the order had come to `first`.
-fn shown_since(
+fn visible_since(
     run: &mut Run<'_>,
     collection: &Collection,
     mask: &Mask,

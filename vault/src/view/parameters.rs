@@ -7,7 +7,7 @@ use rusqlite::types::Value as Sql;
 /// Parameters of one statement: SQLite takes 32,766.
 const PARAMETERS: usize = 32_000;
 /// A value that is longer is bound anew each time.
-const SHORT: usize = 64;
+const MAX_REUSED_BYTES: usize = 64;
 
 /// Parameters `?1…`; the first `arguments` are given anew for each execution. A value that stands in many places is
 /// bound once: the conditions of a permit are asked wherever a relation leads to what they cover.
@@ -35,8 +35,8 @@ impl Known {
             Sql::Null => Known::Null,
             Sql::Integer(n) => Known::Integer(*n),
             Sql::Real(n) => Known::Real(n.to_bits()),
-            Sql::Text(text) if text.len() <= SHORT => Known::Text(text.as_bytes().to_vec()),
-            Sql::Blob(bytes) if bytes.len() <= SHORT => Known::Blob(bytes.clone()),
+            Sql::Text(text) if text.len() <= MAX_REUSED_BYTES => Known::Text(text.as_bytes().to_vec()),
+            Sql::Blob(bytes) if bytes.len() <= MAX_REUSED_BYTES => Known::Blob(bytes.clone()),
             Sql::Text(_) | Sql::Blob(_) => return None,
         })
     }

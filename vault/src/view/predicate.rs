@@ -11,7 +11,7 @@ use vault_core::schema::{Collection, ScalarType};
 use vault_core::value::Value;
 
 use super::column::{Shape, column_name, operand, scalar_to_sql, shape};
-use super::compile::MOST_BOUND;
+use super::compile::MAX_BOUND_VALUES;
 use super::matching::Test;
 use super::parameters::Parameters;
 
@@ -109,7 +109,7 @@ fn comparison_sql(
     comparison: &Comparison,
 ) -> String {
     if let Comparison::In(all) | Comparison::Nin(all) = comparison
-        && all.len() > MOST_BOUND
+        && all.len() > MAX_BOUND_VALUES
         && !matches!(shape, Shape::List(_) | Shape::Scalar(ScalarType::Json))
     {
         let among = Operator::In(all.iter().cloned().map(Value::Scalar).collect());

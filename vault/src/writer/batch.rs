@@ -123,7 +123,7 @@ pub(super) fn request(
     may(parts, space, job)?;
     core.begin()?;
     core.view.savepoint()?;
-    let control = admission.space(space.id).map(|lane| lane.heads.seen()).unwrap_or_default();
+    let control = admission.space(space.id).map(|lane| lane.heads.head_ids()).unwrap_or_default();
     let (hlc, uncommitted) = (core.hlc, core.uncommitted);
     core.view.set_patience(effort.patience);
     match change::run(space, core, control, &job.permits, &job.request, (now, effort.commits)) {
@@ -196,7 +196,7 @@ impl Batch {
         let Batch { mut spaces, rows, answers } = self;
         if rows.is_empty() {
             drop(turn);
-            return nothing(spaces, answers);
+            return answer_unmatched(spaces, answers);
         }
         let scopes: Vec<Scope> = rows.iter().map(NewRow::scope).collect();
         let positions = match turn.runtime().block_on(turn.append(rows)) {
@@ -265,7 +265,7 @@ pub(super) fn give_back(space: &Space, core: &mut Core) {
 }
 
 /// Nothing matched: there is nothing to wait for.
-fn nothing(mut spaces: Vec<(Arc<Space>, Guard)>, answers: Vec<(Reply, Vec<u8>)>) {
+fn answer_unmatched(mut spaces: Vec<(Arc<Space>, Guard)>, answers: Vec<(Reply, Vec<u8>)>) {
     spaces.iter_mut().for_each(|(space, core)| give_back(space, core));
     drop(spaces);
     for (reply, answer) in answers {

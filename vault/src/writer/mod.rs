@@ -36,7 +36,7 @@ use crate::feed::Moved;
 use crate::space::{Core, Space};
 
 /// Large requests that are made ready at a time, each of another person.
-const LARGE: usize = 2;
+const MAX_LARGE_REQUESTS: usize = 2;
 
 type Guard = ArcMutexGuard<parking_lot::RawMutex, Core>;
 
@@ -74,7 +74,7 @@ impl Writer {
         let views = Views::default();
         let (jobs, own, waiting) = (Arc::clone(&writer.queue), parts.clone(), views.clone());
         writer.thread("allod-writer", move || small::run(&own, &jobs, &waiting))?;
-        for _ in 0..LARGE {
+        for _ in 0..MAX_LARGE_REQUESTS {
             let (jobs, own, waiting) = (Arc::clone(&writer.queue), parts.clone(), views.clone());
             writer.thread("allod-large", move || large::run(&own, &jobs, &waiting))?;
         }

@@ -12,7 +12,7 @@ use crate::space::Space;
 /// index once instead of once a batch.
 const AGE: Duration = Duration::from_millis(100);
 /// While there is work, views wait for a pause, for a reader or for enough changes: and no longer than this.
-const AGE_MOST: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Spaces whose view has an open transaction.
 #[derive(Clone, Default)]
@@ -34,7 +34,7 @@ impl Views {
     /// be written.
     pub(super) fn run(&self, ended: impl Fn(Duration) -> bool, idle: impl Fn() -> bool) {
         while !ended(AGE) {
-            let most = if idle() { AGE } else { AGE_MOST };
+            let most = if idle() { AGE } else { MAX_AGE };
             let due: Vec<Arc<Space>> = {
                 let mut waiting = self.0.lock();
                 let due = waiting.extract_if(.., |(_, since)| since.elapsed() >= most);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use policy_core::{SpaceId, UserId};
 use vault::backup::{BackupError, Created, Extras, create, restore};
 use vault::data_dir::DataDir;
-use vault_backup::{Backup, BackupKey, Kind, Place, RecoverySecret};
+use vault_backup::{Backup, BackupKey, ObjectKind, Place, RecoverySecret};
 
 use crate::node::Node;
 
@@ -137,7 +137,7 @@ async fn what_the_place_has_lost_is_found_by_the_next_backup_and_sent_again() {
         assert!(matches!(broken, Err(BackupError::Place(_))), "the restore tells");
         let next = home.backup().await.unwrap();
         assert!(next.mended >= 1);
-        assert!(place.get(Kind::Segment, first.backup.manifest.segments[0].name).is_ok(), "under its old name");
+        assert!(place.get(ObjectKind::Segment, first.backup.manifest.segments[0].name).is_ok(), "under its old name");
         assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
     }
 }

@@ -89,7 +89,7 @@ async fn entries_that_say_nothing_are_left_out_and_close_no_space() {
         let lane = home.vault.admission().space(account.space).unwrap();
         let keys = SpaceKeys::open(&lane, &device).unwrap();
         let (mut heads, held) = (lane.heads.clone(), |_| tip);
-        let mut txn = TxnBuilder::new(&keys, device.id, account.user, heads.seen(), &held, &mut rng);
+        let mut txn = TxnBuilder::new(&keys, device.id, account.user, heads.head_ids(), &held, &mut rng);
         let hlc = Hlc::from_parts(1_700_000_000_100 + n as u64, 0);
         match what {
             NewEntry::Bad => txn.again(kind, b"nothing of the kind".to_vec(), &mut heads, hlc, &mut rng),

@@ -5,6 +5,7 @@ import { Loaded } from "../../components/Loaded";
 import { Empty } from "../../components/Page";
 import { Ends } from "../../components/Until";
 import { me } from "../session/queries";
+import { FirstRows } from "./FirstRows";
 import { rows, verbs } from "./words";
 
 /** What an app can see at this moment, by what is enforced and not by what was asked. */
@@ -35,6 +36,7 @@ function Seen({ app }: { app: string }) {
                   Of what <bdi>{grant.user}</bdi> has:
                 </p>
               )}
+              {grant.user === who.data?.name && <FirstRows grant={grant.grant} />}
               {grant.collections.map((one) => (
                 <div key={one.collection}>
                   <h3 className="card-title">{one.collection}</h3>
@@ -77,7 +79,7 @@ function Seen({ app }: { app: string }) {
 }
 
 /** Which documents an entry covers, in words. */
-export function documents(which: Schemas["DocumentsShown"]): string {
+export function documents(which: Schemas["DocumentsView"]): string {
   if (typeof which === "string") return which;
   return "only" in which ? `only ${which.only}` : `all but ${which.all_but}`;
 }

@@ -76,7 +76,7 @@ export function Apps() {
 }
 
 /** What the app really used of what it may, and what it never looked at. */
-function Used({ grant: { used, access } }: { grant: Schemas["GrantShown"] }) {
+function Used({ grant: { used, access } }: { grant: Schemas["GrantView"] }) {
   if (used.requests === 0) return null;
   const may = access.flatMap((entry) => entry.datatypes.flatMap((type) => entry.fields.allow.map((field) => `${type}.${field}`)));
   const never = [...new Set(may)].filter((field) => !used.fields.includes(field));
@@ -100,10 +100,10 @@ function Used({ grant: { used, access } }: { grant: Schemas["GrantShown"] }) {
 }
 
 interface GrantProps {
-  grant: Schemas["GrantShown"];
+  grant: Schemas["GrantView"];
   mine: boolean;
   /** Of an app password: from where it was last used. */
-  password?: Schemas["AppPasswordShown"] | undefined;
+  password?: Schemas["AppPasswordView"] | undefined;
   onSees?: () => void;
   onChanged: (change: Schemas["GrantChanged"]) => void;
 }

@@ -7,7 +7,7 @@ import { EndFields } from "./EndFields";
 import { DURATIONS, type End, inWords, instantOf } from "./ends";
 
 interface Props {
-  grant: Schemas["GrantShown"];
+  grant: Schemas["GrantView"];
   opened: boolean;
   /** The grant has another id from now on. */
   onChanged: (change: Schemas["GrantChanged"]) => void;

@@ -10,7 +10,7 @@ import { OnlyRows } from "./OnlyRows";
 import { sentence, verbs } from "./words";
 
 interface Props {
-  grant: Schemas["GrantShown"];
+  grant: Schemas["GrantView"];
   /** Whether the person gave it; else they may not look into its space. */
   mine: boolean;
   opened: boolean;

@@ -12,7 +12,7 @@ import { Element } from "./GiveLess";
 import { type Kept, all, contradicts, isAll, isOpen, remains, said } from "./less";
 import { requests } from "./queries";
 
-type Request = Schemas["RequestShown"];
+type Request = Schemas["RequestView"];
 const REFRESH = [["requests"], ["grants"], ["access"], ["audit"], ["notices"]];
 
 /** What apps ask for beyond what they were granted; nothing, where none does. */

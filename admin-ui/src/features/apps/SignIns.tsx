@@ -28,7 +28,7 @@ export function SignIns() {
   );
 }
 
-function SignIn({ one }: { one: Schemas["SignInShown"] }) {
+function SignIn({ one }: { one: Schemas["SignInView"] }) {
   const [asking, setAsking] = useState(false);
   const end = useAct({
     act: () => done(api.DELETE("/api/v1/sign-ins/{client}", { params: { path: { client: one.client_id } } })),

@@ -6,7 +6,7 @@ import type { Schemas } from "../../api/client";
 const SHOWN = 50;
 
 /** An act as any of the audits tells it: whom it concerns is told where it may be somebody else. */
-export type Act = Schemas["ActShown"] & Partial<Schemas["ActOfAll"]>;
+export type Act = Schemas["ActView"] & Partial<Schemas["ActOfAll"]>;
 
 /** What an address says of which acts are wanted. */
 export interface Wanted {

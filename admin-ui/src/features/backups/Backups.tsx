@@ -15,7 +15,7 @@ import { asleep, places } from "./queries";
 
 const GB = 1_000_000_000;
 
-type Place = Schemas["PlaceShown"];
+type Place = Schemas["PlaceView"];
 
 /** How the backups of this node stand, and the room that it keeps for the backups of others. */
 export function Backups() {

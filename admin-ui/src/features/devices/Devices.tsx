@@ -13,7 +13,7 @@ import { devices, replicas } from "./queries";
 /** Where the person's data is: devices with keys, replicas without, and how far each is. */
 export function Devices() {
   const mine = useQuery(devices);
-  const [code, setCode] = useState<Schemas["InviteShown"] | null>(null);
+  const [code, setCode] = useState<Schemas["InviteView"] | null>(null);
   const invite = useAct({
     act: () => done(api.POST("/api/v1/devices/invite")),
     after: setCode,
@@ -48,7 +48,7 @@ export function Devices() {
   );
 }
 
-const DEVICE: Column<Schemas["DeviceShown"]>[] = [
+const DEVICE: Column<Schemas["DeviceView"]>[] = [
   {
     head: "Device",
     cell: (device) => (
@@ -61,7 +61,7 @@ const DEVICE: Column<Schemas["DeviceShown"]>[] = [
   { head: "Lag", cell: (device) => <Lag one={device} /> },
 ];
 
-const REPLICA: Column<Schemas["ReplicaShown"]>[] = [
+const REPLICA: Column<Schemas["ReplicaView"]>[] = [
   {
     head: "Replica",
     cell: (replica) => (
@@ -75,7 +75,7 @@ const REPLICA: Column<Schemas["ReplicaShown"]>[] = [
   { head: "Lag", cell: (replica) => <Lag one={replica} /> },
 ];
 
-const REMOVE: RowAct<Schemas["ReplicaShown"]> = {
+const REMOVE: RowAct<Schemas["ReplicaView"]> = {
   label: "Remove",
   run: ({ replica }) => done(api.DELETE("/api/v1/replicas/{replica}", { params: { path: { replica } } })),
   done: "The replica gets nothing more.",

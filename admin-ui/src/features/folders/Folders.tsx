@@ -80,7 +80,7 @@ function NewFolder({ space, onClose }: { space: string; onClose: () => void }) {
   );
 }
 
-function Folder({ folder }: { folder: Schemas["FolderShown"] }) {
+function Folder({ folder }: { folder: Schemas["FolderView"] }) {
   const id = folder.folder ?? "";
   const [asking, setAsking] = useState(false);
   const [after, setAfter] = useState<string[]>([]);

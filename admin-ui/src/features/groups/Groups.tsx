@@ -52,7 +52,7 @@ export function Groups() {
   );
 }
 
-function Group({ group }: { group: Schemas["GroupShown"] }) {
+function Group({ group }: { group: Schemas["GroupView"] }) {
   const whole = useQuery(groupOf(group.group));
   const [adding, setAdding] = useState(false);
   const [asking, setAsking] = useState(false);
@@ -64,7 +64,7 @@ function Group({ group }: { group: Schemas["GroupShown"] }) {
     after: () => setAsking(false),
   });
   const takeOut = useAct({
-    act: (member: Schemas["MemberShown"]) =>
+    act: (member: Schemas["MemberView"]) =>
       "group" in member
         ? done(api.DELETE("/api/v1/groups/{id}/members/groups/{inner}", { params: { path: { id, inner: member.group } } }))
         : done(api.DELETE("/api/v1/groups/{id}/members/users/{name}", { params: { path: { id, name: member.user ?? "" } } })),

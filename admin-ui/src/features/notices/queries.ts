@@ -1,9 +1,9 @@
 import { queryOptions } from "@tanstack/react-query";
 import { type Schemas, api, read, readAll } from "../../api/client";
 
-export type Notice = Schemas["NoticeShown"];
-export type Kind = Schemas["KindShown"];
-export type Address = Schemas["AddressShown"];
+export type Notice = Schemas["NoticeView"];
+export type Kind = Schemas["KindView"];
+export type Address = Schemas["AddressView"];
 
 /**
  * What the person was told. It is asked for as they go through the pages and come back to the window, and not by the clock:

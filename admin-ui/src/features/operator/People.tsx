@@ -16,7 +16,7 @@ import { Quotas } from "./Quotas";
 import { Tenants } from "./Tenants";
 import { letBackIn, suspend } from "./suspending";
 
-type User = Schemas["UserShown"];
+type User = Schemas["UserView"];
 
 /** Who is on the node, and the way in of each. */
 export function People() {
@@ -114,7 +114,7 @@ function State({ user }: { user: User }) {
   return <span className="good">can sign in</span>;
 }
 
-function Invite({ tenants, onInvitation }: { tenants: Schemas["TenantShown"][]; onInvitation: (made: Invitation) => void }) {
+function Invite({ tenants, onInvitation }: { tenants: Schemas["TenantView"][]; onInvitation: (made: Invitation) => void }) {
   const invite = useAct({
     act: async ({ name, tenant }: { name: string; tenant: string | undefined }) => {
       await done(api.POST("/api/v1/users", { body: { name, ...(tenant !== undefined && { tenant }) } }));

@@ -11,7 +11,7 @@ import { type Invitation, inviteOf } from "./Invitation";
 import { Quotas } from "./Quotas";
 
 /** One person, as an operator sees them. */
-export function Person({ user, onInvitation }: { user: Schemas["UserShown"] | undefined; onInvitation: (made: Invitation) => void }) {
+export function Person({ user, onInvitation }: { user: Schemas["UserView"] | undefined; onInvitation: (made: Invitation) => void }) {
   if (user === undefined) return <Empty title="Nobody of this name">They may have had another name.</Empty>;
   return (
     <>
@@ -55,7 +55,7 @@ export function Person({ user, onInvitation }: { user: Schemas["UserShown"] | un
   );
 }
 
-function PasswordLink({ user, onInvitation }: { user: Schemas["UserShown"]; onInvitation: (made: Invitation) => void }) {
+function PasswordLink({ user, onInvitation }: { user: Schemas["UserView"]; onInvitation: (made: Invitation) => void }) {
   const invite = useAct({ act: () => inviteOf(user.name), refresh: [["audit"]], after: onInvitation });
   return (
     <section className="card" aria-labelledby="password-link">
@@ -71,7 +71,7 @@ function PasswordLink({ user, onInvitation }: { user: Schemas["UserShown"]; onIn
   );
 }
 
-function OperatorRights({ user }: { user: Schemas["UserShown"] }) {
+function OperatorRights({ user }: { user: Schemas["UserView"] }) {
   const [asking, setAsking] = useState(false);
   const path = { params: { path: { name: user.name } } };
   const change = useAct({

@@ -14,6 +14,8 @@ const NAMES: Record<string, string> = {
   app_passwords: "App passwords",
   replicas: "Replicas",
   collections: "Collections in a space",
+  folders: "Folders",
+  filings: "Documents in folders",
 };
 
 /** How much a person may have, or everybody who has no number of their own. */
@@ -35,7 +37,7 @@ export function Quotas({ user }: { user?: string }) {
   );
 }
 
-function Quota({ one, user }: { one: Schemas["QuotaShown"]; user: string | undefined }) {
+function Quota({ one, user }: { one: Schemas["QuotaView"]; user: string | undefined }) {
   const [text, setText] = useState(String(one.most));
   const name = NAMES[one.quota] ?? one.quota;
   const set = useAct({

@@ -12,7 +12,7 @@ import { AppSees } from "../apps/AppSees";
 import { sentence } from "../apps/words";
 import { registered } from "../audit/queries";
 
-type App = Schemas["AppShown"];
+type App = Schemas["AppView"];
 
 const EXAMPLE = `{
   "name": "Address book",
@@ -27,7 +27,8 @@ const COLUMNS: Column<App>[] = [
     head: "App",
     cell: (app) => (
       <>
-        <bdi>{app.name}</bdi> {app.confidential && <Badge color="gray">keeps a secret</Badge>}
+        <bdi>{app.name}</bdi> {app.confidential && <Badge color="gray">keeps a secret</Badge>}{" "}
+        {app.dpop_bound_access_tokens && <Badge color="gray">proves a key</Badge>}
         <div>
           <ShortId id={app.client_id} />
         </div>

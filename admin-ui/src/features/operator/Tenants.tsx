@@ -5,8 +5,8 @@ import { Problem } from "../../components/Loaded";
 import { useAct } from "../../components/useAct";
 
 interface Props {
-  tenants: Schemas["TenantShown"][];
-  people: Schemas["UserShown"][];
+  tenants: Schemas["TenantView"][];
+  people: Schemas["UserView"][];
 }
 
 /** Companies or households that share the node, and are not told of one another's people. */

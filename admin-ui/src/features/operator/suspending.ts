@@ -1,7 +1,7 @@
 import { type Schemas, api, done } from "../../api/client";
 import type { RowAct } from "../../components/ActTable";
 
-type User = Schemas["UserShown"];
+type User = Schemas["UserView"];
 
 const path = ({ name }: User) => ({ params: { path: { name } } });
 const refresh = [["people"], ["audit"]];

@@ -9,7 +9,7 @@ import { useAct } from "../../components/useAct";
 import { canUsePasskeys, inWords, make } from "../session/passkeys";
 import { passkeys, useLoneWay } from "./ways";
 
-type Passkey = Schemas["PasskeyShown"];
+type Passkey = Schemas["PasskeyView"];
 
 const REFRESH = [["passkeys"], ["credentials"], ["sessions"], ["audit"]];
 

@@ -5,7 +5,7 @@ import { ActTable, type Column } from "../../components/ActTable";
 import { Loaded } from "../../components/Loaded";
 import { RelativeTime } from "../../components/RelativeTime";
 
-type Session = Schemas["SessionShown"];
+type Session = Schemas["SessionView"];
 
 const COLUMNS: Column<Session>[] = [
   {

@@ -18,7 +18,7 @@ import { links } from "./queries";
 export function Links() {
   const all = useQuery(links);
   const [adding, setAdding] = useState(false);
-  const [made, setMade] = useState<Schemas["LinkShown"] | null>(null);
+  const [made, setMade] = useState<Schemas["LinkView"] | null>(null);
   const button = <Button onClick={() => setAdding(true)}>Make a link</Button>;
   return (
     <>
@@ -53,7 +53,7 @@ export function Links() {
   );
 }
 
-const COLUMNS: Column<Schemas["LinkShown"]>[] = [
+const COLUMNS: Column<Schemas["LinkView"]>[] = [
   {
     head: "Shows",
     cell: (link) => (
@@ -68,7 +68,7 @@ const COLUMNS: Column<Schemas["LinkShown"]>[] = [
   { head: "Ends", cell: (link) => <Ends at={link.until} /> },
 ];
 
-const REMOVE: RowAct<Schemas["LinkShown"]> = {
+const REMOVE: RowAct<Schemas["LinkView"]> = {
   label: "Remove",
   run: ({ link: id }) => done(api.DELETE("/api/v1/links/{id}", { params: { path: { id } } })),
   done: "The link leads nowhere any more.",
@@ -76,7 +76,7 @@ const REMOVE: RowAct<Schemas["LinkShown"]> = {
   ask: { title: "Remove this link?", act: "Remove it", text: "Its address leads nowhere from the next request on, and never again." },
 };
 
-function Form({ onMade }: { onMade: (link: Schemas["LinkShown"]) => void }) {
+function Form({ onMade }: { onMade: (link: Schemas["LinkView"]) => void }) {
   const [asked, setAsked] = useState<{ space?: string | undefined; collection?: string | undefined }>({});
   const where = useWhere(asked);
   const { space, collection } = where;

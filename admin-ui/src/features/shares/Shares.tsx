@@ -67,12 +67,12 @@ export function Shares() {
   );
 }
 
-function idOf(share: Schemas["ShareShown"]): string {
+function idOf(share: Schemas["ShareView"]): string {
   return "share" in share ? share.share : share.field_rule;
 }
 
 /** What a share is on, as a way into the data where there is one. */
-function What({ share }: { share: Schemas["ShareShown"] }) {
+function What({ share }: { share: Schemas["ShareView"] }) {
   const { space, space_name: name, collection, document, field } = share;
   if (!collection) return <Link to="/data" search={{ space }}>{name ?? "a space"}</Link>;
   return (
@@ -89,7 +89,7 @@ function What({ share }: { share: Schemas["ShareShown"] }) {
   );
 }
 
-type Share = Schemas["ShareShown"];
+type Share = Schemas["ShareView"];
 
 const columns = (got: boolean): Column<Share>[] => [
   { head: "What", cell: (share) => <What share={share} /> },

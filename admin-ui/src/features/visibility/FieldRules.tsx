@@ -13,7 +13,7 @@ const RULES = [
 ];
 
 /** What a rule does, in words. */
-function words(rule: Schemas["FieldRuleShown"]): string {
+function words(rule: Schemas["FieldRuleView"]): string {
   if (rule.rule === "hidden") return `is hidden from ${partyName(rule.who)}`;
   if (rule.rule === "reader") return `is shown to ${partyName(rule.who)} though it is sealed`;
   return "is sealed";

@@ -90,7 +90,7 @@ function useNames(space: string): Names {
 }
 
 /** A person, a group, everyone, an app or a link, as the answer names them. */
-function name(seer: Schemas["SeerShown"]): { text: string; kind: string } {
+function name(seer: Schemas["SeerView"]): { text: string; kind: string } {
   if (seer.everyone === true) return { text: "Everyone on this node", kind: "everyone" };
   if (seer.group) return { text: seer.name ?? "A group", kind: "group" };
   if (seer.link) return { text: `Whoever has a link of ${seer.user ?? "somebody"}`, kind: "link" };
@@ -98,7 +98,7 @@ function name(seer: Schemas["SeerShown"]): { text: string; kind: string } {
   return { text: seer.user ?? "Somebody on another node", kind: "person" };
 }
 
-function Seer({ seer, names }: { seer: Schemas["SeerShown"]; names: Names }) {
+function Seer({ seer, names }: { seer: Schemas["SeerView"]; names: Names }) {
   const who = useQuery(me);
   const { text, kind } = name(seer);
   const mine = seer.user !== undefined && seer.user !== null && seer.user === who.data?.name;

@@ -11,7 +11,7 @@ use gateway_people::principal::AuthError;
 use gateway_people::realm::Realm;
 
 /// The longest that is looked at, in bytes of base64.
-const LONGEST: usize = 2_048;
+const MAX_CREDENTIALS_BYTES: usize = 2_048;
 
 /// In the extensions of a request whose app password was looked at and opens nothing: it is looked at once, and waits once.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ fn basic(req: &HttpRequest) -> Option<&str> {
 }
 
 fn read(sent: &str) -> Option<Zeroizing<String>> {
-    if sent.len() > LONGEST {
+    if sent.len() > MAX_CREDENTIALS_BYTES {
         return None;
     }
     let bytes = data_encoding::BASE64.decode(sent.as_bytes()).ok()?;

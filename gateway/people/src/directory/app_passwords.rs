@@ -104,6 +104,7 @@ impl Directory {
             confirmed: None,
             used: now,
             idle: None,
+            key: None,
         };
         let txn = self.db.begin().await?;
         // The person's row first, as whoever ends what they signed in by does: this is seen there, or that is seen here.
@@ -239,7 +240,7 @@ mod tests {
     use policy_core::TenantId;
 
     use super::super::on_each_backend;
-    use super::super::sessions::Seen;
+    use super::super::sessions::SessionOrigin;
     use super::super::usage::Usage;
     use super::*;
 
@@ -319,7 +320,7 @@ mod tests {
                 directory.app_password(name, new.secret.text(), None, None, AT).await.unwrap().is_some()
             };
             let (session, _) =
-                directory.open_signed_session(&alice, &Seen::default(), None, AT).await.unwrap().unwrap();
+                directory.open_signed_session(&alice, &SessionOrigin::default(), None, AT).await.unwrap().unwrap();
             let by = Some(session.hash());
             let (hers, his) =
                 (made(&directory, &alice, None, by).await.unwrap(), made(&directory, &bob, None, None).await.unwrap());
@@ -424,7 +425,7 @@ mod tests {
         let alice = person(&directory, 1, "alice", home).await;
         for looks in 1..60 {
             let (session, _) = directory
-                .open_signed_session(&alice_now(&directory).await, &Seen::default(), None, AT)
+                .open_signed_session(&alice_now(&directory).await, &SessionOrigin::default(), None, AT)
                 .await
                 .unwrap()
                 .unwrap();

@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use super::openid::Openid;
 use super::tables::code;
 use super::{Directory, DirectoryError, Secret, SecretHash, id};
+use crate::dpop::Thumbprint;
 
 /// How long a code is good, in seconds.
 const LASTS: i64 = 60;
@@ -23,6 +24,8 @@ pub struct NewCode {
     pub challenge: String,
     /// What the app is told of the sign-in, if it asked.
     pub openid: Option<Openid>,
+    /// The key whose holder alone may exchange it, if the app named one.
+    pub key: Option<Thumbprint>,
 }
 
 /// A code that was taken in time, for the first time, by its app.
@@ -33,6 +36,7 @@ pub struct Code {
     pub redirect_uri: String,
     pub challenge: String,
     pub openid: Option<Openid>,
+    pub key: Option<Thumbprint>,
     pub(super) hash: Vec<u8>,
 }
 
@@ -81,6 +85,7 @@ impl Directory {
         };
         let damaged = || DirectoryError::Damaged("dir_code");
         let openid = found.openid.as_deref().map(|text| Openid::of_text(text).ok_or_else(damaged)).transpose()?;
+        let key = found.jkt.map(|jkt| Thumbprint::of_bytes(&jkt).ok_or_else(damaged)).transpose()?;
         let marked = code::Entity::update_many()
             .col_expr(code::Column::Used, Expr::value(now.0))
             .filter(code::Column::Hash.eq(hash.clone()))
@@ -107,6 +112,7 @@ impl Directory {
             redirect_uri: found.redirect_uri,
             challenge: found.challenge,
             openid,
+            key,
             hash,
         }))
     }
@@ -128,6 +134,7 @@ pub(super) async fn insert_code(
         expires: Set(now.0 + LASTS * 1_000_000),
         used: Set(None),
         openid: Set(new.openid.as_ref().map(Openid::to_text)),
+        jkt: Set(new.key.map(Thumbprint::to_bytes)),
     };
     code::Entity::insert(row).exec_without_returning(db).await?;
     Ok(secret)
@@ -142,6 +149,7 @@ mod tests {
     async fn a_code_is_good_once_within_a_minute_for_its_app() {
         for directory in on_each_backend().await {
             let client = ClientId::from_bytes([2; 16]);
+            let key = Thumbprint::of_bytes(&[7; 32]).unwrap();
             let new = NewCode {
                 user: UserId::from_bytes([1; 16]),
                 client,
@@ -149,13 +157,15 @@ mod tests {
                 redirect_uri: "https://a.example/".into(),
                 challenge: "c".into(),
                 openid: None,
+                key: Some(key),
             };
             let now = Timestamp::from_seconds(100);
             let code = directory.issue_code(new.clone(), now).await.unwrap();
             let stranger = ClientId::from_bytes([9; 16]);
             assert!(matches!(directory.take_code(code.text(), stranger, now).await.unwrap(), Taken::Refused));
             assert!(matches!(directory.take_code("no code", client, now).await.unwrap(), Taken::Refused));
-            assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Once(_)));
+            let taken = directory.take_code(code.text(), client, now).await.unwrap();
+            assert!(matches!(&taken, Taken::Once(taken) if taken.key == Some(key)), "{taken:?}");
             assert!(matches!(directory.take_code(code.text(), client, now).await.unwrap(), Taken::Twice { .. }));
             let late = directory.issue_code(new, now).await.unwrap();
             let later = Timestamp::from_seconds(160);

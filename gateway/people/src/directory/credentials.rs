@@ -129,9 +129,9 @@ pub(super) async fn remove_all(
 
 /// The credentials of one person, as they are kept.
 #[derive(Debug)]
-pub(super) struct Held(Vec<credential::Model>);
+pub(super) struct PersonCredentials(Vec<credential::Model>);
 
-impl Held {
+impl PersonCredentials {
     pub(super) fn of_kind(&self, kind: CredentialKind) -> impl Iterator<Item = &credential::Model> {
         self.0.iter().filter(move |row| row.kind == kind.word())
     }
@@ -144,10 +144,10 @@ impl Held {
 
 impl Directory {
     /// What a person has; of nobody, after the same work, nothing.
-    pub(super) async fn credentials_of(&self, user: Option<&user::Model>) -> Result<Held, DirectoryError> {
+    pub(super) async fn credentials_of(&self, user: Option<&user::Model>) -> Result<PersonCredentials, DirectoryError> {
         let user = user.map(|row| row.id.clone()).unwrap_or_default();
         let find = credential::Entity::find().filter(credential::Column::User.eq(user));
-        Ok(Held(find.all(&self.db).await?))
+        Ok(PersonCredentials(find.all(&self.db).await?))
     }
 
     /// By what a person signs in, oldest first: app passwords are none of it.

@@ -1,16 +1,17 @@
 //! Folders of documents. A document may lie in several, all of its collection; a folder lies in one at most.
 
 use policy_core::{CollectionId, DocId, FolderId, SpaceId, Timestamp};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set, TransactionTrait};
 
+use super::quotas::{Maker, QuotaKind};
 use super::tables::{filing, folder};
 use super::{Directory, DirectoryError, id};
 
 /// Folders of one collection.
-const MOST_FOLDERS: u64 = 10_000;
+const MAX_FOLDERS: u64 = 10_000;
 /// Documents in one folder.
-pub const MOST_FILED: u64 = 100_000;
+pub const MAX_FILED_DOCUMENTS: u64 = 100_000;
 /// Rows of one statement.
 const ROWS: usize = 200;
 
@@ -44,13 +45,57 @@ fn document(row: &filing::Model) -> Result<DocId, DirectoryError> {
     id(&row.document, DocId::from_bytes, "dir_filing")
 }
 
+fn stored(spaces: &[SpaceId]) -> Vec<Vec<u8>> {
+    spaces.iter().map(|space| space.as_bytes().to_vec()).collect()
+}
+
 impl Directory {
+    /// Refuses one more folder in these spaces, which are all of the maker's, if they may not have so many.
+    pub async fn room_for_folder(&self, maker: &Maker, spaces: &[SpaceId]) -> Result<(), DirectoryError> {
+        let mut held = 0;
+        for some in spaces.chunks(ROWS) {
+            let here = folder::Entity::find().filter(folder::Column::Space.is_in(stored(some)));
+            held += here.count(&self.db).await?;
+        }
+        self.room(maker, QuotaKind::Folders, held, 1).await
+    }
+
+    /// Refuses these documents in a folder beside what lies in the folders of these spaces, which are all of the maker's, if
+    /// that may not be so much. What lies there already takes no room again.
+    pub async fn room_for_filings(
+        &self,
+        maker: &Maker,
+        spaces: &[SpaceId],
+        into: FolderId,
+        documents: &[DocId],
+    ) -> Result<(), DirectoryError> {
+        let (mut held, mut there) = (0, 0);
+        for some in spaces.chunks(ROWS) {
+            let mut folders = Query::select();
+            folders
+                .column(folder::Column::Id)
+                .from(folder::Entity)
+                .and_where(folder::Column::Space.is_in(stored(some)));
+            let here = filing::Entity::find().filter(filing::Column::Folder.in_subquery(folders));
+            held += here.count(&self.db).await?;
+        }
+        for some in documents.chunks(ROWS) {
+            let among = filing::Column::Document.is_in(some.iter().map(|document| document.as_bytes().to_vec()));
+            let here = filing::Entity::find().filter(filing::Column::Folder.eq(into.as_bytes().to_vec()));
+            there += here.filter(among).count(&self.db).await?;
+        }
+        match documents.len() as u64 - there {
+            0 => Ok(()),
+            new => self.room(maker, QuotaKind::Filings, held, new).await,
+        }
+    }
+
     /// Notes a new folder.
     pub async fn add_folder(&self, new: &Folder) -> Result<(), DirectoryError> {
         let beside = folder::Entity::find()
             .filter(folder::Column::Space.eq(new.space.as_bytes().to_vec()))
             .filter(folder::Column::Collection.eq(new.collection.as_bytes().to_vec()));
-        if beside.count(&self.db).await? >= MOST_FOLDERS {
+        if beside.count(&self.db).await? >= MAX_FOLDERS {
             return Err(DirectoryError::Unfit("A collection has at most 10,000 folders."));
         }
         let row = folder::ActiveModel {
@@ -122,7 +167,7 @@ impl Directory {
     ) -> Result<Vec<DocId>, DirectoryError> {
         let of_folder = filing::Column::Folder.eq(folder.id.as_bytes().to_vec());
         let filed = filing::Entity::find().filter(of_folder.clone()).count(&self.db).await?;
-        if filed.saturating_add(documents.len() as u64) > MOST_FILED {
+        if filed.saturating_add(documents.len() as u64) > MAX_FILED_DOCUMENTS {
             return Err(DirectoryError::Unfit("A folder holds at most 100,000 documents."));
         }
         let row = |document: &DocId| filing::ActiveModel {

@@ -259,8 +259,8 @@ impl Directory {
     }
 
     /// Notes in memory what an answer told under a grant; [`Directory::tend`] writes it.
-    pub fn told_by_grant(&self, grant: GrantId, told: &Usage) {
-        self.usage.lock().entry(grant).or_default().add(told);
+    pub fn count_usage(&self, grant: GrantId, usage: &Usage) {
+        self.usage.lock().entry(grant).or_default().add(usage);
     }
 
     /// What was used under a grant, with what is not yet written.
@@ -308,12 +308,12 @@ mod tests {
             let told = |n: u8| Usage { requests: 1, rows: 3, bytes: 100, fields: [field(n)].into() };
             let known = async || directory.grant_row(grant).await.unwrap().unwrap().usage;
             assert_eq!(known().await, Usage::default());
-            directory.told_by_grant(grant, &told(1));
-            directory.told_by_grant(GrantId::from_bytes([9; 16]), &told(1));
+            directory.count_usage(grant, &told(1));
+            directory.count_usage(GrantId::from_bytes([9; 16]), &told(1));
             assert_eq!(known().await, told(1));
             directory.tend(Timestamp::from_seconds(10)).await.unwrap();
             assert_eq!(known().await, told(1), "written");
-            directory.told_by_grant(grant, &told(2));
+            directory.count_usage(grant, &told(2));
             let both = Usage { requests: 2, rows: 6, bytes: 200, fields: [field(1), field(2)].into() };
             assert_eq!(known().await, both);
             directory.tend(Timestamp::from_seconds(20)).await.unwrap();
@@ -377,6 +377,7 @@ mod tests {
                     redirect_uri: String::new(),
                     challenge: String::new(),
                     openid: None,
+                    key: None,
                 };
                 let codes = directory.await_person((client, false), "here", "a=b", now).await.unwrap();
                 let device = directory.waiting(&codes.user, now).await.unwrap().unwrap();

@@ -11,9 +11,9 @@ use super::tables::{group, membership};
 use super::{Directory, DirectoryError, id};
 
 /// Groups that may lie in one another, the outermost and the innermost counted.
-pub const MOST_NESTED: usize = 20;
+pub const MAX_NESTED_GROUPS: usize = 20;
 /// Members and managers of one group.
-pub const MOST_MEMBERS: u64 = 5_000;
+pub const MAX_MEMBERS: u64 = 5_000;
 /// Ids in one statement.
 const IDS: usize = 500;
 
@@ -101,16 +101,16 @@ impl TryFrom<membership::Model> for Membership {
     }
 }
 
-/// The longest way from `start` along `next`, in groups, `start` counted; more than [`MOST_NESTED`] is all the same.
+/// The longest way from `start` along `next`, in groups, `start` counted; more than [`MAX_NESTED_GROUPS`] is all the same.
 fn longest(start: GroupId, next: &HashMap<GroupId, Vec<GroupId>>) -> usize {
     let mut level = BTreeSet::from([start]);
-    for length in 0..=MOST_NESTED {
+    for length in 0..=MAX_NESTED_GROUPS {
         if level.is_empty() {
             return length;
         }
         level = level.iter().flat_map(|group| next.get(group).into_iter().flatten().copied()).collect();
     }
-    MOST_NESTED + 1
+    MAX_NESTED_GROUPS + 1
 }
 
 /// Every group that `start` leads to along `next`, `start` among them.
@@ -187,7 +187,7 @@ impl Directory {
     /// Notes a membership, or gives one that is there this end.
     pub async fn put_membership(&self, put: &Membership, now: Timestamp) -> Result<(), DirectoryError> {
         let of_group = membership::Column::GroupId.eq(put.group.as_bytes().to_vec());
-        if membership::Entity::find().filter(of_group).count(&self.db).await? >= MOST_MEMBERS {
+        if membership::Entity::find().filter(of_group).count(&self.db).await? >= MAX_MEMBERS {
             return Err(DirectoryError::Unfit("A group has at most 5,000 members; put groups into it."));
         }
         let known = OnConflict::columns([
@@ -252,11 +252,21 @@ impl Directory {
         if own.is_empty() {
             return Ok(BTreeSet::new());
         }
+        Ok(reached(own, &self.nested_in().await?))
+    }
+
+    /// A group, and the groups that it lies in, by whatever way.
+    pub async fn groups_around(&self, group: GroupId) -> Result<BTreeSet<GroupId>, DirectoryError> {
+        Ok(reached([group], &self.nested_in().await?))
+    }
+
+    /// The groups in which each lies of itself.
+    async fn nested_in(&self) -> Result<HashMap<GroupId, Vec<GroupId>>, DirectoryError> {
         let mut around = HashMap::<_, Vec<_>>::new();
         for (outer, inner) in self.nestings().await? {
             around.entry(inner).or_default().push(outer);
         }
-        Ok(reached(own, &around))
+        Ok(around)
     }
 
     /// Which group lies in which: (outer, inner).
@@ -296,7 +306,7 @@ mod tests {
     async fn groups_nest_to_a_depth_and_never_in_a_circle() {
         for directory in on_each_backend().await {
             let (alice, now) = (UserId::from_bytes([200; 16]), Timestamp(5));
-            let deep = u8::try_from(MOST_NESTED).unwrap();
+            let deep = u8::try_from(MAX_NESTED_GROUPS).unwrap();
             for n in 1..=deep + 1 {
                 let group = Group {
                     id: group_id(n),
@@ -320,15 +330,18 @@ mod tests {
                 directory.put_membership(&into(n, n + 1), now).await.unwrap();
             }
             assert_eq!(directory.nested(group_id(deep), group_id(1)).await.unwrap(), None, "a circle");
-            assert_eq!(directory.nested(group_id(deep), group_id(deep + 1)).await.unwrap(), Some(MOST_NESTED + 1));
+            assert_eq!(
+                directory.nested(group_id(deep), group_id(deep + 1)).await.unwrap(),
+                Some(MAX_NESTED_GROUPS + 1)
+            );
             let bob = UserId::from_bytes([201; 16]);
             let own = Membership { party: Party::User(bob), until: Some(Timestamp(9)), ..into(deep, 0) };
             directory.put_membership(&own, now).await.unwrap();
-            assert_eq!(directory.groups_of(bob, Timestamp(8)).await.unwrap().len(), MOST_NESTED);
+            assert_eq!(directory.groups_of(bob, Timestamp(8)).await.unwrap().len(), MAX_NESTED_GROUPS);
             assert!(directory.groups_of(bob, Timestamp(9)).await.unwrap().is_empty(), "lapsed");
             assert!(directory.groups_of(alice, now).await.unwrap().is_empty(), "a manager is no member");
             directory.remove_group(group_id(2)).await.unwrap();
-            assert_eq!(directory.groups_of(bob, Timestamp(8)).await.unwrap().len(), MOST_NESTED - 2);
+            assert_eq!(directory.groups_of(bob, Timestamp(8)).await.unwrap().len(), MAX_NESTED_GROUPS - 2);
             assert!(directory.remove_membership(&own).await.unwrap());
             assert!(!directory.remove_membership(&own).await.unwrap());
         }

@@ -16,6 +16,7 @@ use self::sharing::{Assignments, Folders, Givers, Groups, Links, Offers};
 use super::tables::{audit, credential, group, link, setting, space, token, user};
 use super::usage::Used;
 
+mod bound;
 mod provider;
 mod replaced;
 mod waiting;
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(super::notices::migration::Notices),
             Box::new(super::mail::migration::Mail),
             Box::new(super::requests::migration::Requests),
+            Box::new(bound::Bound),
         ]
     }
     fn migration_table_name() -> DynIden {

@@ -30,6 +30,7 @@ pub mod passkeys;
 pub mod password_change;
 mod passwords;
 mod people;
+pub mod proofs;
 pub mod pushed;
 mod put_back;
 mod quotas;
@@ -67,7 +68,7 @@ pub use browsers::{BROWSER_SECONDS, KnownBrowser};
 pub use codes::{Code, NewCode, Taken};
 pub use folders::Folder;
 pub use grants::GrantRow;
-pub use groups::{Group, MOST_NESTED, Membership, Role};
+pub use groups::{Group, MAX_NESTED_GROUPS, Membership, Role};
 pub use lifetimes::Lifetimes;
 pub use links::LinkRow;
 pub use migration::Migrator;
@@ -77,7 +78,7 @@ pub use openid::{Family, Openid, OpenidScope};
 pub use passwords::MIN_PASSWORD;
 pub use people::{ELSEWHERE, Tenant, User};
 pub use quotas::QuotaKind;
-pub use refresh::{FOLLOWED, Pair, Rotation};
+pub use refresh::{Bound, Exchanger, FOLLOWED, Pair, Rotation};
 pub use secret::{Secret, SecretHash};
 pub use settings::SETUP_SECONDS;
 pub use spaces::SpaceRow;
@@ -125,6 +126,7 @@ pub struct Directory {
     /// Held by whoever counts requests for access and adds one.
     requests: tokio::sync::Mutex<()>,
     guesses: guesses::Guesses,
+    proofs: proofs::Proofs,
     form_key: [u8; 32],
     /// Authenticates what browsers keep of a sign-in.
     browser_key: [u8; 32],
@@ -168,6 +170,7 @@ impl Directory {
             mail: mail::Outbox::new(mail_key),
             requests: tokio::sync::Mutex::default(),
             guesses: guesses::Guesses::default(),
+            proofs: proofs::Proofs::default(),
             form_key,
             browser_key,
             refresh_key,
@@ -191,6 +194,11 @@ impl Directory {
         *self.owner.read()
     }
 
+    /// What was taken of proofs of keys.
+    pub fn proofs(&self) -> &proofs::Proofs {
+        &self.proofs
+    }
+
     /// The key under which forms are authenticated; the same in every process on this database.
     pub fn form_key(&self) -> &[u8; 32] {
         &self.form_key
@@ -204,7 +212,7 @@ impl Directory {
         self.drop_signing_keys(now).await?;
         self.drop_pushed(now).await?;
         self.drop_waiting(now).await?;
-        self.drop_told(now).await?;
+        self.drop_old_marks(now).await?;
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
         self.drop_lapsed(now).await

@@ -132,7 +132,7 @@ impl Directory {
 mod tests {
     use super::super::credentials::Removed;
     use super::super::on_each_backend;
-    use super::super::sessions::{OpenedBy, Seen};
+    use super::super::sessions::{OpenedBy, SessionOrigin};
     use super::*;
 
     fn identity(issuer: &str, subject: &str) -> Identity {
@@ -166,7 +166,7 @@ mod tests {
                 assert!(directory.user_outside(&stranger).await.unwrap().is_none());
             }
             let open = async |by: Option<&OpenedBy>| {
-                directory.open_signed_session(&alice, &Seen::default(), by, at(3)).await.unwrap()
+                directory.open_signed_session(&alice, &SessionOrigin::default(), by, at(3)).await.unwrap()
             };
             let by = |session: &str| OpenedBy {
                 credential: way,

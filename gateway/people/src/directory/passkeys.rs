@@ -25,7 +25,7 @@ use super::turns::{Asker, Network};
 use super::{Directory, DirectoryError, SecretHash, User, id};
 
 /// How many passkeys a person has at most.
-pub const MOST: u64 = 32;
+pub const MAX_PASSKEYS: u64 = 32;
 /// The longest name of one, in characters.
 pub const MAX_NAME: usize = 64;
 
@@ -67,7 +67,7 @@ pub enum Added {
     Done(CredentialId),
     /// It is somebody's already, perhaps the same person's.
     Taken,
-    /// They have [`MOST`].
+    /// They have [`MAX_PASSKEYS`].
     TooMany,
 }
 
@@ -198,7 +198,7 @@ impl Directory {
         if !touch(&txn, user).await? {
             return Ok(Added::Taken);
         }
-        if held.count(&txn).await? >= MOST {
+        if held.count(&txn).await? >= MAX_PASSKEYS {
             return Ok(Added::TooMany);
         }
         match credential::Entity::insert(row).exec_without_returning(&txn).await {

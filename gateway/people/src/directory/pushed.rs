@@ -81,7 +81,7 @@ mod tests {
             let there = push(client, "there", 90).await;
             let oldest = push(client, "here", 91).await;
             let next = push(client, "here", 92).await;
-            for _ in 2..room::MOST_FROM {
+            for _ in 2..room::MAX_WAITING_OF_NETWORK {
                 push(client, "here", 100).await;
             }
             assert!(waits(&oldest).await, "control");

@@ -35,7 +35,7 @@ impl Asleep {
 
 /// How much sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct SleepingCounts {
     pub grants: u64,
     pub links: u64,
     pub shares: u64,
@@ -79,9 +79,9 @@ impl Directory {
     }
 
     /// How much there is that sleeps, or would.
-    pub async fn held(&self) -> Result<Held, DirectoryError> {
+    pub async fn held(&self) -> Result<SleepingCounts, DirectoryError> {
         let apps = app::Entity::find().select_only().column(app::Column::Id).into_query();
-        Ok(Held {
+        Ok(SleepingCounts {
             // Those of app passwords do not wake: what opened them is void.
             grants: grant::Entity::find().filter(grant::Column::Client.in_subquery(apps)).count(&self.db).await?,
             links: link::Entity::find().count(&self.db).await?,

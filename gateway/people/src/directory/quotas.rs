@@ -32,10 +32,14 @@ pub enum QuotaKind {
     Replicas,
     /// Collections in one space; its owner's quota counts.
     Collections,
+    /// Folders in the spaces of a person, whoever made them.
+    Folders,
+    /// Documents in folders in the spaces of a person, each as often as it lies in one.
+    Filings,
 }
 
 impl QuotaKind {
-    pub const ALL: [QuotaKind; 8] = [
+    pub const ALL: [QuotaKind; 10] = [
         QuotaKind::Spaces,
         QuotaKind::Groups,
         QuotaKind::Shares,
@@ -44,6 +48,8 @@ impl QuotaKind {
         QuotaKind::AppPasswords,
         QuotaKind::Replicas,
         QuotaKind::Collections,
+        QuotaKind::Folders,
+        QuotaKind::Filings,
     ];
 
     /// The word in routes, on the command line and in settings.
@@ -57,6 +63,8 @@ impl QuotaKind {
             QuotaKind::AppPasswords => "app_passwords",
             QuotaKind::Replicas => "replicas",
             QuotaKind::Collections => "collections",
+            QuotaKind::Folders => "folders",
+            QuotaKind::Filings => "filings",
         }
     }
 
@@ -75,6 +83,8 @@ impl QuotaKind {
             QuotaKind::AppPasswords => 32,
             QuotaKind::Replicas => 8,
             QuotaKind::Collections => 200,
+            QuotaKind::Folders => 256,
+            QuotaKind::Filings => 10_000,
         }
     }
 
@@ -85,6 +95,7 @@ impl QuotaKind {
             QuotaKind::AppPasswords => "app passwords",
             QuotaKind::Shares => "shares and field rules",
             QuotaKind::Collections => "collections in a space",
+            QuotaKind::Filings => "documents in folders",
             other => other.word(),
         }
     }
@@ -183,7 +194,12 @@ impl Directory {
             }
             QuotaKind::Links => link::Entity::find().filter(link::Column::User.eq(user)).count(&self.db).await?,
             QuotaKind::AppPasswords => self.count_app_passwords(maker.user).await?,
-            QuotaKind::Spaces | QuotaKind::Codes | QuotaKind::Replicas | QuotaKind::Collections => 0,
+            QuotaKind::Spaces
+            | QuotaKind::Codes
+            | QuotaKind::Replicas
+            | QuotaKind::Collections
+            | QuotaKind::Folders
+            | QuotaKind::Filings => 0,
         };
         self.room(maker, kind, held, 1).await
     }

@@ -4,6 +4,9 @@
 //! An app that refreshes twice at once is no thief: for [`REUSE`] seconds, and until the successor is used, the token
 //! that was just exchanged answers with the same successor again. The chain stays one, so a copy that is used later,
 //! by whomever, still shows.
+//!
+//! An app that proves a key gets tokens that its holder alone may send (RFC 9449, 5). Its refresh tokens are bound to the key
+//! too, unless the app holds a secret: those are its own already, and it may change its key.
 
 use hmac::{Hmac, KeyInit, Mac};
 use policy_core::{ClientId, GrantId, Timestamp, UserId};
@@ -12,9 +15,11 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, Trans
 use sha2::Sha256;
 
 use super::openid::OpenidScope;
+use super::proofs::ProofOf;
 use super::tables::{grant, refresh, token};
 use super::tokens::row;
 use super::{Directory, DirectoryError, Family, GrantRow, Secret, SecretHash, Token, TokenKind, id};
+use crate::dpop::{Proof, ProofError, Thumbprint};
 
 /// An access token lasts an hour, in seconds.
 pub(super) const ACCESS: i64 = 3_600;
@@ -35,14 +40,42 @@ pub struct Pair {
     pub grant: GrantRow,
     /// What its tokens tell of who the person is.
     pub openid: Option<OpenidScope>,
+    /// The key that the access token is bound to.
+    pub key: Option<Thumbprint>,
+}
+
+/// To which keys the tokens of a pair are bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bound {
+    access: Option<Thumbprint>,
+    refresh: Option<Thumbprint>,
+}
+
+impl Bound {
+    /// By what an app proves; `confidential`: it holds a secret.
+    pub fn by(proof: Option<&Proof>, confidential: bool) -> Bound {
+        let access = proof.map(|proof| proof.key);
+        Bound { access, refresh: access.filter(|_| !confidential) }
+    }
+}
+
+/// The app that exchanges a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchanger<'a> {
+    pub client: ClientId,
+    /// It holds a secret, by which it has proved itself.
+    pub confidential: bool,
+    pub proof: Option<&'a Proof>,
 }
 
 /// What came of a refresh token.
 #[derive(Debug)]
 pub enum Rotation {
     Rotated(Box<Pair>),
-    /// Unknown, lapsed, another app's, or its grant is gone.
+    /// Unknown, lapsed, another app's, bound to another key, or its grant is gone.
     Refused,
+    /// The proof of its key is missing, or was sent before.
+    Unproven(ProofError),
     /// Used a second time: the family is dead. Tokens were ended, so the policy epoch must move.
     Reused {
         user: UserId,
@@ -57,25 +90,27 @@ struct Holder {
     grant: GrantId,
     family: Family,
     openid: Option<OpenidScope>,
+    bound: Bound,
 }
 
 impl Directory {
     /// The first pair of a grant; `None` if the grant is gone.
     pub async fn first_pair(&self, grant: &GrantRow, now: Timestamp) -> Result<Option<Pair>, DirectoryError> {
-        self.first_pair_of(grant, (Family::draw(), None), now).await
+        self.first_pair_of(grant, (Family::draw(), None), Bound::default(), now).await
     }
 
-    /// The same, of a family that is named, with what its tokens tell of who the person is.
+    /// The same, of a family that is named, with what its tokens tell of who the person is, bound to keys.
     pub async fn first_pair_of(
         &self,
         grant: &GrantRow,
         (family, openid): (Family, Option<OpenidScope>),
+        bound: Bound,
         now: Timestamp,
     ) -> Result<Option<Pair>, DirectoryError> {
         if self.is_suspended(grant.user) {
             return Ok(None);
         }
-        let holder = Holder { user: grant.user, client: grant.client, grant: grant.id, family, openid };
+        let holder = Holder { user: grant.user, client: grant.client, grant: grant.id, family, openid, bound };
         let txn = self.db.begin().await?;
         let Some(live) = live_grant(&txn, holder.grant, now).await? else {
             txn.rollback().await?;
@@ -86,8 +121,15 @@ impl Directory {
         Ok(Some(pair))
     }
 
-    /// Exchanges a refresh token of `client` for a new pair.
-    pub async fn rotate(&self, text: &str, client: ClientId, now: Timestamp) -> Result<Rotation, DirectoryError> {
+    /// Exchanges a refresh token of an app for a new pair.
+    pub async fn rotate(
+        &self,
+        text: &str,
+        by: impl Into<Exchanger<'_>>,
+        now: Timestamp,
+    ) -> Result<Rotation, DirectoryError> {
+        let Exchanger { client, confidential, mut proof } = by.into();
+        let bound = Bound::by(proof, confidential);
         let hash = SecretHash::of(text).0.to_vec();
         for _ in 0..FOLLOWED {
             let found = refresh::Entity::find_by_id(hash.clone()).one(&self.db).await?;
@@ -100,9 +142,23 @@ impl Directory {
                 grant: id(&found.grant_id, GrantId::from_bytes, "dir_refresh")?,
                 family: id(&found.family, Family, "dir_refresh")?,
                 openid: found.scope.as_deref().and_then(OpenidScope::of),
+                bound,
             };
             if self.is_suspended(holder.user) {
                 return Ok(Rotation::Refused);
+            }
+            // Whoever has a copy, and not the key, neither uses it up nor shows that there is a copy.
+            if let Some(key) = found.jkt {
+                match bound.access {
+                    None => return Ok(Rotation::Unproven(ProofError::Missing)),
+                    Some(held) if held.to_bytes() != key => return Ok(Rotation::Refused),
+                    Some(_) => {}
+                }
+            }
+            if let Some(proof) = proof.take()
+                && let Err(wrong) = self.proofs.take(ProofOf::App(holder.user, client), proof, now)
+            {
+                return Ok(Rotation::Unproven(wrong));
             }
             let txn = self.db.begin().await?;
             // The row of the grant first, as whoever puts another in its place or takes it back does: until the end, the
@@ -169,7 +225,8 @@ impl Directory {
             return Ok(None);
         }
         let (access, expires) = access_token(txn, holder, end, now).await?;
-        Ok(Some(Pair { access, refresh: next, expires, grant, openid: holder.openid }))
+        let key = holder.bound.access;
+        Ok(Some(Pair { access, refresh: next, expires, grant, openid: holder.openid, key }))
     }
 
     /// The refresh token that follows on one: whoever presents that one gets it again, and nobody else can tell it.
@@ -227,7 +284,8 @@ async fn access_token(
     let kind =
         TokenKind::Access { client: holder.client, grant: holder.grant, family: holder.family, openid: holder.openid };
     let (hash, user) = (access.hash(), holder.user);
-    let token = Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None };
+    let key = holder.bound.access;
+    let token = Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key };
     token::Entity::insert(row(&token)).exec_without_returning(db).await?;
     Ok((access, expires))
 }
@@ -249,9 +307,10 @@ async fn pair(
         expires: Set(until(now, REFRESH, end).0),
         used: Set(None),
         scope: Set(holder.openid.map(|scope| scope.text().to_owned())),
+        jkt: Set(holder.bound.refresh.map(Thumbprint::to_bytes)),
     };
     refresh::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(Pair { access, refresh: next, expires, grant, openid: holder.openid })
+    Ok(Pair { access, refresh: next, expires, grant, openid: holder.openid, key: holder.bound.access })
 }
 
 #[cfg(test)]
@@ -259,6 +318,7 @@ pub(super) mod tests {
     use super::super::on_each_backend;
     use super::super::usage::Usage;
     use super::*;
+    use crate::dpop::tests::Key;
     use policy_core::SpaceId;
 
     pub(in super::super) async fn noted(directory: &Directory, expires: Option<Timestamp>) -> GrantRow {
@@ -275,6 +335,12 @@ pub(super) mod tests {
         };
         directory.note_grant(&row).await.unwrap();
         row
+    }
+
+    impl From<ClientId> for Exchanger<'_> {
+        fn from(client: ClientId) -> Self {
+            Exchanger { client, confidential: false, proof: None }
+        }
     }
 
     #[tokio::test]
@@ -365,6 +431,68 @@ pub(super) mod tests {
             assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
             directory.tend(now).await.unwrap();
             assert_eq!(noted().await, Some(Timestamp::from_seconds(120)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_of_an_app_without_a_secret_is_its_key_s_and_a_copy_ends_nothing() {
+        const NOW: i64 = 1_764_000_000;
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(NOW);
+            let (grant, key, other) = (noted(&directory, None).await, Key::draw(), Key::draw());
+            let client = grant.client;
+            let bound = Bound::by(Some(&key.proof("first", NOW)), false);
+            let of = (Family::draw(), None);
+            let first = directory.first_pair_of(&grant, of, bound, now).await.unwrap().unwrap();
+            let opens = async |pair: &Pair| directory.token(pair.access.text(), now).await.unwrap().unwrap().key;
+            assert_eq!(opens(&first).await, Some(key.proof("x", NOW).key));
+            let by = async |text: &str, confidential, proof: Option<&Proof>| {
+                directory.rotate(text, Exchanger { client, confidential, proof }, now).await.unwrap()
+            };
+            let text = first.refresh.text();
+            let without = by(text, false, None).await;
+            assert!(matches!(without, Rotation::Unproven(ProofError::Missing)), "{without:?}");
+            let stolen = by(text, false, Some(&other.proof("a", NOW))).await;
+            assert!(matches!(stolen, Rotation::Refused), "{stolen:?}");
+            let proof = key.proof("b", NOW);
+            let Rotation::Rotated(second) = by(text, false, Some(&proof)).await else { panic!("control") };
+            assert_eq!(second.key, Some(proof.key));
+            let again = by(second.refresh.text(), false, Some(&proof)).await;
+            assert!(matches!(again, Rotation::Unproven(ProofError::Replayed)), "{again:?}");
+            // What is exchanged long ago shows theft, but only where the key is there.
+            let later = Timestamp::from_seconds(NOW + REUSE + 1);
+            let copied = async |proof: Option<&Proof>| {
+                directory.rotate(text, Exchanger { client, confidential: false, proof }, later).await.unwrap()
+            };
+            for proof in [None, Some(other.proof("c", NOW))] {
+                let refused = copied(proof.as_ref()).await;
+                assert!(!matches!(refused, Rotation::Reused { .. }), "{refused:?}");
+            }
+            assert!(directory.token(second.access.text(), later).await.unwrap().is_some(), "nothing ended");
+            let reused = copied(Some(&key.proof("d", NOW))).await;
+            assert!(matches!(reused, Rotation::Reused { .. }), "control: {reused:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_of_an_app_with_a_secret_goes_on_to_another_key() {
+        const NOW: i64 = 1_764_000_000;
+        for directory in on_each_backend().await {
+            let now = Timestamp::from_seconds(NOW);
+            let (grant, key, other) = (noted(&directory, None).await, Key::draw(), Key::draw());
+            let bound = Bound::by(Some(&key.proof("first", NOW)), true);
+            let of = (Family::draw(), None);
+            let first = directory.first_pair_of(&grant, of, bound, now).await.unwrap().unwrap();
+            let proof = other.proof("a", NOW);
+            let by = |proof| Exchanger { client: grant.client, confidential: true, proof };
+            let next = directory.rotate(first.refresh.text(), by(Some(&proof)), now).await.unwrap();
+            let Rotation::Rotated(next) = next else { panic!("{next:?}") };
+            let bound = directory.token(next.access.text(), now).await.unwrap().unwrap().key;
+            assert_eq!((bound, next.key), (Some(proof.key), Some(proof.key)));
+            let Rotation::Rotated(plain) = directory.rotate(next.refresh.text(), by(None), now).await.unwrap() else {
+                panic!("it is asked for no proof where it does not say so")
+            };
+            assert_eq!(directory.token(plain.access.text(), now).await.unwrap().unwrap().key, None);
         }
     }
 }

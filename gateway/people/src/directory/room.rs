@@ -8,8 +8,8 @@ use sea_orm::{
 use super::DirectoryError;
 
 /// Of one app that wait, and of them from one network.
-const MOST: u64 = 1_024;
-pub(super) const MOST_FROM: u64 = 64;
+const MAX_WAITING_OF_APP: u64 = 1_024;
+pub(super) const MAX_WAITING_OF_NETWORK: u64 = 64;
 
 /// Makes room for one more of `own`, what waits of an app, that comes `from` a network. Of the network that has the most
 /// the oldest goes, so that nobody is shut out who comes from another. An app that proves itself (`proven`) has the whole
@@ -27,9 +27,9 @@ where
 {
     let [hash, network, end] = columns;
     let here = own.clone().filter(network.eq(from));
-    let crowded = if !proven && here.clone().count(db).await? >= MOST_FROM {
+    let crowded = if !proven && here.clone().count(db).await? >= MAX_WAITING_OF_NETWORK {
         here
-    } else if own.clone().count(db).await? >= MOST {
+    } else if own.clone().count(db).await? >= MAX_WAITING_OF_APP {
         let most = own.clone().select_only().column(network).group_by(network).order_by_desc(hash.count());
         let most: Option<String> = most.into_tuple().one(db).await?;
         own.filter(network.eq(most.unwrap_or_default()))

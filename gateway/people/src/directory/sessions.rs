@@ -47,13 +47,13 @@ impl SecretHash {
 
 /// Where a session is used from.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct SessionOrigin {
     pub address: Option<IpAddr>,
     /// The browser or program, in a few words.
     pub product: Option<String>,
 }
 
-impl Seen {
+impl SessionOrigin {
     fn address(&self) -> Option<String> {
         self.address.map(|ip| ip.to_canonical().to_string())
     }
@@ -114,7 +114,7 @@ impl Directory {
         let secret = Secret::draw();
         let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
         let (hash, kind) = (secret.hash(), TokenKind::Session);
-        let token = Token { hash, user, kind, created: now, expires, confirmed, used: now, idle: None };
+        let token = Token { hash, user, kind, created: now, expires, confirmed, used: now, idle: None, key: None };
         token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
         Ok((secret, token))
     }
@@ -124,7 +124,7 @@ impl Directory {
     pub async fn open_signed_session(
         &self,
         user: &User,
-        seen: &Seen,
+        seen: &SessionOrigin,
         by: Option<&OpenedBy>,
         now: Timestamp,
     ) -> Result<Option<(Secret, Token)>, DirectoryError> {
@@ -137,7 +137,7 @@ impl Directory {
     pub async fn open_page_session(
         &self,
         user: &User,
-        seen: &Seen,
+        seen: &SessionOrigin,
         by: Option<&OpenedBy>,
         now: Timestamp,
     ) -> Result<Option<(PageSecrets, Token)>, DirectoryError> {
@@ -153,7 +153,7 @@ impl Directory {
         &self,
         person: &User,
         hash: SecretHash,
-        seen: &Seen,
+        seen: &SessionOrigin,
         by: Option<&OpenedBy>,
         now: Timestamp,
     ) -> Result<Option<Token>, DirectoryError> {
@@ -167,6 +167,7 @@ impl Directory {
             confirmed: by.is_none_or(|by| by.proved).then_some(now),
             used: now,
             idle: Some(lifetimes.idle_us()),
+            key: None,
         };
         let mut row = row(&token);
         (row.address, row.product) = (Set(seen.address()), Set(seen.product.clone()));
@@ -213,7 +214,7 @@ impl Directory {
     }
 
     /// Notes that a session or an app password is used, once a minute at most. Whoever uses it is not kept from it if that fails.
-    pub async fn session_used(&self, token: &Token, seen: impl FnOnce() -> Seen, now: Timestamp) {
+    pub async fn session_used(&self, token: &Token, seen: impl FnOnce() -> SessionOrigin, now: Timestamp) {
         let fresh = now.0.saturating_sub(token.used.0) < NOTED;
         let noted = matches!(token.kind, TokenKind::Session | TokenKind::AppPassword { .. });
         if !noted || fresh || !self.tokens.used(token.hash, now, NOTED) {
@@ -364,7 +365,7 @@ mod tests {
             let account = (bob, policy_core::SpaceId::from_bytes([3; 16]));
             let person = directory.add_user(account, "bob", home.id, Some("a long password"), now).await.unwrap();
             let (page, token) =
-                directory.open_page_session(&person, &Seen::default(), None, now).await.unwrap().unwrap();
+                directory.open_page_session(&person, &SessionOrigin::default(), None, now).await.unwrap().unwrap();
             let (cookie, key) = (page.cookie.text(), page.key.text());
             assert_eq!(directory.page_session(cookie, key, now).await.unwrap().as_ref(), Some(&token), "control");
             for (cookie, key) in [(cookie, ""), ("", key), (key, cookie), (cookie, cookie), (cookie, other.text())] {
@@ -389,7 +390,8 @@ mod tests {
             let account = (UserId::from_bytes([1; 16]), policy_core::SpaceId::from_bytes([3; 16]));
             let alice = directory.add_user(account, "alice", home.id, Some("a long password"), at(0)).await.unwrap();
             directory.keep_sessions(Lifetimes { idle: 600, absolute: 3_600 });
-            let seen = Seen { address: Some("2001:db8::1".parse().unwrap()), product: Some("Firefox".to_owned()) };
+            let seen =
+                SessionOrigin { address: Some("2001:db8::1".parse().unwrap()), product: Some("Firefox".to_owned()) };
             let begin = async || directory.open_signed_session(&alice, &seen, None, at(0)).await.unwrap().unwrap().0;
             let (used, unused) = (begin().await, begin().await);
             let (minted, _) = directory.open_session(alice.id, at(0), 86_400, None).await.unwrap();
@@ -426,6 +428,7 @@ mod tests {
             confirmed: None,
             used: at(50),
             idle,
+            key: None,
         };
         let told = |idle, absolute| Lifetimes { idle, absolute };
         let minute = Some(60_000_000);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use policy_core::Timestamp;
 
 use super::browsers::KnownBrowser;
-use super::credentials::{CredentialKind, Held};
+use super::credentials::{CredentialKind, PersonCredentials};
 use super::names::name_of;
 use super::passwords::SecondFactor;
 use super::totp::Spent;
@@ -132,10 +132,10 @@ impl Directory {
         }
     }
 
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         asker: Asker,
-        held: &Held,
+        held: &PersonCredentials,
         proof: Proof<'_>,
         now: Timestamp,
     ) -> Result<Result<(), Refused>, DirectoryError> {

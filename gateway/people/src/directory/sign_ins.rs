@@ -12,6 +12,7 @@ use super::refresh::ACCESS;
 use super::tables::{code, refresh, sign_in, token};
 use super::tokens::row;
 use super::{Directory, DirectoryError, Secret, Token, TokenKind, id};
+use crate::dpop::Thumbprint;
 
 /// A person lets an app know who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,13 +151,13 @@ impl Directory {
         Ok(noted.rows_affected == 1)
     }
 
-    /// The access token of a code that signs in alone: by it the app learns who the person is, once more, and nothing
-    /// else. `None` if the person takes it back meanwhile, or the code was used a second time.
+    /// The access token of a code that signs in alone, bound to a key if the app proved one: by it the app learns who the
+    /// person is, once more, and nothing else. `None` if the person takes it back meanwhile, or the code was used a second time.
     pub async fn identity_token(
         &self,
         taken: &Code,
         openid: &Openid,
-        client: ClientId,
+        (client, bound_to): (ClientId, Option<Thumbprint>),
         now: Timestamp,
     ) -> Result<Option<(Secret, Timestamp)>, DirectoryError> {
         let txn = self.db.begin().await?;
@@ -181,7 +182,8 @@ impl Directory {
         let kind = TokenKind::Identity { client, family: openid.family, openid: openid.scope };
         let expires = Timestamp(now.0 + ACCESS * 1_000_000);
         let (hash, user) = (secret.hash(), taken.user);
-        let token = Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None };
+        let token =
+            Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key: bound_to };
         token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
         txn.commit().await?;
         Ok(Some((secret, expires)))
@@ -209,13 +211,14 @@ mod tests {
                     redirect_uri: "https://a.example/".into(),
                     challenge: "c".into(),
                     openid: Some(openid),
+                    key: None,
                 };
                 directory.issue_code(new, now).await.unwrap().text().to_owned()
             };
             let take = async |text: &str| directory.take_code(text, client, now).await.unwrap();
             let issue = async |taken: &Code| {
                 let openid = taken.openid.clone().unwrap();
-                directory.identity_token(taken, &openid, client, now).await.unwrap()
+                directory.identity_token(taken, &openid, (client, None), now).await.unwrap()
             };
             let first = code().await;
             let Taken::Once(taken) = take(&first).await else { panic!("a fresh code") };

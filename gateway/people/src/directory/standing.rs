@@ -190,7 +190,7 @@ mod tests {
     use policy_core::SpaceId;
 
     use super::super::refresh::tests::noted;
-    use super::super::sessions::Seen;
+    use super::super::sessions::SessionOrigin;
     use super::super::sign_in::{Origin, Proof, Refused};
     use super::super::{Rotation, on_each_backend};
     use super::*;
@@ -233,7 +233,7 @@ mod tests {
             };
             let signed = sign_in().await.expect("control");
             let (session, _) =
-                directory.open_signed_session(&signed, &Seen::default(), None, now).await.unwrap().unwrap();
+                directory.open_signed_session(&signed, &SessionOrigin::default(), None, now).await.unwrap().unwrap();
             let grant = noted(&directory, None).await;
             let pair = directory.first_pair(&grant, now).await.unwrap().expect("control");
             let counts = async |text: &str| directory.token(text, now).await.unwrap().is_some();
@@ -244,7 +244,7 @@ mod tests {
             assert_eq!(sign_in().await, Err(Refused::Suspended));
             let outside = async || directory.prove_code(&signed, None, now).await.unwrap();
             assert_eq!(outside().await, Err(Refused::Suspended), "whom a provider signed in");
-            let begun = directory.open_signed_session(&signed, &Seen::default(), None, now).await.unwrap();
+            let begun = directory.open_signed_session(&signed, &SessionOrigin::default(), None, now).await.unwrap();
             assert!(begun.is_none(), "what was proved before");
             let refresh = async || directory.rotate(pair.refresh.text(), grant.client, now).await.unwrap();
             assert!(matches!(refresh().await, Rotation::Refused));

@@ -124,6 +124,8 @@ pub mod token {
         pub outside_session: Option<String>,
         /// What an app's token tells of who somebody is (OpenID Connect), if anything.
         pub scope: Option<String>,
+        /// The thumbprint of the key that it is bound to (RFC 9449), if it is to one.
+        pub jkt: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -145,6 +147,8 @@ pub mod refresh {
         pub used: Option<i64>,
         /// As of the access tokens that come of it.
         pub scope: Option<String>,
+        /// The key that it is bound to, of an app that holds no secret.
+        pub jkt: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -167,6 +171,8 @@ pub mod code {
         pub used: Option<i64>,
         /// JSON: what the app is told of the sign-in, if it asked.
         pub openid: Option<String>,
+        /// The key that whoever exchanges it holds, if the app named one.
+        pub jkt: Option<Vec<u8>>,
     }
     lone!();
 }

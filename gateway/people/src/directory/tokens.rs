@@ -15,6 +15,7 @@ use super::openid::{Family, OpenidScope};
 use super::refresh::touch_grant;
 use super::tables::{code, grant, link, refresh, replaced, token};
 use super::{Directory, DirectoryError, LinkRow, Secret, SecretHash, id, to_its_end};
+use crate::dpop::Thumbprint;
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Token {
     pub used: Timestamp,
     /// How long a session that began with a sign-in may lie unused, in microseconds; others may for as long as they last.
     pub idle: Option<i64>,
+    /// The key whose holder alone may send it (RFC 9449); `None`: whoever has it may.
+    pub key: Option<Thumbprint>,
 }
 
 impl Token {
@@ -133,6 +136,7 @@ impl TryFrom<token::Model> for Token {
             confirmed: row.confirmed.map(Timestamp),
             used: Timestamp(row.used.unwrap_or(unused)),
             idle: row.idle,
+            key: row.jkt.map(|jkt| Thumbprint::of_bytes(&jkt).ok_or_else(damaged)).transpose()?,
         })
     }
 }
@@ -170,6 +174,7 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
         credential: Set(None),
         outside_session: Set(None),
         scope: Set(scope.map(|scope| scope.text().to_owned())),
+        jkt: Set(token.key.map(Thumbprint::to_bytes)),
     }
 }
 
@@ -192,6 +197,7 @@ impl Directory {
             confirmed: None,
             used: link.created,
             idle: None,
+            key: None,
         };
         let txn = self.db.begin().await?;
         super::links::insert(&txn, link).await?;

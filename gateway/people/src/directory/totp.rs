@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, TransactionTrait
 use totp_rs::{Builder, Secret as TotpSecret, Totp};
 use zeroize::Zeroizing;
 
-use super::credentials::{CredentialKind, Held, remove_all, row};
+use super::credentials::{CredentialKind, PersonCredentials, remove_all, row};
 use super::passwords::SecondFactor;
 use super::secret::random;
 use super::tables::{credential, user};
@@ -20,9 +20,9 @@ use super::{Directory, DirectoryError, SecretHash, User};
 /// Codes of recovery that are made at once.
 const RECOVERY_CODES: usize = 8;
 /// How long one that was begun waits for its first code, in microseconds.
-const WAITS: i64 = 600_000_000;
-/// The longest code that is looked at, in bytes.
-const LONGEST: usize = 64;
+const CONFIRM_WITHIN_US: i64 = 600_000_000;
+/// The longest code that is looked at.
+const MAX_CODE_LETTERS: usize = 64;
 
 /// What the person puts into the app that makes the codes, shown once.
 pub struct TotpEnrolment {
@@ -53,7 +53,7 @@ fn step(secret: &str, code: &str, now: Timestamp) -> Option<i64> {
 /// A code as it was typed, without what people put between its parts.
 fn plain(code: &str) -> String {
     let letters = code.chars().filter(|letter| !letter.is_whitespace() && *letter != '-');
-    letters.take(LONGEST).map(|letter| letter.to_ascii_uppercase()).collect()
+    letters.take(MAX_CODE_LETTERS).map(|letter| letter.to_ascii_uppercase()).collect()
 }
 
 fn recovery_hash(plain: &str) -> String {
@@ -68,7 +68,7 @@ fn draw_recovery_code() -> String {
 
 impl Spent {
     /// How it stands with the second factor of somebody who gives this code.
-    pub(super) fn of(held: &Held, code: Option<&str>, now: Timestamp) -> (SecondFactor, Option<Spent>) {
+    pub(super) fn of(held: &PersonCredentials, code: Option<&str>, now: Timestamp) -> (SecondFactor, Option<Spent>) {
         let Some(totp) = held.of_kind(CredentialKind::Totp).next() else { return (SecondFactor::Proved, None) };
         let Some(code) = code.map(plain).filter(|code| !code.is_empty()) else { return (SecondFactor::Missing, None) };
         if let Some(step) = step(&totp.secret, &code, now).filter(|step| totp.step.is_none_or(|last| last < *step)) {
@@ -128,7 +128,7 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Option<Vec<String>>, DirectoryError> {
         let held = self.credentials_of(self.user_row(&user.name).await?.as_ref()).await?;
-        let fresh = |row: &&credential::Model| (0..WAITS).contains(&now.0.saturating_sub(row.created));
+        let fresh = |row: &&credential::Model| (0..CONFIRM_WITHIN_US).contains(&now.0.saturating_sub(row.created));
         if held.of_kind(CredentialKind::Totp).next().is_some() {
             return Ok(None);
         }
@@ -178,7 +178,7 @@ mod tests {
 
     use super::super::credentials::Removed;
     use super::super::on_each_backend;
-    use super::super::sessions::Seen;
+    use super::super::sessions::SessionOrigin;
     use super::super::sign_in::{Origin, Proof, Refused};
     use super::*;
 
@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(codes.len(), RECOVERY_CODES);
             assert!(directory.begin_totp(&alice, at(61)).await.unwrap().is_none(), "there is one");
             // What was proved before begins no session.
-            let seen = Seen::default();
+            let seen = SessionOrigin::default();
             assert!(directory.open_signed_session(&alice, &seen, None, at(61)).await.unwrap().is_none());
             assert_eq!(sign_in(PASSWORD, None, at(61)).await, Err(Refused::CodeNeeded));
             assert_eq!(sign_in("a wrong password", None, at(61)).await, Err(Refused::Wrong));

@@ -31,7 +31,7 @@ const FREE: [u32; 3] = [10, 20, 60];
 /// The first delay; each further failure doubles it, up to the longest, which is shorter for what strangers share: they
 /// would else keep out who comes to an address, or with a name, for the first time.
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: [Duration; 3] = [Duration::from_secs(8), Duration::from_secs(2), Duration::from_secs(1)];
+const MAX_DELAYS: [Duration; 3] = [Duration::from_secs(8), Duration::from_secs(2), Duration::from_secs(1)];
 /// Turns of people who are known that strangers let pass at most.
 const PASSED: u32 = 3;
 /// Half of the failures are forgotten after so long.
@@ -207,7 +207,7 @@ impl Turns {
         let after = |counter: &Counter| {
             let failures = self.failures.peek(counter)?;
             let over = failures.at(now).checked_sub(FREE[counter.kind()] + 1)?;
-            Some(failures.last + FIRST.saturating_mul(2u32.saturating_pow(over)).min(LONGEST[counter.kind()]))
+            Some(failures.last + FIRST.saturating_mul(2u32.saturating_pow(over)).min(MAX_DELAYS[counter.kind()]))
         };
         self.counters(asker).iter().filter_map(after).max().unwrap_or(now)
     }
@@ -441,7 +441,7 @@ mod tests {
         flood(&mut turns, 0..300, |_| session(1));
         assert!(turns_until(&mut turns, id, now).expect("a turn") <= 1);
         (0..1_000).for_each(|_| _ = turns.note(&session(1), false, now));
-        assert_eq!((turns.ready(&session(2), now), turns.ready(&session(1), now)), (now, now + LONGEST[0]));
+        assert_eq!((turns.ready(&session(2), now), turns.ready(&session(1), now)), (now, now + MAX_DELAYS[0]));
     }
 
     #[test]
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(turns.ready(&asker(1, "alice"), now), now, "her name is not slowed by it");
         // From then on it counts, and is slowed, as whoever has none.
         (0..1_000).for_each(|_| _ = turns.note(&stolen, false, now));
-        assert_eq!(turns.ready(&turns.counted(stolen.clone(), now), now), now + LONGEST[0]);
+        assert_eq!(turns.ready(&turns.counted(stolen.clone(), now), now), now + MAX_DELAYS[0]);
         assert_eq!(turns.ready(&other, now), now);
         assert_eq!(lane(&turns, &stolen, now + FORGOTTEN), Lane::Browsers("alice".to_owned()), "forgotten by and by");
         turns.note(&other, false, now);
@@ -508,9 +508,9 @@ mod tests {
         for _ in 0..1_000 {
             turns.note(&attacker, false, start);
         }
-        assert_eq!(turns.ready(&attacker, start), start + LONGEST[0], "never longer");
+        assert_eq!(turns.ready(&attacker, start), start + MAX_DELAYS[0], "never longer");
         // A stranger elsewhere who gives that name waits as well; who is known at their address does not.
-        assert_eq!(turns.ready(&asker(8, "alice"), start), start + LONGEST[1]);
+        assert_eq!(turns.ready(&asker(8, "alice"), start), start + MAX_DELAYS[1]);
         assert_eq!(turns.ready(&asker(1, "alice"), start), start);
         // Nor does another name at that address, until many fail there.
         for n in 0..FREE[2] {
@@ -523,15 +523,15 @@ mod tests {
         for n in 0..1_000 {
             turns.note(&asker(7, &format!("more{n}")), false, start);
         }
-        assert_eq!(turns.ready(&asker(7, "bob"), start), start + LONGEST[2]);
+        assert_eq!(turns.ready(&asker(7, "bob"), start), start + MAX_DELAYS[2]);
         // Slowed attempts begin when their time has come, and hold no slot till then.
         let id = turns.ask(attacker.clone(), start).id;
         let other = turns.ask(asker(6, "bob"), start).id;
         assert_eq!(turns.next(start), Some(other));
         turns.done();
         assert_eq!(turns.next(start), None);
-        assert_eq!(turns.wake(start), Some(start + LONGEST[0]));
-        assert_eq!(turns.next(start + LONGEST[0]), Some(id));
+        assert_eq!(turns.wake(start), Some(start + MAX_DELAYS[0]));
+        assert_eq!(turns.next(start + MAX_DELAYS[0]), Some(id));
         // It is forgotten by and by, and at once when the password was right.
         assert_eq!(turns.ready(&attacker, start + FORGOTTEN * 12), start + FORGOTTEN * 12);
         turns.note(&attacker, true, start);

@@ -245,6 +245,8 @@ impl Directory {
                 redirect_uri: String::new(),
                 challenge: String::new(),
                 openid,
+                // Whoever holds the code of the device is asked for no other key.
+                key: None,
             };
             let code = insert_code(&txn, new, now).await?;
             txn.commit().await?;
@@ -289,6 +291,7 @@ mod tests {
                 redirect_uri: String::new(),
                 challenge: String::new(),
                 openid: None,
+                key: None,
             };
             assert!(!directory.allow_device(&device, &new).await.unwrap(), "nobody has answered");
             let answers = futures::future::join_all((0..50).map(|_| directory.answer_device(&device))).await;
@@ -320,7 +323,7 @@ mod tests {
             assert!(matches!(directory.typed(&right, "near", at(300)).await, Err(DirectoryError::Busy)));
             // Where too many wait of a network, its oldest gives way, and nobody else's.
             let oldest = directory.await_person((client, false), "here", "a=b", at(99)).await.unwrap().user;
-            for _ in 1..room::MOST_FROM {
+            for _ in 1..room::MAX_WAITING_OF_NETWORK {
                 begin("here").await;
             }
             let waits = async |code: &str| directory.waiting(code, at(150)).await.unwrap().is_some();

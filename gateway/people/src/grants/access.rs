@@ -60,7 +60,7 @@ pub struct Access {
     /// Within `allow`: the app is of no use without these.
     pub required: Vec<String>,
     /// All of them hold.
-    pub conditions: Vec<Asked>,
+    pub conditions: Vec<AskedCondition>,
     pub purpose: Option<String>,
     /// `None`: until revoked.
     pub duration: Option<Span>,
@@ -68,7 +68,7 @@ pub struct Access {
 
 /// One condition on rows: a field compared with a JSON value, which is a list for `_in` and `_nin`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct AskedCondition {
     pub field: String,
     pub operator: Operator,
     pub value: Value,
@@ -140,11 +140,11 @@ impl Operator {
 
 const KEYS: [&str; 8] = ["type", "space", "datatypes", "actions", "fields", "where", "purpose", "duration"];
 /// Elements of one grant, names in one list, values of one `_in`.
-const MOST_ENTRIES: usize = 32;
-const MOST_NAMES: usize = 256;
-const MOST_NAME: usize = 128;
-const MOST_PURPOSE: usize = 500;
-const MOST_VALUE: usize = 1_024;
+const MAX_ENTRIES: usize = 32;
+const MAX_NAMES: usize = 256;
+const MAX_NAME_BYTES: usize = 128;
+const MAX_PURPOSE_CHARACTERS: usize = 500;
+const MAX_VALUE_BYTES: usize = 1_024;
 
 /// Reads one object or a list of them. Refuses what it does not know, doubled keys included.
 pub fn parse(text: &str) -> Result<Vec<Access>, AccessError> {
@@ -161,8 +161,8 @@ pub fn parse_value(value: &Value) -> Result<Vec<Access>, AccessError> {
         Value::Array(list) => list.as_slice(),
         one => std::slice::from_ref(one),
     };
-    if list.is_empty() || list.len() > MOST_ENTRIES {
-        return Err(AccessError::malformed(format!("A grant has between 1 and {MOST_ENTRIES} entries.")));
+    if list.is_empty() || list.len() > MAX_ENTRIES {
+        return Err(AccessError::malformed(format!("A grant has between 1 and {MAX_ENTRIES} entries.")));
     }
     list.iter().map(one).collect()
 }
@@ -227,7 +227,7 @@ fn known(map: &Map<String, Value>, keys: &[&str]) -> Result<(), AccessError> {
 fn names(value: Option<&Value>, key: &str) -> Result<Vec<String>, AccessError> {
     let fail = || AccessError::malformed(format!("`{key}` must be a list of names, without doubles and not empty."));
     let list = value.and_then(Value::as_array).ok_or_else(fail)?;
-    if list.is_empty() || list.len() > MOST_NAMES {
+    if list.is_empty() || list.len() > MAX_NAMES {
         return Err(fail());
     }
     let mut out: Vec<String> = Vec::with_capacity(list.len());
@@ -244,10 +244,10 @@ fn names(value: Option<&Value>, key: &str) -> Result<Vec<String>, AccessError> {
 /// Names of the definition language (GraphQL's): no page needs to fear them.
 fn is_name(name: &str) -> bool {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    starts && name.len() <= MOST_NAME && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    starts && name.len() <= MAX_NAME_BYTES && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
+fn conditions(value: Option<&Value>) -> Result<Vec<AskedCondition>, AccessError> {
     let map = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(map)) => map,
@@ -270,7 +270,7 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
             })?;
             let fits = match value {
                 Value::Array(list) => {
-                    operator.takes_list() && (1..=MOST_NAMES).contains(&list.len()) && list.iter().all(is_scalar)
+                    operator.takes_list() && (1..=MAX_NAMES).contains(&list.len()) && list.iter().all(is_scalar)
                 }
                 one => !operator.takes_list() && is_scalar(one),
             };
@@ -279,11 +279,11 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
                     "The value of `where.{field}.{word}` does not fit the operator."
                 )));
             }
-            out.push(Asked { field: field.clone(), operator, value: value.clone() });
+            out.push(AskedCondition { field: field.clone(), operator, value: value.clone() });
         }
     }
-    if out.len() > MOST_ENTRIES {
-        return Err(AccessError::malformed(format!("`where` has at most {MOST_ENTRIES} conditions.")));
+    if out.len() > MAX_ENTRIES {
+        return Err(AccessError::malformed(format!("`where` has at most {MAX_ENTRIES} conditions.")));
     }
     Ok(out)
 }
@@ -291,7 +291,7 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Asked>, AccessError> {
 fn is_scalar(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
-        Value::String(text) => text.len() <= MOST_VALUE,
+        Value::String(text) => text.len() <= MAX_VALUE_BYTES,
         Value::Array(_) | Value::Object(_) => false,
     }
 }
@@ -299,14 +299,16 @@ fn is_scalar(value: &Value) -> bool {
 fn purpose(value: Option<&Value>) -> Result<Option<String>, AccessError> {
     match value {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.chars().count() <= MOST_PURPOSE && !text.chars().any(char::is_control) => {
+        Some(Value::String(text))
+            if text.chars().count() <= MAX_PURPOSE_CHARACTERS && !text.chars().any(char::is_control) =>
+        {
             // What turns text about, or is not seen, would stand amid what the node says.
             let text: String = text.chars().filter(|letter| !turns_text(*letter)).collect();
             Ok(Some(text).filter(|text| !text.trim().is_empty()))
         }
-        Some(_) => {
-            Err(AccessError::malformed(format!("`purpose` must be one line of at most {MOST_PURPOSE} characters.")))
-        }
+        Some(_) => Err(AccessError::malformed(format!(
+            "`purpose` must be one line of at most {MAX_PURPOSE_CHARACTERS} characters."
+        ))),
     }
 }
 
@@ -347,7 +349,7 @@ impl Access {
 }
 
 /// Conditions as `where` writes them.
-pub(super) fn rows_json(conditions: &[Asked]) -> Value {
+pub(super) fn rows_json(conditions: &[AskedCondition]) -> Value {
     let mut rows = Map::new();
     for asked in conditions {
         let tests = rows.entry(asked.field.clone()).or_insert_with(|| json!({}));

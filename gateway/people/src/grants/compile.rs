@@ -8,7 +8,7 @@ use policy_core::{
 use serde_json::Value;
 use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
-use super::access::{Access, AccessError, Asked, Operator};
+use super::access::{Access, AccessError, AskedCondition, Operator};
 
 /// Whose grant it is, to whom, and when it begins.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +119,7 @@ fn named<'a>(collection: &'a Collection, name: &str) -> Result<&'a Field, Access
     collection.field_named(name).ok_or_else(missing)
 }
 
-fn condition(collection: &Collection, asked: &Asked) -> Result<Condition, AccessError> {
+fn condition(collection: &Collection, asked: &AskedCondition) -> Result<Condition, AccessError> {
     let field = named(collection, &asked.field)?;
     let unfit = |why: &str| AccessError::Schema(format!("`where.{}`: {why}", asked.field));
     let kind = match &field.kind {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::access::{Access, AccessError, Asked, parse_value};
+use super::access::{Access, AccessError, AskedCondition, parse_value};
 
 /// A registered app: the most it may ever be granted, and where codes may be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +24,11 @@ pub struct Manifest {
     pub require_pushed_authorization_requests: bool,
     /// Whether devices without a browser may ask in its name (RFC 8628).
     pub devices: bool,
+    /// Whether it gets tokens by the proof of a key alone, whose holder alone may send them (RFC 9449, 5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "redirect_uris",
     "access",
@@ -37,6 +39,7 @@ const KEYS: [&str; 10] = [
     "backchannel_logout_uri",
     "require_pushed_authorization_requests",
     "devices",
+    "dpop_bound_access_tokens",
 ];
 
 impl Manifest {
@@ -87,6 +90,7 @@ impl Manifest {
             backchannel_logout_uri: web_uri(map, "backchannel_logout_uri")?,
             require_pushed_authorization_requests: pushed,
             devices,
+            dpop_bound_access_tokens: yes(map, "dpop_bound_access_tokens")?,
         })
     }
 
@@ -106,6 +110,9 @@ impl Manifest {
         }
         if self.devices {
             out["devices"] = json!(true);
+        }
+        if self.dpop_bound_access_tokens {
+            out["dpop_bound_access_tokens"] = json!(true);
         }
         let uris = [
             ("client_uri", &self.client_uri),
@@ -128,8 +135,9 @@ impl Manifest {
         })
     }
 
-    /// What is asked, held within this manifest: each element lies in one element of `access`, holds
-    /// its required fields, and inherits what the manifest fixes (conditions, purpose, duration, space).
+    /// What is asked, held within this manifest: each element lies in one element of `access`, holds its required fields,
+    /// has conditions on no field that this does not name, and inherits what the manifest fixes (conditions, purpose,
+    /// duration, space).
     pub fn narrow(&self, asked: &[Access]) -> Result<Vec<Access>, AccessError> {
         asked.iter().map(|one| self.narrow_one(one)).collect()
     }
@@ -158,6 +166,13 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     if !inside(&asked.allow, &stated.allow) {
         return Err("The access names a field that the app's manifest does not.");
     }
+    // A condition asks about a field, and is answered by what is granted: it names what the app may ask for anyway. Before
+    // anything is looked up, so that no answer tells which other fields there are, or of what type.
+    let known =
+        |field: &String| stated.allow.contains(field) || stated.conditions.iter().any(|one| one.field == *field);
+    if !asked.conditions.iter().all(|one| known(&one.field)) {
+        return Err("The access has a condition on a field that the app's manifest does not name.");
+    }
     if !inside(&stated.required, &asked.allow) {
         return Err("The access leaves out a field that the app's manifest requires.");
     }
@@ -178,7 +193,7 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     if stated.purpose.is_some() && asked.purpose.is_some() && stated.purpose != asked.purpose {
         return Err("The access gives another purpose than the app's manifest.");
     }
-    let mut conditions: Vec<Asked> = stated.conditions.clone();
+    let mut conditions: Vec<AskedCondition> = stated.conditions.clone();
     conditions.extend(asked.conditions.iter().filter(|one| !stated.conditions.contains(one)).cloned());
     let mut required = asked.required.clone();
     required.extend(stated.required.iter().filter(|name| !asked.required.contains(name)).cloned());
@@ -282,9 +297,11 @@ mod tests {
         let signs_in = Manifest::parse(&signs_in).unwrap();
         assert!(signs_in.access.is_empty() && signs_in.require_pushed_authorization_requests);
         assert_eq!(Manifest::parse(&signs_in.to_json()).unwrap(), signs_in);
-        let mut devices = json!({"name": "App", "redirect_uris": ["https://a.example/"], "devices": true});
+        let mut devices = json!({"name": "App", "redirect_uris": ["https://a.example/"], "devices": true,
+            "dpop_bound_access_tokens": true});
         let read = Manifest::parse(&devices).unwrap();
         assert!(read.devices && !signs_in.devices);
+        assert!(read.dpop_bound_access_tokens && !signs_in.dpop_bound_access_tokens);
         assert_eq!(Manifest::parse(&read.to_json()).unwrap(), read);
         devices["require_pushed_authorization_requests"] = json!(true);
         assert!(Manifest::parse(&devices).is_err(), "a device would go round it");
@@ -358,8 +375,10 @@ mod tests {
         let plain = narrow(json!({})).unwrap().remove(0);
         assert_eq!(plain, manifest.access[0]);
         let less =
-            narrow(json!({"duration": "P1D", "where": {"age": {"_gt": 1}}, "fields": {"allow": ["name"]}})).unwrap();
+            narrow(json!({"duration": "P1D", "where": {"phone": {"_gt": 1}}, "fields": {"allow": ["name"]}})).unwrap();
         assert_eq!((less[0].conditions.len(), less[0].required.as_slice()), (2, &["name".to_owned()][..]));
+        let closer = narrow(json!({"where": {"tag": {"_neq": "x"}, "name": {"_eq": "Ann"}}})).unwrap();
+        assert_eq!(closer[0].conditions.len(), 3, "fields that the manifest allows, or has a condition on");
         for wider in [
             json!({"actions": ["read", "search"]}),
             json!({"datatypes": ["Contact", "Film"]}),
@@ -367,6 +386,8 @@ mod tests {
             json!({"fields": {"allow": ["phone"]}}),
             json!({"duration": "P31D"}),
             json!({"purpose": "To sell."}),
+            json!({"where": {"age": {"_gt": 1}}}),
+            json!({"where": {"tag": {"_eq": "family"}, "salary": {"_eq": null}}}),
         ] {
             assert_eq!(narrow(wider.clone()).unwrap_err().code(), "grant_outside_manifest", "{wider}");
         }

@@ -16,7 +16,8 @@ mod widen;
 mod words;
 
 pub use access::{
-    Access, AccessError, Asked, Operator, parse, parse_value, reads_as_line, reads_once, turns_text, unreadable,
+    Access, AccessError, AskedCondition, Operator, parse, parse_value, reads_as_line, reads_once, turns_text,
+    unreadable,
 };
 pub use attribute::{attributed, filter};
 pub use compile::{Terms, compile};

@@ -27,7 +27,7 @@ pub fn narrow(old: &Grant, list: &[Access], terms: Terms, schema: &Schema) -> Re
             }
         });
         *entry = held.ok_or_else(|| AccessError::Wider(why.to_owned()))?;
-        if entry.scopes.iter().any(|scope| scope.predicate.conditions.iter().any(is_nothing)) {
+        if entry.scopes.iter().any(|scope| scope.predicate.conditions.iter().any(matches_nothing)) {
             let message = "`where`: no document can meet these conditions and those of the grant.";
             return Err(AccessError::Contradiction(message.to_owned()));
         }
@@ -50,7 +50,7 @@ fn lives(entry: &GrantEntry, now: Timestamp) -> bool {
     entry.until.is_none_or(|until| until > now)
 }
 
-fn is_nothing(condition: &policy_core::Condition) -> bool {
+fn matches_nothing(condition: &policy_core::Condition) -> bool {
     matches!(&condition.comparison, Comparison::In(values) if values.is_empty())
 }
 

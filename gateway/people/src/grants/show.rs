@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vault_core::schema::{Collection, FieldType, Schema};
 
-use super::access::{Access, Asked, Operator, rows_json};
+use super::access::{Access, AskedCondition, Operator, rows_json};
 use super::compile::once;
 use super::span::Span;
 
@@ -105,7 +105,7 @@ fn show_scope(
     }
 }
 
-pub(super) fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<Asked> {
+pub(super) fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<AskedCondition> {
     // What stands twice in a grant of old is shown as it works.
     let conditions = once(predicate.conditions.clone());
     let asked = conditions.iter().map(|condition| {
@@ -113,7 +113,7 @@ pub(super) fn conditions(predicate: &Predicate, collection: &Collection) -> Vec<
         let relation = field.is_some_and(|field| matches!(field.kind, FieldType::ToOne { .. }));
         let name = field.map_or_else(|| condition.field.to_string(), |field| field.name.clone());
         let (operator, value) = comparison(&condition.comparison, relation);
-        Asked { field: name, operator, value }
+        AskedCondition { field: name, operator, value }
     });
     asked.collect()
 }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(shown(Comparison::Gt(text("a")), Comparison::Lt(text("b"))), json!({"_gt": "a", "_lt": "b"}));
         // A grant is compiled so, and one that gives nothing is none.
         let mut list = asked(json!({"tag": {"_neq": "family"}}));
-        list[0].conditions.push(Asked { field: "tag".into(), operator: Operator::Neq, value: json!("work") });
+        list[0].conditions.push(AskedCondition { field: "tag".into(), operator: Operator::Neq, value: json!("work") });
         let grant = compile(&list, terms(), &schema()).unwrap();
         assert_eq!(grant.entries[0].scopes[0].predicate.conditions.len(), 1);
         list[0].conditions[0].operator = Operator::Eq;

@@ -15,8 +15,8 @@ pub struct Span {
 
 const DAY: i64 = 86_400;
 /// A century: what lies beyond it is asked for by leaving the duration out.
-const MOST_MONTHS: u32 = 1_200;
-const MOST_SECONDS: i64 = 36_525 * DAY;
+const MAX_MONTHS: u32 = 1_200;
+const MAX_SECONDS: i64 = 36_525 * DAY;
 
 impl Span {
     /// `days` days; `None` for none or more than a century of them.
@@ -30,7 +30,7 @@ impl Span {
     }
 
     fn new(months: u32, seconds: i64) -> Option<Span> {
-        let fits = months <= MOST_MONTHS && (0..=MOST_SECONDS).contains(&seconds);
+        let fits = months <= MAX_MONTHS && (0..=MAX_SECONDS).contains(&seconds);
         (fits && (months > 0 || seconds > 0)).then_some(Span { months, seconds })
     }
 
@@ -152,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_as_the_same(months in 0u32..1_200, seconds in 1i64..MOST_SECONDS, junk in "[PTYMWDHS0-9]{0,12}") {
+        fn what_is_written_reads_as_the_same(months in 0u32..1_200, seconds in 1i64..MAX_SECONDS, junk in "[PTYMWDHS0-9]{0,12}") {
             let span = Span { months, seconds };
             prop_assert_eq!(span.to_string().parse::<Span>(), Ok(span));
             if let Ok(span) = junk.parse::<Span>() {

@@ -8,7 +8,7 @@ use super::compile::{Terms, compile};
 use super::narrow::narrow;
 
 /// Entries of a grant at most: what was granted and has not ended, and what comes beside it.
-const MOST: usize = 64;
+const MAX_ENTRIES: usize = 64;
 
 /// What an app asked for, and what its person makes of it.
 #[derive(Debug, Clone)]
@@ -52,8 +52,9 @@ pub fn widen(old: &Grant, added: Grant, now: Timestamp) -> Result<Grant, AccessE
             entries.push(entry);
         }
     }
-    if entries.len() > MOST {
-        let text = format!("A grant holds {MOST} entries at most; take this app's access back, and let it ask anew.");
+    if entries.len() > MAX_ENTRIES {
+        let text =
+            format!("A grant holds {MAX_ENTRIES} entries at most; take this app's access back, and let it ask anew.");
         return Err(AccessError::Schema(text));
     }
     Ok(Grant { id: added.id, entries, ..old.clone() })

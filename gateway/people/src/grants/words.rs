@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::{Month, OffsetDateTime};
 use vault_core::schema::Schema;
 
-use super::access::{Asked, Operator};
+use super::access::{AskedCondition, Operator};
 use super::show::{Order, conditions};
 use crate::language::Language;
 use crate::letters::is_unseen;
@@ -17,7 +17,7 @@ pub struct Statement {
     /// Which documents.
     pub collection: String,
     /// And only those that meet all of these.
-    pub rows: Vec<Asked>,
+    pub rows: Vec<AskedCondition>,
     /// What may be done.
     pub verbs: Verbs,
     /// With which fields, in the order in which they are shown.
@@ -99,9 +99,9 @@ impl Statement {
         let said = self.rows.iter().map(|asked| {
             let value = match &asked.value {
                 Value::Array(all) => {
-                    listed(language, &all.iter().map(|one| said_value(language, one)).collect::<Vec<_>>(), Or)
+                    listed(language, &all.iter().map(|one| value_words(language, one)).collect::<Vec<_>>(), Or)
                 }
-                one => said_value(language, one),
+                one => value_words(language, one),
             };
             let (name, phrase) = (named(language, &asked.field), operator_words(language, asked.operator));
             match language {
@@ -215,7 +215,7 @@ pub const fn operator_words(language: Language, operator: Operator) -> &'static 
 
 /// A value within a sentence. A text stands between quotation marks, and those within it are marked: it ends where it
 /// seems to.
-fn said_value(language: Language, value: &Value) -> String {
+fn value_words(language: Language, value: &Value) -> String {
     match (language, value) {
         (Language::English, Value::String(text)) => format!("“{}”", marked(text)),
         (Language::German, Value::String(text)) => format!("„{}“", marked(text)),

@@ -62,7 +62,7 @@ impl Effect {
     }
 
     /// The word for scripts, and the sentence for people.
-    fn told(self) -> (&'static str, &'static str) {
+    fn words(self) -> (&'static str, &'static str) {
         match self {
             Effect::None => ("none", "nothing changes for what is there"),
             Effect::Allows => ("allows", "more can be written; nothing changes for what is there"),
@@ -82,14 +82,14 @@ impl Effect {
 impl Diff {
     pub fn run(self, common: &Common) -> Result<Exit, Failure> {
         let (old, new) = (super::schema(&self.old)?, super::schema(&self.new)?);
-        let found: Vec<Value> = old.diff(&new).iter().map(told).collect();
+        let found: Vec<Value> = old.diff(&new).iter().map(difference_json).collect();
         print(common.json, &Value::Array(found), text);
         Ok(Exit::Done)
     }
 }
 
-fn told(difference: &Difference) -> Value {
-    let (effect, meaning) = Effect::of(difference).told();
+fn difference_json(difference: &Difference) -> Value {
+    let (effect, meaning) = Effect::of(difference).words();
     json!({ "change": difference.to_string(), "effect": effect, "meaning": meaning, "difference": difference })
 }
 

@@ -84,7 +84,7 @@ impl Explain {
         };
         let question = json!({ "check": self.check, "context": context });
         let answer = common.node()?.post("/api/v1/policy/explain", &question).await?;
-        print(common.json, &answer, told);
+        print(common.json, &answer, explanation);
         Ok(if answer["allowed"] == true { Exit::Done } else { Exit::Refused })
     }
 }
@@ -117,7 +117,7 @@ impl Migrate {
 }
 
 /// The answer, then what it rests on, indented by the way that it was found.
-fn told(answer: &Value) -> String {
+fn explanation(answer: &Value) -> String {
     let mut out = vec![answer["answer"].as_str().unwrap_or_default().to_owned()];
     let mut open = vec![(&answer["steps"], 0usize)];
     while let Some((step, depth)) = open.pop() {

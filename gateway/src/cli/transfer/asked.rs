@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Why a node did not do what it was asked.
 pub enum Refused {
     /// It said why.
-    Told { code: String, message: String },
+    Answered { code: String, message: String },
     /// Nothing was heard of it.
     Failed(Failure),
 }
@@ -26,7 +26,7 @@ impl Refused {
     pub fn failure(self) -> Failure {
         match self {
             Refused::Failed(failure) => failure,
-            Refused::Told { code, message } => {
+            Refused::Answered { code, message } => {
                 let exit = match code.as_str() {
                     "forbidden" | "unauthenticated" => Exit::Refused,
                     "unavailable" | "internal" => Exit::Failed,
@@ -49,7 +49,10 @@ pub async fn graphql(node: &Remote, body: &str) -> Result<Value, Refused> {
         if !(matches!(answer.status, 429 | 503) || matches!(code, Some("unavailable" | "busy"))) {
             if let Some(code) = code {
                 let message = error["message"].as_str().unwrap_or("the node refused the request");
-                return Err(Refused::Told { code: code.to_owned(), message: message.trim_end_matches('.').to_owned() });
+                return Err(Refused::Answered {
+                    code: code.to_owned(),
+                    message: message.trim_end_matches('.').to_owned(),
+                });
             }
             if answer.json.get("data").is_none() {
                 let refused = |_| Failure::failed("not_a_node", "what answers there is no node of ours");

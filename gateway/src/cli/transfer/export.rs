@@ -61,9 +61,11 @@ impl Export {
 
     pub async fn run_on(self, node: Remote, common: &Common) -> Result<Exit, Failure> {
         if self.mine {
-            let shown = mine::export(&node, &self.file, self.force, self.password_file.as_deref()).await?;
+            let report = mine::export(&node, &self.file, self.force, self.password_file.as_deref()).await?;
             if !is_std(&self.file) {
-                print(common.json, &shown, |shown| format!("{} bytes of yours in {}", shown["bytes"], shown["file"]));
+                print(common.json, &report, |report| {
+                    format!("{} bytes of yours in {}", report["bytes"], report["file"])
+                });
             }
             return Ok(Exit::Done);
         }
@@ -97,7 +99,7 @@ impl Export {
         sink.finish()?;
         bar.finish_and_clear();
         let documents: u64 = written.iter().filter_map(|one| one["documents"].as_u64()).sum();
-        let shown = json!({
+        let report = json!({
             "file": self.file, "format": format.name(), "documents": documents, "collections": written, "left_out": left_out,
         });
         if is_std(&self.file) {
@@ -106,7 +108,7 @@ impl Export {
                 super::super::logging::line(&format!("left out: {name}, whose documents you may not list"));
             }
         } else {
-            print(common.json, &shown, told);
+            print(common.json, &report, summary);
         }
         Ok(Exit::Done)
     }
@@ -162,12 +164,13 @@ impl Export {
     }
 }
 
-fn told(shown: &Value) -> String {
-    let mut lines = vec![format!("{} documents in {}", shown["documents"], shown["file"].as_str().unwrap_or_default())];
-    for one in shown["collections"].as_array().into_iter().flatten() {
+fn summary(report: &Value) -> String {
+    let mut lines =
+        vec![format!("{} documents in {}", report["documents"], report["file"].as_str().unwrap_or_default())];
+    for one in report["collections"].as_array().into_iter().flatten() {
         lines.push(format!("  {} {}", one["collection"].as_str().unwrap_or_default(), one["documents"]));
     }
-    for one in shown["left_out"].as_array().into_iter().flatten() {
+    for one in report["left_out"].as_array().into_iter().flatten() {
         lines.push(format!("  left out: {}, whose documents you may not list", one.as_str().unwrap_or_default()));
     }
     lines.join("\n")
@@ -205,7 +208,7 @@ impl<'n> Pages<'n> {
             let mut data = match graphql(self.node, &body).await {
                 Ok(data) => data,
                 // Fewer of them are less to answer.
-                Err(Refused::Told { code, .. }) if code.starts_with("limit_") && self.size > 1 => {
+                Err(Refused::Answered { code, .. }) if code.starts_with("limit_") && self.size > 1 => {
                     self.size = self.size.div_ceil(4);
                     continue;
                 }

@@ -15,7 +15,7 @@ use super::super::output::{Exit, Failure, print, progress};
 use super::super::remote::Remote;
 use super::asked::{Refused, definitions, graphql};
 use super::file::{format_of, is_std};
-use super::look::{Reading, Seen, sentence};
+use super::look::{FileReport, Reading, sentence};
 
 /// What one request adds at most: documents, bytes, and values of JSON.
 const DOCUMENTS: usize = 500;
@@ -82,7 +82,7 @@ impl Done {
         }
     }
 
-    fn shown(&self, created: &[String]) -> Value {
+    fn to_json(&self, created: &[String]) -> Value {
         let one = |(name, imported, there): &(String, u64, u64)| json!({ "collection": name, "imported": imported, "there": there });
         json!({
             "imported": self.imported, "there": self.there, "created": created,
@@ -163,19 +163,19 @@ impl Import {
             false => Ids::kept(),
         };
         if stdin {
-            let done = self.write(&node, &reading, &definitions, Seen::new(ids)).await?;
-            print(common.json, &done.shown(&[]), told);
+            let done = self.write(&node, &reading, &definitions, FileReport::new(ids)).await?;
+            print(common.json, &done.to_json(&[]), summary);
             return Ok(Exit::Done);
         }
         let missing = if self.create { missing(&reading, &mut definitions)? } else { Vec::new() };
         let seen = self.look(&node, &reading, &definitions, &missing, ids).await?;
         if self.dry_run {
-            let mut shown = seen.shown();
-            shown["dry_run"] = true.into();
-            shown["format"] = format.name().into();
+            let mut report = seen.to_json();
+            report["dry_run"] = true.into();
+            report["format"] = format.name().into();
             let names: Vec<&str> = missing.iter().map(|one| one.name.as_str()).collect();
-            shown["would_create"] = json!(names);
-            print(common.json, &shown, |shown| forecast(shown, &seen));
+            report["would_create"] = json!(names);
+            print(common.json, &report, |report| forecast(report, &seen));
             return Ok(if seen.is_well() { Exit::Done } else { Exit::Usage });
         }
         if !seen.is_well() {
@@ -191,8 +191,8 @@ impl Import {
             node.send(Method::POST, "/api/v1/collections", Some(("text/plain", sdl.into_bytes()))).await?.ok()?;
         }
         let created: Vec<String> = missing.into_iter().map(|one| one.name).collect();
-        let done = self.write(&node, &reading, &definitions, Seen::new(seen.ids)).await?;
-        print(common.json, &done.shown(&created), told);
+        let done = self.write(&node, &reading, &definitions, FileReport::new(seen.ids)).await?;
+        print(common.json, &done.to_json(&created), summary);
         Ok(Exit::Done)
     }
 
@@ -211,8 +211,8 @@ impl Import {
         definitions: &Definitions,
         missing: &[Collection],
         ids: Ids,
-    ) -> Result<Seen, Failure> {
-        let mut seen = Seen::new(ids);
+    ) -> Result<FileReport, Failure> {
+        let mut seen = FileReport::new(ids);
         // Under which ids documents come is known once all of them were seen: what leads to them is looked at then.
         if !self.new_ids && reading.format == Format::Json {
             let mut source = reading.source(definitions)?;
@@ -250,7 +250,7 @@ impl Import {
         node: &Remote,
         definitions: &Definitions,
         (name, ids): &mut (String, Vec<DocId>),
-        seen: &mut Seen,
+        seen: &mut FileReport,
     ) -> Result<(), Failure> {
         let Some(collection) = definitions.named(name) else { return Ok(()) };
         let there = there(node, collection, &std::mem::take(ids)).await?;
@@ -266,7 +266,7 @@ impl Import {
         node: &Remote,
         reading: &Reading<'_>,
         definitions: &Definitions,
-        mut seen: Seen,
+        mut seen: FileReport,
     ) -> Result<Done, Failure> {
         let mut done = Done::default();
         let mut source = reading.source(definitions)?;
@@ -294,7 +294,7 @@ impl Import {
                 if seen.is_well() {
                     continue;
                 }
-                let why = seen.told().first().map_or_else(String::new, sentence);
+                let why = seen.first_problems().first().map_or_else(String::new, sentence);
                 break Err(Failure::usage("import_unfit", &why));
             };
             let text = Value::Object(document).to_string();
@@ -347,23 +347,23 @@ impl Import {
             let body = format!("{{\"query\":{},\"variables\":{{\"i\":[{}]}}}}", json!(query), texts.join(","));
             match graphql(node, &body).await {
                 Ok(_) => done.add(&collection.name, some.len() as u64, 0),
-                Err(Refused::Told { .. }) if some.len() > 1 => {
+                Err(Refused::Answered { .. }) if some.len() > 1 => {
                     // One of them: the others are added, and it is named. In their order.
                     let mut some = some;
                     let behind = some.split_off(some.len() / 2);
                     left.extend([behind, some]);
                 }
                 // It is there all the same, where one does not see it: deleted, or another's.
-                Err(Refused::Told { code, message }) if code == "not_unique" && message.contains("`_docID`") => {
+                Err(Refused::Answered { code, message }) if code == "not_unique" && message.contains("`_docID`") => {
                     if self.on_conflict == OnConflict::Fail {
                         let text = format!("line {}: the document is there already", some[0].place);
                         return Err(Failure::failed("import_conflict", &text));
                     }
                     done.add(&collection.name, 0, 1);
                 }
-                Err(Refused::Told { code, message }) => {
+                Err(Refused::Answered { code, message }) => {
                     let message = format!("line {}: {message}", some[0].place);
-                    return Err(Refused::Told { code, message }.failure());
+                    return Err(Refused::Answered { code, message }.failure());
                 }
                 Err(refused) => return Err(refused.failure()),
             }
@@ -411,12 +411,12 @@ fn follow(bar: &indicatif::ProgressBar, (read, of): (u64, Option<u64>)) {
     bar.set_position(read);
 }
 
-fn told(shown: &Value) -> String {
-    let mut lines = vec![format!("{} documents were imported, {} were there", shown["imported"], shown["there"])];
-    for name in shown["created"].as_array().into_iter().flatten() {
+fn summary(report: &Value) -> String {
+    let mut lines = vec![format!("{} documents were imported, {} were there", report["imported"], report["there"])];
+    for name in report["created"].as_array().into_iter().flatten() {
         lines.push(format!("  defined: {}", name.as_str().unwrap_or_default()));
     }
-    for one in shown["collections"].as_array().into_iter().flatten() {
+    for one in report["collections"].as_array().into_iter().flatten() {
         let name = one["collection"].as_str().unwrap_or_default();
         lines.push(format!("  {name}: {} imported, {} there", one["imported"], one["there"]));
     }
@@ -424,23 +424,23 @@ fn told(shown: &Value) -> String {
 }
 
 /// What a dry run says to people.
-fn forecast(shown: &Value, seen: &Seen) -> String {
+fn forecast(report: &Value, seen: &FileReport) -> String {
     let mut lines = vec![match seen.is_well() {
         true => "This would be imported; nothing was done:".to_owned(),
-        false => format!("This cannot be imported, for {} reasons; nothing was done:", shown["problem_count"]),
+        false => format!("This cannot be imported, for {} reasons; nothing was done:", report["problem_count"]),
     }];
-    for name in shown["would_create"].as_array().into_iter().flatten() {
+    for name in report["would_create"].as_array().into_iter().flatten() {
         lines.push(format!("  defined: {}", name.as_str().unwrap_or_default()));
     }
-    for one in shown["collections"].as_array().into_iter().flatten() {
+    for one in report["collections"].as_array().into_iter().flatten() {
         let name = one["collection"].as_str().unwrap_or_default();
         lines.push(format!("  {name}: {} new, {} there already", one["new"], one["there"]));
     }
-    for one in shown["unknown_collections"].as_array().into_iter().flatten() {
+    for one in report["unknown_collections"].as_array().into_iter().flatten() {
         let name = one["collection"].as_str().unwrap_or_default();
         lines
             .push(format!("  {name}: not a collection here, {} documents from line {}", one["documents"], one["line"]));
     }
-    lines.extend(seen.told().iter().map(|problem| format!("  {}", sentence(problem))));
+    lines.extend(seen.first_problems().iter().map(|problem| format!("  {}", sentence(problem))));
     lines.join("\n")
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gateway_transfer::{
-    CsvSource, Definitions, Format, Found, Ids, JsonSource, JsonlSource, Known, Problem, Source, SqliteSource, check,
-    open, told,
+    CsvSource, Definitions, DocumentIds, Format, Found, Ids, JsonSource, JsonlSource, Problem, Source, SqliteSource,
+    check, excerpt, open,
 };
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::super::output::Failure;
 use super::file::is_std;
 
 /// Problems that are told one by one.
-const TOLD: usize = 20;
+const MAX_PROBLEMS: usize = 20;
 /// Names that the file uses and the space does not, that are told.
 const NAMES: usize = 100;
 
@@ -71,22 +71,22 @@ impl Reading<'_> {
 
 /// What a file holds, and what is wrong with it.
 #[derive(Default)]
-pub struct Seen {
+pub struct FileReport {
     /// Documents, by collection; of those the ones that are there already.
     pub documents: BTreeMap<String, (u64, u64)>,
     /// Collections that the space does not have, with how many documents there are, and the line of the first.
     unknown: BTreeMap<String, (u64, u64)>,
     /// `Collection.field` that the space does not have, with the line of the first.
     unknown_fields: BTreeMap<(String, String), u64>,
-    told: Vec<Problem>,
+    first_problems: Vec<Problem>,
     problems: u64,
     /// The ids under which documents come.
     pub ids: Ids,
 }
 
-impl Seen {
-    pub fn new(ids: Ids) -> Seen {
-        Seen { ids, ..Seen::default() }
+impl FileReport {
+    pub fn new(ids: Ids) -> FileReport {
+        FileReport { ids, ..FileReport::default() }
     }
 
     /// Notes what stands in the way.
@@ -103,13 +103,13 @@ impl Seen {
             self.unknown_fields.insert(key, place);
         }
         self.problems += 1;
-        if self.told.len() < TOLD {
-            self.told.push(problem);
+        if self.first_problems.len() < MAX_PROBLEMS {
+            self.first_problems.push(problem);
         }
     }
 
     fn unknown(&mut self, found: &Found, ignore: bool) {
-        let name = told(&found.collection);
+        let name = excerpt(&found.collection);
         if let Some((count, _)) = self.unknown.get_mut(&name) {
             *count += 1;
             return;
@@ -161,7 +161,7 @@ impl Seen {
 
     /// Notes under which id a document comes, where the file says another than it had.
     pub fn rename(&mut self, found: &Found) -> Result<(), Failure> {
-        let known = Known::of(&found.document);
+        let known = DocumentIds::of(&found.document);
         if let (Some(old), Some(new)) = (known.old, known.new) {
             self.ids.rename(old, new)?;
         }
@@ -173,34 +173,34 @@ impl Seen {
     }
 
     /// Problems, the first ones.
-    pub fn told(&self) -> &[Problem] {
-        &self.told
+    pub fn first_problems(&self) -> &[Problem] {
+        &self.first_problems
     }
 
     /// As the command tells it.
-    pub fn shown(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let documents = |(name, (documents, there)): (&String, &(u64, u64))| json!({ "collection": name, "documents": documents, "there": there, "new": documents - there });
         let unknown = |(name, (documents, line)): (&String, &(u64, u64))| json!({ "collection": name, "documents": documents, "line": line });
         let field = |((collection, field), line): (&(String, String), &u64)| json!({ "collection": collection, "field": field, "line": line });
-        let told = |one: &Problem| json!({ "line": one.place, "collection": one.collection, "field": one.field, "code": one.code, "problem": one.problem });
+        let problem_json = |one: &Problem| json!({ "line": one.place, "collection": one.collection, "field": one.field, "code": one.code, "problem": one.problem });
         json!({
             "collections": self.documents.iter().map(documents).collect::<Vec<_>>(),
             "unknown_collections": self.unknown.iter().map(unknown).collect::<Vec<_>>(),
             "unknown_fields": self.unknown_fields.iter().map(field).collect::<Vec<_>>(),
             "problem_count": self.problems,
-            "problems": self.told.iter().map(told).collect::<Vec<_>>(),
+            "problems": self.first_problems.iter().map(problem_json).collect::<Vec<_>>(),
         })
     }
 
     /// Why nothing was written.
     pub fn failure(&self) -> Failure {
-        let first = self.told.first().map_or_else(String::new, sentence);
+        let first = self.first_problems.first().map_or_else(String::new, sentence);
         let more = match self.problems {
             0 | 1 => String::new(),
             n => format!(", and {} more", n - 1),
         };
         let failure = Failure::usage("import_unfit", &format!("nothing was imported: {first}{more}"));
-        let unknown = self.told.iter().any(|one| one.code.starts_with("unknown_"));
+        let unknown = self.first_problems.iter().any(|one| one.code.starts_with("unknown_"));
         failure.hint(match unknown {
             true => "--dry-run lists all of it; --create defines what is missing, if the file says how; --ignore-unknown leaves out what has no place",
             false => "--dry-run lists all of it",

@@ -6,7 +6,7 @@ use std::path::Path;
 use gateway_transfer::Part;
 use serde_json::{Value, json};
 
-use super::super::login::password;
+use super::super::login::{code, password};
 use super::super::output::{Failure, progress};
 use super::super::remote::{Remote, Response};
 use super::file::is_std;
@@ -64,9 +64,7 @@ async fn confirm(node: &Remote, file: Option<&Path>) -> Result<(), Failure> {
     let mut body = json!({ "password": password.as_str() });
     match node.post("/api/v1/session/confirm", &body).await {
         Err(failure) if failure.code == "totp_needed" && std::io::stdin().is_terminal() => {
-            let code = rpassword::prompt_password("Code of the second factor: ");
-            let code = code.map_err(|error| Failure::usage("code_unreadable", &error.to_string()))?;
-            body["totp"] = code.trim().into();
+            body["totp"] = code()?.into();
             node.post("/api/v1/session/confirm", &body).await.map(drop)
         }
         done => done.map(drop),

@@ -17,12 +17,13 @@ use crate::directory::app_passwords::{AppPassword, NewAppPassword};
 use crate::directory::{Act, FOLLOWED, QuotaKind};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{NotConfirmed, NotTheirs, SchemaMismatch};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{self, Changed, GrantRequest, HeldBy, IssueError, issue, parse_value, remove_app_password};
 use crate::node::{Node, NodeError};
 
 /// Collections that one for a whole space names at most: a grant has so many entries.
-const MOST_COLLECTIONS: usize = 32;
+const MAX_COLLECTIONS: usize = 32;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add, list, one, narrow, extend, remove))]
@@ -47,7 +48,7 @@ struct NewPassword {
 
 /// An app password.
 #[derive(Serialize, ToSchema)]
-struct AppPasswordShown {
+struct AppPasswordView {
     #[schema(value_type = Id)]
     app_password: ClientId,
     name: String,
@@ -78,7 +79,7 @@ struct AppPasswordShown {
 #[derive(Serialize, ToSchema)]
 struct AppPasswordMade {
     #[serde(flatten)]
-    shown: AppPasswordShown,
+    view: AppPasswordView,
     /// The name that the tool sends beside it.
     #[schema(examples("alice"))]
     user: String,
@@ -87,7 +88,7 @@ struct AppPasswordMade {
     password: String,
 }
 
-async fn shown(node: &dyn Node, one: AppPassword) -> Result<AppPasswordShown, ApiError> {
+async fn app_password_view(node: &dyn Node, one: AppPassword) -> Result<AppPasswordView, ApiError> {
     let AppPassword { client, name, created, address, product, grant, .. } = one;
     let access = match enforced(node, &grant).await {
         Ok(access) => access,
@@ -96,7 +97,7 @@ async fn shown(node: &dyn Node, one: AppPassword) -> Result<AppPasswordShown, Ap
         Err(error) => return Err(error.into()),
     };
     let schema = node.schema(grant.space).await?;
-    Ok(AppPasswordShown {
+    Ok(AppPasswordView {
         app_password: client,
         name,
         grant: grant.id,
@@ -124,10 +125,10 @@ async fn find(node: &dyn Node, by: &Principal, id: &str) -> Result<AppPassword, 
 #[utoipa::path(post, path = "/api/v1/app-passwords", tag = "grants", request_body = NewPassword, responses(
     (status = 201, description = "It is made", body = AppPasswordMade),
     (status = 400, description = "`grant_malformed`, `grant_key_unsupported`, `unfit`, `invalid_input`, `bad_request`: it does not fit"),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 403, description = "`quota_exceeded`: remove one; or `not_for_apps`"),
     (status = 404, description = "`not_found`: the space is not theirs, or the account is on another node"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    SchemaMismatch))]
 pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     principal.confirmed(node.now())?;
@@ -153,8 +154,8 @@ pub(super) async fn add(node: Data, req: HttpRequest, bytes: Bytes) -> Result<Ht
     };
     let issued = issue(&**node, request).await?;
     issued.given(&**node).await?;
-    let shown = shown(&**node, find(&**node, &principal, &new.client.to_string()).await?).await?;
-    let answer = AppPasswordMade { shown, user: named, password: new.secret.text().to_owned() };
+    let view = app_password_view(&**node, find(&**node, &principal, &new.client.to_string()).await?).await?;
+    let answer = AppPasswordMade { view, user: named, password: new.secret.text().to_owned() };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
 }
 
@@ -177,9 +178,8 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
     };
     let schema = node.schema(space).await?;
     let count = schema.collections.len();
-    if count == 0 || count > MOST_COLLECTIONS {
-        let text =
-            format!("A whole space has between 1 and {MOST_COLLECTIONS} collections here; this one has {count}.");
+    if count == 0 || count > MAX_COLLECTIONS {
+        let text = format!("A whole space has between 1 and {MAX_COLLECTIONS} collections here; this one has {count}.");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "grant_malformed", text).hint("Name them by `access`."));
     }
     Ok(schema.collections.iter().map(entry).collect())
@@ -187,12 +187,12 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
 
 /// One's app passwords, oldest first
 #[utoipa::path(get, path = "/api/v1/app-passwords", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<AppPasswordShown>)))]
+    (status = 200, description = "All of them", body = Vec<AppPasswordView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let mut list = Vec::new();
     for one in node.directory().app_passwords(Some(principal.caller.user)).await? {
-        list.push(shown(&**node, one).await?);
+        list.push(app_password_view(&**node, one).await?);
     }
     Page::answer(&req, &list, |one| one.app_password.to_string())
 }
@@ -200,18 +200,18 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
 /// One app password
 #[utoipa::path(get, path = "/api/v1/app-passwords/{id}", tag = "grants",
     params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = AppPasswordShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    (status = 200, description = "It", body = AppPasswordView),
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    Ok(HttpResponse::Ok().json(shown(&**node, find(&**node, &principal, &id).await?).await?))
+    Ok(HttpResponse::Ok().json(app_password_view(&**node, find(&**node, &principal, &id).await?).await?))
 }
 
 /// An app password whose grant was changed.
 #[derive(Serialize, ToSchema)]
 struct AppPasswordChanged {
     #[serde(flatten)]
-    shown: AppPasswordShown,
+    view: AppPasswordView,
     #[serde(flatten)]
     pending: Pending,
 }
@@ -234,8 +234,8 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
             done => break done?,
         }
     };
-    let shown = shown(&***node, find(&***node, by, id).await?).await?;
-    Ok(HttpResponse::Ok().json(AppPasswordChanged { shown, pending: Pending::of(&delivery) }))
+    let view = app_password_view(&***node, find(&***node, by, id).await?).await?;
+    Ok(HttpResponse::Ok().json(AppPasswordChanged { view, pending: Pending::of(&delivery) }))
 }
 
 /// Holds an app password to less
@@ -245,8 +245,8 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It is held to this", body = AppPasswordChanged),
     (status = 403, description = "`grant_wider`: it names more than it was given; or `not_for_apps`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    NotTheirs,
+    SchemaMismatch))]
 pub(super) async fn narrow(
     node: Data,
     req: HttpRequest,
@@ -263,8 +263,8 @@ pub(super) async fn narrow(
 #[utoipa::path(put, path = "/api/v1/app-passwords/{id}/end", tag = "grants", request_body = NewEnd,
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It ends then", body = AppPasswordChanged),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotConfirmed,
+    NotTheirs,
     (status = 409, description = "`grant_ended`: it has ended")))]
 pub(super) async fn extend(
     node: Data,
@@ -292,7 +292,7 @@ struct AppPasswordRemoved {
 #[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = "grants",
     params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It opens nothing any more", body = AppPasswordRemoved),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let one = find(&**node, &principal, &id).await?;

@@ -34,7 +34,7 @@ struct AppAdded {
 
 /// An app, with its manifest.
 #[derive(Debug, Serialize, ToSchema)]
-struct AppShown {
+struct AppView {
     #[schema(value_type = Id)]
     client_id: ClientId,
     name: String,
@@ -42,6 +42,8 @@ struct AppShown {
     #[schema(value_type = Vec<Access>)]
     access: Vec<Value>,
     confidential: bool,
+    /// Whether it gets tokens by the proof of a key alone (DPoP, RFC 9449).
+    dpop_bound_access_tokens: bool,
     /// How many grants it has, of everybody together.
     grants: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,26 +87,27 @@ pub(super) async fn add(
 
 /// The registered apps
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<AppShown>)))]
+    (status = 200, description = "All of them", body = Vec<AppView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
     let mut held: HashMap<ClientId, usize> = HashMap::new();
     for row in node.directory().grant_rows(None).await? {
         *held.entry(row.client).or_default() += 1;
     }
-    let shown = |app: &RegisteredApp| {
+    let view = |app: &RegisteredApp| {
         let manifest = &app.manifest;
-        AppShown {
+        AppView {
             client_id: app.client,
             name: manifest.name.clone(),
             redirect_uris: manifest.redirect_uris.clone(),
             access: manifest.access.iter().map(crate::grants::Access::to_json).collect(),
             confidential: manifest.confidential,
+            dpop_bound_access_tokens: manifest.dpop_bound_access_tokens,
             grants: held.get(&app.client).copied().unwrap_or_default(),
             client_uri: manifest.client_uri.clone(),
             logo_uri: manifest.logo_uri.clone(),
         }
     };
-    let list: Vec<AppShown> = node.directory().apps().await?.iter().map(shown).collect();
+    let list: Vec<AppView> = node.directory().apps().await?.iter().map(view).collect();
     Page::answer(&req, &list, |one| one.client_id.to_string())
 }
 

@@ -16,17 +16,18 @@ use crate::directory::{ActorKind, AuditRow, Directory, Wanted};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::linked;
 use crate::front::operator::Operator;
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(own, all))]
 pub(super) struct Api;
 
 /// How many acts are shown at once.
-const SHOWN: u64 = 500;
+const MAX_ROWS: u64 = 500;
 
 /// An act that concerns the person.
 #[derive(Debug, Serialize, ToSchema)]
-struct ActShown {
+struct ActView {
     #[schema(value_type = Instant)]
     at: String,
     /// `operator`, `node`, or a person (as an operator, too) or an app by their id.
@@ -42,7 +43,7 @@ struct ActShown {
 #[derive(Debug, Serialize, ToSchema)]
 struct ActOfAll {
     #[serde(flatten)]
-    act: ActShown,
+    act: ActView,
     /// Whom it concerns.
     #[schema(value_type = Id)]
     user: UserId,
@@ -57,7 +58,7 @@ struct ActOfAll {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct AuditQuery {
     /// What was done, as the audit names it.
     #[param(example = "grant.revoked")]
     action: Option<String>,
@@ -74,7 +75,7 @@ pub(super) struct Asked {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AskedOfAll {
+pub(super) struct AuditQueryOfAll {
     /// What concerns this person, by name.
     user: Option<String>,
     /// What an app did, and what is about it.
@@ -116,9 +117,9 @@ async fn part(
     limit: Option<u64>,
     cursor: Option<&str>,
 ) -> Result<(Vec<AuditRow>, Option<String>), ApiError> {
-    let most = limit.unwrap_or(SHOWN);
-    if !(1..=SHOWN).contains(&most) {
-        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {SHOWN}.")));
+    let most = limit.unwrap_or(MAX_ROWS);
+    if !(1..=MAX_ROWS).contains(&most) {
+        return Err(ApiError::bad_request(format!("`limit` lies between 1 and {MAX_ROWS}.")));
     }
     let mut rows = directory.acts_before(wanted, behind(cursor)?, most + 1).await?;
     let more = rows.len() as u64 > most;
@@ -127,35 +128,35 @@ async fn part(
     Ok((rows, next))
 }
 
-fn shown(row: AuditRow) -> ActShown {
-    ActShown { at: body::instant(row.at), actor: row.actor, action: row.action, detail: row.detail }
+fn act_view(row: AuditRow) -> ActView {
+    ActView { at: body::instant(row.at), actor: row.actor, action: row.action, detail: row.detail }
 }
 
 /// What concerns the one who asks, newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(Asked), responses(
-    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActShown>),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "people", params(AuditQuery), responses(
+    (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActView>),
     (status = 400, description = "`invalid_input`: `limit`, `by` or `cursor` is none")))]
-pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<Asked>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn own(node: Data, req: HttpRequest, asked: Query<AuditQuery>) -> Result<HttpResponse, ApiError> {
     let user = person(&req, &**node).await?.caller.user;
     let by = kind(asked.by.as_deref())?;
     let wanted = Wanted { user: Some(user), by, app: None, action: asked.action.as_deref() };
     let (rows, next) = part(node.directory(), &wanted, asked.limit, asked.cursor.as_deref()).await?;
-    let list: Vec<ActShown> = rows.into_iter().map(shown).collect();
+    let list: Vec<ActView> = rows.into_iter().map(act_view).collect();
     Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }
 
 /// What concerns anybody, newest first
 ///
 /// For operators. It tells that something was done and to which ids, and nothing of what anybody has written.
-#[utoipa::path(get, path = "/api/v1/audit/all", tag = "people", params(AskedOfAll), responses(
+#[utoipa::path(get, path = "/api/v1/audit/all", tag = "people", params(AuditQueryOfAll), responses(
     (status = 200, description = "The newest acts, or those behind `cursor`; `Link: rel=\"next\"` leads to older ones", body = Vec<ActOfAll>),
     (status = 400, description = "`invalid_input`: `app`, `limit`, `by` or `cursor` is none"),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn all(
     node: Data,
     req: HttpRequest,
     _by: Operator,
-    asked: Query<AskedOfAll>,
+    asked: Query<AuditQueryOfAll>,
 ) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = match &asked.user {
@@ -179,7 +180,7 @@ pub(super) async fn all(
         user: row.user,
         user_name: names.get(&row.user).cloned(),
         actor_name: actor_name(&row.actor),
-        act: shown(row),
+        act: act_view(row),
     };
     let list: Vec<ActOfAll> = rows.into_iter().map(of_all).collect();
     Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))

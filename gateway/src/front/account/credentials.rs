@@ -17,6 +17,7 @@ use crate::directory::{Actor, User};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::{AccountElsewhere, NotConfirmed, UnknownUser};
 use crate::node::Node;
 use crate::passkeys::RelyingParty;
 
@@ -26,7 +27,7 @@ pub(super) struct Api;
 
 /// Something that the person signs in by.
 #[derive(Serialize, ToSchema)]
-struct CredentialShown {
+struct CredentialView {
     #[schema(value_type = Id)]
     credential: String,
     /// `password`, `outside` (an account at a provider), `passkey` (`GET /api/v1/passkeys` says more), `totp` (a second factor), `totp_begun` (one that waits for its
@@ -41,9 +42,9 @@ struct CredentialShown {
     label: Option<String>,
 }
 
-fn shown(one: &Credential) -> CredentialShown {
+fn credential_view(one: &Credential) -> CredentialView {
     let (credential, kind) = (HEXLOWER.encode(&one.id), one.kind.word());
-    CredentialShown { credential, kind, created: body::instant(one.created), label: one.label.clone() }
+    CredentialView { credential, kind, created: body::instant(one.created), label: one.label.clone() }
 }
 
 /// The account of whoever asks, if it is kept here.
@@ -55,16 +56,16 @@ async fn account(node: &dyn Node, principal: &Principal) -> Result<User, ApiErro
 ///
 /// Each code of recovery that is left is one of them.
 #[utoipa::path(get, path = "/api/v1/me/credentials", tag = "session", params(Page), responses(
-    (status = 200, description = "All of it, oldest first", body = Vec<CredentialShown>)))]
+    (status = 200, description = "All of it, oldest first", body = Vec<CredentialView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let list = listed(&**node, &principal).await?;
     Page::answer(&req, &list, |one| one.credential.clone())
 }
 
-async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<CredentialShown>, ApiError> {
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<CredentialView>, ApiError> {
     let all = node.directory().credentials(principal.caller.user).await?;
-    Ok(all.iter().map(shown).collect())
+    Ok(all.iter().map(credential_view).collect())
 }
 
 /// By what a person signs in: names and kinds, and no secrets.
@@ -80,7 +81,7 @@ pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<im
 #[utoipa::path(delete, path = "/api/v1/me/credentials/{id}", tag = "session",
     params(("id" = Id, Path, description = "The credential")), responses(
     (status = 204, description = "It counts no more"),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 404, description = "`not_found`: there is no such credential of the person who asks"),
     (status = 409, description = "`last_way_in`: without it nobody could sign in")))]
 pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -99,11 +100,11 @@ pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Re
     };
     // Sessions may have ended with it.
     node.advance_epoch();
-    told(&node, &req, &principal, kind, "credential.removed").await?;
+    note_change(&node, &req, &principal, kind, "credential.removed").await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn told(
+async fn note_change(
     node: &Data,
     req: &HttpRequest,
     principal: &Principal,
@@ -133,8 +134,8 @@ struct TotpBegun {
 /// within ten minutes.
 #[utoipa::path(post, path = "/api/v1/me/totp", tag = "session", responses(
     (status = 201, description = "What makes the codes, told here and nowhere else", body = TotpBegun),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node"),
+    NotConfirmed,
+    AccountElsewhere,
     (status = 409, description = "`exists`: there is a second factor")))]
 pub(super) async fn begin_totp(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
@@ -169,7 +170,7 @@ struct TotpConfirmed {
 #[utoipa::path(post, path = "/api/v1/me/totp/confirm", tag = "session", request_body = FirstCode, responses(
     (status = 200, description = "It counts", body = TotpConfirmed),
     (status = 401, description = "`wrong_code`: the code is wrong, or nothing was begun; `insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node")))]
+    AccountElsewhere))]
 pub(super) async fn confirm_totp(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     principal.confirmed(node.now())?;
@@ -177,7 +178,7 @@ pub(super) async fn confirm_totp(node: Data, req: HttpRequest, bytes: Bytes) -> 
     let user = account(&**node, &principal).await?;
     let codes = node.directory().confirm_totp(&user, &code, node.now()).await?;
     let recovery_codes = codes.ok_or_else(wrong_code)?;
-    told(&node, &req, &principal, CredentialKind::Totp, "credential.added").await?;
+    note_change(&node, &req, &principal, CredentialKind::Totp, "credential.added").await?;
     let answer = TotpConfirmed { recovery_codes };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
@@ -188,7 +189,7 @@ pub(super) async fn confirm_totp(node: Data, req: HttpRequest, bytes: Bytes) -> 
 #[utoipa::path(delete, path = "/api/v1/users/{name}/totp", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 204, description = "They have none any more"),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn remove_totp(node: Data, _by: AtTheMachine, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = node.directory().user_named(&name).await?.ok_or_else(unknown_user)?;
     if node.directory().remove_totp(user.id).await? {
@@ -205,7 +206,7 @@ pub(super) async fn remove_totp(node: Data, _by: AtTheMachine, name: Path<String
 #[utoipa::path(delete, path = "/api/v1/users/{name}/passkeys", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 204, description = "They have none any more"),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn remove_passkeys(
     node: Data,
     _by: AtTheMachine,

@@ -19,8 +19,9 @@ use crate::directory::usage::Usage;
 use crate::directory::{Act, Actor, FOLLOWED, GrantRow};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
-use crate::front::oauth::{TokensShown, token_answer};
+use crate::front::oauth::{TokensView, token_answer};
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::{NotConfirmed, NotTheirs};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{Changed, GrantRequest, HeldBy, IssueError, Order, ends, issue, parse_value, show_json};
 use crate::node::{Node, NodeError};
@@ -46,10 +47,10 @@ struct NewGrant {
 ///
 /// The checks are those of the consent page, without the page.
 #[utoipa::path(post, path = "/api/v1/grants", tag = "grants", request_body = NewGrant, responses(
-    (status = 201, description = "It is granted", body = TokensShown),
+    (status = 201, description = "It is granted", body = TokensView),
     (status = 403, description = "`grant_outside_manifest`: the app does not ask for this; or `operator_only`"),
     (status = 404, description = "`unknown_user`: there is no user of this name; or `unknown_app`, `not_found`"),
-    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space")))]
+    (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space; or `dpop_required`: the app gets tokens by the proof of a key alone")))]
 pub(super) async fn add(
     node: Data,
     req: HttpRequest,
@@ -68,6 +69,11 @@ pub(super) async fn add(
     if directory.is_suspended(user.id) {
         return Err(suspended());
     }
+    if app.manifest.dpop_bound_access_tokens {
+        let text = "The app gets tokens by the proof of a key alone (DPoP), and is handed none.";
+        return Err(ApiError::new(StatusCode::CONFLICT, "dpop_required", text)
+            .hint("The app asks its person itself, at /oauth/authorize."));
+    }
     let access = app.manifest.narrow(&asked)?;
     let request =
         GrantRequest { grantor: user.id, to: HeldBy::App(&app), access: &access, until: None, actor: Actor::Operator };
@@ -83,15 +89,15 @@ pub(super) fn unknown_app() -> ApiError {
 }
 
 /// A grant with what is known of it beside.
-struct Known {
+struct KnownGrant {
     record: GrantRecord,
     row: Option<GrantRow>,
-    shown: GrantShown,
+    view: GrantView,
 }
 
 /// A grant to an app.
 #[derive(Debug, Serialize, ToSchema)]
-struct GrantShown {
+struct GrantView {
     #[schema(value_type = Id)]
     grant: GrantId,
     #[schema(value_type = Id)]
@@ -151,20 +157,20 @@ struct GrantRevoked {
 ///
 /// For the operator: in everybody's.
 #[utoipa::path(get, path = "/api/v1/grants", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<GrantShown>)))]
+    (status = 200, description = "All of them", body = Vec<GrantView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let list: Vec<GrantShown> = known(&**node, &principal).await?.into_iter().map(|known| known.shown).collect();
+    let list: Vec<GrantView> = known(&**node, &principal).await?.into_iter().map(|known| known.view).collect();
     Page::answer(&req, &list, |one| one.grant.to_string())
 }
 
 /// One grant
 #[utoipa::path(get, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
-    responses((status = 200, description = "It", body = GrantShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    responses((status = 200, description = "It", body = GrantView),
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.shown))
+    Ok(HttpResponse::Ok().json(find(&**node, &principal, &id).await?.view))
 }
 
 /// What a grant is held to.
@@ -194,7 +200,7 @@ pub(super) struct NewEnd {
 #[utoipa::path(put, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     request_body = Narrowing, responses((status = 200, description = "It is held to this", body = GrantChanged),
     (status = 403, description = "`grant_wider`: it names more than was granted"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`grant_schema_mismatch`: it does not fit the definitions of the space; or \
                                   `grant_elsewhere`: another of the person's nodes has its tokens")))]
 pub(super) async fn narrow(
@@ -225,8 +231,8 @@ pub(super) fn extended(by: &Principal, now: Timestamp, req: &HttpRequest, bytes:
 /// As when it was given, who gives more has shown who they are within the last five minutes.
 #[utoipa::path(put, path = "/api/v1/grants/{id}/end", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     request_body = NewEnd, responses((status = 200, description = "It ends then", body = GrantChanged),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotConfirmed,
+    NotTheirs,
     (status = 409, description = "`grant_elsewhere`: another of the person's nodes has its tokens; or \
                                   `grant_ended`: nothing of it is left to extend")))]
 pub(super) async fn extend(
@@ -244,15 +250,15 @@ async fn put(node: &Data, by: &Principal, id: &str, changed: Changed) -> Result<
     let actor = if by.operator { Actor::Operator } else { Actor::Person(by.caller.user) };
     let (row, delivery) =
         crate::grants::change(node.clone().into_inner(), (grant.space, grant.id), changed, Act::new(actor)).await?;
-    let shown = find(&***node, by, &row.id.to_string()).await?.shown;
-    Ok(HttpResponse::Ok().json(GrantChanged { shown, before: grant.id, pending: Pending::of(&delivery) }))
+    let view = find(&***node, by, &row.id.to_string()).await?.view;
+    Ok(HttpResponse::Ok().json(GrantChanged { view, before: grant.id, pending: Pending::of(&delivery) }))
 }
 
 /// A grant that took the place of another.
 #[derive(Debug, Serialize, ToSchema)]
 struct GrantChanged {
     #[serde(flatten)]
-    shown: GrantShown,
+    view: GrantView,
     /// The id that it had.
     #[schema(value_type = Id)]
     before: GrantId,
@@ -265,7 +271,7 @@ struct GrantChanged {
 /// Acknowledged when no further request is served under it.
 #[utoipa::path(delete, path = "/api/v1/grants/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "It is revoked", body = GrantRevoked),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let record = find(&**node, &principal, &id).await?.record;
@@ -289,17 +295,31 @@ pub(super) async fn revoke(node: Data, req: HttpRequest, id: Path<String>) -> Re
 
 /// The grants that a person gave.
 pub(crate) async fn all(node: &dyn Node, principal: &Principal) -> Result<Vec<impl Serialize + use<>>, ApiError> {
-    Ok(known(node, principal).await?.into_iter().map(|known| known.shown).collect::<Vec<_>>())
+    Ok(known(node, principal).await?.into_iter().map(|known| known.view).collect::<Vec<_>>())
 }
 
-async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<Known, ApiError> {
+async fn find(node: &dyn Node, principal: &Principal, id: &str) -> Result<KnownGrant, ApiError> {
     let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
     let all = known(node, principal).await?;
     all.into_iter().find(|known| known.record.grant.id == id).ok_or_else(ApiError::not_found)
 }
 
+/// A grant that the person gave themselves, and the order of its fields. What others gave is no operator's to look into.
+pub(super) async fn given_by(
+    node: &dyn Node,
+    principal: &Principal,
+    id: &str,
+) -> Result<(GrantRecord, Order), ApiError> {
+    let KnownGrant { record, row, .. } = find(node, principal, id).await?;
+    if record.grant.grantor != principal.caller.user {
+        return Err(ApiError::not_found());
+    }
+    let order = row.map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
+    Ok((record, order))
+}
+
 /// The grants in the spaces of the person (for the operator: of everyone), whichever device gave them.
-async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, ApiError> {
+async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<KnownGrant>, ApiError> {
     let directory = node.directory();
     let mut users: Vec<(UserId, String)> = Vec::new();
     if principal.operator {
@@ -331,9 +351,9 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
                 let order = row.as_ref().map(|row| Order::from_lines(&row.field_order)).unwrap_or_default();
                 let access = show_json(&record.grant, &schema, &order, record.created);
                 let used = row.as_ref().map(|row| GrantUsed::of(&row.usage, &schema)).unwrap_or_default();
-                let mut shown = shown(name, &record, row.as_ref(), access, used);
-                shown.app_password = shown.client_id.is_some_and(|client| passwords.contains(&client));
-                out.push(Known { record, row, shown });
+                let mut view = grant_view(name, &record, row.as_ref(), access, used);
+                view.app_password = view.client_id.is_some_and(|client| passwords.contains(&client));
+                out.push(KnownGrant { record, row, view });
             }
         }
     }
@@ -341,8 +361,14 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<Known>, Api
     Ok(out)
 }
 
-fn shown(user_name: &str, record: &GrantRecord, row: Option<&GrantRow>, access: Value, used: GrantUsed) -> GrantShown {
-    GrantShown {
+fn grant_view(
+    user_name: &str,
+    record: &GrantRecord,
+    row: Option<&GrantRow>,
+    access: Value,
+    used: GrantUsed,
+) -> GrantView {
+    GrantView {
         grant: record.grant.id,
         user: record.grant.grantor,
         user_name: user_name.to_owned(),

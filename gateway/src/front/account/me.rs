@@ -10,12 +10,15 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::people::unknown_user;
+use super::session::wrong_code;
 use super::{ApiError, Data, body, person};
-use crate::authn::{address, whence};
+use crate::authn::{AuthError, address, whence};
 use crate::directory::Actor;
 use crate::directory::password_change::ChangedBy;
+use crate::directory::sign_in::{Proof, Refused};
 use crate::front::described::Id;
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, change_password, set_password))]
@@ -64,6 +67,9 @@ struct OwnPassword {
     current: Option<String>,
     #[schema(examples("another horse, another battery"))]
     new: String,
+    /// A code of the second factor, as at the sign-in; who confirmed their session within the last five minutes needs none.
+    #[schema(examples("287082"))]
+    totp: Option<String>,
 }
 
 /// A password was changed.
@@ -75,13 +81,14 @@ struct Changed {
 
 /// Changes one's password
 ///
-/// One's other sessions end with the former one. Who has none sets their first so, once they proved again who they are.
+/// One's other sessions end with the former one. Who has a second factor gives a code of it, or proved within the last five
+/// minutes who they are. Who has no password sets their first so, once they proved again who they are.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = "session", request_body = OwnPassword, responses(
     (status = 200, description = "It is changed", body = Changed),
-    (status = 401, description = "`wrong_password`: the current password is another; `insufficient_user_authentication`: prove again who you are, for a first password; or `unauthenticated`, `invalid_token`")))]
+    (status = 401, description = "`wrong_password`: the current password is another; `wrong_code`: the code is wrong, or was used before; `insufficient_user_authentication`: prove again who you are, for a first password, or where there is a second factor; or `unauthenticated`, `invalid_token`")))]
 pub(super) async fn change_password(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let OwnPassword { current, new } = body::json(&req, &bytes)?;
+    let OwnPassword { current, new, totp } = body::json(&req, &bytes)?;
     drop(bytes);
     let (current, new) = (current.map(Zeroizing::new), Zeroizing::new(new));
     let Some(session) = principal.session else {
@@ -91,14 +98,25 @@ pub(super) async fn change_password(node: Data, req: HttpRequest, bytes: Bytes) 
     let directory = node.directory();
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
     let by = match &current {
-        Some(current) => ChangedBy::Person { session, current, from: address(&req) },
+        Some(current) => ChangedBy::Person {
+            session,
+            proof: Proof { password: current, code: totp.as_deref() },
+            confirmed: principal.confirmed(node.now()).is_ok(),
+            from: address(&req),
+        },
         None => {
             principal.confirmed(node.now())?;
             ChangedBy::First { session }
         }
     };
-    let Some(ended) = directory.change_password(&user, by, &new, node.now()).await? else {
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The current password is another."));
+    let ended = match directory.change_password(&user, by, &new, node.now()).await? {
+        Ok(ended) => ended,
+        // Asked for as before every act that outlives the session.
+        Err(Refused::CodeNeeded) => return Err(AuthError::NotConfirmed.into()),
+        Err(Refused::WrongCode) => return Err(wrong_code()),
+        Err(Refused::Wrong | Refused::Suspended) => {
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The current password is another."));
+        }
     };
     node.advance_epoch();
     directory.audit(user.id, Actor::Person(user.id), "password.changed", whence(&req), node.now()).await?;
@@ -118,7 +136,7 @@ struct GivenPassword {
 #[utoipa::path(put, path = "/api/v1/users/{name}/password", tag = "people", request_body = GivenPassword,
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "It is changed", body = Changed),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    UnknownUser))]
 pub(super) async fn set_password(
     node: Data,
     req: HttpRequest,
@@ -131,7 +149,7 @@ pub(super) async fn set_password(
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;
     let given = directory.change_password(&user, ChangedBy::Operator, &password, node.now()).await?;
-    let ended = given.ok_or_else(unknown_user)?;
+    let ended = given.map_err(|_| unknown_user())?;
     node.advance_epoch();
     directory.audit(user.id, Actor::Operator, "password.changed", json!({}), node.now()).await?;
     Ok(HttpResponse::Ok().json(Changed { ended }))

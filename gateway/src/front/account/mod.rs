@@ -8,6 +8,7 @@ pub(crate) mod credentials;
 pub(crate) mod grants;
 mod me;
 mod people;
+mod preview;
 mod quotas;
 mod requests;
 pub(crate) mod session;
@@ -77,6 +78,7 @@ fn routes(routes: &mut Routes) {
         .get("/api/v1/grants", grants::list)
         .get("/api/v1/grants/{id}", grants::one)
         .put("/api/v1/grants/{id}", grants::narrow)
+        .get("/api/v1/grants/{id}/preview", preview::first_rows)
         .put("/api/v1/grants/{id}/end", grants::extend)
         .delete("/api/v1/grants/{id}", grants::revoke)
         .post("/api/v1/app-passwords", app_passwords::add)
@@ -104,6 +106,7 @@ fn routes(routes: &mut Routes) {
         .described::<setup::Api>()
         .described::<apps::Api>()
         .described::<grants::Api>()
+        .described::<preview::Api>()
         .described::<app_passwords::Api>()
         .described::<requests::Api>()
         .described::<sign_ins::Api>();

@@ -14,6 +14,7 @@ use crate::directory::{Actor, Directory, Tenant, User};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::operator::{AtTheMachine, ConfirmedOperator, Operator};
+use crate::front::refusals::{UnknownUser, UserSuspended};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(add_tenant, tenants, add_user, users, token, invite))]
@@ -37,7 +38,7 @@ fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
 
 /// Adds a tenant
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "people", request_body = NewTenant, responses(
-    (status = 201, description = "It is added", body = TenantShown),
+    (status = 201, description = "It is added", body = TenantView),
     (status = 409, description = "`name_taken`: there is a tenant of this name; or `not_home`")))]
 pub(super) async fn add_tenant(
     node: Data,
@@ -51,27 +52,27 @@ pub(super) async fn add_tenant(
     node.declare_tenant(tenant.id, None).await?;
     let detail = json!({ "tenant": tenant.id });
     node.directory().audit(by.user(), by.actor(), "tenant.created", detail, node.now()).await?;
-    Ok(HttpResponse::Created().json(shown_tenant(&tenant)))
+    Ok(HttpResponse::Created().json(tenant_view(&tenant)))
 }
 
 /// The tenants of the node
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "people", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<TenantShown>)))]
+    (status = 200, description = "All of them", body = Vec<TenantView>)))]
 pub(super) async fn tenants(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
-    let list: Vec<TenantShown> = node.directory().tenants().await?.iter().map(shown_tenant).collect();
+    let list: Vec<TenantView> = node.directory().tenants().await?.iter().map(tenant_view).collect();
     Page::answer(&req, &list, |one| one.tenant.to_string())
 }
 
 /// A household or firm on the node.
 #[derive(Debug, Serialize, ToSchema)]
-struct TenantShown {
+struct TenantView {
     #[schema(value_type = Id)]
     tenant: TenantId,
     name: String,
 }
 
-fn shown_tenant(tenant: &Tenant) -> TenantShown {
-    TenantShown { tenant: tenant.id, name: tenant.name.clone() }
+fn tenant_view(tenant: &Tenant) -> TenantView {
+    TenantView { tenant: tenant.id, name: tenant.name.clone() }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -88,7 +89,7 @@ struct NewUser {
 
 /// Adds a person
 #[utoipa::path(post, path = "/api/v1/users", tag = "people", request_body = NewUser, responses(
-    (status = 201, description = "They are added", body = UserShown),
+    (status = 201, description = "They are added", body = UserView),
     (status = 404, description = "`unknown_tenant`: there is no tenant of this name"),
     (status = 409, description = "`name_taken`: there is somebody of this name; or `not_home`")))]
 pub(super) async fn add_user(
@@ -119,23 +120,23 @@ pub(super) async fn add_user(
     let user = directory.add_user((id, space), &name, tenant, password, node.now()).await?;
     node.enrol(tenant, id, space).await?;
     directory.audit(id, by.actor(), "user.created", json!({ "tenant": tenant }), node.now()).await?;
-    Ok(HttpResponse::Created().json(shown_user(directory, &user, password.is_some())))
+    Ok(HttpResponse::Created().json(user_view(directory, &user, password.is_some())))
 }
 
 /// The people of the node
 #[utoipa::path(get, path = "/api/v1/users", tag = "people", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<UserShown>)))]
+    (status = 200, description = "All of them", body = Vec<UserView>)))]
 pub(super) async fn users(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let known = directory.with_password().await?;
-    let shown = |user: &User| shown_user(directory, user, known.contains(&user.id));
-    let list: Vec<UserShown> = directory.users().await?.iter().map(shown).collect();
+    let view = |user: &User| user_view(directory, user, known.contains(&user.id));
+    let list: Vec<UserView> = directory.users().await?.iter().map(view).collect();
     Page::answer(&req, &list, |one| one.user.to_string())
 }
 
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UserShown {
+pub(super) struct UserView {
     #[schema(value_type = Id)]
     user: UserId,
     name: String,
@@ -155,8 +156,8 @@ pub(super) struct UserShown {
     suspended: Option<String>,
 }
 
-pub(super) fn shown_user(directory: &Directory, user: &User, has_password: bool) -> UserShown {
-    UserShown {
+pub(super) fn user_view(directory: &Directory, user: &User, has_password: bool) -> UserView {
+    UserView {
         user: user.id,
         name: user.name.clone(),
         tenant: user.tenant,
@@ -185,7 +186,7 @@ pub(super) struct TokenMade {
 }
 
 /// A leap year, in seconds.
-const LONGEST: i64 = 366 * 86_400;
+const MAX_LIFETIME_SECONDS: i64 = 366 * 86_400;
 
 /// A token in the name of a person
 ///
@@ -193,8 +194,8 @@ const LONGEST: i64 = 366 * 86_400;
 #[utoipa::path(post, path = "/api/v1/users/{name}/token", tag = "people", request_body = Lifetime,
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "The token, told here and nowhere else", body = TokenMade),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn token(
     node: Data,
     req: HttpRequest,
@@ -203,7 +204,7 @@ pub(super) async fn token(
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let Lifetime { ttl_s } = body::json(&req, &bytes)?;
-    if !(1..=LONGEST).contains(&ttl_s) {
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&ttl_s) {
         return Err(ApiError::bad_request("`ttl_s` must lie between 1 and 31622400 (366 days)."));
     }
     let directory = node.directory();
@@ -234,8 +235,8 @@ struct Invited {
 #[utoipa::path(post, path = "/api/v1/users/{name}/invite", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 201, description = "The link, told here and nowhere else", body = Invited),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn invite(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = directory.user_named(&name).await?.ok_or_else(unknown_user)?;

@@ -14,6 +14,7 @@ use crate::directory::{Directory, QuotaKind};
 use crate::front::conditions;
 use crate::front::listed::Page;
 use crate::front::operator::{ConfirmedOperator, Operator};
+use crate::front::refusals::UnknownUser;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(list, set))]
@@ -22,7 +23,7 @@ pub(super) struct Api;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Of {
+pub(super) struct QuotaQuery {
     /// Of this person; else of everybody.
     user: Option<String>,
     /// As of every list.
@@ -42,25 +43,30 @@ async fn user_of(directory: &Directory, name: Option<&str>) -> Result<Option<Use
 
 /// How many of a kind one may have.
 #[derive(Debug, Serialize, ToSchema)]
-struct QuotaShown {
+struct QuotaView {
     #[schema(examples("spaces"))]
     quota: &'static str,
     most: u64,
 }
 
-async fn shown(directory: &Directory, user: Option<UserId>) -> Result<Vec<QuotaShown>, ApiError> {
+async fn quota_views(directory: &Directory, user: Option<UserId>) -> Result<Vec<QuotaView>, ApiError> {
     let all = directory.quotas(user).await?;
-    Ok(all.into_iter().map(|(kind, most)| QuotaShown { quota: kind.word(), most }).collect())
+    Ok(all.into_iter().map(|(kind, most)| QuotaView { quota: kind.word(), most }).collect())
 }
 
 /// What everybody may have, or one person
-#[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(Of), responses(
-    (status = 200, description = "Every quota", body = Vec<QuotaShown>),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
-pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator, of: Query<Of>) -> Result<HttpResponse, ApiError> {
+#[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(QuotaQuery), responses(
+    (status = 200, description = "Every quota", body = Vec<QuotaView>),
+    UnknownUser))]
+pub(super) async fn list(
+    node: Data,
+    req: HttpRequest,
+    _by: Operator,
+    of: Query<QuotaQuery>,
+) -> Result<HttpResponse, ApiError> {
     let directory = node.directory();
     let user = user_of(directory, of.user.as_deref()).await?;
-    Page::answer(&req, &shown(directory, user).await?, |one| one.quota.to_owned())
+    Page::answer(&req, &quota_views(directory, user).await?, |one| one.quota.to_owned())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -78,7 +84,7 @@ struct NewQuota {
 /// What is there already stays, also where it is more.
 #[utoipa::path(put, path = "/api/v1/quotas/{kind}", tag = "quotas", request_body = NewQuota,
     params(("kind" = String, Path, description = "The quota", example = "spaces")), responses(
-    (status = 200, description = "Every quota, as it is now", body = Vec<QuotaShown>),
+    (status = 200, description = "Every quota, as it is now", body = Vec<QuotaView>),
     (status = 404, description = "`unknown_quota`: there is no such quota; or `unknown_user`"),
     (status = 412, description = "`precondition_failed`: they are not as the sender has seen them")))]
 pub(super) async fn set(
@@ -99,13 +105,13 @@ pub(super) async fn set(
     // One at a time: nobody sets one between the look at them and the change.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _alone = ALONE.lock().await;
-    conditions::expected(&req, &shown(directory, user).await?)?;
+    conditions::expected(&req, &quota_views(directory, user).await?)?;
     directory.set_quota(kind, user, most).await?;
     let detail = json!({ "quota": kind.word(), "most": most, "user": user });
     let concerned = user.unwrap_or(by.user());
     directory.audit(concerned, by.actor(), "quota.set", detail, node.now()).await?;
-    let now = shown(directory, user).await?;
+    let now = quota_views(directory, user).await?;
     let mut answer = HttpResponse::Ok().json(&now);
-    conditions::shown(&now, &mut answer);
+    conditions::put_etag(&now, &mut answer);
     Ok(answer)
 }

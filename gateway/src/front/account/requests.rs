@@ -19,6 +19,7 @@ use crate::directory::requests::{AccessRequest, Decision, Filed, NewRequest, Req
 use crate::directory::{Act, Actor};
 use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{NotConfirmed, NotTheirs};
 use crate::front::sharing::{Pending, end_of};
 use crate::grants::{
     Changed, IssueError, Order, Terms, Widening, compile, parse_value, reads_as_line, rfc3339, sentences, show_json,
@@ -78,7 +79,7 @@ struct RequestGranted {
 
 /// A request that waits for its person.
 #[derive(Debug, Serialize, ToSchema)]
-struct RequestShown {
+struct RequestView {
     #[serde(flatten)]
     standing: RequestStanding,
     user_name: String,
@@ -122,12 +123,13 @@ fn not_an_app() -> ApiError {
 
 /// Asks for more than was granted
 ///
-/// For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time.
+/// For an app, with its token. The request waits for two weeks in the inbox of the person, one of the app at a time. What the
+/// manifest states is taken alike, whether the space has such collections and fields or not: that is not told to apps.
 #[utoipa::path(post, path = "/api/v1/requests", tag = "grants", request_body = AccessAsked, responses(
     (status = 201, description = "It waits", body = RequestStanding),
     (status = 403, description = "`grant_outside_manifest`: the app's manifest does not state it; or `forbidden`: only an app asks so"),
     (status = 404, description = "`not_found`: the grant is gone"),
-    (status = 409, description = "`request_waits`: another request of the app waits; or `grant_schema_mismatch`: it does not fit the definitions of the space"),
+    (status = 409, description = "`request_waits`: another request of the app waits"),
     (status = 429, description = "`too_many_requests`: the app asked too often, or too much waits for the person; or `busy`")))]
 pub(super) async fn file(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = authenticate(&req, &**node).await?;
@@ -142,14 +144,17 @@ pub(super) async fn file(node: Data, req: HttpRequest, bytes: Bytes) -> Result<H
     let app = directory.app(client).await?.ok_or_else(not_an_app)?;
     let row = directory.grant_row(grant).await?.ok_or_else(ApiError::not_found)?;
     let asked = app.manifest.narrow(&parse_value(&access)?)?;
+    // The space of its grant an app knows.
+    if asked.iter().any(|one| one.space.is_some_and(|space| space != row.space)) {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "grant_malformed",
+            "The app asks for the space of its grant.",
+        ));
+    }
     let list: Value = asked.iter().map(crate::grants::Access::to_json).collect();
-    // What cannot be granted is said now, and not to the person.
-    let schema = node.schema(row.space).await?;
-    compile(
-        &asked,
-        Terms { id: grant, grantor: user, holder: Holder::Client(client), space: row.space, now },
-        &schema,
-    )?;
+    // Whether it fits the definitions the person is told, and the app is not: the answer would tell which collections and
+    // fields there are, and of what type, of which it was granted nothing.
     let new = NewRequest { user, client, grant, access: list.to_string(), purpose };
     let request = match directory.file_request(new, now).await? {
         Filed::Waits(request) => request,
@@ -173,24 +178,24 @@ pub(super) async fn file(node: Data, req: HttpRequest, bytes: Bytes) -> Result<H
 ///
 /// For the operator: of everybody.
 #[utoipa::path(get, path = "/api/v1/requests", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<RequestShown>)))]
+    (status = 200, description = "All of them", body = Vec<RequestView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let of = (!principal.operator).then_some(principal.caller.user);
     let mut names = HashMap::new();
-    let mut shown = Vec::new();
+    let mut views = Vec::new();
     for request in node.directory().waiting_requests(of, node.now()).await? {
-        shown.extend(told(&**node, request, &mut names).await?);
+        views.extend(request_view(&**node, request, &mut names).await?);
     }
-    Page::answer(&req, &shown, |one| one.standing.request.clone())
+    Page::answer(&req, &views, |one| one.standing.request.clone())
 }
 
 /// How a request is told; `None`: its app or its grant is gone.
-async fn told(
+async fn request_view(
     node: &dyn Node,
     request: AccessRequest,
     names: &mut HashMap<policy_core::UserId, String>,
-) -> Result<Option<RequestShown>, ApiError> {
+) -> Result<Option<RequestView>, ApiError> {
     let directory = node.directory();
     let (Some(app), Some(row)) = (directory.app(request.client).await?, directory.grant_row(request.grant).await?)
     else {
@@ -228,7 +233,7 @@ async fn told(
     let (client_id, purpose) = (request.client, request.purpose);
     // What turns text about would turn that of the node.
     let app = app.manifest.name.chars().filter(|letter| !turns_text(*letter)).collect();
-    Ok(Some(RequestShown { standing, user_name, client_id, app, hosts, purpose, access, sentences, unfit }))
+    Ok(Some(RequestView { standing, user_name, client_id, app, hosts, purpose, access, sentences, unfit }))
 }
 
 fn read_back(request: &AccessRequest) -> Result<Vec<crate::grants::Access>, ApiError> {
@@ -245,7 +250,7 @@ fn id_of(text: &str) -> Option<RequestId> {
 /// For the app that asked and for its person; nothing else is told.
 #[utoipa::path(get, path = "/api/v1/requests/{id}", tag = "grants", params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "How", body = RequestStanding),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's")))]
+    NotTheirs))]
 pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = authenticate(&req, &**node).await?;
     let found = match id_of(&id) {
@@ -296,9 +301,9 @@ struct Approval {
 #[utoipa::path(post, path = "/api/v1/requests/{id}/approve", tag = "grants", request_body = Approval,
     params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "It is granted", body = RequestGranted),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 403, description = "`grant_wider`: it names more than was asked; `grant_outside_manifest`: the app's manifest states it no more; or `not_for_apps`"),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`request_decided`: it was decided before, or waits no more; or `grant_schema_mismatch`, `grant_elsewhere`, `grant_ended`")))]
 pub(super) async fn approve(
     node: Data,
@@ -351,7 +356,7 @@ async fn grant(
 #[utoipa::path(post, path = "/api/v1/requests/{id}/decline", tag = "grants",
     params(("id" = Id, Path, description = "Its id")),
     responses((status = 200, description = "Nothing is granted", body = RequestStanding),
-    (status = 404, description = "`not_found`: there is none of this id, or it is another's"),
+    NotTheirs,
     (status = 409, description = "`request_decided`: it was decided before, or waits no more")))]
 pub(super) async fn decline(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;

@@ -12,11 +12,14 @@ use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body, me, person};
 use crate::authn::whence;
-use crate::authn::{CONFIRMED_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, seen, session_cookie};
+use crate::authn::{
+    CONFIRMED_SECONDS, address, browser_cookies, clear_cookie, is_page, origin, session_cookie, session_origin,
+};
 use crate::directory::sessions::OpenedBy;
 use crate::directory::sign_in::{Proof, Refused, SignedIn};
 use crate::directory::{Actor, KnownBrowser, SecretHash, User};
 use crate::front::described::Instant;
+use crate::front::refusals::AccountElsewhere;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -101,7 +104,7 @@ pub(crate) async fn opened(
     let (directory, now) = (node.directory(), node.now());
     let (answer, cookies) = if is_page(req) {
         // Half of a page's session goes into a cookie, half into the storage of its origin; a bearer it does not get.
-        let opened = directory.open_page_session(user, &seen(req), by, now).await?;
+        let opened = directory.open_page_session(user, &session_origin(req), by, now).await?;
         let (secrets, token) = opened.ok_or_else(me::wrong_password)?;
         let page_key = Some(secrets.key.text().to_owned());
         let answer = SessionOpened { access_token: None, page_key, expires: body::instant(token.expires) };
@@ -109,7 +112,7 @@ pub(crate) async fn opened(
         cookies.extend(browser.into_iter().flat_map(|browser| browser_cookies(node, browser)));
         (answer, cookies)
     } else {
-        let opened = directory.open_signed_session(user, &seen(req), by, now).await?;
+        let opened = directory.open_signed_session(user, &session_origin(req), by, now).await?;
         let (secret, token) = opened.ok_or_else(me::wrong_password)?;
         let access_token = Some(secret.text().to_owned());
         (SessionOpened { access_token, page_key: None, expires: body::instant(token.expires) }, Vec::new())
@@ -119,7 +122,7 @@ pub(crate) async fn opened(
         detail["by"] = by.kind.word().into();
     }
     directory.audit(user.id, Actor::Person(user.id), "session.created", detail, now).await?;
-    directory.signed_in_from(user.id, &seen(req), &origin(req, node, &user.name).browsers, now).await;
+    directory.signed_in_from(user.id, &session_origin(req), &origin(req, node, &user.name).browsers, now).await;
     let answer = HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer);
     Ok(with_cookies(answer, cookies))
 }
@@ -176,7 +179,7 @@ struct Confirm {
 #[utoipa::path(post, path = "/api/v1/session/confirm", tag = "session", request_body = Confirm, responses(
     (status = 200, description = "Until when it counts", body = ConfirmedUntil),
     (status = 401, description = "`wrong_password`: the password is wrong; `totp_needed`, `wrong_code`: as at the sign-in; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node")))]
+    AccountElsewhere))]
 pub(super) async fn confirm(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let Confirm { password, totp } = body::json(&req, &bytes)?;

@@ -25,7 +25,7 @@ pub(super) struct Api;
 
 /// A session of the person who asks.
 #[derive(Serialize, ToSchema)]
-struct SessionShown {
+struct SessionView {
     #[schema(value_type = Id)]
     session: String,
     /// When the person signed in, or when the operator made it.
@@ -50,8 +50,8 @@ struct SessionShown {
     this: bool,
 }
 
-fn shown(one: Session, this: Option<SessionId>) -> SessionShown {
-    SessionShown {
+fn session_view(one: Session, this: Option<SessionId>) -> SessionView {
+    SessionView {
         session: HEXLOWER.encode(&one.id),
         begun: body::instant(one.begun),
         last_used: body::instant(one.used),
@@ -65,17 +65,17 @@ fn shown(one: Session, this: Option<SessionId>) -> SessionShown {
 
 /// One's sessions, those used last first
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "session", params(Page), responses(
-    (status = 200, description = "Those that have not ended", body = Vec<SessionShown>)))]
+    (status = 200, description = "Those that have not ended", body = Vec<SessionView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let list = listed(&**node, &principal).await?;
     Page::answer(&req, &list, |one| one.session.clone())
 }
 
-async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SessionShown>, ApiError> {
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SessionView>, ApiError> {
     let this = principal.session.map(|session| session.session());
     let sessions = node.directory().sessions(principal.caller.user, node.now()).await?;
-    Ok(sessions.into_iter().map(|one| shown(one, this)).collect())
+    Ok(sessions.into_iter().map(|one| session_view(one, this)).collect())
 }
 
 /// The sessions of a person.

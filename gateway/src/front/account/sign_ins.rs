@@ -21,7 +21,7 @@ pub(super) struct Api;
 
 /// An app that the person who asks lets know who they are.
 #[derive(Debug, Serialize, ToSchema)]
-struct SignInShown {
+struct SignInView {
     #[schema(value_type = Id)]
     client_id: ClientId,
     app: String,
@@ -34,21 +34,21 @@ struct SignInShown {
     last_used: String,
 }
 
-async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SignInShown>, ApiError> {
+async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SignInView>, ApiError> {
     let directory = node.directory();
     let mut list = Vec::new();
     for row in directory.sign_ins(principal.caller.user).await? {
         let SignInRow { client, scope, created, last_used } = row;
         let app = directory.app(client).await?.map(|app| app.manifest.name).unwrap_or_default();
         let (created, last_used) = (body::instant(created), body::instant(last_used));
-        list.push(SignInShown { client_id: client, app, name: scope.profile, created, last_used });
+        list.push(SignInView { client_id: client, app, name: scope.profile, created, last_used });
     }
     Ok(list)
 }
 
 /// The apps that one signs in to with this node, oldest first
 #[utoipa::path(get, path = "/api/v1/sign-ins", tag = "grants", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<SignInShown>)))]
+    (status = 200, description = "All of them", body = Vec<SignInView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let list = listed(&**node, &principal).await?;

@@ -5,11 +5,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use serde_json::json;
 
-use super::people::{UserShown, shown_user, suspended, unknown_user};
+use super::people::{UserView, suspended, unknown_user, user_view};
 use super::{ApiError, Data};
 use crate::directory::{OperatorRemoved, Suspension, User};
 use crate::front::oauth::signed_out;
 use crate::front::operator::ConfirmedOperator;
+use crate::front::refusals::{UnknownUser, UserSuspended};
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -24,7 +25,7 @@ async fn named(node: &dyn Node, name: &str) -> Result<User, ApiError> {
 async fn now_is(node: &dyn Node, name: &str) -> Result<HttpResponse, ApiError> {
     let user = named(node, name).await?;
     let has_password = node.directory().with_password().await?.contains(&user.id);
-    Ok(HttpResponse::Ok().json(shown_user(node.directory(), &user, has_password)))
+    Ok(HttpResponse::Ok().json(user_view(node.directory(), &user, has_password)))
 }
 
 /// Makes a person an operator
@@ -33,9 +34,9 @@ async fn now_is(node: &dyn Node, name: &str) -> Result<HttpResponse, ApiError> {
 /// node and its audit. Nobody's documents show to them for it.
 #[utoipa::path(put, path = "/api/v1/users/{name}/operator", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
-    (status = 200, description = "They are one", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
-    (status = 409, description = "`suspended`: they are suspended")))]
+    (status = 200, description = "They are one", body = UserView),
+    UnknownUser,
+    UserSuspended))]
 pub(super) async fn name_operator(
     node: Data,
     by: ConfirmedOperator,
@@ -53,8 +54,8 @@ pub(super) async fn name_operator(
 /// Takes an operator's rights away
 #[utoipa::path(delete, path = "/api/v1/users/{name}/operator", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
-    (status = 200, description = "They are none", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    (status = 200, description = "They are none", body = UserView),
+    UnknownUser,
     (status = 409, description = "`last_operator`: nobody else is one")))]
 pub(super) async fn remove_operator(
     node: Data,
@@ -81,8 +82,8 @@ pub(super) async fn remove_operator(
 /// shared with others too, and their own devices keep what they hold.
 #[utoipa::path(put, path = "/api/v1/users/{name}/suspension", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
-    (status = 200, description = "They are suspended", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name"),
+    (status = 200, description = "They are suspended", body = UserView),
+    UnknownUser,
     (status = 409, description = "`is_operator`: they are an operator")))]
 pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = named(&**node, &name).await?;
@@ -112,8 +113,8 @@ pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String
 /// They sign in again; apps and links go on.
 #[utoipa::path(delete, path = "/api/v1/users/{name}/suspension", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
-    (status = 200, description = "They are not suspended", body = UserShown),
-    (status = 404, description = "`unknown_user`: there is no user of this name")))]
+    (status = 200, description = "They are not suspended", body = UserView),
+    UnknownUser))]
 pub(super) async fn resume(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = named(&**node, &name).await?;
     if node.directory().resume(user.id).await? {

@@ -365,7 +365,8 @@ async fn a_grant_is_given_shown_used_and_taken_back() {
         (json!({"egress": []}), StatusCode::BAD_REQUEST, "grant_key_unsupported"),
         (json!({"actions": ["read", "delete"]}), StatusCode::FORBIDDEN, "grant_outside_manifest"),
         (json!({"fields": {"allow": ["name", "notes"]}}), StatusCode::FORBIDDEN, "grant_outside_manifest"),
-        (json!({"where": {"nothing": {"_eq": 1}}}), StatusCode::CONFLICT, "grant_schema_mismatch"),
+        (json!({"where": {"nothing": {"_eq": 1}}}), StatusCode::FORBIDDEN, "grant_outside_manifest"),
+        (json!({"where": {"name": {"_eq": 1}}}), StatusCode::CONFLICT, "grant_schema_mismatch"),
         (json!({"fields": {}}), StatusCode::BAD_REQUEST, "grant_malformed"),
     ] {
         let mut odd = access()[0].clone();

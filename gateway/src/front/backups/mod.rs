@@ -22,7 +22,7 @@ use super::problem::CODES;
 use crate::app::App;
 use crate::backup::asleep::Asleep;
 use crate::backup::{self, Keep};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, to_json};
 use crate::front::contract::{Front, Limits, Terms};
 use crate::front::route::Routes;
 use crate::places::{PlaceKey, PlaceName, Target};
@@ -64,7 +64,7 @@ struct Api;
 /// What is done with backups; the command line asks the same of a node that does not run.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Create {
+pub struct NewBackup {
     /// The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or
     /// `https://HOST/places/NAME` at another node.
     #[schema(value_type = String, examples("/mnt/backups/home"))]
@@ -81,7 +81,7 @@ pub struct Create {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Of {
+pub struct BackupChoice {
     #[schema(value_type = String, examples("/mnt/backups/home"))]
     pub to: PlaceName,
     /// What opens a place at another node; without it what the node's settings say.
@@ -96,7 +96,7 @@ pub struct Of {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prune {
+pub struct PruneBackups {
     #[schema(value_type = String, examples("/mnt/backups/home"))]
     pub to: PlaceName,
     /// What opens a place at another node; without it what the node's settings say.
@@ -112,27 +112,27 @@ pub struct Prune {
 
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Words {
+pub struct RecoveryWords {
     #[schema(examples("twenty-four words"))]
     pub words: String,
 }
 
 /// The words, once more.
 #[derive(Serialize, ToSchema)]
-struct WordsAgain {
+struct RecoveryWordsAgain {
     #[schema(examples("twenty-four words"))]
     recovery_key: String,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Password {
+pub struct OwnerPassword {
     #[schema(examples("correct horse battery staple"))]
     pub password: String,
 }
 
 /// What a command line asks of the node of its directory: over HTTP if it runs, else here.
-pub trait Request: Serialize {
+pub trait NodeRequest: Serialize {
     const METHOD: &'static str = "POST";
     const PATH: &'static str;
     fn run(self, app: &App) -> impl Future<Output = Result<Value, Failure>>;
@@ -142,40 +142,40 @@ fn target(to: PlaceName, key: Option<PlaceKey>) -> Result<Target, Failure> {
     Ok(Target { to, key: key.map(|key| key.read()).transpose()? })
 }
 
-impl Request for Create {
+impl NodeRequest for NewBackup {
     const PATH: &'static str = "/api/v1/backups";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         backup::create(app, &target(self.to, self.place_key)?, self.verify).await
     }
 }
 
-/// [`Of`], to list.
+/// [`BackupChoice`], to list.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct List(pub Of);
+pub struct ListBackups(pub BackupChoice);
 
-impl Request for List {
+impl NodeRequest for ListBackups {
     const PATH: &'static str = "/api/v1/backups/list";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         backup::list(app, &target(self.0.to, self.0.place_key)?).await
     }
 }
 
-impl Request for Of {
+impl NodeRequest for BackupChoice {
     const PATH: &'static str = "/api/v1/backups/verify";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         backup::verify(app, &target(self.to, self.place_key)?, self.backup.as_deref()).await
     }
 }
 
-impl Request for Prune {
+impl NodeRequest for PruneBackups {
     const PATH: &'static str = "/api/v1/backups/prune";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         backup::prune(app, &target(self.to, self.place_key)?, self.keep, self.dry_run).await
     }
 }
 
-impl Request for Words {
+impl NodeRequest for RecoveryWords {
     const PATH: &'static str = "/api/v1/recovery/confirm";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         recovery::confirm(app, &self.words).await?;
@@ -183,30 +183,30 @@ impl Request for Words {
     }
 }
 
-impl Request for Password {
+impl NodeRequest for OwnerPassword {
     const PATH: &'static str = "/api/v1/recovery/words";
     async fn run(self, app: &App) -> Result<Value, Failure> {
         let password = Zeroizing::new(self.password);
-        Ok(json!(WordsAgain { recovery_key: recovery::words(app, &password).await?.to_string() }))
+        Ok(json!(RecoveryWordsAgain { recovery_key: recovery::words(app, &password).await?.to_string() }))
     }
 }
 
 /// Asks for recovery words to be made.
 #[derive(Debug, Serialize)]
-pub struct MakeWords {}
+pub struct MakeRecoveryWords {}
 
-impl Request for MakeWords {
+impl NodeRequest for MakeRecoveryWords {
     const PATH: &'static str = "/api/v1/recovery";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        Ok(json!(Words { words: recovery::create(app).await?.to_string() }))
+        Ok(json!(RecoveryWords { words: recovery::create(app).await?.to_string() }))
     }
 }
 
 /// Asks which recovery words there are.
 #[derive(Debug, Serialize)]
-pub struct Ways {}
+pub struct ListRecoveryWays {}
 
-impl Request for Ways {
+impl NodeRequest for ListRecoveryWays {
     const METHOD: &'static str = "GET";
     const PATH: &'static str = "/api/v1/recovery";
     async fn run(self, app: &App) -> Result<Value, Failure> {
@@ -218,11 +218,11 @@ impl Request for Ways {
 #[derive(Debug, Serialize)]
 pub struct WhatSleeps {}
 
-impl Request for WhatSleeps {
+impl NodeRequest for WhatSleeps {
     const METHOD: &'static str = "GET";
     const PATH: &'static str = "/api/v1/restore";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        shown(backup::asleep::status(app).await?)
+        to_json(backup::asleep::status(app).await?)
     }
 }
 
@@ -230,16 +230,11 @@ impl Request for WhatSleeps {
 #[derive(Debug, Serialize)]
 pub struct Wake {}
 
-impl Request for Wake {
+impl NodeRequest for Wake {
     const PATH: &'static str = "/api/v1/restore/confirm";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        shown(backup::asleep::confirm(app).await?)
+        to_json(backup::asleep::confirm(app).await?)
     }
-}
-
-/// As the command line prints it too.
-fn shown(value: impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::failed("failed", &error.to_string()))
 }
 
 fn refused(failure: &Failure) -> ApiError {
@@ -255,7 +250,7 @@ fn refused(failure: &Failure) -> ApiError {
 }
 
 /// Does what the operator asks, to its end, whoever goes away meanwhile.
-async fn answered<R: Request + Send + 'static>(
+async fn answered<R: NodeRequest + Send + 'static>(
     app: web::Data<App>,
     asked: impl FnOnce() -> Result<R, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
@@ -266,7 +261,7 @@ async fn answered<R: Request + Send + 'static>(
 }
 
 /// The same, for who owns the node: noted in their audit before it is told.
-async fn noted<R: Request + Send + 'static>(
+async fn noted<R: NodeRequest + Send + 'static>(
     app: web::Data<App>,
     by: &ConfirmedOwner,
     action: &'static str,
@@ -285,7 +280,7 @@ async fn noted<R: Request + Send + 'static>(
 }
 
 /// Backs the node up
-#[utoipa::path(post, path = "/api/v1/backups", tag = "node", request_body = Create, responses(
+#[utoipa::path(post, path = "/api/v1/backups", tag = "node", request_body = NewBackup, responses(
     (status = 200, description = "The backup", body = Object),
     (status = 409, description = "`backup_failed` and others: nothing was added to the place")))]
 async fn create(
@@ -294,11 +289,11 @@ async fn create(
     _by: AtTheMachine,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    answered::<Create>(app, || body::json(&request, &bytes)).await
+    answered::<NewBackup>(app, || body::json(&request, &bytes)).await
 }
 
 /// The backups of a place
-#[utoipa::path(post, path = "/api/v1/backups/list", tag = "node", request_body = Of, responses(
+#[utoipa::path(post, path = "/api/v1/backups/list", tag = "node", request_body = BackupChoice, responses(
     (status = 200, description = "The newest first", body = Object),
     (status = 409, description = "`backup_failed` and others: the place cannot be read")))]
 async fn list(
@@ -307,11 +302,11 @@ async fn list(
     _by: AtTheMachine,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    answered::<List>(app, || body::json(&request, &bytes).map(List)).await
+    answered::<ListBackups>(app, || body::json(&request, &bytes).map(ListBackups)).await
 }
 
 /// Restores a backup for a test
-#[utoipa::path(post, path = "/api/v1/backups/verify", tag = "node", request_body = Of, responses(
+#[utoipa::path(post, path = "/api/v1/backups/verify", tag = "node", request_body = BackupChoice, responses(
     (status = 200, description = "It is whole", body = Object),
     (status = 404, description = "`backup_not_found`: there is none of this id"),
     (status = 409, description = "`backup_damaged` and others: it is not whole")))]
@@ -321,11 +316,11 @@ async fn verify(
     _by: AtTheMachine,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    answered::<Of>(app, || body::json(&request, &bytes)).await
+    answered::<BackupChoice>(app, || body::json(&request, &bytes)).await
 }
 
 /// Removes old backups
-#[utoipa::path(post, path = "/api/v1/backups/prune", tag = "node", request_body = Prune, responses(
+#[utoipa::path(post, path = "/api/v1/backups/prune", tag = "node", request_body = PruneBackups, responses(
     (status = 200, description = "What was kept and what was removed", body = Object),
     (status = 409, description = "`backup_damaged` and others: nothing was removed")))]
 async fn prune(
@@ -334,30 +329,30 @@ async fn prune(
     _by: AtTheMachine,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    answered::<Prune>(app, || body::json(&request, &bytes)).await
+    answered::<PruneBackups>(app, || body::json(&request, &bytes)).await
 }
 
 /// Whether there are recovery words
 #[utoipa::path(get, path = "/api/v1/recovery", tag = "node", responses(
     (status = 200, description = "Ways back in, and when they were tried", body = recovery::Standing)))]
 async fn ways(app: web::Data<App>, _by: Overseer) -> Result<HttpResponse, ApiError> {
-    answered(app, || Ok(Ways {})).await
+    answered(app, || Ok(ListRecoveryWays {})).await
 }
 
 /// Makes the recovery words
 ///
 /// For who owns the node, and whoever holds its machine.
 #[utoipa::path(post, path = "/api/v1/recovery", tag = "node", responses(
-    (status = 200, description = "The words, to be written down", body = Words),
+    (status = 200, description = "The words, to be written down", body = RecoveryWords),
     (status = 409, description = "`recovery_exists`: there are some")))]
 async fn make_words(app: web::Data<App>, by: ConfirmedOwner) -> Result<HttpResponse, ApiError> {
-    noted(app, &by, "recovery.made", || Ok(MakeWords {})).await
+    noted(app, &by, "recovery.made", || Ok(MakeRecoveryWords {})).await
 }
 
 /// Says the recovery words back
 ///
 /// For who owns the node, and whoever holds its machine.
-#[utoipa::path(post, path = "/api/v1/recovery/confirm", tag = "node", request_body = Words, responses(
+#[utoipa::path(post, path = "/api/v1/recovery/confirm", tag = "node", request_body = RecoveryWords, responses(
     (status = 200, description = "They are those of the node", body = recovery::Standing),
     (status = 400, description = "`recovery_words_wrong`, `recovery_words_others`: they are not")))]
 async fn confirm_words(
@@ -366,14 +361,14 @@ async fn confirm_words(
     by: ConfirmedOwner,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    noted::<Words>(app, &by, "recovery.tested", || body::json(&request, &bytes)).await
+    noted::<RecoveryWords>(app, &by, "recovery.tested", || body::json(&request, &bytes)).await
 }
 
 /// Shows the recovery words once more
 ///
 /// For who owns the node, and whoever holds its machine; it wants the owner's password beside.
-#[utoipa::path(post, path = "/api/v1/recovery/words", tag = "node", request_body = Password, responses(
-    (status = 200, description = "The words", body = WordsAgain),
+#[utoipa::path(post, path = "/api/v1/recovery/words", tag = "node", request_body = OwnerPassword, responses(
+    (status = 200, description = "The words", body = RecoveryWordsAgain),
     (status = 403, description = "`wrong_password`: it is not the owner's")))]
 async fn show_words(
     request: HttpRequest,
@@ -381,7 +376,7 @@ async fn show_words(
     by: ConfirmedOwner,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    noted::<Password>(app, &by, "recovery.shown", || body::json(&request, &bytes)).await
+    noted::<OwnerPassword>(app, &by, "recovery.shown", || body::json(&request, &bytes)).await
 }
 
 /// What sleeps since a restore

@@ -7,6 +7,7 @@ use gateway_graphql::visible::{Visible, VisibleCollection};
 use gateway_graphql::{SdlError, print, sdl};
 use policy_core::{CollectionId, Verbs};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 use vault::VaultError;
 use vault::define::DefinitionError;
@@ -21,6 +22,7 @@ use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
 use crate::front::media;
+use crate::front::refusals::UnknownSpace;
 use crate::front::route::Routes;
 
 /// The largest definition text.
@@ -78,7 +80,7 @@ impl App {
 
 /// A collection.
 #[derive(Debug, Serialize, ToSchema)]
-struct CollectionShown {
+struct CollectionView {
     #[schema(examples("Contact"))]
     name: String,
     #[schema(value_type = Id)]
@@ -86,17 +88,17 @@ struct CollectionShown {
     version: String,
 }
 
-impl CollectionShown {
-    fn of(one: &Collection) -> CollectionShown {
-        CollectionShown { name: one.name.clone(), id: one.id, version: one.version.to_string() }
+impl CollectionView {
+    fn of(one: &Collection) -> CollectionView {
+        CollectionView { name: one.name.clone(), id: one.id, version: one.version.to_string() }
     }
 }
 
 /// Adds collections: all of them, or none; in the spelling of 2023
 #[utoipa::path(post, path = "/api/v0/schema", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
-    (status = 201, description = "They are added", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 201, description = "They are added", body = Vec<CollectionView>),
+    UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     define(request, app, body).await
@@ -105,8 +107,8 @@ async fn define_v0(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Re
 /// Adds collections: all of them, or none
 #[utoipa::path(post, path = "/api/v1/collections", tag = "data", params(SpaceHeader), request_body(
     content((Wrapped = "application/json"), (String = "text/plain"), (String = "application/graphql"))), responses(
-    (status = 201, description = "They are added", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space"),
+    (status = 201, description = "They are added", body = Vec<CollectionView>),
+    UnknownSpace,
     (status = 409, description = "`exists`: there is such a type")))]
 async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
@@ -136,12 +138,12 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
         if (catalogue.schema.collections.len() + new.len()) as u64 > most {
             return Err(DirectoryError::Quota { kind: QuotaKind::Collections, most }.into());
         }
-        match app.vault.define(&permits, &new).await {
+        match app.vault.define(&permits, &new).instrument(gateway_trace::step("vault define")).await {
             Ok(collections) => {
                 app.access.forget_catalogue(space);
                 app.access.catalogue(space).await?;
-                let shown: Vec<_> = collections.iter().map(CollectionShown::of).collect();
-                return Ok(HttpResponse::Created().json(shown));
+                let views: Vec<_> = collections.iter().map(CollectionView::of).collect();
+                return Ok(HttpResponse::Created().json(views));
             }
             Err(VaultError::Permit(refusal)) if refusal.calls_for_another() => {}
             Err(VaultError::Forbidden) => return Err(forbidden()),
@@ -164,15 +166,15 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
 
 /// The collections that the caller sees
 #[utoipa::path(get, path = "/api/v1/collections", tag = "data", params(SpaceHeader, Page), responses(
-    (status = 200, description = "All of them", body = Vec<CollectionShown>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    (status = 200, description = "All of them", body = Vec<CollectionView>),
+    UnknownSpace))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let seen = catalogue.schema.collections.iter().filter(|collection| permits.mask(collection.id).is_some());
-    let shown: Vec<_> = seen.map(CollectionShown::of).collect();
-    Page::answer(&request, &shown, |one| one.id.to_string())
+    let views: Vec<_> = seen.map(CollectionView::of).collect();
+    Page::answer(&request, &views, |one| one.id.to_string())
 }
 
 /// What one may do with a field.
@@ -222,14 +224,14 @@ impl CollectionDefined {
 /// stands nowhere in it.
 #[utoipa::path(get, path = "/api/v1/schema", tag = "data", params(SpaceHeader), responses(
     (status = 200, description = "All of them, by name", body = Vec<CollectionDefined>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    UnknownSpace))]
 async fn schema(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let space = space_of(&app, &principal, &request).await?;
     let (catalogue, permits) = app.access.read_permits(&principal.caller, space).await?;
     let visible = Visible::new(&catalogue.schema, &|id| permits.mask(id).cloned());
     let texts = print::definitions(&catalogue.schema, &visible).into_iter();
-    let shown: Vec<_> =
+    let views: Vec<_> =
         texts.filter_map(|text| Some(CollectionDefined::of(text.clone(), visible.named(&text.0)?))).collect();
-    Ok(HttpResponse::Ok().json(shown))
+    Ok(HttpResponse::Ok().json(views))
 }

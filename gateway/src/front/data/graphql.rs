@@ -7,6 +7,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 use policy_core::{CollectionId, Mask, SchemaVersion, SpaceId};
+use tracing::Instrument as _;
 use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
 use vault_core::change::ChangeRequest;
@@ -126,14 +127,16 @@ async fn answer(
         let mut rows = 0;
         let data = match planned {
             Plan::Answer(data) => Ok((data.to_vec(), None)),
-            Plan::Query(query) => match app.vault.read(permits, query).await {
-                Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
-                other => {
-                    rows = other.as_ref().map_or(0, Answer::rows);
-                    let parts = other.map(Answer::into_parts).map_err(|error| read_error(&error));
-                    parts.map(|(text, charge)| (text.into_bytes(), charge))
+            Plan::Query(query) => {
+                match app.vault.read(permits, query).instrument(gateway_trace::step("vault read")).await {
+                    Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
+                    other => {
+                        rows = other.as_ref().map_or(0, Answer::rows);
+                        let parts = other.map(Answer::into_parts).map_err(|error| read_error(&error));
+                        parts.map(|(text, charge)| (text.into_bytes(), charge))
+                    }
                 }
-            },
+            }
             Plan::Change(change) => {
                 if bytes > KEPT {
                     request = None;
@@ -148,8 +151,8 @@ async fn answer(
             }
         };
         if let (Some(grant), Ok((text, _))) = (app_grant, &data) {
-            let told = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
-            app.directory.told_by_grant(grant, &told);
+            let usage = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
+            app.directory.count_usage(grant, &usage);
         }
         return Ok(match data {
             Ok((data, charge)) => charged(shape.done(wrap(data, spelling == Spelling::V0 && only.is_some())), charge),
@@ -179,7 +182,7 @@ async fn write(
         if catalogue.schema.version != planned {
             return Ok(None);
         }
-        match app.vault.write(permits, Arc::clone(&change)).await {
+        match app.vault.write(permits, Arc::clone(&change)).instrument(gateway_trace::step("vault write")).await {
             Err(WriteError::Permit(refusal)) if refusal.calls_for_another() => {}
             done => return Ok(Some(done)),
         }

@@ -24,7 +24,7 @@ pub(super) fn readable(permits: &Permits<Read>) -> Readable {
 
 /// The fields that a query looks at. Of history it is not known before it is read: it counts as all that may be read of it.
 pub(super) fn by_query(query: &Query, readable: &Readable) -> BTreeSet<FieldId> {
-    let mut seen = Seen { fields: BTreeSet::new(), readable };
+    let mut seen = FieldWalk { fields: BTreeSet::new(), readable };
     for root in &query.roots {
         match &root.kind {
             RootKind::Select(select) => seen.select(select),
@@ -39,7 +39,7 @@ pub(super) fn by_query(query: &Query, readable: &Readable) -> BTreeSet<FieldId> 
 
 /// The fields that a change looks at: for which documents it is, and what its answer tells.
 pub(super) fn by_change(change: &ChangeRequest, readable: &Readable) -> BTreeSet<FieldId> {
-    let mut seen = Seen { fields: BTreeSet::new(), readable };
+    let mut seen = FieldWalk { fields: BTreeSet::new(), readable };
     for change in &change.changes {
         let filter = match &change.action {
             Action::Add(_) => None,
@@ -54,12 +54,12 @@ pub(super) fn by_change(change: &ChangeRequest, readable: &Readable) -> BTreeSet
     seen.fields
 }
 
-struct Seen<'a> {
+struct FieldWalk<'a> {
     fields: BTreeSet<FieldId>,
     readable: &'a Readable,
 }
 
-impl Seen<'_> {
+impl FieldWalk<'_> {
     fn field(&mut self, field: FieldId) {
         self.fields.insert(field);
     }

@@ -20,6 +20,7 @@ use crate::front::account::body;
 use crate::front::described::{Id, SpaceHeader};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
+use crate::front::refusals::UnknownSpace;
 use crate::node::Node as _;
 
 const MAX_NAME: usize = 200;
@@ -51,7 +52,7 @@ struct SpaceMade {
 
 /// A space.
 #[derive(Debug, Serialize, ToSchema)]
-struct SpaceShown {
+struct SpaceView {
     #[schema(value_type = Id)]
     id: SpaceId,
     name: String,
@@ -74,12 +75,12 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 }
 
 /// Spaces of others that are listed at most.
-const MOST_SHARED: usize = 1_000;
+const MAX_SHARED_SPACES: usize = 1_000;
 
 /// The caller's spaces, and those of others of which something is shared with them; for an app, the one of its grant
 #[utoipa::path(get, path = "/api/v1/spaces", tag = "data", params(SpaceHeader, Page), responses(
-    (status = 200, description = "All of them", body = Vec<SpaceShown>),
-    (status = 404, description = "`not_found`: there is no such space")))]
+    (status = 200, description = "All of them", body = Vec<SpaceView>),
+    UnknownSpace))]
 // No view of a space of one's own, or that is shared whole, is opened for it: what spaces are called is noted beside them.
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
@@ -94,7 +95,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
     }
     let mut spaces = app.spaces.named_spaces(&ids).await.map_err(failed)?;
     spaces.sort_by_key(|space| (!space.personal, space.id));
-    let own = |SpaceRow { id, name, personal, .. }: SpaceRow| SpaceShown {
+    let own = |SpaceRow { id, name, personal, .. }: SpaceRow| SpaceView {
         id,
         name,
         role: "owner",
@@ -102,11 +103,11 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
         owner: None,
         whole: None,
     };
-    let mut shown: Vec<SpaceShown> = spaces.into_iter().map(own).collect();
+    let mut views: Vec<SpaceView> = spaces.into_iter().map(own).collect();
     if principal.caller.app.is_none() {
-        shown.extend(shared(&app, &principal.caller).await?);
+        views.extend(shared(&app, &principal.caller).await?);
     }
-    Page::answer(&request, &shown, |one| one.id.to_string())
+    Page::answer(&request, &views, |one| one.id.to_string())
 }
 
 /// What policy says of a space to somebody with whom something of it is shared.
@@ -119,9 +120,9 @@ struct Sees {
     edits: bool,
 }
 
-/// The spaces of others of which something is shared with a person, by id, at most [`MOST_SHARED`]. `whole`: all of
+/// The spaces of others of which something is shared with a person, by id, at most [`MAX_SHARED_SPACES`]. `whole`: all of
 /// the space is.
-async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError> {
+async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceView>, ApiError> {
     let now = app.now();
     let parties = app.directory.parties_of(caller.user, now).await?;
     let mut resources: BTreeMap<SpaceId, BTreeSet<Resource>> = BTreeMap::new();
@@ -129,7 +130,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
         if !one.lives(now) || app.vault.owner_of(one.space).is_none_or(|owner| owner == caller.user) {
             continue;
         }
-        if resources.len() == MOST_SHARED && !resources.contains_key(&one.space) {
+        if resources.len() == MAX_SHARED_SPACES && !resources.contains_key(&one.space) {
             continue;
         }
         let of_space = resources.entry(one.space).or_insert_with(|| BTreeSet::from([Resource::Space(one.space)]));
@@ -173,7 +174,7 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
         }
     }
     let mut owners: BTreeMap<UserId, Option<String>> = BTreeMap::new();
-    let mut shown = Vec::with_capacity(visible.len());
+    let mut views = Vec::with_capacity(visible.len());
     let mut named = app.spaces.named_spaces(&visible).await.map_err(failed)?;
     named.sort_by_key(|space| space.id);
     for SpaceRow { id, name, .. } in named {
@@ -184,9 +185,9 @@ async fn shared(app: &App, caller: &Caller) -> Result<Vec<SpaceShown>, ApiError>
         };
         let role = if sees.edits { "editor" } else { "viewer" };
         let (owner, whole) = (Some(owned_by.clone()), Some(sees.whole));
-        shown.push(SpaceShown { id, name, role, personal: false, owner, whole });
+        views.push(SpaceView { id, name, role, personal: false, owner, whole });
     }
-    Ok(shown)
+    Ok(views)
 }
 
 /// Makes a space

@@ -12,6 +12,7 @@ use crate::authn::Principal;
 use crate::directory::mail::{MailAddress, Mailbox, NoAddress, Verified, Wished};
 use crate::front::account::{body, person};
 use crate::front::described::Instant;
+use crate::front::refusals::{NotConfirmed, NotInTheirSession};
 use crate::grants::rfc3339;
 use crate::node::Node;
 
@@ -21,7 +22,7 @@ pub(super) struct Api;
 
 /// Where one is written to.
 #[derive(Debug, Serialize, ToSchema)]
-struct AddressShown {
+struct AddressView {
     /// Whether this node sends letters.
     sends: bool,
     /// Null: one is not written to.
@@ -35,11 +36,11 @@ struct AddressShown {
     until: Option<String>,
 }
 
-async fn shown(node: &dyn Node, principal: &Principal) -> Result<AddressShown, ApiError> {
+async fn address_view(node: &dyn Node, principal: &Principal) -> Result<AddressView, ApiError> {
     let Mailbox { address, wished } = node.directory().mailbox(principal.caller.user, node.now()).await?;
     let (wished, until) = wished.map(|(wished, until)| (wished.to_string(), rfc3339(until))).unzip();
     let address = address.map(|address| address.to_string());
-    Ok(AddressShown { sends: node.directory().writes_letters(), address, wished, until })
+    Ok(AddressView { sends: node.directory().writes_letters(), address, wished, until })
 }
 
 /// The person themselves, in a session of theirs: whoever holds the machine sees nobody's address.
@@ -63,11 +64,11 @@ pub(super) fn unset() -> ApiError {
 
 /// Where one is written to
 #[utoipa::path(get, path = "/api/v1/notices/address", tag = "notices", responses(
-    (status = 200, description = "It", body = AddressShown),
-    (status = 403, description = "`forbidden`: it is for its person, in a session")))]
+    (status = 200, description = "It", body = AddressView),
+    NotInTheirSession))]
 pub(super) async fn show(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(shown(&**node, &principal).await?))
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(address_view(&**node, &principal).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -81,11 +82,11 @@ struct AddressWish {
 ///
 /// It is sent a code, and counts once that was given back. For who proved within the last five minutes who they are.
 #[utoipa::path(put, path = "/api/v1/notices/address", tag = "notices", request_body = AddressWish, responses(
-    (status = 202, description = "A code is on its way", body = AddressShown),
-    (status = 200, description = "It is the address already", body = AddressShown),
+    (status = 202, description = "A code is on its way", body = AddressView),
+    (status = 200, description = "It is the address already", body = AddressView),
     (status = 400, description = "`invalid_address`: that is none; or `bad_request`"),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session"),
+    NotConfirmed,
+    NotInTheirSession,
     (status = 409, description = "`mail_unset`: this node sends no letters"),
     (status = 429, description = "`too_many_letters`: too many codes were sent today; or `busy`")))]
 pub(super) async fn wish(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -110,7 +111,7 @@ pub(super) async fn wish(node: Data, req: HttpRequest, bytes: Bytes) -> Result<H
                 .hint("Look for the codes that were sent; tomorrow there are others."));
         }
     };
-    Ok(answer.insert_header(("cache-control", "no-store")).json(shown(&**node, &principal).await?))
+    Ok(answer.insert_header(("cache-control", "no-store")).json(address_view(&**node, &principal).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -124,9 +125,9 @@ struct AddressCode {
 ///
 /// From then on it is written to, and the one before is told that it is not.
 #[utoipa::path(post, path = "/api/v1/notices/address/verify", tag = "notices", request_body = AddressCode, responses(
-    (status = 200, description = "It counts", body = AddressShown),
+    (status = 200, description = "It counts", body = AddressView),
     (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; `wrong_code`: it is another; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session"),
+    NotInTheirSession,
     (status = 404, description = "`not_found`: no code waits: it lapsed, or was tried too often")))]
 pub(super) async fn verify(node: Data, req: HttpRequest, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
@@ -143,7 +144,7 @@ pub(super) async fn verify(node: Data, req: HttpRequest, bytes: Bytes) -> Result
         }
     }
     node.directory().audit(user, principal.actor(), "mail.set", json!({}), node.now()).await?;
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(shown(&**node, &principal).await?))
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(address_view(&**node, &principal).await?))
 }
 
 /// Is written to no more
@@ -151,8 +152,8 @@ pub(super) async fn verify(node: Data, req: HttpRequest, bytes: Bytes) -> Result
 /// The address is told, for the last time. For who proved within the last five minutes who they are.
 #[utoipa::path(delete, path = "/api/v1/notices/address", tag = "notices", responses(
     (status = 204, description = "Nothing more is sent"),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
-    (status = 403, description = "`forbidden`: it is for its person, in a session")))]
+    NotConfirmed,
+    NotInTheirSession))]
 pub(super) async fn remove(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = oneself(&req, &**node).await?;
     principal.confirmed(node.now())?;

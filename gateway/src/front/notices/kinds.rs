@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{ApiError, Data};
 use crate::directory::notices::{Channel, NoticeKind};
 use crate::front::account::{body, person};
+use crate::front::refusals::NotConfirmed;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -17,7 +18,7 @@ pub(super) struct Api;
 
 /// A kind of notice, and by which ways it is told.
 #[derive(Debug, Serialize, ToSchema)]
-struct KindShown {
+struct KindView {
     #[schema(examples("share_got"))]
     kind: &'static str,
     /// Whether it stays on: it tells of how the account is entered.
@@ -28,27 +29,27 @@ struct KindShown {
     mail: bool,
 }
 
-async fn shown(node: &dyn Node, user: policy_core::UserId) -> Result<Vec<KindShown>, ApiError> {
+async fn kind_views(node: &dyn Node, user: policy_core::UserId) -> Result<Vec<KindView>, ApiError> {
     let muted = node.directory().muted(user).await?;
     let on = |kind: NoticeKind, channel: Channel| {
         let off = muted.iter().any(|(of, by)| *of == kind && by == channel.word());
         kind.is_fixed() || !off
     };
-    let shown = |kind: NoticeKind| KindShown {
+    let view = |kind: NoticeKind| KindView {
         kind: kind.word(),
         fixed: kind.is_fixed(),
         console: on(kind, Channel::Console),
         mail: on(kind, Channel::Mail),
     };
-    Ok(NoticeKind::ALL.into_iter().map(shown).collect())
+    Ok(NoticeKind::ALL.into_iter().map(view).collect())
 }
 
 /// Of what one is told
 #[utoipa::path(get, path = "/api/v1/notices/kinds", tag = "notices", responses(
-    (status = 200, description = "Every kind", body = Vec<KindShown>)))]
+    (status = 200, description = "Every kind", body = Vec<KindView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    Ok(HttpResponse::Ok().json(shown(&**node, principal.caller.user).await?))
+    Ok(HttpResponse::Ok().json(kind_views(&**node, principal.caller.user).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -65,8 +66,8 @@ struct KindWays {
 /// of another password, of ways to sign in and of recovery words stays on.
 #[utoipa::path(put, path = "/api/v1/notices/kinds/{kind}", tag = "notices", request_body = KindWays,
     params(("kind" = String, Path, description = "Its word", example = "share_got")), responses(
-    (status = 200, description = "Every kind, as it is now", body = Vec<KindShown>),
-    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    (status = 200, description = "Every kind, as it is now", body = Vec<KindView>),
+    NotConfirmed,
     (status = 404, description = "`not_found`: there is no such kind"),
     (status = 409, description = "`notice_fixed`: this kind stays on")))]
 pub(super) async fn set(
@@ -89,5 +90,5 @@ pub(super) async fn set(
             return Err(ApiError::new(StatusCode::CONFLICT, "notice_fixed", text));
         }
     }
-    Ok(HttpResponse::Ok().json(shown(&**node, user).await?))
+    Ok(HttpResponse::Ok().json(kind_views(&**node, user).await?))
 }

@@ -26,7 +26,7 @@ pub(super) struct Api;
 
 /// Something that a person is told.
 #[derive(Debug, Serialize, ToSchema)]
-struct NoticeShown {
+struct NoticeView {
     #[schema(value_type = Id)]
     notice: String,
     /// What it is; a stable word. Others come.
@@ -46,10 +46,10 @@ struct NoticeShown {
 ///
 /// Of each kind the newest 16 are kept.
 #[utoipa::path(get, path = "/api/v1/notices", tag = "notices", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<NoticeShown>)))]
+    (status = 200, description = "All of them", body = Vec<NoticeView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
-    let (mut names, mut shown) = (HashMap::new(), Vec::new());
+    let (mut names, mut views) = (HashMap::new(), Vec::new());
     for Notice { id, kind, about, at, read } in node.directory().notices(principal.caller.user).await? {
         let about = match about {
             About::Nothing => None,
@@ -57,9 +57,9 @@ pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, A
             About::Person(user) => name(&**node, &mut names, user).await?,
         };
         let (at, read) = (rfc3339(at), read.map(rfc3339));
-        shown.push(NoticeShown { notice: HEXLOWER.encode(&id), kind: kind.word(), about, at, read });
+        views.push(NoticeView { notice: HEXLOWER.encode(&id), kind: kind.word(), about, at, read });
     }
-    Page::answer(&req, &shown, |one| one.notice.clone())
+    Page::answer(&req, &views, |one| one.notice.clone())
 }
 
 async fn name(

@@ -16,6 +16,7 @@ use super::words::words;
 use super::{Data, consent, openid, passkey, sign_in, speech};
 use crate::directory::waiting::Waiting;
 use crate::directory::{DirectoryError, NewCode, RegisteredApp};
+use crate::dpop::Thumbprint;
 use crate::front::error::ApiError;
 use crate::front::pages::is_at_pages;
 use crate::grants::{Access, parse};
@@ -28,10 +29,12 @@ pub(super) struct Wish {
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) challenge: String,
+    /// The key whose holder alone may exchange the code, if the app names one.
+    pub(super) key: Option<Thumbprint>,
     /// Within the manifest; empty where the app asks only who somebody is.
     pub(super) access: Vec<Access>,
     /// Whether it asks who somebody is.
-    pub(super) openid: Option<openid::Asked>,
+    pub(super) openid: Option<openid::OpenidRequest>,
     /// The query string.
     pub(super) raw: String,
     /// The request that the app sent here itself.
@@ -108,9 +111,11 @@ impl Wish {
 pub(super) const URN: &str = "urn:ietf:params:oauth:request_uri:";
 /// The form on which the code of a device is typed, and the field of the code.
 pub(super) const DEVICE: &str = "device";
+/// The parameter that names the key that a code is for (RFC 9449, 10).
+pub(super) const KEY: &str = "dpop_jkt";
 
 /// The longest query string: sent back and forth in forms.
-pub(super) const LONGEST: usize = 32 * 1_024;
+pub(super) const MAX_REQUEST_BYTES: usize = 32 * 1_024;
 
 /// `GET /oauth/authorize`: asks who it is. A cookie would not tell, and nothing of anybody is shown before a password.
 pub(super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
@@ -186,7 +191,7 @@ pub(super) async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Resul
         return Err(notice(StatusCode::SERVICE_UNAVAILABLE, words.not_set_up(), words.open_setup_link()));
     }
     let fields = Fields::read(raw);
-    if raw.len() > LONGEST || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
+    if raw.len() > MAX_REQUEST_BYTES || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
         return Err(bad(words.request_malformed()));
     }
     let device = match fields.get(DEVICE) {
@@ -213,7 +218,18 @@ pub(super) async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Resul
         })?;
         let (redirect_uri, challenge, raw) = (String::new(), String::new(), raw.to_owned());
         let device = Some(device);
-        return Ok(Wish { redirect_uri, state: None, challenge, access, openid, raw, pushed: None, device, app });
+        return Ok(Wish {
+            redirect_uri,
+            state: None,
+            challenge,
+            key: None,
+            access,
+            openid,
+            raw,
+            pushed: None,
+            device,
+            app,
+        });
     }
     let pushed = fields.get("request_uri").and_then(|uri| uri.strip_prefix(URN)).map(str::to_owned);
     let fields = match &pushed {
@@ -308,13 +324,17 @@ pub(super) async fn checked(
     if fields.get("code_challenge_method") != Some("S256") || !digest {
         return Err(refuse("invalid_request", "PKCE with the method S256 is required."));
     }
+    let key = fields.get(KEY).map(str::parse).transpose();
+    let key =
+        key.map_err(|_| refuse("invalid_request", "`dpop_jkt` is the SHA-256 of a key (RFC 7638), in base64url."))?;
     let (access, openid) = looked_into(node, app, fields).await.map_err(|wrong| match wrong {
         Wrong::App { error, text, .. } => refuse(error, &text),
         wrong => wrong,
     })?;
     let challenge = challenge.to_owned();
     let (redirect_uri, app) = (redirect_uri.to_owned(), app.clone());
-    Ok(Wish { redirect_uri, state, challenge, access, openid, raw: String::new(), pushed: None, device: None, app })
+    let raw = String::new();
+    Ok(Wish { redirect_uri, state, challenge, key, access, openid, raw, pushed: None, device: None, app })
 }
 
 /// Checks what an app asks for, wherever its answer goes.
@@ -322,10 +342,10 @@ pub(super) async fn looked_into(
     node: &dyn Node,
     app: &RegisteredApp,
     fields: &Fields,
-) -> Result<(Vec<Access>, Option<openid::Asked>), Wrong> {
+) -> Result<(Vec<Access>, Option<openid::OpenidRequest>), Wrong> {
     let refuse =
         |error, text: &str| Wrong::App { redirect_uri: String::new(), state: None, error, text: text.to_owned() };
-    let openid = openid::Asked::read(node, app, fields).await;
+    let openid = openid::OpenidRequest::read(node, app, fields).await;
     let openid = openid.map_err(|error| match error {
         openid::AskedError::Refused(error, text) => refuse(error, text),
         openid::AskedError::Failed(error) => Wrong::Failed(error),

@@ -6,9 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use policy_core::ClientId;
 
 use super::form::Fields;
-use crate::authn::only;
+use crate::authn::{AuthError, only};
 use crate::directory::RegisteredApp;
-use crate::front::error::ApiError;
+use crate::dpop::{ALG, Proof, ProofError};
+use crate::front::error::{ApiError, DPOP};
 use crate::front::request_id::request_id;
 use crate::front::shape::OAuthBody;
 use crate::node::Node;
@@ -20,19 +21,52 @@ pub(super) struct OAuthError {
     pub(super) code: &'static str,
     text: String,
     status: StatusCode,
-    /// It is about an access token (RFC 6750, 3), and not about the app.
-    bearer: bool,
+    asks: Asks,
+}
+
+/// What a refusal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// That the app proves itself.
+    App,
+    /// Another access token (RFC 6750, 3), with a proof of its key or without.
+    Token,
+    /// A token with a proof that fits (RFC 9449, 7.1).
+    Proof,
 }
 
 impl OAuthError {
     pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
         let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        OAuthError { code, text: text.into(), status, bearer: false }
+        OAuthError { code, text: text.into(), status, asks: Asks::App }
     }
 
     /// Why an access token does not do (RFC 6750, section 3.1).
     pub(super) fn bearer(code: &'static str, text: &str, status: StatusCode) -> Self {
-        OAuthError { code, text: text.to_owned(), status, bearer: true }
+        OAuthError { code, text: text.to_owned(), status, asks: Asks::Token }
+    }
+
+    /// Why a proof of a key does not do, at an endpoint that apps call (RFC 9449, 5).
+    pub(super) fn proof(error: ProofError) -> Self {
+        OAuthError::new("invalid_dpop_proof", error.to_string())
+    }
+
+    /// Why an access token was not taken.
+    pub(super) fn token(error: AuthError) -> Self {
+        let of = |code, asks| {
+            let text = error.to_string();
+            OAuthError { code, text, status: StatusCode::UNAUTHORIZED, asks }
+        };
+        match &error {
+            AuthError::Proof(_) => of("invalid_dpop_proof", Asks::Proof),
+            AuthError::NotOfTheKey => of("invalid_token", Asks::Proof),
+            AuthError::Bound => of("invalid_token", Asks::Token),
+            AuthError::Directory(_) => error.into(),
+            _ => {
+                let text = "The access token is missing, unknown, revoked, or has lapsed.";
+                OAuthError::bearer("invalid_token", text, StatusCode::UNAUTHORIZED)
+            }
+        }
     }
 
     pub(super) fn invalid_grant() -> Self {
@@ -48,11 +82,22 @@ impl ResponseError for OAuthError {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         answer.insert_header((CACHE_CONTROL, "no-store"));
-        if self.bearer {
-            let text = format!("Bearer error=\"{}\", error_description=\"{}\"", self.code, self.text.replace('`', "'"));
-            answer.insert_header((WWW_AUTHENTICATE, text));
-        } else if self.status == StatusCode::UNAUTHORIZED {
-            answer.insert_header((WWW_AUTHENTICATE, "Basic realm=\"allod\""));
+        // RFC 6750 (3) leaves quotes and backslashes out of descriptions, and all that is not ASCII.
+        let plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+        let text: String = self.text.replace('`', "'").chars().filter(plain).collect();
+        let told = format!("error=\"{}\", error_description=\"{text}\"", self.code);
+        match self.asks {
+            Asks::Token => {
+                answer.append_header((WWW_AUTHENTICATE, format!("Bearer {told}")));
+                answer.append_header((WWW_AUTHENTICATE, DPOP));
+            }
+            Asks::Proof => {
+                answer.append_header((WWW_AUTHENTICATE, format!("DPoP {told}, algs=\"{ALG}\"")));
+            }
+            Asks::App if self.status == StatusCode::UNAUTHORIZED => {
+                answer.insert_header((WWW_AUTHENTICATE, "Basic realm=\"allod\""));
+            }
+            Asks::App => {}
         }
         answer.json(OAuthBody { error: self.code, error_description: &self.text, code: None, request_id: request_id() })
     }
@@ -61,7 +106,7 @@ impl ResponseError for OAuthError {
 impl<E: Into<ApiError>> From<E> for OAuthError {
     fn from(error: E) -> Self {
         let error = error.into();
-        OAuthError { code: "server_error", text: error.message, status: error.status, bearer: false }
+        OAuthError { code: "server_error", text: error.message, status: error.status, asks: Asks::App }
     }
 }
 
@@ -74,6 +119,12 @@ pub(super) fn fields(req: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthErro
             "The body must be a form (application/x-www-form-urlencoded), each parameter once.",
         )
     })
+}
+
+/// The proof of a key beside a request, if there is one, but for whether it was sent before. It is looked at before anything
+/// is looked up.
+pub(super) fn proof(node: &dyn Node, req: &HttpRequest) -> Result<Option<Proof>, OAuthError> {
+    crate::authn::proof(req, node, None).map_err(OAuthError::proof)
 }
 
 /// The app that calls: a confidential one proves itself by its secret, a public one only names itself.

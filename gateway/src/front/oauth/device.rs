@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use utoipa::ToSchema;
 
 use super::Data;
-use super::authorize::{DEVICE, LONGEST, Wrong, failed, looked_into, read};
+use super::authorize::{DEVICE, MAX_REQUEST_BYTES, Wrong, failed, looked_into, read};
 use super::client::{OAuthError, client, fields};
 use super::form::{Fields, foreign, stale, tag};
 use super::page::{alert, escape, page};
@@ -21,6 +21,7 @@ use super::words::words;
 use crate::authn::network;
 use crate::directory::DirectoryError;
 use crate::directory::waiting::{DEVICE_INTERVAL, DEVICE_SECONDS};
+use crate::front::refusals::UnknownClient;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(begin, device_page, device_code_typed))]
@@ -59,7 +60,7 @@ struct DeviceBegun {
     request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "What it shows, and what it asks by", body = DeviceBegun),
     (status = 400, description = "`unauthorized_client`: its manifest has no `devices`; `invalid_request`, `invalid_scope`, `invalid_authorization_details`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn begin(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
@@ -75,7 +76,7 @@ pub(super) async fn begin(node: Data, req: HttpRequest, body: Bytes) -> Result<H
         Wrong::Failed(error) => error.into(),
     })?;
     let request = fields.without(&LEFT_OUT);
-    if request.len() > LONGEST {
+    if request.len() > MAX_REQUEST_BYTES {
         return Err(OAuthError::new("invalid_request", "The request is too long."));
     }
     let codes = node

@@ -3,14 +3,17 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::openid::subject;
+use super::token::token_type;
 use crate::directory::TokenKind;
+use crate::dpop::Thumbprint;
 use crate::front::account::grants::enforced;
+use crate::front::refusals::UnknownClient;
 use crate::node::NodeError;
 
 #[derive(utoipa::OpenApi)]
@@ -32,9 +35,9 @@ struct TokenAsked {
 /// it learns nothing.
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", security(()),
     request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
-    (status = 200, description = "`active`, and if it is, of whom, until when and for what", body = Object),
+    (status = 200, description = "`active`, and if it is, of whom, until when and for what; `cnf`: the key that it is bound to (RFC 9449)", body = Object),
     (status = 400, description = "`invalid_request`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
@@ -51,16 +54,17 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
         && client == app.client
         && node.directory().sign_in_at(token.user, client).await?.is_some()
     {
-        return Ok(answer.json(json!({
+        let told = json!({
             "active": true,
             "client_id": client,
             "sub": subject(node, token.user, &app),
-            "token_type": "Bearer",
+            "token_type": token_type(token.key),
             "iat": token.created.seconds(),
             "exp": token.expires.seconds(),
             "iss": node.url(),
             "scope": openid.text(),
-        })));
+        });
+        return Ok(answer.json(confirmed(told, token.key)));
     }
     let TokenKind::Access { client, grant, openid, .. } = token.kind else { return Ok(answer.json(inactive)) };
     let row = node.directory().grant_row(grant).await?.filter(|_| client == app.client);
@@ -73,7 +77,7 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     let mut told = json!({
         "active": true,
         "client_id": client,
-        "token_type": "Bearer",
+        "token_type": token_type(token.key),
         "iat": token.created.seconds(),
         "exp": token.expires.seconds(),
         "iss": node.url(),
@@ -84,7 +88,15 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     if openid.is_some() && node.directory().sign_in_at(token.user, client).await?.is_some() {
         told["sub"] = subject(node, token.user, &app).into();
     }
-    Ok(answer.json(told))
+    Ok(answer.json(confirmed(told, token.key)))
+}
+
+/// What is told of a token, with the key that it is bound to (RFC 9449, 6.2).
+fn confirmed(mut told: Value, key: Option<Thumbprint>) -> Value {
+    if let Some(key) = key {
+        told["cnf"] = json!({ "jkt": key.to_string() });
+    }
+    told
 }
 
 /// Ends a token (RFC 7009)
@@ -95,7 +107,7 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     request_body(content = TokenAsked, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "It has ended, or was none"),
     (status = 400, description = "`invalid_request`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    UnknownClient))]
 pub(super) async fn revoke(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::Data;
 use super::openid::{ACR_ONE, ACR_TWO};
 use super::token::OF_DEVICES;
+use crate::dpop::ALG;
 use crate::node::Node;
 
 #[derive(utoipa::OpenApi)]
@@ -39,6 +40,7 @@ struct Metadata {
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     authorization_details_types_supported: [&'static str; 1],
     authorization_response_iss_parameter_supported: bool,
+    dpop_signing_alg_values_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
     acr_values_supported: [&'static str; 2],
@@ -77,6 +79,7 @@ fn of(node: &dyn Node) -> Metadata {
         revocation_endpoint_auth_methods_supported: ways,
         authorization_details_types_supported: ["allod_doc"],
         authorization_response_iss_parameter_supported: true,
+        dpop_signing_alg_values_supported: [ALG],
         subject_types_supported: ["pairwise"],
         id_token_signing_alg_values_supported: ["ES256"],
         acr_values_supported: [ACR_ONE, ACR_TWO],
@@ -124,6 +127,8 @@ struct Resource {
     authorization_servers: [String; 1],
     bearer_methods_supported: [&'static str; 1],
     authorization_details_types_supported: [&'static str; 1],
+    dpop_signing_alg_values_supported: [&'static str; 1],
+    dpop_bound_access_tokens_required: bool,
 }
 
 /// Who issues tokens for the node's data (RFC 9728)
@@ -139,5 +144,7 @@ pub(super) async fn protected_resource(node: Data) -> HttpResponse {
         authorization_servers: [url],
         bearer_methods_supported: ["header"],
         authorization_details_types_supported: ["allod_doc"],
+        dpop_signing_alg_values_supported: [ALG],
+        dpop_bound_access_tokens_required: false,
     })
 }

@@ -1,7 +1,7 @@
 //! OAuth 2.1 for apps, and the pages on which people set up, sign in and consent.
 //!
 //! Authorization code with PKCE (S256 only), exact redirect addresses, refresh rotation,
-//! introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414); and who somebody is (OpenID Connect Core 1.0),
+//! introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), tokens that are bound to keys (RFC 9449); and who somebody is (OpenID Connect Core 1.0),
 //! for apps that ask. The pages are forms, and need no script.
 
 mod authorize;
@@ -33,7 +33,7 @@ pub(crate) use openid::signed_out;
 pub(crate) use page::{escape, notice, wide_page};
 pub(crate) use sign_in::{Factors, code_page, consent_outside};
 pub(crate) use speech::spoken;
-pub(crate) use token::{TokensShown, token_answer};
+pub(crate) use token::{TokensView, token_answer};
 pub(crate) use words::words;
 
 use super::account::Data;

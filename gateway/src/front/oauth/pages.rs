@@ -1,5 +1,7 @@
 //! How the pages are described: forms for people, which programs have no use for.
 
+use crate::front::refusals::{AskedWrongly, FormAgain, LinkNotGood};
+
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(
     setup,
@@ -19,7 +21,7 @@ pub(super) struct Api;
 /// The page on which a node is set up
 #[utoipa::path(get, path = "/setup", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn setup() {}
 
@@ -27,15 +29,15 @@ fn setup() {}
 #[utoipa::path(post, path = "/setup", tag = "pages", security(()),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn set_up() {}
 
 /// The page on which a person sets their password, by a link
 #[utoipa::path(get, path = "/invite", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn invited() {}
 
@@ -43,8 +45,8 @@ fn invited() {}
 #[utoipa::path(post, path = "/invite", tag = "pages", security(()),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn set_password() {}
 
@@ -52,7 +54,7 @@ fn set_password() {}
 #[utoipa::path(get, path = "/oauth/authorize", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "Back to the app"),
-    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8")))]
+    AskedWrongly))]
 #[expect(dead_code, reason = "it carries the description")]
 fn authorize() {}
 
@@ -69,7 +71,7 @@ fn consent() {}
 /// The page on which a person signs out of an app (OpenID Connect RP-Initiated Logout 1.0)
 #[utoipa::path(get, path = "/oauth/logout", tag = "pages", security(()), responses(
     (status = 200, description = "A page that asks", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8")))]
+    AskedWrongly))]
 #[expect(dead_code, reason = "it carries the description")]
 fn leaving() {}
 
@@ -79,7 +81,7 @@ fn leaving() {}
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "Back to the app"),
     (status = 403, description = "The page is out of date", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8")))]
+    AskedWrongly))]
 #[expect(dead_code, reason = "it carries the description")]
 fn leave() {}
 

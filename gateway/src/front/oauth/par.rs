@@ -9,10 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Data;
-use super::authorize::{LONGEST, URN, Wrong, checked};
-use super::client::{OAuthError, client, fields};
+use super::authorize::{KEY, MAX_REQUEST_BYTES, URN, Wish, Wrong, checked};
+use super::client::{OAuthError, client, fields, proof};
 use crate::authn::network;
 use crate::directory::pushed::PUSHED_SECONDS;
+use crate::dpop::Proof;
+use crate::front::refusals::UnknownClient;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(par))]
@@ -37,6 +39,8 @@ struct PushForm {
     authorization_details: Option<String>,
     state: Option<String>,
     nonce: Option<String>,
+    /// The thumbprint of the key whose holder alone may exchange the code (RFC 9449, 10).
+    dpop_jkt: Option<String>,
 }
 
 /// The name of a request.
@@ -49,31 +53,47 @@ struct Pushed {
 }
 
 /// Takes a request of an app, and names it
+///
+/// With a proof of a key (DPoP, RFC 9449) the code that comes of it is for the holder of that key, as with `dpop_jkt`.
 #[utoipa::path(post, path = "/oauth/par", tag = "oauth", security(()),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the code is to be bound to")),
     request_body(content = PushForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 201, description = "The name of the request", body = Pushed),
-    (status = 400, description = "What the authorization endpoint would refuse: `invalid_request`, `invalid_authorization_details`, …"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    (status = 400, description = "What the authorization endpoint would refuse: `invalid_request`, `invalid_authorization_details`, …; `invalid_dpop_proof`: the proof of a key does not fit, was sent before, or is another key's than `dpop_jkt`"),
+    UnknownClient))]
 pub(super) async fn par(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
-    let fields = fields(&req, &body)?;
+    let mut fields = fields(&req, &body)?;
+    let proof = proof(node, &req)?;
     let app = client(node, &req, &fields).await?;
     if fields.get("request_uri").is_some() {
         return Err(OAuthError::new("invalid_request", "A request that is sent here names no other."));
     }
-    checked(&req, node, &app, &fields).await.map_err(|wrong| match wrong {
+    let wish = checked(&req, node, &app, &fields).await.map_err(|wrong| match wrong {
         Wrong::Person(text) => OAuthError::new("invalid_request", text),
         Wrong::App { error, text, .. } => OAuthError::new(error, text),
         Wrong::Failed(error) => error.into(),
     })?;
+    let (by, from) = ((app.client, app.manifest.confidential), network(&req));
+    if let Some(proof) = proof {
+        of_its_key(&wish, &proof)?;
+        let proofs = node.directory().proofs();
+        proofs.take(proofs.of_nobody(by, &from), &proof, node.now()).map_err(OAuthError::proof)?;
+        fields = fields.with([(KEY.to_owned(), proof.key.to_string())]);
+    }
     let request = fields.without(&SECRETS);
-    if request.len() > LONGEST {
+    if request.len() > MAX_REQUEST_BYTES {
         return Err(OAuthError::new("invalid_request", "The request is too long."));
     }
-    let kept = node
-        .directory()
-        .push_request((app.client, app.manifest.confidential), &network(&req), &request, node.now())
-        .await?;
+    let kept = node.directory().push_request(by, &from, &request, node.now()).await?;
     let answer = Pushed { request_uri: format!("{URN}{}", kept.text()), expires_in: PUSHED_SECONDS };
     Ok(HttpResponse::build(StatusCode::CREATED).insert_header((CACHE_CONTROL, "no-store")).json(answer))
+}
+
+/// Whether a proof is of the key that the request names, if it names one (RFC 9449, 10.1).
+fn of_its_key(wish: &Wish, proof: &Proof) -> Result<(), OAuthError> {
+    if wish.key.is_some_and(|key| key != proof.key) {
+        return Err(OAuthError::new("invalid_dpop_proof", "The proof is of another key than `dpop_jkt`."));
+    }
+    Ok(())
 }

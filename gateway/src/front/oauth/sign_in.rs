@@ -13,7 +13,7 @@ use super::form::{Fields, is_tag, stale, tag};
 use super::page::{alert, attribute, escape, hidden, page, scripted_page};
 use super::words::words;
 use super::{consent, openid, passkey};
-use crate::authn::{browser_cookies, origin, seen};
+use crate::authn::{browser_cookies, origin, session_origin};
 use crate::directory::sign_in::{Proof, Refused, SignedIn};
 use crate::directory::{Actor, DirectoryError, User};
 use crate::front::error::ApiError;
@@ -213,7 +213,7 @@ pub(crate) fn code_page(provider: &str, state: &str, wrong: Option<&str>) -> Htt
 /// Notes who signed in, and shows the consent; whoever let the app know before who they are is not asked for that again.
 async fn opened(req: &HttpRequest, node: &dyn Node, wish: &Wish, user: User, by: Factors) -> HttpResponse {
     let browsers = origin(req, node, &user.name).browsers;
-    node.directory().signed_in_from(user.id, &seen(req), &browsers, node.now()).await;
+    node.directory().signed_in_from(user.id, &session_origin(req), &browsers, node.now()).await;
     let signed = Signed { user, at: node.now(), by };
     if let Some(answer) = openid::consent::known(node, wish, &signed).await {
         return answer;

@@ -23,7 +23,7 @@ pub(super) const SPEAKS: &str = "speaks";
 /// What an app thinks that the person reads (OpenID Connect Core, 3.1.2.1).
 pub(super) const WISHED: &str = "ui_locales";
 /// The longest address that is shown anew in another language.
-const LONGEST: usize = 32 * 1_024;
+const MAX_QUERY_BYTES: usize = 32 * 1_024;
 /// A year.
 const KEPT: Duration = Duration::days(365);
 /// Pages that are shown again by the same address.
@@ -105,7 +105,7 @@ impl Spoken {
     fn of(req: &HttpRequest) -> Spoken {
         let asked = |name: &str| {
             let query = req.query_string();
-            let pairs = url::form_urlencoded::parse(query.get(..LONGEST).unwrap_or(query).as_bytes());
+            let pairs = url::form_urlencoded::parse(query.get(..MAX_QUERY_BYTES).unwrap_or(query).as_bytes());
             pairs.into_iter().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
         };
         let is_page = PAGES.contains(&req.path()) || req.path().starts_with("/l/");
@@ -121,7 +121,7 @@ impl Spoken {
             .or_else(|| Language::accepted(&wished()?.replace(' ', ",")))
             .or_else(|| Language::accepted(req.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?))
             .unwrap_or_default();
-        let here = (shown && req.query_string().len() <= LONGEST).then(|| {
+        let here = (shown && req.query_string().len() <= MAX_QUERY_BYTES).then(|| {
             let kept = url::form_urlencoded::parse(req.query_string().as_bytes()).filter(|(name, _)| name != CHOICE);
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
             format!("{}?{query}{}{CHOICE}=", req.path(), if query.is_empty() { "" } else { "&" })

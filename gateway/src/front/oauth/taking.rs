@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::front::backups::joining::of_code;
 use crate::front::backups::setup::{RestoreRequest, S3Access, begin, is_known, of_backup};
 use crate::front::error::ApiError;
+use crate::front::refusals::{FormAgain, LinkNotGood, SentByAnotherSite};
 use crate::places::PlaceKey;
 use crate::restoring::{JoinStanding, JoinState, RestoreProblem, RestoreStanding, RestoreState};
 
@@ -51,11 +52,11 @@ pub(super) fn links(token: &str, words: Words) -> String {
 }
 
 pub(super) async fn show_restore(app: web::Data<App>, req: HttpRequest) -> HttpResponse {
-    shown(&app, &req, Way::Restore).await
+    show(&app, &req, Way::Restore).await
 }
 
 pub(super) async fn show_join(app: web::Data<App>, req: HttpRequest) -> HttpResponse {
-    shown(&app, &req, Way::Join).await
+    show(&app, &req, Way::Join).await
 }
 
 pub(super) async fn restore(app: web::Data<App>, req: HttpRequest, body: Bytes) -> HttpResponse {
@@ -66,7 +67,7 @@ pub(super) async fn join(app: web::Data<App>, req: HttpRequest, body: Bytes) -> 
     submitted(&app, &req, &body, Way::Join).await
 }
 
-async fn shown(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
+async fn show(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
     let fields = Fields::read(req.query_string());
     let token = fields.get("token").unwrap_or_default();
     match is_known(req, app, token).await {
@@ -86,7 +87,7 @@ async fn shown(app: &App, req: &HttpRequest, way: Way) -> HttpResponse {
         Way::Restore => restore.problem,
         Way::Join => join.problem,
     };
-    form(way, token, &fields, problem.map(|problem| said(&problem)).as_deref())
+    form(way, token, &fields, problem.map(|problem| problem_words(&problem)).as_deref())
 }
 
 async fn submitted(app: &App, req: &HttpRequest, body: &[u8], way: Way) -> HttpResponse {
@@ -116,7 +117,7 @@ async fn submitted(app: &App, req: &HttpRequest, body: &[u8], way: Way) -> HttpR
         Err(error) if error.code() == "setup_link_spent" => spent(),
         Err(error) => {
             let problem = RestoreProblem { code: error.code().to_owned(), message: error.message.clone(), hint: None };
-            form(way, token, &fields, Some(&said(&problem)))
+            form(way, token, &fields, Some(&problem_words(&problem)))
         }
     }
 }
@@ -140,7 +141,7 @@ fn asked_of(fields: &Fields) -> Result<RestoreRequest, ApiError> {
 }
 
 /// Why it did not come to it, in the page's language.
-fn said(problem: &RestoreProblem) -> String {
+fn problem_words(problem: &RestoreProblem) -> String {
     let words = words();
     match words.setup_problem(&problem.code) {
         Some(text) => text.to_owned(),
@@ -289,7 +290,7 @@ pub(super) struct Api;
 #[utoipa::path(get, path = "/setup/restore", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "It did not come to it; the form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn restore_page() {}
 
@@ -298,9 +299,9 @@ fn restore_page() {}
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "The form, in another language", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "It is begun"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    SentByAnotherSite,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn restore_sent() {}
 
@@ -308,7 +309,7 @@ fn restore_sent() {}
 #[utoipa::path(get, path = "/setup/join", tag = "pages", security(()), responses(
     (status = 200, description = "A page", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "It did not come to it; the form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn join_page() {}
 
@@ -317,8 +318,8 @@ fn join_page() {}
     request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "The form, in another language", body = String, content_type = "text/html; charset=utf-8"),
     (status = 303, description = "It is begun"),
-    (status = 400, description = "The form again", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 404, description = "The link is not good", body = String, content_type = "text/html; charset=utf-8")))]
+    FormAgain,
+    SentByAnotherSite,
+    LinkNotGood))]
 #[expect(dead_code, reason = "it carries the description")]
 fn join_sent() {}

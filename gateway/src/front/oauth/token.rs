@@ -11,16 +11,19 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
 use super::Data;
-use super::client::{OAuthError, client, fields};
+use super::client::{OAuthError, client, fields, proof};
 use super::form::Fields;
 use super::openid::id_token::id_token;
+use crate::directory::proofs::ProofOf;
 use crate::directory::waiting::Polled;
 use crate::directory::{
-    Act, Actor, Code, DirectoryError, FOLLOWED, Family, Openid, OpenidScope, Pair, RegisteredApp, Rotation, Taken,
-    TokenKind,
+    Act, Actor, Bound, Code, DirectoryError, Exchanger, FOLLOWED, Family, Openid, OpenidScope, Pair, RegisteredApp,
+    Rotation, Taken, TokenKind,
 };
+use crate::dpop::{Proof, ProofError, Thumbprint};
 use crate::front::account::grants::enforced;
 use crate::front::described::{Access, Id};
+use crate::front::refusals::UnknownClient;
 use crate::grants::{IssueError, revoke};
 use crate::node::{Node, NodeError};
 
@@ -48,25 +51,34 @@ struct TokenForm {
 }
 
 /// Tokens for a code or a refresh token
+///
+/// With a proof of a key (DPoP, RFC 9449) the tokens are bound to it. An app without a secret refreshes by proofs of the same
+/// key.
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to; needed of apps with `dpop_bound_access_tokens`")),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "Tokens", body = Handed),
-    (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
-    (status = 401, description = "`invalid_client`: the app is not known, or its secret is wrong")))]
+    (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`; `invalid_dpop_proof`: the proof of a key does not fit, was sent before, or is missing"),
+    UnknownClient))]
 pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
     let fields = fields(&req, &body)?;
+    let proof = proof(node, &req)?;
     let app = client(node, &req, &fields).await?;
+    if app.manifest.dpop_bound_access_tokens && proof.is_none() {
+        return Err(OAuthError::proof(ProofError::Missing));
+    }
+    let by = By { app: &app, proof };
     let (pair, openid) = match fields.get("grant_type") {
-        Some("authorization_code") => match by_code(node, &app, &fields).await? {
+        Some("authorization_code") => match by_code(node, &by, &fields).await? {
             Opened::Data(opened) => *opened,
             Opened::Identity(shown) => return Ok(handed_over(&shown)),
         },
-        Some(OF_DEVICES) => match by_device(node, &app, &fields).await? {
+        Some(OF_DEVICES) => match by_device(node, &by, &fields).await? {
             Opened::Data(opened) => *opened,
             Opened::Identity(shown) => return Ok(handed_over(&shown)),
         },
-        Some("refresh_token") => (by_refresh(node, &app, &fields).await?, None),
+        Some("refresh_token") => (by_refresh(node, &by, &fields).await?, None),
         _ => {
             let text = "The grant types are authorization_code, refresh_token, and that of devices (RFC 8628).";
             return Err(OAuthError::new("unsupported_grant_type", text));
@@ -86,13 +98,40 @@ fn handed_over(answer: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header(("pragma", "no-cache")).json(answer)
 }
 
+/// Who asks for tokens.
+struct By<'a> {
+    app: &'a RegisteredApp,
+    /// Of a key that the tokens are to be bound to.
+    proof: Option<Proof>,
+}
+
+impl By<'_> {
+    /// Whether they hold the key that a code is for, if it is for one. The proof counts once.
+    fn holds(&self, node: &dyn Node, code: &Code) -> Result<(), OAuthError> {
+        match (code.key, &self.proof) {
+            (Some(_), None) => return Err(OAuthError::proof(ProofError::Missing)),
+            (Some(key), Some(proof)) if proof.key != key => return Err(OAuthError::invalid_grant()),
+            _ => {}
+        }
+        let Some(proof) = &self.proof else { return Ok(()) };
+        let of = ProofOf::App(code.user, self.app.client);
+        node.directory().proofs().take(of, proof, node.now()).map_err(OAuthError::proof)
+    }
+}
+
+/// What an access token is called that is bound to a key, or is not.
+pub(super) fn token_type(key: Option<Thumbprint>) -> &'static str {
+    if key.is_some() { "DPoP" } else { "Bearer" }
+}
+
 /// What a code opens.
 enum Opened {
     Data(Box<(Pair, Option<Openid>)>),
-    Identity(IdentityShown),
+    Identity(IdentityView),
 }
 
-async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Opened, OAuthError> {
+async fn by_code(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Opened, OAuthError> {
+    let app = by.app;
     let missing = |name: &str| OAuthError::new("invalid_request", format!("`{name}` is missing."));
     let text = fields.get("code").ok_or_else(|| missing("code"))?;
     let verifier = fields.get("code_verifier").ok_or_else(|| missing("code_verifier"))?;
@@ -119,11 +158,12 @@ async fn by_code(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Resul
     if code.redirect_uri != redirect_uri || !verifies(verifier, &code.challenge) {
         return Err(OAuthError::invalid_grant());
     }
-    opened(node, app, code, text).await
+    opened(node, by, code, text).await
 }
 
 /// A device asks whether its person has let it in (RFC 8628, 3.4).
-async fn by_device(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Opened, OAuthError> {
+async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Opened, OAuthError> {
+    let app = by.app;
     let text = fields.get("device_code");
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`device_code` is missing."))?;
     let (directory, now) = (node.directory(), node.now());
@@ -137,16 +177,17 @@ async fn by_device(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Res
         Polled::Refused => return Err(OAuthError::invalid_grant()),
     };
     match directory.take_code(code.text(), app.client, now).await? {
-        Taken::Once(taken) => opened(node, app, taken, code.text()).await,
+        Taken::Once(taken) => opened(node, by, taken, code.text()).await,
         _ => Err(OAuthError::invalid_grant()),
     }
 }
 
 /// The tokens of a code that was taken.
-async fn opened(node: &dyn Node, app: &RegisteredApp, code: Code, text: &str) -> Result<Opened, OAuthError> {
-    let directory = node.directory();
+async fn opened(node: &dyn Node, by: &By<'_>, code: Code, text: &str) -> Result<Opened, OAuthError> {
+    let (app, directory) = (by.app, node.directory());
+    by.holds(node, &code)?;
     if code.grant.is_none() {
-        return identity(node, app, code).await.map(Opened::Identity);
+        return identity(node, by, code).await.map(Opened::Identity);
     }
     let openid = match code.openid {
         // The person may have taken that back alone, meanwhile.
@@ -154,11 +195,12 @@ async fn opened(node: &dyn Node, app: &RegisteredApp, code: Code, text: &str) ->
         _ => None,
     };
     let of = openid.as_ref().map_or((Family::draw(), None), |openid| (openid.family, Some(openid.scope)));
+    let bound = Bound::by(by.proof.as_ref(), app.manifest.confidential);
     // Another grant may take the place of the one that it was issued for, at any moment.
     for _ in 0..FOLLOWED {
         let grant = directory.grant_of_code(text).await?.ok_or_else(OAuthError::invalid_grant)?;
         let Some(row) = directory.grant_row(grant).await? else { continue };
-        if let Some(pair) = directory.first_pair_of(&row, of, node.now()).await? {
+        if let Some(pair) = directory.first_pair_of(&row, of, bound, node.now()).await? {
             return Ok(Opened::Data(Box::new((pair, openid))));
         }
     }
@@ -166,14 +208,15 @@ async fn opened(node: &dyn Node, app: &RegisteredApp, code: Code, text: &str) ->
 }
 
 /// The tokens of a code that signs in alone.
-async fn identity(node: &dyn Node, app: &RegisteredApp, code: Code) -> Result<IdentityShown, OAuthError> {
+async fn identity(node: &dyn Node, by: &By<'_>, code: Code) -> Result<IdentityView, OAuthError> {
     let openid = code.openid.as_ref().ok_or_else(OAuthError::invalid_grant)?;
-    let issued = node.directory().identity_token(&code, openid, app.client, node.now()).await?;
+    let (app, key) = (by.app, by.proof.map(|proof| proof.key));
+    let issued = node.directory().identity_token(&code, openid, (app.client, key), node.now()).await?;
     let (access, expires) = issued.ok_or_else(OAuthError::invalid_grant)?;
-    Ok(IdentityShown {
+    Ok(IdentityView {
         id_token: id_token(node, app, code.user, openid, access.text()).await?,
         access_token: access.text().to_owned(),
-        token_type: "Bearer",
+        token_type: token_type(key),
         expires_in: expires.seconds() - node.now().seconds(),
         scope: openid.scope.text(),
     })
@@ -187,12 +230,16 @@ fn verifies(verifier: &str, challenge: &str) -> bool {
     shape && bool::from(digest.as_bytes().ct_eq(challenge.as_bytes()))
 }
 
-async fn by_refresh(node: &dyn Node, app: &RegisteredApp, fields: &Fields) -> Result<Pair, OAuthError> {
+async fn by_refresh(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Pair, OAuthError> {
+    let app = by.app;
     let text = fields.get("refresh_token");
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`refresh_token` is missing."))?;
-    match node.directory().rotate(text, app.client, node.now()).await? {
+    let confidential = app.manifest.confidential;
+    let exchanger = Exchanger { client: app.client, confidential, proof: by.proof.as_ref() };
+    match node.directory().rotate(text, exchanger, node.now()).await? {
         Rotation::Rotated(pair) => Ok(*pair),
         Rotation::Refused => Err(OAuthError::invalid_grant()),
+        Rotation::Unproven(error) => Err(OAuthError::proof(error)),
         Rotation::Reused { user, grant } => {
             node.advance_epoch();
             let detail = json!({ "grant": grant, "client_id": app.client });
@@ -218,11 +265,12 @@ async fn end(node: &dyn Node, app: &RegisteredApp, user: UserId, grant: GrantId,
 
 /// Tokens that an app gets, with the access as it is enforced.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct TokensShown {
+pub(crate) struct TokensView {
     #[schema(value_type = Id)]
     grant: GrantId,
     access_token: String,
     refresh_token: String,
+    /// `DPoP` of one that is bound to a key, else `Bearer`.
     #[schema(examples("Bearer"))]
     token_type: &'static str,
     /// In seconds.
@@ -238,8 +286,9 @@ pub(crate) struct TokensShown {
 
 /// Tokens of an app that asked only who the person is: they open no data.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct IdentityShown {
+pub(crate) struct IdentityView {
     access_token: String,
+    /// `DPoP` of one that is bound to a key, else `Bearer`.
     #[schema(examples("Bearer"))]
     token_type: &'static str,
     /// In seconds.
@@ -254,8 +303,8 @@ pub(crate) struct IdentityShown {
 #[serde(untagged)]
 #[expect(dead_code, reason = "it carries the description")]
 enum Handed {
-    Data(TokensShown),
-    Identity(IdentityShown),
+    Data(TokensView),
+    Identity(IdentityView),
 }
 
 fn failed(error: DirectoryError) -> NodeError {
@@ -263,7 +312,7 @@ fn failed(error: DirectoryError) -> NodeError {
 }
 
 /// The answer that hands tokens over, with the access as it is enforced.
-pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensShown, NodeError> {
+pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensView, NodeError> {
     let mut row = pair.grant.clone();
     let mut followed = 0;
     let access = loop {
@@ -278,11 +327,11 @@ pub(crate) async fn token_answer(node: &dyn Node, pair: &Pair) -> Result<TokensS
         };
         row = node.directory().grant_row(grant).await.map_err(failed)?.unwrap_or(row);
     };
-    Ok(TokensShown {
+    Ok(TokensView {
         grant: row.id,
         access_token: pair.access.text().to_owned(),
         refresh_token: pair.refresh.text().to_owned(),
-        token_type: "Bearer",
+        token_type: token_type(pair.key),
         expires_in: pair.expires.seconds() - node.now().seconds(),
         authorization_details: access,
         scope: pair.openid.map(OpenidScope::text),

@@ -14,6 +14,7 @@ use crate::front::error::ApiError;
 use crate::front::oauth::form::Fields;
 use crate::front::oauth::{Factors, code_page, consent_outside, foreign, is_request, notice, words};
 use crate::front::pages::is_opened;
+use crate::front::refusals::{AskedWrongly, SentByAnotherSite};
 use crate::oidc::{OidcError, Purpose};
 
 #[derive(utoipa::OpenApi)]
@@ -27,7 +28,7 @@ fn away(to: &str) -> HttpResponse {
     answer.insert_header((REFERRER_POLICY, "no-referrer")).finish()
 }
 
-fn told(error: &ApiError) -> HttpResponse {
+fn error_page(error: &ApiError) -> HttpResponse {
     notice(error.status, words().did_not_work(), &words().refusal(error))
 }
 
@@ -39,13 +40,13 @@ fn told(error: &ApiError) -> HttpResponse {
     params(("name" = String, Path, description = "The provider", example = "firm"),
         ("request" = Option<String>, Query, description = "The query of `/oauth/authorize`")), responses(
     (status = 303, description = "To the provider"),
-    (status = 400, description = "The app asks wrongly", body = String, content_type = "text/html; charset=utf-8"),
+    AskedWrongly,
     (status = 404, description = "There is no such provider", body = String, content_type = "text/html; charset=utf-8"),
     (status = 502, description = "It cannot be asked", body = String, content_type = "text/html; charset=utf-8")))]
 pub(super) async fn start(node: Data, req: HttpRequest, name: Path<String>) -> HttpResponse {
     let provider = match provider(&**node, &name) {
         Ok(provider) => provider,
-        Err(error) => return told(&error),
+        Err(error) => return error_page(&error),
     };
     let purpose = match Fields::read(req.query_string()).get("request") {
         Some(request) => match is_request(&req, &**node, request).await {
@@ -60,7 +61,7 @@ pub(super) async fn start(node: Data, req: HttpRequest, name: Path<String>) -> H
     };
     match node.providers().begin(provider, &node.url(), purpose, address(&req)).await {
         Ok(url) => away(&url),
-        Err(error) => told(&refusal(provider, &error)),
+        Err(error) => error_page(&refusal(provider, &error)),
     }
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn callback(node: Data, req: HttpRequest, name: Path<String>) -
     match node.providers().flows.purpose(&name, get("state")) {
         Some(Purpose::Consent { .. }) => match consent(&node, &req, &name, &fields, None).await {
             Ok(answer) => answer,
-            Err(error) => told(&error),
+            Err(error) => error_page(&error),
         },
         // The console ends it. What it needs stands behind `#`, which browsers send nowhere. A code that comes with the
         // state of another provider's sign-in is given to nobody: that provider would be told it in exchange.
@@ -107,19 +108,19 @@ pub(super) async fn callback(node: Data, req: HttpRequest, name: Path<String>) -
     (status = 200, description = "The consent", body = String, content_type = "text/html; charset=utf-8"),
     (status = 400, description = "The sign-in is out of date", body = String, content_type = "text/html; charset=utf-8"),
     (status = 401, description = "The code is wrong", body = String, content_type = "text/html; charset=utf-8"),
-    (status = 403, description = "Another site sent it", body = String, content_type = "text/html; charset=utf-8"),
+    SentByAnotherSite,
     (status = 404, description = "There is no such provider", body = String, content_type = "text/html; charset=utf-8")))]
 pub(super) async fn code(node: Data, req: HttpRequest, name: Path<String>, body: Bytes) -> HttpResponse {
     if let Some(answer) = foreign(&req) {
         return answer;
     }
     let Some(fields) = Fields::of_body(&req, &body) else {
-        return told(&ApiError::bad_request("This form is none of this page."));
+        return error_page(&ApiError::bad_request("This form is none of this page."));
     };
     let given = fields.get("totp").unwrap_or_default().to_owned();
     match consent(&node, &req, &name, &fields, Some(&given)).await {
         Ok(answer) => answer,
-        Err(error) => told(&error),
+        Err(error) => error_page(&error),
     }
 }
 

@@ -10,6 +10,7 @@ use policy_core::{CollectionId, Mask, SpaceId, Verb};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 use vault::ReadError;
 use vault::shares::Lease;
 use vault_core::schema::FieldType;
@@ -78,7 +79,7 @@ fn id_of(row: &RawValue) -> Option<String> {
 }
 
 /// A collection, as it is asked for.
-struct Asked {
+struct ExportedType {
     name: String,
     /// The fields of its documents, and its history.
     fields: String,
@@ -104,13 +105,13 @@ pub async fn of_space(own: &Own, space: SpaceId, lines: &mut Lines) -> Result<()
             _ => Some(format!(" {}", field.name)),
         };
         let fields = collection.with(Verb::Read).filter_map(field).collect();
-        let asked = Asked { name: collection.name.clone(), fields, history: collection.gives(Verb::History) };
+        let asked = ExportedType { name: collection.name.clone(), fields, history: collection.gives(Verb::History) };
         collection_of(own, space, &asked, lines).await?;
     }
     Ok(())
 }
 
-async fn collection_of(own: &Own, space: SpaceId, asked: &Asked, lines: &mut Lines) -> Result<(), Stopped> {
+async fn collection_of(own: &Own, space: SpaceId, asked: &ExportedType, lines: &mut Lines) -> Result<(), Stopped> {
     let (mut after, mut size, mut together) = (None::<String>, PAGE, TOGETHER);
     loop {
         let filter = if after.is_some() { ", filter: {_docID: {_gt: $after}}" } else { "" };
@@ -149,7 +150,13 @@ async fn collection_of(own: &Own, space: SpaceId, asked: &Asked, lines: &mut Lin
 }
 
 /// Every commit of these documents; false, before any of them is told, if they are too many together.
-async fn history(own: &Own, space: SpaceId, asked: &Asked, ids: &[String], lines: &mut Lines) -> Result<bool, Stopped> {
+async fn history(
+    own: &Own,
+    space: SpaceId,
+    asked: &ExportedType,
+    ids: &[String],
+    lines: &mut Lines,
+) -> Result<bool, Stopped> {
     let (mut offset, mut size) = (0, COMMITS);
     let text = format!(
         "query($ids: [ID], $n: Int, $o: Int) {{ _commits(docID: $ids, limit: $n, offset: $o) {{ {COMMIT} }} }}"
@@ -210,7 +217,7 @@ async fn read(own: &Own, space: SpaceId, text: &str, variables: Value, lines: &L
                 _ => return Ok(Read::nothing()),
             }
         };
-        let answer = match own.app.vault.read(permits, query).await {
+        let answer = match own.app.vault.read(permits, query).instrument(gateway_trace::step("vault read")).await {
             Ok(answer) => answer,
             Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
             Err(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Memory | ReadError::Time(_)) => {

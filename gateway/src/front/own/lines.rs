@@ -12,7 +12,7 @@ use crate::front::error::ApiError;
 
 /// How much is handed over at a time, and how many parts wait.
 const PART: usize = 64 << 10;
-const WAITING: usize = 4;
+const MAX_WAITING_PARTS: usize = 4;
 /// Who takes nothing for so long is not reading.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,7 +40,7 @@ pub struct Lines {
 impl Lines {
     /// With what comes out of it.
     pub fn new() -> (Lines, impl Stream<Item = Bytes> + 'static) {
-        let (to, mut from): (_, Receiver<Bytes>) = channel(WAITING);
+        let (to, mut from): (_, Receiver<Bytes>) = channel(MAX_WAITING_PARTS);
         let parts = futures::stream::poll_fn(move |cx| from.poll_recv(cx));
         (Lines { to, part: Vec::with_capacity(PART), count: 0 }, parts)
     }

@@ -24,6 +24,7 @@ use crate::front::account::{self, person};
 use crate::front::contract::{Front, SMALL_BODY, Terms};
 use crate::front::error::ApiError;
 use crate::front::peers;
+use crate::front::refusals::NotConfirmed;
 use crate::front::route::Routes;
 use crate::front::sharing;
 use crate::grants::rfc3339;
@@ -51,7 +52,7 @@ struct Api;
 /// One at a time for each person, and a few at a time of all; the password is needed again.
 #[utoipa::path(get, path = "/api/v1/me/export", tag = "session", responses(
     (status = 200, description = "All of it, as a file; it ends early when the session does", content_type = "application/jsonl", body = String),
-    (status = 401, description = "`insufficient_user_authentication`: give the password again; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 429, description = "`export_running`: one is being read, or some of others are; end it, or wait")))]
 async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &**app).await?;
@@ -133,8 +134,8 @@ impl Own {
         each(lines, "link", sharing::links::all(app, user).await?).await?;
         each(lines, "group", sharing::groups::all(app, user).await?).await?;
         sharing::shares::each(app, user, async |share| match share {
-            sharing::shares::Told::Given(share) => lines.line("share", &json!({ "given": share })).await,
-            sharing::shares::Told::Received(share) => lines.line("share", &json!({ "received": share })).await,
+            sharing::shares::ShareSide::Given(share) => lines.line("share", &json!({ "given": share })).await,
+            sharing::shares::ShareSide::Received(share) => lines.line("share", &json!({ "received": share })).await,
         })
         .await?;
         for space in app.spaces.named_spaces(&app.vault.space_ids(user)).await.map_err(|error| {

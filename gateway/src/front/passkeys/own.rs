@@ -16,6 +16,7 @@ use crate::front::account::{body, person};
 use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
+use crate::front::refusals::NotConfirmed;
 use crate::passkeys::RelyingParty;
 
 #[derive(utoipa::OpenApi)]
@@ -24,7 +25,7 @@ pub(super) struct Api;
 
 /// A passkey of the person who asks.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PasskeyShown {
+pub(super) struct PasskeyView {
     #[schema(value_type = Id)]
     passkey: String,
     #[schema(examples("My phone"))]
@@ -47,10 +48,10 @@ pub(super) struct PasskeyShown {
     transports: Vec<AuthenticatorTransport>,
 }
 
-impl PasskeyShown {
+impl PasskeyView {
     /// `here`: the name for which passkeys count.
-    pub(super) fn of(one: &KeptPasskey, here: Option<&str>) -> PasskeyShown {
-        PasskeyShown {
+    pub(super) fn of(one: &KeptPasskey, here: Option<&str>) -> PasskeyView {
+        PasskeyView {
             passkey: HEXLOWER.encode(&one.id),
             name: one.name.clone(),
             created: body::instant(one.created),
@@ -72,13 +73,13 @@ fn read(id: &str) -> Result<CredentialId, ApiError> {
 ///
 /// Also those that count no more since the node has another name.
 #[utoipa::path(get, path = "/api/v1/passkeys", tag = "session", params(Page), responses(
-    (status = 200, description = "All of them, oldest first", body = Vec<PasskeyShown>)))]
+    (status = 200, description = "All of them, oldest first", body = Vec<PasskeyView>)))]
 pub(super) async fn list(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
     let party = node.relying_party();
     let here = party.as_ref().map(RelyingParty::id);
     let all = node.directory().passkeys(principal.caller.user).await?;
-    let list: Vec<PasskeyShown> = all.iter().map(|one| PasskeyShown::of(one, here)).collect();
+    let list: Vec<PasskeyView> = all.iter().map(|one| PasskeyView::of(one, here)).collect();
     Page::answer(&req, &list, |one| one.passkey.clone())
 }
 
@@ -116,7 +117,7 @@ pub(super) async fn rename(
 #[utoipa::path(delete, path = "/api/v1/passkeys/{id}", tag = "session",
     params(("id" = Id, Path, description = "The passkey")), responses(
     (status = 204, description = "It counts no more"),
-    (status = 401, description = "`insufficient_user_authentication`: prove again who you are; or `unauthenticated`, `invalid_token`"),
+    NotConfirmed,
     (status = 404, description = "`not_found`: there is no such passkey of the person who asks"),
     (status = 409, description = "`last_way_in`: without it nobody could sign in")))]
 pub(super) async fn remove(node: Data, req: HttpRequest, id: Path<String>) -> Result<HttpResponse, ApiError> {

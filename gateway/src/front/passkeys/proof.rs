@@ -23,7 +23,7 @@ const CHECKED: u8 = 0b100;
 
 /// What a browser says that it asked a device for.
 #[derive(Deserialize)]
-struct Said {
+struct ClientData {
     #[serde(default, rename = "crossOrigin")]
     cross_origin: bool,
 }
@@ -35,8 +35,8 @@ fn plain(given: &PublicKeyCredential) -> Result<(), ApiError> {
         return Err(unverified());
     }
     // A frame within another site's page may not ask.
-    let said = serde_json::from_slice::<Said>(&given.response.client_data_json);
-    if said.map_or(true, |said| said.cross_origin) {
+    let data = serde_json::from_slice::<ClientData>(&given.response.client_data_json);
+    if data.map_or(true, |data| data.cross_origin) {
         return Err(wrong());
     }
     Ok(())
@@ -55,21 +55,21 @@ fn wrong() -> ApiError {
 }
 
 /// What is given, and by whom it is as its device says.
-struct Given<'a> {
+struct Assertion<'a> {
     party: &'a RelyingParty,
     credential: &'a PublicKeyCredential,
     known: Option<(User, KeptPasskey)>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> Assertion<'a> {
     async fn read(
         node: &dyn Node,
         party: &'a RelyingParty,
         credential: &'a PublicKeyCredential,
-    ) -> Result<Given<'a>, ApiError> {
+    ) -> Result<Assertion<'a>, ApiError> {
         plain(credential)?;
         let known = node.directory().passkey(&credential.raw_id).await?;
-        Ok(Given { party, credential, known })
+        Ok(Assertion { party, credential, known })
     }
 
     fn proof(&self, asked: DiscoverableAuthentication) -> PasskeyProof<'a> {
@@ -115,7 +115,7 @@ pub(crate) async fn signed_in(
 ) -> Result<(SignedIn, OpenedBy), ApiError> {
     let party = party(req, node)?;
     let Some(Purpose::SignIn(asked)) = node.ceremonies().take(ceremony) else { return Err(stale()) };
-    let given = Given::read(node, &party, credential).await?;
+    let given = Assertion::read(node, &party, credential).await?;
     let (proof, from) = (given.proof(asked), given.origin(req, node));
     let signed = node.directory().sign_in_by_passkey(given.known.as_ref(), proof, from, node.now()).await?;
     match (signed, &given.known) {
@@ -139,7 +139,7 @@ pub(super) async fn confirmed(
     credential: &PublicKeyCredential,
 ) -> Result<(), ApiError> {
     let party = party(req, node)?;
-    let given = Given::read(node, &party, credential).await?;
+    let given = Assertion::read(node, &party, credential).await?;
     let (proof, from) = (given.proof(asked), given.origin(req, node));
     let known = given.known.as_ref();
     let proved = node.directory().confirm_by_passkey((user, session), known, proof, from, node.now()).await?;

@@ -9,14 +9,15 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::{RegisterPublicKeyCredential, Uuid, WebauthnError};
 use webauthn_rs_proto::{AuthenticatorTransport, PublicKeyCredentialCreationOptions};
 
-use super::own::PasskeyShown;
+use super::own::PasskeyView;
 use super::party::{party, stale};
 use super::{Data, proof, same_session, session_of};
-use crate::authn::{address, seen, whence};
+use crate::authn::{address, session_origin, whence};
 use crate::directory::Actor;
-use crate::directory::passkeys::{Added, MOST, NewPasskey, name_of_passkey};
+use crate::directory::passkeys::{Added, MAX_PASSKEYS, NewPasskey, name_of_passkey};
 use crate::front::account::{body, person};
 use crate::front::error::ApiError;
+use crate::front::refusals::{AccountElsewhere, NotConfirmed};
 use crate::passkeys::Purpose;
 
 #[derive(utoipa::OpenApi)]
@@ -34,7 +35,7 @@ struct PasskeyAsked {
 }
 
 fn too_many() -> ApiError {
-    let text = format!("You have {MOST} passkeys, which is the most; remove one first.");
+    let text = format!("You have {MAX_PASSKEYS} passkeys, which is the most; remove one first.");
     ApiError::new(StatusCode::CONFLICT, "too_many_passkeys", text)
 }
 
@@ -43,8 +44,8 @@ fn too_many() -> ApiError {
 /// For the name of the node's pages. Good for five minutes.
 #[utoipa::path(post, path = "/api/v1/passkeys/register/start", tag = "session", responses(
     (status = 200, description = "What to ask a device for", body = PasskeyAsked),
-    (status = 401, description = "`insufficient_user_authentication`: prove again who you are; or `unauthenticated`, `invalid_token`"),
-    (status = 404, description = "`not_found`: the account is on another node"),
+    NotConfirmed,
+    AccountElsewhere,
     (status = 409, description = "`no_passkeys`: the node's pages have no name; `passkeys_elsewhere`: passkeys count at another address of it; `too_many_passkeys`: remove one first")))]
 pub(super) async fn start(node: Data, req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let principal = person(&req, &**node).await?;
@@ -54,7 +55,7 @@ pub(super) async fn start(node: Data, req: HttpRequest) -> Result<HttpResponse, 
     let directory = node.directory();
     let user = directory.user(principal.caller.user).await?.ok_or_else(ApiError::not_found)?;
     let held = directory.passkeys(user.id).await?;
-    if held.len() as u64 >= MOST {
+    if held.len() as u64 >= MAX_PASSKEYS {
         return Err(too_many());
     }
     // Devices keep one passkey of a name for each handle: what they have of the person is replaced, and not doubled.
@@ -86,7 +87,7 @@ struct Made {
 ///
 /// Once, in the session that began it. From here on one signs in by it, too.
 #[utoipa::path(post, path = "/api/v1/passkeys/register/finish", tag = "session", request_body = Made, responses(
-    (status = 201, description = "One signs in by it from now on", body = PasskeyShown),
+    (status = 201, description = "One signs in by it from now on", body = PasskeyView),
     (status = 400, description = "`sign_in_stale`: begin again, in this session; `passkey_unfit`: it is not what was asked for; or `invalid_input`"),
     (status = 401, description = "`insufficient_user_authentication`: prove again who you are; `passkey_unverified`: the device did not check the person; or `unauthenticated`, `invalid_token`"),
     (status = 409, description = "`exists`: somebody signs in by it already; `too_many_passkeys`: remove one first; `no_passkeys`, `passkeys_elsewhere`: as for `start`")))]
@@ -110,7 +111,7 @@ pub(super) async fn finish(node: Data, req: HttpRequest, bytes: Bytes) -> Result
         let text = "The device does not keep the passkey, so it would not be found without a name.";
         return Err(unfit(text).hint("Use another device."));
     }
-    let name = name.or_else(|| seen(&req).product).as_deref().and_then(name_of_passkey);
+    let name = name.or_else(|| session_origin(&req).product).as_deref().and_then(name_of_passkey);
     let name = name.unwrap_or_else(|| "Passkey".to_owned());
     let known = |one: &AuthenticatorTransport| *one != AuthenticatorTransport::Unknown;
     let transports: Vec<_> =
@@ -132,5 +133,5 @@ pub(super) async fn finish(node: Data, req: HttpRequest, bytes: Bytes) -> Result
     detail["credential"] = HEXLOWER.encode(&id).into();
     directory.audit(user, Actor::Person(user), "credential.added", detail, now).await?;
     let added = directory.passkeys(user).await?.into_iter().find(|one| one.id == id).ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Created().json(PasskeyShown::of(&added, Some(party.id()))))
+    Ok(HttpResponse::Created().json(PasskeyView::of(&added, Some(party.id()))))
 }

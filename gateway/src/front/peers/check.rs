@@ -82,7 +82,7 @@ struct Verdict {
 }
 
 /// What is asked, by ids.
-struct Asked<'a> {
+struct CheckTarget<'a> {
     user: UserId,
     space: SpaceId,
     verb: Verb,
@@ -91,7 +91,7 @@ struct Asked<'a> {
     doc: Option<DocId>,
 }
 
-impl Asked<'_> {
+impl CheckTarget<'_> {
     /// The permission of policy that the verb needs.
     fn permission(&self) -> &'static str {
         if matches!(self.verb, Verb::Create | Verb::Update | Verb::Delete) { "edit" } else { "view" }
@@ -140,7 +140,7 @@ async fn check(
             Some(collection.field_named(name).ok_or_else(none)?.id)
         }
     };
-    let asked = Asked { user: user.id, space, verb, collection, field, doc: question.doc };
+    let asked = CheckTarget { user: user.id, space, verb, collection, field, doc: question.doc };
     let mut answer = match question.app {
         None => of_person(&app, &asked).await?,
         Some(client) => of_app(&app, &asked, client).await?,
@@ -193,7 +193,7 @@ async fn place(app: &App, user: UserId, own: SpaceId, question: &Question) -> Re
 }
 
 /// The mask of a caller in the collection; `None`: nothing.
-async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
+async fn mask(app: &App, asked: &CheckTarget<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
     match app.access.read_permits_to(caller, asked.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
@@ -203,7 +203,7 @@ async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Ar
 
 /// Whether the document that is asked about is there and one that the entry covers. Looked up as the owner of the space
 /// sees it: what is asked is not what the person may read.
-async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<bool, ApiError> {
+async fn covers(app: &App, asked: &CheckTarget<'_>, entry: Option<&Entry>) -> Result<bool, ApiError> {
     let Some(doc) = asked.doc else { return Ok(true) };
     if entry.is_some_and(|entry| !entry.documents.has(doc)) {
         return Ok(false);
@@ -231,7 +231,7 @@ async fn covers(app: &App, asked: &Asked<'_>, entry: Option<&Entry>) -> Result<b
 }
 
 /// Names of the fields that a mask shows with the verb.
-fn shown(asked: &Asked<'_>, mask: &Mask) -> Vec<String> {
+fn field_names(asked: &CheckTarget<'_>, mask: &Mask) -> Vec<String> {
     let fields = asked.collection.fields.iter().filter(|field| mask.shows(field.id, asked.verb));
     fields.map(|field| field.name.clone()).collect()
 }
@@ -243,7 +243,7 @@ fn yes(reason: &str, path: Vec<String>, mask: Vec<String>) -> Verdict {
 /// The entry of a person's mask that gives what is asked.
 async fn deciding<'m>(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &CheckTarget<'_>,
     entries: impl Iterator<Item = &'m Entry>,
 ) -> Result<Option<&'m Entry>, ApiError> {
     for entry in entries.filter(|entry| asked.given(entry)) {
@@ -254,7 +254,7 @@ async fn deciding<'m>(
     Ok(None)
 }
 
-async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Verdict, ApiError> {
+async fn of_person(app: &App, asked: &CheckTarget<'_>) -> Result<Verdict, ApiError> {
     let caller = Caller { user: asked.user, app: None, device: None };
     let mask = mask(app, asked, &caller).await?;
     if let Some(mask) = &mask
@@ -262,13 +262,13 @@ async fn of_person(app: &App, asked: &Asked<'_>) -> Result<Verdict, ApiError> {
     {
         let own = app.vault.owner_of(asked.space) == Some(asked.user);
         let path = path_of_person(app, asked).await?;
-        return Ok(yes(if own { "own" } else { "shared" }, path, shown(asked, mask)));
+        return Ok(yes(if own { "own" } else { "shared" }, path, field_names(asked, mask)));
     }
     refused::person(app, asked, mask.as_deref()).await
 }
 
 /// The relationships by which a person has what they have: of the collection or the document, and of the field.
-async fn path_of_person(app: &App, asked: &Asked<'_>) -> Result<Vec<String>, ApiError> {
+async fn path_of_person(app: &App, asked: &CheckTarget<'_>) -> Result<Vec<String>, ApiError> {
     let (id, permission) = (asked.collection.id, asked.permission());
     let collection = policy_core::Object::new("collection", id);
     let mut path = app.access.path(&Check::new(collection, permission, asked.subject())).await?;
@@ -289,13 +289,13 @@ async fn path_of_person(app: &App, asked: &Asked<'_>) -> Result<Vec<String>, Api
 }
 
 /// The grants of an app that a person gave in the space.
-async fn grants(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Vec<GrantRecord>, ApiError> {
+async fn grants(app: &App, asked: &CheckTarget<'_>, client: ClientId) -> Result<Vec<GrantRecord>, ApiError> {
     let mut records = app.grants(asked.space).await?;
     records.retain(|one| one.grant.holder == Holder::Client(client) && one.grant.grantor == asked.user);
     Ok(records)
 }
 
-async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Verdict, ApiError> {
+async fn of_app(app: &App, asked: &CheckTarget<'_>, client: ClientId) -> Result<Verdict, ApiError> {
     let records = grants(app, asked, client).await?;
     for record in &records {
         let grant = &record.grant;
@@ -306,7 +306,7 @@ async fn of_app(app: &App, asked: &Asked<'_>, client: ClientId) -> Result<Verdic
             if asked.given(entry) && covers(app, asked, Some(entry)).await? {
                 let mut path = path_of_person(app, asked).await?;
                 path.extend(path_of_entry(app, asked, record, n).await?.unwrap_or_default());
-                let mut answer = yes("granted", path, shown(asked, &mask));
+                let mut answer = yes("granted", path, field_names(asked, &mask));
                 answer.entry = Some(named(grant.id, n));
                 return Ok(answer);
             }
@@ -323,7 +323,7 @@ fn named(grant: GrantId, n: usize) -> String {
 /// The relationships by which an entry of a grant gives its holder the verb.
 async fn path_of_entry(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &CheckTarget<'_>,
     record: &GrantRecord,
     n: usize,
 ) -> Result<Option<Vec<String>>, ApiError> {

@@ -24,6 +24,7 @@ use crate::front::described::{Id, Instant};
 use crate::front::error::ApiError;
 use crate::front::listed::Page;
 use crate::front::operator::AtTheMachine;
+use crate::front::refusals::UnknownSpace;
 use crate::front::route::Routes;
 use crate::grants::rfc3339;
 
@@ -44,13 +45,13 @@ pub fn routes(routes: &mut Routes) {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(list, invite, replicas, add_replica, remove_replica, wait, doctor, stop),
-    components(schemas(ReplicaShown, ReplicaAddedShown, PeerShown))
+    components(schemas(ReplicaView, ReplicaAddedView, PeerView))
 )]
 struct Api;
 
 /// A device of the person's account. What is told of its lag is null where it is not known.
 #[derive(Debug, Serialize, ToSchema)]
-struct DeviceShown {
+struct DeviceView {
     #[schema(value_type = Id)]
     device: DeviceId,
     /// Its peer id.
@@ -69,7 +70,7 @@ struct DeviceShown {
 
 /// A code by which a device joins.
 #[derive(Debug, Serialize, ToSchema)]
-struct InviteShown {
+struct InviteView {
     code: String,
     #[schema(value_type = Instant)]
     expires: String,
@@ -78,7 +79,7 @@ struct InviteShown {
 /// How [`ReplicaStatus`] is described.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it stands for `ReplicaStatus`")]
-struct ReplicaShown {
+struct ReplicaView {
     /// Its peer id.
     replica: String,
     addr: String,
@@ -96,7 +97,7 @@ struct ReplicaShown {
 /// How [`ReplicaAdded`] is described.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it stands for `ReplicaAdded`")]
-struct ReplicaAddedShown {
+struct ReplicaAddedView {
     /// Its peer id.
     replica: String,
     #[schema(value_type = Vec<Id>)]
@@ -113,7 +114,7 @@ struct ReplicaRemoved {
 /// How [`PeerLag`] is described.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it stands for `PeerLag`")]
-struct PeerShown {
+struct PeerView {
     peer: String,
     /// `device` or `replica`.
     kind: String,
@@ -126,8 +127,8 @@ struct PeerShown {
 
 /// What came of waiting.
 #[derive(Debug, Serialize, ToSchema)]
-struct WaitedShown {
-    #[schema(value_type = Vec<PeerShown>)]
+struct WaitedView {
+    #[schema(value_type = Vec<PeerView>)]
     peers: Vec<PeerLag>,
     /// Whether all of them have all.
     done: bool,
@@ -154,13 +155,13 @@ async fn person(request: &HttpRequest, app: &App) -> Result<Principal, ApiError>
     Ok(principal)
 }
 
-fn sync(app: &App) -> Result<&sync::Node, ApiError> {
+fn sync(app: &App) -> Result<&sync::SyncNode, ApiError> {
     app.sync.get().ok_or_else(|| unavailable("Sync is not running."))
 }
 
 /// The devices of the person's account
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<DeviceShown>)))]
+    (status = 200, description = "All of them", body = Vec<DeviceView>)))]
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let devices = listed(&app, principal.caller.user).await;
@@ -172,7 +173,7 @@ pub(crate) async fn all(app: &App, user: UserId) -> Vec<impl Serialize + use<>> 
     listed(app, user).await
 }
 
-async fn listed(app: &App, user: UserId) -> Vec<DeviceShown> {
+async fn listed(app: &App, user: UserId) -> Vec<DeviceView> {
     let here = app.vault.device(user);
     let ahead = app.vault.clock_ahead(Some(user));
     let lags = match app.sync.get() {
@@ -186,7 +187,7 @@ async fn listed(app: &App, user: UserId) -> Vec<DeviceShown> {
             let (peer, this) = (sync::peer_id(device.transport), Some(device.id) == here);
             let replaced_by = app.vault.successor(user, device.id);
             let lag = lags.iter().find(|lag| replaced_by.is_none() && Some(&lag.peer) == peer.as_ref());
-            DeviceShown {
+            DeviceView {
                 device: device.id,
                 peer,
                 this,
@@ -203,7 +204,7 @@ async fn listed(app: &App, user: UserId) -> Vec<DeviceShown> {
 
 /// A code by which another device joins
 #[utoipa::path(post, path = "/api/v1/devices/invite", tag = "devices", responses(
-    (status = 200, description = "The code", body = InviteShown),
+    (status = 200, description = "The code", body = InviteView),
     (status = 429, description = "`too_many_codes`: let some expire; or `busy`")))]
 async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
@@ -217,7 +218,7 @@ async fn invite(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", "Too many codes wait; let some expire.")
     })?;
     // A secret that nobody is to keep: whoever has it makes a device.
-    let answer = InviteShown { code: code.encode(), expires: rfc3339(code.expires) };
+    let answer = InviteView { code: code.encode(), expires: rfc3339(code.expires) };
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
 }
 
@@ -237,9 +238,9 @@ struct NewReplica {
 
 /// Adds a replica
 #[utoipa::path(post, path = "/api/v1/replicas", tag = "devices", request_body = NewReplica, responses(
-    (status = 201, description = "It is added", body = ReplicaAddedShown),
+    (status = 201, description = "It is added", body = ReplicaAddedView),
     (status = 403, description = "`address_not_allowed`: this may not be dialled; or `forbidden`, `quota_exceeded`"),
-    (status = 404, description = "`not_found`: there is no such space"),
+    UnknownSpace,
     (status = 409, description = "`replica_unreachable`: nothing answers there"),
     (status = 429, description = "`too_many_dials`: too many attempts; or `busy`")))]
 async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -279,7 +280,7 @@ async fn add_replica(request: HttpRequest, app: web::Data<App>, bytes: Bytes) ->
 
 /// The replicas of the person
 #[utoipa::path(get, path = "/api/v1/replicas", tag = "devices", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<ReplicaShown>)))]
+    (status = 200, description = "All of them", body = Vec<ReplicaView>)))]
 async fn replicas(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
     let mut replicas: Vec<ReplicaStatus> = sync(&app)?.replicas(principal.caller.user).await;
@@ -326,7 +327,7 @@ struct Wait {
 
 /// Waits until every peer has what this node holds
 #[utoipa::path(post, path = "/api/v1/sync/wait", tag = "devices", request_body = Wait, responses(
-    (status = 200, description = "How far they are", body = WaitedShown),
+    (status = 200, description = "How far they are", body = WaitedView),
     (status = 429, description = "`busy`: eight requests of the person wait already")))]
 async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let principal = person(&request, &app).await?;
@@ -338,7 +339,7 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
     })?;
     let waited = sync.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
     let clock = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user)));
-    Ok(HttpResponse::Ok().json(WaitedShown { peers: waited.peers, done: waited.settled, clock }))
+    Ok(HttpResponse::Ok().json(WaitedView { peers: waited.peers, done: waited.settled, clock }))
 }
 
 /// What `allod doctor` shows of a running node

@@ -43,7 +43,7 @@ struct Api;
 
 /// A place for the backups of another node.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct PlaceShown {
+pub struct PlaceView {
     #[schema(examples("anna"))]
     pub place: String,
     /// What the other node is told: `allod backup create --to`.
@@ -62,7 +62,7 @@ pub struct PlaceShown {
 #[derive(Serialize, ToSchema)]
 pub struct PlaceMade {
     #[serde(flatten)]
-    pub place: PlaceShown,
+    pub place: PlaceView,
     /// What opens it, shown this once: it goes into a file of the other node.
     #[schema(examples("allod_place_s3cr3t"))]
     pub secret: String,
@@ -85,9 +85,9 @@ pub struct NewPlace {
 ///
 /// # Errors
 /// If the disk does not tell.
-fn shown(place: &KeptPlace, url: &str) -> Result<PlaceShown, Failure> {
+fn place_view(place: &KeptPlace, url: &str) -> Result<PlaceView, Failure> {
     let standing = place.standing().map_err(|error| Failure::failed("failed", &error.to_string()))?;
-    Ok(PlaceShown {
+    Ok(PlaceView {
         address: format!("{url}{}", HostedAddress::path(place.label())),
         place: standing.place,
         quota: standing.quota,
@@ -101,8 +101,8 @@ fn shown(place: &KeptPlace, url: &str) -> Result<PlaceShown, Failure> {
 ///
 /// # Errors
 /// If the disk does not tell.
-pub fn all(keeper: &Keeper, url: &str) -> Result<Vec<PlaceShown>, Failure> {
-    keeper.all().iter().map(|place| shown(place, url)).collect()
+pub fn all(keeper: &Keeper, url: &str) -> Result<Vec<PlaceView>, Failure> {
+    keeper.all().iter().map(|place| place_view(place, url)).collect()
 }
 
 fn failed(error: KeeperError) -> Failure {
@@ -132,7 +132,7 @@ pub fn make(keeper: &Keeper, new: &NewPlace, url: &str, now: Timestamp) -> Resul
     let secret = keeper.add(&label, quota, now.0).map_err(failed)?;
     let made = keeper.all().into_iter().find(|place| *place.label() == label);
     let made = made.ok_or_else(|| failed(KeeperError::Unknown))?;
-    Ok(PlaceMade { place: shown(&made, url)?, secret: secret.text().to_owned() })
+    Ok(PlaceMade { place: place_view(&made, url)?, secret: secret.text().to_owned() })
 }
 
 /// Removes a place with everything in it; its files are for the caller to delete. Blocks.
@@ -143,7 +143,7 @@ pub fn drop_place(keeper: &Keeper, name: &str) -> Result<Removed, Failure> {
     keeper.remove(&label(name).map_err(|_| failed(KeeperError::Unknown))?).map_err(failed)
 }
 
-fn told(failure: &Failure) -> ApiError {
+fn api_error(failure: &Failure) -> ApiError {
     let (status, code) = match failure.code.as_str() {
         "name_taken" => (StatusCode::CONFLICT, "name_taken"),
         "too_many_places" => (StatusCode::CONFLICT, "too_many_places"),
@@ -160,12 +160,12 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = web::block(work).await.map_err(|_| super::refused(vault_hosted::KeepError::Busy))?;
-    done.map_err(|failure| told(&failure))
+    done.map_err(|failure| api_error(&failure))
 }
 
 /// The places that this node keeps for the backups of others
 #[utoipa::path(get, path = "/api/v1/places", tag = "places", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<PlaceShown>)))]
+    (status = 200, description = "All of them", body = Vec<PlaceView>)))]
 async fn list(request: HttpRequest, app: web::Data<App>, _by: Operator) -> Result<HttpResponse, ApiError> {
     let (keeper, url) = (app.keeper.clone(), app.url());
     let list = blocking(move || all(&keeper, &url)).await?;

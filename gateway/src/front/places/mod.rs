@@ -20,8 +20,8 @@ use gateway_people::realm::Realm;
 use policy_core::{Caller, TenantId, UserId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use vault_hosted::wire::{Listed, ListedObject, LockAsked, LockDo, LockShown, PlaceStanding};
-use vault_hosted::{KeepError, KeptPlace, LONGEST_OBJECT};
+use vault_hosted::wire::{Listed, ListedObject, LockAsked, LockDo, LockStanding, PlaceStanding};
+use vault_hosted::{KeepError, KeptPlace, MAX_OBJECT_BYTES};
 
 use super::account::body;
 use super::contract::{Front, LEAST_BODY, Limits, Terms};
@@ -38,7 +38,7 @@ const OBJECT: &str = "/places/{place}/object";
 
 fn routes(routes: &mut Routes) {
     // A slow line takes as long as it takes, and says itself how long that may be: see there.
-    let object = Limits { deadline: None, streamed: true, ..Limits::body(LONGEST_OBJECT as usize) };
+    let object = Limits { deadline: None, streamed: true, ..Limits::body(MAX_OBJECT_BYTES as usize) };
     routes
         .get("/places/{place}", standing)
         .get("/places/{place}/objects", objects::list)
@@ -53,7 +53,7 @@ fn routes(routes: &mut Routes) {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(standing, lock, objects::list, objects::get, objects::put, objects::remove),
-    components(schemas(PlaceStanding, Listed, ListedObject, LockAsked, LockDo, LockShown))
+    components(schemas(PlaceStanding, Listed, ListedObject, LockAsked, LockDo, LockStanding))
 )]
 struct Api;
 
@@ -130,6 +130,9 @@ pub(super) fn refused(error: KeepError) -> ApiError {
         KeepError::Full { .. } => new(StatusCode::INSUFFICIENT_STORAGE, "place_full", &error)
             .hint("Prune old backups, or ask whoever keeps the place for more room."),
         KeepError::Crowded => new(StatusCode::INSUFFICIENT_STORAGE, "place_full", &error).hint("Prune old backups."),
+        KeepError::NotHeld => {
+            new(StatusCode::LOCKED, "place_not_held", &error).hint("Begin again once whoever has the lock is done.")
+        }
         // As of one that never was.
         KeepError::Gone => AuthError::Invalid.into(),
         KeepError::DiskFull => new(StatusCode::INSUFFICIENT_STORAGE, "place_disk_full", &error),
@@ -147,9 +150,7 @@ pub(super) fn refused(error: KeepError) -> ApiError {
 ///
 /// For the node whose backups go there, by the secret of the place.
 #[utoipa::path(get, path = "/places/{place}", tag = "places", params(("place" = String, Path,)), responses(
-    (status = 200, description = "How much it takes, and may take", body = PlaceStanding),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 200, description = "How much it takes, and may take", body = PlaceStanding)))]
 async fn standing(at: AtPlace) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(at.blocking(|place| place.standing()).await?))
 }
@@ -159,12 +160,10 @@ async fn standing(at: AtPlace) -> Result<HttpResponse, ApiError> {
 /// Whoever adds to a place or prunes it holds its lock meanwhile, and renews it before anything that counts.
 #[utoipa::path(put, path = "/places/{place}/lock", tag = "places", request_body = LockAsked,
     params(("place" = String, Path,)), responses(
-    (status = 200, description = "Whether whoever asks has it", body = LockShown),
+    (status = 200, description = "Whether whoever asks has it", body = LockStanding),
     (status = 400, description = "`bad_request`: it does not fit"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     (status = 413, description = "`limit_body`: the body is too large"),
-    (status = 415, description = "`unsupported_media_type`: the body is of another type, or compressed"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 415, description = "`unsupported_media_type`: the body is of another type, or compressed")))]
 async fn lock(request: HttpRequest, at: AtPlace, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let asked: LockAsked = body::json(&request, &bytes)?;
     Ok(HttpResponse::Ok().json(at.blocking(move |place| place.lock(&asked)).await?))

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use vault_hosted::wire::Listed;
+use vault_hosted::wire::{HOLDER, Listed};
 use vault_hosted::{KeepError, ObjectName};
 
 use super::reading::Reading;
@@ -33,13 +33,13 @@ const BYTES: &str = "application/octet-stream";
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
+pub(super) struct ObjectQuery {
     /// `allod-backup`, `data/xx/NAME`, `backups/NAME` or `tested/NAME`.
     #[param(example = "backups/5d41402abc4b2a76b9719d911017c592")]
     name: String,
 }
 
-impl Named {
+impl ObjectQuery {
     fn object(&self) -> Result<ObjectName, ApiError> {
         self.name
             .parse()
@@ -62,9 +62,7 @@ pub(super) struct Under {
 #[utoipa::path(get, path = "/places/{place}/objects", tag = "places",
     params(("place" = String, Path,), Under), responses(
     (status = 200, description = "Some of them, in the order of their names", body = Listed),
-    (status = 400, description = "`bad_request`: there is no such list"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
+    (status = 400, description = "`bad_request`: there is no such list")))]
 pub(super) async fn list(at: AtPlace, under: Query<Under>) -> Result<HttpResponse, ApiError> {
     let Under { under, after } = under.into_inner();
     let listing = at.place.listing().await;
@@ -74,13 +72,11 @@ pub(super) async fn list(at: AtPlace, under: Query<Under>) -> Result<HttpRespons
 
 /// An object
 #[utoipa::path(get, path = "/places/{place}/object", tag = "places",
-    params(("place" = String, Path,), Named), responses(
+    params(("place" = String, Path,), ObjectQuery), responses(
     (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream"),
     (status = 400, description = "`bad_request`: no object is called so"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 404, description = "`not_found`: there is none"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
-pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
+    (status = 404, description = "`not_found`: there is none")))]
+pub(super) async fn get(at: AtPlace, named: Query<ObjectQuery>) -> Result<HttpResponse, ApiError> {
     let name = named.object()?;
     let (file, length) = at.blocking(move |place| place.read(&name)).await?;
     // The turn goes with what is read.
@@ -106,24 +102,25 @@ pub(super) async fn get(at: AtPlace, named: Query<Named>) -> Result<HttpResponse
 /// Puts an object
 ///
 /// It is there whole, and for good, once this is answered; with `If-None-Match: *` only where none of the name is there.
+/// What says which backups there are (`backups/…`, `tested/…`) comes from the holder of the lock alone.
 #[utoipa::path(put, path = "/places/{place}/object", tag = "places",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    params(("place" = String, Path,), Named,
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only where none of the name is there")), responses(
+    params(("place" = String, Path,), ObjectQuery,
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only where none of the name is there"),
+        ("Allod-Holder" = Option<String>, Header, description = "The holder of the lock: whose change it is")), responses(
     (status = 201, description = "It is there, and was not before"),
     (status = 204, description = "It is there in the place of another"),
     (status = 400, description = "`bad_request`: no object is called so, or another number of bytes came than was said"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
     (status = 408, description = "`limit_time`: the body came too slowly"),
     (status = 411, description = "`length_required`: its length is not said"),
     (status = 412, description = "`exists`: there is one of this name"),
     (status = 413, description = "`limit_body`: no object is so long"),
-    (status = 429, description = "`busy`: too many requests at a time"),
+    (status = 423, description = "`place_not_held`: it is for the holder of the lock, and that is not who is named"),
     (status = 507, description = "`place_full`, `place_disk_full`: there is no room for it")))]
 pub(super) async fn put(
     request: HttpRequest,
     at: AtPlace,
-    named: Query<Named>,
+    named: Query<ObjectQuery>,
     mut body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let taken = taken(&request, &at, &named, &mut body).await;
@@ -135,7 +132,12 @@ pub(super) async fn put(
 }
 
 /// Whether the object took the place of another.
-async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut web::Payload) -> Result<bool, ApiError> {
+async fn taken(
+    request: &HttpRequest,
+    at: &AtPlace,
+    named: &ObjectQuery,
+    body: &mut web::Payload,
+) -> Result<bool, ApiError> {
     let name = named.object()?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let length = length.ok_or_else(|| {
@@ -147,9 +149,10 @@ async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut we
         Some(b"*") => true,
         Some(_) => return Err(ApiError::bad_request("`If-None-Match` can only be `*` here.")),
     };
+    let holder = holder(request);
     let (upload, mut file) = at
         .blocking(move |place| {
-            let upload = place.begin(name, length, only_new)?;
+            let upload = place.begin(name, length, only_new, holder)?;
             let file = upload.create()?;
             Ok((upload, file))
         })
@@ -184,6 +187,11 @@ async fn taken(request: &HttpRequest, at: &AtPlace, named: &Named, body: &mut we
     at.blocking(move |_| upload.finish()).await
 }
 
+/// Who a change says that it is by.
+fn holder(request: &HttpRequest) -> Option<String> {
+    Some(request.headers().get(HOLDER)?.to_str().ok()?.to_owned())
+}
+
 fn too_slow() -> ApiError {
     let text = "The object came too slowly: send less at a time, or over a better line.";
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "limit_time", text)
@@ -198,14 +206,20 @@ async fn let_go(body: &mut web::Payload) {
 }
 
 /// Removes an object
+///
+/// For the holder of the lock alone.
 #[utoipa::path(delete, path = "/places/{place}/object", tag = "places",
-    params(("place" = String, Path,), Named), responses(
+    params(("place" = String, Path,), ObjectQuery,
+        ("Allod-Holder" = String, Header, description = "The holder of the lock: whose change it is")), responses(
     (status = 204, description = "It is not there (any more)"),
     (status = 400, description = "`bad_request`: no object is called so"),
-    (status = 401, description = "`unauthenticated`, `invalid_token`: no such place, or another secret"),
-    (status = 429, description = "`busy`: too many requests at a time")))]
-pub(super) async fn remove(at: AtPlace, named: Query<Named>) -> Result<HttpResponse, ApiError> {
-    let name = named.object()?;
-    at.blocking(move |place| place.remove(&name)).await?;
+    (status = 423, description = "`place_not_held`: that is not who is named")))]
+pub(super) async fn remove(
+    request: HttpRequest,
+    at: AtPlace,
+    named: Query<ObjectQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (name, holder) = (named.object()?, holder(&request));
+    at.blocking(move |place| place.remove(&name, holder.as_deref())).await?;
     Ok(HttpResponse::NoContent().finish())
 }

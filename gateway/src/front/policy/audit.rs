@@ -33,6 +33,16 @@ struct PolicyChange {
     at: String,
     action: String,
     detail: Value,
+    /// `at`, in microseconds since 1970: as it is sealed.
+    at_us: i64,
+    /// `detail`, to the letter as it is sealed.
+    sealed: String,
+    /// SHA-256, in hex, of what was there before and of this row: of `allod policy audit 1` and a zero byte, the hash of the row
+    /// before (32 zero bytes before the first), `seq`, `at_us`, the length of `action`, `action`, the length of `sealed`,
+    /// `sealed`; numbers have eight bytes, the largest first, and lengths count bytes. Whoever has kept the hash of a row sees
+    /// whether anything up to it was changed since.
+    #[schema(examples("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"))]
+    hash: String,
 }
 
 /// Every change of policy, oldest first
@@ -51,9 +61,14 @@ pub async fn rows(
             .hint("Somebody changed the database of this node behind its back.")
     })?;
     let next = rows.get(ROWS - 1).map(|last| ("after", last.seq.to_string()));
-    let told = rows.into_iter().map(|row| {
-        let detail: Value = serde_json::from_str(&row.detail).unwrap_or(Value::String(row.detail));
-        PolicyChange { seq: row.seq, at: row.at.to_rfc3339(), action: row.action.to_string(), detail }
+    let told = rows.into_iter().map(|row| PolicyChange {
+        seq: row.seq,
+        at: row.at.to_rfc3339(),
+        action: row.action,
+        detail: serde_json::from_str(&row.detail).unwrap_or_else(|_| Value::String(row.detail.clone())),
+        at_us: row.at.0,
+        sealed: row.detail,
+        hash: row.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
     });
     Ok(linked(&request, HttpResponse::Ok().json(told.collect::<Vec<_>>()), next))
 }

@@ -35,44 +35,44 @@ struct Explained {
     missing: Vec<String>,
     /// The relationships that give it.
     path: Vec<String>,
-    steps: Step,
+    steps: CheckStep,
     /// The revision at which it was asked.
     at: String,
 }
 
 /// A check, and the checks that it rests on.
 #[derive(Debug, Serialize, ToSchema)]
-struct Step {
+struct CheckStep {
     check: String,
     answer: &'static str,
     missing: Vec<String>,
-    by: Option<FollowedShown>,
-    direct: Vec<FollowedShown>,
+    by: Option<FollowedView>,
+    direct: Vec<FollowedView>,
     #[schema(value_type = Vec<Object>)]
-    steps: Vec<Step>,
+    steps: Vec<CheckStep>,
 }
 
 /// A relationship that was followed.
 #[derive(Debug, Serialize, ToSchema)]
-struct FollowedShown {
+struct FollowedView {
     relationship: String,
-    caveat: Option<CaveatShown>,
+    caveat: Option<CaveatView>,
 }
 
 /// A caveat and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
-struct CaveatShown {
+struct CaveatView {
     name: String,
     expression: String,
     #[schema(value_type = Object)]
     values: Context,
-    outcome: OutcomeShown,
+    outcome: OutcomeView,
 }
 
 /// `true`, `false`, what was missing, or why it failed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-enum OutcomeShown {
+enum OutcomeView {
     Word(&'static str),
     Missing { missing: Vec<String> },
     Failed { failed: String },
@@ -119,8 +119,8 @@ fn word(answer: Permissionship) -> &'static str {
 }
 
 /// Nests no deeper than a check walks.
-fn step(traced: &Traced) -> Step {
-    Step {
+fn step(traced: &Traced) -> CheckStep {
+    CheckStep {
         check: traced.check.to_string(),
         answer: word(traced.permissionship),
         missing: traced.missing.iter().map(ToString::to_string).collect(),
@@ -130,19 +130,19 @@ fn step(traced: &Traced) -> Step {
     }
 }
 
-fn followed(followed: &Followed) -> FollowedShown {
-    let caveat = followed.caveat.as_ref().map(|caveat| CaveatShown {
+fn followed(followed: &Followed) -> FollowedView {
+    let caveat = followed.caveat.as_ref().map(|caveat| CaveatView {
         name: caveat.name.to_string(),
         expression: caveat.expression.to_string(),
         values: caveat.context.clone(),
         outcome: match &caveat.outcome {
-            CaveatOutcome::True => OutcomeShown::Word("true"),
-            CaveatOutcome::False => OutcomeShown::Word("false"),
+            CaveatOutcome::True => OutcomeView::Word("true"),
+            CaveatOutcome::False => OutcomeView::Word("false"),
             CaveatOutcome::Missing(names) => {
-                OutcomeShown::Missing { missing: names.iter().map(ToString::to_string).collect() }
+                OutcomeView::Missing { missing: names.iter().map(ToString::to_string).collect() }
             }
-            CaveatOutcome::Failed(why) => OutcomeShown::Failed { failed: why.to_string() },
+            CaveatOutcome::Failed(why) => OutcomeView::Failed { failed: why.to_string() },
         },
     });
-    FollowedShown { relationship: followed.tuple.to_text(), caveat }
+    FollowedView { relationship: followed.tuple.to_text(), caveat }
 }

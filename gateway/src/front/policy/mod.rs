@@ -20,6 +20,7 @@ fn routes(routes: &mut Routes) {
     routes
         .get("/api/v1/policy/schema", schema::read)
         .put("/api/v1/policy/schema", schema::write)
+        .post("/api/v1/policy/schema/check", schema::check)
         .post("/api/v1/policy/explain", explain::explain)
         .get("/api/v1/policy/audit", audit::rows)
         .post("/api/v1/policy/migrate", migrate::migrate)
@@ -27,7 +28,7 @@ fn routes(routes: &mut Routes) {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(schema::read, schema::write, explain::explain, audit::rows, migrate::migrate))]
+#[openapi(paths(schema::read, schema::write, schema::check, explain::explain, audit::rows, migrate::migrate))]
 struct Api;
 
 fn refused(error: &ServiceError) -> ApiError {

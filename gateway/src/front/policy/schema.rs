@@ -26,6 +26,45 @@ struct PolicySchemaWritten {
     changes: Vec<String>,
 }
 
+/// What would come of a schema.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicySchemaChecked {
+    /// It could be put into force as it is.
+    fits: bool,
+    /// What keeps it from that.
+    wrong: Option<PolicySchemaWrong>,
+    /// What it would change, a difference each.
+    changes: Vec<String>,
+    /// What is likely a mistake, though it fits; what the schema in force has as well is left out.
+    warnings: Vec<PolicySchemaWarning>,
+}
+
+/// Why a schema does not fit.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicySchemaWrong {
+    /// As writing it would be refused.
+    #[schema(examples("schema_wrong"))]
+    code: &'static str,
+    message: String,
+    /// Counts from 1; null: it is at no one place.
+    line: Option<u32>,
+    /// Counts bytes, from 1.
+    column: Option<u32>,
+}
+
+/// A likely mistake in a schema.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicySchemaWarning {
+    /// Counts from 1.
+    line: u32,
+    /// Counts bytes, from 1.
+    column: u32,
+    /// Which habit is not kept; `// spicedb-ignore-warning: NAME` before the line turns it off.
+    #[schema(examples("permission-references-itself"))]
+    name: &'static str,
+    message: String,
+}
+
 /// The relationship schema in force
 #[utoipa::path(get, path = "/api/v1/policy/schema", tag = "policy", responses(
     (status = 200, description = "It", body = PolicySchema)))]
@@ -77,6 +116,65 @@ pub async fn write(
         }
     })?;
     let mut answer = HttpResponse::Ok().json(PolicySchemaWritten { changed, changes });
-    conditions::shown(&PolicySchema { schema: app.policy.schema().to_string() }, &mut answer);
+    conditions::put_etag(&PolicySchema { schema: app.policy.schema().to_string() }, &mut answer);
     Ok(answer)
+}
+
+/// Whether a relationship schema could be put into force, and what it would change
+///
+/// The body is the whole schema, as text. Nothing is changed by it.
+#[utoipa::path(post, path = "/api/v1/policy/schema/check", tag = "policy",
+    request_body(content = String, content_type = "text/plain"), responses(
+    (status = 200, description = "What would come of it, wrong or not", body = PolicySchemaChecked)))]
+pub async fn check(app: web::Data<App>, _by: Operator, body: Bytes) -> Result<HttpResponse, ApiError> {
+    let text = std::str::from_utf8(&body).map_err(|_| ApiError::bad_request("The schema is not UTF-8."))?.to_owned();
+    // It reads every relationship once: one at a time, and on a thread of its own.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    let looked = web::block(move || looked(&app, &text)).await;
+    let looked = looked.map_err(|_| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The schema could not be looked at; try again.")
+    })?;
+    Ok(HttpResponse::Ok().json(looked))
+}
+
+/// Blocks.
+fn looked(app: &App, text: &str) -> PolicySchemaChecked {
+    let at = |error: &policy_core::SchemaError, code| PolicySchemaWrong {
+        code,
+        message: error.message.clone(),
+        line: Some(error.line),
+        column: Some(error.column),
+    };
+    let after = match Schema::parse(text) {
+        Ok(after) => after,
+        Err(error) => {
+            let wrong = Some(at(&error, "schema_wrong"));
+            return PolicySchemaChecked { fits: false, wrong, changes: Vec::new(), warnings: Vec::new() };
+        }
+    };
+    let wrong = app.policy.try_schema(text).err().map(|error| match &error {
+        PolicyError::Schema(error) => at(error, "schema_wrong"),
+        other => {
+            let in_use = matches!(other, PolicyError::SchemaInUse(_));
+            let code = if in_use { "schema_in_use" } else { "schema_of_the_platform" };
+            PolicySchemaWrong { code, message: other.to_string(), line: None, column: None }
+        }
+    });
+    let (mut changes, mut known) = (Vec::new(), Vec::new());
+    if let Ok(before) = Schema::parse(&app.policy.schema()) {
+        changes.extend(before.diff(&after).iter().map(ToString::to_string));
+        known.extend(before.lint().into_iter().map(|lint| (lint.kind, lint.message)));
+    }
+    let warning = |lint: policy_core::Lint| PolicySchemaWarning {
+        line: lint.line,
+        column: lint.column,
+        name: lint.kind.name(),
+        message: lint.message,
+    };
+    let new = after
+        .lint()
+        .into_iter()
+        .filter(|lint| !known.iter().any(|(kind, text)| (kind, text) == (&lint.kind, &lint.message)));
+    PolicySchemaChecked { fits: wrong.is_none(), wrong, changes, warnings: new.map(warning).collect() }
 }

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use vault_core::schema::{Collection, Field};
 
 use super::place::{Names, ResourcePath, VisibleResource, no};
-use super::{ApiError, PartyShown, Sharer, forbidden, invalid};
+use super::{ApiError, PartyView, Sharer, forbidden, invalid};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::front::Routes;
@@ -60,19 +60,19 @@ struct Question {
 
 /// Who sees a field, and why.
 #[derive(Debug, Serialize, ToSchema)]
-struct SeersShown {
+struct SeersView {
     collection: String,
     field: String,
     #[schema(value_type = Option<String>)]
     document: Option<DocId>,
-    entries: Vec<SeerShown>,
+    entries: Vec<SeerView>,
     /// `after` of the next page; null: there is none.
     next: Option<String>,
 }
 
 /// Somebody who sees it: a person, a group, everyone, or the holder of a grant.
 #[derive(Debug, Default, Serialize, ToSchema)]
-struct SeerShown {
+struct SeerView {
     /// A person's name; of a grant, who gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -91,13 +91,13 @@ struct SeerShown {
     path: Vec<String>,
     /// Which documents, where none was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    documents: Option<DocumentsShown>,
+    documents: Option<DocumentsView>,
 }
 
 /// `all`, `some`, or how many there are or are left out.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
-enum DocumentsShown {
+enum DocumentsView {
     Word(&'static str),
     AllBut { all_but: usize },
     Only { only: usize },
@@ -105,14 +105,14 @@ enum DocumentsShown {
 
 /// What an app sees.
 #[derive(Debug, Serialize, ToSchema)]
-struct AppSeesShown {
+struct AppSeesView {
     entries: Vec<holders::GrantSeen>,
     /// `after` of the next page; null: there is none.
     next: Option<String>,
 }
 
 /// What is asked: a field of a collection, perhaps in one document.
-struct Asked<'a> {
+struct AskedField<'a> {
     place: &'a VisibleResource,
     collection: &'a Collection,
     field: &'a Field,
@@ -143,7 +143,7 @@ impl Candidate {
 
 /// Who can see a field (of one document), and by which relationships: a page of the whole list
 #[utoipa::path(get, path = "/api/v1/access", tag = "access", params(Question), responses(
-    (status = 200, description = "A page", body = SeersShown),
+    (status = 200, description = "A page", body = SeersView),
     (status = 404, description = "`not_found`: there is no such space, collection, field or document")))]
 async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -161,7 +161,7 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
     let collection = place.schema.collection(id).ok_or_else(ApiError::not_found)?;
     let field = collection.field_named(&question.field).ok_or_else(|| no("field", &question.field))?;
     let document = if let Resource::Document(_, document) = place.resource { Some(document) } else { None };
-    let asked = Asked { place: &place, collection, field, document };
+    let asked = AskedField { place: &place, collection, field, document };
     let limit = within(question.limit)?;
     let records = app.grants(place.space).await?;
     let mut names = Names::default();
@@ -171,23 +171,23 @@ async fn who(req: HttpRequest, app: web::Data<App>, question: Query<Question>) -
         if question.after.as_ref().is_some_and(|after| cursor <= *after) {
             continue;
         }
-        let shown = match &candidate {
+        let view = match &candidate {
             Candidate::Everyone => everyone(&app, &asked).await?,
             Candidate::Group(id) => group(&app, &asked, *id, &mut names).await?,
             Candidate::User(id) => user(&app, &asked, *id, &mut names).await?,
             Candidate::Holder(at, _) => holders::holder(&app, &by, &asked, &records[*at], &mut names).await?,
         };
-        let Some(shown) = shown else { continue };
+        let Some(view) = view else { continue };
         if entries.len() == limit {
             // One more than fits: there is a next page, behind the last that is told.
             next = Some(last(&entries));
             break;
         }
-        entries.push((cursor, shown));
+        entries.push((cursor, view));
     }
-    let entries: Vec<SeerShown> = entries.into_iter().map(|(_, shown)| shown).collect();
+    let entries: Vec<SeerView> = entries.into_iter().map(|(_, view)| view).collect();
     let (collection, field) = (collection.name.clone(), field.name.clone());
-    Ok(HttpResponse::Ok().json(SeersShown { collection, field, document, entries, next }))
+    Ok(HttpResponse::Ok().json(SeersView { collection, field, document, entries, next }))
 }
 
 fn last<T>(entries: &[(String, T)]) -> String {
@@ -197,7 +197,7 @@ fn last<T>(entries: &[(String, T)]) -> String {
 /// Everybody whom any relationship, grant or link names in connection with it, in order, each once.
 async fn candidates(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     records: &[vault_core::control::GrantRecord],
 ) -> Result<Vec<Candidate>, ApiError> {
     let named = app.policy.named(asked.collection.id, asked.document, app.now()).await.map_err(AccessError::from)?;
@@ -225,7 +225,7 @@ async fn path(
 /// they see, if they do not see the whole.
 async fn why(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     subject: &Subject,
     part: Option<Resource>,
 ) -> Result<Vec<String>, AccessError> {
@@ -249,7 +249,7 @@ async fn why(
 }
 
 /// A document that an entry covers: the one that is asked about, or the first of a few.
-fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Resource> {
+fn part(asked: &AskedField<'_>, entry: &Entry) -> Option<Resource> {
     let first = match &entry.documents {
         Documents::Only(these) => these.first().copied(),
         Documents::All | Documents::Except(_) => None,
@@ -258,7 +258,7 @@ fn part(asked: &Asked<'_>, entry: &Entry) -> Option<Resource> {
 }
 
 /// What the gate gives a caller in the collection; `None`: nothing, as to who has too many single documents there.
-async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
+async fn mask(app: &App, asked: &AskedField<'_>, caller: &Caller) -> Result<Option<Arc<Mask>>, ApiError> {
     match app.access.read_permits_to(caller, asked.place.space, &[asked.collection.id]).await {
         Ok((_, permits)) => Ok(permits.mask(asked.collection.id).cloned()),
         Err(AccessError::NotFound | AccessError::TooManyDocuments) => Ok(None),
@@ -267,16 +267,16 @@ async fn mask(app: &App, asked: &Asked<'_>, caller: &Caller) -> Result<Option<Ar
 }
 
 /// How a set of documents is told: `all`, or how many it has or leaves out.
-fn told(documents: &Documents) -> DocumentsShown {
+fn documents_view(documents: &Documents) -> DocumentsView {
     match documents {
-        Documents::All => DocumentsShown::Word("all"),
-        Documents::Except(but) => DocumentsShown::AllBut { all_but: but.len() },
-        Documents::Only(these) => DocumentsShown::Only { only: these.len() },
+        Documents::All => DocumentsView::Word("all"),
+        Documents::Except(but) => DocumentsView::AllBut { all_but: but.len() },
+        Documents::Only(these) => DocumentsView::Only { only: these.len() },
     }
 }
 
 /// What a person sees of it by the gate, and by which relationships; `None`: nothing.
-async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<SeerShown>, ApiError> {
+async fn person(app: &App, asked: &AskedField<'_>, id: UserId) -> Result<Option<SeerView>, ApiError> {
     let caller = Caller { user: id, app: None, device: None };
     let Some(mask) = mask(app, asked, &caller).await? else { return Ok(None) };
     let sees = |entry: &&Entry| {
@@ -284,25 +284,30 @@ async fn person(app: &App, asked: &Asked<'_>, id: UserId) -> Result<Option<SeerS
     };
     let Some(entry) = mask.entries_with(Verb::Read).find(sees) else { return Ok(None) };
     let path = why(app, asked, &Subject::object("user", id), part(asked, entry)).await?;
-    let documents = asked.document.is_none().then(|| told(&entry.documents));
-    Ok(Some(SeerShown { path, documents, ..SeerShown::default() }))
+    let documents = asked.document.is_none().then(|| documents_view(&entry.documents));
+    Ok(Some(SeerView { path, documents, ..SeerView::default() }))
 }
 
-async fn user(app: &App, asked: &Asked<'_>, id: UserId, names: &mut Names) -> Result<Option<SeerShown>, ApiError> {
-    let Some(mut shown) = person(app, asked, id).await? else { return Ok(None) };
-    shown.user = Some(names.user(app, id).await?);
-    Ok(Some(shown))
+async fn user(app: &App, asked: &AskedField<'_>, id: UserId, names: &mut Names) -> Result<Option<SeerView>, ApiError> {
+    let Some(mut view) = person(app, asked, id).await? else { return Ok(None) };
+    view.user = Some(names.user(app, id).await?);
+    Ok(Some(view))
 }
 
 /// Everyone sees what somebody sees whom no relationship names.
-async fn everyone(app: &App, asked: &Asked<'_>) -> Result<Option<SeerShown>, ApiError> {
-    let Some(mut shown) = person(app, asked, UserId::from_bytes(rand::rng().random())).await? else { return Ok(None) };
-    shown.everyone = Some(true);
-    Ok(Some(shown))
+async fn everyone(app: &App, asked: &AskedField<'_>) -> Result<Option<SeerView>, ApiError> {
+    let Some(mut view) = person(app, asked, UserId::from_bytes(rand::rng().random())).await? else { return Ok(None) };
+    view.everyone = Some(true);
+    Ok(Some(view))
 }
 
 /// A group sees what each of its members sees by it; who is kept from it by another way is not told here.
-async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> Result<Option<SeerShown>, ApiError> {
+async fn group(
+    app: &App,
+    asked: &AskedField<'_>,
+    id: GroupId,
+    names: &mut Names,
+) -> Result<Option<SeerView>, ApiError> {
     let (collection, field) = (asked.collection.id, Resource::Field(asked.collection.id, asked.field.id));
     let subject = Party::Group(id).subject();
     let has = |resource: Resource, permission: &str| Check::new(resource.object(), permission, subject.clone());
@@ -332,13 +337,13 @@ async fn group(app: &App, asked: &Asked<'_>, id: GroupId, names: &mut Names) -> 
         return Ok(None);
     }
     let name = match names.party(app, Party::Group(id)).await? {
-        PartyShown::Group { name, .. } => name,
-        PartyShown::User { .. } => None,
+        PartyView::Group { name, .. } => name,
+        PartyView::User { .. } => None,
     };
     let path = why(app, asked, &subject, single).await?;
-    let documents = DocumentsShown::Word(if whole { "all" } else { "some" });
+    let documents = DocumentsView::Word(if whole { "all" } else { "some" });
     let documents = asked.document.is_none().then_some(documents);
-    Ok(Some(SeerShown { group: Some(id), name, path, documents, ..SeerShown::default() }))
+    Ok(Some(SeerView { group: Some(id), name, path, documents, ..SeerView::default() }))
 }
 
 /// A document of the collection that a group views.
@@ -364,7 +369,7 @@ struct Part {
 /// For the operator, in those of everyone.
 #[utoipa::path(get, path = "/api/v1/access/apps/{client}", tag = "access",
     params(("client" = Id, Path, description = "The app's id"), Part), responses(
-    (status = 200, description = "A page", body = AppSeesShown),
+    (status = 200, description = "A page", body = AppSeesView),
     (status = 404, description = "`unknown_app`: there is no app of this id")))]
 async fn app_sees(
     req: HttpRequest,
@@ -395,15 +400,15 @@ async fn app_sees(
     let mut entries: Vec<(String, holders::GrantSeen)> = Vec::new();
     let mut next = None;
     for record in &records {
-        let Some(shown) = holders::app_in(&app, record).await? else { continue };
+        let Some(view) = holders::app_in(&app, record).await? else { continue };
         if entries.len() == limit {
             next = Some(last(&entries));
             break;
         }
-        entries.push((record.grant.id.to_string(), shown));
+        entries.push((record.grant.id.to_string(), view));
     }
-    let entries = entries.into_iter().map(|(_, shown)| shown).collect();
-    Ok(HttpResponse::Ok().json(AppSeesShown { entries, next }))
+    let entries = entries.into_iter().map(|(_, view)| view).collect();
+    Ok(HttpResponse::Ok().json(AppSeesView { entries, next }))
 }
 
 fn within(limit: Option<usize>) -> Result<usize, ApiError> {

@@ -13,13 +13,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::assign::{Right, begin, end};
 use super::pending::{Pending, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, may_take, no};
-use super::{ApiError, Named, PartyShown, Sharer, Turn, invalid};
+use super::{ApiError, PartyName, PartyView, Sharer, Turn, invalid};
 use crate::app::App;
 use crate::directory::Assignment;
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::{RefusedByPolicy, UnknownCollection};
 use crate::grants::rfc3339;
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -45,12 +46,12 @@ struct NewRule {
     /// `hidden`, `sealed` or `reader`.
     #[schema(examples("hidden"))]
     rule: String,
-    who: Option<Named>,
+    who: Option<PartyName>,
 }
 
 /// A rule for a field.
 #[derive(Debug, Serialize, ToSchema)]
-struct FieldRuleShown {
+struct FieldRuleView {
     #[schema(value_type = Id)]
     field_rule: AssignmentId,
     #[schema(value_type = Id)]
@@ -61,7 +62,7 @@ struct FieldRuleShown {
     #[serde(flatten)]
     on: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<PartyShown>,
+    who: Option<PartyView>,
     by: Option<String>,
     #[serde(flatten)]
     pending: Pending,
@@ -69,10 +70,10 @@ struct FieldRuleShown {
 
 /// Makes a rule for a field
 #[utoipa::path(post, path = "/api/v1/field-rules", tag = "sharing", request_body = NewRule, responses(
-    (status = 200, description = "It is there already", body = FieldRuleShown),
-    (status = 201, description = "It is made", body = FieldRuleShown),
+    (status = 200, description = "It is there already", body = FieldRuleView),
+    (status = 201, description = "It is made", body = FieldRuleView),
     (status = 404, description = "`not_found`: there is no such field, or it is not theirs to see; or `unknown_user`"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let new: NewRule = body::json(&req, &bytes)?;
@@ -88,7 +89,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     // A space that is slow to open holds up nobody: it is open before the others' turn is taken.
     let path = path(new.space.as_deref(), Some(&new.collection));
     let place = VisibleResource::find(&app, &by, &req, path).await?;
-    let group = new.who.as_ref().and_then(Named::turn);
+    let group = new.who.as_ref().and_then(PartyName::turn);
     let _alone = app.turns(group.into_iter().chain([Turn::Space(place.space)])).await?;
     let place = VisibleResource::find(&app, &by, &req, path).await?;
     place.managed(&app, &by).await?;
@@ -101,9 +102,9 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let resource = Resource::Field(collection.id, field.id);
     let right = Right { id: None, space: place.space, resource, relation: &new.rule, party, until: None };
     let (rule, made, delivery) = begin(&app, &by, "field_rule.set", right).await?;
-    let mut shown = shown(&app, &rule, &mut Names::default()).await?;
-    shown.pending = Pending::of(&delivery);
-    Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+    let mut view = field_rule_view(&app, &rule, &mut Names::default()).await?;
+    view.pending = Pending::of(&delivery);
+    Ok(if made { HttpResponse::Created().json(view) } else { HttpResponse::Ok().json(view) })
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -123,8 +124,8 @@ struct Which {
 
 /// The rules of what the person manages in a space, oldest first
 #[utoipa::path(get, path = "/api/v1/field-rules", tag = "sharing", params(Which), responses(
-    (status = 200, description = "All of them", body = Vec<FieldRuleShown>),
-    (status = 404, description = "`not_found`: there is no such space or collection")))]
+    (status = 200, description = "All of them", body = Vec<FieldRuleView>),
+    UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let place =
@@ -136,7 +137,7 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let resources: Vec<Resource> = rules.iter().map(|rule| rule.resource).collect();
     for (rule, managed) in rules.iter().zip(manage_all(&app, by.user(), &resources).await?) {
         if managed {
-            list.push(shown(&app, rule, &mut names).await?);
+            list.push(field_rule_view(&app, rule, &mut names).await?);
         }
     }
     Page::answer(&req, &list, |one| one.field_rule.to_string())
@@ -151,7 +152,7 @@ pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<i
     let mut names = Names::default();
     let rules = app.directory.assignments_in(space, None).await?;
     for rule in rules.iter().filter(|rule| matches!(rule.resource, Resource::Field(..))) {
-        list.push(shown(app, rule, &mut names).await?);
+        list.push(field_rule_view(app, rule, &mut names).await?);
     }
     Ok(list)
 }
@@ -162,12 +163,14 @@ fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath
 
 /// Ends a rule
 ///
-/// To everybody but who manages the collection it is not there.
+/// To everybody but who manages the collection it is not there. The end of `hidden` and `sealed` shows the field: it is for who
+/// proved within the last five minutes who they are.
 #[utoipa::path(delete, path = "/api/v1/field-rules/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It has ended"),
     (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Pending),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`not_found`: there is none of this id"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
@@ -177,16 +180,20 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     if !matches!(rule.resource, Resource::Field(..)) || !may_take(&app, by.user(), rule.space, rule.resource).await? {
         return Err(ApiError::not_found());
     }
+    // Its end shows the field of every document.
+    if rule.relation != "reader" {
+        by.confirmed(&app)?;
+    }
     let delivery = end(&app, &by, "field_rule.removed", &rule).await?;
     Ok(removed(&delivery))
 }
 
-async fn shown(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldRuleShown, ApiError> {
+async fn field_rule_view(app: &App, rule: &Assignment, names: &mut Names) -> Result<FieldRuleView, ApiError> {
     let who = match rule.party {
         Some(party) => Some(names.party(app, party).await?),
         None => None,
     };
-    Ok(FieldRuleShown {
+    Ok(FieldRuleView {
         field_rule: rule.id,
         space: rule.space,
         rule: rule.relation.clone(),

@@ -12,14 +12,15 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::pending::{Pending, removed};
-use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, seen};
+use super::place::{Described, Names, ResourcePath, VisibleResource, known_folder, manages, visible_documents};
 use super::{ApiError, CHANGES, Sharer, Turn, conflict, forbidden, invalid, note, unchanged};
 use crate::app::App;
-use crate::directory::{Directory, Folder, MOST_NESTED};
+use crate::directory::{Directory, Folder, MAX_NESTED_GROUPS};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::Id;
-use crate::front::listed::Page;
+use crate::front::listed::{Page, linked};
+use crate::front::refusals::{RefusedByPolicy, UnknownCollection};
 use crate::rights::Change;
 
 /// Documents of one request, and of one page.
@@ -56,7 +57,7 @@ struct NewFolder {
 
 /// A folder.
 #[derive(Debug, Serialize, ToSchema)]
-struct FolderShown {
+struct FolderView {
     #[schema(value_type = Id)]
     space: SpaceId,
     name: String,
@@ -70,7 +71,7 @@ struct FolderShown {
 
 /// Documents that were put into a folder.
 #[derive(Debug, Serialize, ToSchema)]
-struct FiledShown {
+struct FiledView {
     #[schema(value_type = Id)]
     folder: FolderId,
     #[schema(value_type = Vec<String>)]
@@ -89,7 +90,8 @@ struct FolderPage {
 
 /// Makes a folder
 #[utoipa::path(post, path = "/api/v1/folders", tag = "sharing", request_body = NewFolder, responses(
-    (status = 201, description = "It is made", body = FolderShown),
+    (status = 201, description = "It is made", body = FolderView),
+    (status = 403, description = "`forbidden`: only who manages what it lies in may; or `quota_exceeded`"),
     (status = 404, description = "`not_found`: there is no such space, collection or folder"),
     (status = 409, description = "`folder_depth`: folders lie too deep in one another; or `conflict`")))]
 
@@ -113,10 +115,13 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     let resource = place.managed(&app, &by).await?;
     let collection = place.collection.ok_or_else(ApiError::not_found)?;
     let parent = if let Resource::Folder(_, id) = resource { Some(id) } else { None };
-    if app.directory.folder_depth(parent, MOST_NESTED).await? > MOST_NESTED {
-        let message = format!("Folders lie in one another at most {MOST_NESTED} deep.");
+    if app.directory.folder_depth(parent, MAX_NESTED_GROUPS).await? > MAX_NESTED_GROUPS {
+        let message = format!("Folders lie in one another at most {MAX_NESTED_GROUPS} deep.");
         return Err(conflict("folder_depth", message));
     }
+    // A space has what its owner may have, whoever makes it.
+    let maker = app.directory.making(owner_or(&app, &by, place.space)).await;
+    app.directory.room_for_folder(&maker, &app.vault.space_ids(maker.user)).await?;
     let folder = Folder {
         id: Directory::new_folder_id(),
         space: place.space,
@@ -139,7 +144,12 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     noted(&app, &by, "folder.created", &folder).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown(&app, &folder, &mut Names::default()).await))
+    Ok(HttpResponse::Created().json(folder_view(&app, &folder, &mut Names::default()).await))
+}
+
+/// Whose quota counts.
+fn owner_or(app: &App, by: &Sharer, space: SpaceId) -> UserId {
+    app.vault.owner_of(space).unwrap_or_else(|| by.user())
 }
 
 async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<(), ApiError> {
@@ -147,9 +157,9 @@ async fn noted(app: &App, by: &Sharer, action: &str, folder: &Folder) -> Result<
     note(app, by, &owner, action, json!({ "folder": folder.id, "space": folder.space })).await
 }
 
-async fn shown(app: &App, folder: &Folder, names: &mut Names) -> FolderShown {
+async fn folder_view(app: &App, folder: &Folder, names: &mut Names) -> FolderView {
     let on = names.describe(app, folder.space, Resource::Folder(folder.collection, folder.id)).await;
-    FolderShown { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
+    FolderView { space: folder.space, name: folder.name.clone(), on, parent: folder.parent.map(Some) }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -169,8 +179,8 @@ struct Which {
 
 /// The folders of a space that the person views, by name
 #[utoipa::path(get, path = "/api/v1/folders", tag = "sharing", params(Which), responses(
-    (status = 200, description = "All of them", body = Vec<FolderShown>),
-    (status = 404, description = "`not_found`: there is no such space or collection")))]
+    (status = 200, description = "All of them", body = Vec<FolderView>),
+    UnknownCollection))]
 async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let path = ResourcePath {
@@ -186,6 +196,10 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
         .collect();
     let views = app.access.allowed(&checks).await?;
     let viewed: Vec<&Folder> = folders.iter().zip(views).filter_map(|(folder, view)| view.then_some(folder)).collect();
+    let page = Query::<Page>::from_query(req.query_string());
+    let page = page.map_err(|error| ApiError::bad_request(format!("The parameters do not fit: {error}.")))?;
+    // Only what is told is looked up.
+    let (viewed, next) = page.of(&viewed, |folder| folder.id.to_string())?;
     let around = |folder: &&&Folder| folder.parent.map(|parent| Resource::Folder(folder.collection, parent).object());
     let around: Vec<Check> =
         viewed.iter().filter_map(|folder| around(&folder)).map(|one| Check::new(one, "view", subject(&by))).collect();
@@ -193,14 +207,14 @@ async fn list(req: HttpRequest, app: web::Data<App>, which: Query<Which>) -> Res
     let mut names = Names::default();
     let mut list = Vec::new();
     for folder in viewed {
-        let mut one = shown(&app, folder, &mut names).await;
+        let mut one = folder_view(&app, folder, &mut names).await;
         // A folder around it that the person does not view is none of theirs.
         if folder.parent.is_some() && around.next() != Some(true) {
             one.parent = Some(None);
         }
         list.push(one);
     }
-    Page::answer(&req, &list, |one| one.on.folder.map(|id| id.to_string()).unwrap_or_default())
+    Ok(linked(&req, HttpResponse::Ok().json(list), next.map(|next| ("cursor", next))))
 }
 
 /// The folders of a space of the person's own.
@@ -211,7 +225,7 @@ pub(crate) async fn all(app: &App, user: UserId, space: SpaceId) -> Result<Vec<i
     }
     let mut names = Names::default();
     for folder in app.directory.folders_in(space, None).await? {
-        list.push(shown(app, &folder, &mut names).await);
+        list.push(folder_view(app, &folder, &mut names).await);
     }
     Ok(list)
 }
@@ -240,6 +254,18 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Folder, Api
     managed(app, by, id).await
 }
 
+/// Whether what lies in the folder is shown to somebody by that: by a right on it, or on a folder around it.
+async fn is_shared(app: &App, folder: &Folder) -> Result<bool, ApiError> {
+    let (mut chain, mut around) = (vec![folder.id], folder.parent);
+    while let Some(outer) = around.filter(|_| chain.len() <= MAX_NESTED_GROUPS) {
+        chain.push(outer);
+        around = app.directory.folder(outer).await?.and_then(|outer| outer.parent);
+    }
+    let rights = app.directory.assignments_in(folder.space, Some(folder.collection)).await?;
+    let here = |one: &Resource| matches!(one, Resource::Folder(_, id) if chain.contains(id));
+    Ok(rights.iter().any(|right| here(&right.resource) && right.lives(app.now())))
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Filed {
@@ -249,11 +275,14 @@ struct Filed {
 
 /// Puts documents into a folder, all of them or none
 ///
-/// Who does manages each: it is shared by this.
+/// Who does manages each: it is shared by this. For more than one at once, into a folder that is shared, who does proved within
+/// the last five minutes who they are.
 #[utoipa::path(post, path = "/api/v1/folders/{id}/documents", tag = "sharing", request_body = Filed, params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "They are in it", body = FiledShown),
+    (status = 200, description = "They are in it", body = FiledView),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
+    (status = 403, description = "`forbidden`: only who manages the folder and the documents may; or `quota_exceeded`"),
     (status = 404, description = "`not_found`: there is no such folder or document"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let Filed { mut documents } = body::json(&req, &bytes)?;
@@ -264,7 +293,11 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     let _alone = app.turns([Turn::Space(managed(&app, &by, &id).await?.space)]).await?;
     let folder = managed(&app, &by, &id).await?;
-    if seen(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
+    // One is shared so as it is by a share of its own.
+    if documents.len() > 1 && is_shared(&app, &folder).await? {
+        by.confirmed(&app)?;
+    }
+    if visible_documents(&app, &by, folder.space, folder.collection, (&documents, false)).await? != documents {
         return Err(ApiError::not_found());
     }
     if !app.access.may(by.user(), Resource::Collection(folder.collection), "manage").await? {
@@ -275,6 +308,8 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
             return Err(forbidden("Only who manages a document may put it into a folder."));
         }
     }
+    let maker = app.directory.making(owner_or(&app, &by, folder.space)).await;
+    app.directory.room_for_filings(&maker, &app.vault.space_ids(maker.user), folder.id, &documents).await?;
     let change = Change::Files(folder.space, folder.id, by.act.request.clone());
     app.begin_change(&change).await?;
     let new = match app.directory.file(&folder, &documents, app.now()).await {
@@ -294,7 +329,7 @@ async fn file(req: HttpRequest, app: web::Data<App>, id: Path<String>, bytes: By
     }
     noted(&app, &by, "folder.filed", &folder).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Ok().json(FiledShown { folder: folder.id, documents }))
+    Ok(HttpResponse::Ok().json(FiledView { folder: folder.id, documents }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -322,7 +357,7 @@ async fn documents(
     let folder = known_folder(&app, by.user(), &id).await?;
     let page = app.directory.filed(folder.id, from.after, PAGE as u64).await?;
     let next = if page.len() == PAGE { page.last().copied() } else { None };
-    let documents = seen(&app, &by, folder.space, folder.collection, (&page, false)).await?;
+    let documents = visible_documents(&app, &by, folder.space, folder.collection, (&page, false)).await?;
     Ok(HttpResponse::Ok().json(FolderPage { documents, next }))
 }
 
@@ -334,7 +369,7 @@ async fn documents(
     responses((status = 204, description = "It is out"),
     (status = 202, description = "It is out here, and policy elsewhere is being told", body = Pending),
     (status = 404, description = "`not_found`: there is no such folder, or the document is not in it"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    RefusedByPolicy))]
 async fn unfile(req: HttpRequest, app: web::Data<App>, path: Path<(String, DocId)>) -> Result<HttpResponse, ApiError> {
     let (id, document) = path.into_inner();
     let by = Sharer::of(&req, &app).await?;

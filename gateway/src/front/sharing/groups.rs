@@ -8,20 +8,21 @@ use policy::facts::Party;
 use policy_core::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::leaving::selves;
 use super::pending::{Pending, Removed, removed};
 use super::{
-    ApiError, CHANGES, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid, known_group,
-    note, shown_party, unchanged,
+    ApiError, CHANGES, PartyName, PartyView, Sharer, Turn, conflict, end_of, forbidden, in_person, invalid,
+    known_group, note, party_view, unchanged,
 };
 use crate::app::App;
-use crate::directory::{Directory, Group, MOST_NESTED, Membership, QuotaKind, Role};
+use crate::directory::{Directory, Group, MAX_NESTED_GROUPS, Membership, QuotaKind, Role};
 use crate::front::Routes;
 use crate::front::account::body;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
+use crate::front::refusals::RefusedByPolicy;
 use crate::grants::rfc3339;
 use crate::node::NodeError;
 use crate::rights::{Change, tuple};
@@ -51,7 +52,7 @@ struct NewGroup {
 
 /// A group of people.
 #[derive(Debug, Serialize, ToSchema)]
-struct GroupShown {
+struct GroupView {
     #[schema(value_type = Id)]
     group: GroupId,
     name: String,
@@ -59,14 +60,14 @@ struct GroupShown {
     role: &'static str,
     /// Who is in it; for who manages it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<Vec<MemberShown>>,
+    members: Option<Vec<MemberView>>,
 }
 
 /// Somebody in a group.
 #[derive(Debug, Serialize, ToSchema)]
-struct MemberShown {
+struct MemberView {
     #[serde(flatten)]
-    party: PartyShown,
+    party: PartyView,
     /// `manager` or `member`.
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,14 +75,14 @@ struct MemberShown {
     until: Option<String>,
 }
 
-fn shown(group: &Group, role: Role) -> GroupShown {
-    GroupShown { group: group.id, name: group.name.clone(), role: role.word(), members: None }
+fn group_view(group: &Group, role: Role) -> GroupView {
+    GroupView { group: group.id, name: group.name.clone(), role: role.word(), members: None }
 }
 
 /// Makes a group; whoever does manages it
 #[utoipa::path(post, path = "/api/v1/groups", tag = "groups", request_body = NewGroup, responses(
-    (status = 201, description = "It is made", body = GroupShown),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    (status = 201, description = "It is made", body = GroupView),
+    RefusedByPolicy))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let NewGroup { name } = body::json(&req, &bytes)?;
@@ -106,12 +107,12 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     }
     note(&app, &by, &[], "group.created", json!({ "group": group.id })).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown(&group, Role::Manager)))
+    Ok(HttpResponse::Created().json(group_view(&group, Role::Manager)))
 }
 
 /// The groups that the person manages or is in, by whatever way; by name
 #[utoipa::path(get, path = "/api/v1/groups", tag = "groups", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<GroupShown>)))]
+    (status = 200, description = "All of them", body = Vec<GroupView>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     Page::answer(&req, &listed(&app, by.user()).await?, |one| one.group.to_string())
@@ -122,39 +123,39 @@ pub(crate) async fn all(app: &App, user: UserId) -> Result<Vec<impl Serialize + 
     listed(app, user).await
 }
 
-async fn listed(app: &App, user: UserId) -> Result<Vec<GroupShown>, ApiError> {
+async fn listed(app: &App, user: UserId) -> Result<Vec<GroupView>, ApiError> {
     let own = app.directory.memberships_of(Party::User(user)).await?;
     let managed: Vec<_> = own.iter().filter(|one| one.role == Role::Manager).map(|one| one.group).collect();
     let mut ids = app.directory.groups_of(user, app.now()).await?;
     ids.extend(&managed);
     let ids: Vec<_> = ids.into_iter().collect();
     let role = |group: &Group| if managed.contains(&group.id) { Role::Manager } else { Role::Member };
-    Ok(app.directory.groups(&ids).await?.iter().map(|group| shown(group, role(group))).collect())
+    Ok(app.directory.groups(&ids).await?.iter().map(|group| group_view(group, role(group))).collect())
 }
 
 /// One group; who manages it sees who is in it
 #[utoipa::path(get, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = GroupShown),
+    (status = 200, description = "It", body = GroupView),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs")))]
 async fn show(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let (group, manages) = known_group(&app, &by, &id).await?;
-    let mut answer = shown(&group, if manages { Role::Manager } else { Role::Member });
+    let mut answer = group_view(&group, if manages { Role::Manager } else { Role::Member });
     if manages {
         let mut members = Vec::new();
         let now = app.now();
         let live = |one: &Membership| one.until.is_none_or(|until| until > now);
         for one in app.directory.memberships(group.id).await?.into_iter().filter(live) {
-            members.push(shown_member(&app, &one).await?);
+            members.push(member_view(&app, &one).await?);
         }
         answer.members = Some(members);
     }
     Ok(HttpResponse::Ok().json(answer))
 }
 
-async fn shown_member(app: &App, one: &Membership) -> Result<MemberShown, ApiError> {
-    let party = shown_party(app, one.party).await?;
-    Ok(MemberShown { party, role: one.role.word(), until: one.until.map(rfc3339) })
+async fn member_view(app: &App, one: &Membership) -> Result<MemberView, ApiError> {
+    let party = party_view(app, one.party).await?;
+    Ok(MemberView { party, role: one.role.word(), until: one.until.map(rfc3339) })
 }
 
 /// A group that the person manages.
@@ -183,7 +184,8 @@ struct NewMember {
 
 /// Puts somebody into a group
 #[utoipa::path(post, path = "/api/v1/groups/{id}/members", tag = "groups", request_body = NewMember, params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 201, description = "They are in it", body = MemberShown),
+    (status = 201, description = "They are in it", body = MemberView),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs; or `unknown_user`"),
     (status = 409, description = "`group_cycle`: the group would contain itself; or `group_depth`, `conflict`")))]
 async fn put_member(
@@ -196,7 +198,7 @@ async fn put_member(
     let NewMember { user, group: inner, role, until } = body::json(&req, &bytes)?;
     // Whoever joins gets all that the group was given, whole collections too.
     by.confirmed(&app)?;
-    let named = Named { user, group: inner };
+    let named = PartyName { user, group: inner };
     let group = managed(&app, &by, &id).await?;
     let _alone = app.turns(named.turn().into_iter().chain([Turn::Group(group.id)])).await?;
     let group = managed(&app, &by, &id).await?;
@@ -217,8 +219,8 @@ async fn put_member(
     if let Party::Group(inner) = party {
         match app.directory.nested(group.id, inner).await? {
             None => return Err(conflict("group_cycle", "The group would come to contain itself.")),
-            Some(depth) if depth > MOST_NESTED => {
-                let message = format!("Groups lie in one another at most {MOST_NESTED} deep.");
+            Some(depth) if depth > MAX_NESTED_GROUPS => {
+                let message = format!("Groups lie in one another at most {MAX_NESTED_GROUPS} deep.");
                 return Err(conflict("group_depth", message));
             }
             Some(_) => {}
@@ -245,7 +247,7 @@ async fn put_member(
         "until": until.map(rfc3339) });
     note(&app, &by, &in_person(party), "group.member_added", detail).await?;
     app.end_change(&change).await?;
-    Ok(HttpResponse::Created().json(shown_member(&app, &put).await?))
+    Ok(HttpResponse::Created().json(member_view(&app, &put).await?))
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -273,14 +275,26 @@ async fn managed_to_take(app: &App, by: &Sharer, id: &str) -> Result<Group, ApiE
     }
 }
 
+/// Why nobody is taken out of a group.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it carries the description")]
+enum NotTakenOut {
+    /// `unknown_group`: there is none of this id; or `not_found`: they are not in it
+    #[response(status = 404)]
+    NotIn,
+    /// `last_manager`: a group keeps one manager; or `conflict`
+    #[response(status = 409)]
+    LastManager,
+}
+
 /// Takes a person out of a group
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/members/users/{name}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
+    NotTakenOut))]
 async fn remove_user(
     req: HttpRequest,
     app: web::Data<App>,
@@ -288,17 +302,17 @@ async fn remove_user(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: Some(name), group: None }, &removal).await
+    take_out(&req, &app, &id, Role::Member, PartyName { user: Some(name), group: None }, &removal).await
 }
 
 /// Takes a group out of a group
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/members/groups/{inner}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("inner" = Id, Path, description = "Its id"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
+    NotTakenOut))]
 async fn remove_inner(
     req: HttpRequest,
     app: web::Data<App>,
@@ -306,17 +320,17 @@ async fn remove_inner(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, inner) = path.into_inner();
-    take_out(&req, &app, &id, Role::Member, Named { user: None, group: Some(inner) }, &removal).await
+    take_out(&req, &app, &id, Role::Member, PartyName { user: None, group: Some(inner) }, &removal).await
 }
 
 /// Ends that somebody manages a group
 #[utoipa::path(delete, path = "/api/v1/groups/{id}/managers/{name}", tag = "groups",
     params(("id" = Id, Path, description = "The group's id"), ("name" = String, Path, description = "Their name"), Removal),
     responses((status = 204, description = "They are out"),
-    (status = 200, description = "They are out, and had or have more", body = Removed<MemberShown>),
-    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberShown>),
-    (status = 404, description = "`unknown_group`: there is none of this id; or `not_found`: they are not in it"),
-    (status = 409, description = "`last_manager`: a group keeps one manager; or `conflict`")))]
+    (status = 200, description = "They are out, and had or have more", body = Removed<MemberView>),
+    (status = 202, description = "They are out here, and policy elsewhere is being told", body = Removed<MemberView>),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
+    NotTakenOut))]
 async fn remove_manager(
     req: HttpRequest,
     app: web::Data<App>,
@@ -324,7 +338,7 @@ async fn remove_manager(
     removal: Query<Removal>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
-    take_out(&req, &app, &id, Role::Manager, Named { user: Some(name), group: None }, &removal).await
+    take_out(&req, &app, &id, Role::Manager, PartyName { user: Some(name), group: None }, &removal).await
 }
 
 /// Acknowledged when no further request is served by what the membership gave. With a manager goes what they gave
@@ -334,7 +348,7 @@ async fn take_out(
     app: &App,
     id: &str,
     role: Role,
-    named: Named,
+    named: PartyName,
     removal: &Removal,
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(req, app).await?;
@@ -350,6 +364,9 @@ async fn take_out(
     let gone = all.iter().find(|one| one.role == role && one.party == party).ok_or_else(ApiError::not_found)?;
     if role == Role::Manager && all.iter().filter(|one| one.role == Role::Manager).count() == 1 {
         return Err(conflict("last_manager", "A group keeps one manager at least; remove the group instead."));
+    }
+    if keeps_from(app, group.id).await? {
+        by.confirmed(app)?;
     }
     let mut said = Removed::new(Vec::new(), Vec::new());
     let (Role::Manager, Party::User(user)) = (role, party) else {
@@ -370,11 +387,18 @@ async fn take_out(
         if took {
             delivery = delivery.and(out(app, &by, &one).await?);
         }
-        let shown = shown_member(app, &one).await?;
-        if took { said.taken.push(shown) } else { said.reaches.push(shown) }
+        let view = member_view(app, &one).await?;
+        if took { said.taken.push(view) } else { said.reaches.push(view) }
     }
     app.end_change(&change).await?;
     Ok(said.answer(&delivery))
+}
+
+/// Whether something is kept from who is in the group, also by a group around it: whoever is taken out may see it from then on.
+async fn keeps_from(app: &App, group: GroupId) -> Result<bool, ApiError> {
+    let parties: Vec<Party> = app.directory.groups_around(group).await?.into_iter().map(Party::Group).collect();
+    let given = app.directory.assignments_to(&parties).await?;
+    Ok(given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")))
 }
 
 /// By what somebody who managed a group is in it still.
@@ -425,6 +449,7 @@ async fn out(app: &App, by: &Sharer, gone: &Membership) -> Result<Delivery, ApiE
 #[utoipa::path(delete, path = "/api/v1/groups/{id}", tag = "groups", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It is removed"),
     (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, where something is kept from the group; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`unknown_group`: there is none of this id, or it is none of theirs"),
     (status = 409, description = "`group_in_use`: something is kept from it; or `conflict`")))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -435,6 +460,10 @@ async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Resu
     if given.iter().any(|one| matches!(one.relation.as_str(), "hidden" | "blocked")) {
         let message = "Something is kept from this group, which its end would show; let that rule be removed first.";
         return Err(conflict("group_in_use", message));
+    }
+    // A group around it may have something kept from it.
+    if keeps_from(&app, group.id).await? {
+        by.confirmed(&app)?;
     }
     // What is broken off by a kill goes on at the next start; what policy refuses can be begun again by a manager.
     let change = Change::GroupEnds(group.id);

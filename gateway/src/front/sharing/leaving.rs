@@ -30,7 +30,7 @@ pub(super) struct Left {
 
 impl Left {
     /// How each is shown: what was taken, and what they still reach.
-    pub(super) async fn shown<T>(
+    pub(super) async fn views<T>(
         &self,
         app: &App,
         show: impl AsyncFn(&App, &Assignment, &mut Names) -> Result<T, ApiError>,

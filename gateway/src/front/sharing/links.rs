@@ -33,17 +33,18 @@ use crate::front::contract::{LEAST_BODY, json_errors};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::oauth::{escape, notice, wide_page, words};
+use crate::front::refusals::{NotTheirs, RefusedByPolicy, UnknownCollection};
 use crate::front::route::Routes;
 use crate::grants::{Order, Terms, compile, german_month, parse_value, rfc3339, show_json};
 use crate::node::Node;
 use crate::rights::Change;
 
 /// Documents that the page of a link shows at most.
-const SHOWN: usize = 200;
+const MAX_ROWS: usize = 200;
 /// Fewer, where they are so large that an answer does not hold them.
-const FEWER: [usize; 4] = [SHOWN, 32, 6, 1];
+const PAGE_ROWS: [usize; 4] = [MAX_ROWS, 32, 6, 1];
 /// Characters of a value that it shows at most.
-const LONGEST: usize = 1_000;
+const MAX_VALUE_CHARACTERS: usize = 1_000;
 /// Links on one space.
 const MAX_LINKS_PER_SPACE: usize = 1_000;
 
@@ -83,7 +84,7 @@ struct NewLink {
 
 /// A link.
 #[derive(Debug, Serialize, ToSchema)]
-struct LinkShown {
+struct LinkView {
     #[schema(value_type = Id)]
     link: GrantId,
     #[schema(value_type = Id)]
@@ -113,8 +114,8 @@ struct LinkShown {
 ///
 /// The token is in this answer and nowhere else.
 #[utoipa::path(post, path = "/api/v1/links", tag = "sharing", request_body = NewLink, responses(
-    (status = 201, description = "It is made", body = LinkShown),
-    (status = 404, description = "`not_found`: there is no such space or collection"),
+    (status = 201, description = "It is made", body = LinkView),
+    UnknownCollection,
     (status = 409, description = "`too_many_links`: remove some; or `account_elsewhere`, `grant_schema_mismatch`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -166,7 +167,7 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     app.directory.open_link(&secret, &row, until).await?;
     note(&app, &by, &[], "link.created", json!({ "link": terms.id, "space": place.space })).await?;
     app.end_change(&change).await?;
-    let mut answer = shown(&app, &record).await?;
+    let mut answer = link_view(&app, &record).await?;
     answer.token = Some(secret.text().to_owned());
     answer.url = Some(format!("{}/l/{}", app.url(), secret.text()));
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
@@ -183,12 +184,12 @@ fn lives(record: &GrantRecord, now: Timestamp) -> bool {
     record.grant.entries.iter().any(|entry| entry.until.is_none_or(|until| until > now))
 }
 
-async fn shown(app: &App, record: &GrantRecord) -> Result<LinkShown, ApiError> {
+async fn link_view(app: &App, record: &GrantRecord) -> Result<LinkView, ApiError> {
     let grant = &record.grant;
     let schema = app.schema(grant.space).await?;
     let access = show_json(grant, &schema, &Order::default(), record.created);
     let row = app.directory.link_row(grant.id).await?;
-    Ok(LinkShown {
+    Ok(LinkView {
         link: grant.id,
         space: grant.space,
         collection: access[0]["datatypes"][0].clone(),
@@ -204,7 +205,7 @@ async fn shown(app: &App, record: &GrantRecord) -> Result<LinkShown, ApiError> {
 
 /// The links into the spaces of the person, oldest first; what lapsed is not there
 #[utoipa::path(get, path = "/api/v1/links", tag = "sharing", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<LinkShown>)))]
+    (status = 200, description = "All of them", body = Vec<LinkView>)))]
 async fn list(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     Page::answer(&req, &listed(&app, by.user()).await?, |one| one.link.to_string())
@@ -215,7 +216,7 @@ pub(crate) async fn all(app: &App, user: UserId) -> Result<Vec<impl Serialize + 
     listed(app, user).await
 }
 
-async fn listed(app: &App, user: UserId) -> Result<Vec<LinkShown>, ApiError> {
+async fn listed(app: &App, user: UserId) -> Result<Vec<LinkView>, ApiError> {
     let mut list = Vec::new();
     for space in app.vault.space_ids(user) {
         list.extend(records(app, space).await?);
@@ -225,7 +226,7 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<LinkShown>, ApiError> {
     list.sort_by_key(|record| (record.created, record.grant.id));
     let mut answer = Vec::new();
     for record in &list {
-        answer.push(shown(app, record).await?);
+        answer.push(link_view(app, record).await?);
     }
     Ok(answer)
 }
@@ -236,8 +237,8 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<LinkShown>, ApiError> {
 #[utoipa::path(delete, path = "/api/v1/links/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 204, description = "It is removed"),
     (status = 202, description = "It is removed here, and policy elsewhere is being told", body = Pending),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    NotTheirs,
+    RefusedByPolicy))]
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
@@ -284,7 +285,7 @@ enum Shows {
 }
 
 /// What the page of a link shows.
-struct Shown {
+struct LinkPage {
     collection: String,
     /// The fields in the order of the definition.
     columns: Vec<(String, Shows)>,
@@ -295,7 +296,7 @@ struct Shown {
     most: usize,
 }
 
-fn table(shown: &Shown) -> String {
+fn table(shown: &LinkPage) -> String {
     let words = words();
     let head = |(name, _): &(String, Shows)| format!("<th scope=\"col\">{}</th>", escape(name));
     let head: String = shown.columns.iter().map(head).collect();
@@ -323,8 +324,8 @@ fn table(shown: &Shown) -> String {
 }
 
 /// What a link shows.
-async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
-    for most in FEWER {
+async fn shows(app: &App, token: &str) -> Result<LinkPage, ApiError> {
+    for most in PAGE_ROWS {
         match shows_at_most(app, token, most).await {
             Err(error) if error.code() == "limit_bytes" => {}
             shown => return shown,
@@ -333,7 +334,7 @@ async fn shows(app: &App, token: &str) -> Result<Shown, ApiError> {
     Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "limit_bytes", "A document of this link is too large to show."))
 }
 
-async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, ApiError> {
+async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<LinkPage, ApiError> {
     let token = app.directory.token(token, app.now()).await?.ok_or_else(ApiError::not_found)?;
     let TokenKind::Link { grant } = token.kind else { return Err(ApiError::not_found()) };
     let caller: Caller = match Principal::of_token(&app.directory, &token, app.now()).await {
@@ -367,13 +368,13 @@ async fn shows_at_most(app: &App, token: &str, most: usize) -> Result<Shown, Api
             args: SelectArgs { limit: Some(most as u64 + 1), ..SelectArgs::default() },
             items,
         };
-        Ok((select, Shown { collection: collection.name.clone(), columns, left_out, rows: Vec::new(), most }))
+        Ok((select, LinkPage { collection: collection.name.clone(), columns, left_out, rows: Vec::new(), most }))
     })
     .await?;
-    Ok(Shown { rows: rows.unwrap_or_default(), ..shown })
+    Ok(LinkPage { rows: rows.unwrap_or_default(), ..shown })
 }
 
-/// A value as a cell shows it: at most [`LONGEST`] characters of it.
+/// A value as a cell shows it: at most [`MAX_VALUE_CHARACTERS`] characters of it.
 fn cell(value: &Cell) -> String {
     let text = match value {
         Cell::Null => return "<td></td>".to_owned(),
@@ -392,7 +393,7 @@ fn cell(value: &Cell) -> String {
         Cell::Json(json) => serde_json::from_str::<String>(json).unwrap_or_else(|_| json.clone()).into(),
         other => other.to_json().into(),
     };
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_VALUE_CHARACTERS) {
         None => format!("<td>{}</td>", escape(&text)),
         Some((end, _)) => format!("<td>{}…</td>", escape(&text[..end])),
     }
@@ -425,11 +426,11 @@ mod tests {
         assert_eq!(cell(&Cell::List(vec![text("<b>")])), "<td>[&quot;&lt;b&gt;&quot;]</td>");
         assert_eq!(cell(&Cell::Json("{\"a\":\"<\"}".into())), "<td>{&quot;a&quot;:&quot;&lt;&quot;}</td>");
         assert_eq!(cell(&Cell::Json("\"<\"".into())), "<td>&lt;</td>");
-        let fits = "é".repeat(LONGEST);
+        let fits = "é".repeat(MAX_VALUE_CHARACTERS);
         assert_eq!(cell(&text(&fits)), format!("<td>{fits}</td>"));
         assert_eq!(cell(&text(&format!("{fits}<"))), format!("<td>{fits}…</td>"));
-        let long = Cell::List(vec![text("x"); LONGEST]);
-        assert!(cell(&long).chars().count() < LONGEST * 7 && cell(&long).ends_with("…</td>"));
+        let long = Cell::List(vec![text("x"); MAX_VALUE_CHARACTERS]);
+        assert!(cell(&long).chars().count() < MAX_VALUE_CHARACTERS * 7 && cell(&long).ends_with("…</td>"));
     }
 
     #[test]
@@ -442,11 +443,11 @@ mod tests {
         assert!(at(-7_192_999_999).ends_with(">31 Dec 1969, 22:00:07 UTC</time></td>"));
         let id = policy_core::DocId::from_bytes([7; 16]);
         let row = |title: &str, author: Cell| vec![("title".into(), text(title)), ("author".into(), author)];
-        let shown = Shown {
+        let shown = LinkPage {
             collection: "Book<".into(),
             columns: vec![("title".into(), Shows::Value), ("author".into(), Shows::Relation)],
             left_out: vec!["loans".into()],
-            most: SHOWN,
+            most: MAX_ROWS,
             rows: vec![row("Emma", Cell::Document(id)), row("Anon", Cell::Null)],
         };
         let html = table(&shown);

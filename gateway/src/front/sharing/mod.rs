@@ -131,7 +131,7 @@ fn unchanged(error: PolicyError) -> ApiError {
 /// Who gets or loses a right: `{"user": NAME}` or `{"group": ID}`.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct PartyName {
     /// A person's name.
     #[schema(examples("bob"))]
     user: Option<String>,
@@ -139,7 +139,7 @@ struct Named {
     group: Option<String>,
 }
 
-impl Named {
+impl PartyName {
     /// The turn of the group that is named: what is given to it ends with it.
     fn turn(&self) -> Option<Turn> {
         self.group.as_deref().and_then(|id| id.parse().ok()).map(Turn::Group)
@@ -179,7 +179,7 @@ async fn known_group(app: &App, by: &Sharer, id: &str) -> Result<(Group, bool), 
 /// A person by name, or a group by id and name.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
-enum PartyShown {
+enum PartyView {
     User {
         /// Null: the account is not on this node.
         #[schema(required = true)]
@@ -193,11 +193,11 @@ enum PartyShown {
 }
 
 /// How a party is shown.
-async fn shown_party(app: &App, party: Party) -> Result<PartyShown, ApiError> {
+async fn party_view(app: &App, party: Party) -> Result<PartyView, ApiError> {
     Ok(match party {
-        Party::User(id) => PartyShown::User { user: app.directory.user(id).await?.map(|user| user.name) },
+        Party::User(id) => PartyView::User { user: app.directory.user(id).await?.map(|user| user.name) },
         Party::Group(id) => {
-            PartyShown::Group { group: id, name: app.directory.group(id).await?.map(|group| group.name) }
+            PartyView::Group { group: id, name: app.directory.group(id).await?.map(|group| group.name) }
         }
     })
 }

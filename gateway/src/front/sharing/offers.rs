@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::leaving::{collection_of, manages_by};
 use super::pending::Pending;
 use super::place::Described;
-use super::shares::{NewShare, ShareId, ShareShown, give};
-use super::{ApiError, PartyShown, Sharer, Turn, invalid};
+use super::shares::{NewShare, ShareId, ShareView, give};
+use super::{ApiError, PartyView, Sharer, Turn, invalid};
 use crate::access::Newcomers;
 use crate::app::App;
 use crate::directory::notices::{About, NoticeKind, Telling};
@@ -109,7 +109,7 @@ pub(super) async fn own(app: &App, user: UserId, id: &str) -> Result<Option<Offe
 }
 
 /// An offer of a share, in the shape of a share.
-pub(super) async fn shown(app: &App, offer: &Offer) -> Result<ShareShown, ApiError> {
+pub(super) async fn offer_view(app: &App, offer: &Offer) -> Result<ShareView, ApiError> {
     let Offered::Share(space, body) = &offer.what;
     let said: Value = serde_json::from_str(body).unwrap_or_default();
     let text = |key: &str| said[key].as_str().map(str::to_owned);
@@ -119,13 +119,13 @@ pub(super) async fn shown(app: &App, offer: &Offer) -> Result<ShareShown, ApiErr
         document: text("document").and_then(|id| id.parse().ok()),
         ..Described::default()
     };
-    Ok(ShareShown {
+    Ok(ShareView {
         id: ShareId::Share { share: offer.id },
         space: *space,
         role: text("role").unwrap_or_default(),
         created: rfc3339(offer.created),
         on,
-        with: Some(PartyShown::User { user: Some(offer.name.clone()) }),
+        with: Some(PartyView::User { user: Some(offer.name.clone()) }),
         by: app.directory.user(offer.giver).await?.map(|user| user.name),
         until: text("until"),
         pending: Pending::until_taken_up(PENDING),

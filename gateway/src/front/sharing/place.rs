@@ -15,7 +15,7 @@ use vault_core::query::{Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::Schema;
 
 use super::rows::rows;
-use super::{ApiError, PartyShown, Sharer, forbidden, invalid, shown_party};
+use super::{ApiError, PartyView, Sharer, forbidden, invalid, party_view};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::directory::Folder;
@@ -88,7 +88,7 @@ impl VisibleResource {
             (None, Some(document), Some(id)) => {
                 let none = || no("document", document);
                 let document = document.parse().map_err(|_| none())?;
-                match seen(app, by, space, id, (&[document], path.deleted)).await?[..] {
+                match visible_documents(app, by, space, id, (&[document], path.deleted)).await?[..] {
                     [document] => Resource::Document(id, document),
                     _ => return Err(none()),
                 }
@@ -157,7 +157,7 @@ pub(super) async fn known_folder(app: &App, user: UserId, id: &str) -> Result<Fo
 }
 
 /// Those of the documents that the person sees, deleted ones if `deleted`, ascending.
-pub(super) async fn seen(
+pub(super) async fn visible_documents(
     app: &App,
     by: &Sharer,
     space: SpaceId,
@@ -198,7 +198,7 @@ pub(super) struct Names {
     /// `None`: the space is not here, or cannot be opened.
     spaces: HashMap<SpaceId, Option<String>>,
     schemas: HashMap<SpaceId, Option<Arc<Schema>>>,
-    parties: HashMap<Party, PartyShown>,
+    parties: HashMap<Party, PartyView>,
 }
 
 impl Names {
@@ -246,20 +246,20 @@ impl Names {
         described
     }
 
-    pub(super) async fn party(&mut self, app: &App, party: Party) -> Result<PartyShown, ApiError> {
+    pub(super) async fn party(&mut self, app: &App, party: Party) -> Result<PartyView, ApiError> {
         if let Some(known) = self.parties.get(&party) {
             return Ok(known.clone());
         }
-        let shown = shown_party(app, party).await?;
-        self.parties.insert(party, shown.clone());
-        Ok(shown)
+        let view = party_view(app, party).await?;
+        self.parties.insert(party, view.clone());
+        Ok(view)
     }
 
     /// A user's name.
     pub(super) async fn user(&mut self, app: &App, user: UserId) -> Result<Option<String>, ApiError> {
         match self.party(app, Party::User(user)).await? {
-            PartyShown::User { user } => Ok(user),
-            PartyShown::Group { .. } => Ok(None),
+            PartyView::User { user } => Ok(user),
+            PartyView::Group { .. } => Ok(None),
         }
     }
 }

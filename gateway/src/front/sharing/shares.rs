@@ -16,7 +16,7 @@ use super::leaving::{leave, quits};
 use super::offers;
 use super::pending::{Pending, Removed, removed};
 use super::place::{Described, Names, ResourcePath, VisibleResource, manage_all, manages, may_take};
-use super::{ApiError, Named, PartyShown, Sharer, Turn, conflict, end_of, forbidden, invalid};
+use super::{ApiError, PartyName, PartyView, Sharer, Turn, conflict, end_of, forbidden, invalid};
 use crate::app::App;
 use crate::directory::{Assignment, Offer, Offered};
 use crate::front::Routes;
@@ -24,6 +24,7 @@ use crate::front::account::body;
 use crate::front::data::space_of;
 use crate::front::described::{Id, Instant};
 use crate::front::listed::{Page, linked};
+use crate::front::refusals::{NotTheirs, RefusedByPolicy};
 use crate::grants::rfc3339;
 use crate::rights::Change;
 
@@ -65,7 +66,7 @@ pub(super) struct NewShare {
     folder: Option<String>,
     /// The id of a document of `collection`.
     document: Option<String>,
-    with: Named,
+    with: PartyName,
     /// `viewer`, `editor`, `owner` or `blocked`.
     #[schema(examples("viewer"))]
     role: String,
@@ -76,7 +77,7 @@ pub(super) struct NewShare {
 
 /// A share, or a rule that shows somebody a field.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ShareShown {
+pub(super) struct ShareView {
     #[serde(flatten)]
     pub(super) id: ShareId,
     #[schema(value_type = Id)]
@@ -87,7 +88,7 @@ pub(super) struct ShareShown {
     #[serde(flatten)]
     pub(super) on: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) with: Option<PartyShown>,
+    pub(super) with: Option<PartyView>,
     /// Who gave it.
     pub(super) by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,9 +114,9 @@ pub(super) enum ShareId {
 
 /// What somebody gave, and what they got.
 #[derive(Debug, Serialize, ToSchema)]
-struct SharesShown {
-    given: Vec<ShareShown>,
-    received: Vec<ShareShown>,
+struct SharesView {
+    given: Vec<ShareView>,
+    received: Vec<ShareView>,
 }
 
 impl NewShare {
@@ -141,14 +142,15 @@ fn is_share(one: &Assignment) -> bool {
 }
 
 /// Whether who got a share knows of it: what is kept from somebody is not told them.
-fn is_told(one: &Assignment) -> bool {
+fn is_known_to_receiver(one: &Assignment) -> bool {
     is_share(one) && one.relation != "blocked"
 }
 
 /// Shares something with a person or a group
 #[utoipa::path(post, path = "/api/v1/shares", tag = "sharing", request_body = NewShare, responses(
-    (status = 200, description = "It is shared already; its end is as asked", body = ShareShown),
-    (status = 201, description = "It is shared, or offered", body = ShareShown),
+    (status = 200, description = "It is shared already; its end is as asked", body = ShareView),
+    (status = 201, description = "It is shared, or offered", body = ShareView),
+    (status = 401, description = "`insufficient_user_authentication`: the password is asked for again, for more than one document; or `unauthenticated`, `invalid_token`"),
     (status = 404, description = "`not_found`: there is no such resource, or it is not theirs to see; or `unknown_user`"),
     (status = 409, description = "`own`: the owner's rights stay; or `conflict`")))]
 async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<HttpResponse, ApiError> {
@@ -169,17 +171,17 @@ async fn add(req: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result<Http
     VisibleResource::within(&app, &by, space, new.path()).await?;
     let _alone = app.turns(new.with.turn().into_iter().chain([Turn::Space(space)])).await?;
     match give(&app, &by, &new, None).await? {
-        Given::Done(share, made, delivery) => {
-            let mut shown = shown(&app, &share, &mut Names::default()).await?;
-            shown.pending = Pending::of(&delivery);
-            Ok(if made { HttpResponse::Created().json(shown) } else { HttpResponse::Ok().json(shown) })
+        ShareOutcome::Done(share, made, delivery) => {
+            let mut view = share_view(&app, &share, &mut Names::default()).await?;
+            view.pending = Pending::of(&delivery);
+            Ok(if made { HttpResponse::Created().json(view) } else { HttpResponse::Ok().json(view) })
         }
-        Given::Offered(offer) => Ok(HttpResponse::Created().json(offers::shown(&app, &offer).await?)),
+        ShareOutcome::Offered(offer) => Ok(HttpResponse::Created().json(offers::offer_view(&app, &offer).await?)),
     }
 }
 
 /// What became of a request to share.
-pub(super) enum Given {
+pub(super) enum ShareOutcome {
     /// The share, and whether it is new.
     Done(Assignment, bool, Delivery),
     Offered(Offer),
@@ -192,7 +194,7 @@ pub(super) async fn give(
     by: &Sharer,
     new: &NewShare,
     taken_up: Option<(AssignmentId, UserId)>,
-) -> Result<Given, ApiError> {
+) -> Result<ShareOutcome, ApiError> {
     let space = named_space(new.space.as_deref().unwrap_or_default())?;
     let place = VisibleResource::within(app, by, space, new.path()).await?;
     let resource = place.managed(app, by).await?;
@@ -224,12 +226,12 @@ pub(super) async fn give(
     }
     if let Some(name) = elsewhere {
         let body = offers::body(new, until)?;
-        return Ok(Given::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
+        return Ok(ShareOutcome::Offered(offers::offer(app, by, Offered::Share(place.space, body), name).await?));
     }
     let id = taken_up.map(|(id, _)| id);
     let right = Right { id, space: place.space, resource, relation: &new.role, party, until };
     let (share, made, delivery) = begin(app, by, "share.given", right).await?;
-    Ok(Given::Done(share, made, delivery))
+    Ok(ShareOutcome::Done(share, made, delivery))
 }
 
 /// An element of the list, before anything of it is looked up.
@@ -258,7 +260,7 @@ impl Listed {
 ///
 /// A part of the list has what was given before what was received.
 #[utoipa::path(get, path = "/api/v1/shares", tag = "sharing", params(Page), responses(
-    (status = 200, description = "A part of it; `Link: rel=\"next\"` leads to the next", body = SharesShown),
+    (status = 200, description = "A part of it; `Link: rel=\"next\"` leads to the next", body = SharesView),
     (status = 400, description = "`invalid_input`: `limit` or `cursor` is none")))]
 async fn list(req: HttpRequest, app: web::Data<App>, page: Query<Page>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
@@ -270,13 +272,13 @@ async fn list(req: HttpRequest, app: web::Data<App>, page: Query<Page>) -> Resul
     let mut names = Names::default();
     for one in part {
         match one {
-            Listed::Given(share) => given.push(shown(&app, share, &mut names).await?),
-            Listed::Offered(offer) => given.push(offers::shown(&app, offer).await?),
-            Listed::Promised(offer) => received.push(offers::shown(&app, offer).await?),
-            Listed::Received(share) => received.push(shown(&app, share, &mut names).await?),
+            Listed::Given(share) => given.push(share_view(&app, share, &mut names).await?),
+            Listed::Offered(offer) => given.push(offers::offer_view(&app, offer).await?),
+            Listed::Promised(offer) => received.push(offers::offer_view(&app, offer).await?),
+            Listed::Received(share) => received.push(share_view(&app, share, &mut names).await?),
         }
     }
-    let answer = HttpResponse::Ok().json(SharesShown { given, received });
+    let answer = HttpResponse::Ok().json(SharesView { given, received });
     Ok(linked(&req, answer, next.map(|next| ("cursor", next))))
 }
 
@@ -312,14 +314,14 @@ async fn listed(app: &App, user: UserId) -> Result<Vec<Listed>, ApiError> {
     all.extend(app.directory.offers_by(user).await?.into_iter().map(Listed::Offered));
     all.extend(offers::received(app, user).await?.into_iter().map(Listed::Promised));
     let mut received = app.directory.assignments_to(&app.directory.parties_of(user, now).await?).await?;
-    received.retain(|one| is_told(one) && one.lives(now));
+    received.retain(|one| is_known_to_receiver(one) && one.lives(now));
     received.sort_by_key(|one| (one.created, one.id));
     all.extend(received.into_iter().map(Listed::Received));
     Ok(all)
 }
 
 /// A share, as it is told to whoever gave it or got it.
-pub(crate) enum Told {
+pub(crate) enum ShareSide {
     Given(serde_json::Value),
     Received(serde_json::Value),
 }
@@ -328,16 +330,16 @@ pub(crate) enum Told {
 pub(crate) async fn each<E: From<ApiError>>(
     app: &App,
     user: UserId,
-    mut tell: impl AsyncFnMut(Told) -> Result<(), E>,
+    mut tell: impl AsyncFnMut(ShareSide) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut names = Names::default();
-    let json = |shown: ShareShown| serde_json::to_value(shown).unwrap_or_default();
+    let json = |view: ShareView| serde_json::to_value(view).unwrap_or_default();
     for one in listed(app, user).await? {
         tell(match &one {
-            Listed::Given(share) => Told::Given(json(shown(app, share, &mut names).await?)),
-            Listed::Offered(offer) => Told::Given(json(offers::shown(app, offer).await?)),
-            Listed::Promised(offer) => Told::Received(json(offers::shown(app, offer).await?)),
-            Listed::Received(share) => Told::Received(json(shown(app, share, &mut names).await?)),
+            Listed::Given(share) => ShareSide::Given(json(share_view(app, share, &mut names).await?)),
+            Listed::Offered(offer) => ShareSide::Given(json(offers::offer_view(app, offer).await?)),
+            Listed::Promised(offer) => ShareSide::Received(json(offers::offer_view(app, offer).await?)),
+            Listed::Received(share) => ShareSide::Received(json(share_view(app, share, &mut names).await?)),
         })
         .await?;
     }
@@ -360,21 +362,21 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
         return Ok((found, true));
     }
     let mine = app.directory.parties_of(user, app.now()).await?;
-    let told = is_told(&found) && found.party.is_some_and(|party| mine.contains(&party));
+    let told = is_known_to_receiver(&found) && found.party.is_some_and(|party| mine.contains(&party));
     if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
 }
 
 /// One share
 #[utoipa::path(get, path = "/api/v1/shares/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
-    (status = 200, description = "It", body = ShareShown),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs")))]
+    (status = 200, description = "It", body = ShareView),
+    NotTheirs))]
 async fn one(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     if let Some(offer) = offers::own(&app, by.user(), &id).await? {
-        return Ok(HttpResponse::Ok().json(offers::shown(&app, &offer).await?));
+        return Ok(HttpResponse::Ok().json(offers::offer_view(&app, &offer).await?));
     }
     let (share, _) = known(&app, by.user(), &id).await?;
-    Ok(HttpResponse::Ok().json(shown(&app, &share, &mut Names::default()).await?))
+    Ok(HttpResponse::Ok().json(share_view(&app, &share, &mut Names::default()).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -394,10 +396,10 @@ struct Removal {
 #[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = "sharing",
     params(("id" = Id, Path, description = "Its id"), Removal), responses(
     (status = 204, description = "It has ended"),
-    (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareShown>),
-    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareShown>),
-    (status = 404, description = "`not_found`: there is none of this id, or it is none of theirs"),
-    (status = 409, description = "`conflict`: policy refuses it")))]
+    (status = 200, description = "It has ended; who managed by it had or has more", body = Removed<ShareView>),
+    (status = 202, description = "It has ended here, and policy elsewhere is being told", body = Removed<ShareView>),
+    NotTheirs,
+    RefusedByPolicy))]
 async fn remove(
     req: HttpRequest,
     app: web::Data<App>,
@@ -416,7 +418,7 @@ async fn remove(
         return Ok(HttpResponse::NoContent().finish());
     }
     let share = live(&app, &id).await?;
-    let own = is_told(&share) && share.party == Some(Party::User(user));
+    let own = is_known_to_receiver(&share) && share.party == Some(Party::User(user));
     if !own && !may_take(&app, user, share.space, share.resource).await? {
         known(&app, user, &id).await?;
         return Err(forbidden("Only who manages what is shared may end a share with a group."));
@@ -436,16 +438,16 @@ async fn remove(
     // What fails in between is gone on with: with the share goes what they gave themselves.
     let left = leave(&app, &by, &lost, removal.keep).await?;
     app.end_change(&change).await?;
-    let (taken, reaches) = left.shown(&app, async |app, right, names| shown(app, right, names).await).await?;
+    let (taken, reaches) = left.views(&app, async |app, right, names| share_view(app, right, names).await).await?;
     Ok(Removed::new(taken, reaches).answer(&delivery.and(left.delivery)))
 }
 
-async fn shown(app: &App, share: &Assignment, names: &mut Names) -> Result<ShareShown, ApiError> {
+async fn share_view(app: &App, share: &Assignment, names: &mut Names) -> Result<ShareView, ApiError> {
     let with = match share.party {
         Some(party) => Some(names.party(app, party).await?),
         None => None,
     };
-    Ok(ShareShown {
+    Ok(ShareView {
         id: match is_share(share) {
             true => ShareId::Share { share: share.id },
             false => ShareId::FieldRule { field_rule: share.id },

@@ -57,7 +57,9 @@ fn convert(json: &Json, as_type: &Type) -> Result<Value, String> {
             Json::String(text) => base64(text.as_bytes()).map(|bytes| Value::Bytes(bytes.into())).map_err(|at| {
                 format!("bytes requires a base64 encoded string: illegal base64 data at input byte {at}")
             }),
-            other => Err(format!("bytes requires a base64 unicode string, found: {} `{}`", kind(other), Shown(other))),
+            other => {
+                Err(format!("bytes requires a base64 unicode string, found: {} `{}`", kind(other), Summary(other)))
+            }
         },
         Type::Duration => match json {
             Json::String(text) => duration(text),
@@ -70,14 +72,16 @@ fn convert(json: &Json, as_type: &Type) -> Result<Value, String> {
             other => Err(format!(
                 "timestamps requires a RFC 3339 formatted timestamp string, found: {} `{}`",
                 kind(other),
-                Shown(other)
+                Summary(other)
             )),
         },
         Type::IpAddress => match json {
             Json::String(text) => Address::parse(text)
                 .map(Value::IpAddress)
                 .map_err(|why| format!("could not parse ip address string `{}`: {why}", cut(text))),
-            other => Err(format!("ipaddress requires an ipaddress string, found: {} `{}`", kind(other), Shown(other))),
+            other => {
+                Err(format!("ipaddress requires an ipaddress string, found: {} `{}`", kind(other), Summary(other)))
+            }
         },
         Type::List(of) => match json {
             Json::Array(items) => {
@@ -127,7 +131,7 @@ fn any(json: &Json, levels: usize) -> Result<Value, String> {
 }
 
 fn double(json: &Json) -> Result<f64, String> {
-    json.as_f64().ok_or_else(|| format!("the number `{}` is out of range", Shown(json)))
+    json.as_f64().ok_or_else(|| format!("the number `{}` is out of range", Summary(json)))
 }
 
 /// `form` and `name` are two names of the type; SpiceDB uses either.
@@ -157,11 +161,11 @@ fn duration(text: &str) -> Result<Value, String> {
 }
 
 fn wanted(form: &str, found: &Json) -> String {
-    format!("a {form} value is required, but found {} `{}`", kind(found), Shown(found))
+    format!("a {form} value is required, but found {} `{}`", kind(found), Summary(found))
 }
 
 fn invalid(form: &str, found: &Json) -> String {
-    format!("a {form} value is required, but found invalid string value `{}`", Shown(found))
+    format!("a {form} value is required, but found invalid string value `{}`", Summary(found))
 }
 
 /// As SpiceDB names what JSON can hold.
@@ -182,9 +186,9 @@ fn cut(text: &str) -> &str {
 }
 
 /// A value as messages show it: scalars in full, collections by their size.
-struct Shown<'a>(&'a Json);
+struct Summary<'a>(&'a Json);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Json::Null => f.write_str("<nil>"),

@@ -448,8 +448,8 @@ fn into(at: Result<Value, Names>, key: &Value, test: bool) -> Result<Option<Resu
     match (found, &at) {
         (Some(found), _) => Ok(Some(Ok(found.clone()))),
         (None, _) if test => Ok(None),
-        (None, Ok(Value::List(_))) => Err(Stop::fault(format!("index out of bounds: {}", functions::shown(key)))),
-        (None, _) => Err(Stop::fault(format!("no such key: {}", functions::shown(key)))),
+        (None, Ok(Value::List(_))) => Err(Stop::fault(format!("index out of bounds: {}", functions::key_text(key)))),
+        (None, _) => Err(Stop::fault(format!("no such key: {}", functions::key_text(key)))),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn unhashable() -> Stop {
 }
 
 /// A key as messages show it.
-pub(super) fn shown(key: &Value) -> String {
+pub(super) fn key_text(key: &Value) -> String {
     match key {
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),

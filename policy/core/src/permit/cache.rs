@@ -16,7 +16,7 @@ use crate::{
 pub(super) const BOUND: usize = 10_000;
 
 /// How many ids of documents all the masks hold together: 32 MiB.
-pub(super) const MOST_DOCUMENTS_KEPT: usize = 2 << 20;
+pub(super) const MAX_CACHED_DOCUMENTS: usize = 2 << 20;
 
 /// What one answer is about. The caller holds the grant, so no two grants ever share an answer.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ impl Answers {
         if let Some((_, (_, gone))) = self.known.push(key, (epoch, answer)) {
             self.documents -= gone.documents();
         }
-        while self.documents > MOST_DOCUMENTS_KEPT {
+        while self.documents > MAX_CACHED_DOCUMENTS {
             let Some((_, (_, gone))) = self.known.pop_lru() else { break };
             self.documents -= gone.documents();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::DocId;
 
 /// The most documents of one collection that a permit tells apart.
-pub const MOST_DOCUMENTS: usize = 100_000;
+pub const MAX_DOCUMENTS: usize = 100_000;
 
 /// A set of documents of one collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

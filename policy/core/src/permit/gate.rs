@@ -63,7 +63,7 @@ impl Gate {
     ///
     /// # Errors
     /// As [`Gate::read`].
-    pub async fn foresee(
+    pub async fn preview(
         &self,
         grant: &Grant,
         resources: &Resources,
@@ -82,7 +82,7 @@ impl Gate {
         if !singled.too_many.is_empty() {
             return Err(Refusal::TooManyDocuments);
         }
-        // What is foreseen is not remembered: of this grant no token asks.
+        // What is previewed is not remembered: of this grant no token asks.
         let (verdict, found) = questions.conclude(&answers, &singled, now);
         self.permits(&caller, resources, epoch, verdict, found.into_iter().map(Some).collect())
     }

@@ -34,7 +34,7 @@ impl UserHalf {
             None => (part(views), part(edits)),
             Some(singled) => {
                 *until = earliest(*until, singled.valid_until);
-                (singled.seen(id, views), singled.edited(id, edits))
+                (singled.viewed(id, views), singled.edited(id, edits))
             }
         };
         let mut half = UserHalf { view: Vec::new(), seen, edit: Vec::new(), edited };

@@ -50,7 +50,7 @@ pub(super) struct Questions<'a> {
     /// For each entry of the grant: its verbs and where they were asked.
     entries: Vec<Vec<(Verb, usize)>>,
     /// Policy has not heard of the grant: its entries give what they say.
-    foreseen: bool,
+    previewed: bool,
     collections: Vec<About<'a>>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Questions<'a> {
             view: 0,
             manage: None,
             entries: Vec::new(),
-            foreseen: false,
+            previewed: false,
             collections: Vec::new(),
         };
         questions.view = questions.ask_user(Object::new("space", space), "view");
@@ -123,7 +123,7 @@ impl<'a> Questions<'a> {
             view: 0,
             manage: None,
             entries: vec![Vec::new(); grant.entries.len()],
-            foreseen: true,
+            previewed: true,
             collections: Vec::new(),
         };
         questions.view = questions.ask_user(Object::new("space", grant.space), "view");
@@ -174,7 +174,7 @@ impl<'a> Questions<'a> {
             let (id, exceptional) = (about.collection.id, answers.allowed(about.exceptional()));
             let some = |documents: Documents| matches!(&documents, Documents::Only(_)) && !documents.is_none();
             let parts = exceptional
-                && (some(singled.seen(id, answers.allowed(about.views())))
+                && (some(singled.viewed(id, answers.allowed(about.views())))
                     || some(singled.edited(id, answers.allowed(about.edits()))));
             if !parts {
                 continue;
@@ -215,7 +215,7 @@ impl<'a> Questions<'a> {
                 .zip(&self.entries)
                 .map(|(entry, asked)| {
                     let said = entry_verbs(entry, asked, answers, now, &mut until);
-                    if self.foreseen && lives(entry, now) { entry.verbs } else { said }
+                    if self.previewed && lives(entry, now) { entry.verbs } else { said }
                 })
                 .collect(),
         };

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::masks::{document_parts, earliest};
-use super::{Documents, MOST_DOCUMENTS, Refusal};
+use super::{Documents, MAX_DOCUMENTS, Refusal};
 use crate::{
     CollectionId, Context, DocId, Engine, Lookup, LookupResources, Permissionship, Subject, Timestamp, UserId,
 };
@@ -33,7 +33,7 @@ pub(super) struct Singled {
     edited: ByCollection,
     blocked: ByCollection,
     pub(super) valid_until: Option<Timestamp>,
-    /// The collections of which there are more than [`MOST_DOCUMENTS`]; nothing further was asked for then.
+    /// The collections of which there are more than [`MAX_DOCUMENTS`]; nothing further was asked for then.
     pub(super) too_many: HashSet<CollectionId>,
 }
 
@@ -85,13 +85,13 @@ impl Singled {
                 documents.entry(collection).or_default().push(document);
             }
         }
-        let many = documents.iter().filter(|(_, documents)| documents.len() > MOST_DOCUMENTS);
+        let many = documents.iter().filter(|(_, documents)| documents.len() > MAX_DOCUMENTS);
         self.too_many.extend(many.map(|(collection, _)| *collection));
         Ok(documents)
     }
 
     /// Of a collection: what the person views, given whether they view the whole of it.
-    pub(super) fn seen(&self, collection: CollectionId, whole: bool) -> Documents {
+    pub(super) fn viewed(&self, collection: CollectionId, whole: bool) -> Documents {
         self.of(&self.viewed, collection, whole)
     }
 

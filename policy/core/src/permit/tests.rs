@@ -638,23 +638,27 @@ fn a_grant_that_is_foreseen_shows_what_it_shows_once_it_is_given() {
         let entries = whole.entries.iter().enumerate().filter(|(at, _)| mix & (1 << at) != 0);
         let entries: Vec<GrantEntry> = entries.map(|(_, one)| one.clone()).collect();
         let grant = Grant { id: grant_id(2), entries: entries.clone(), ..whole.clone() };
-        let foreseen = block_on(gate.foresee(&grant, &resources(&[1, 2, 3]), NOW));
+        let previewed = block_on(gate.preview(&grant, &resources(&[1, 2, 3]), NOW));
         engine.grants(2, 1, entries);
         engine.clock.advance();
         let given = block_on(gate.read(&app(1, 2), &resources(&[1, 2, 3]), NOW));
-        match (foreseen, given) {
-            (Ok(foreseen), Ok(given)) => {
-                assert_eq!(foreseen.mask(books()), given.mask(books()), "{mix}");
-                assert_eq!((foreseen.caller(), foreseen.valid_until()), (given.caller(), given.valid_until()), "{mix}");
-                assert!(!foreseen.manages() && !given.manages());
+        match (previewed, given) {
+            (Ok(previewed), Ok(given)) => {
+                assert_eq!(previewed.mask(books()), given.mask(books()), "{mix}");
+                assert_eq!(
+                    (previewed.caller(), previewed.valid_until()),
+                    (given.caller(), given.valid_until()),
+                    "{mix}"
+                );
+                assert!(!previewed.manages() && !given.manages());
             }
-            (foreseen, given) => assert_eq!(foreseen.unwrap_err(), given.unwrap_err(), "{mix}"),
+            (previewed, given) => assert_eq!(previewed.unwrap_err(), given.unwrap_err(), "{mix}"),
         }
         engine.yes.lock().retain(|line| !line.starts_with("grant:"));
     }
     // Of a stranger's data nothing, in another space nothing.
     let foreign = Grant { grantor: user(2), ..whole.clone() };
-    let of = |grant: &Grant| block_on(gate.foresee(grant, &resources(&[1, 2, 3]), NOW));
+    let of = |grant: &Grant| block_on(gate.preview(grant, &resources(&[1, 2, 3]), NOW));
     assert_eq!(of(&foreign).unwrap_err(), Refusal::Denied);
     assert_eq!(of(&Grant { space: SpaceId::from_bytes([9; 16]), ..whole.clone() }).unwrap_err(), Refusal::Denied);
     assert!(of(&whole).is_ok(), "control");
@@ -679,7 +683,7 @@ fn a_list_of_documents_that_lapses_ends_the_permit_and_one_too_long_is_a_refusal
     assert!(asked() > before, "the list lapsed");
     {
         let mut yes = engine.yes.lock();
-        for n in 0..=MOST_DOCUMENTS as u128 {
+        for n in 0..=MAX_DOCUMENTS as u128 {
             let object = document_object(books(), DocId::from_bytes(n.to_be_bytes()));
             yes.insert(format!("{object}#view@user:{}", user(1)));
         }
@@ -716,11 +720,11 @@ fn masks_with_many_documents_do_not_pile_up() {
         engine.say(format!("{object}#view@user:{}", user(1)));
     }
     engine.singles(1, "view", &[]);
-    for schema in 0..=(cache::MOST_DOCUMENTS_KEPT as u64 / 100_000) {
+    for schema in 0..=(cache::MAX_CACHED_DOCUMENTS as u64 / 100_000) {
         let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
         block_on(gate.read(&person(1), &resources, NOW)).unwrap();
         let kept = gate.cache.documents();
-        assert!(kept > 0 && kept <= cache::MOST_DOCUMENTS_KEPT, "{kept}");
+        assert!(kept > 0 && kept <= cache::MAX_CACHED_DOCUMENTS, "{kept}");
     }
     let calls = engine.calls.load(Ordering::SeqCst);
     block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();

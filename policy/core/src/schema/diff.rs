@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::reflect::{
     ReflectedCaveat, ReflectedDefinition, ReflectedParameter, ReflectedPermission, ReflectedRelation,
-    ReflectedSubjectType, Told, reflect_caveat, reflect_permission, reflect_relation, reflect_subject_type,
+    ReflectedSubjectType, Selection, reflect_caveat, reflect_permission, reflect_relation, reflect_subject_type,
 };
 use super::tree::{Body, Permission, SubjectType};
 use super::{Declared, Definition, Member, Schema, source};
@@ -134,7 +134,7 @@ impl Schema {
     /// things stand in the text makes no difference.
     pub fn diff(&self, other: &Schema) -> Vec<Difference> {
         let mut found = Vec::new();
-        let all = Told(&[]);
+        let all = Selection(&[]);
         for added in missing(&other.definitions_by_name(), &self.definitions_by_name(), |it| &it.name) {
             found.push(Difference::DefinitionAdded(other.reflect_definition(added, all)));
         }
@@ -180,7 +180,7 @@ type Relation<'a> = (&'a Member, &'a [SubjectType]);
 impl Changes<'_> {
     fn definition(&mut self, (from, before): (&Schema, &Definition), (to, after): (&Schema, &Definition)) {
         if before.comments != after.comments {
-            let definition = to.reflect_definition(after, Told(&[]));
+            let definition = to.reflect_definition(after, Selection(&[]));
             self.found.push(Difference::DefinitionCommentChanged(definition));
         }
         let (old, new) = (relations(from, before), relations(to, after));

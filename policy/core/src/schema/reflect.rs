@@ -142,11 +142,11 @@ impl Schema {
     /// If a filter contradicts itself.
     pub fn reflect(&self, filters: &[ReflectFilter]) -> Result<Reflection, ReflectError> {
         filters.iter().try_for_each(ReflectFilter::check)?;
-        let told = Told(filters);
-        let definitions = self.definitions_by_name().into_iter().filter(|each| told.definition(&each.name));
-        let caveats = self.caveats_by_name().into_iter().filter(|each| told.caveat(each.caveat.name()));
+        let selection = Selection(filters);
+        let definitions = self.definitions_by_name().into_iter().filter(|each| selection.definition(&each.name));
+        let caveats = self.caveats_by_name().into_iter().filter(|each| selection.caveat(each.caveat.name()));
         Ok(Reflection {
-            definitions: definitions.map(|each| self.reflect_definition(each, told)).collect(),
+            definitions: definitions.map(|each| self.reflect_definition(each, selection)).collect(),
             caveats: caveats.map(reflect_caveat).collect(),
         })
     }
@@ -163,15 +163,15 @@ impl Schema {
         caveats
     }
 
-    pub(super) fn reflect_definition(&self, definition: &Definition, told: Told<'_>) -> ReflectedDefinition {
+    pub(super) fn reflect_definition(&self, definition: &Definition, selection: Selection<'_>) -> ReflectedDefinition {
         let name = &definition.name;
         let (mut relations, mut permissions) = (Vec::new(), Vec::new());
         for member in self.own_members(definition) {
             match &member.source.body {
-                tree::Body::Relation(types) if told.relation(name, &member.name) => {
+                tree::Body::Relation(types) if selection.relation(name, &member.name) => {
                     relations.push(reflect_relation(name, member, types));
                 }
-                tree::Body::Permission(_) if told.permission(name, &member.name) => {
+                tree::Body::Permission(_) if selection.permission(name, &member.name) => {
                     permissions.push(reflect_permission(name, member));
                 }
                 _ => {}
@@ -253,9 +253,9 @@ impl ReflectFilter {
 
 /// What filters let through.
 #[derive(Clone, Copy)]
-pub(super) struct Told<'a>(pub(super) &'a [ReflectFilter]);
+pub(super) struct Selection<'a>(pub(super) &'a [ReflectFilter]);
 
-impl Told<'_> {
+impl Selection<'_> {
     /// Whether a filter of this kind fits, where there is any of it.
     fn fits(self, of: fn(&ReflectFilter) -> &String, name: &str, also: impl Fn(&ReflectFilter) -> bool) -> bool {
         let mut of_kind = self.0.iter().filter(|filter| !of(filter).is_empty()).peekable();

@@ -76,7 +76,7 @@ impl Session {
 
     pub(super) fn on_ask_tips(&mut self, scope: Scope) {
         let Some(scoped) = self.scopes.get(&scope) else { return };
-        let tips: Vec<Tip> = scoped.told().take(self.limits.tips).collect();
+        let tips: Vec<Tip> = scoped.advertised().take(self.limits.tips).collect();
         let mut parts = tips.chunks(Limits::ENTRIES).peekable();
         if parts.peek().is_none() {
             self.out.push_back(Message::Tips { scope, part: 0, last: true, tips: Vec::new() });

@@ -103,6 +103,39 @@ pub const HEADERS: Target = Target {
         "\n", ",", ":", "[", "]", "@", "/", "%2e", "xn--", "\u{3002}", "0x7f.1", "::", ".", "Bearer ", "*", "https://",
     ],
 };
+pub const PROOF: Target = Target {
+    name: "proof",
+    run: |bytes| of_text(bytes, fuzz::proof),
+    seeds: || {
+        texts(&[
+            r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}}
+{"jti":"e1j3V_bKic8-LAEB","htm":"POST","htu":"https://CLOUD.example.org:443/oauth/%74oken?a#b","iat":1764000000,"ath":"fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}
+xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"#,
+            "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+        ])
+    },
+    words: &[
+        "\"d\":1",
+        "\"crit\":",
+        "\"none\"",
+        "\"HS256\"",
+        "null",
+        "1e308",
+        "-0.0",
+        "%",
+        "%2",
+        "%2e",
+        "..",
+        "//",
+        "\\",
+        "@",
+        "\n",
+        "0x7f.1",
+        "\"iat\":",
+        "\"alg\":",
+        "\"typ\":",
+    ],
+};
 pub const SETTINGS: Target = Target {
     name: "settings",
     run: settings,
@@ -141,7 +174,7 @@ fn settings(bytes: &[u8]) {
     file.write_all(bytes).expect("writing");
     let dir = std::env::temp_dir();
     match Settings::load(&dir, Some(file.path()), &Environment::default(), &Flags::default()) {
-        Ok(settings) => drop(settings.shown()),
+        Ok(settings) => drop(settings.views()),
         Err(error) => assert!(!error.message.is_empty() && !error.code.is_empty()),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vault_backup::{
-    BackupKey, Kind, LogIdentity, Manifest, Place, PlaceError, RecoverySecret, ScopeEnd, Store, Stored,
+    BackupKey, LogIdentity, Manifest, ObjectKind, Place, PlaceError, RecoverySecret, ScopeEnd, Store, Stored,
 };
 
 pub fn key(n: u8) -> BackupKey {
@@ -27,7 +27,7 @@ pub fn manifest(number: u64, position: u64, segments: Vec<Stored>) -> Manifest {
 }
 
 pub fn put(place: &Place, content: &[u8]) -> Stored {
-    let (name, bytes) = place.put(Kind::Segment, content).unwrap();
+    let (name, bytes) = place.put(ObjectKind::Segment, content).unwrap();
     Stored { name, bytes, ranges: Vec::new() }
 }
 
@@ -54,9 +54,9 @@ pub fn conforms(open: &dyn Fn() -> Arc<dyn Store>, spoil: &dyn Fn(&str, &[u8])) 
     let first = place.commit(&manifest(1, 10, vec![shared.clone(), old.clone()]), &lock).unwrap().0;
     let new = put(&place, b"new");
     let second = place.commit(&manifest(2, 12, vec![shared.clone(), new.clone()]), &lock).unwrap().0;
-    place.note_tested(first, 7).unwrap();
+    place.note_tested(first, 7, &lock).unwrap();
     let again = Place::open(open(), key(1)).unwrap();
-    assert!(again.get(Kind::Segment, old.name).unwrap()[..] == large[..]);
+    assert!(again.get(ObjectKind::Segment, old.name).unwrap()[..] == large[..]);
     let data = again.data().unwrap();
     assert_eq!(data.len(), 3);
     for stored in [&shared, &old, &new] {
@@ -73,14 +73,14 @@ pub fn conforms(open: &dyn Fn() -> Arc<dyn Store>, spoil: &dyn Fn(&str, &[u8])) 
     };
     for bytes in [&b""[..], b"x", b"allodb\x01\x01 another content of some length"] {
         spoil(&path(&shared), bytes);
-        assert!(matches!(again.get(Kind::Segment, shared.name), Err(PlaceError::Damaged { .. })));
+        assert!(matches!(again.get(ObjectKind::Segment, shared.name), Err(PlaceError::Damaged { .. })));
         assert_ne!(again.data().unwrap()[&shared.name], shared.bytes, "its length tells, too");
         assert_eq!(put(&place, b"shared").name, shared.name);
         place.settle().unwrap();
-        assert_eq!(&again.get(Kind::Segment, shared.name).unwrap()[..], b"shared");
+        assert_eq!(&again.get(ObjectKind::Segment, shared.name).unwrap()[..], b"shared");
     }
-    open().remove(&[path(&new), "data/00/never".to_owned()]).unwrap();
-    assert!(matches!(again.get(Kind::Segment, new.name), Err(PlaceError::Lost(_))));
+    open().remove(&[path(&new), "data/00/never".to_owned()], lock.hold()).unwrap();
+    assert!(matches!(again.get(ObjectKind::Segment, new.name), Err(PlaceError::Lost(_))));
     put(&place, b"new");
     place.settle().unwrap();
 

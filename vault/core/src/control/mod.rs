@@ -48,7 +48,7 @@ impl Heads {
         self.height
     }
     /// What commits carry as the control heads that their writer saw: at most eight, sorted.
-    pub fn seen(&self) -> Vec<EpochId> {
+    pub fn head_ids(&self) -> Vec<EpochId> {
         let mut seen: Vec<_> = self.heads.iter().map(|cid| EpochId(head_of(cid))).collect();
         seen.sort();
         seen.dedup();

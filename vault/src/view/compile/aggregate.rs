@@ -99,21 +99,21 @@ impl Compiler<'_> {
             Over::Relation(field, target) => {
                 let outer = around.document()?;
                 let kind = outer.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
-                self.expect_shown(outer, field, Verb::Search)?;
+                self.expect_visible(outer, field, Verb::Search)?;
                 let FieldType::Inverse { target: of, via, .. } = kind else { return Err(ReadError::Hidden) };
                 if *of != target {
                     return Err(ReadError::Hidden);
                 }
                 let mut scope = self.scope(target)?;
                 scope.looked_up = true;
-                self.expect_shown(&scope, *via, Verb::Search)?;
+                self.expect_visible(&scope, *via, Verb::Search)?;
                 let mut conditions = vec![
                     format!("{}.{}={}.doc", scope.alias, column_name(*via), outer.alias),
                     format!("{}.deleted=0", scope.alias),
                 ];
                 self.restrict(p, &mut scope, Verb::Search, &mut conditions);
-                conditions.extend(self.shown(p, &scope, *via, Verb::Search));
-                conditions.extend(self.shown(p, outer, field, Verb::Search));
+                conditions.extend(self.visible_when(p, &scope, *via, Verb::Search));
+                conditions.extend(self.visible_when(p, outer, field, Verb::Search));
                 let from = scope.table();
                 (scope, conditions, from)
             }

@@ -16,7 +16,7 @@ use crate::view::parameters::Parameters;
 use crate::view::predicate::membership;
 
 /// Lists of more values are looked through in Rust.
-pub(in crate::view) const MOST_BOUND: usize = 500;
+pub(in crate::view) const MAX_BOUND_VALUES: usize = 500;
 
 impl Compiler<'_> {
     pub(in crate::view) fn filter(
@@ -67,7 +67,7 @@ impl Compiler<'_> {
     ) -> Result<String, ReadError> {
         let (expression, shape) = self.operand(p, around, of)?;
         self.spend(match operator {
-            Operator::In(all) | Operator::Nin(all) => all.len().min(MOST_BOUND),
+            Operator::In(all) | Operator::Nin(all) => all.len().min(MAX_BOUND_VALUES),
             _ => 1,
         })?;
         if let Operand::JsonPath(_, path) = of {
@@ -105,10 +105,10 @@ impl Compiler<'_> {
                 Some(bound) => return format!("{expression} IS NOT {}", p.bind(bound)),
                 None => return "1".to_owned(),
             },
-            Operator::In(all) if scalar && all.len() <= MOST_BOUND => {
+            Operator::In(all) if scalar && all.len() <= MAX_BOUND_VALUES => {
                 return membership(expression, &scalars(all), |s| operand(shape, s).map(|bound| p.bind(bound)));
             }
-            Operator::Nin(all) if scalar && all.len() <= MOST_BOUND => {
+            Operator::Nin(all) if scalar && all.len() <= MAX_BOUND_VALUES => {
                 let among = membership(expression, &scalars(all), |s| operand(shape, s).map(|bound| p.bind(bound)));
                 return format!("NOT ifnull({among}, 0)");
             }
@@ -134,7 +134,7 @@ impl Compiler<'_> {
         filter: &Filter,
     ) -> Result<String, ReadError> {
         let kind = scope.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
-        self.expect_shown(scope, field, Verb::Search)?;
+        self.expect_visible(scope, field, Verb::Search)?;
         let mut there = self.scope(target)?;
         let mut conditions = vec![format!("{}.deleted=0", there.alias)];
         self.restrict(p, &mut there, Verb::Search, &mut conditions);
@@ -143,7 +143,7 @@ impl Compiler<'_> {
         match kind {
             FieldType::ToOne { target: of, .. } if *of == target => {
                 let column = format!("{}.{}", scope.alias, crate::view::column::column_name(field));
-                let shown = self.shown(p, scope, field, Verb::Search);
+                let shown = self.visible_when(p, scope, field, Verb::Search);
                 let found = format!(
                     "{column} IN (SELECT {}.doc FROM {} WHERE {})",
                     there.alias,
@@ -153,9 +153,9 @@ impl Compiler<'_> {
                 Ok(all_of(&[found].into_iter().chain(shown).collect::<Vec<_>>()))
             }
             FieldType::Inverse { target: of, via, .. } if *of == target => {
-                self.expect_shown(&there, *via, Verb::Search)?;
-                conditions.extend(self.shown(p, &there, *via, Verb::Search));
-                let shown = self.shown(p, scope, field, Verb::Search);
+                self.expect_visible(&there, *via, Verb::Search)?;
+                conditions.extend(self.visible_when(p, &there, *via, Verb::Search));
+                let shown = self.visible_when(p, scope, field, Verb::Search);
                 let found = format!(
                     "{}.doc IN (SELECT {}.{} FROM {} WHERE {})",
                     scope.alias,

@@ -25,7 +25,7 @@ use super::predicate::predicate_sql;
 use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
-pub(super) use filter::MOST_BOUND;
+pub(super) use filter::MAX_BOUND_VALUES;
 pub(super) use select::{ColumnKind, Constant, Frame, Link, PastRow, Plan, root_aggregate};
 
 /// So many conditions stand side by side; more become a tree.
@@ -147,7 +147,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The condition under which `field` shows with `verb`; `None`: in every row.
-    fn shown(&mut self, p: &mut Parameters, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Option<String> {
+    fn visible_when(&mut self, p: &mut Parameters, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Option<String> {
         let holds = |i: &usize| scope.mask.entries[*i].verbs.has(verb) && scope.mask.entries[*i].holds(field);
         let entries: Vec<usize> = (0..scope.mask.entries.len()).filter(holds).collect();
         if scope.known.iter().any(|known| !known.is_empty() && known.iter().all(|i| entries.contains(i))) {
@@ -214,7 +214,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Refuses a field that no entry shows with `verb`: to the caller it does not exist.
-    fn expect_shown(&self, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Result<(), ReadError> {
+    fn expect_visible(&self, scope: &Scope<'_>, field: FieldId, verb: Verb) -> Result<(), ReadError> {
         if self.lenient || scope.mask.shows(field, verb) { Ok(()) } else { Err(ReadError::Hidden) }
     }
 
@@ -230,8 +230,8 @@ impl<'a> Compiler<'a> {
         let column = format!("{}.{}", scope.alias, column_name(field));
         let mut conditions = Vec::new();
         for &verb in verbs {
-            self.expect_shown(scope, field, verb)?;
-            conditions.extend(self.shown(p, scope, field, verb));
+            self.expect_visible(scope, field, verb)?;
+            conditions.extend(self.visible_when(p, scope, field, verb));
             if let Shape::Relation(target) = shape {
                 conditions.extend(self.reachable(p, &column, target, verb)?);
             }

@@ -51,19 +51,19 @@ impl Compiler<'_> {
         };
         let scope = around.document()?;
         let kind = scope.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
-        self.expect_shown(scope, field, Verb::Search)?;
+        self.expect_visible(scope, field, Verb::Search)?;
         let mut there = self.scope(target)?;
         there.looked_up = true;
         let mut conditions = vec![format!("{}.deleted=0", there.alias)];
         self.restrict(p, &mut there, Verb::Search, &mut conditions);
-        conditions.extend(self.shown(p, scope, field, Verb::Search));
+        conditions.extend(self.visible_when(p, scope, field, Verb::Search));
         match kind {
             FieldType::ToOne { target: of, .. } if *of == target => {
                 conditions.push(format!("{}.doc={}.{}", there.alias, scope.alias, column_name(field)));
             }
             FieldType::Inverse { target: of, via, many: false, .. } if *of == target => {
-                self.expect_shown(&there, *via, Verb::Search)?;
-                conditions.extend(self.shown(p, &there, *via, Verb::Search));
+                self.expect_visible(&there, *via, Verb::Search)?;
+                conditions.extend(self.visible_when(p, &there, *via, Verb::Search));
                 conditions.push(format!("{}.{}={}.doc", there.alias, column_name(*via), scope.alias));
             }
             _ => return Err(ReadError::Hidden),

@@ -230,10 +230,10 @@ impl<'a> Compiler<'a> {
                 self.restrict(p, &mut scope, Verb::Read, &mut conditions);
             }
             Link::Inverse { via, .. } => {
-                self.expect_shown(&scope, via, Verb::Search)?;
+                self.expect_visible(&scope, via, Verb::Search)?;
                 conditions.push(format!("{alias}.{}=?1", column_name(via)));
                 self.restrict(p, &mut scope, Verb::Search, &mut conditions);
-                conditions.extend(self.shown(p, &scope, via, Verb::Search));
+                conditions.extend(self.visible_when(p, &scope, via, Verb::Search));
             }
             Link::Answer => conditions.push(format!("{alias}.doc=?1")),
         }
@@ -418,7 +418,7 @@ impl<'a> Compiler<'a> {
         columns: &mut Columns,
     ) -> Result<ColumnKind, ReadError> {
         let kind = scope.collection.field(field).map(|field| &field.kind).ok_or(ReadError::Hidden)?;
-        self.expect_shown(scope, field, Verb::Read)?;
+        self.expect_visible(scope, field, Verb::Read)?;
         let (column, link) = match kind {
             FieldType::ToOne { target, .. } if *target == select.collection => (column_name(field), Link::Target),
             FieldType::Inverse { target, via, many, .. } if *target == select.collection => {
@@ -434,7 +434,7 @@ impl<'a> Compiler<'a> {
             plan => Box::new(plan?),
         };
         let column = format!("{}.{column}", scope.alias);
-        let sql = match self.shown(p, scope, field, Verb::Read) {
+        let sql = match self.visible_when(p, scope, field, Verb::Read) {
             None => column,
             Some(shown) => format!("CASE WHEN {shown} THEN {column} END"),
         };

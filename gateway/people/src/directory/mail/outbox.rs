@@ -27,8 +27,8 @@ const DAY: i64 = 24 * HOUR;
 
 /// Letters that wait at most, of all people and of one; beyond that warnings alone are written, of which there are so many at
 /// most anyway, and what an address is told that was left.
-const MOST: u64 = 4_096;
-const MOST_OF_ONE: u64 = 32;
+const MAX_LETTERS: u64 = 4_096;
+const MAX_LETTERS_OF_ONE: u64 = 32;
 /// Letters about one kind of everyday within an hour, and of all such within a day, to a person.
 const OF_A_KIND: u64 = 1;
 const EVERYDAY: u64 = 12;
@@ -140,7 +140,7 @@ impl Directory {
         if !self.writes_letters() {
             return Ok(false);
         }
-        if !kind.warns() && waiting().count(db).await? >= MOST {
+        if !kind.warns() && waiting().count(db).await? >= MAX_LETTERS {
             tracing::warn!("too many letters wait; one is not sent");
             return Ok(false);
         }
@@ -188,7 +188,7 @@ impl Directory {
         if alike.count(&self.db).await? >= room || same >= OF_A_KIND {
             return Ok(());
         }
-        if !kind.warns() && own.clone().filter(Column::State.eq(WAITING)).count(&self.db).await? >= MOST_OF_ONE {
+        if !kind.warns() && own.clone().filter(Column::State.eq(WAITING)).count(&self.db).await? >= MAX_LETTERS_OF_ONE {
             return Ok(());
         }
         if self.put_letter(&self.db, (user, &address), &LetterKind::Notice(kind), None, now).await? {

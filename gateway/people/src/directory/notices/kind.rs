@@ -127,7 +127,7 @@ pub enum About {
 }
 
 /// The longest name that is kept, in letters.
-const LONGEST: usize = 120;
+const MAX_NAME_LETTERS: usize = 120;
 
 impl About {
     pub(super) fn to_text(&self) -> Option<String> {
@@ -136,7 +136,7 @@ impl About {
             About::Person(user) => Some(format!("user:{user}")),
             About::Words(words) => {
                 let words: String =
-                    words.chars().filter(|c| !c.is_control() && !turns_text(*c)).take(LONGEST).collect();
+                    words.chars().filter(|c| !c.is_control() && !turns_text(*c)).take(MAX_NAME_LETTERS).collect();
                 Some(format!("words:{words}"))
             }
         }

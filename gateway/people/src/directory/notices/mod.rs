@@ -25,7 +25,7 @@ use super::audit::next_id;
 use super::{Actor, Directory, DirectoryError};
 
 /// Notices of one kind that a person has at most.
-const MOST_OF_KIND: u64 = 16;
+const MAX_NOTICES_OF_KIND: u64 = 16;
 /// For how long it is remembered that something was told once, in microseconds: longer than anything it is told of lasts.
 const REMEMBERED: i64 = 800 * 86_400_000_000;
 
@@ -70,7 +70,7 @@ pub struct Telling {
     pub about: About,
 }
 
-async fn note_told(
+async fn insert_mark(
     db: &impl ConnectionTrait,
     user: UserId,
     mark: &str,
@@ -113,7 +113,7 @@ async fn list(db: &impl ConnectionTrait, telling: &Telling, now: Timestamp) -> R
     };
     notice::Entity::insert(row).exec_without_returning(db).await?;
     let oldest = own.order_by_desc(notice::Column::At).order_by_desc(notice::Column::Id);
-    let beyond = oldest.offset(MOST_OF_KIND).limit(MOST_OF_KIND).all(db).await?;
+    let beyond = oldest.offset(MAX_NOTICES_OF_KIND).limit(MAX_NOTICES_OF_KIND).all(db).await?;
     if !beyond.is_empty() {
         let beyond: Vec<_> = beyond.into_iter().map(|one| one.id).collect();
         notice::Entity::delete_many().filter(notice::Column::Id.is_in(beyond)).exec(db).await?;
@@ -140,7 +140,7 @@ impl Directory {
     pub async fn tell_once(&self, mark: &str, telling: Telling, now: Timestamp) -> Result<(), DirectoryError> {
         let muted = self.is_muted(telling.user, telling.kind, Channel::Console).await?;
         let txn = self.db.begin().await?;
-        if !note_told(&txn, telling.user, mark, now).await? {
+        if !insert_mark(&txn, telling.user, mark, now).await? {
             txn.rollback().await?;
             return Ok(());
         }
@@ -152,18 +152,18 @@ impl Directory {
     }
 
     /// Remembers that a person was told of what `mark` names; false: they were before.
-    pub async fn mark_told(&self, user: UserId, mark: &str, now: Timestamp) -> Result<bool, DirectoryError> {
-        note_told(&self.db, user, mark, now).await
+    pub async fn set_mark(&self, user: UserId, mark: &str, now: Timestamp) -> Result<bool, DirectoryError> {
+        insert_mark(&self.db, user, mark, now).await
     }
 
     /// Forgets that a person was told of what `mark` names: if it is so again, they are told again.
-    pub async fn forget_told(&self, user: UserId, mark: &str) -> Result<(), DirectoryError> {
+    pub async fn clear_mark(&self, user: UserId, mark: &str) -> Result<(), DirectoryError> {
         told::Entity::delete_by_id((user.as_bytes().to_vec(), mark.to_owned())).exec(&self.db).await?;
         Ok(())
     }
 
     /// Whether a person was told of what `mark` names.
-    pub async fn was_told(&self, user: UserId, mark: &str) -> Result<bool, DirectoryError> {
+    pub async fn has_mark(&self, user: UserId, mark: &str) -> Result<bool, DirectoryError> {
         let key = (user.as_bytes().to_vec(), mark.to_owned());
         Ok(told::Entity::find_by_id(key).one(&self.db).await?.is_some())
     }
@@ -252,7 +252,7 @@ impl Directory {
         Ok(true)
     }
 
-    pub(super) async fn drop_told(&self, now: Timestamp) -> Result<(), DirectoryError> {
+    pub(super) async fn drop_old_marks(&self, now: Timestamp) -> Result<(), DirectoryError> {
         told::Entity::delete_many().filter(told::Column::At.lt(now.0 - REMEMBERED)).exec(&self.db).await?;
         Ok(())
     }

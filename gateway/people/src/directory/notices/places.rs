@@ -8,7 +8,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::super::browsers::mac;
-use super::super::sessions::Seen;
+use super::super::sessions::SessionOrigin;
 use super::super::turns::Network;
 use super::super::{Directory, DirectoryError};
 use super::tables::place;
@@ -16,12 +16,12 @@ use super::{About, NoticeKind, Telling};
 use hmac::Mac as _;
 
 /// Places of a person that are kept.
-const MOST: u64 = 64;
+const MAX_PLACES: u64 = 64;
 
 impl Directory {
     /// Notes from where somebody signed in, and tells them if that was never seen. `browsers`: what their browser keeps of
     /// earlier sign-ins. The sign-in is done, whatever becomes of that.
-    pub async fn signed_in_from(&self, user: UserId, seen: &Seen, browsers: &[String], now: Timestamp) {
+    pub async fn signed_in_from(&self, user: UserId, seen: &SessionOrigin, browsers: &[String], now: Timestamp) {
         if let Err(error) = self.note_place(user, seen, browsers, now).await {
             tracing::error!(%error, "it was not noted from where somebody signed in");
         }
@@ -30,7 +30,7 @@ impl Directory {
     async fn note_place(
         &self,
         user: UserId,
-        seen: &Seen,
+        seen: &SessionOrigin,
         browsers: &[String],
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
@@ -51,7 +51,7 @@ impl Directory {
         if there {
             return Ok(());
         }
-        let beyond = own.order_by_desc(place::Column::Seen).offset(MOST).limit(MOST).all(&self.db).await?;
+        let beyond = own.order_by_desc(place::Column::Seen).offset(MAX_PLACES).limit(MAX_PLACES).all(&self.db).await?;
         for one in beyond {
             place::Entity::delete_by_id((one.user, one.mark)).exec(&self.db).await?;
         }

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use policy_core::SpaceId;
 use serde_json::json;
 
-use super::super::sessions::Seen;
+use super::super::sessions::SessionOrigin;
 use super::super::{on_each_backend, password_change::ChangedBy};
 use super::*;
 
@@ -92,7 +92,7 @@ async fn a_kind_is_turned_off_and_on_and_those_of_ways_to_sign_in_stay_on() {
             told.unwrap();
         }
         assert_eq!(kinds(&directory, BOB).await.len(), 1);
-        directory.forget_told(BOB, "grant x").await.unwrap();
+        directory.clear_mark(BOB, "grant x").await.unwrap();
         once().await.unwrap();
         assert_eq!(kinds(&directory, BOB).await.len(), 2, "control");
     }
@@ -104,7 +104,7 @@ async fn a_sign_in_is_told_if_neither_its_place_nor_its_browser_was_seen_before(
         let home = directory.add_tenant("home", at(1)).await.unwrap();
         let space = SpaceId::from_bytes([9; 16]);
         let user = directory.add_user((ALICE, space), "alice", home.id, Some("a long password"), at(1)).await.unwrap();
-        let from = |ip: &str, product: &str| Seen {
+        let from = |ip: &str, product: &str| SessionOrigin {
             address: Some(ip.parse::<IpAddr>().unwrap()),
             product: Some(product.to_owned()),
         };
@@ -129,7 +129,7 @@ async fn a_sign_in_is_told_if_neither_its_place_nor_its_browser_was_seen_before(
         directory.signed_in_from(BOB, &house, &[], at(5)).await;
         // Another password forgets them all: who knew the former one is told of again.
         let changed = directory.change_password(&user, ChangedBy::Operator, "another long password", at(6)).await;
-        assert!(changed.unwrap().is_some());
+        assert!(changed.unwrap().is_ok());
         directory.signed_in_from(ALICE, &abroad, &browser, at(7)).await;
         assert_eq!(told().await, 3);
         // So many are kept, those seen last.

@@ -23,7 +23,7 @@ use super::{Directory, DirectoryError, id};
 /// How long a request waits, in seconds.
 pub const REQUEST_SECONDS: i64 = 14 * 86_400;
 /// Requests that wait for a person at most.
-const MOST: u64 = 32;
+const MAX_REQUESTS_OF_PERSON: u64 = 32;
 /// Requests of an app to a person within a day: who said no is not asked on and on.
 const OF_A_DAY: u64 = 3;
 const DAY: i64 = 86_400_000_000;
@@ -193,7 +193,7 @@ impl Directory {
         }
         let of_late = Entity::find().filter(of_app).filter(Column::Created.gt(now.0 - DAY)).count(&self.db).await?;
         let of_person = waiting(now).filter(Column::User.eq(user.clone())).count(&self.db).await?;
-        if of_late >= OF_A_DAY || of_person >= MOST {
+        if of_late >= OF_A_DAY || of_person >= MAX_REQUESTS_OF_PERSON {
             return Ok(Filed::TooMany);
         }
         let row = request::Model {

@@ -44,7 +44,7 @@ async fn one_of_an_app_waits_and_so_many_of_a_person_and_no_app_asks_on_and_on()
         for app in 2..100 {
             sent += u64::from(matches!(file(app, at(86_500)).await, Filed::Waits(_)));
         }
-        assert_eq!(sent, MOST);
+        assert_eq!(sent, MAX_REQUESTS_OF_PERSON);
         let lapsed = directory.access_request(first.id, at(0)).await.unwrap().unwrap();
         assert_eq!(lapsed.state, RequestState::Declined);
         let later = at(86_500 + REQUEST_SECONDS);

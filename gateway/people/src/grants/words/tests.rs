@@ -155,7 +155,7 @@ fn value(language: Language, text: &str, texts: &[String]) -> Value {
     }
 }
 
-fn conditions(language: Language, text: &str, texts: &[String]) -> Vec<Asked> {
+fn conditions(language: Language, text: &str, texts: &[String]) -> Vec<AskedCondition> {
     let one = |text: &str| {
         let text = if language == Language::German { text.strip_suffix(" ist").unwrap() } else { text };
         let (field, rest) = text.split_once(' ').unwrap();
@@ -171,7 +171,7 @@ fn conditions(language: Language, text: &str, texts: &[String]) -> Vec<Asked> {
         } else {
             value(language, rest, texts)
         };
-        Asked { field: name(language, field), operator, value }
+        AskedCondition { field: name(language, field), operator, value }
     };
     let joint = if language == Language::English { " and " } else { " ist und " };
     let text = text.strip_suffix(" ist").unwrap_or(text);
@@ -295,7 +295,7 @@ fn scalar(kind: ScalarType) -> BoxedStrategy<Value> {
     }
 }
 
-fn condition() -> impl Strategy<Value = Asked> {
+fn condition() -> impl Strategy<Value = AskedCondition> {
     let kinds = proptest::sample::select(FIELDS.to_vec());
     (kinds, 0usize..8).prop_flat_map(|((field, kind), at)| {
         let ordered = kind != ScalarType::Boolean;
@@ -307,7 +307,7 @@ fn condition() -> impl Strategy<Value = Asked> {
         } else {
             scalar(kind)
         };
-        value.prop_map(move |value| Asked { field: field.to_owned(), operator, value })
+        value.prop_map(move |value| AskedCondition { field: field.to_owned(), operator, value })
     })
 }
 

@@ -1,13 +1,17 @@
 //! How the routes of GraphQL are described: three paths, two spellings. What can be asked of a space, its own schema
 //! says (`__schema`).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::response::{Response, ResponseBuilder, ResponsesBuilder};
+use utoipa::openapi::{Content, Ref, RefOr};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::front::described::SpaceHeader;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(post_v1, get_v1, post_bare, get_bare, post_v0, get_v0))]
+#[openapi(paths(post_v1, get_v1, post_bare, get_bare, post_v0, get_v0), components(schemas(GraphQlAnswer)))]
 pub(super) struct Api;
 
 /// A request ("GraphQL over HTTP").
@@ -48,95 +52,76 @@ struct GraphQlAnswer {
     errors: Option<Value>,
 }
 
+/// What each of the routes answers.
+struct GraphQlAnswers;
+
+impl IntoResponses for GraphQlAnswers {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let answer = || Content::new(Some(Ref::from_schema_name(GraphQlAnswer::name())));
+        let answered = |text: &str| {
+            let response = ResponseBuilder::new().description(text).content("application/json", answer());
+            response.content("application/graphql-response+json", answer())
+        };
+        let refused = |text: &str| ResponseBuilder::new().description(text);
+        ResponsesBuilder::new()
+            .response("200", answered("What came of it"))
+            .response("400", answered("`invalid_input`: it is no request"))
+            .response("404", refused("`not_found`: there is no such space"))
+            .response("405", answered("`method_not_allowed`: a mutation by GET"))
+            .response("406", refused("`not_acceptable`: no wanted media type"))
+            .response("409", answered("`conflict`, `not_unique`"))
+            .build()
+            .into()
+    }
+}
+
 /// Runs an operation
 #[utoipa::path(post, path = "/api/v1/graphql", tag = "graphql", params(SpaceHeader), request_body(
-    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(GraphQlAnswers))]
 #[expect(dead_code, reason = "it carries the description")]
 fn post_v1() {}
 
 /// Runs a query
-#[utoipa::path(get, path = "/api/v1/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/graphql",
+    tag = "graphql",
+    params(SpaceHeader, GraphQlParameters),
+    responses(GraphQlAnswers)
+)]
 #[expect(dead_code, reason = "it carries the description")]
 fn get_v1() {}
 
 /// Runs an operation
 #[utoipa::path(post, path = "/api/graphql", tag = "graphql", params(SpaceHeader), request_body(
-    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(GraphQlAnswers))]
 #[expect(dead_code, reason = "it carries the description")]
 fn post_bare() {}
 
 /// Runs a query
-#[utoipa::path(get, path = "/api/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[utoipa::path(
+    get,
+    path = "/api/graphql",
+    tag = "graphql",
+    params(SpaceHeader, GraphQlParameters),
+    responses(GraphQlAnswers)
+)]
 #[expect(dead_code, reason = "it carries the description")]
 fn get_bare() {}
 
 /// Runs an operation, in the spelling of 2023
 #[utoipa::path(post, path = "/api/v0/graphql", tag = "graphql", params(SpaceHeader), request_body(
-    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+    content((GraphQlRequest = "application/json"), (String = "application/graphql"))), responses(GraphQlAnswers))]
 #[expect(dead_code, reason = "it carries the description")]
 fn post_v0() {}
 
 /// Runs a query, in the spelling of 2023
-#[utoipa::path(get, path = "/api/v0/graphql", tag = "graphql", params(SpaceHeader, GraphQlParameters), responses(
-    (status = 200, description = "What came of it", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 400, description = "`invalid_input`: it is no request", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 404, description = "`not_found`: there is no such space"),
-    (status = 405, description = "`method_not_allowed`: a mutation by GET", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json"))),
-    (status = 406, description = "`not_acceptable`: no wanted media type"),
-    (status = 409, description = "`conflict`, `not_unique`", content((GraphQlAnswer = "application/json"),
-        (GraphQlAnswer = "application/graphql-response+json")))))]
+#[utoipa::path(
+    get,
+    path = "/api/v0/graphql",
+    tag = "graphql",
+    params(SpaceHeader, GraphQlParameters),
+    responses(GraphQlAnswers)
+)]
 #[expect(dead_code, reason = "it carries the description")]
 fn get_v0() {}

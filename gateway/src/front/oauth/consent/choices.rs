@@ -12,7 +12,7 @@ use vault_core::schema::{FieldType, ScalarType, Schema};
 
 use super::super::form::Fields;
 use super::super::words::Words;
-use crate::grants::{Access, Asked, Operator, Span, date, turns_text};
+use crate::grants::{Access, AskedCondition, Operator, Span, date, turns_text};
 
 /// What the duration offers besides what the app asks for; days.
 const OFFERED: [u32; 4] = [1, 30, 180, 365];
@@ -22,9 +22,9 @@ const USUAL: u32 = 30;
 const FOREVER: &str = "none";
 /// Fields that a row filter offers at most, and the longest value.
 const FILTERS: usize = 64;
-const LONGEST_VALUE: usize = 1_024;
+const MAX_VALUE_BYTES: usize = 1_024;
 /// Conditions of one entry, those of the app among them: as many as a grant is read with again.
-const MOST_CONDITIONS: usize = 32;
+const MAX_CONDITIONS: usize = 32;
 /// Comparisons with no value, and where one is chosen of a field that is true or false.
 const EMPTY: &str = "_null";
 const NOT_EMPTY: &str = "_some";
@@ -125,7 +125,7 @@ impl Slip {
             Why::NoMoment(field) => words.no_moment(field),
             Why::TooLong(field) => words.value_too_long(field),
             Why::Unseen(field) => words.value_unseen(field),
-            Why::TooMany => words.too_many_tests(MOST_CONDITIONS),
+            Why::TooMany => words.too_many_tests(MAX_CONDITIONS),
             Why::NoSuchField => words.no_such_field().to_owned(),
             Why::NoEnd => words.choose_how_long().to_owned(),
             Why::NoDay => words.no_day().to_owned(),
@@ -167,7 +167,7 @@ pub(super) fn of(
     }
     let mut conditions = asked.conditions.clone();
     conditions.extend(rows((at, all), asked, sent, (schema, language))?);
-    if conditions.len() > MOST_CONDITIONS {
+    if conditions.len() > MAX_CONDITIONS {
         return Err(Slip { control: test_control(at, ""), why: Why::TooMany });
     }
     let duration = end(at, asked, sent, now)?;
@@ -241,7 +241,7 @@ fn usual(asked: &Access) -> String {
 
 /// How the values of a field are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Comparand {
     Text,
     Whole,
     Number,
@@ -251,16 +251,16 @@ pub(super) enum Kind {
     Truth,
 }
 
-impl Kind {
-    fn of(kind: &FieldType) -> Option<Kind> {
+impl Comparand {
+    fn of(kind: &FieldType) -> Option<Comparand> {
         let FieldType::Scalar { of, .. } = kind else { return None };
         match of {
-            ScalarType::String | ScalarType::Id => Some(Kind::Text),
-            ScalarType::Int => Some(Kind::Whole),
-            ScalarType::Float64 => Some(Kind::Number),
-            ScalarType::Float32 => Some(Kind::Single),
-            ScalarType::DateTime => Some(Kind::Moment),
-            ScalarType::Boolean => Some(Kind::Truth),
+            ScalarType::String | ScalarType::Id => Some(Comparand::Text),
+            ScalarType::Int => Some(Comparand::Whole),
+            ScalarType::Float64 => Some(Comparand::Number),
+            ScalarType::Float32 => Some(Comparand::Single),
+            ScalarType::DateTime => Some(Comparand::Moment),
+            ScalarType::Boolean => Some(Comparand::Truth),
             ScalarType::Blob | ScalarType::Json => None,
         }
     }
@@ -269,24 +269,24 @@ impl Kind {
     pub(super) const fn operators(self) -> &'static [Operator] {
         use Operator::{Eq, Geq, Gt, Leq, Lt, Neq};
         match self {
-            Kind::Text => &[Eq, Neq],
-            Kind::Whole | Kind::Number | Kind::Single => &[Eq, Neq, Gt, Geq, Lt, Leq],
-            Kind::Moment => &[Geq, Lt],
-            Kind::Truth => &[Eq],
+            Comparand::Text => &[Eq, Neq],
+            Comparand::Whole | Comparand::Number | Comparand::Single => &[Eq, Neq, Gt, Geq, Lt, Leq],
+            Comparand::Moment => &[Geq, Lt],
+            Comparand::Truth => &[Eq],
         }
     }
 }
 
 /// The fields by which rows can be chosen: what every type of the entry has, in the order of the definitions.
 /// Entries share the room of the form: `all` of them there are.
-pub(super) fn filters(asked: &Access, all: usize, schema: &Schema) -> Vec<(String, Kind)> {
+pub(super) fn filters(asked: &Access, all: usize, schema: &Schema) -> Vec<(String, Comparand)> {
     let mut types = asked.datatypes.iter().filter_map(|name| schema.collection_named(name));
     let Some(first) = types.next() else { return Vec::new() };
     let others: Vec<_> = types.collect();
     let kind = |field: &vault_core::schema::Field| {
-        let kind = Kind::of(&field.kind)?;
+        let kind = Comparand::of(&field.kind)?;
         let same = |of: &&vault_core::schema::Collection| {
-            of.field_named(&field.name).is_some_and(|other| Kind::of(&other.kind) == Some(kind))
+            of.field_named(&field.name).is_some_and(|other| Comparand::of(&other.kind) == Some(kind))
         };
         others.iter().all(same).then(|| (field.name.clone(), kind))
     };
@@ -302,7 +302,7 @@ fn rows(
     asked: &Access,
     sent: &Fields,
     (schema, language): (&Schema, Language),
-) -> Result<Vec<Asked>, Slip> {
+) -> Result<Vec<AskedCondition>, Slip> {
     let offered = filters(asked, all, schema);
     let (tests, values) = (test_control(at, ""), value_control(at, ""));
     let (tested, given) = (sent.beginning(&tests), sent.beginning(&values));
@@ -321,19 +321,19 @@ fn rows(
         let at_value = |why: fn(String) -> Why| Slip { control: value_control(at, &field), why: why(field.clone()) };
         if let Some((_, empty)) = BY_ITSELF.into_iter().find(|(word, _)| test == Some(*word)) {
             let operator = if empty { Operator::Eq } else { Operator::Neq };
-            out.push(Asked { field, operator, value: Value::Null });
+            out.push(AskedCondition { field, operator, value: Value::Null });
             continue;
         }
         let operator = match (test, text) {
             (None, None) => continue,
-            (None, Some(_)) if kind == Kind::Truth => Operator::Eq,
+            (None, Some(_)) if kind == Comparand::Truth => Operator::Eq,
             (test, _) => {
                 let known = test.and_then(Operator::of_word).filter(|one| kind.operators().contains(one));
                 known.ok_or_else(|| at_test(Why::NoTest(field.clone())))?
             }
         };
         let text = text.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| at_value(Why::NoValue))?;
-        if text.len() > LONGEST_VALUE {
+        if text.len() > MAX_VALUE_BYTES {
             return Err(at_value(Why::TooLong));
         }
         // The sentence would write them out, and nobody meant them.
@@ -341,21 +341,21 @@ fn rows(
             return Err(at_value(Why::Unseen));
         }
         let value = match kind {
-            Kind::Text => Value::String(text.to_owned()),
-            Kind::Whole => Value::from(text.parse::<i64>().map_err(|_| at_value(Why::NoWholeNumber))?),
-            Kind::Number => number(text, language).map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?,
-            Kind::Single => {
+            Comparand::Text => Value::String(text.to_owned()),
+            Comparand::Whole => Value::from(text.parse::<i64>().map_err(|_| at_value(Why::NoWholeNumber))?),
+            Comparand::Number => number(text, language).map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?,
+            Comparand::Single => {
                 let fits = number(text, language).filter(|number| number.abs() <= f64::from(f32::MAX));
                 fits.map(Value::from).ok_or_else(|| at_value(Why::NoNumber))?
             }
-            Kind::Moment => Value::String(moment(text).ok_or_else(|| at_value(Why::NoMoment))?),
-            Kind::Truth => match text {
+            Comparand::Moment => Value::String(moment(text).ok_or_else(|| at_value(Why::NoMoment))?),
+            Comparand::Truth => match text {
                 "yes" => Value::Bool(true),
                 "no" => Value::Bool(false),
                 _ => return Err(at_value(Why::NoValue)),
             },
         };
-        out.push(Asked { field, operator, value });
+        out.push(AskedCondition { field, operator, value });
     }
     Ok(out)
 }

@@ -9,13 +9,13 @@ use super::super::form::Fields;
 use super::super::page::{attribute, escape, hidden, quoted};
 use super::super::words::Words;
 use super::choices::{
-    BY_ITSELF, End, Kind, day_control, days, end_control, field_control, filters, offered, test_control, value_control,
-    verb_control,
+    BY_ITSELF, Comparand, End, day_control, days, end_control, field_control, filters, offered, test_control,
+    value_control, verb_control,
 };
 use crate::grants::{Access, date, marked};
 
 /// What an entry is shown with.
-pub(super) struct Shown<'a> {
+pub(super) struct EntryForm<'a> {
     /// Which one, of how many.
     pub(super) at: (usize, usize),
     pub(super) asked: &'a Access,
@@ -30,14 +30,14 @@ pub(super) struct Shown<'a> {
     pub(super) words: Words,
 }
 
-impl Shown<'_> {
+impl EntryForm<'_> {
     pub(super) fn html(&self) -> String {
         let (at, asked, words) = (self.at.0, self.asked, self.words);
         let mut html = format!("<fieldset>\n<legend>{}</legend>\n", escape(&asked.datatypes.join(", ")));
         let _ = write!(
             html,
             "<div id=\"says-{at}\" data-live aria-live=\"polite\">\n{}</div>\n",
-            said(self.sentences, words)
+            paragraphs(self.sentences, words)
         );
         if let Some(purpose) = &asked.purpose {
             let _ = writeln!(html, "<p class=\"soft\">{}</p>", quoted(&words.says_why(marked(purpose)), words.0));
@@ -136,7 +136,7 @@ impl Shown<'_> {
             };
             let (chosen, text) = (kept(&tested, &test), kept(&given, &value));
             // A moment that is chosen here names no place on earth.
-            let field = if kind == Kind::Moment { words.in_utc(&field) } else { field };
+            let field = if kind == Comparand::Moment { words.in_utc(&field) } else { field };
             let shown = escape(&field);
             let option = |value: &str, said: &str, selected: bool| {
                 let selected = if selected { " selected" } else { "" };
@@ -154,7 +154,7 @@ impl Shown<'_> {
             let named = format!(" aria-label=\"{}\"", escape(&words.compared_with(&field)));
             let mark = self.mark(&value);
             let input = match kind {
-                Kind::Truth => {
+                Comparand::Truth => {
                     let truths = option("", words.any_value(), text.is_empty())
                         + &option("yes", words.yes(), text == "yes")
                         + &option("no", words.no(), text == "no");
@@ -162,9 +162,9 @@ impl Shown<'_> {
                 }
                 kind => {
                     let how = match kind {
-                        Kind::Whole => "type=\"text\" inputmode=\"numeric\"",
-                        Kind::Number | Kind::Single => "type=\"text\" inputmode=\"decimal\"",
-                        Kind::Moment => "type=\"datetime-local\" step=\"1\"",
+                        Comparand::Whole => "type=\"text\" inputmode=\"numeric\"",
+                        Comparand::Number | Comparand::Single => "type=\"text\" inputmode=\"decimal\"",
+                        Comparand::Moment => "type=\"datetime-local\" step=\"1\"",
                         _ => "type=\"text\" autocapitalize=\"none\" maxlength=\"1024\"",
                     };
                     format!(
@@ -226,6 +226,6 @@ impl Shown<'_> {
 }
 
 /// What an entry says, with a line for each sentence.
-pub(super) fn said(sentences: &[String], words: Words) -> String {
+pub(super) fn paragraphs(sentences: &[String], words: Words) -> String {
     sentences.iter().map(|sentence| format!("<p>{}</p>\n", quoted(sentence, words.0))).collect()
 }

@@ -3,7 +3,7 @@
 
 mod choices;
 mod entry;
-mod seen;
+mod preview;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use vault_core::schema::Schema;
 
 use self::choices::Slip;
-use self::entry::Shown;
-use self::seen::Seen;
+use self::entry::EntryForm;
+use self::preview::PreviewPane;
 use super::authorize::{Wish, failed};
 use super::form::{Fields, is_tag, stale, tag};
 use super::openid;
@@ -45,7 +45,7 @@ pub(super) async fn script() -> HttpResponse {
 }
 
 /// Where what is asked for lies.
-struct Place {
+struct AskedSpace {
     space: SpaceId,
     /// What it is called, unless it is the person's own.
     name: Option<String>,
@@ -53,8 +53,8 @@ struct Place {
     terms: Terms,
 }
 
-impl Place {
-    async fn of(node: &dyn Node, wish: &Wish, signed: &Signed) -> Result<Place, IssueError> {
+impl AskedSpace {
+    async fn of(node: &dyn Node, wish: &Wish, signed: &Signed) -> Result<AskedSpace, IssueError> {
         let space = space_of(node, signed.user.id, &wish.access).await?;
         let spaces = node.spaces(signed.user.id).await?;
         let found = spaces.into_iter().find(|own| own.id == space).ok_or(NodeError::NotFound)?;
@@ -65,8 +65,12 @@ impl Place {
             space,
             now: node.now(),
         };
-        let place =
-            Place { space, name: (!found.personal).then_some(found.name), schema: node.schema(space).await?, terms };
+        let place = AskedSpace {
+            space,
+            name: (!found.personal).then_some(found.name),
+            schema: node.schema(space).await?,
+            terms,
+        };
         // What cannot be asked for is told before anything is chosen.
         compile(&wish.access, place.terms, &place.schema)?;
         Ok(place)
@@ -99,7 +103,7 @@ struct Proof {
 }
 
 impl Proof {
-    fn of(wish: &Wish, signed: &Signed, place: &Place, chosen: &Chosen, sent: &Fields) -> Option<Proof> {
+    fn of(wish: &Wish, signed: &Signed, place: &AskedSpace, chosen: &Chosen, sent: &Fields) -> Option<Proof> {
         let left: Vec<Option<Access>> = chosen.iter().cloned().collect::<Result<_, _>>().ok()?;
         place.grant(&left.iter().flatten().cloned().collect::<Vec<_>>()).ok()?;
         let binding = [signed.user.id.as_bytes().as_slice(), wish.raw.as_bytes()].concat();
@@ -139,7 +143,7 @@ fn kinds(access: &[Access]) -> String {
 }
 
 /// Why what was asked, or chosen, is not granted, in the page's language.
-fn told(error: &AccessError, kinds: &str) -> String {
+fn refusal_words(error: &AccessError, kinds: &str) -> String {
     match (words(), error) {
         (Words(gateway_people::language::Language::English), AccessError::Malformed(text)) => text.clone(),
         (words, AccessError::Contradiction(_)) => words.contradiction(kinds),
@@ -149,11 +153,11 @@ fn told(error: &AccessError, kinds: &str) -> String {
 
 /// The page as it is first.
 pub(super) async fn show(node: &dyn Node, wish: &Wish, signed: &Signed) -> HttpResponse {
-    shown(node, wish, signed, None, None).await
+    consent_page(node, wish, signed, None, None).await
 }
 
 /// The page: what was ticked, filled in and selected stays so.
-async fn shown(
+async fn consent_page(
     node: &dyn Node,
     wish: &Wish,
     signed: &Signed,
@@ -165,7 +169,7 @@ async fn shown(
     if wish.access.is_empty() {
         return openid::consent::show(node, wish, signed, sent);
     }
-    let place = match Place::of(node, wish, signed).await {
+    let place = match AskedSpace::of(node, wish, signed).await {
         Ok(place) => place,
         Err(IssueError::Access(AccessError::Schema(text))) => {
             let mut said = words.asks_for_missing(app);
@@ -201,14 +205,14 @@ async fn body(
     node: &dyn Node,
     wish: &Wish,
     signed: &Signed,
-    place: &Place,
+    place: &AskedSpace,
     form: &Form<'_>,
     wrong: Option<Wrong>,
 ) -> String {
     let words = words();
     let (sent, now) = (form.fields, place.terms.now);
     let chosen = chosen(wish, sent, &place.schema, now);
-    let seen = seen(node, place, &chosen).await;
+    let seen = preview(node, place, &chosen).await;
     let strong = |text: &str| format!("<strong>{}</strong>", escape(text));
     let within = place
         .name
@@ -230,18 +234,18 @@ async fn body(
         wish.warning(),
     );
     if let Some(asked) = &wish.openid {
-        html.push_str(&openid::consent::told(asked, signed, (!form.is_first).then_some(sent)));
+        html.push_str(&openid::consent::asked_identity(asked, signed, (!form.is_first).then_some(sent)));
     }
     for (at, (asked, left)) in wish.access.iter().zip(&chosen).enumerate() {
         let sentences = match left {
             Ok(Some(access)) => match place.grant(std::slice::from_ref(access)) {
                 Ok((grant, order)) => sentences(&grant, &place.schema, &order, words.0),
-                Err(error) => vec![told(&error, &asked.datatypes.join(", "))],
+                Err(error) => vec![refusal_words(&error, &asked.datatypes.join(", "))],
             },
             Ok(None) => vec![words.nothing_of_this().to_owned()],
             Err(slip) => vec![slip.text(words)],
         };
-        let shown = Shown {
+        let form = EntryForm {
             at: (at, wish.access.len()),
             asked,
             sentences: &sentences,
@@ -251,7 +255,7 @@ async fn body(
             now,
             words,
         };
-        html.push_str(&shown.html());
+        html.push_str(&form.html());
     }
     let _ = write!(
         html,
@@ -280,18 +284,18 @@ async fn body(
 
 /// What the app would see first, were it granted what is chosen. Nobody but the person who signed in looks, at what they
 /// see themselves.
-async fn seen(node: &dyn Node, place: &Place, chosen: &Chosen) -> Seen {
-    let Ok(left) = chosen.iter().cloned().collect::<Result<Vec<_>, _>>() else { return Seen::Unclear };
+async fn preview(node: &dyn Node, place: &AskedSpace, chosen: &Chosen) -> PreviewPane {
+    let Ok(left) = chosen.iter().cloned().collect::<Result<Vec<_>, _>>() else { return PreviewPane::Unclear };
     let left: Vec<Access> = left.into_iter().flatten().collect();
     if left.is_empty() {
-        return Seen::Nothing;
+        return PreviewPane::Nothing;
     }
-    let Ok((grant, order)) = place.grant(&left) else { return Seen::Unclear };
-    match node.foresee(&grant, &order).await {
-        Ok(foreseen) => Seen::Told(foreseen),
+    let Ok((grant, order)) = place.grant(&left) else { return PreviewPane::Unclear };
+    match node.preview(&grant, &order).await {
+        Ok(preview) => PreviewPane::Rows(preview),
         Err(error) => {
             tracing::info!(%error, "what a grant would show is not shown");
-            Seen::Untold
+            PreviewPane::Unavailable
         }
     }
 }
@@ -304,18 +308,18 @@ pub(super) async fn submit(node: &dyn Node, wish: &Wish, signed: &Signed, fields
     }
     if let Some(all) = fields.get("all") {
         let at = all.parse().unwrap_or(usize::MAX);
-        return shown(node, wish, signed, Some(&choices::all_ticked(fields, &wish.access, at)), None).await;
+        return consent_page(node, wish, signed, Some(&choices::all_ticked(fields, &wish.access, at)), None).await;
     }
     match fields.get("decision") {
-        Some("look") => shown(node, wish, signed, Some(fields), None).await,
+        Some("look") => consent_page(node, wish, signed, Some(fields), None).await,
         Some("allow") => match allow(node, wish, signed, fields).await {
             Ok(Ok(code)) => wish.done(node, &code),
-            Ok(Err(wrong)) => shown(node, wish, signed, Some(fields), Some(wrong)).await,
+            Ok(Err(wrong)) => consent_page(node, wish, signed, Some(fields), Some(wrong)).await,
             Err(error) => failed(&error),
         },
         Some("deny") => wish.denied(node).await.unwrap_or_else(|error| failed(&error)),
         Some("switch") => sign_in::show(node, wish, None, sign_in::Asks::Password, None),
-        None if fields.chooses_language() => shown(node, wish, signed, Some(fields), None).await,
+        None if fields.chooses_language() => consent_page(node, wish, signed, Some(fields), None).await,
         _ => stale(),
     }
 }
@@ -330,7 +334,7 @@ async fn allow(
     if wish.access.is_empty() {
         return Ok(Ok(openid::consent::allow(node, wish, signed, fields).await?));
     }
-    let place = Place::of(node, wish, signed).await?;
+    let place = AskedSpace::of(node, wish, signed).await?;
     let chosen = chosen(wish, fields, &place.schema, node.now());
     let proof = Proof::of(wish, signed, &place, &chosen, fields);
     let left: Result<Vec<_>, Slip> = chosen.into_iter().collect();
@@ -343,7 +347,7 @@ async fn allow(
     }
     // Before it is answered: what is wrong can be put right.
     if let Err(error) = place.grant(&access) {
-        return Ok(Err(plainly(told(&error, &kinds(&access)))));
+        return Ok(Err(plainly(refusal_words(&error, &kinds(&access)))));
     }
     // Allowed is what the page said, in words, when the button was pressed.
     if !proof.is_some_and(|proof| proof.is_in(node, fields)) {
@@ -357,7 +361,7 @@ async fn allow(
         GrantRequest { grantor: signed.user.id, to: HeldBy::App(&wish.app), access: &access, until: None, actor };
     let issued = match issue(node, request).await {
         Ok(issued) => issued,
-        Err(IssueError::Access(error)) => return Ok(Err(plainly(told(&error, &kinds(&access))))),
+        Err(IssueError::Access(error)) => return Ok(Err(plainly(refusal_words(&error, &kinds(&access))))),
         Err(error) => return Err(error.into()),
     };
     let code = NewCode {
@@ -367,6 +371,7 @@ async fn allow(
         redirect_uri: wish.redirect_uri.clone(),
         challenge: wish.challenge.clone(),
         openid: openid::consent::allowed(node, wish, signed, fields).await?,
+        key: wish.key,
     };
     let code = wish.allowed(node, code).await?;
     issued.given(node).await?;

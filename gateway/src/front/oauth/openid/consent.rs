@@ -11,7 +11,7 @@ use super::super::form::Fields;
 use super::super::page::{escape, hidden, page};
 use super::super::sign_in::Signed;
 use super::super::words::words;
-use super::{Asked, subject};
+use super::{OpenidRequest, subject};
 use crate::directory::{Actor, Family, NewCode, Openid, OpenidScope};
 use crate::front::error::ApiError;
 use crate::node::Node;
@@ -20,7 +20,7 @@ use crate::node::Node;
 const NAME: &str = "profile";
 
 /// What the app would be told, with what may be left out; `sent`: the form as it came, if it comes back.
-pub(in super::super) fn told(asked: &Asked, signed: &Signed, sent: Option<&Fields>) -> String {
+pub(in super::super) fn asked_identity(asked: &OpenidRequest, signed: &Signed, sent: Option<&Fields>) -> String {
     let words = words();
     let mut html = format!("<fieldset>\n<legend>{}</legend>\n<p>{}</p>\n", words.who_you_are(), words.told_a_number());
     if asked.scope.profile {
@@ -55,7 +55,7 @@ pub(in super::super) fn show(node: &dyn Node, wish: &Wish, signed: &Signed, sent
         hidden("step", "consent"),
         hidden("request", &wish.raw),
         signed.fields(node, wish),
-        wish.warning() + &wish.openid.as_ref().map(|asked| told(asked, signed, sent)).unwrap_or_default(),
+        wish.warning() + &wish.openid.as_ref().map(|asked| asked_identity(asked, signed, sent)).unwrap_or_default(),
         words.deny(),
         words.allow(),
         words.take_back_sign_in(),
@@ -68,7 +68,7 @@ pub(in super::super) fn show(node: &dyn Node, wish: &Wish, signed: &Signed, sent
 }
 
 /// What of the question the person answered with yes.
-fn chosen(asked: &Asked, fields: &Fields) -> OpenidScope {
+fn chosen(asked: &OpenidRequest, fields: &Fields) -> OpenidScope {
     OpenidScope { profile: asked.scope.profile && fields.get(NAME).is_some() }
 }
 
@@ -88,7 +88,7 @@ pub(in super::super) async fn allowed(
     Ok(Some(openid(asked, signed, scope)))
 }
 
-fn openid(asked: &Asked, signed: &Signed, scope: OpenidScope) -> Openid {
+fn openid(asked: &OpenidRequest, signed: &Signed, scope: OpenidScope) -> Openid {
     Openid {
         scope,
         nonce: asked.nonce.clone(),
@@ -124,6 +124,7 @@ async fn code(node: &dyn Node, wish: &Wish, signed: &Signed, scope: OpenidScope)
         redirect_uri: wish.redirect_uri.clone(),
         challenge: wish.challenge.clone(),
         openid: Some(openid(asked, signed, scope)),
+        key: wish.key,
     };
     let code = wish.allowed(node, new).await?;
     let detail = json!({ "client_id": client });

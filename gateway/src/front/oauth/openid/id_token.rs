@@ -91,7 +91,7 @@ pub(in super::super) async fn id_token(
 
 /// What an ID token says of whom, and for which app.
 #[derive(Deserialize)]
-pub(super) struct Told {
+pub(super) struct IdTokenClaims {
     iss: String,
     pub(super) sub: String,
     pub(super) aud: String,
@@ -100,7 +100,7 @@ pub(super) struct Told {
 
 /// What an ID token of this node says, whether or not it has lapsed; `None` if it is none: by another's key, by none, by
 /// another way of signing, or of another kind.
-pub(super) async fn told(node: &dyn Node, text: &str) -> Result<Option<Told>, DirectoryError> {
+pub(super) async fn read_id_token(node: &dyn Node, text: &str) -> Result<Option<IdTokenClaims>, DirectoryError> {
     let keys = node.directory().signing_keys(node.now()).await?;
     let read = || {
         let (signed, signature) = text.rsplit_once('.')?;
@@ -114,8 +114,8 @@ pub(super) async fn told(node: &dyn Node, text: &str) -> Result<Option<Told>, Di
         if !verifies(key, signed.as_bytes(), &decode(signature)?) {
             return None;
         }
-        let told: Told = serde_json::from_slice(&decode(claims)?).ok()?;
-        (told.iss == node.url()).then_some(told)
+        let claims: IdTokenClaims = serde_json::from_slice(&decode(claims)?).ok()?;
+        (claims.iss == node.url()).then_some(claims)
     };
     Ok(read())
 }

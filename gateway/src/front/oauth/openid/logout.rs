@@ -17,11 +17,12 @@ use super::super::page::{escape, hidden, notice, page};
 use super::super::words::words;
 use super::id_token;
 use crate::directory::{Actor, Family, RegisteredApp};
+use crate::front::pages::is_at_pages;
 use crate::node::Node;
 
 const STEP: &str = "logout";
 /// The longest request.
-const LONGEST: usize = 16 * 1_024;
+const MAX_REQUEST_BYTES: usize = 16 * 1_024;
 
 /// What an app asks.
 struct Leaving {
@@ -33,7 +34,7 @@ struct Leaving {
 
 /// `GET /oauth/logout`
 pub(in super::super) async fn show(node: Data, req: HttpRequest) -> HttpResponse {
-    asked(&**node, req.query_string()).await
+    asked(&**node, &req, req.query_string()).await
 }
 
 /// `POST /oauth/logout`: what an app's page sends, which is asked about; and the answer of our own page.
@@ -41,19 +42,19 @@ pub(in super::super) async fn submit(node: Data, req: HttpRequest, body: Bytes) 
     let node = &**node;
     let Some(fields) = Fields::of_body(&req, &body) else { return stale() };
     if fields.get("step") != Some(STEP) {
-        return asked(node, std::str::from_utf8(&body).unwrap_or_default()).await;
+        return asked(node, &req, std::str::from_utf8(&body).unwrap_or_default()).await;
     }
     if let Some(answer) = foreign(&req) {
         return answer;
     }
     let raw = fields.get("request").unwrap_or_default();
     if fields.chooses_language() {
-        return asked(node, raw).await;
+        return asked(node, &req, raw).await;
     }
     if !is_tag(node, STEP, &[], raw, fields.get("proof")) {
         return stale();
     }
-    let leaving = match read(node, raw).await {
+    let leaving = match read(node, &req, raw).await {
         Ok(Some(leaving)) => leaving,
         Ok(None) => return stale(),
         Err(answer) => return answer,
@@ -84,8 +85,8 @@ async fn left(node: &dyn Node, leaving: &Leaving) -> Result<(), crate::directory
     node.directory().audit(user, Actor::Person(user), "app.signed_out", detail, node.now()).await
 }
 
-async fn asked(node: &dyn Node, raw: &str) -> HttpResponse {
-    let leaving = match read(node, raw).await {
+async fn asked(node: &dyn Node, req: &HttpRequest, raw: &str) -> HttpResponse {
+    let leaving = match read(node, req, raw).await {
         Ok(Some(leaving)) => leaving,
         Ok(None) => {
             return notice(StatusCode::OK, words().signing_out(), words().sign_out_there());
@@ -109,11 +110,11 @@ async fn asked(node: &dyn Node, raw: &str) -> HttpResponse {
 }
 
 /// Reads and checks a request; `None`: no app is named. What is wrong is told to the person, and leads nowhere.
-async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpResponse> {
+async fn read(node: &dyn Node, req: &HttpRequest, raw: &str) -> Result<Option<Leaving>, HttpResponse> {
     let words = words();
     let bad = |text: &str| notice(StatusCode::BAD_REQUEST, words.link_does_not_work(), text);
     let fields = Fields::read(raw);
-    if raw.len() > LONGEST || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
+    if raw.len() > MAX_REQUEST_BYTES || fields.doubled() || raw.bytes().any(|b| b.is_ascii_control()) {
         return Err(bad(words.request_malformed()));
     }
     let Some(hint) = fields.get("id_token_hint") else {
@@ -122,7 +123,7 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpRespons
             None => Ok(None),
         };
     };
-    let told = id_token::told(node, hint).await.map_err(|error| failed(&error.into()))?;
+    let told = id_token::read_id_token(node, hint).await.map_err(|error| failed(&error.into()))?;
     let told = told.ok_or_else(|| bad(words.token_not_ours()))?;
     if fields.get("client_id").is_some_and(|client| client != told.aud) {
         return Err(bad(words.token_of_another()));
@@ -134,6 +135,8 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpRespons
     let app = app.ok_or_else(|| bad(words.app_unknown()))?;
     let back = match fields.get("post_logout_redirect_uri") {
         None => None,
+        // One that was registered when the pages had another name: whoever answers there would get their cookies.
+        Some(uri) if is_at_pages(req, &node.url(), uri) => return Err(bad(words.answer_at_node())),
         Some(uri) if app.manifest.post_logout_redirect_uris.iter().any(|known| known == uri) => {
             let mut uri = Url::parse(uri).map_err(|_| bad(words.app_address_unopened()))?;
             if let Some(state) = fields.get("state") {
@@ -144,4 +147,42 @@ async fn read(node: &dyn Node, raw: &str) -> Result<Option<Leaving>, HttpRespons
         Some(_) => return Err(bad(words.sent_elsewhere())),
     };
     Ok(Some(Leaving { app, sid: told.sid, back }))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use gateway_people::realm::Realm as _;
+    use url::form_urlencoded::Serializer;
+
+    use super::*;
+    use crate::node::fake::{Fake, REDIRECT, access};
+
+    #[actix_web::test]
+    async fn nobody_is_led_to_the_name_of_the_pages() {
+        let (node, _) = Fake::set_up().await;
+        let (far, near) = ("https://app.example/after", "https://allod.localhost:19999/after");
+        // Registered when the pages had another name.
+        let manifest = json!({ "name": "Near", "redirect_uris": [REDIRECT], "access": access(),
+            "post_logout_redirect_uris": [far, near, "http://127.0.0.1:8420/after"] });
+        let manifest = crate::grants::Manifest::parse(&manifest).unwrap();
+        let (client, _) = node.directory().add_app(&manifest, node.now()).await.unwrap();
+        let claims = json!({ "iss": node.url(), "sub": "somebody", "aud": client.to_string(), "sid": "00".repeat(32) });
+        let hint = id_token::sign(&*node, "JWT", &claims, node.now()).await.unwrap();
+        let asked = async |uri: &str| {
+            let mut query = Serializer::new(String::new());
+            query.append_pair("id_token_hint", &hint).append_pair("post_logout_redirect_uri", uri);
+            node.call(TestRequest::get().uri(&format!("/oauth/logout?{}", query.finish()))).await
+        };
+        assert_eq!(asked(far).await.status, StatusCode::OK, "control");
+        for uri in [near, "http://127.0.0.1:8420/after"] {
+            let page = asked(uri).await;
+            assert_eq!(page.status, StatusCode::BAD_REQUEST, "{uri}");
+            assert!(
+                page.text.contains("the name of its own pages") && !page.text.contains("value=\"leave\""),
+                "{}",
+                page.text
+            );
+        }
+    }
 }

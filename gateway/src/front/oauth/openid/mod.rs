@@ -22,12 +22,14 @@ pub(super) const ACR_ONE: &str = "urn:allod:acr:1";
 /// And a code of their second factor.
 pub(super) const ACR_TWO: &str = "urn:allod:acr:2";
 
-/// The longest `nonce`, `login_hint` and `id_token_hint`.
-const LONGEST: (usize, usize, usize) = (512, 64, 4_096);
+/// The longest of what an app sends along.
+const MAX_NONCE_BYTES: usize = 512;
+const MAX_LOGIN_HINT_BYTES: usize = 64;
+const MAX_ID_TOKEN_HINT_BYTES: usize = 4_096;
 
 /// What an app asks about who somebody is.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Asked {
+pub(in super::super) struct OpenidRequest {
     pub(super) scope: OpenidScope,
     pub(super) nonce: Option<String>,
     pub(super) login_hint: Option<String>,
@@ -46,22 +48,23 @@ pub(super) enum AskedError {
     Failed(ApiError),
 }
 
-impl Asked {
+impl OpenidRequest {
     /// Reads what an app asks; `None` if it does not ask who somebody is.
     pub(super) async fn read(
         node: &dyn Node,
         app: &RegisteredApp,
         fields: &Fields,
-    ) -> Result<Option<Asked>, AskedError> {
+    ) -> Result<Option<OpenidRequest>, AskedError> {
         let invalid = |text| AskedError::Refused("invalid_request", text);
         let Some(scope) = fields.get("scope").and_then(OpenidScope::of) else { return Ok(None) };
-        let kept = |name: &str, longest: usize| fields.get(name).map(|text| (text, text.len() <= longest));
-        let nonce = match kept("nonce", LONGEST.0) {
+        let kept = |name: &str, most: usize| fields.get(name).map(|text| (text, text.len() <= most));
+        let nonce = match kept("nonce", MAX_NONCE_BYTES) {
             Some((_, false)) => return Err(invalid("`nonce` is longer than 512 bytes.")),
             nonce => nonce.map(|(text, _)| text.to_owned()),
         };
         // Who cannot be meant is not named to the person.
-        let login_hint = kept("login_hint", LONGEST.1).filter(|(_, fits)| *fits).map(|(text, _)| text.to_owned());
+        let login_hint =
+            kept("login_hint", MAX_LOGIN_HINT_BYTES).filter(|(_, fits)| *fits).map(|(text, _)| text.to_owned());
         if fields.get("max_age").is_some_and(|age| age.parse::<u32>().is_err()) {
             return Err(invalid("`max_age` is a number of seconds."));
         }
@@ -74,17 +77,18 @@ impl Asked {
                 _ => invalid("`prompt=none` goes with no other value."),
             });
         }
-        let expects = match kept("id_token_hint", LONGEST.2) {
+        let expects = match kept("id_token_hint", MAX_ID_TOKEN_HINT_BYTES) {
             None => None,
             Some((text, true)) => {
-                let told = id_token::told(node, text).await.map_err(|error| AskedError::Failed(error.into()))?;
-                let told = told.filter(|told| told.aud == app.client.to_string());
-                Some(told.ok_or_else(|| invalid("`id_token_hint` is no ID token of this node for this app."))?.sub)
+                let claims =
+                    id_token::read_id_token(node, text).await.map_err(|error| AskedError::Failed(error.into()))?;
+                let claims = claims.filter(|claims| claims.aud == app.client.to_string());
+                Some(claims.ok_or_else(|| invalid("`id_token_hint` is no ID token of this node for this app."))?.sub)
             }
             Some(_) => return Err(invalid("`id_token_hint` is longer than 4096 bytes.")),
         };
         let fresh = fields.get("max_age").is_some() || prompts.contains(&"login");
-        Ok(Some(Asked { scope, nonce, login_hint, consents: prompts.contains(&"consent"), fresh, expects }))
+        Ok(Some(OpenidRequest { scope, nonce, login_hint, consents: prompts.contains(&"consent"), fresh, expects }))
     }
 }
 

@@ -34,12 +34,12 @@ struct Nothing {}
 /// ended. Whoever asked does not wait, and an
 /// app that cannot be told keeps nobody from signing out.
 pub(crate) async fn tell(node: &dyn Node, user: UserId, only: Option<ClientId>) {
-    if let Err(error) = told(node, user, only).await {
+    if let Err(error) = tell_apps(node, user, only).await {
         tracing::warn!(%error, "apps are not told of a sign-out");
     }
 }
 
-async fn told(node: &dyn Node, user: UserId, only: Option<ClientId>) -> Result<(), DirectoryError> {
+async fn tell_apps(node: &dyn Node, user: UserId, only: Option<ClientId>) -> Result<(), DirectoryError> {
     let directory = node.directory();
     let clients = match only {
         Some(only) => vec![only],

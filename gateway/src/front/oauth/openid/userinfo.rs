@@ -11,7 +11,7 @@ use super::super::Data;
 use super::super::client::OAuthError;
 use super::super::form::Fields;
 use super::subject;
-use crate::authn::bearer;
+use crate::authn::{AuthError, Sent, sent, token};
 use crate::directory::TokenKind;
 use crate::node::Node;
 
@@ -34,11 +34,11 @@ struct UserInfo {
 /// For a token whose scope holds `openid`. What the app may know is what the person let it.
 #[utoipa::path(get, path = "/oauth/userinfo", tag = "oauth", responses(
     (status = 200, description = "Them", body = UserInfo),
-    (status = 401, description = "`invalid_token`"),
+    (status = 401, description = "`invalid_token`; `invalid_dpop_proof`: the proof beside the token does not fit"),
     (status = 403, description = "`insufficient_scope`: the token is not of an app that asked who somebody is")))]
 pub(in super::super) async fn get(node: Data, req: HttpRequest) -> Result<HttpResponse, OAuthError> {
-    let token = bearer(&req).ok().flatten().map(str::to_owned);
-    answer(&**node, token).await
+    let sent = sent(&req).map_err(OAuthError::token)?;
+    answer(&**node, &req, sent).await
 }
 
 /// The same token, in a form.
@@ -55,30 +55,26 @@ struct TokenInForm {
     request_body(content = TokenInForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "Them", body = UserInfo),
     (status = 400, description = "`invalid_request`: the token is sent twice"),
-    (status = 401, description = "`invalid_token`"),
+    (status = 401, description = "`invalid_token`; `invalid_dpop_proof`: the proof beside the token does not fit"),
     (status = 403, description = "`insufficient_scope`: the token is not of an app that asked who somebody is")))]
 pub(in super::super) async fn post(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let fields = if body.is_empty() { Some(Fields::default()) } else { Fields::of_body(&req, &body) };
     let fields = fields.filter(|fields| !fields.doubled());
     let fields = fields.ok_or_else(|| OAuthError::new("invalid_request", "The body must be a form."))?;
-    let token = match (bearer(&req), fields.get("access_token")) {
-        (Ok(Some(_)), Some(_)) => {
+    let sent = match (sent(&req).map_err(OAuthError::token)?, fields.get("access_token")) {
+        (Some(_), Some(_)) => {
             return Err(OAuthError::new("invalid_request", "The token is sent in two ways."));
         }
-        (Ok(Some(token)), None) => Some(token.to_owned()),
-        (Ok(None), token) => token.map(str::to_owned),
-        (Err(_), _) => None,
+        // In a form it counts for whoever has it: one that is bound to a key comes in the header.
+        (sent, in_form) => sent.or(in_form.map(Sent::Bearer)),
     };
-    answer(&**node, token).await
+    answer(&**node, &req, sent).await
 }
 
-async fn answer(node: &dyn Node, token: Option<String>) -> Result<HttpResponse, OAuthError> {
+async fn answer(node: &dyn Node, req: &HttpRequest, sent: Option<Sent<'_>>) -> Result<HttpResponse, OAuthError> {
     let directory = node.directory();
-    let invalid = || {
-        let text = "The access token is missing, unknown, revoked, or has lapsed.";
-        OAuthError::bearer("invalid_token", text, StatusCode::UNAUTHORIZED)
-    };
-    let token = directory.token(&token.ok_or_else(invalid)?, node.now()).await?.ok_or_else(invalid)?;
+    let invalid = || OAuthError::token(AuthError::Invalid);
+    let token = token(req, node, sent.ok_or_else(invalid)?).await.map_err(OAuthError::token)?;
     let (client, openid) = match token.kind {
         TokenKind::Identity { client, openid, .. } | TokenKind::Access { client, openid: Some(openid), .. } => {
             (client, openid)

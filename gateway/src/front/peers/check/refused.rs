@@ -5,7 +5,7 @@ use policy::facts::{Party, Resource};
 use policy_core::{AppCaller, Caller, Check, FieldId, Mask, Object, Subject};
 use vault_core::control::GrantRecord;
 
-use super::{Asked, Verdict, covers, deciding, mask, named, path_of_entry, shown};
+use super::{CheckTarget, Verdict, covers, deciding, field_names, mask, named, path_of_entry};
 use crate::app::App;
 use crate::front::error::ApiError;
 use crate::grants::where_json;
@@ -16,9 +16,9 @@ fn no(by: &'static str, reason: String, path: Vec<String>, mask: Vec<String>) ->
 }
 
 /// Why a person may not. `own`: what they may in the collection.
-pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> Result<Verdict, ApiError> {
+pub(super) async fn person(app: &App, asked: &CheckTarget<'_>, own: Option<&Mask>) -> Result<Verdict, ApiError> {
     let id = asked.collection.id;
-    let mask = own.map(|own| shown(asked, own)).unwrap_or_default();
+    let mask = own.map(|own| field_names(asked, own)).unwrap_or_default();
     if !covers(app, asked, None).await? {
         return Ok(no("not_there", "the document is not there".to_owned(), Vec::new(), mask));
     }
@@ -50,7 +50,12 @@ pub(super) async fn person(app: &App, asked: &Asked<'_>, own: Option<&Mask>) -> 
 }
 
 /// Whether a field is what keeps somebody out who reaches its documents.
-async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String]) -> Result<Option<Verdict>, ApiError> {
+async fn of_field(
+    app: &App,
+    asked: &CheckTarget<'_>,
+    field: FieldId,
+    mask: &[String],
+) -> Result<Option<Verdict>, ApiError> {
     let resource = Resource::Field(asked.collection.id, field);
     if app.access.may(asked.user, resource, "kept").await? {
         let mut path = of_relation(app, asked, resource, "hidden").await?;
@@ -71,7 +76,7 @@ async fn of_field(app: &App, asked: &Asked<'_>, field: FieldId, mask: &[String])
 /// The relationships by which somebody stands in a relation that takes away.
 async fn of_relation(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &CheckTarget<'_>,
     resource: Resource,
     relation: &str,
 ) -> Result<Vec<String>, ApiError> {
@@ -81,7 +86,7 @@ async fn of_relation(
 /// The sentence, and the rule or share that makes it so, if one of the node's does.
 async fn ruled(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &CheckTarget<'_>,
     resource: Resource,
     relation: &str,
     said: &str,
@@ -95,7 +100,7 @@ async fn ruled(
 }
 
 /// Why an app may not, by the grants that the person gave it.
-pub(super) async fn app(app: &App, asked: &Asked<'_>, records: &[GrantRecord]) -> Result<Verdict, ApiError> {
+pub(super) async fn app(app: &App, asked: &CheckTarget<'_>, records: &[GrantRecord]) -> Result<Verdict, ApiError> {
     let person = Caller { user: asked.user, app: None, device: None };
     let own = mask(app, asked, &person).await?;
     let may = match &own {
@@ -116,7 +121,7 @@ pub(super) async fn app(app: &App, asked: &Asked<'_>, records: &[GrantRecord]) -
         let by = AppCaller { holder: grant.holder, grant: grant.id };
         let caller = Caller { user: asked.user, app: Some(by), device: None };
         if let Some(mask) = mask(app, asked, &caller).await? {
-            seen.extend(shown(asked, &mask));
+            seen.extend(field_names(asked, &mask));
         }
         for (n, entry) in grant.entries.iter().enumerate() {
             let scope = entry.scopes.iter().find(|scope| {

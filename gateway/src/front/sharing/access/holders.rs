@@ -16,7 +16,7 @@ use vault_core::schema::Collection;
 use super::super::place::Names;
 use super::super::rows::rows;
 use super::super::{ApiError, Sharer};
-use super::{Asked, DocumentsShown, Id, Instant, SeerShown, mask, part, told, why};
+use super::{AskedField, DocumentsView, Id, Instant, SeerView, documents_view, mask, part, why};
 use crate::access::AccessError;
 use crate::app::App;
 use crate::grants::{attributed, ends, filter, rfc3339, where_json};
@@ -78,7 +78,7 @@ struct EntrySeen {
     entry: String,
     actions: Vec<&'static str>,
     fields: Vec<String>,
-    documents: DocumentsShown,
+    documents: DocumentsView,
     #[serde(rename = "where")]
     #[schema(value_type = Option<Object>)]
     rows: Value,
@@ -95,10 +95,10 @@ fn caller(record: &GrantRecord) -> Caller {
 pub(super) async fn holder(
     app: &App,
     by: &Sharer,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     record: &GrantRecord,
     names: &mut Names,
-) -> Result<Option<SeerShown>, ApiError> {
+) -> Result<Option<SeerView>, ApiError> {
     let Some(mask) = mask(app, asked, &caller(record)).await? else { return Ok(None) };
     let (mut covering, mut perhaps) = (None, None);
     let attributed = attributed(&mask, &record.grant, asked.collection.id, app.now());
@@ -135,8 +135,8 @@ pub(super) async fn holder(
         document: (!whole && covering.is_none()).then_some("unknown"),
     };
     let user = Some(names.user(app, grant.grantor).await?);
-    let documents = whole.then(|| told(&entry.documents));
-    Ok(Some(SeerShown { user, by: Some(by), path, documents, ..SeerShown::default() }))
+    let documents = whole.then(|| documents_view(&entry.documents));
+    Ok(Some(SeerView { user, by: Some(by), path, documents, ..SeerView::default() }))
 }
 
 /// The relationships that let the holder of a grant read by these entries of it: of the first that does.
@@ -160,7 +160,7 @@ async fn granted(
 async fn covers(
     app: &App,
     by: &Sharer,
-    asked: &Asked<'_>,
+    asked: &AskedField<'_>,
     entry: &Entry,
     document: DocId,
 ) -> Result<Option<bool>, ApiError> {
@@ -197,7 +197,7 @@ pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Gra
         let Some(collection) = catalogue.schema.collection(id) else { continue };
         let entries = attributed(mask, grant, id, app.now());
         counted.extend(entries.iter().map(|(n, _)| *n));
-        let entries = entries.iter().map(|(n, entry)| shown(record, *n, entry, collection)).collect();
+        let entries = entries.iter().map(|(n, entry)| entry_seen(record, *n, entry, collection)).collect();
         collections.push(CollectionSeen { collection: collection.name.clone(), entries });
     }
     let user = app.directory.user(grant.grantor).await?.map(|user| user.name);
@@ -207,14 +207,14 @@ pub(super) async fn app_in(app: &App, record: &GrantRecord) -> Result<Option<Gra
 }
 
 /// What an entry of a mask gives, by which entry of the grant, and until when that gives it.
-fn shown(record: &GrantRecord, n: usize, entry: &Entry, collection: &Collection) -> EntrySeen {
+fn entry_seen(record: &GrantRecord, n: usize, entry: &Entry, collection: &Collection) -> EntrySeen {
     let actions: Vec<&'static str> = entry.verbs.iter().map(Verb::word).collect();
     let fields = collection.fields.iter().filter(|field| entry.holds(field.id));
     EntrySeen {
         entry: format!("{}/{n}", record.grant.id),
         actions,
         fields: fields.map(|field| field.name.clone()).collect(),
-        documents: told(&entry.documents),
+        documents: documents_view(&entry.documents),
         rows: where_json(&entry.predicate, collection),
         until: record.grant.entries.get(n).and_then(|one| one.until).map(rfc3339),
     }

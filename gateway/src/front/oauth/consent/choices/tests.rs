@@ -167,8 +167,8 @@ fn whoever_sees_versions_reads_and_says_so() {
 #[test]
 fn no_entry_gets_more_conditions_than_a_grant_is_read_with() {
     let mut asked = asked(json!(["Contact"]));
-    let one = Asked { field: "age".into(), operator: Operator::Neq, value: json!(1) };
-    asked.conditions = vec![one; MOST_CONDITIONS];
+    let one = AskedCondition { field: "age".into(), operator: Operator::Neq, value: json!(1) };
+    asked.conditions = vec![one; MAX_CONDITIONS];
     assert!(of_asked(&asked, &[], Language::English).is_ok(), "control");
     assert_eq!(of_asked(&asked, &[("test-0-name", "_null")], Language::English), Err(Why::TooMany));
 }

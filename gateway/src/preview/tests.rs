@@ -75,13 +75,13 @@ async fn a_look_holds_its_place_until_it_ends_whoever_waits() {
     let grant = compile(&access, terms, &schema).unwrap();
     let order = Order::of(&access, &grant, &schema);
     let held = || app.pools.looks.usage().held;
-    assert_eq!(app.foreseen(&grant, &order).await.unwrap().types.len(), 1, "control");
+    assert_eq!(app.preview_grant(&grant, &order).await.unwrap().types.len(), 1, "control");
     assert_eq!(held(), 0, "control");
 
     let closed = door.acquire().await.unwrap();
     {
         // Whoever looks goes away as soon as it is begun.
-        let mut look = pin!(app.foreseen(&grant, &order));
+        let mut look = pin!(app.preview_grant(&grant, &order));
         assert!(futures::poll!(&mut look).is_pending());
     }
     assert_eq!(held(), 1);

@@ -15,7 +15,7 @@ use vault_core::schema::{Collection, Field, FieldType};
 use crate::access::{Access, AccessError};
 use crate::app::App;
 use crate::grants::Order;
-use crate::node::{Foreseen, NodeError, Shows, Sight};
+use crate::node::{NodeError, Preview, PreviewContent, TypePreview};
 
 /// Types that are looked at, and of each of them rows, fields, and characters of a value.
 const TYPES: usize = 8;
@@ -43,7 +43,7 @@ impl App {
     ///
     /// # Errors
     /// [`NodeError::Unavailable`] if they look too often, or policy moves meanwhile; as permits else.
-    pub(crate) async fn foreseen(&self, grant: &Grant, order: &Order) -> Result<Foreseen, NodeError> {
+    pub(crate) async fn preview_grant(&self, grant: &Grant, order: &Order) -> Result<Preview, NodeError> {
         let busy = || NodeError::Unavailable("it is looked at already".to_owned());
         let place = self.pools.looks.take(Payer::Person(grant.grantor), 1, PATIENCE).await.map_err(|_| busy())?;
         let look = Look {
@@ -75,7 +75,7 @@ struct Look {
 }
 
 impl Look {
-    async fn all(&self) -> Result<Foreseen, NodeError> {
+    async fn all(&self) -> Result<Preview, NodeError> {
         let mut collections = Vec::new();
         for scope in self.grant.entries.iter().flat_map(|entry| &entry.scopes) {
             if !collections.contains(&scope.collection) {
@@ -85,20 +85,20 @@ impl Look {
         let types_left = collections.len().saturating_sub(TYPES);
         collections.truncate(TYPES);
         if let Some(types) = self.at(&collections).await? {
-            return Ok(Foreseen { types, types_left });
+            return Ok(Preview { types, types_left });
         }
         // One of them is too large, and says nothing of the others.
         let mut types = Vec::new();
         for one in &collections {
             types.extend(self.at(std::slice::from_ref(one)).await?.unwrap_or_default());
         }
-        Ok(Foreseen { types, types_left })
+        Ok(Preview { types, types_left })
     }
 
     /// What shows of these types; `None`: together they are too large.
-    async fn at(&self, collections: &[CollectionId]) -> Result<Option<Vec<Sight>>, NodeError> {
+    async fn at(&self, collections: &[CollectionId]) -> Result<Option<Vec<TypePreview>>, NodeError> {
         for _ in 0..TRIES {
-            let (catalogue, permits) = match self.access.foreseen_permits(&self.grant).await {
+            let (catalogue, permits) = match self.access.preview_permits(&self.grant).await {
                 Ok(minted) => minted,
                 // Nothing of the space shows.
                 Err(AccessError::NotFound) => return Ok(Some(Vec::new())),
@@ -110,8 +110,8 @@ impl Look {
                 let mask = permits.mask(collection.id).map(|mask| &**mask);
                 let gives = |verb| mask.is_some_and(|mask| mask.gives(verb));
                 let lists = gives(Verb::Read) && gives(Verb::Search);
-                let shows = if gives(Verb::Read) { Shows::Named } else { Shows::Nothing };
-                types.push(Sight { collection: collection.name.clone(), shows, versions: gives(Verb::History) });
+                let shows = if gives(Verb::Read) { PreviewContent::Named } else { PreviewContent::Nothing };
+                types.push(TypePreview { collection: collection.name.clone(), shows, versions: gives(Verb::History) });
                 if let Some(mask) = mask.filter(|_| lists) {
                     listed.push((types.len() - 1, fields(&permits, collection, mask, &self.order)));
                 }
@@ -122,13 +122,13 @@ impl Look {
             let roots = listed.iter().map(|(at, one)| root(*at, one)).collect();
             let time = self.until.saturating_duration_since(Instant::now());
             let limits = Limits { time, bytes: BYTES, ..Limits::default() };
-            match self.vault.foresee(permits, Query { roots }, limits).await {
+            match self.vault.preview(permits, Query { roots }, limits).await {
                 Ok(answer) => {
                     let (text, _held) = answer.into_parts();
                     let told = serde_json::from_slice::<BTreeMap<String, Vec<Map<String, Value>>>>(&text.into_bytes());
                     let told = told.map_err(|error| NodeError::Failed(error.to_string()))?;
                     for (at, one) in &listed {
-                        types[*at].shows = shown(one, told.get(&key(*at)).map_or(&[], Vec::as_slice));
+                        types[*at].shows = content(one, told.get(&key(*at)).map_or(&[], Vec::as_slice));
                     }
                     return Ok(Some(types));
                 }
@@ -137,7 +137,7 @@ impl Look {
                     if collections.len() > 1 {
                         return Ok(None);
                     }
-                    listed.iter().for_each(|(at, _)| types[*at].shows = Shows::Large);
+                    listed.iter().for_each(|(at, _)| types[*at].shows = PreviewContent::Large);
                     return Ok(Some(types));
                 }
                 Err(ReadError::Busy) => return Err(NodeError::Unavailable("too much is read at a time".to_owned())),
@@ -189,9 +189,9 @@ fn root(at: usize, one: &Listed<'_>) -> Root {
     Root { key: key(at), kind: RootKind::Select(Select { collection: one.collection.id, args, items }) }
 }
 
-fn shown(one: &Listed<'_>, rows: &[Map<String, Value>]) -> Shows {
+fn content(one: &Listed<'_>, rows: &[Map<String, Value>]) -> PreviewContent {
     let row = |row: &Map<String, Value>| one.fields.iter().map(|(_, key)| row.get(key).and_then(cell)).collect();
-    Shows::Rows {
+    PreviewContent::Rows {
         fields: one.fields.iter().map(|(field, _)| field.name.clone()).collect(),
         fields_left: one.fields_left,
         rows: rows.iter().take(ROWS).map(row).collect(),

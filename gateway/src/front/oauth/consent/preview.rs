@@ -4,29 +4,29 @@ use std::fmt::Write;
 
 use super::super::page::escape;
 use super::super::words::Words;
-use crate::node::{Foreseen, Shows, Sight};
+use crate::node::{Preview, PreviewContent, TypePreview};
 
 /// What there is to show.
-pub(super) enum Seen {
+pub(super) enum PreviewPane {
     /// Nothing is ticked.
     Nothing,
     /// Something of what was chosen is wrong.
     Unclear,
     /// It cannot be told now.
-    Untold,
-    Told(Foreseen),
+    Unavailable,
+    Rows(Preview),
 }
 
-impl Seen {
+impl PreviewPane {
     pub(super) fn html(&self, words: Words) -> String {
         let plain = |text: &str| format!("<p class=\"soft\">{}</p>\n", escape(text));
         match self {
-            Seen::Nothing => plain(words.seen_nothing_ticked()),
-            Seen::Unclear => plain(words.seen_after_correction()),
-            Seen::Untold => format!("<p class=\"soft\" data-untold>{}</p>\n", escape(words.seen_not_now())),
-            Seen::Told(Foreseen { types, types_left }) => {
+            PreviewPane::Nothing => plain(words.seen_nothing_ticked()),
+            PreviewPane::Unclear => plain(words.seen_after_correction()),
+            PreviewPane::Unavailable => format!("<p class=\"soft\" data-untold>{}</p>\n", escape(words.seen_not_now())),
+            PreviewPane::Rows(Preview { types, types_left }) => {
                 let mut html = plain(words.your_first_rows());
-                types.iter().for_each(|one| sight(&mut html, one, words));
+                types.iter().for_each(|one| type_preview(&mut html, one, words));
                 if *types_left > 0 {
                     html.push_str(&plain(&words.further_types(*types_left)));
                 }
@@ -36,21 +36,21 @@ impl Seen {
     }
 }
 
-fn sight(html: &mut String, sight: &Sight, words: Words) {
-    let kind = &sight.collection;
+fn type_preview(html: &mut String, shown: &TypePreview, words: Words) {
+    let kind = &shown.collection;
     let plain = |html: &mut String, text: &str| _ = writeln!(html, "<p>{}</p>", escape(text));
-    if sight.versions && !matches!(sight.shows, Shows::Rows { .. }) {
+    if shown.versions && !matches!(shown.shows, PreviewContent::Rows { .. }) {
         // What can be done without it is no news then.
         plain(html, &words.seen_versions(kind));
         return;
     }
-    match &sight.shows {
-        Shows::Nothing => plain(html, &words.seen_nothing(kind)),
-        Shows::Named => plain(html, &words.seen_by_name(kind)),
-        Shows::Large => plain(html, &words.seen_too_large(kind)),
-        Shows::Rows { fields, .. } if fields.is_empty() => plain(html, &words.seen_no_fields(kind)),
-        Shows::Rows { rows, .. } if rows.is_empty() => plain(html, &words.seen_no_rows(kind)),
-        Shows::Rows { fields, fields_left, rows, more } => {
+    match &shown.shows {
+        PreviewContent::Nothing => plain(html, &words.seen_nothing(kind)),
+        PreviewContent::Named => plain(html, &words.seen_by_name(kind)),
+        PreviewContent::Large => plain(html, &words.seen_too_large(kind)),
+        PreviewContent::Rows { fields, .. } if fields.is_empty() => plain(html, &words.seen_no_fields(kind)),
+        PreviewContent::Rows { rows, .. } if rows.is_empty() => plain(html, &words.seen_no_rows(kind)),
+        PreviewContent::Rows { fields, fields_left, rows, more } => {
             let kind = escape(kind);
             let _ = write!(
                 html,
@@ -76,7 +76,7 @@ fn sight(html: &mut String, sight: &Sight, words: Words) {
             }
         }
     }
-    if sight.versions {
+    if shown.versions {
         plain(html, &words.seen_versions_too(kind));
     }
 }

@@ -1,0 +1,217 @@
+//! Proofs of a key that were taken (RFC 9449, 11.1): each counts once.
+//!
+//! What is remembered is bounded, and lies in memory. Where there is no room, whoever has the most of it loses their oldest,
+//! and none of theirs counts from then on that is as old as that: nothing that was forgotten is taken again, and who sends
+//! many shortens the time for which their own are good, and nobody else's.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+
+use parking_lot::Mutex;
+use policy_core::{ClientId, Timestamp, UserId};
+
+use crate::dpop::{AHEAD, PAST, Proof, ProofError};
+
+/// Proofs that are remembered altogether.
+const MOST: usize = 131_072;
+/// How long one is remembered beyond the time for which it is good, in seconds: the clock may go back by so much.
+const BEYOND: i64 = 60;
+/// How often what counts no more is dropped, in seconds.
+const EVERY: i64 = 10;
+/// Into so many parts the networks are divided from which an app's requests come that nobody stands for.
+const PARTS: u64 = 64;
+
+/// Whose proofs are remembered together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProofOf {
+    /// An app's in somebody's name.
+    App(UserId, ClientId),
+    /// An app's in nobody's name, from a part of the networks.
+    Nobody(ClientId, u64),
+}
+
+/// The proofs that were taken of late.
+#[derive(Debug)]
+pub struct Proofs {
+    kept: Mutex<Kept>,
+    parts: RandomState,
+}
+
+#[derive(Debug)]
+struct Kept {
+    all: HashMap<ProofOf, Own>,
+    count: usize,
+    most: usize,
+    /// Nobody's counts that was made before.
+    since: i64,
+    tended: i64,
+}
+
+#[derive(Debug, Default)]
+struct Own {
+    /// By the second in which they were made.
+    marks: BTreeMap<i64, HashSet<[u8; 16]>>,
+    /// How many they are.
+    count: usize,
+    /// None counts that was made before.
+    since: i64,
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        Proofs::of(MOST)
+    }
+}
+
+impl Proofs {
+    fn of(most: usize) -> Proofs {
+        let kept = Kept { all: HashMap::new(), count: 0, most, since: i64::MIN, tended: i64::MIN };
+        Proofs { kept: Mutex::new(kept), parts: RandomState::new() }
+    }
+
+    /// Takes a proof, which counts once.
+    ///
+    /// # Errors
+    /// [`ProofError::Replayed`], or [`ProofError::Crowded`] if it is as old as some that were forgotten.
+    pub fn take(&self, of: ProofOf, proof: &Proof, now: Timestamp) -> Result<(), ProofError> {
+        let mut kept = self.kept.lock();
+        kept.tend(now.seconds());
+        if proof.made < kept.since {
+            return Err(ProofError::Crowded);
+        }
+        let own = kept.all.entry(of).or_default();
+        if proof.made < own.since {
+            return Err(ProofError::Crowded);
+        }
+        if !own.marks.entry(proof.made).or_default().insert(proof.mark) {
+            return Err(ProofError::Replayed);
+        }
+        own.count += 1;
+        kept.count += 1;
+        while kept.count > kept.most {
+            kept.forget();
+        }
+        Ok(())
+    }
+
+    /// Whose proofs are of an app that calls `from` a network in nobody's name. Anybody can name an app that does not prove
+    /// itself: such callers are told apart by their networks, as far as there is room.
+    pub fn of_nobody(&self, (client, proven): (ClientId, bool), from: &str) -> ProofOf {
+        ProofOf::Nobody(client, if proven { PARTS } else { self.parts.hash_one(from) % PARTS })
+    }
+
+    /// None counts that was made before: what a process took that ended is not known to this one.
+    pub fn count_from(&self, now: Timestamp) {
+        let mut kept = self.kept.lock();
+        kept.since = kept.since.max(now.seconds());
+    }
+}
+
+impl Kept {
+    /// Drops what counts no more, now and then.
+    fn tend(&mut self, now: i64) {
+        if self.tended.saturating_sub(BEYOND) > now {
+            // The clock went back to where something was forgotten that would count again.
+            (self.all, self.count) = (HashMap::new(), 0);
+            (self.since, self.tended) = (now + AHEAD + 1, now);
+        }
+        if now < self.tended.saturating_add(EVERY) {
+            return;
+        }
+        let oldest = now - PAST - BEYOND;
+        self.all.retain(|_, own| {
+            own.marks = own.marks.split_off(&oldest);
+            own.count = own.marks.values().map(HashSet::len).sum();
+            !own.marks.is_empty() || own.since > oldest
+        });
+        self.count = self.all.values().map(|own| own.count).sum();
+        self.tended = now;
+    }
+
+    /// Forgets the oldest of whoever has the most.
+    fn forget(&mut self) {
+        let Some(own) = self.all.values_mut().max_by_key(|own| own.count) else { return };
+        if let Some((made, marks)) = own.marks.pop_first() {
+            own.since = made + 1;
+            own.count -= marks.len();
+            self.count -= marks.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dpop::tests::Key;
+
+    const NOW: i64 = 1_764_000_000;
+
+    fn take(proofs: &Proofs, of: ProofOf, proof: &Proof, now: i64) -> Result<(), ProofError> {
+        proofs.take(of, proof, Timestamp::from_seconds(now))
+    }
+
+    fn app(user: u8) -> ProofOf {
+        ProofOf::App(UserId::from_bytes([user; 16]), ClientId::from_bytes([9; 16]))
+    }
+
+    #[test]
+    fn a_proof_is_taken_once_for_as_long_as_it_is_good_and_another_is_taken() {
+        let (proofs, key) = (Proofs::default(), Key::draw());
+        let first = key.proof("a", NOW);
+        assert_eq!(take(&proofs, app(1), &first, NOW), Ok(()));
+        for now in [NOW, NOW + 1, NOW - AHEAD, NOW + PAST] {
+            assert_eq!(take(&proofs, app(1), &first, now), Err(ProofError::Replayed), "{now}");
+        }
+        assert_eq!(take(&proofs, app(1), &key.proof("b", NOW), NOW), Ok(()), "control: another id");
+        assert_eq!(take(&proofs, app(1), &Key::draw().proof("a", NOW), NOW), Ok(()), "control: another key");
+        // What counts no more is not kept.
+        assert_eq!(take(&proofs, app(2), &key.proof("a", NOW + 200), NOW + 200), Ok(()));
+        assert_eq!(proofs.kept.lock().count, 1);
+        assert_eq!(proofs.kept.lock().all.len(), 1);
+    }
+
+    #[test]
+    fn who_sends_many_shortens_the_time_of_their_own_and_nothing_that_was_forgotten_is_taken_again() {
+        let (proofs, key) = (Proofs::of(100), Key::draw());
+        let of_others: Vec<Proof> = (0..5).map(|n| key.proof(&format!("other {n}"), NOW - 50)).collect();
+        for proof in &of_others {
+            assert_eq!(take(&proofs, app(2), proof, NOW), Ok(()));
+        }
+        let mut sent = Vec::new();
+        for n in 0..300 {
+            let proof = key.proof(&format!("many {n}"), NOW - 40 + n / 10);
+            assert_eq!(take(&proofs, app(1), &proof, NOW), Ok(()), "a fresh one is always taken");
+            sent.push(proof);
+            assert!(proofs.kept.lock().count <= 100);
+        }
+        assert_eq!(take(&proofs, app(1), &key.proof("late", NOW - 40), NOW), Err(ProofError::Crowded));
+        for proof in &sent {
+            let again = take(&proofs, app(1), proof, NOW).unwrap_err();
+            assert!(matches!(again, ProofError::Replayed | ProofError::Crowded), "{again}");
+        }
+        for proof in &of_others {
+            assert_eq!(take(&proofs, app(2), proof, NOW), Err(ProofError::Replayed), "nobody pushed it out");
+        }
+        assert_eq!(take(&proofs, app(2), &key.proof("old", NOW - 50), NOW), Ok(()), "control: theirs are good as ever");
+        // A flood of one second ends with the second.
+        for n in 0..200 {
+            let _ = take(&proofs, app(1), &key.proof(&format!("flood {n}"), NOW), NOW);
+        }
+        assert_eq!(take(&proofs, app(1), &key.proof("next", NOW + 1), NOW + 1), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_and_a_start_bring_nothing_back() {
+        let (proofs, key) = (Proofs::default(), Key::draw());
+        let proof = key.proof("a", NOW);
+        assert_eq!(take(&proofs, app(1), &proof, NOW), Ok(()));
+        assert_eq!(take(&proofs, app(1), &key.proof("b", NOW + 86_400), NOW + 86_400), Ok(()));
+        assert_eq!(take(&proofs, app(1), &proof, NOW), Err(ProofError::Crowded), "it was forgotten");
+        let fresh = NOW + AHEAD + 1;
+        assert_eq!(take(&proofs, app(1), &key.proof("c", fresh), fresh), Ok(()), "control");
+        let begun = Proofs::default();
+        begun.count_from(Timestamp::from_seconds(NOW));
+        assert_eq!(take(&begun, app(1), &key.proof("a", NOW - 1), NOW), Err(ProofError::Crowded));
+        assert_eq!(take(&begun, app(1), &proof, NOW), Ok(()), "control");
+    }
+}
