@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::me::wrong_code;
 use super::people::unknown_user;
-use super::session::wrong_code;
 use super::{ApiError, Data, body, person};
 use crate::authn::{Principal, whence};
 use crate::directory::credentials::{Credential, CredentialId, CredentialKind, Removed};

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::people::unknown_user;
-use super::session::wrong_code;
 use super::{ApiError, Data, body, person};
 use crate::authn::{AuthError, address, whence};
 use crate::directory::Actor;
@@ -23,6 +22,12 @@ use crate::front::refusals::UnknownUser;
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(show, change_password, set_password))]
 pub(super) struct Api;
+
+pub(super) fn wrong_code() -> ApiError {
+    let text = "The code is wrong, or was used before.";
+    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_code", text)
+        .hint("Wait for the next code; if codes stay wrong, look at the clock of what makes them.")
+}
 
 pub(super) fn wrong_password() -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "wrong_password", "The name or the password is wrong.")

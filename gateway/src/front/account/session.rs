@@ -140,16 +140,10 @@ fn refusal(refused: Refused, wrong: &'static str) -> ApiError {
             let text = "The password is right; a code of the second factor is needed as well.";
             ApiError::new(StatusCode::UNAUTHORIZED, "totp_needed", text).hint("Send the code as `totp`.")
         }
-        Refused::WrongCode => wrong_code(),
+        Refused::WrongCode => me::wrong_code(),
         Refused::Suspended => ApiError::new(StatusCode::FORBIDDEN, "suspended", "Your account is suspended.")
             .hint("Ask whoever runs this node."),
     }
-}
-
-pub(super) fn wrong_code() -> ApiError {
-    let text = "The code is wrong, or was used before.";
-    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_code", text)
-        .hint("Wait for the next code; if codes stay wrong, look at the clock of what makes them.")
 }
 
 pub(super) fn with_cookies<'a>(
