@@ -426,26 +426,47 @@ async fn end_what_was_elsewhere(node: &dyn Node, space: SpaceId, rows: &[GrantRo
     Ok(())
 }
 
-/// After how long what failed is tried again.
+/// After how long what failed is tried again, for the first time; twice as long each time, up to ten minutes.
 pub const AGAIN: Duration = Duration::from_secs(15);
+const MAX_AGAIN: Duration = Duration::from_secs(600);
 
 /// [`take_back_what_was_elsewhere`] of all spaces, and then of each of which there is news, for as long as the node runs.
-/// What failed is tried again after `again`, with all the others: a space that cannot be opened holds up none of them.
+/// What failed is tried again after `again`, and then less and less often: a space that cannot be opened holds up no other.
 pub async fn follow_other_nodes(
     node: Arc<dyn Node>,
     mut news: tokio::sync::broadcast::Receiver<Moved>,
     again: Duration,
 ) {
     use tokio::sync::broadcast::error::RecvError;
+    use tokio::time::{Instant, sleep_until};
     let mut space = None;
+    let mut retry: Option<(Instant, Duration)> = None;
     loop {
-        while let Err(error) = take_back_what_was_elsewhere(&*node, space).await {
-            tracing::warn!(%error, "what was taken back on another node of its person is not taken back here yet");
-            tokio::time::sleep(again).await;
-            space = None;
+        match take_back_what_was_elsewhere(&*node, space).await {
+            Ok(()) if space.is_none() => retry = None,
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(%error, "what was taken back on another node of its person is not taken back here yet");
+                let after = |pause| Some((Instant::now() + pause, pause));
+                retry = match (retry, space) {
+                    (None, _) => after(again),
+                    (Some((_, pause)), None) => after((pause * 2).min(MAX_AGAIN)),
+                    (known, Some(_)) => known,
+                };
+            }
         }
         space = loop {
-            match news.recv().await {
+            let due = async {
+                match retry {
+                    Some((at, _)) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                heard = news.recv() => heard,
+                () = due => break None,
+            };
+            match heard {
                 Ok(Moved::Control(space)) => break Some(space),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => break None,

@@ -28,7 +28,7 @@ use crate::front::addresses::{Addresses, Clear};
 use crate::front::cross_origin::{Allowed, Origins};
 use crate::joining;
 use crate::letters::Mail;
-use crate::listen::{self, HEAD, address};
+use crate::listen::{self, HEAD, LISTENERS_OVER_TLS, address};
 use crate::node::Node;
 use crate::node_file::{NodeFile, ServedBy};
 use crate::noticed::Noticed;
@@ -347,12 +347,13 @@ async fn once(
     let (control, _place) = control::serve(dir, pages.clone()).map_err(no_socket)?;
     let over_tls = match &tls {
         Some((tls, at)) => {
-            let connections = Connections::new(workers, options.trusted_proxies.clone());
+            let connections = Connections::new(workers, LISTENERS_OVER_TLS, options.trusted_proxies.clone());
             Some(listen::over_tls(*at, workers, options.keep_alive, tls, &connections, pages.clone())?)
         }
         None => None,
     };
-    let connections = Connections::new(workers, options.trusted_proxies.clone());
+    let listeners = if tls.is_some() { LISTENERS_OVER_TLS } else { 1 };
+    let connections = Connections::new(workers, listeners, options.trusted_proxies.clone());
     let server = HttpServer::new(pages)
         .workers(workers)
         .max_connections(connections.of_worker())

@@ -181,11 +181,13 @@ impl Dialling {
 }
 
 /// Waits until whoever named the peer wants it tried.
-async fn nudged(mut nudges: broadcast::Receiver<UserId>, known: &[Peer]) {
+async fn nudged(nudges: &mut broadcast::Receiver<UserId>, known: &[Peer]) {
     loop {
         match nudges.recv().await {
             Ok(user) if known.iter().any(|peer| peer.user == user) => return,
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Ok(_) => {}
+            // It may have been among those that were missed.
+            Err(broadcast::error::RecvError::Lagged(_)) => return,
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
@@ -225,6 +227,8 @@ pub(crate) async fn keep_dialling(
             }
         }
         let began = Instant::now();
+        // Who wants it tried while it is being dialled has it tried once more.
+        let mut nudges = dialling.nudges.subscribe();
         let mut most = MAX_BACKOFF;
         let ended = async {
             let (addrs, vouched) = dialling.addresses(&known)?;
@@ -255,7 +259,7 @@ pub(crate) async fn keep_dialling(
         let some = wait.mul_f64(rand::rng().random_range(0.5..=1.0));
         tokio::select! {
             _ = stopped.changed() => return,
-            () = nudged(dialling.nudges.subscribe(), &known) => wait = BACKOFF_FIRST,
+            () = nudged(&mut nudges, &known) => wait = BACKOFF_FIRST,
             () = tokio::time::sleep(some) => wait = (wait * 2).min(most),
         }
     }
@@ -278,8 +282,8 @@ mod tests {
             vouched: false,
         };
         let (of_alice, of_bob) = ([peer(alice)], [peer(bob)]);
-        let tried = nudged(dialling.nudges.subscribe(), &of_alice);
-        let other = nudged(dialling.nudges.subscribe(), &of_bob);
+        let (mut ours, mut others) = (dialling.nudges.subscribe(), dialling.nudges.subscribe());
+        let (tried, other) = (nudged(&mut ours, &of_alice), nudged(&mut others, &of_bob));
         let now = Instant::now();
         assert!(dialling.nudge(alice, now));
         tried.await;

@@ -390,13 +390,13 @@ async fn old_versions_are_refused_and_handshakes_that_never_end_shut_nobody_out(
     let begun = Instant::now();
     assert!(matches!(half_open[0].read_to_end(&mut rest), Ok(0) | Err(_)));
     let after = begun.elapsed();
-    // And the last is there until it does, which on a slow machine may be by now.
-    half_open[639].set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    match half_open[639].read(&mut [0; 1]) {
-        Err(still) => assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock, "the first ended after {after:?}"),
-        Ok(read) => {
-            let after = all_open.elapsed();
-            assert!(after >= TOO_LONG, "the last gave way too, after {after:?} and {read} bytes");
-        }
-    }
+    // And as many as it may have are there until they do, which on a slow machine may be by now. Which of the last they are
+    // is nobody's word: several workers take what comes.
+    let still = half_open.iter_mut().filter_map(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.read(&mut [0; 1]).err().filter(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    });
+    let still = still.count();
+    assert!(still <= 64, "{still} are open, and the first ended after {after:?}");
+    assert!(still >= 32 || all_open.elapsed() >= TOO_LONG, "{still} are open after {:?}", all_open.elapsed());
 }

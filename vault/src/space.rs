@@ -80,6 +80,9 @@ pub struct Space {
     alone: Arc<tokio::sync::Mutex<()>>,
 }
 
+/// Entries of a space that say nothing, of which the log tells.
+const LEFT_OUT_TOLD: usize = 8;
+
 /// What a space's policy entries say.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -127,8 +130,11 @@ impl Control {
     fn take(&mut self, keys: &SpaceKeys, frame: &Frame) {
         for entry in &frame.entries {
             if let Err(problem) = self.take_entry(keys, frame.txn.device, frame.space, entry) {
-                tracing::error!(space = %frame.space, cid = %entry.cid, problem, "a control entry is left out");
                 self.left_out.insert(entry.cid);
+                // One device can write very many.
+                if self.left_out.len() <= LEFT_OUT_TOLD {
+                    tracing::error!(space = %frame.space, cid = %entry.cid, problem, "a control entry is left out");
+                }
             }
         }
     }

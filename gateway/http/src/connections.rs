@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use gateway_people::directory::Network;
 use parking_lot::Mutex;
@@ -27,6 +28,9 @@ pub struct Connections {
     open: Mutex<HashMap<Network, usize>>,
 }
 
+/// The mark of a connection that is one too many of its address.
+pub(crate) struct OverShare;
+
 /// One that counts, until it goes.
 pub struct Counted {
     all: Arc<Connections>,
@@ -46,16 +50,17 @@ impl Drop for Counted {
 }
 
 impl Connections {
-    /// For so many workers: as many as half of the files that the process may open allow, and a quarter of them for one
+    /// For so many workers of one of `listeners`: together as many as half of the files that the process may open allow, and a quarter of them for one
     /// address (an IPv6 network of 64 bits). The other files are for databases and peers.
-    pub fn new(workers: usize, proxies: Vec<IpNet>) -> Arc<Connections> {
+    pub fn new(workers: usize, listeners: usize, proxies: Vec<IpNet>) -> Arc<Connections> {
         let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
-        Self::of(workers, files, proxies)
+        Self::of(workers, files / listeners.max(1), proxies)
     }
 
     fn of(workers: usize, files: usize, proxies: Vec<IpNet>) -> Arc<Connections> {
         let of_worker = (files / 2 / workers.max(1)).clamp(16, MAX_CONNECTIONS_OF_WORKER);
-        let of_network = of_worker * workers.max(1) / 4;
+        // A browser opens six.
+        let of_network = (of_worker * workers.max(1) / 4).max(16);
         Arc::new(Connections { of_worker, of_network, proxies, open: Mutex::default() })
     }
 
@@ -80,16 +85,21 @@ impl Connections {
         Ok(Some(Counted { all: Arc::clone(self), of }))
     }
 
-    /// Takes a connection that has come, or ends it. What is given back goes with the connection.
-    pub(crate) fn take(self: &Arc<Self>, stream: &TcpStream) -> Option<Counted> {
+    /// Takes a connection that has come, or ends it. What `marks` get goes with the connection.
+    pub(crate) fn take(self: &Arc<Self>, stream: &TcpStream, marks: &mut Extensions) {
         let socket = SockRef::from(stream);
         // The kernel gives up what a peer does not take.
         let _ = socket.set_tcp_user_timeout(Some(NOT_TAKEN));
         let taken = stream.peer_addr().map_err(drop).and_then(|peer| self.enter(peer.ip()));
-        taken.unwrap_or_else(|()| {
-            let _ = socket.shutdown(std::net::Shutdown::Both);
-            None
-        })
+        match taken {
+            Ok(Some(counted)) => drop(marks.insert(counted)),
+            Ok(None) => {}
+            Err(()) => {
+                // What the peer has sent already can still be read: nothing of it is done.
+                marks.insert(OverShare);
+                let _ = socket.shutdown(std::net::Shutdown::Both);
+            }
+        }
     }
 }
 

@@ -23,6 +23,8 @@ use crate::redirect;
 
 /// A request's head comes within so long.
 pub const HEAD: Duration = Duration::from_secs(10);
+/// Over TLS there are three: that, the one in clear on this machine, and the one that redirects.
+pub const LISTENERS_OVER_TLS: usize = 3;
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 1_024;
 
@@ -144,9 +146,7 @@ where
                 .client_disconnect_timeout(Duration::from_secs(1))
                 .on_connect_ext(move |stream: &TlsStream<TcpStream>, marks| {
                     marks.insert(marked.clone());
-                    if let Some(counted) = connections.take(stream.get_ref().0) {
-                        marks.insert(counted);
-                    }
+                    connections.take(stream.get_ref().0, marks);
                 })
                 .finish(map_config(pages, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
@@ -170,8 +170,8 @@ where
 /// Counts the connections of a listener in clear.
 pub fn counting(connections: Arc<Connections>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
     move |io, marks| {
-        if let Some(counted) = io.downcast_ref::<TcpStream>().and_then(|stream| connections.take(stream)) {
-            marks.insert(counted);
+        if let Some(stream) = io.downcast_ref::<TcpStream>() {
+            connections.take(stream, marks);
         }
     }
 }
@@ -181,7 +181,7 @@ pub fn counting(connections: Arc<Connections>) -> impl Fn(&dyn Any, &mut Extensi
 /// # Errors
 /// If it cannot listen there.
 pub fn redirecting(wished: SocketAddr, public: &str, tls: &Arc<Tls>, proxies: &[IpNet]) -> Result<Server, ListenError> {
-    let connections = Connections::new(1, proxies.to_vec());
+    let connections = Connections::new(1, LISTENERS_OVER_TLS, proxies.to_vec());
     let (target, tls) = (web::Data::new(redirect::Target(public.to_owned())), web::Data::from(Arc::clone(tls)));
     let server = HttpServer::new(move || {
         let app = App::new().app_data(target.clone()).app_data(tls.clone());

@@ -288,6 +288,8 @@ impl Commit {
     fn check(&self) -> Result<(), CommitError> {
         let rule = |holds: bool, what| if holds { Ok(()) } else { Err(CommitError::Rule(what)) };
         rule(self.seq >= 1, "numbers begin with 1")?;
+        // Whoever writes next adds one to it.
+        rule(self.height < 1 << 48, "a height has 48 bits")?;
         rule((self.seq == 1) == self.prev.is_none(), "the first of a chain, and only it, has none before it")?;
         rule(self.parents.is_sorted_by(|a, b| a < b), "parents are sorted, without doubles")?;
         rule(self.control.is_sorted_by(|a, b| a < b), "control heads are sorted, without doubles")?;

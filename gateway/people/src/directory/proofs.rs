@@ -16,6 +16,8 @@ use crate::dpop::{AHEAD, PAST, Proof, ProofError};
 const MOST: usize = 131_072;
 /// How long one is remembered beyond the time for which it is good, in seconds: the clock may go back by so much.
 const BEYOND: i64 = 60;
+/// After a clock that went back by more than that none counts for so long, in seconds.
+const BACK: i64 = 3_600;
 /// How often what counts no more is dropped, in seconds.
 const EVERY: i64 = 10;
 /// Into so many parts the networks are divided from which an app's requests come that nobody stands for.
@@ -111,9 +113,11 @@ impl Kept {
     /// Drops what counts no more, now and then.
     fn tend(&mut self, now: i64) {
         if self.tended.saturating_sub(BEYOND) > now {
-            // The clock went back to where something was forgotten that would count again.
-            (self.all, self.count) = (HashMap::new(), 0);
-            (self.since, self.tended) = (now + AHEAD + 1, now);
+            // The clock went back to where something was forgotten that would count again: none counts that is as old as
+            // what was, within reason, and what is remembered stays.
+            let forgotten = (self.tended - PAST - BEYOND).min(now + BACK);
+            self.since = self.since.max(forgotten).max(now + AHEAD + 1);
+            self.tended = now;
         }
         if now < self.tended.saturating_add(EVERY) {
             return;
@@ -207,8 +211,19 @@ mod tests {
         assert_eq!(take(&proofs, app(1), &proof, NOW), Ok(()));
         assert_eq!(take(&proofs, app(1), &key.proof("b", NOW + 86_400), NOW + 86_400), Ok(()));
         assert_eq!(take(&proofs, app(1), &proof, NOW), Err(ProofError::Crowded), "it was forgotten");
-        let fresh = NOW + AHEAD + 1;
+        let fresh = NOW + BACK;
         assert_eq!(take(&proofs, app(1), &key.proof("c", fresh), fresh), Ok(()), "control");
+        let again = take(&proofs, app(1), &key.proof("b", NOW + 86_400), NOW + 86_400 - AHEAD);
+        assert_eq!(again, Err(ProofError::Replayed), "what was taken while the clock was ahead");
+        // Back by little more than what is remembered.
+        let (proofs, made) = (Proofs::default(), NOW + PAST);
+        for (id, at) in [("d", NOW), ("e", made)] {
+            assert_eq!(take(&proofs, app(1), &key.proof(id, at), at), Ok(()));
+        }
+        for now in [made - BEYOND - 5, made - AHEAD, made] {
+            let again = take(&proofs, app(1), &key.proof("e", made), now).unwrap_err();
+            assert!(matches!(again, ProofError::Replayed | ProofError::Crowded), "{now}: {again}");
+        }
         let begun = Proofs::default();
         begun.count_from(Timestamp::from_seconds(NOW));
         assert_eq!(take(&begun, app(1), &key.proof("a", NOW - 1), NOW), Err(ProofError::Crowded));

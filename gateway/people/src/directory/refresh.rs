@@ -219,6 +219,11 @@ impl Directory {
             .col_expr(refresh::Column::Expires, Expr::col(refresh::Column::Expires))
             .filter(refresh::Column::Hash.eq(next.hash().0.to_vec()))
             .filter(refresh::Column::Used.is_null())
+            // Who exchanged it first may have bound what follows to a key of theirs: that is no second try of one app.
+            .filter(match holder.bound.refresh {
+                Some(key) => refresh::Column::Jkt.eq(key.to_bytes()),
+                None => refresh::Column::Jkt.is_null(),
+            })
             .exec(txn)
             .await?;
         if touched.rows_affected != 1 || live.rows_affected != 1 {

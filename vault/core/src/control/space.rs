@@ -249,6 +249,10 @@ impl SpaceLane {
         let commit = &entry.commit;
         match commit.kind {
             CommitKind::SpaceGenesis if genesis => {}
+            // Nobody begins another yet: whoever could would choose who reads on.
+            CommitKind::KeyOp if !self.epochs.is_empty() => {
+                return Err(FrameError::Rule("a key epoch beside the first"));
+            }
             CommitKind::KeyOp => {
                 let epoch = read_key_op(&entry.parts[0], commit.height)?;
                 self.epochs.insert(EpochId(head_of(&entry.cid)), epoch);
