@@ -338,6 +338,7 @@ async fn once(
             .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
             .wrap(from_fn(crate::front::cross_origin::spelt))
             .wrap(from_fn(crate::front::machine::admitted))
+            .wrap(from_fn(crate::connections::within_share))
             // Outermost: every answer passes here.
             .wrap(from_fn(crate::front::headers::guarded))
             .wrap(from_fn(crate::front::journal::kept))

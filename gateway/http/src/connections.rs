@@ -5,13 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Extensions;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::Next;
 use actix_web::rt::net::TcpStream;
 use gateway_people::directory::Network;
 use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use sync::IpNet;
+
+use crate::error::ApiError;
 
 /// A connection whose peer takes nothing for so long ends.
 pub const NOT_TAKEN: Duration = Duration::from_secs(60);
@@ -29,7 +34,22 @@ pub struct Connections {
 }
 
 /// The mark of a connection that is one too many of its address.
-pub(crate) struct OverShare;
+struct OverShare;
+
+/// Does nothing of what came by a connection over the share of its address. Nobody hears that: the connection is ended.
+///
+/// # Errors
+/// Then.
+pub async fn within_share<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    if request.conn_data::<OverShare>().is_some() {
+        let text = "This address has as many connections as it may have.";
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).into());
+    }
+    next.call(request).await
+}
 
 /// One that counts, until it goes.
 pub struct Counted {

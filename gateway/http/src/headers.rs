@@ -2,12 +2,9 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 
-use super::connections::OverShare;
-use super::error::ApiError;
 use super::resource::name_metadata;
 
 /// No answer is kept by a cache, unless its route says that it may be (the console's files that never change), and none is
@@ -25,11 +22,6 @@ pub async fn guarded<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    if request.conn_data::<OverShare>().is_some() {
-        // Nobody hears it: the connection is ended.
-        let text = "This address has as many connections as it may have.";
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).into());
-    }
     let mut answer = next.call(request).await?;
     let request = answer.request().clone();
     guard(answer.headers_mut());
