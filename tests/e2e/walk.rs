@@ -12,7 +12,17 @@ fn blocks(heading: &str) -> String {
     let text = std::fs::read_to_string(readme).unwrap();
     let section = text.split(&format!("\n## {heading}\n")).nth(1).expect("the section");
     let section = section.split("\n## ").next().unwrap();
-    section.split("\n```\n").skip(1).step_by(2).map(|block| format!("{block}\n")).collect()
+    // A block of a language is no shell's.
+    let (mut within, mut walk) = (None, String::new());
+    for line in section.lines() {
+        match (line.strip_prefix("```"), within) {
+            (Some(language), None) => within = Some(language.is_empty()),
+            (Some(_), Some(_)) => within = None,
+            (None, Some(true)) => walk = walk + line + "\n",
+            (None, _) => {}
+        }
+    }
+    walk
 }
 
 /// A network of its own, if this machine lets us have one: the README's ports may be taken here.
