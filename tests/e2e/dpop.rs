@@ -361,7 +361,23 @@ async fn a_code_is_for_the_holder_of_the_key_that_was_named_when_it_was_asked_fo
     assert_eq!((status, &body["error"]), (400, &json!("invalid_dpop_proof")), "{body}");
     let (status, body) = exchange(&code(&home, &app, &named).await, Some(&thief)).await;
     assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")), "{body}");
-    assert_eq!(exchange(&code(&home, &app, &named).await, Some(&key)).await.0, 200, "control");
+    // Whoever has a copy of the code and not the key uses nothing up, and ends nothing.
+    let copied = code(&home, &app, &named).await;
+    for other in [None, Some(&thief)] {
+        assert_eq!(exchange(&copied, other).await.0, 400);
+    }
+    let (status, tokens) = exchange(&copied, Some(&key)).await;
+    assert_eq!(status, 200, "control: {tokens}");
+    let active = async || {
+        let token = tokens["access_token"].as_str().unwrap();
+        posted(&home, "/oauth/introspect", &by(&app, &[("token", token)])).await.1["active"].clone()
+    };
+    for other in [None, Some(&thief)] {
+        assert_eq!(exchange(&copied, other).await.0, 400);
+        assert_eq!(active().await, true);
+    }
+    assert_eq!(exchange(&copied, Some(&key)).await.1["error"], "invalid_grant");
+    assert_eq!(active().await, false, "control: who holds the key has shown it twice");
     for wrong in ["x", &print[1..], &print.replace(&print[..1], "=")] {
         let shown = Browser::of(&home).open(&app.asks(&[("dpop_jkt", wrong)])).await;
         assert_eq!(shown.error(&home), "invalid_request", "{wrong}");

@@ -70,14 +70,19 @@ impl Directory {
         bytes.map(|bytes| id(&bytes, GrantId::from_bytes, "dir_code")).transpose()
     }
 
-    /// Takes a code from `client`. Whatever comes of it, it is good no more.
-    pub async fn take_code(&self, text: &str, client: ClientId, now: Timestamp) -> Result<Taken, DirectoryError> {
+    /// A code that was issued for `client`, which may be late or taken: it is looked at, and not taken.
+    pub async fn code(&self, text: &str, client: ClientId) -> Result<Option<Code>, DirectoryError> {
+        Ok(self.code_until(text, client).await?.map(|(code, _)| code))
+    }
+
+    /// And until when it is good, in microseconds since 1970.
+    async fn code_until(&self, text: &str, client: ClientId) -> Result<Option<(Code, i64)>, DirectoryError> {
         let hash = SecretHash::of(text).0.to_vec();
         let found = code::Entity::find_by_id(hash.clone()).one(&self.db).await?;
-        let Some(found) = found.filter(|found| found.client == client.as_bytes()) else { return Ok(Taken::Refused) };
+        let Some(found) = found.filter(|found| found.client == client.as_bytes()) else { return Ok(None) };
         let user = id(&found.user, UserId::from_bytes, "dir_code")?;
         if self.is_suspended(user) {
-            return Ok(Taken::Refused);
+            return Ok(None);
         }
         let grant = match found.grant_id.as_slice() {
             [] => None,
@@ -86,13 +91,21 @@ impl Directory {
         let damaged = || DirectoryError::Damaged("dir_code");
         let openid = found.openid.as_deref().map(|text| Openid::of_text(text).ok_or_else(damaged)).transpose()?;
         let key = found.jkt.map(|jkt| Thumbprint::of_bytes(&jkt).ok_or_else(damaged)).transpose()?;
+        let (redirect_uri, challenge) = (found.redirect_uri, found.challenge);
+        Ok(Some((Code { user, grant, redirect_uri, challenge, openid, key, hash }, found.expires)))
+    }
+
+    /// Takes a code from `client`, who holds the key that it is for. Whatever comes of it, it is good no more.
+    pub async fn take_code(&self, text: &str, client: ClientId, now: Timestamp) -> Result<Taken, DirectoryError> {
+        let Some((code, until)) = self.code_until(text, client).await? else { return Ok(Taken::Refused) };
         let marked = code::Entity::update_many()
             .col_expr(code::Column::Used, Expr::value(now.0))
-            .filter(code::Column::Hash.eq(hash.clone()))
+            .filter(code::Column::Hash.eq(code.hash.clone()))
             .filter(code::Column::Used.is_null())
             .exec(&self.db)
             .await?;
         if marked.rows_affected != 1 {
+            let Code { user, grant, openid, hash, .. } = code;
             if let Some(grant) = grant {
                 return Ok(Taken::Twice { user, grant });
             }
@@ -103,18 +116,7 @@ impl Directory {
             }
             return Ok(Taken::TwiceIdentity { user });
         }
-        if found.expires <= now.0 {
-            return Ok(Taken::Refused);
-        }
-        Ok(Taken::Once(Code {
-            user,
-            grant,
-            redirect_uri: found.redirect_uri,
-            challenge: found.challenge,
-            openid,
-            key,
-            hash,
-        }))
+        Ok(if until <= now.0 { Taken::Refused } else { Taken::Once(code) })
     }
 }
 

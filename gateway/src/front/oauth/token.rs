@@ -106,8 +106,10 @@ struct By<'a> {
 }
 
 impl By<'_> {
-    /// Whether they hold the key that a code is for, if it is for one. The proof counts once.
-    fn holds(&self, node: &dyn Node, code: &Code) -> Result<(), OAuthError> {
+    /// Whether they hold the key that a code is for, if it is for one; the proof counts once. Before the code is taken:
+    /// who has a copy of it and not the key neither uses it up nor ends what came of it.
+    async fn holds(&self, node: &dyn Node, code: &str) -> Result<(), OAuthError> {
+        let code = node.directory().code(code, self.app.client).await?.ok_or_else(OAuthError::invalid_grant)?;
         match (code.key, &self.proof) {
             (Some(_), None) => return Err(OAuthError::proof(ProofError::Missing)),
             (Some(key), Some(proof)) if proof.key != key => return Err(OAuthError::invalid_grant()),
@@ -137,6 +139,7 @@ async fn by_code(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Opened
     let verifier = fields.get("code_verifier").ok_or_else(|| missing("code_verifier"))?;
     let redirect_uri = fields.get("redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
     let directory = node.directory();
+    by.holds(node, text).await?;
     let code = match directory.take_code(text, app.client, node.now()).await? {
         Taken::Once(code) => code,
         Taken::Refused => return Err(OAuthError::invalid_grant()),
@@ -176,6 +179,7 @@ async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Open
         Polled::Lapsed => return Err(OAuthError::new("expired_token", "Nobody let the device in; begin again.")),
         Polled::Refused => return Err(OAuthError::invalid_grant()),
     };
+    by.holds(node, code.text()).await?;
     match directory.take_code(code.text(), app.client, now).await? {
         Taken::Once(taken) => opened(node, by, taken, code.text()).await,
         _ => Err(OAuthError::invalid_grant()),
@@ -185,7 +189,6 @@ async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Open
 /// The tokens of a code that was taken.
 async fn opened(node: &dyn Node, by: &By<'_>, code: Code, text: &str) -> Result<Opened, OAuthError> {
     let (app, directory) = (by.app, node.directory());
-    by.holds(node, &code)?;
     if code.grant.is_none() {
         return identity(node, by, code).await.map(Opened::Identity);
     }
