@@ -70,8 +70,8 @@ impl Drop for Counted {
 }
 
 impl Connections {
-    /// For so many workers of one of `listeners`: together as many as half of the files that the process may open allow, and a quarter of them for one
-    /// address (an IPv6 network of 64 bits). The other files are for databases and peers.
+    /// For so many workers of one of `listeners`: together as many as half of the files that the process may open allow, and
+    /// a quarter of them for one address (an IPv6 network of 64 bits). The other files are for databases and peers.
     pub fn new(workers: usize, listeners: usize, proxies: Vec<IpNet>) -> Arc<Connections> {
         let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
         Self::of(workers, files / listeners.max(1), proxies)
