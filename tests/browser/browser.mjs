@@ -7,8 +7,8 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export function launch() {
-  return chromium.launch({
+export async function launch() {
+  const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
       "--no-sandbox",
@@ -19,6 +19,18 @@ export function launch() {
       "--disable-component-update",
       "--disable-sync",
     ],
+  });
+  // Nothing fades in unless a test asks for it: half faded in, words have less contrast than they will have.
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = (options) => newContext({ reducedMotion: "reduce", ...options });
+  return browser;
+}
+
+/** Behind this nothing of the page moves or fades in: three frames have passed without it. */
+async function settled(page) {
+  await page.evaluate(async () => {
+    const moves = () => document.getAnimations().some(({ playState, effect }) => playState === "running" && effect.getComputedTiming().endTime !== Infinity);
+    for (let still = 0; still < 3; still = moves() ? 0 : still + 1) await new Promise(requestAnimationFrame);
   });
 }
 
@@ -73,6 +85,7 @@ export async function laidOut(page, width) {
 
 /** What axe finds that keeps somebody from using the page. */
 export async function accessible(page, what) {
+  await settled(page);
   await page.evaluate(AXE);
   const found = await page.evaluate(async () => {
     const { violations } = await axe.run(document, { resultTypes: ["violations"] });

@@ -174,14 +174,13 @@ const scenarios = {
       const body = { code: "insufficient_user_authentication", detail: "…", hint: "" };
       return route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(body) });
     });
-    const confirmed = page.waitForResponse("**/api/v1/passkeys/confirm/finish");
     await page.goto(`${node.pages}/admin/security`);
     await page.click("text=Set one up");
     await page.waitForSelector("[role=dialog] >> text=Use a passkey");
     await shot(page, "confirm");
     await accessible(page, "the question for a password or a passkey");
-    await page.click("[role=dialog] >> text=Use a passkey");
-    assert.equal((await confirmed).status(), 200);
+    const [confirmed] = await Promise.all([page.waitForResponse("**/api/v1/passkeys/confirm/finish"), page.click("[role=dialog] >> text=Use a passkey")]);
+    assert.equal(confirmed.status(), 200);
     await page.waitForSelector("text=The first code");
     await context.close();
   },

@@ -9,6 +9,11 @@ export async function play(what, scenarios, { browser, shots, behind = async () 
   const only = process.env.ONLY ?? "";
   const wanted = Object.entries(scenarios).filter(([name]) => name.includes(only));
   let failed = 0;
+  // What a scenario that failed still waited for fails when its pages close.
+  process.on("unhandledRejection", (error) => {
+    failed += 1;
+    console.log(`FAILED  beside a scenario\n${error?.stack ?? error}`);
+  });
   for (const [name, scenario] of wanted) {
     try {
       await scenario();
