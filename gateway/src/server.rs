@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use gateway_authzed::{Front, Stores};
+use gateway_http::intake::MaxBody;
 use gateway_mail::Mailer;
 use gateway_people::realm::Realm;
 use gateway_tls::{Source, Tls};
@@ -77,6 +78,8 @@ pub struct Options {
     pub p2p_listen: Vec<String>,
     /// Where devices and replicas reach the node, if not where it listens.
     pub p2p_announce: Vec<sync::Announced>,
+    /// Where peers are reached now, whatever they were known by before.
+    pub p2p_peers: Vec<sync::PeerAddr>,
     /// What may be dialled for people, beside public addresses.
     pub dial_allow: Vec<sync::IpNet>,
     /// The address under which people reach the node; else the one it listens on.
@@ -87,6 +90,8 @@ pub struct Options {
     pub insecure: bool,
     /// How long a connection is kept on which no request comes.
     pub keep_alive: Duration,
+    /// The largest body that is taken from the network.
+    pub max_body: MaxBody,
     /// How the node speaks TLS, if it does.
     pub tls: Option<TlsOptions>,
     /// Origins whose pages may call this node.
@@ -320,6 +325,7 @@ async fn once(
     let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
     let pools = web::Data::from(Arc::clone(&app.pools));
     let requests = web::Data::new(app.metrics.requests.clone());
+    let max_body = options.max_body;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
     let pages = move || {
         HttpApp::new()
@@ -329,6 +335,7 @@ async fn once(
             .app_data(addresses.clone())
             .app_data(origins.clone())
             .app_data(pools.clone())
+            .app_data(max_body)
             .app_data(requests.clone())
             .wrap(from_fn(crate::front::media::uncoded))
             .wrap(from_fn(crate::front::not_set_up::refused))
@@ -547,6 +554,7 @@ async fn start_sync(app: &Arc<App>, served: &Options) -> Result<Vec<String>, Fai
     let options = sync::Options {
         listen: served.p2p_listen.clone(),
         announce: served.p2p_announce.clone(),
+        peers: served.p2p_peers.clone(),
         reach: sync::Reach::new(served.dial_allow.clone()),
         identity: Identity::from_seed(app.vault.accounts().transport_seed()),
         database: app.database.clone(),

@@ -1,6 +1,7 @@
 //! The transport key of a node, and the addresses of peers.
 
 use std::fmt;
+use std::str::FromStr;
 
 use libp2p::identity::{Keypair, PublicKey, ed25519};
 use libp2p::multiaddr::Protocol;
@@ -98,6 +99,14 @@ impl PeerAddr {
 
     pub fn key(&self) -> PeerKey {
         self.key
+    }
+}
+
+impl FromStr for PeerAddr {
+    type Err = AddReplicaError;
+
+    fn from_str(text: &str) -> Result<Self, AddReplicaError> {
+        PeerAddr::parse(text)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::dials::Dials;
 use crate::driver::{self, Context, End};
-use crate::identity::{key_of, libp2p_id, peer_id};
+use crate::identity::{PeerAddr, key_of, libp2p_id, peer_id};
 use crate::ledger::{Ledger, Peer};
 use crate::live::Lives;
 use crate::reach::Reach;
@@ -127,14 +127,21 @@ pub(crate) struct Dialling {
     nudged: Mutex<HashMap<UserId, Instant>>,
     pub(crate) reach: Reach,
     pub(crate) dials: Dials,
+    /// Where the operator says that peers are reached now.
+    named: Vec<PeerAddr>,
 }
 
 /// How often peers are tried at once because somebody waits for them.
 const NUDGED: Duration = Duration::from_secs(5);
 
 impl Dialling {
-    pub(crate) fn new(reach: Reach) -> Dialling {
-        Dialling { nudges: broadcast::Sender::new(64), nudged: Mutex::default(), reach, dials: Dials::default() }
+    pub(crate) fn new(reach: Reach, named: Vec<PeerAddr>) -> Dialling {
+        Dialling { nudges: broadcast::Sender::new(64), nudged: Mutex::default(), reach, dials: Dials::default(), named }
+    }
+
+    /// Whether the operator says where this peer is reached.
+    pub(crate) fn names(&self, key: PeerKey) -> bool {
+        self.named.iter().any(|named| named.key == key)
     }
 
     /// The peers of this person are tried at once, and nobody else's: whoever asks over and over makes none of them tried
@@ -153,8 +160,9 @@ impl Dialling {
 
     /// The addresses of a peer that may be dialled now, and whether the operator named one of them.
     fn addresses(&self, known: &[Peer]) -> Result<(Vec<Multiaddr>, bool), String> {
-        let mut vouched = false;
-        let mut addrs = Vec::new();
+        let named = |named: &&PeerAddr| known.iter().any(|peer| peer.key == named.key);
+        let mut addrs: Vec<_> = self.named.iter().filter(named).map(|named| named.addr.clone()).collect();
+        let mut vouched = !addrs.is_empty();
         let mut refused = None;
         for peer in known {
             for addr in peer.addrs.iter().filter_map(|addr| addr.parse::<Multiaddr>().ok()) {
@@ -212,7 +220,10 @@ pub(crate) async fn keep_dialling(
         let known = {
             // Under the lock: whoever names the peer again finds this link gone, or this finds the name.
             let mut links = links.lock();
-            let known: Vec<Peer> = ledger.peers_with(key).into_iter().filter(|peer| !peer.addrs.is_empty()).collect();
+            let mut known = ledger.peers_with(key);
+            if !dialling.names(key) {
+                known.retain(|peer| !peer.addrs.is_empty());
+            }
             if known.is_empty() {
                 links.remove(&key);
                 return;
@@ -272,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_has_their_own_peers_tried_and_not_over_and_over() {
         let (alice, bob) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
-        let dialling = Dialling::new(Reach::new(Vec::new()));
+        let dialling = Dialling::new(Reach::new(Vec::new()), Vec::new());
         let peer = |user| Peer {
             key: PeerKey([7; 32]),
             user,

@@ -25,7 +25,7 @@ use crate::store::{Moved, StoreError};
 use crate::swarm::SwarmHandle;
 use crate::trace::Trace;
 use crate::waiting::Waits;
-use crate::{Identity, StartError};
+use crate::{Identity, PeerAddr, StartError};
 
 /// How a node meets its peers.
 #[derive(Debug, Clone)]
@@ -34,6 +34,9 @@ pub struct Options {
     pub listen: Vec<String>,
     /// Where others reach the node, if not where it listens: told in its place.
     pub announce: Vec<Announced>,
+    /// Where peers are reached now that are dialled, whatever they were known by before: a home that has moved is not found
+    /// any more by devices that joined it elsewhere. Nobody becomes a peer by it.
+    pub peers: Vec<PeerAddr>,
     pub identity: Identity,
     /// The node database: sync keeps its peers and what it owes them there.
     pub database: DatabaseConnection,
@@ -124,7 +127,7 @@ impl SyncNode {
                 ledger,
                 lives,
                 hub,
-                dialling: Arc::new(Dialling::new(options.reach)),
+                dialling: Arc::new(Dialling::new(options.reach, options.peers.clone())),
                 addrs,
                 announced,
                 stop,
@@ -133,6 +136,11 @@ impl SyncNode {
                 waiting: Arc::default(),
             }),
         };
+        for named in &options.peers {
+            if node.inner.ledger.peers_with(named.key).is_empty() {
+                tracing::warn!(addr = %named, "this node dials no such peer: it is neither a replica nor the node that this one joined");
+            }
+        }
         node.dial_peers();
         Ok(node)
     }
@@ -194,7 +202,8 @@ impl SyncNode {
     /// Keeps dialling every peer that has an address and is not being dialled.
     pub(crate) fn dial_peers(&self) {
         for peer in self.inner.ledger.peers() {
-            if !peer.addrs.is_empty() && self.inner.links.lock().insert(peer.key) {
+            let dialled = !peer.addrs.is_empty() || self.inner.dialling.names(peer.key);
+            if dialled && self.inner.links.lock().insert(peer.key) {
                 let (hub, ledger) = (Arc::clone(&self.inner.hub), Arc::clone(&self.inner.ledger));
                 let (dialling, links) = (Arc::clone(&self.inner.dialling), Arc::clone(&self.inner.links));
                 tokio::spawn(link::keep_dialling(hub, ledger, dialling, links, peer.key));

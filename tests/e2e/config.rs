@@ -58,6 +58,28 @@ async fn a_node_is_told_by_its_file_and_shows_who_said_what() {
 }
 
 #[tokio::test]
+async fn bodies_are_as_large_as_the_operator_lets_in() {
+    let home = Home::new().await;
+    home.alice.define("type Note { text: String }").await.unwrap();
+    let add = |length: usize| {
+        let query = "mutation($t: String) { add_Note(input: {text: $t}) { _docID } }";
+        serde_json::json!({ "query": query, "variables": { "t": "x".repeat(length) } })
+    };
+    let post = async |client: &Client, length| client.post("/api/v1/graphql", &add(length)).await.unwrap();
+    assert_eq!(post(&home.alice, 200 << 10).await.status, 200, "control");
+    let allod = home.node.allod.clone();
+    let dir = home.node.stop().unwrap();
+    let mut command = allod.command(&dir, &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("ALLOD_HTTP_MAX_BODY", "128KiB");
+    let node = Node::serve_by(allod, &dir, command).unwrap();
+    let alice = home.alice.at(&node.url);
+    let refused = post(&alice, 200 << 10).await;
+    assert_eq!((refused.status, refused.json["errors"][0]["extensions"]["code"].as_str()), (413, Some("limit_body")));
+    assert!(refused.text.contains("128 KiB"), "{}", refused.text);
+    assert_eq!(post(&alice, 100 << 10).await.status, 200);
+}
+
+#[tokio::test]
 async fn bad_settings_are_refused_before_anything_begins_and_tell_no_secret() {
     let root = tempfile::tempdir().unwrap();
     let allod = Allod::find().unwrap();
@@ -75,6 +97,9 @@ async fn bad_settings_are_refused_before_anything_begins_and_tell_no_secret() {
         ("[http]\nlisten = \"127.0.0.1\"".to_owned(), "config_value"),
         ("[http]\npublic_url = \"cloud.example.org\"".to_owned(), "config_value"),
         ("[p2p]\ndial_allow = [\"10.0.0.0/99\"]".to_owned(), "config_value"),
+        ("[p2p]\npeers = [\"/ip4/10.0.0.7/tcp/4001\"]".to_owned(), "config_value"),
+        ("[http]\nmax_body = \"17MiB\"".to_owned(), "config_value"),
+        ("[http]\nmax_body = \"1KB\"".to_owned(), "config_value"),
         ("[log]\nformat = \"xml\"".to_owned(), "config_value"),
         ("[log]\nlevel = \"loud,\"".to_owned(), "config_value"),
         ("[http\n".to_owned(), "config_malformed"),

@@ -256,6 +256,46 @@ async fn published(to: u16) -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_that_moved_is_found_by_devices_that_are_told_where() {
+    let home = Home::new().await;
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.stop().unwrap();
+    let serve = |dir: &std::path::Path, more: &[&str]| {
+        let command = allod.command(dir, &[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        Node::serve_by(allod.clone(), dir, command).unwrap()
+    };
+    let at = || format!("/ip4/127.0.0.1/tcp/{}", harness::free_port());
+    let node = serve(&dir, &["--p2p-listen", &at()]);
+    let code = node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+    let laptop = root.path().join("laptop");
+    allod.ok(&laptop, &["device", "join", &code]).unwrap();
+    node.stop().unwrap();
+
+    let moved = at();
+    let node = serve(&dir, &["--p2p-listen", &moved]);
+    let there = node.ready["p2p"][0].as_str().unwrap().to_owned();
+    let lost = serve(&laptop, &[]);
+    let waited = lost.cli(&["sync", "wait", "--timeout", "2s"]).unwrap();
+    assert_eq!(waited.code, 1, "control: it dials where home was");
+    let laptop = lost.stop().unwrap();
+    let found = serve(&laptop, &["--peers", &there]);
+    found.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+    let laptop = found.stop().unwrap();
+    for wrong in [&moved[..], "/dns4/home.example/tcp/1", "home"] {
+        assert_eq!(allod.run(&laptop, &["serve", "--p2p-peers", wrong]).unwrap().refused(2).unwrap(), "config_value");
+    }
+    // Whoever is no peer is made none by it.
+    let stranger = root.path().join("stranger");
+    allod.ok(&stranger, &["replica", "init"]).unwrap();
+    let command = allod.command(&stranger, &["replica", "serve", "--listen", &at()]);
+    let stranger = Replica::serve_by(&stranger, command).unwrap();
+    let found = serve(&laptop, &["--p2p-peers", &format!("{there},{}", stranger.addr)]);
+    assert!(found.says("this node dials no such peer"));
+    found.cli_ok(&["sync", "wait", "--timeout", "60s"]).unwrap();
+    assert_eq!(found.cli_ok(&["replica", "list"]).unwrap().as_array().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_behind_a_published_port_is_reached_where_it_says() {
     let home = Home::new().await;
     let (allod, root) = (home.node.allod.clone(), home.root);

@@ -153,6 +153,12 @@ pub const SETTINGS: &[Setting] = &[
         "how long a connection is kept on which no request comes: longer than a proxy in front of the node keeps it",
     ),
     Setting::new(
+        "http.max_body",
+        SettingKind::One,
+        "16MiB",
+        "the largest body of a request, from 64KiB to 16MiB: of documents and definitions, since others have 1MiB and forms 64KiB",
+    ),
+    Setting::new(
         "http.insecure",
         SettingKind::Switch,
         "false",
@@ -197,6 +203,12 @@ pub const SETTINGS: &[Setting] = &[
         SettingKind::Many,
         "",
         "where devices and replicas reach the node, if not where it listens, as /ip4/203.0.113.7/tcp/4001: behind a published port, say",
+    ),
+    Setting::new(
+        "p2p.peers",
+        SettingKind::Many,
+        "",
+        "where replicas, and the node that this one joined, are reached now, as /ip4/203.0.113.7/tcp/4001/p2p/PEER: one has moved, say",
     ),
     Setting::new(
         "p2p.dial_allow",

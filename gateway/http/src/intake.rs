@@ -50,6 +50,10 @@ const CHUNK: usize = 64 << 10;
 const LEAST_READ: usize = 256 << 10;
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
+/// The largest body that the operator lets in from the network, whatever a front takes (`http.max_body`).
+#[derive(Debug, Clone, Copy)]
+pub struct MaxBody(pub usize);
+
 /// How long the body is: `None`, there is none; `Some(None)`, it comes in chunks.
 fn announced(request: &ServiceRequest) -> Option<Option<usize>> {
     if request.headers().contains_key(TRANSFER_ENCODING) {
@@ -99,7 +103,9 @@ pub async fn admitted<B: MessageBody + 'static>(
         return next.call(request).await.map(metered);
     };
     let known = (terms.clients)(request.request(), &**node).await;
-    let largest = terms.limits.body;
+    // What is streamed has quotas of its own.
+    let within = request.app_data::<MaxBody>().filter(|_| !terms.limits.streamed);
+    let largest = within.map_or(terms.limits.body, |MaxBody(max)| terms.limits.body.min(*max));
     let (payer, most) = match &known {
         Ok(principal) => (Payer::from(&principal.caller), largest),
         Err(_) => (Payer::Nobody, LEAST_BODY.min(largest)),
@@ -107,8 +113,8 @@ pub async fn admitted<B: MessageBody + 'static>(
     if length.is_some_and(|length| length > most) {
         return Ok(match known {
             Err(error) if largest > most => unread(request, (terms.errors)(&ApiError::from(error))),
-            Err(_) => unread(request, (terms.errors)(&too_large())),
-            Ok(_) => let_go(request, (terms.errors)(&too_large())).await,
+            Err(_) => unread(request, (terms.errors)(&too_large(most))),
+            Ok(_) => let_go(request, (terms.errors)(&too_large(most))).await,
         });
     }
     if length.is_some_and(|length| length <= FREE_BODY) {
@@ -144,9 +150,8 @@ pub async fn admitted<B: MessageBody + 'static>(
 /// What the body of a request is charged to.
 struct Charge(#[expect(dead_code, reason = "it is held")] Rc<RefCell<Lease>>);
 
-pub fn too_large() -> ApiError {
-    let text = "The body is too large: documents and definitions have 16 MiB, other requests 1 MiB, and forms and \
-                requests without a sign-in 64 KiB.";
+fn too_large(most: usize) -> ApiError {
+    let text = format!("The body is too large: here and for you it has at most {} KiB.", most >> 10);
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", text)
 }
 

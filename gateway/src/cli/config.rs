@@ -18,6 +18,8 @@ use crate::listen::spelt as listen;
 use crate::oidc::ProviderConfig;
 use crate::places::{PlaceAccess, PlaceName};
 use crate::server::{Options, PolicyApi};
+use gateway_http::intake::MaxBody;
+use gateway_http::terms::{LARGE_BODY, LEAST_BODY};
 
 /// Shows the settings that count, and who says so; without a command, all of them
 #[derive(Debug, Args)]
@@ -42,11 +44,14 @@ pub struct ServeFlags {
     #[arg(long, alias = "url")]
     listen: Option<String>,
     /// Where to listen for devices and replicas [default: the port of last time on loopback]
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", alias = "p2paddr")]
     p2p_listen: Vec<String>,
     /// Where devices and replicas reach the node, if not where it listens: behind a published port, say
     #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
     p2p_announce: Vec<String>,
+    /// Where replicas, and the node that this one joined, are reached now: one has moved, say
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',', alias = "peers")]
+    p2p_peers: Vec<String>,
     /// Addresses that people's replicas may have beside public ones; the operator may name any
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     dial_allow: Vec<String>,
@@ -134,6 +139,7 @@ impl ServeFlags {
             .with("tls.acme_email", self.acme_email.as_ref())
             .with("p2p.listen", listed(&self.p2p_listen))
             .with("p2p.announce", listed(&self.p2p_announce))
+            .with("p2p.peers", listed(&self.p2p_peers))
             .with("p2p.dial_allow", listed(&self.dial_allow))
             .with("policy.spicedb", self.spicedb.as_ref())
             .with("policy.spicedb_key_file", path(&self.spicedb_key_file))
@@ -200,6 +206,13 @@ fn announced(settings: &Settings) -> Result<Vec<sync::Announced>, Failure> {
 fn kept(text: &str) -> Result<u64, String> {
     let kept = seconds(text)?;
     if kept <= 3_600 { Ok(kept) } else { Err("a connection without a request is kept an hour at most".to_owned()) }
+}
+
+/// How large bodies are taken: no smaller than what whoever is unknown may send, and no larger than memory is shared out for.
+fn max_body(text: &str) -> Result<MaxBody, String> {
+    let within = |bytes: &usize| (LEAST_BODY..=LARGE_BODY).contains(bytes);
+    let bytes = usize::try_from(super::size::bytes(text)?).ok().filter(within);
+    bytes.map(MaxBody).ok_or_else(|| "it is between 64KiB and 16MiB".to_owned())
 }
 
 /// How long sessions last.
@@ -283,8 +296,10 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         listen: http,
         insecure: settings.switch("http.insecure")?,
         keep_alive: Duration::from_secs(settings.get_by("http.keep_alive", kept)?.unwrap_or(75)),
+        max_body: settings.get_by("http.max_body", max_body)?.unwrap_or(MaxBody(LARGE_BODY)),
         p2p_listen: settings.list("p2p.listen")?,
         p2p_announce: announced(settings)?,
+        p2p_peers: settings.list("p2p.peers")?,
         dial_allow: settings.list("p2p.dial_allow")?,
         public_url: tls::public_url(settings, tls.as_ref())?,
         trusted_proxies: settings.list("http.trusted_proxies")?,

@@ -10,6 +10,7 @@ use vault_hosted::Keeper;
 use super::Common;
 use super::output::Failure;
 use super::remote::{Remote, segment};
+use super::size::bytes;
 use crate::failure::to_json;
 use crate::front::places::made::{self, NewPlace};
 use crate::node_file::{Absent, NodeFile, ServedBy};
@@ -21,32 +22,13 @@ pub enum KeptPlaces {
         /// 1 to 40 small letters, digits and hyphens
         name: String,
         /// How much it may take: a number of bytes, or with MB, GB, TB behind it [default: 50GB]
-        #[arg(long, value_name = "SIZE", value_parser = size)]
+        #[arg(long, value_name = "SIZE", value_parser = bytes)]
         quota: Option<u64>,
     },
     /// The places that this node keeps, and what they take
     List,
     /// Remove a place, with the backups of others in it
     Remove { name: String },
-}
-
-/// A number of bytes.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let by = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1_000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        "t" | "tb" => 1_000_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return Err("it is a number, or one with MB, GB or TB behind it".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "it is a number, or one with MB, GB or TB behind it".to_owned())?;
-    number.checked_mul(by).ok_or_else(|| "it is more than there is".to_owned())
 }
 
 impl KeptPlaces {
@@ -85,23 +67,6 @@ impl KeptPlaces {
                 removed.delete().map_err(|error| Failure::failed("failed", &error.to_string()))?;
                 Ok(json!({ "removed": name }))
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn a_quota_is_a_number_with_or_without_a_unit() {
-        for (text, bytes) in
-            [("5000000", 5_000_000), ("50GB", 50_000_000_000), ("2 tb", 2_000_000_000_000), ("1GiB", 1 << 30)]
-        {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "GB", "5 apples", "-1GB", "1.5GB", "99999999TB"] {
-            assert!(size(text).is_err(), "{text}");
         }
     }
 }

@@ -26,6 +26,7 @@ mod replica;
 mod requests;
 mod s3;
 mod sharing;
+mod size;
 mod status;
 mod tls;
 mod trace;

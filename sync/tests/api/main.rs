@@ -10,7 +10,7 @@ use std::time::Duration;
 use memory::{Memory, Says};
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::{Database, DatabaseConnection};
-use sync::{AddReplicaError, Identity, Member, NamedBy, Options, Reach, Recipient, SyncNode};
+use sync::{AddReplicaError, Identity, Member, NamedBy, Options, PeerAddr, Reach, Recipient, SyncNode};
 use sync_core::{Lane, Scope};
 
 const ALICE: UserId = UserId::from_bytes([0xA1; 16]);
@@ -28,9 +28,13 @@ async fn database(dir: &tempfile::TempDir, name: &str) -> DatabaseConnection {
 }
 
 async fn start(vault: &Arc<Memory>, seed: u8, database: DatabaseConnection) -> SyncNode {
+    start_with(vault, seed, database, Vec::new()).await
+}
+
+async fn start_with(vault: &Arc<Memory>, seed: u8, database: DatabaseConnection, peers: Vec<PeerAddr>) -> SyncNode {
     let identity = Identity::from_seed([seed; 32]);
-    let options =
-        Options { listen: Vec::new(), announce: Vec::new(), identity, database, reach: Reach::default(), trace: None };
+    let (listen, announce) = (Vec::new(), Vec::new());
+    let options = Options { listen, announce, peers, identity, database, reach: Reach::default(), trace: None };
     SyncNode::start(Arc::clone(vault) as Arc<dyn Member>, options).await.unwrap()
 }
 
