@@ -324,6 +324,7 @@ async fn once(
     }
     let (addresses, origins) = (web::Data::new(addresses), web::Data::new(Origins(options.allowed_origins.clone())));
     let pools = web::Data::from(Arc::clone(&app.pools));
+    let paths = web::Data::new(crate::front::table().paths());
     let requests = web::Data::new(app.metrics.requests.clone());
     let max_body = options.max_body;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
@@ -336,13 +337,17 @@ async fn once(
             .app_data(origins.clone())
             .app_data(pools.clone())
             .app_data(max_body)
+            .app_data(paths.clone())
             .app_data(requests.clone())
             .wrap(from_fn(crate::front::media::uncoded))
             .wrap(from_fn(crate::front::not_set_up::refused))
             .wrap(from_fn(crate::front::pages::at_their_name))
             .wrap(from_fn(crate::front::oauth::spoken))
             .wrap(from_fn(crate::front::addresses::known))
-            .wrap(Condition::new(!origins.0.is_empty(), crate::front::cross_origin::allowing((**origins).clone())))
+            .wrap(Condition::new(
+                !origins.0.is_empty(),
+                crate::front::cross_origin::allowing((**origins).clone(), paths.clone()),
+            ))
             .wrap(from_fn(crate::front::cross_origin::spelt))
             .wrap(from_fn(crate::front::machine::admitted))
             .wrap(from_fn(crate::connections::within_share))

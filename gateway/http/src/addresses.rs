@@ -18,7 +18,7 @@ use url::{Host, Url};
 use super::error::ApiError;
 use super::over_tls;
 use super::pages::LOOPBACK_NAME;
-use super::shape::errors_at;
+use super::paths::errors_for;
 use crate::authn::{CameFrom, only};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -165,7 +165,7 @@ pub async fn known<B: MessageBody + 'static>(
     let mut answer = match refused {
         None => next.call(request).await?.map_into_left_body(),
         Some(error) => {
-            let answer = errors_at(request.path())(&error);
+            let answer = errors_for(request.request())(&error);
             request.into_response(answer).map_into_right_body()
         }
     };

@@ -19,6 +19,7 @@ use actix_web::web;
 use url::Url;
 
 use crate::authn::DPOP;
+use crate::paths::Paths;
 
 /// How long a browser remembers what it was told before a request, in seconds.
 const PREFLIGHT_SECONDS: usize = 7_200;
@@ -68,29 +69,12 @@ impl Origins {
     }
 }
 
-/// Whether pages of other origins may come here at all: what apps use.
-fn is_open(path: &str) -> bool {
-    const ROUTES: [&str; 8] = [
-        "/api/v1/graphql",
-        "/api/v0/graphql",
-        "/api/v1/collections",
-        "/api/v0/schema",
-        "/api/v1/spaces",
-        "/oauth/token",
-        "/oauth/revoke",
-        "/openapi.json",
-    ];
-    ROUTES.contains(&path)
-        || path.starts_with("/.well-known/")
-        || matches!(path, "/oauth/par" | "/oauth/device_authorization" | "/oauth/userinfo" | "/oauth/jwks")
-}
-
-/// The middleware, for every worker its own.
-pub fn allowing(origins: Origins) -> Cors {
+/// The middleware, for every worker its own: on the paths that fronts open to other origins (`Routes::open`).
+pub fn allowing(origins: Origins, paths: web::Data<Paths>) -> Cors {
     let origins = Rc::new(origins);
     Cors::default()
         .block_on_origin_mismatch(false)
-        .allowed_origin_fn(move |origin, head| is_open(head.uri.path()) && origins.allow(origin))
+        .allowed_origin_fn(move |origin, head| paths.is_open(head.uri.path()) && origins.allow(origin))
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allowed_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, DPOP, IF_MATCH, IF_NONE_MATCH, SPACE, IDEMPOTENCY_KEY])
         .expose_headers([ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, REQUEST_ID])
@@ -138,18 +122,6 @@ mod tests {
             "https://app.example:443",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_only_pages_of_this_node_use_is_closed() {
-        for open in ["/api/v1/graphql", "/api/v0/graphql", "/oauth/token", "/.well-known/oauth-authorization-server"] {
-            assert!(is_open(open), "{open}");
-        }
-        for closed in
-            ["/", "/api/v1/session", "/oauth/authorize", "/setup", "/admin/", "/api/v1/graphql/x", "/api/v1/users"]
-        {
-            assert!(!is_open(closed), "{closed}");
         }
     }
 }

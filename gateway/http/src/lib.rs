@@ -26,6 +26,7 @@ pub mod media;
 pub mod operator;
 pub mod over_tls;
 pub mod pages;
+pub mod paths;
 pub mod pools;
 pub mod problem;
 pub mod redirect;

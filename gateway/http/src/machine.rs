@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 
 use super::error::ApiError;
-use super::shape::errors_at;
+use super::paths::errors_for;
 use crate::authn::control::{NotForThem, look_at};
 
 /// Refuses what comes by the socket from another user, and lets the rest be known as the operator's.
@@ -20,7 +20,7 @@ pub async fn admitted<B: MessageBody + 'static>(
     if let Err(NotForThem) = look_at(&request) {
         let text = "This socket is for the user by whom the node runs, and for root.";
         let refused = ApiError::new(StatusCode::FORBIDDEN, "forbidden", text);
-        let answer = errors_at(request.path())(&refused);
+        let answer = errors_for(request.request())(&refused);
         return Ok(request.into_response(answer));
     }
     Ok(next.call(request).await?.map_into_boxed_body())

@@ -9,7 +9,7 @@ use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT
 use actix_web::middleware::Next;
 
 use super::error::ApiError;
-use super::shape::errors_at;
+use super::paths::errors_for;
 use crate::authn::only;
 
 pub const JSON: &str = "application/json";
@@ -119,7 +119,7 @@ pub async fn uncoded<B: MessageBody + 'static>(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let error = unsupported("Send the body as it is, without `Content-Encoding`.");
-    let mut answer = errors_at(request.path())(&error);
+    let mut answer = errors_for(request.request())(&error);
     answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     // The body is not read: nothing else can follow it on this connection.
     answer.head_mut().set_connection_type(actix_http::ConnectionType::Close);

@@ -2,7 +2,7 @@
 //! what holds on every path alike (RFC 9110, 9.3): `HEAD` wherever `GET` is, `OPTIONS`, and the `Allow` of a 405.
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{Handler, ServiceRequest};
+use actix_web::dev::{Handler, ResourceDef, ServiceRequest};
 use actix_web::guard::{self, Guard};
 use actix_web::http::header::ALLOW;
 use actix_web::http::{Method, StatusCode};
@@ -14,6 +14,7 @@ use utoipa::openapi::OpenApi;
 use super::deadline::Deadline;
 use super::error::{ApiError, Errors};
 use super::intake::admitted;
+use super::paths::{KnownPath, Paths};
 use super::shape::shaped;
 use super::terms::{Limits, SMALL_BODY, Terms};
 use super::{conditions, repeated};
@@ -38,6 +39,8 @@ pub struct Routes {
 struct PathEntry {
     path: &'static str,
     terms: Terms,
+    /// Whether pages of other origins may come here.
+    open: bool,
     methods: Vec<(Method, Route)>,
 }
 
@@ -68,6 +71,15 @@ impl Routes {
     pub fn erring(&mut self, path: &'static str, errors: Errors) -> &mut Routes {
         for place in self.entries.iter_mut().filter(|place| place.path == path) {
             place.terms.errors = errors;
+        }
+        self
+    }
+
+    /// Lets pages of other origins come to a path, whose methods are there already, if the operator allows their origin: it
+    /// is for apps.
+    pub fn open(&mut self, path: &'static str) -> &mut Routes {
+        for place in self.entries.iter_mut().filter(|place| place.path == path) {
+            place.open = true;
         }
         self
     }
@@ -135,7 +147,9 @@ impl Routes {
         let route = Route::new().guard(answers(&method)).to(handler);
         match self.entries.iter_mut().find(|place| place.path == path) {
             Some(place) => place.methods.push((method, route)),
-            None => self.entries.push(PathEntry { path, terms: self.terms, methods: vec![(method, route)] }),
+            None => {
+                self.entries.push(PathEntry { path, terms: self.terms, open: false, methods: vec![(method, route)] });
+            }
         }
         self
     }
@@ -143,6 +157,17 @@ impl Routes {
     /// Each path with the methods that its `Allow` names.
     pub fn table(&self) -> impl Iterator<Item = (&'static str, Vec<Method>)> {
         self.entries.iter().map(|place| (place.path, place.allowed()))
+    }
+
+    /// What is said of the paths, for whatever looks at a request before its route is found.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        Paths::new(self.entries.iter().map(|place| KnownPath {
+            path: place.path,
+            route: ResourceDef::new(place.path),
+            errors: place.terms.errors,
+            open: place.open,
+        }))
     }
 
     /// Each path with its limits.

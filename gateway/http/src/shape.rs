@@ -9,24 +9,13 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::error::{ApiError, Errors, Plain, json_errors};
-use super::problem::problems;
+use super::error::{ApiError, Errors, Plain};
+use super::paths::errors_for;
 use super::request_id::request_id;
-
-/// The shape of errors at a path where no front is.
-pub fn errors_at(path: &str) -> Errors {
-    let under = |start: &str| path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match path {
-        "/api/v1/graphql" | "/api/graphql" | "/api/v0/graphql" => graphql_errors,
-        _ if under("/api/v1") => problems,
-        _ if under("/oauth") => oauth_errors,
-        _ => json_errors,
-    }
-}
 
 /// Where no route is.
 pub async fn no_route(request: HttpRequest) -> HttpResponse {
-    errors_at(request.path())(&ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such route."))
+    errors_for(&request)(&ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such route."))
 }
 
 /// Gives what handlers, and the HTTP library for them, refuse the shape of their front.

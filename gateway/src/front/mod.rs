@@ -27,7 +27,7 @@ use actix_web::web::{self, ServiceConfig};
 use contract::{LARGE_BODY, SMALL_BODY, Terms};
 pub(crate) use gateway_http::{
     addresses, conditions, contract, cross_origin, deadline, described, headers, intake, journal, listed, machine,
-    media, operator, pages, problem, refusals, request_id, resource, route, shape,
+    media, operator, pages, paths, problem, refusals, request_id, resource, route, shape,
 };
 pub use route::Routes;
 
@@ -61,7 +61,7 @@ pub fn routes(config: &mut ServiceConfig) {
     table().install(config);
     let terms = Terms::own(SMALL_BODY);
     let admitted = move |request: ServiceRequest, next: Next<BoxBody>| {
-        let terms = Terms { errors: shape::errors_at(request.path()), ..terms };
+        let terms = Terms { errors: paths::errors_for(request.request()), ..terms };
         intake::admitted(terms, request, next)
     };
     let deadline = deadline::Deadline { after: terms.limits.deadline, errors: terms.errors };

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::oauth::{notice, words};
 use crate::authn::is_operator;
 use gateway_http::pages::is_opened;
-use gateway_http::shape::errors_at;
+use gateway_http::paths::errors_for;
 
 /// What is answered before the set-up: health, the set-up page and its style, and restoring in its stead.
 const BEFORE: [&str; 8] = [
@@ -49,7 +49,7 @@ pub async fn refused<B: MessageBody + 'static>(
         notice(StatusCode::SERVICE_UNAVAILABLE, words().not_set_up(), words().open_setup_link())
     } else {
         let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_set_up", TITLE).hint(HINT);
-        errors_at(request.path())(&error)
+        errors_for(request.request())(&error)
     };
     Ok(request.into_response(answer))
 }

@@ -20,7 +20,7 @@ use gateway_http::problem::{CODES, Problem, urn};
 pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 
 fn routes(routes: &mut Routes) {
-    routes.get("/openapi.json", document).described::<Api>();
+    routes.get("/openapi.json", document).described::<Api>().open("/openapi.json");
 }
 
 #[derive(utoipa::OpenApi)]

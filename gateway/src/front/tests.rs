@@ -211,3 +211,46 @@ async fn every_path_says_what_it_takes_and_refuses_all_else() {
         }
     }
 }
+
+#[test]
+fn what_refuses_before_a_route_is_found_goes_by_what_fronts_say_of_their_paths() {
+    let paths = super::table().paths();
+    let error = ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such route.");
+    let kind = |path: &str| {
+        let answer = paths.errors(path)(&error);
+        answer.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    for path in ["/api/v1/users", "/api/v1/users/x", "/api/v1/nowhere", "/api/v1", "/places/x/nowhere", "/places"] {
+        assert_eq!(kind(path), "application/problem+json", "{path}");
+    }
+    for path in
+        ["/api/v1/graphql", "/oauth/token", "/oauth/nowhere", "/api/v0/nowhere", "/setup", "/l/x", "/nowhere", "/"]
+    {
+        assert_eq!(kind(path), "application/json", "{path}");
+    }
+    let open = [
+        "/api/v1/graphql",
+        "/api/graphql",
+        "/api/v0/graphql",
+        "/api/v1/collections",
+        "/api/v1/schema",
+        "/api/v0/schema",
+    ];
+    let oauth = ["/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/jwks", "/oauth/par"];
+    let found = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.json"];
+    for path in open.iter().chain(&oauth).chain(&found) {
+        assert!(paths.is_open(path), "{path}");
+    }
+    for path in [
+        "/",
+        "/api/v1/session",
+        "/oauth/authorize",
+        "/setup",
+        "/admin/",
+        "/api/v1/graphql/x",
+        "/api/v1/users",
+        "/oauth/introspect",
+    ] {
+        assert!(!paths.is_open(path), "{path}");
+    }
+}

@@ -110,6 +110,8 @@ fn routes(routes: &mut Routes) {
         .described::<app_passwords::Api>()
         .described::<requests::Api>()
         .described::<sign_ins::Api>();
+    // Apps that run in a browser ask for more there.
+    routes.open("/api/v1/requests").open("/api/v1/requests/{id}");
     // Whoever signs in is not known.
     let small = ["/api/v1/session", "/api/v1/session/confirm", "/api/v1/sessions", "/api/v1/sessions/{id}"];
     for path in small.into_iter().chain(["/api/v1/me/password", "/api/v1/me/totp/confirm"]) {

@@ -34,8 +34,9 @@ pub fn routes(routes: &mut Routes) {
     routes.post("/api/v1/collections", define).get("/api/v1/collections", list).post("/api/v0/schema", define_v0);
     routes.get("/api/v1/schema", schema);
     for path in ["/api/v1/collections", "/api/v0/schema"] {
-        routes.limited(path, Limits::body(LARGE_BODY));
+        routes.limited(path, Limits::body(LARGE_BODY)).open(path);
     }
+    routes.open("/api/v1/schema");
     routes.erring("/api/v0/schema", json_errors).described::<Api>();
 }
 

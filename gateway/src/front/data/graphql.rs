@@ -42,7 +42,7 @@ pub fn routes(routes: &mut Routes) {
         let post = move |request: HttpRequest, app: web::Data<App>, body: Bytes| post(request, app, body, spelling);
         let get = move |request: HttpRequest, app: web::Data<App>| get(request, app, spelling);
         routes.post(path, post).get(path, get).limited(path, contract::Limits::body(LARGE_BODY));
-        routes.erring(path, graphql_errors);
+        routes.erring(path, graphql_errors).open(path);
     }
     routes.described::<described::Api>();
 }

@@ -29,6 +29,7 @@ const CHECKS: usize = 500;
 
 pub fn routes(routes: &mut Routes) {
     routes.get("/api/v1/spaces", list).post("/api/v1/spaces", create).described::<Api>();
+    routes.open("/api/v1/spaces");
 }
 
 #[derive(utoipa::OpenApi)]

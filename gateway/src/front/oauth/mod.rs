@@ -48,6 +48,8 @@ pub const FRONT: Front = Front { routes, terms: Terms::own(LEAST_BODY) };
 /// Adds the routes. The app data must hold a [`Data`].
 fn routes(routes: &mut Routes) {
     routes
+        // First: beside it nobody finds a page, and is answered as apps are.
+        .post("/oauth/par", par::par)
         .get("/setup", setup::show)
         .post("/setup", setup::submit)
         .get("/setup/restore", taking::show_restore)
@@ -58,7 +60,6 @@ fn routes(routes: &mut Routes) {
         .post("/invite", invite::submit)
         .get("/oauth/authorize", authorize::show)
         .post("/oauth/authorize", authorize::submit)
-        .post("/oauth/par", par::par)
         .post("/oauth/device_authorization", device::begin)
         .get("/oauth/device", device::show)
         .post("/oauth/device", device::submit)
@@ -90,5 +91,13 @@ fn routes(routes: &mut Routes) {
         ["/oauth/par", "/oauth/device_authorization", "/oauth/token", "/oauth/introspect", "/oauth/revoke"];
     for path in about_apps.into_iter().chain(["/oauth/userinfo", "/oauth/jwks"]) {
         routes.erring(path, oauth_errors);
+    }
+    for path in
+        ["/oauth/par", "/oauth/device_authorization", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/jwks"]
+    {
+        routes.open(path);
+    }
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", METADATA] {
+        routes.open(path);
     }
 }
