@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::test::TestRequest;
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::front::cross_origin::Allowed;
 use crate::front::data::incoming;
 use crate::front::oauth::form::Fields;
 use crate::grants;
+use crate::places::PlaceName;
+use gateway_people::language::Language;
 
 /// A requested access, or a grant.
 pub fn grant(text: &str) {
@@ -91,5 +93,33 @@ pub fn headers(bytes: &[u8]) {
         && let Ok(Allowed::Only(origin)) = Allowed::from_str(origin)
     {
         assert_eq!(Allowed::from_str(&origin), Ok(Allowed::Only(origin.clone())));
+    }
+}
+
+/// A place for backups.
+pub fn place(text: &str) {
+    if let Ok(place) = PlaceName::from_str(text) {
+        // What is written down names the same place.
+        assert_eq!(PlaceName::from_str(&place.to_string()).as_ref(), Ok(&place), "{text}");
+    }
+}
+
+/// Who asks: `Authorization`, `Cookie`, `User-Agent` and `Accept-Language`, a line each.
+pub fn sender(bytes: &[u8]) {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let mut request = TestRequest::default();
+    for name in [AUTHORIZATION, COOKIE, USER_AGENT] {
+        let value = HeaderValue::from_bytes(lines.next().unwrap_or_default()).ok();
+        request = value.into_iter().fold(request, |request, value| request.append_header((name.clone(), value)));
+    }
+    let request = request.to_http_request();
+    let _ = authn::sent(&request);
+    // A cookie alone opens nothing, whatever it says.
+    assert!(!authn::is_page(&request));
+    if let Some(product) = authn::session_origin(&request).product {
+        assert!(!product.is_empty() && product.len() <= 64 && !product.contains(['<', '>', '&', '"']), "{product}");
+    }
+    if let Some(language) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) {
+        let _ = Language::accepted(language);
     }
 }

@@ -42,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     targets::gateway::REQUEST,
     targets::gateway::HEADERS,
     targets::gateway::PROOF,
+    targets::gateway::PLACE,
+    targets::gateway::SENDER,
     targets::gateway::SETTINGS,
     targets::transfer::LINES,
     targets::transfer::OBJECT,

@@ -136,6 +136,34 @@ xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"#,
         "\"typ\":",
     ],
 };
+pub const PLACE: Target = Target {
+    name: "place-name",
+    run: |bytes| of_text(bytes, fuzz::place),
+    seeds: || {
+        texts(&[
+            "s3://bucket/prefix/of/it",
+            "https://home.example.org:8443/places/allotment",
+            "http://127.0.0.1:8420/places/a-1",
+            "/srv/backups/allod",
+        ])
+    },
+    words: &[
+        "s3://", "https://", "http://", "/places/", "..", "//", "%2f", "@", ":", "?", "#", "[::1]", "\u{202e}", " ",
+    ],
+};
+pub const SENDER: Target = Target {
+    name: "sender",
+    run: fuzz::sender,
+    seeds: || {
+        texts(&[
+            "Basic YWxpY2U6c2VjcmV0\nallod_8420=abc; __Host-allod=def\nMozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\nde-AT, de;q=0.9, en;q=0.8, *;q=0",
+            "DPoP abc\nx=\"y\"; =; ;;\ncurl/8.5.0\nen",
+        ])
+    },
+    words: &[
+        "Basic ", "Bearer ", "DPoP ", ";", "=", "\"", ",", "q=", "q=1e9", "*", "Edg/", "Chrome/", "<script>", "\u{0}",
+    ],
+};
 pub const SETTINGS: Target = Target {
     name: "settings",
     run: settings,
