@@ -334,6 +334,47 @@ async fn owners_of_parts_share_them_on_and_nothing_else() {
     unhurt(&people.home).await;
 }
 
+/// A page of a folder ends at a document that its reader views, and how many others there are it does not tell.
+#[tokio::test]
+async fn the_pages_of_a_folder_name_nothing_that_is_kept_from_the_reader() {
+    let people = People::new().await;
+    let (alice, [bob, _]) = (&people.home.alice, people.looking());
+    let inputs: Vec<Value> = (0..1_002).map(|n| json!({"name": format!("n{n}")})).collect();
+    let add = "mutation($all: [ContactMutationInputArg!]!) { add_Contact(input: $all) { _docID } }";
+    let added = alice.graphql_with(add, json!({"all": inputs})).await.unwrap();
+    let mut ids: Vec<String> =
+        added["add_Contact"].as_array().unwrap().iter().map(|one| one["_docID"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    let work = alice.post("/api/v1/folders", &json!({"collection": "Contact", "name": "Work"})).await.unwrap();
+    let work = work.json["folder"].as_str().unwrap().to_owned();
+    let inside = format!("/api/v1/folders/{work}/documents");
+    for some in ids.chunks(500) {
+        let filed = alice.post(&inside, &json!({"documents": some})).await.unwrap();
+        assert_eq!(filed.status, 200, "{}", filed.text);
+    }
+    people.share(json!({"folder": work, "with": {"user": "bob"}, "role": "viewer"})).await;
+    let pages = async |by: &Client| {
+        let (mut all, mut ends, mut after) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page = by.get(&format!("{inside}{after}")).await.unwrap();
+            let told = page.json["documents"].as_array().unwrap_or_else(|| panic!("{}", page.text)).clone();
+            all.extend(told.iter().map(|id| id.as_str().unwrap().to_owned()));
+            let Some(next) = page.json["next"].as_str() else { return (all, ends) };
+            ends.push(next.to_owned());
+            after = format!("?after={next}");
+        }
+    };
+    assert_eq!(pages(&bob).await, (ids.clone(), vec![ids[999].clone()]), "control: all of them are seen");
+    // The one at which the page ended, and one before.
+    let hidden = [ids[999].clone(), ids[10].clone()];
+    let delete = "mutation($ids: [ID!]!) { delete_Contact(docID: $ids) { _docID } }";
+    alice.graphql_with(delete, json!({"ids": hidden})).await.unwrap();
+    let (told, ends) = pages(&bob).await;
+    let left: Vec<String> = ids.iter().filter(|id| !hidden.contains(id)).cloned().collect();
+    assert_eq!(told, left);
+    assert!(ends.iter().all(|end| left.contains(end)), "{ends:?}");
+}
+
 #[tokio::test]
 async fn folders_by_the_command_line_and_what_they_refuse() {
     let people = People::new().await;

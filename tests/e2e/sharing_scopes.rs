@@ -42,6 +42,43 @@ async fn a_counter_does_not_leave_the_scope_of_who_moves_it() {
     assert_eq!(all["Item"], json!([{"n": 1, "f": 1.0}]));
 }
 
+/// Whoever moves a counter that they do not see is not told that it would go too far: that tells where it stands.
+#[tokio::test]
+async fn a_counter_that_is_moved_unseen_does_not_tell_where_it_stands() {
+    let home = Home::new().await;
+    home.alice
+        .define("type Item { name: String n: Int @crdt(type: pncounter) f: Float @crdt(type: pncounter) }")
+        .await
+        .unwrap();
+    home.alice.graphql(r#"mutation { add_Item(input: {name: "a", n: 41, f: 41}) { _docID } }"#).await.unwrap();
+    let id = home.alice.graphql("{ Item { _docID } }").await.unwrap()["Item"][0]["_docID"].as_str().unwrap().to_owned();
+    let grant =
+        json!({"type": "allod_doc", "datatypes": ["Item"], "actions": ["update"], "fields": {"allow": ["n", "f"]}});
+    let (app, _) = home.app(&grant, &grant);
+    let there_and_back = |field: &str, step: &str| {
+        let by = |step: String| format!("update_Item(docID: \"{id}\", input: {{{field}: {step}}}) {{ _docID }}");
+        format!("mutation {{ a: {} b: {} }}", by(step.to_owned()), by(format!("-{step}")))
+    };
+    let max = i64::MAX;
+    for step in [max - 42, max - 41, max - 40, max] {
+        let query = there_and_back("n", &step.to_string());
+        assert!(ask(&app, &query).await.codes().is_empty(), "{step}");
+        // Control: who sees it is told that it would go too far.
+        assert_eq!(ask(&home.alice, &query).await.codes().is_empty(), step <= max - 41, "{step}");
+    }
+    for step in ["1e150", "1e100"] {
+        assert!(ask(&app, &there_and_back("f", step)).await.codes().is_empty(), "{step}");
+    }
+    for step in ["1e151", "1.7e308"] {
+        assert_eq!(
+            ask(&app, &there_and_back("f", step)).await.codes(),
+            ["invalid_input"],
+            "whatever it stands at: {step}"
+        );
+    }
+    assert_eq!(home.alice.graphql("{ Item { n } }").await.unwrap()["Item"][0]["n"], 41);
+}
+
 /// Of a unique key with a part that the app does not see, the answer does not tell what that part holds.
 #[tokio::test]
 async fn a_hidden_part_of_a_unique_key_is_not_told() {

@@ -172,7 +172,7 @@ impl Work<'_> {
         for (id, value) in values {
             let Some(field) = collection.field(id) else { continue };
             if !value.is_null() {
-                deltas.push((id, delta(field, value, None, self.space.account.device.id)?));
+                deltas.push((id, delta(field, value, None, self.space.account.device.id, true)?));
             }
         }
         let draft = DocumentDraft {
@@ -222,7 +222,8 @@ impl Work<'_> {
             let mut deltas = Vec::with_capacity(fields.len());
             for (id, value) in fields {
                 let field = collection.field(*id).ok_or(WriteError::Forbidden)?;
-                deltas.push((*id, delta(field, value.clone(), Some(&loaded), self.space.account.device.id)?));
+                let seen = sees_field(mask, *id, *doc, &loaded.values);
+                deltas.push((*id, delta(field, value.clone(), Some(&loaded), self.space.account.device.id, seen)?));
             }
             let draft = self.successor(collection.id, *doc, &loaded, None, deltas);
             self.push(collection, draft)?;
@@ -405,12 +406,17 @@ fn stands_at(field: &Field, written: &Value, loaded: &LoadedDocument) -> Value {
     loaded.state.field(field.id).map_or_else(|| written.clone(), |state| state.after_step(step))
 }
 
-/// The delta of a value: a register is set, a counter moves by the step that is given.
+/// The largest step of a float counter whose value the caller does not see.
+const MAX_UNSEEN_STEP: f64 = 1e150;
+
+/// The delta of a value: a register is set, a counter moves by the step that is given. Whoever does not see where a
+/// counter stands (`seen`) is not told that it would go too far either: it then stands at the end of what there is.
 fn delta(
     field: &Field,
     value: Value,
     loaded: Option<&LoadedDocument>,
     device: policy_core::DeviceId,
+    seen: bool,
 ) -> Result<Delta, WriteError> {
     if field.merge == Merge::Lww {
         return Ok(Delta::Set(value));
@@ -427,7 +433,7 @@ fn delta(
                 loaded.and_then(|loaded| loaded.state.field(field.id)).map_or((0, 0), |state| state.int_totals(device));
             let step = i128::from(step);
             let sum = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0, FieldState::int_sum) + step;
-            if (step > 0 && sum > i64::MAX.into()) || (step < 0 && sum < i64::MIN.into()) {
+            if seen && ((step > 0 && sum > i64::MAX.into()) || (step < 0 && sum < i64::MIN.into())) {
                 return Err(invalid("the counter would stand beyond 64 bits"));
             }
             Ok(Delta::IntCounter { plus: plus + step.max(0), minus: minus + (-step).max(0) })
@@ -438,17 +444,17 @@ fn delta(
                 Value::Scalar(Scalar::Int(step)) => step as f64,
                 _ => return Err(invalid("a counter moves by a number")),
             };
-            if !step.is_finite() || (grows && step < 0.0) {
+            if !step.is_finite() || (grows && step < 0.0) || (!seen && step.abs() > MAX_UNSEEN_STEP) {
                 return Err(invalid("this counter does not take that step"));
             }
             let total =
                 loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, |state| state.float_total(device))
                     + step;
             let sum = loaded.and_then(|loaded| loaded.state.field(field.id)).map_or(0.0, FieldState::float_sum) + step;
-            if !total.is_finite() || !sum.is_finite() {
+            if seen && (!total.is_finite() || !sum.is_finite()) {
                 return Err(invalid("the counter would stand beyond the range of floats"));
             }
-            Ok(Delta::FloatCounter { total })
+            Ok(Delta::FloatCounter { total: total.clamp(f64::MIN, f64::MAX) })
         }
         _ => Err(invalid("a counter moves by a number, not by null")),
     }

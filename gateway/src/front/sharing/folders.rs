@@ -355,9 +355,20 @@ async fn documents(
 ) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let folder = known_folder(&app, by.user(), &id).await?;
-    let page = app.directory.filed(folder.id, from.after, PAGE as u64).await?;
-    let next = if page.len() == PAGE { page.last().copied() } else { None };
-    let documents = visible_documents(&app, &by, folder.space, folder.collection, (&page, false)).await?;
+    // A page is full of documents that the person views, and ends at one: how many others there are, and where, it does
+    // not tell.
+    let (mut documents, mut after) = (Vec::new(), from.after);
+    while documents.len() < PAGE {
+        let filed = app.directory.filed(folder.id, after, PAGE as u64).await?;
+        let Some(last) = filed.last().copied() else { break };
+        documents.extend(visible_documents(&app, &by, folder.space, folder.collection, (&filed, false)).await?);
+        if filed.len() < PAGE {
+            break;
+        }
+        after = Some(last);
+    }
+    documents.truncate(PAGE);
+    let next = if documents.len() == PAGE { documents.last().copied() } else { None };
     Ok(HttpResponse::Ok().json(FolderPage { documents, next }))
 }
 
