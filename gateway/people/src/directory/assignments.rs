@@ -209,6 +209,32 @@ impl Directory {
         Ok(found)
     }
 
+    /// Of the assignments to any of these parties those that `giver` made or that lie in these spaces. How many others the
+    /// parties have hardly shows in the time that this takes.
+    pub async fn assignments_between(
+        &self,
+        parties: &[Party],
+        giver: UserId,
+        spaces: &[SpaceId],
+    ) -> Result<Vec<Assignment>, DirectoryError> {
+        let within =
+            spaces.chunks(IDS).map(|spaces| Column::Space.is_in(spaces.iter().map(|space| space.as_bytes().to_vec())));
+        let given: Vec<_> = [Column::Giver.eq(giver.as_bytes().to_vec())].into_iter().chain(within).collect();
+        let mut found: Vec<Assignment> = Vec::new();
+        for parties in parties.chunks(IDS) {
+            let any = parties.iter().fold(Condition::any(), |any, party| {
+                let (kind, bytes) = stored(*party);
+                any.add(Condition::all().add(Column::PartyKind.eq(kind)).add(Column::Party.eq(bytes)))
+            });
+            for given in &given {
+                found.extend(all(Entity::find().filter(any.clone()).filter(given.clone()).all(&self.db).await?)?);
+            }
+        }
+        found.sort_by_key(|one| (one.created, one.id));
+        found.dedup();
+        Ok(found)
+    }
+
     /// A person and the groups that they are in at `now`.
     pub async fn parties_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Party>, DirectoryError> {
         let groups: BTreeSet<GroupId> = self.groups_of(user, now).await?;
@@ -262,6 +288,14 @@ mod tests {
             assert_eq!(directory.assignments_by(alice).await.unwrap(), made);
             assert_eq!(directory.assignments_to(&[Party::User(bob)]).await.unwrap(), made[..2]);
             assert_eq!(directory.assignments_to(&[group, Party::User(alice)]).await.unwrap(), made[2..4]);
+            let (elsewhere, nobody) = (SpaceId::from_bytes([9; 16]), UserId::from_bytes([9; 16]));
+            let between = async |giver, spaces: &[SpaceId]| {
+                directory.assignments_between(&[group, Party::User(bob)], giver, spaces).await.unwrap()
+            };
+            assert_eq!(between(alice, &[]).await, made[..4]);
+            assert_eq!(between(alice, &[space, elsewhere]).await, made[..4], "each once");
+            assert_eq!(between(nobody, &[space]).await, made[..4]);
+            assert_eq!(between(nobody, &[elsewhere]).await, []);
             assert_eq!(directory.lapsed_assignments(Timestamp(9), 10).await.unwrap(), made[1..2]);
             let later = Assignment { until: None, ..made[1].clone() };
             directory.renew_assignment(&later).await.unwrap();

@@ -161,6 +161,16 @@ fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath
     ResourcePath { space, collection, ..ResourcePath::default() }
 }
 
+/// A rule that the person may end: asked also before they wait for the turn of its space.
+async fn endable(app: &App, by: &Sharer, id: AssignmentId) -> Result<Assignment, ApiError> {
+    let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
+    let is_rule = matches!(rule.resource, Resource::Field(..));
+    match is_rule && may_take(app, by.user(), rule.space, rule.resource).await? {
+        true => Ok(rule),
+        false => Err(ApiError::not_found()),
+    }
+}
+
 /// Ends a rule
 ///
 /// To everybody but who manages the collection it is not there. The end of `hidden` and `sealed` shows the field: it is for who
@@ -174,12 +184,9 @@ fn path<'a>(space: Option<&'a str>, collection: Option<&'a str>) -> ResourcePath
 async fn remove(req: HttpRequest, app: web::Data<App>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let by = Sharer::of(&req, &app).await?;
     let id: AssignmentId = id.parse().map_err(|_| ApiError::not_found())?;
-    let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
+    let rule = endable(&app, &by, id).await?;
     let _alone = app.turns([Turn::Space(rule.space)]).await?;
-    let rule = app.directory.assignment(id).await?.ok_or_else(ApiError::not_found)?;
-    if !matches!(rule.resource, Resource::Field(..)) || !may_take(&app, by.user(), rule.space, rule.resource).await? {
-        return Err(ApiError::not_found());
-    }
+    let rule = endable(&app, &by, id).await?;
     // Its end shows the field of every document.
     if rule.relation != "reader" {
         by.confirmed(&app)?;

@@ -27,35 +27,43 @@ pub(super) const PENDING: &str = "Nobody of this name is in your tenant, or know
                                   name elsewhere on this node, it is theirs as soon as they come for it; else it lapses \
                                   after 30 days.";
 
+/// Whom nobody is: ids are drawn.
+const NOBODY: UserId = UserId::from_bytes([0; 16]);
+
 /// The person of a name, if the one who asks may know of them: who is of their tenant, has something of theirs or of a
 /// collection that they manage, or is in a group that they manage. Each of these they are told anyway.
 pub(super) async fn known(app: &App, by: &Sharer, name: &str) -> Result<Option<UserId>, ApiError> {
-    let Some(user) = app.directory.user_named(name).await? else { return Ok(None) };
-    if user.tenant == by.principal.tenant || user.id == by.user() {
+    let found = app.directory.user_named(name).await?;
+    if let Some(user) = &found
+        && (user.tenant == by.principal.tenant || user.id == by.user())
+    {
         return Ok(Some(user.id));
     }
-    let parties = app.directory.parties_of(user.id, app.now()).await?;
-    let theirs = app.directory.assignments_to(&parties).await?;
-    let mine = |space: SpaceId| app.vault.owner_of(space) == Some(by.user());
-    if theirs.iter().any(|one| one.giver == by.user() || mine(one.space)) {
-        return Ok(Some(user.id));
-    }
+    // From here on the same is asked for somebody whom the one who asks may not know of and for nobody: no answer takes
+    // longer for the one, or for all that they have of others.
+    let id = found.as_ref().map_or(NOBODY, |user| user.id);
+    let parties = app.directory.parties_of(id, app.now()).await?;
     let own = app.directory.assignments_to(&[Party::User(by.user())]).await?;
     let told = own.iter().filter(|one| manages_by(&one.relation) && one.lives(app.now()));
     let told: BTreeSet<_> = told.filter_map(|one| Some((one.space, collection_managed(one.resource)?))).collect();
+    let mine = app.vault.space_ids(by.user());
+    let mut spaces: Vec<SpaceId> = mine.iter().copied().chain(told.iter().map(|(space, _)| *space)).collect();
+    spaces.sort();
+    spaces.dedup();
+    let theirs = app.directory.assignments_between(&parties, by.user(), &spaces).await?;
     let is_told = |one: &Assignment| match collection_of(one.resource) {
         Some(collection) => told.contains(&(one.space, collection)),
         None => told.iter().any(|(space, _)| *space == one.space),
     };
-    if theirs.iter().any(is_told) {
-        return Ok(Some(user.id));
-    }
+    let is_mine = |one: &Assignment| one.giver == by.user() || app.vault.owner_of(one.space) == Some(by.user());
+    let shared = theirs.iter().any(|one| is_mine(one) || is_told(one));
     let managed = app.directory.memberships_of(Party::User(by.user())).await?;
     let managed = managed.iter().filter(|one| one.role == Role::Manager).map(|one| Party::Group(one.group));
     let managed: BTreeSet<Party> = managed.collect();
-    let own = app.directory.memberships_of(Party::User(user.id)).await?;
+    let own = app.directory.memberships_of(Party::User(id)).await?;
     let within = own.iter().any(|one| managed.contains(&Party::Group(one.group)));
-    Ok((within || parties.iter().any(|party| managed.contains(party))).then_some(user.id))
+    let known = shared || within || parties.iter().any(|party| managed.contains(party));
+    Ok(found.filter(|_| known).map(|user| user.id))
 }
 
 /// The collection that who manages a resource manages whole: they are told who sees it.

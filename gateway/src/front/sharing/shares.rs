@@ -366,6 +366,16 @@ async fn known(app: &App, user: UserId, id: &str) -> Result<(Assignment, bool), 
     if told { Ok((found, false)) } else { Err(ApiError::not_found()) }
 }
 
+/// Refuses whoever neither got a share nor manages what it is on.
+async fn may_end(app: &App, user: UserId, share: &Assignment) -> Result<(), ApiError> {
+    let own = is_known_to_receiver(share) && share.party == Some(Party::User(user));
+    if own || may_take(app, user, share.space, share.resource).await? {
+        return Ok(());
+    }
+    known(app, user, &share.id.to_string()).await?;
+    Err(forbidden("Only who manages what is shared may end a share with a group."))
+}
+
 /// One share
 #[utoipa::path(get, path = "/api/v1/shares/{id}", tag = "sharing", params(("id" = Id, Path, description = "Its id")), responses(
     (status = 200, description = "It", body = ShareView),
@@ -410,7 +420,12 @@ async fn remove(
     let user = by.user();
     let space = match offers::own(&app, user, &id).await? {
         Some(Offer { what: Offered::Share(space, _), .. }) => space,
-        None => live(&app, &id).await?.space,
+        // Nobody waits for the turn of a space in which they may end nothing.
+        None => {
+            let share = live(&app, &id).await?;
+            may_end(&app, user, &share).await?;
+            share.space
+        }
     };
     let _alone = app.turns([Turn::Space(space)]).await?;
     if let Some(offer) = offers::own(&app, user, &id).await? {
@@ -418,11 +433,7 @@ async fn remove(
         return Ok(HttpResponse::NoContent().finish());
     }
     let share = live(&app, &id).await?;
-    let own = is_known_to_receiver(&share) && share.party == Some(Party::User(user));
-    if !own && !may_take(&app, user, share.space, share.resource).await? {
-        known(&app, user, &id).await?;
-        return Err(forbidden("Only who manages what is shared may end a share with a group."));
-    }
+    may_end(&app, user, &share).await?;
     let Some(lost) = quits(&by, &share) else {
         return Ok(removed(&end(&app, &by, "share.ended", &share).await?));
     };
