@@ -57,8 +57,8 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
     let plan = plan(newest.as_ref(), &now, |stored| lost.get(&stored.name).copied().unwrap_or(Present::Lost))?;
     let mut mended = plan.again.len();
     let (mut segments, mut new_bytes) = (plan.keep, 0);
-    for stored in sent(snapshot, place, &plan.again, &plan.send)? {
-        new_bytes += stored.bytes;
+    for (stored, written) in sent(snapshot, place, &present, &plan.again, &plan.send)? {
+        new_bytes += if written { stored.bytes } else { 0 };
         segments.push(stored);
     }
 
@@ -95,14 +95,27 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
     Ok(Created { backup, bytes: all, new_bytes: new_bytes + bytes, mended, unreadable })
 }
 
-/// Puts segments into a place: one is sealed and written while the next is read.
-fn sent(snapshot: &Snapshot, place: &Place, again: &[Stored], send: &[Rows]) -> Result<Vec<Stored>, BackupError> {
+/// Puts segments into a place: one is sealed and written while the next is read. Of each, whether it was: one that a backup
+/// which was broken off has left is there, and is taken if it can be read.
+fn sent(
+    snapshot: &Snapshot,
+    place: &Place,
+    present: &HashMap<DataName, u64>,
+    again: &[Stored],
+    send: &[Rows],
+) -> Result<Vec<(Stored, bool)>, BackupError> {
     let (full, filled) = std::sync::mpsc::sync_channel::<Segment>(1);
     std::thread::scope(|scope| {
         let putting = scope.spawn(move || {
-            let put = |segment: Segment| -> Result<Stored, PlaceError> {
-                let (name, bytes) = place.put(ObjectKind::Segment, &segment.encode())?;
-                Ok(Stored { name, bytes, ranges: segment.ranges() })
+            let put = |segment: Segment| -> Result<(Stored, bool), PlaceError> {
+                let content = segment.encode();
+                let name = place.key().name_of(ObjectKind::Segment, &content);
+                let bytes = ObjectKind::sealed_len(content.len() as u64);
+                let left = present.get(&name) == Some(&bytes) && is_readable(place.get(ObjectKind::Segment, name))?;
+                if !left {
+                    place.put(ObjectKind::Segment, &content)?;
+                }
+                Ok((Stored { name, bytes, ranges: segment.ranges() }, !left))
             };
             filled.into_iter().filter(|segment| !segment.is_empty()).map(put).collect::<Result<Vec<_>, _>>()
         });
@@ -134,15 +147,31 @@ fn read(
     }
     let mut segment = Segment::default();
     for (scope, after, to) in send {
+        let mut full = false;
         snapshot.rows(*scope, *after, *to, |row| {
             segment.push(row);
             if segment.bytes() >= SEGMENT_BYTES {
                 taken(std::mem::take(&mut segment))?;
+                full = true;
             }
             Ok(())
         })?;
+        // What is cut where a large scope ends is cut at the same places when it is tried again, whatever came to others
+        // meanwhile.
+        if full {
+            taken(std::mem::take(&mut segment))?;
+        }
     }
     taken(segment)
+}
+
+/// Whether what was asked for is there and whole; what cannot be asked for now is not lost.
+fn is_readable<T>(got: Result<T, PlaceError>) -> Result<bool, PlaceError> {
+    match got {
+        Ok(_) => Ok(true),
+        Err(error @ (PlaceError::Unreachable { .. } | PlaceError::Refused { .. })) => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Which of the files that are there already are read, and not only found: another part of them at each backup, so that
@@ -174,11 +203,6 @@ impl Sample {
         if !(self.seen + self.number).is_multiple_of(self.parts) {
             return Ok(Present::Whole);
         }
-        match place.get(kind, name) {
-            Ok(_) => Ok(Present::Whole),
-            // What cannot be asked for now is not lost.
-            Err(error @ (PlaceError::Unreachable { .. } | PlaceError::Refused { .. })) => Err(error),
-            Err(_) => Ok(Present::Lost),
-        }
+        Ok(if is_readable(place.get(kind, name))? { Present::Whole } else { Present::Lost })
     }
 }

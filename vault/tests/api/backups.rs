@@ -143,6 +143,38 @@ async fn what_the_place_has_lost_is_found_by_the_next_backup_and_sent_again() {
 }
 
 #[tokio::test]
+async fn a_first_backup_that_was_broken_off_goes_on_with_what_it_left() {
+    let home = Home::new().await;
+    home.add(&["one", "two"]).await;
+    let first = home.backup().await.unwrap();
+    let place = home.place();
+    // As if it had ended before its manifest was there.
+    let broken_off = || {
+        for file in std::fs::read_dir(Path::new(&place.name()).join("backups")).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        assert!(place.backups().unwrap().0.is_empty());
+    };
+    broken_off();
+    let next = home.backup().await.unwrap();
+    assert_eq!(next.backup.manifest.segments, first.backup.manifest.segments);
+    let of_segments: u64 = first.backup.manifest.segments.iter().map(|stored| stored.bytes).sum();
+    assert!(next.new_bytes + of_segments <= first.new_bytes, "{} of {}", next.new_bytes, first.new_bytes);
+    assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
+    // What it left and cannot be read is written anew.
+    for path in data(&place) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    broken_off();
+    let anew = home.backup().await.unwrap();
+    assert!(anew.new_bytes >= of_segments);
+    assert!(place.get(ObjectKind::Segment, anew.backup.manifest.segments[0].name).is_ok());
+}
+
+#[tokio::test]
 async fn what_is_written_meanwhile_is_of_the_next_backup() {
     let home = Home::new().await;
     home.add(&["before"]).await;
