@@ -11,6 +11,8 @@ use crate::failure::{Exit, Failure};
 use crate::restoring::Joined;
 
 const UNANSWERED: &str = "pairing_unanswered";
+/// The other side has taken the device, and this one could not keep what it was given.
+const UNFINISHED: &str = "join_unfinished";
 
 fn failure(error: PairingError) -> Failure {
     let exit = if matches!(error, PairingError::Malformed) { Exit::Usage } else { Exit::Failed };
@@ -42,7 +44,7 @@ async fn join_at(dir: &DataDir, code: &Code, passphrase: Option<&str>, goes_on: 
     // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
     let fresh = !NodeKey::exists(dir);
     let joined = join_unowned(dir, code, passphrase, goes_on).await;
-    let begun = joined.as_ref().is_err_and(|failure| failure.code == UNANSWERED);
+    let begun = joined.as_ref().is_err_and(|failure| [UNANSWERED, UNFINISHED].contains(&failure.code));
     if joined.is_err() && fresh && !begun {
         dir.remove_fresh();
         drop(lock);
@@ -74,6 +76,11 @@ async fn join_with(app: &app::App, code: &Code) -> Result<Joined, Failure> {
     let device = app.vault.accounts().joining(code.user).await.map_err(|error| failed(&error))?;
     let id = device.id;
     let joined = sync::pairing::join(code, &identity, &device).await.map_err(failure)?;
+    // The account knows the device from here on: whatever goes wrong, its keys stay, and joining goes on with them.
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::failed(UNFINISHED, &format!("the account has taken this device, which could not keep it: {error}"))
+            .hint("Mend that (make room on the disk, say), then run the same command with the same code again.")
+    };
     // The account is the one that the code names, or nothing of this verifies.
     let scope = vault::log::Scope::Account(code.user);
     let taken = app.vault.ingest(scope, joined.frames).await.map_err(|error| failed(&error))?;

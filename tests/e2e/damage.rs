@@ -214,6 +214,38 @@ async fn add(client: &Client, n: usize) -> harness::Answer {
     client.try_graphql(&query, json!({ "t": text })).await.expect("an answer")
 }
 
+/// Whatever room there is: a device that the account has taken keeps its keys, and is the same device when it is tried again.
+#[tokio::test]
+async fn a_joining_for_which_the_disk_has_no_room_goes_on_with_the_same_device() {
+    let home = Home::new().await;
+    home.node.cli_ok(&["quota", "set", "codes", "64"]).unwrap();
+    let devices = || home.node.cli_ok(&["device", "list"]).unwrap().as_array().unwrap().len();
+    let (mut unfinished, mut before) = (0, devices());
+    for kilobytes in (400..3_000).step_by(200) {
+        let at = home.root.path().join(format!("disk-{kilobytes}"));
+        let Some(disk) = SmallDisk::mount(at, &format!("size={kilobytes}k")) else {
+            eprintln!("skipped: this machine does not let us mount a small file system");
+            return;
+        };
+        let dir = disk.0.join("laptop");
+        let code = home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
+        let join = || home.node.allod.run(&dir, &["device", "join", &code]).unwrap();
+        let first = join();
+        if first.code == 0 {
+            assert_eq!(devices(), before + 1);
+            break;
+        }
+        let taken = devices() > before;
+        unfinished += usize::from(taken);
+        disk.grow("size=64m");
+        let again = join();
+        assert_eq!(again.code, 0, "{kilobytes} kB: {again:?} after {first:?}");
+        assert_eq!(devices(), before + 1, "{kilobytes} kB: one device of two tries");
+        before += 1;
+    }
+    assert!(unfinished > 0, "at no size the account had taken the device before the disk was full");
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_loses_nothing_acknowledged() {
     full_disk(false).await;

@@ -58,6 +58,7 @@ words! {
     problem_code_expired: "The code is too old: it is good for ten minutes. Let the other device make a new one.", "Der Code ist zu alt: Er gilt zehn Minuten. Lass das andere Gerät einen neuen machen.";
     problem_code_refused: "The other device does not take this code: it works once. Let it make a new one.", "Das andere Gerät nimmt diesen Code nicht: Er gilt einmal. Lass es einen neuen machen.";
     problem_inviter: "The other device cannot be reached. It must run, and lie in the same network or at a public address.", "Das andere Gerät ist nicht erreichbar. Es muss laufen und im selben Netz oder an einer öffentlichen Adresse liegen.";
+    problem_unfinished: "The account has taken this device, which could not keep it: its disk may be full. Mend that, then send the same code again.", "Das Konto hat dieses Gerät aufgenommen, doch es konnte nicht gespeichert werden: Vielleicht ist der Datenträger voll. Behebe das und schick denselben Code noch einmal.";
     problem_unanswered: "The other device has not answered, and may have taken this one. Send the same code again.", "Das andere Gerät hat nicht geantwortet und dieses vielleicht schon aufgenommen. Schick denselben Code noch einmal.";
 }
 
@@ -94,6 +95,7 @@ impl super::Words {
             "code_refused" => self.problem_code_refused(),
             "inviter_unreachable" => self.problem_inviter(),
             "pairing_unanswered" => self.problem_unanswered(),
+            "join_unfinished" => self.problem_unfinished(),
             _ => return None,
         })
     }
