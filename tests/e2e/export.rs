@@ -376,6 +376,10 @@ async fn what_stands_in_the_way_is_said_by_name_and_nothing_is_half_done() {
         "{\"collection\":\"Note\",\"document\":{\"n\":1,\"mail\":\"a\"}}\n",
         "{\"collection\":\"Note\",\"document\":{\"n\":2,\"mail\":\"a\"}}\n",
     );
+    let dry = import("twice.jsonl", twice.as_bytes(), &["--dry-run"]);
+    let first = |dry: &harness::Outcome| (dry.code, dry.json["problems"][0].clone());
+    let (code, found) = first(&dry);
+    assert_eq!((code, &found["code"], &found["line"]), (2, &json!("not_unique"), &json!(2)), "{}", dry.stdout);
     let refused = import("twice.jsonl", twice.as_bytes(), &[]);
     assert!(
         refused.stdout.contains("line 2") && refused.stdout.contains("1 documents were imported"),
@@ -384,6 +388,18 @@ async fn what_stands_in_the_way_is_said_by_name_and_nothing_is_half_done() {
     );
     assert_eq!(refused.refused(2).unwrap(), "not_unique");
     assert_eq!(count().await, 1);
+    // It is said before, of what is there, and of what was deleted, which counts as there.
+    let taken = "{\"collection\":\"Note\",\"document\":{\"n\":3,\"mail\":\"a\"}}\n";
+    let (code, found) = first(&import("taken.jsonl", taken.as_bytes(), &["--dry-run"]));
+    assert_eq!((code, &found["code"], &found["line"]), (2, &json!("not_unique"), &json!(1)), "{found}");
+    let gone = home.alice.graphql("mutation { add_Note(input: {n: 9, mail: \"gone\"}) { _docID } }").await.unwrap();
+    let gone = gone["add_Note"][0]["_docID"].as_str().unwrap().to_owned();
+    home.alice.graphql(&format!("mutation {{ delete_Note(docID: \"{gone}\") {{ _docID }} }}")).await.unwrap();
+    let deleted = format!("{{\"collection\":\"Note\",\"document\":{{\"_docID\":\"{gone}\",\"n\":9}}}}\n");
+    let dry = import("deleted.jsonl", deleted.as_bytes(), &["--dry-run"]).ok().unwrap();
+    assert_eq!((&dry["collections"][0]["new"], &dry["collections"][0]["there"]), (&json!(0), &json!(1)), "{dry}");
+    let free = taken.replace("\"a\"", "\"gone\"");
+    assert_eq!(import("free.jsonl", free.as_bytes(), &["--dry-run"]).code, 0, "control: who had it is deleted");
     let done = import(
         "wrong.jsonl",
         wrong.lines().filter(|line| !line.contains("one")).collect::<Vec<_>>().join("\n").as_bytes(),

@@ -34,6 +34,8 @@ pub struct Collection {
     pub added: bool,
     /// Whether an added document may bring its id.
     pub own_ids: bool,
+    /// The columns whose values no two documents may have together.
+    pub unique: Vec<Vec<String>>,
 }
 
 /// Something that documents store.
@@ -169,8 +171,15 @@ impl Collection {
             let (read, written) = verbs(&field.name);
             Column::of(field, read, written)
         };
-        let columns = new.fields.iter().filter_map(column).collect();
-        Collection { name: new.name.clone(), sdl, columns, listed: true, read: true, added: true, own_ids: true }
+        let columns: Vec<Column> = new.fields.iter().filter_map(column).collect();
+        let named = |field: &String| Some(columns.iter().find(|column| column.field == *field)?.name.clone());
+        let indexes = new.indexes.iter().filter(|index| index.unique);
+        let mut unique: Vec<Vec<String>> =
+            indexes.filter_map(|index| index.keys.iter().map(|(field, _)| named(field)).collect()).collect();
+        let one_one = |field: &&NewField| matches!(field.kind, NewFieldType::ToOne { one_one: true, .. });
+        unique.extend(new.fields.iter().filter(one_one).filter_map(|field| Some(vec![named(&field.name)?])));
+        let (name, listed, read, added, own_ids) = (new.name.clone(), true, true, true, true);
+        Collection { name, sdl, columns, listed, read, added, own_ids, unique }
     }
 
     /// What of its documents may be read.

@@ -16,6 +16,7 @@ use super::super::remote::Remote;
 use super::asked::{Refused, definitions, graphql};
 use super::file::{format_of, is_std};
 use super::look::{FileReport, Reading, sentence};
+use super::unique::{SeenValues, Wanted, taken};
 
 /// What one request adds at most: documents, bytes, and values of JSON.
 const DOCUMENTS: usize = 500;
@@ -223,40 +224,49 @@ impl Import {
         let counted = self.dry_run || self.on_conflict == OnConflict::Fail;
         let mut source = reading.source(definitions)?;
         let bar = progress("looked at");
-        let mut asked: (String, Vec<DocId>) = Default::default();
+        let (mut asked, mut values): ((String, Vec<Wanted>), _) = (Default::default(), SeenValues::default());
         while let Some(found) = source.next()? {
             follow(&bar, source.read());
             if !reading.wants(&found) {
                 continue;
             }
-            let Some((id, _)) = seen.look(reading, definitions, &found) else { continue };
-            if !counted || missing.iter().any(|one| one.name == found.collection) {
+            let Some((id, document)) = seen.look(reading, definitions, &found) else { continue };
+            let Some(collection) = definitions.named(&found.collection).filter(|_| counted) else { continue };
+            let wanted = Wanted::of(collection, id, found.place, &document);
+            if missing.iter().any(|one| one.name == found.collection) {
+                values.note(collection, &wanted).into_iter().for_each(|problem| seen.wrong(problem));
                 continue;
             }
             if asked.0 != found.collection || asked.1.len() >= DOCUMENTS {
-                self.count(node, definitions, &mut asked, &mut seen).await?;
+                self.count(node, definitions, &mut asked, &mut values, &mut seen).await?;
                 asked.0.clone_from(&found.collection);
             }
-            asked.1.push(id);
+            asked.1.push(wanted);
         }
-        self.count(node, definitions, &mut asked, &mut seen).await?;
+        self.count(node, definitions, &mut asked, &mut values, &mut seen).await?;
         bar.finish_and_clear();
         Ok(seen)
     }
 
-    /// Counts which of these are there.
+    /// Counts which of these are there, and finds those whose values another document has.
     async fn count(
         &self,
         node: &Remote,
         definitions: &Definitions,
-        (name, ids): &mut (String, Vec<DocId>),
+        (name, wanted): &mut (String, Vec<Wanted>),
+        values: &mut SeenValues,
         seen: &mut FileReport,
     ) -> Result<(), Failure> {
         let Some(collection) = definitions.named(name) else { return Ok(()) };
-        let there = there(node, collection, &std::mem::take(ids)).await?;
+        let mut wanted = std::mem::take(wanted);
+        let ids: Vec<DocId> = wanted.iter().map(|one| one.id).collect();
+        let there: HashSet<DocId> = there(node, collection, &ids).await?.into_iter().collect();
         if let Some((_, known)) = seen.documents.get_mut(name) {
             *known += there.len() as u64;
         }
+        wanted.retain(|one| !there.contains(&one.id));
+        wanted.iter().flat_map(|one| values.note(collection, one)).for_each(|problem| seen.wrong(problem));
+        taken(node, collection, &wanted).await?.into_iter().for_each(|problem| seen.wrong(problem));
         Ok(())
     }
 
@@ -372,12 +382,12 @@ impl Import {
     }
 }
 
-/// Those of the ids whose documents are there, and may be seen.
+/// Those of the ids whose documents are there, deleted ones too, and may be seen.
 async fn there(node: &Remote, collection: &Collection, ids: &[DocId]) -> Result<Vec<DocId>, Failure> {
     if ids.is_empty() || !collection.read {
         return Ok(Vec::new());
     }
-    let query = format!("query($ids: [ID]!) {{ {}(docID: $ids) {{ _docID }} }}", collection.name);
+    let query = format!("query($ids: [ID]!) {{ {}(docID: $ids, showDeleted: true) {{ _docID }} }}", collection.name);
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let body = json!({ "query": query, "variables": { "ids": ids } }).to_string();
     let data = graphql(node, &body).await.map_err(Refused::failure)?;

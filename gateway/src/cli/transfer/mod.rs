@@ -7,6 +7,7 @@ mod file;
 mod import;
 mod look;
 mod mine;
+mod unique;
 
 pub use export::Export;
 pub use import::Import;
