@@ -19,8 +19,6 @@ use policy_core::{Context, GrantId, GroupId, Object, SpaceId, TenantId, Tuple, U
 use crate::app::App;
 use crate::directory::removals::RemovedPerson;
 use crate::directory::{Act, Actor, Assignment, DirectoryError, Membership, Role};
-use crate::grants::IssueError;
-use crate::node::NodeError;
 use crate::rights;
 use crate::rights::finish::UnfinishedRights;
 use crate::turns::Turn;
@@ -39,10 +37,6 @@ pub enum RemovalError {
     Accounts(#[from] vault::accounts::AccountsError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    #[error(transparent)]
-    Grant(#[from] IssueError),
-    #[error(transparent)]
-    Node(#[from] NodeError),
     #[error(transparent)]
     Rights(#[from] UnfinishedRights),
     #[error("somebody is in the tenant still")]
@@ -143,7 +137,7 @@ impl App {
         self.remove_relationships(gone).await?;
         let mut grants: BTreeSet<GrantId> =
             self.directory.grant_rows_in(Some(space)).await?.iter().map(|row| row.id).collect();
-        grants.extend(self.directory.links_of(person, Some(space)).await?.iter().map(|row| row.grant));
+        grants.extend(self.directory.links_on(space).await?.iter().map(|row| row.grant));
         for grant in grants {
             let _ = self.policy.revoke_grant(grant, because(person)).await?;
             self.directory.end_grant(grant).await?;
@@ -154,11 +148,6 @@ impl App {
 
     /// What they had in spaces of others, and what they gave there.
     async fn leave_spaces(&self, person: UserId, own: &[SpaceId]) -> Result<(), RemovalError> {
-        let links = self.directory.links_of(person, None).await?.into_iter().map(|row| (row.space, row.grant));
-        let grants = self.directory.grant_rows(Some(person)).await?.into_iter().map(|row| (row.space, row.id));
-        for (space, grant) in links.chain(grants) {
-            self.take_back_elsewhere(person, space, grant).await?;
-        }
         let mut rights = self.directory.assignments_to(&[Party::User(person)]).await?;
         rights.extend(self.directory.assignments_by(person).await?.into_iter().filter(opens));
         rights.retain(|right| !own.contains(&right.space));
@@ -176,19 +165,6 @@ impl App {
             }
         }
         Ok(())
-    }
-
-    async fn take_back_elsewhere(&self, person: UserId, space: SpaceId, grant: GrantId) -> Result<(), RemovalError> {
-        let _alone = self.sharing.of([Turn::Space(space)]).await;
-        match self.take_back(space, grant).await {
-            Ok(()) => Ok(()),
-            // They manage there no more, or the space is gone: policy has revoked it, and nothing opens it.
-            Err(IssueError::Node(NodeError::NotFound)) => {
-                let _ = self.policy.revoke_grant(grant, because(person)).await?;
-                Ok(self.directory.end_grant(grant).await?)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Their memberships; and the groups that nobody manages without them, since nobody could end those.

@@ -94,13 +94,10 @@ impl Directory {
         rows.into_iter().map(person).collect()
     }
 
-    /// The links that a person made, or that are on a space.
-    pub async fn links_of(&self, user: UserId, space: Option<SpaceId>) -> Result<Vec<LinkRow>, DirectoryError> {
-        let of = match space {
-            Some(space) => link::Column::Space.eq(space.as_bytes().to_vec()),
-            None => link::Column::User.eq(user.as_bytes().to_vec()),
-        };
-        link::Entity::find().filter(of).all(&self.db).await?.into_iter().map(LinkRow::try_from).collect()
+    /// The links on a space.
+    pub async fn links_on(&self, space: SpaceId) -> Result<Vec<LinkRow>, DirectoryError> {
+        let of = link::Entity::find().filter(link::Column::Space.eq(space.as_bytes().to_vec()));
+        of.all(&self.db).await?.into_iter().map(LinkRow::try_from).collect()
     }
 
     /// Forgets a person who is being removed, and these spaces of theirs, but for their id.
