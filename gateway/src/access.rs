@@ -363,6 +363,16 @@ impl Access {
         self.catalogues.write().remove(&space);
     }
 
+    /// Forgets what is known of a person who is gone, and of their spaces.
+    pub fn forget_person(&self, user: UserId, spaces: &[SpaceId]) {
+        self.personal.write().remove(&user);
+        self.granted.write().retain(|_, space| !spaces.contains(space));
+        for space in spaces {
+            self.forget_catalogue(*space);
+            self.spaces.forget(*space);
+        }
+    }
+
     /// A person's own space.
     pub async fn personal_space(&self, user: UserId) -> Result<SpaceId, AccessError> {
         if let Some(space) = self.personal.read().get(&user) {
@@ -433,6 +443,10 @@ impl Access {
 impl sync::ReplicateGate for Access {
     async fn replicate(&self, caller: &Caller, peer: PeerKey, space: SpaceId) -> Result<Permits<Replicate>, Refusal> {
         self.replicate_permits(caller, peer, space).await
+    }
+
+    fn is_out(&self, user: UserId) -> bool {
+        self.directory.is_suspended(user)
     }
 }
 

@@ -76,6 +76,8 @@ pub struct App {
     pub files: OpenFiles,
     /// Held by whoever changes groups, shares and field rules: two at once could close a circle together.
     pub(crate) sharing: Turns,
+    /// Held while what hangs on somebody who is removed is undone.
+    pub(crate) removing: tokio::sync::Mutex<()>,
     pub(crate) url: OnceLock<String>,
     /// The outside providers by which people sign in.
     pub(crate) providers: OnceLock<Providers>,
@@ -214,6 +216,7 @@ async fn composed(
         exporting: Exporting::default(),
         files: dir.open_files(),
         sharing: Turns::default(),
+        removing: tokio::sync::Mutex::default(),
         url: OnceLock::new(),
         providers: OnceLock::new(),
         mail: OnceLock::new(),

@@ -33,6 +33,7 @@ mod places;
 mod preview;
 mod records;
 mod recovery;
+mod removal;
 mod restoring;
 mod rights;
 mod server;

@@ -12,6 +12,7 @@ use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
 use crate::back_channel::BackChannel;
+use crate::directory::removals::RemovedPerson;
 use crate::oidc::Providers;
 use crate::passkeys::{Ceremonies, RelyingParty};
 
@@ -94,6 +95,14 @@ pub trait Node: Realm {
     async fn declare_tenant(&self, tenant: TenantId, owner: Option<UserId>) -> Result<(), NodeError>;
     /// Makes a new account known to policy: a member of its tenant, the owner of its personal space.
     async fn enrol(&self, tenant: TenantId, user: UserId, space: SpaceId) -> Result<(), NodeError>;
+
+    /// Destroys the keys of somebody who is marked as being removed, undoes what hangs on them and forgets them. What fails
+    /// is gone on with by the node itself.
+    async fn finish_removal(&self, person: &RemovedPerson) -> Result<(), NodeError>;
+    /// [`Node::finish_removal`] of everybody in a tenant that is marked so, which is forgotten then.
+    async fn finish_tenant_removal(&self, tenant: TenantId) -> Result<(), NodeError>;
+    /// Somebody was suspended, or is so no more: what is synced of theirs begins or ends.
+    fn standing_moved(&self);
 
     async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError>;
     async fn schema(&self, space: SpaceId) -> Result<Arc<Schema>, NodeError>;

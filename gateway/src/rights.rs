@@ -5,7 +5,7 @@
 //! was given is given, what was taken away stays taken away. Only a grant or a link whose token nobody was told yet is
 //! taken back: it would be of use to nobody.
 
-mod finish;
+pub(crate) mod finish;
 
 use std::fmt;
 use std::str::{FromStr, SplitWhitespace};

@@ -403,6 +403,9 @@ async fn once(
         tracing::warn!(%error, "a change of rights that was broken off is not made yet; it is tried again");
     }
     let p2p = start_sync(&app, options).await?;
+    if let Err(error) = app.finish_removals().await {
+        tracing::warn!(%error, "somebody who was removed is not forgotten to the end yet; it is tried again");
+    }
     let setup = if set_up { None } else { app.directory.begin_setup(app.now()).await.map_err(failed)? };
     let setup = setup.map(|secret| crate::front::account::setup_url(&app.url(), &secret));
     let redirecting = match (&options.tls, &tls, &options.public_url) {
@@ -589,6 +592,9 @@ async fn tend(app: Arc<App>) {
         }
         if let Err(error) = app.finish_rights().await {
             tracing::warn!(%error, "a change of rights that was broken off is not made yet");
+        }
+        if let Err(error) = app.finish_removals().await {
+            tracing::warn!(%error, "somebody who was removed is not forgotten to the end yet");
         }
         if let Err(error) = app.vault.look_at_clocks().await {
             tracing::warn!(%error, "the clock readings of spaces were not looked at");

@@ -113,6 +113,13 @@ impl Spaces {
         Ok(())
     }
 
+    /// Forgets a space that is not here any more.
+    pub fn forget(&self, space: SpaceId) {
+        self.names.write().remove(&space);
+        self.introduced.lock().remove(&space);
+        self.unrecorded.lock().retain(|_, (_, of)| *of != space);
+    }
+
     /// Notes who gives a grant, until what is returned goes.
     pub fn giving(&self, id: GrantId, by: Context) -> impl Drop + Send + '_ {
         Giving::begin(&self.giving, id, by)

@@ -44,7 +44,9 @@ impl App {
             // That of a set-up, which goes on with it.
             return Ok(());
         }
-        let known: BTreeSet<UserId> = self.directory.users().await?.into_iter().map(|user| user.id).collect();
+        let mut known: BTreeSet<UserId> = self.directory.users().await?.into_iter().map(|user| user.id).collect();
+        // Whose removal was broken off before their keys were destroyed.
+        known.extend(self.directory.being_removed().await?.into_iter().map(|person| person.id));
         let spare = self.vault.unused_accounts(&known).await?;
         *self.spare.lock() = spare;
         Ok(())

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use policy_core::{
-    CollectionId, CollectionResource, Context, DocId, EngineUnavailable, Grant, GrantId, SpaceId, TenantId, Timestamp,
-    Tuple, UserId,
+    CollectionId, CollectionResource, Context, DocId, EngineUnavailable, Grant, GrantId, Object, SpaceId, TenantId,
+    Timestamp, Tuple, UserId,
 };
 
 use crate::{AuditRow, Delivery, Embedded, EmbeddedService, NamedSubjects, PolicyError};
@@ -104,6 +104,11 @@ impl Relationships {
         now: Timestamp,
     ) -> Result<NamedSubjects, EngineUnavailable> {
         self.0.named(collection, document, now).await
+    }
+
+    /// As [`Embedded::resting_on`].
+    pub fn resting_on(&self, objects: &[Object]) -> Vec<Tuple> {
+        self.0.resting_on(objects)
     }
 
     /// As [`Embedded::advance_epoch`].

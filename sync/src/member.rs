@@ -15,7 +15,7 @@ use crate::store::{Moved, Owned, Recipient, Remote, Rows, Store, StoreError, Sto
 /// What sync asks of a vault.
 #[async_trait]
 pub trait Member: Send + Sync + 'static {
-    /// The accounts that this node holds a device of.
+    /// The accounts that this node holds a device of and syncs.
     async fn accounts(&self) -> Result<Vec<UserId>, StoreError>;
 
     /// The transport keys of the devices of an account that are enrolled and not revoked.

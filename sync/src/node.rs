@@ -148,7 +148,22 @@ impl SyncNode {
     /// Lets devices of `vault`'s accounts join by one-time codes from now on.
     pub fn accept_devices(&self, vault: vault::Vault) {
         let (hub, invites) = (Arc::clone(&self.inner.hub), Arc::clone(&self.inner.invites));
-        tokio::spawn(pairing::accept(hub, vault, invites, self.inner.identity.peer()));
+        let member = Arc::clone(&self.inner.store.vault);
+        tokio::spawn(pairing::accept(hub, vault, member, invites, self.inner.identity.peer()));
+    }
+
+    /// Forgets what is kept of an account that is gone: its peers, where they are reached, what they hold, and codes that
+    /// wait for a device. Again is no change.
+    pub async fn forget_account(&self, user: UserId) -> Result<(), StoreError> {
+        self.inner.invites.forget(user).await?;
+        for peer in self.inner.ledger.peers_of(user) {
+            self.inner.ledger.remove_peer(peer.key, user).await?;
+            if let Some(live) = self.inner.lives.get(peer.key) {
+                // Whatever else is shared with this peer, it begins again without the account.
+                live.stop();
+            }
+        }
+        Ok(())
     }
 
     /// A one-time code for a new device of `user`; `None`: too many codes wait.

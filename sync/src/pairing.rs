@@ -37,6 +37,7 @@ use crate::framing;
 use crate::identity::{key_of, libp2p_id};
 use crate::ledger::Ledger;
 use crate::link::Hub;
+use crate::member::Member;
 use crate::node::wall_clock;
 use crate::reach::Reach;
 use crate::store::StoreError;
@@ -255,6 +256,22 @@ impl Invites {
         self.waiting.lock().values().filter(|(code, _)| code.user == user && code.expires > now).count()
     }
 
+    /// Forgets the codes of a person.
+    pub(crate) async fn forget(&self, user: UserId) -> Result<(), StoreError> {
+        let theirs: Vec<[u8; 32]> = {
+            let (mut waiting, mut used) = (self.waiting.lock(), self.used.lock());
+            let codes = waiting.iter().map(|(id, (code, _))| (id, code)).chain(used.iter());
+            let theirs = codes.filter(|(_, code)| code.user == user).map(|(id, _)| *id).collect();
+            waiting.retain(|_, (code, _)| code.user != user);
+            used.retain(|_, code| code.user != user);
+            theirs
+        };
+        for id in theirs {
+            self.ledger.drop_invite(&id).await?;
+        }
+        Ok(())
+    }
+
     fn find(&self, id: &[u8; 32]) -> Option<Code> {
         self.waiting.lock().get(id).map(|(code, _)| code.clone()).filter(|code| code.expires > wall_clock())
     }
@@ -309,7 +326,7 @@ impl Invites {
 }
 
 /// Takes devices that come with a code.
-pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, own: PeerKey) {
+pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, member: Arc<dyn Member>, invites: Arc<Invites>, own: PeerKey) {
     let Ok(mut streams) = hub.swarm.control().accept(PAIR) else { return };
     let mut stopped = hub.stopped.clone();
     let mut unnamed: VecDeque<(Arc<AtomicBool>, tokio::task::AbortHandle)> = VecDeque::new();
@@ -322,7 +339,7 @@ pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, o
             },
         };
         let Some(joiner) = key_of(&peer) else { continue };
-        let (vault, invites) = (vault.clone(), Arc::clone(&invites));
+        let (vault, member, invites) = (vault.clone(), Arc::clone(&member), Arc::clone(&invites));
         unnamed.retain(|(named, task)| !named.load(Ordering::SeqCst) && !task.is_finished());
         if unnamed.len() >= UNNAMED
             && let Some((_, oldest)) = unnamed.pop_front()
@@ -332,7 +349,9 @@ pub(crate) async fn accept(hub: Arc<Hub>, vault: Vault, invites: Arc<Invites>, o
         let named = Arc::new(AtomicBool::new(false));
         let naming = Arc::clone(&named);
         let task = tokio::spawn(async move {
-            let invited = tokio::time::timeout(STEP * 2, invite(stream, joiner, own, &vault, &invites, &naming)).await;
+            let invited =
+                tokio::time::timeout(STEP * 2, invite(stream, joiner, own, (&vault, &*member), &invites, &naming))
+                    .await;
             match invited {
                 Ok(Ok(device)) => tracing::info!(%device, "a device joined"),
                 Ok(Err(error)) => tracing::warn!(%error, "a device did not join"),
@@ -347,7 +366,7 @@ async fn invite(
     mut stream: libp2p::Stream,
     joiner: PeerKey,
     own: PeerKey,
-    vault: &Vault,
+    (vault, member): (&Vault, &dyn Member),
     invites: &Invites,
     named: &AtomicBool,
 ) -> Result<DeviceId, PairingError> {
@@ -360,6 +379,11 @@ async fn invite(
     // A code that was used is good for the device that came by it, to hear the answer that it may have missed.
     let came = |code: &Code| vault.admission().transports(code.user).contains(&joiner);
     let code = invites.find(&id).or_else(|| invites.used(&id).filter(came)).ok_or(PairingError::Refused)?;
+    let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
+    // Who is suspended gets no device, by whatever code; and is told no more than of a code that is none.
+    if !member.accounts().await.map_err(|error| failed(&error))?.contains(&code.user) {
+        return Err(PairingError::Refused);
+    }
     named.store(true, Ordering::SeqCst);
     let ours: [u8; 32] = rand::rng().random();
     let (private, public) = X25519HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
@@ -381,7 +405,6 @@ async fn invite(
     if !consumed && !known {
         return Err(PairingError::Refused);
     }
-    let failed = |error: &dyn std::fmt::Display| PairingError::Failed(error.to_string());
     if !known {
         vault.enrol(code.user, keys, code.hash()).await.map_err(|error| failed(&error))?;
     }

@@ -33,6 +33,10 @@ pub trait ReplicateGate: Send + Sync + 'static {
     /// # Errors
     /// As there.
     async fn replicate(&self, caller: &Caller, peer: PeerKey, space: SpaceId) -> Result<Permits<Replicate>, Refusal>;
+
+    /// Whether this person is suspended or removed: their devices and replicas get nothing, and bring nothing. Asked for
+    /// each batch; nothing waits for it.
+    fn is_out(&self, user: UserId) -> bool;
 }
 
 /// How often a batch is begun because policy moved meanwhile.
@@ -211,7 +215,9 @@ pub(crate) fn stored(taken: vault::replicate::Taken) -> Stored {
 #[async_trait]
 impl Member for VaultMember {
     async fn accounts(&self) -> Result<Vec<UserId>, StoreError> {
-        Ok(self.vault.users())
+        let mut users = self.vault.users();
+        users.retain(|user| !self.gate.is_out(*user));
+        Ok(users)
     }
 
     async fn transports(&self, user: UserId) -> Result<Vec<PeerKey>, StoreError> {

@@ -370,7 +370,9 @@ const scenarios = {
     assert.equal(await part.getByLabel("Another tenant").inputValue(), taken, "what was typed stays");
     await part.getByLabel("Another tenant").fill("acme");
     await page.keyboard.press("Enter");
-    await part.locator("li", { hasText: "acme" }).getByText("0 people").waitFor();
+    const row = part.locator("tr", { hasText: "acme" });
+    await row.getByText("0", { exact: true }).waitFor();
+    assert.equal(await part.locator("tr", { hasText: taken }).getByRole("button").count(), 0, "one's own stays");
     await part.scrollIntoViewIfNeeded();
     await everyLook(page, "tenants");
     await page.getByRole("button", { name: "Invite somebody" }).click();
@@ -379,7 +381,49 @@ const scenarios = {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").getByRole("textbox", { name: "Address" }).waitFor();
     await page.keyboard.press("Escape");
-    await part.locator("li", { hasText: "acme" }).getByText("1 person").waitFor();
+    await row.getByText("1", { exact: true }).waitFor();
+    await row.getByRole("button", { name: "Suspend" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Suspend them all" }).click();
+    await row.getByText("suspended").waitFor();
+    await row.getByRole("button", { name: "Remove" }).click();
+    const certain = page.getByRole("dialog").getByRole("button", { name: "Remove them all for good" });
+    assert.equal(await certain.isDisabled(), true, "its name is typed first");
+    await page.getByRole("dialog").getByRole("textbox").fill("acme");
+    await everyLook(page, "tenant-removal");
+    await certain.click();
+    await row.waitFor({ state: "detached" });
+    const people = (await node.operator("GET", "/api/v1/users")).map((one) => one.name);
+    assert.equal(people.includes("erin"), false, "nor are its people there");
+    await context.close();
+  },
+
+  async "a person deletes their own account, and an operator removes another"() {
+    for (const name of ["leaving", "left"]) await node.operator("POST", "/api/v1/users", { name, password: `the long password of ${name}` });
+    const theirs = await opened({}, { user: "leaving", password: "the long password of leaving" });
+    await visit(theirs.page, "/security");
+    const part = theirs.page.getByRole("region", { name: "Delete my account" });
+    await part.getByRole("button", { name: "Delete my account" }).click();
+    const certain = theirs.page.getByRole("dialog").getByRole("button", { name: "Delete it for good" });
+    assert.equal(await certain.isDisabled(), true, "the name is typed first");
+    await theirs.page.getByRole("dialog").getByRole("textbox").fill("leaving");
+    await everyLook(theirs.page, "delete-my-account");
+    await certain.click();
+    await theirs.page.waitForSelector("#password");
+    assert.deepEqual([theirs.seen.violations, theirs.seen.errors], [[], []]);
+    await theirs.context.close();
+
+    const { context, page } = await opened();
+    await visit(page, "/security");
+    await page.getByRole("region", { name: "Delete my account" }).getByText("The node is yours").waitFor();
+    await visit(page, "/operator/people?person=left");
+    const person = page.getByRole("region", { name: "Remove for good" });
+    await person.getByRole("button", { name: "Remove left" }).click();
+    await page.getByRole("dialog", { name: "Remove left for good?" }).getByRole("textbox").fill("left");
+    await everyLook(page, "person-removal");
+    await page.getByRole("button", { name: "Remove them for good" }).click();
+    await page.getByText("left is gone.").waitFor();
+    const people = (await node.operator("GET", "/api/v1/users")).map((one) => one.name);
+    assert.deepEqual(people.filter((name) => ["leaving", "left"].includes(name)), []);
     await context.close();
   },
 

@@ -59,6 +59,7 @@ mod problems;
 mod put_back;
 mod queries;
 mod quotas;
+mod removing;
 mod repeats;
 mod requests;
 mod rigs;

@@ -23,7 +23,7 @@ use May::{Change, Look, Machine};
 
 /// Every route for operators. What is asked here changes nothing where it is allowed: names that nobody has, and bodies
 /// that say nothing.
-const ROUTES: [(May, &str, &str); 48] = [
+const ROUTES: [(May, &str, &str); 52] = [
     (Look, "GET", "/api/v1/users"),
     (Look, "GET", "/api/v1/tenants"),
     (Look, "GET", "/api/v1/quotas"),
@@ -40,7 +40,11 @@ const ROUTES: [(May, &str, &str); 48] = [
     (Look, "GET", "/api/v1/places"),
     (Look, "GET", "/api/v1/restore"),
     (Change, "POST", "/api/v1/tenants"),
+    (Change, "DELETE", "/api/v1/tenants/{name}"),
+    (Change, "PUT", "/api/v1/tenants/{name}/suspension"),
+    (Change, "DELETE", "/api/v1/tenants/{name}/suspension"),
     (Change, "POST", "/api/v1/users"),
+    (Change, "DELETE", "/api/v1/users/{name}"),
     (Change, "POST", "/api/v1/users/{name}/invite"),
     (Change, "PUT", "/api/v1/users/{name}/operator"),
     (Change, "DELETE", "/api/v1/users/{name}/operator"),

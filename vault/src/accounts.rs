@@ -11,8 +11,8 @@ use parking_lot::RwLock;
 use policy_core::{DeviceId, SpaceId, UserId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
-    TransactionTrait,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
+    Statement, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use vault_core::identity::{DeviceSecret, Signer};
@@ -45,6 +45,9 @@ impl Account {
     }
 }
 
+/// How often the write-ahead log is emptied at most, if somebody reads in it each time.
+const SCRUBS: usize = 50;
+
 /// The setting that holds the device by which an account is being joined.
 fn joining(user: UserId) -> String {
     format!("joining {user}")
@@ -59,6 +62,8 @@ pub enum AccountsError {
     Key(#[from] UnsealError),
     #[error("a row of the node database is unreadable")]
     Unreadable,
+    #[error("the node database is in use, and still holds what was deleted")]
+    Busy,
 }
 
 /// The accounts, and the keys of views. They change in a turn of the log, which they go with: what is on disk and what
@@ -249,6 +254,42 @@ impl Accounts {
         tables::account::Entity::delete_by_id(user.as_bytes().to_vec()).exec(&self.db).await?;
         self.accounts.write().remove(&user);
         Ok(())
+    }
+
+    /// Destroys every secret of an account that is kept here. Again is no change.
+    pub(crate) async fn destroy(&self, _turn: &Turn, user: UserId) -> Result<(), AccountsError> {
+        let own = user.as_bytes().to_vec();
+        let txn = self.db.begin().await?;
+        tables::account::Entity::delete_by_id(own.clone()).exec(&txn).await?;
+        tables::former::Entity::delete_many().filter(tables::former::Column::User.eq(own)).exec(&txn).await?;
+        tables::setting::Entity::delete_by_id(joining(user)).exec(&txn).await?;
+        txn.commit().await?;
+        self.accounts.write().remove(&user);
+        Ok(())
+    }
+
+    /// Destroys the key of a view.
+    pub(crate) async fn destroy_view(&self, space: SpaceId) -> Result<(), AccountsError> {
+        tables::view::Entity::delete_by_id(space.as_bytes().to_vec()).exec(&self.db).await?;
+        Ok(())
+    }
+
+    /// Sees to it that the files of the database hold nothing any more of what was deleted in it: SQLite overwrites that
+    /// in its pages (`secure_delete`), and the pages of before lie in its write-ahead log until that is emptied.
+    pub(crate) async fn scrub(&self) -> Result<(), AccountsError> {
+        if self.db.get_database_backend() != DbBackend::Sqlite {
+            return Ok(());
+        }
+        for _ in 0..SCRUBS {
+            let empty = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
+            let row = self.db.query_one_raw(empty).await?;
+            let busy = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?.unwrap_or(0);
+            if busy == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Err(AccountsError::Busy)
     }
 
     /// The record of a view; made, with a random key, at first use.

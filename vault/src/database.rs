@@ -85,7 +85,9 @@ async fn open_file(
             sqlite = sqlite
                 .pragma("key", key.clone())
                 .pragma("cipher_log_level", "NONE")
-                .pragma("cipher_hmac_algorithm", "HMAC_SHA256");
+                .pragma("cipher_hmac_algorithm", "HMAC_SHA256")
+                // Keys that are destroyed are overwritten: whoever has the node key finds them in no free page.
+                .pragma("secure_delete", "ON");
         } else {
             sqlite = sqlite.pragma("wal_autocheckpoint", if file_is_log { "0" } else { "4000" });
         }
@@ -163,6 +165,17 @@ mod tests {
         let db = open_node(&a, &key).await.unwrap();
         let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), "SELECT x FROM t")).await.unwrap();
         assert_eq!(row.unwrap().try_get_by_index::<String>(0).unwrap(), "canary-in-the-node-database");
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_in_the_node_database_is_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        let key = NodeKey::create(&dir, None).unwrap();
+        let db = open_node(&dir, &key).await.unwrap();
+        let one = Statement::from_string(db.get_database_backend(), "PRAGMA secure_delete");
+        let row = db.query_one_raw(one).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1);
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ mod figures;
 mod handing_over;
 mod opening;
 mod set_up;
+mod shredding;
 mod spaces;
 mod succession;
 mod write;
@@ -194,6 +195,11 @@ impl Vault {
     /// News of the log.
     pub fn feed(&self) -> broadcast::Receiver<Moved> {
         self.0.feed.subscribe()
+    }
+
+    /// Says to whoever syncs that other accounts are synced than before.
+    pub fn sharing_moved(&self) {
+        let _ = self.0.feed.send(Moved::Sharing);
     }
 
     /// The accounts that have a device here.

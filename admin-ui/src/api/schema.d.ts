@@ -721,7 +721,12 @@ export interface paths {
         get: operations["get_me"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Removes oneself for good
+         * @description As an operator removes somebody, who has to take one's rights as an operator away first. Asks for the password or a
+         *     passkey again.
+         */
+        delete: operations["delete_me"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1910,6 +1915,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes a tenant and all of its people for good
+         * @description Each of them as `DELETE /api/v1/users/{name}` does; then the tenant. Its people are refused from here on, and its name is
+         *     free.
+         */
+        delete: operations["delete_tenants_by_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{name}/suspension": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Suspends a tenant
+         * @description All of its people are suspended, whoever they are, until it is resumed: they are signed out, and what apps and links hold
+         *     in their name is refused from here on. Nobody comes into it meanwhile.
+         */
+        put: operations["put_tenants_by_name_suspension"];
+        post?: never;
+        /**
+         * Ends the suspension of a tenant
+         * @description Its people sign in again, but those who are suspended by themselves; apps and links go on.
+         */
+        delete: operations["delete_tenants_by_name_suspension"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1923,6 +1974,31 @@ export interface paths {
         /** Adds a person */
         post: operations["post_users"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes a person for good
+         * @description Everything that was issued in their name is refused from here on: sessions, tokens, app passwords, passkeys, links. The
+         *     keys of their spaces are destroyed: what lies there is gone, for those too with whom it was shared, and nobody brings it
+         *     back here. What they were given ends, and so does what they gave; what others own stays, with what the person wrote
+         *     there. Their name is free at once, and whoever gets it has nothing of theirs. What was copied before is not reached:
+         *     backups, their own devices, replicas. An account at an outside provider for which the node makes people makes a new one:
+         *     suspend whom you want to keep out.
+         */
+        delete: operations["delete_users_by_name"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2023,7 +2099,8 @@ export interface paths {
         /**
          * Suspends a person
          * @description Their sessions end, and what apps and links hold in their name is refused from here on. What they have stays, what they
-         *     shared with others too, and their own devices keep what they hold.
+         *     shared with others too. Their own devices keep what they hold, and the node syncs nothing with them, or with replicas of
+         *     theirs, meanwhile; nor does a device join by a code.
          */
         put: operations["put_users_by_name_suspension"];
         post?: never;
@@ -2174,6 +2251,8 @@ export interface components {
         ActOfAll: components["schemas"]["ActView"] & {
             /** @description The name of the person or app that acted, if they are known here. */
             actor_name: string | null;
+            /** @description Whether it was a person who is not here any more. */
+            actor_removed: boolean;
             /** @description Whom it concerns. */
             user: components["schemas"]["Id"];
             /** @description Null: the account is not on this node. */
@@ -2573,6 +2652,8 @@ export interface components {
         /** @description A rule for a field. */
         FieldRuleView: components["schemas"]["Described"] & components["schemas"]["Pending"] & {
             by?: string | null;
+            /** @description Whether who set it was removed. */
+            by_removed?: boolean;
             created: components["schemas"]["Instant"];
             field_rule: components["schemas"]["Id"];
             rule: string;
@@ -3175,6 +3256,12 @@ export interface components {
             tenants: number;
             users: number;
         };
+        /** @description Somebody is removed. */
+        PersonRemoved: {
+            /** @description Nothing of theirs counts any more. False: what hung on them is not undone to the end yet, and the node goes on with it. */
+            finished: boolean;
+            user: components["schemas"]["Id"];
+        };
         /** @description What opens a place at another node, as a request says it. */
         PlaceKey: {
             /** @description The authority of the other node in PEM, if it is one of its own. */
@@ -3402,8 +3489,10 @@ export interface components {
         Removed_ShareView: components["schemas"]["Pending"] & {
             /** @description What they still reach. */
             reaches?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
-                /** @description Who gave it. */
+                /** @description Who gave it. Null: they were removed, or their account is on another node. */
                 by?: string | null;
+                /** @description Whether who gave it was removed. */
+                by_removed?: boolean;
                 created: components["schemas"]["Instant"];
                 role: string;
                 space: components["schemas"]["Id"];
@@ -3412,8 +3501,10 @@ export interface components {
             })[];
             /** @description What they had given themselves, and have no more. */
             taken?: (components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
-                /** @description Who gave it. */
+                /** @description Who gave it. Null: they were removed, or their account is on another node. */
                 by?: string | null;
+                /** @description Whether who gave it was removed. */
+                by_removed?: boolean;
                 created: components["schemas"]["Instant"];
                 role: string;
                 space: components["schemas"]["Id"];
@@ -3626,8 +3717,10 @@ export interface components {
         };
         /** @description A share, or a rule that shows somebody a field. */
         ShareView: components["schemas"]["ShareId"] & components["schemas"]["Described"] & components["schemas"]["Pending"] & {
-            /** @description Who gave it. */
+            /** @description Who gave it. Null: they were removed, or their account is on another node. */
             by?: string | null;
+            /** @description Whether who gave it was removed. */
+            by_removed?: boolean;
             created: components["schemas"]["Instant"];
             role: string;
             space: components["schemas"]["Id"];
@@ -3739,9 +3832,16 @@ export interface components {
         Stopping: {
             stopping: boolean;
         };
+        /** @description A tenant is removed. */
+        TenantRemoved: {
+            /** @description Nothing of it counts any more. False: its people are not forgotten to the end yet, and the node goes on with it. */
+            finished: boolean;
+            tenant: components["schemas"]["Id"];
+        };
         /** @description A household or firm on the node. */
         TenantView: {
             name: string;
+            suspended: null | components["schemas"]["Instant"];
             tenant: components["schemas"]["Id"];
         };
         /** @description A token that was made. */
@@ -5432,6 +5532,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    delete_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One is removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRemoved"];
                 };
             };
         };
@@ -7498,6 +7618,84 @@ export interface operations {
             };
         };
     };
+    delete_tenants_by_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name
+                 * @example acme
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantRemoved"];
+                };
+            };
+        };
+    };
+    put_tenants_by_name_suspension: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name
+                 * @example acme
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is suspended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantView"];
+                };
+            };
+        };
+    };
+    delete_tenants_by_name_suspension: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name
+                 * @example acme
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not suspended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantView"];
+                };
+            };
+        };
+    };
     get_users: {
         parameters: {
             query?: {
@@ -7552,6 +7750,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserView"];
+                };
+            };
+        };
+    };
+    delete_users_by_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Their name
+                 * @example bob
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonRemoved"];
                 };
             };
         };

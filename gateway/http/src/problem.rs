@@ -130,6 +130,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("invalid_request", "Malformed request"),
     ("invalid_token", "Token not valid"),
     ("is_operator", "An operator"),
+    ("is_owner", "The owner of the node"),
     ("keep_nothing", "Nothing to keep"),
     ("last_manager", "Last manager of the group"),
     ("last_operator", "Last operator of the node"),

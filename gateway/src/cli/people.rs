@@ -18,6 +18,12 @@ pub enum Tenant {
     Add { name: String },
     /// List tenants
     List,
+    /// Suspend a tenant with all of its people: their sessions end, and their apps and links are refused; what they have stays
+    Suspend { name: String },
+    /// End the suspension of a tenant
+    Resume { name: String },
+    /// Remove a tenant and all of its people for good, as `user remove` does with one
+    Remove { name: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +68,12 @@ pub enum User {
         #[arg(long)]
         end: bool,
     },
+    /// Remove a person for good: the keys of their spaces are destroyed, and nobody brings back what lies there
+    ///
+    /// Nothing that was issued in their name counts any more, and what they shared is gone for others too. What others own
+    /// stays, with what the person wrote there. Copies that were made before are not reached: backups, their own devices,
+    /// replicas. Their name is free, and whoever gets it has nothing of theirs.
+    Remove { name: String },
     /// Take a person's second factor away, who lost what makes the codes and the codes of recovery
     RemoveTotp { name: String },
     /// Remove all passkeys of a person, into whose account somebody else may have come; their sessions end
@@ -169,6 +181,15 @@ impl Tenant {
         let value = match self {
             Tenant::Add { name } => node.post("/api/v1/tenants", &json!({ "name": name })).await?,
             Tenant::List => node.get("/api/v1/tenants").await?,
+            Tenant::Suspend { name } => {
+                node.call(Method::PUT, &format!("/api/v1/tenants/{}/suspension", segment(&name)), None).await?
+            }
+            Tenant::Resume { name } => {
+                node.call(Method::DELETE, &format!("/api/v1/tenants/{}/suspension", segment(&name)), None).await?
+            }
+            Tenant::Remove { name } => {
+                node.call(Method::DELETE, &format!("/api/v1/tenants/{}", segment(&name)), None).await?
+            }
         };
         print(common.json, &value, lines);
         Ok(Exit::Done)
@@ -213,6 +234,9 @@ impl User {
             User::Suspend { name, end } => {
                 let method = if end { Method::DELETE } else { Method::PUT };
                 node.call(method, &format!("/api/v1/users/{}/suspension", segment(&name)), None).await?
+            }
+            User::Remove { name } => {
+                node.call(Method::DELETE, &format!("/api/v1/users/{}", segment(&name)), None).await?
             }
             User::RemoveTotp { name } => {
                 node.call(Method::DELETE, &format!("/api/v1/users/{}/totp", segment(&name)), None).await?;

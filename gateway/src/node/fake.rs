@@ -211,6 +211,16 @@ impl Node for Fake {
     async fn enrol(&self, _: TenantId, _: UserId, _: SpaceId) -> Result<(), NodeError> {
         Ok(())
     }
+    async fn finish_removal(&self, person: &RemovedPerson) -> Result<(), NodeError> {
+        self.accounts.lock().retain(|(owner, _)| *owner != person.id);
+        let ended = self.directory.end_removal(person.id, &[person.space], self.now()).await;
+        ended.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+    async fn finish_tenant_removal(&self, tenant: TenantId) -> Result<(), NodeError> {
+        let ended = self.directory.end_tenant_removal(tenant).await;
+        ended.map(drop).map_err(|error| NodeError::Failed(error.to_string()))
+    }
+    fn standing_moved(&self) {}
     async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError> {
         let own = self.accounts.lock().iter().filter(|(owner, _)| *owner == user).copied().collect::<Vec<_>>();
         let space = |(owner, id)| OwnSpace { id, name: "personal".into(), personal: true, owner };

@@ -12,6 +12,7 @@ use vault_core::schema::Schema;
 use super::{Node, NodeError, OwnSpace, Preview};
 use crate::app::App;
 use crate::back_channel::BackChannel;
+use crate::directory::removals::RemovedPerson;
 use crate::directory::{Directory, Secret, SecretHash};
 use crate::grants::Order;
 use crate::oidc::Providers;
@@ -81,6 +82,18 @@ impl Node for App {
         self.policy.add_member(tenant, user).await.map_err(policy_failed)?;
         self.policy.declare_space(space, tenant, user).await.map_err(policy_failed)?;
         self.end_enrolling(user).await.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    async fn finish_removal(&self, person: &RemovedPerson) -> Result<(), NodeError> {
+        App::finish_removal(self, person).await.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    async fn finish_tenant_removal(&self, tenant: TenantId) -> Result<(), NodeError> {
+        App::finish_tenant_removal(self, tenant).await.map_err(|error| NodeError::Failed(error.to_string()))
+    }
+
+    fn standing_moved(&self) {
+        self.vault.sharing_moved();
     }
 
     async fn spaces(&self, user: UserId) -> Result<Vec<OwnSpace>, NodeError> {

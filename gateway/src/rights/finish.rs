@@ -71,6 +71,16 @@ impl App {
         Ok(())
     }
 
+    /// Forgets what was being changed where nothing is left to change, by whoever has the turn.
+    pub(crate) async fn forget_changes(&self, of: Turn) -> Result<(), UnfinishedRights> {
+        for text in self.vault.accounts().settings_under(CHANGING).await? {
+            if let Some(change) = text.parse::<Change>().ok().filter(|change| change.turn() == of) {
+                self.end_change(&change).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Goes on with the changes of rights that were broken off. One that cannot be gone on with keeps no other from it.
     pub async fn finish_rights(&self) -> Result<(), UnfinishedRights> {
         let mut failed = None;

@@ -1,11 +1,11 @@
-//! Whom relationships name in connection with a collection.
+//! Whom relationships name in connection with a collection, and what rests on somebody or something.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use policy_core::{
     CollectionId, DocId, EVERYONE, EngineUnavailable, Filter, GroupId, Object, SubjectFilter, SubjectRelation,
-    Timestamp, Tuples, UserId,
+    Timestamp, Tuple, Tuples, UserId,
 };
 
 use super::Embedded;
@@ -42,6 +42,29 @@ impl Embedded {
             named(&tuples, collection, document, now)
         });
         found.await.map_err(|_| cut_off())
+    }
+
+    /// Every relationship that one of these objects is in, as what it is about or as whom it names, lapsed ones among them:
+    /// what ends with them. It takes as long as there are such relationships.
+    pub fn resting_on(&self, objects: &[Object]) -> Vec<Tuple> {
+        let snapshot = self.inner.snapshot.load_full();
+        let mut found = Vec::new();
+        for object in objects {
+            let about = Filter {
+                resource_kind: Some(object.kind.clone()),
+                resource_id: Some(object.id.clone()),
+                ..Filter::default()
+            };
+            let (kind, id) = (object.kind.clone(), Some(object.id.clone()));
+            let naming = SubjectFilter { kind, id, relation: SubjectRelation::Any };
+            let naming = Filter { subject: Some(naming), ..Filter::default() };
+            for filter in [about, naming] {
+                found.extend(snapshot.tuples.select(&filter, Timestamp(i64::MIN)));
+            }
+        }
+        found.sort_unstable_by(|a, b| a.identity().cmp(&b.identity()));
+        found.dedup_by(|a, b| a.identity() == b.identity());
+        found
     }
 }
 

@@ -9,4 +9,5 @@ mod merges;
 mod node;
 mod put_back;
 mod replicas;
+mod shredding;
 mod writes;

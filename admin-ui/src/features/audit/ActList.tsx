@@ -94,6 +94,12 @@ function Actor({ act }: { act: Act }) {
   if (kind === "node") return <Badge color="gray">the node</Badge>;
   if (kind === "operator") return <Badge color="yellow">{id === "" ? "the machine" : `operator ${id === data?.user ? "(you)" : named}`}</Badge>;
   if (id === data?.user) return <Badge>you</Badge>;
+  if (act.actor_removed === true)
+    return (
+      <Badge color="gray" title={id}>
+        somebody who was removed
+      </Badge>
+    );
   return (
     <Badge color="blue" title={id}>
       {kind === "app" ? "app " : act.actor_name ? "" : "person "}

@@ -56,7 +56,11 @@ const SENTENCES: Record<string, string> = {
   "share.given": "Something was shared",
   "sign_in.refused": "A sign-in failed",
   "tenant.created": "A tenant was made",
+  "tenant.removed": "A tenant was removed",
+  "tenant.resumed": "The suspension of a tenant ended",
+  "tenant.suspended": "A tenant was suspended",
   "user.created": "The account was made",
+  "user.removed": "Somebody was removed for good",
   "user.resumed": "A suspension ended",
   "user.suspended": "Somebody was suspended",
 };

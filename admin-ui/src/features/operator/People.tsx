@@ -75,7 +75,9 @@ export function People() {
                 </Empty>
               )}
               <Drawer opened={search.person !== undefined} onClose={() => set({ person: undefined })} title={search.person ?? ""}>
-                {search.person !== undefined && <Person user={list.find((user) => user.name === search.person)} onInvitation={setInvitation} />}
+                {search.person !== undefined && (
+                  <Person user={list.find((user) => user.name === search.person)} onInvitation={setInvitation} onRemoved={() => set({ person: undefined })} />
+                )}
               </Drawer>
             </>
           );

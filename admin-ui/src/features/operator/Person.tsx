@@ -10,8 +10,14 @@ import { useAct } from "../../components/useAct";
 import { type Invitation, inviteOf } from "./Invitation";
 import { Quotas } from "./Quotas";
 
+interface Props {
+  user: Schemas["UserView"] | undefined;
+  onInvitation: (made: Invitation) => void;
+  onRemoved: () => void;
+}
+
 /** One person, as an operator sees them. */
-export function Person({ user, onInvitation }: { user: Schemas["UserView"] | undefined; onInvitation: (made: Invitation) => void }) {
+export function Person({ user, onInvitation, onRemoved }: Props) {
   if (user === undefined) return <Empty title="Nobody of this name">They may have had another name.</Empty>;
   return (
     <>
@@ -51,7 +57,45 @@ export function Person({ user, onInvitation }: { user: Schemas["UserView"] | und
         <h2 id="own-quotas">What they may have</h2>
         <Quotas user={user.name} />
       </section>
+      {!user.operator && <Remove user={user} onRemoved={onRemoved} />}
     </>
+  );
+}
+
+function Remove({ user, onRemoved }: { user: Schemas["UserView"]; onRemoved: () => void }) {
+  const [asking, setAsking] = useState(false);
+  const remove = useAct({
+    act: () => done(api.DELETE("/api/v1/users/{name}", { params: { path: { name: user.name } } })),
+    done: ({ finished }) => (finished ? `${user.name} is gone.` : `${user.name} is out for good, and the node is clearing up what is left.`),
+    refresh: [["people"], ["audit"]],
+    after: () => {
+      setAsking(false);
+      onRemoved();
+    },
+  });
+  return (
+    <section className="card" aria-labelledby="remove-person">
+      <h2 id="remove-person">Remove for good</h2>
+      <p>The keys of their spaces are destroyed: what lies there is gone for everybody, and nobody brings it back. To keep somebody out for a while, suspend them.</p>
+      <Button variant="light" color="red" onClick={() => setAsking(true)}>
+        Remove {user.name}
+      </Button>
+      <Ask
+        opened={asking}
+        title={`Remove ${user.name} for good?`}
+        act="Remove them for good"
+        typed={user.name}
+        busy={remove.isPending}
+        onAct={() => remove.mutate()}
+        onClose={() => setAsking(false)}
+      >
+        <p>From the next request on nothing of theirs lets anybody in, and what they shared is gone for others too. What others own stays, with what they wrote there.</p>
+        <p>
+          Backups that were made before still hold them, until those are pruned; so do their own devices. Their name is free, and whoever gets it has nothing of theirs. Who
+          comes by an outside provider may come back as somebody new.
+        </p>
+      </Ask>
+    </section>
   );
 }
 

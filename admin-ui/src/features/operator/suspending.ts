@@ -16,7 +16,7 @@ export const suspend: RowAct<User> = {
   ask: {
     title: (user) => `Suspend ${user.name}?`,
     act: "Suspend them",
-    text: "They are signed out everywhere, and what apps and links hold in their name is refused from the next request on. What they have stays, what they shared with others too, and their own devices keep what they hold. You can end it at any time.",
+    text: "They are signed out everywhere, and what apps and links hold in their name is refused from the next request on. What they have stays, what they shared with others too. Their own devices keep what they hold, and sync nothing meanwhile. You can end it at any time.",
   },
 };
 

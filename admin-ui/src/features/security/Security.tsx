@@ -13,12 +13,13 @@ import { useAct } from "../../components/useAct";
 import { type Act, acts } from "../audit/queries";
 import { OutsideWays } from "./OutsideWays";
 import { Passkeys } from "./Passkeys";
+import { RemoveMe } from "./RemoveMe";
 import { SecondFactor } from "./SecondFactor";
 import { Sessions } from "./Sessions";
 import { program } from "./program";
 import { credentials } from "./ways";
 
-/** Passkeys, the password, a second factor, the sign-ins of late, and the end of all sessions. */
+/** Passkeys, the password, a second factor, the sign-ins of late, the end of all sessions, and that of the account. */
 export function Security() {
   return (
     <Page title="Sign-in and password" lead="Where you are signed in, how you come in, and how to end one session or all of them.">
@@ -28,6 +29,7 @@ export function Security() {
       <SecondFactor />
       <OutsideWays />
       <SignIns />
+      <RemoveMe />
     </Page>
   );
 }

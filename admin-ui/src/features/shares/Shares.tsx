@@ -94,7 +94,7 @@ type Share = Schemas["ShareView"];
 const columns = (got: boolean): Column<Share>[] => [
   { head: "What", cell: (share) => <What share={share} /> },
   got
-    ? { head: "From", cell: (share) => share.by ?? "somebody on another node" }
+    ? { head: "From", cell: (share) => share.by ?? (share.by_removed === true ? "somebody who was removed" : "somebody on another node") }
     : { head: "With", cell: (share) => partyName(share.with) },
   {
     head: "As",

@@ -114,7 +114,7 @@ impl Directory {
             Some(session) => token::Entity::find_by_id(session.0.to_vec()).one(&txn).await?.is_some(),
             None => true,
         };
-        if !signed_in || person.is_none_or(|person| person.suspended.is_some()) {
+        if !signed_in || person.is_none_or(|person| person.suspended.is_some() || person.removing.is_some()) {
             txn.rollback().await?;
             return Ok(false);
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy_core::{ClientId, Context, Timestamp, UserId};
-use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::Value;
 
 use super::secret::random;
@@ -197,7 +197,7 @@ pub(super) fn next_id(now: Timestamp) -> Vec<u8> {
 
 /// [`Directory::audit`], for who writes beside the request that it is about.
 pub(super) async fn insert(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     user: UserId,
     actor: Actor,
     action: &str,

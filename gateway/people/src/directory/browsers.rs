@@ -82,6 +82,7 @@ impl Directory {
             browsers: 0,
             operator: None,
             suspended: None,
+            removing: None,
         };
         let known = |text: &String| {
             let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok().filter(|all| all.len() == TOKEN)?;

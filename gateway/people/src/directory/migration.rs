@@ -18,6 +18,7 @@ use super::usage::Used;
 
 mod bound;
 mod provider;
+mod removed;
 mod replaced;
 mod waiting;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(super::mail::migration::Mail),
             Box::new(super::requests::migration::Requests),
             Box::new(bound::Bound),
+            Box::new(removed::Removed),
         ]
     }
     fn migration_table_name() -> DynIden {

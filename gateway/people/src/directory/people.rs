@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use policy_core::{SpaceId, TenantId, Timestamp, UserId};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set, SqlErr, TransactionTrait,
+};
 
 use super::credentials::{self, CredentialKind};
 use super::names::{look_alike, name_of};
@@ -17,6 +20,8 @@ use super::{Directory, DirectoryError, id, to_its_end};
 pub struct Tenant {
     pub id: TenantId,
     pub name: String,
+    /// Since when all of its people are suspended.
+    pub suspended: Option<Timestamp>,
 }
 
 /// Where people are whose tenant is known at another node: this one is a device of theirs.
@@ -44,10 +49,28 @@ pub(super) fn taken(name: &str) -> impl FnOnce(DbErr) -> DirectoryError + '_ {
     }
 }
 
+impl Tenant {
+    /// Whether its people are out.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
+    }
+}
+
+/// Waits for whoever closes the tenant; false: nobody comes into it any more.
+async fn is_open(db: &impl ConnectionTrait, id: TenantId) -> Result<bool, DirectoryError> {
+    let same = tenant::Entity::update_many()
+        .col_expr(tenant::Column::Created, Expr::col(tenant::Column::Created))
+        .filter(tenant::Column::Id.eq(id.as_bytes().to_vec()))
+        .filter(tenant::Column::Suspended.is_null())
+        .filter(tenant::Column::Removing.is_null());
+    Ok(same.exec(db).await?.rows_affected == 1)
+}
+
 impl TryFrom<tenant::Model> for Tenant {
     type Error = DirectoryError;
     fn try_from(row: tenant::Model) -> Result<Self, DirectoryError> {
-        Ok(Tenant { id: id(&row.id, TenantId::from_bytes, "dir_tenant")?, name: row.name })
+        let id = id(&row.id, TenantId::from_bytes, "dir_tenant")?;
+        Ok(Tenant { id, name: row.name, suspended: row.suspended.map(Timestamp) })
     }
 }
 
@@ -69,11 +92,13 @@ impl TryFrom<user::Model> for User {
 impl Directory {
     /// Makes a tenant. Names are unique on a node.
     pub async fn add_tenant(&self, name: &str, now: Timestamp) -> Result<Tenant, DirectoryError> {
-        let tenant = Tenant { id: Directory::new_tenant_id(), name: name_of(name)? };
+        let tenant = Tenant { id: Directory::new_tenant_id(), name: name_of(name)?, suspended: None };
         let row = tenant::ActiveModel {
             id: Set(tenant.id.as_bytes().to_vec()),
             name: Set(tenant.name.clone()),
             created: Set(now.0),
+            suspended: Set(None),
+            removing: Set(None),
         };
         tenant::Entity::insert(row).exec_without_returning(&self.db).await.map_err(taken(&tenant.name))?;
         Ok(tenant)
@@ -87,7 +112,8 @@ impl Directory {
 
     /// All tenants, by name.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, DirectoryError> {
-        let rows = tenant::Entity::find().order_by_asc(tenant::Column::Name).all(&self.db).await?;
+        let here = tenant::Entity::find().filter(tenant::Column::Removing.is_null());
+        let rows = here.order_by_asc(tenant::Column::Name).all(&self.db).await?;
         rows.into_iter().map(Tenant::try_from).collect()
     }
 
@@ -114,7 +140,7 @@ impl Directory {
     pub async fn setup_tenant(&self, name: &str, now: Timestamp) -> Result<Tenant, DirectoryError> {
         match self.tenants().await?.as_slice() {
             [left] if self.owner().is_none() => {
-                let tenant = Tenant { id: left.id, name: name_of(name)? };
+                let tenant = Tenant { id: left.id, name: name_of(name)?, suspended: None };
                 let row = tenant::ActiveModel {
                     id: Set(tenant.id.as_bytes().to_vec()),
                     name: Set(tenant.name.clone()),
@@ -168,6 +194,9 @@ impl Directory {
     ) -> Result<User, DirectoryError> {
         let (added, row, password) = self.new_user(account, name, tenant, password, now).await?;
         let txn = self.db.begin().await?;
+        if !is_open(&txn, tenant).await? {
+            return Err(DirectoryError::Unfit("The tenant is suspended, or is not there any more."));
+        }
         user::Entity::insert(row).exec_without_returning(&txn).await.map_err(taken(&added.name))?;
         if let Some(password) = password {
             credential::Entity::insert(password).exec_without_returning(&txn).await?;
@@ -202,6 +231,7 @@ impl Directory {
             browsers: Set(0),
             operator: Set(None),
             suspended: Set(None),
+            removing: Set(None),
         };
         let password = hash.map(|hash| credentials::row(added.id, CredentialKind::Password, hash, now));
         Ok((added, row, password))
@@ -212,8 +242,7 @@ impl Directory {
     }
 
     pub async fn user(&self, user: UserId) -> Result<Option<User>, DirectoryError> {
-        let row = user::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.db).await?;
-        row.map(User::try_from).transpose()
+        self.user_row_of(user).await?.map(User::try_from).transpose()
     }
 
     /// The tenant of a user; answered from memory once asked. A user stays in their tenant.
@@ -228,12 +257,14 @@ impl Directory {
 
     /// All users, by name.
     pub async fn users(&self) -> Result<Vec<User>, DirectoryError> {
-        let rows = user::Entity::find().order_by_asc(user::Column::Name).all(&self.db).await?;
+        let here = user::Entity::find().filter(user::Column::Removing.is_null());
+        let rows = here.order_by_asc(user::Column::Name).all(&self.db).await?;
         rows.into_iter().map(User::try_from).collect()
     }
 
     pub(super) async fn user_row_of(&self, user: UserId) -> Result<Option<user::Model>, DirectoryError> {
-        Ok(user::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.db).await?)
+        let row = user::Entity::find_by_id(user.as_bytes().to_vec()).one(&self.db).await?;
+        Ok(row.filter(|row| row.removing.is_none()))
     }
 
     pub(super) async fn user_row(&self, name: &str) -> Result<Option<user::Model>, DirectoryError> {

@@ -1,4 +1,4 @@
-//! What operators say of people: who is an operator too, and who is suspended.
+//! What operators say of people: who is an operator too, and who is suspended. Who is removed is suspended for good.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use parking_lot::RwLock;
 use policy_core::{Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    TransactionTrait,
 };
 
 use super::credentials::CredentialKind;
 use super::opened::end_opened;
-use super::tables::{credential, token, user};
+use super::tables::{credential, removed, tenant, token, user};
 use super::{Directory, DirectoryError, id, to_its_end};
 
 /// Who is what, in memory: every request asks.
@@ -23,13 +24,20 @@ pub(super) struct Standings(Arc<Known>);
 struct Known {
     operators: RwLock<HashSet<UserId>>,
     suspended: RwLock<HashSet<UserId>>,
+    /// The people of tenants that are suspended or being removed.
+    of_closed_tenants: RwLock<HashSet<UserId>>,
+    /// Who is being removed, and who was.
+    removed: RwLock<HashSet<UserId>>,
     /// Held while somebody is made something: two at once could take each other away as the last.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Standings {
     pub(super) async fn read(db: &DatabaseConnection) -> Result<Standings, DirectoryError> {
-        let any = Condition::any().add(user::Column::Operator.is_not_null()).add(user::Column::Suspended.is_not_null());
+        let any = Condition::any()
+            .add(user::Column::Operator.is_not_null())
+            .add(user::Column::Suspended.is_not_null())
+            .add(user::Column::Removing.is_not_null());
         let known = Known::default();
         for row in user::Entity::find().filter(any).all(db).await? {
             let user = id(&row.id, UserId::from_bytes, "dir_user")?;
@@ -39,6 +47,18 @@ impl Standings {
             if row.suspended.is_some() {
                 known.suspended.write().insert(user);
             }
+            if row.removing.is_some() {
+                known.removed.write().insert(user);
+            }
+        }
+        let closed =
+            Condition::any().add(tenant::Column::Suspended.is_not_null()).add(tenant::Column::Removing.is_not_null());
+        let closed = tenant::Entity::find().select_only().column(tenant::Column::Id).filter(closed).into_query();
+        for row in user::Entity::find().filter(user::Column::Tenant.in_subquery(closed)).all(db).await? {
+            known.of_closed_tenants.write().insert(id(&row.id, UserId::from_bytes, "dir_user")?);
+        }
+        for row in removed::Entity::find().all(db).await? {
+            known.removed.write().insert(id(&row.user, UserId::from_bytes, "dir_removed")?);
         }
         Ok(Standings(Arc::new(known)))
     }
@@ -46,6 +66,37 @@ impl Standings {
     /// Somebody is an operator from here on.
     pub(super) fn named(&self, user: UserId) {
         self.0.operators.write().insert(user);
+    }
+
+    /// Somebody is gone from here on.
+    pub(super) fn gone(&self, user: UserId) {
+        self.0.removed.write().insert(user);
+    }
+
+    /// The tenant of these is suspended, or being removed, from here on.
+    pub(super) fn closed(&self, people: impl IntoIterator<Item = UserId>) {
+        self.0.of_closed_tenants.write().extend(people);
+    }
+
+    /// The tenant of these is not suspended any more.
+    pub(super) fn opened(&self, people: impl IntoIterator<Item = UserId>) {
+        let mut closed = self.0.of_closed_tenants.write();
+        for person in people {
+            closed.remove(&person);
+        }
+    }
+
+    fn keeps_out(&self, user: UserId) -> bool {
+        self.0.of_closed_tenants.read().contains(&user)
+    }
+
+    pub(super) fn is_operator(&self, user: UserId) -> bool {
+        self.0.operators.read().contains(&user)
+    }
+
+    /// Nobody else is made something meanwhile.
+    pub(super) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.changing.lock().await
     }
 }
 
@@ -81,9 +132,16 @@ impl Directory {
         self.standings.0.operators.read().contains(&user)
     }
 
-    /// Whether a person is suspended: nothing that was issued in their name counts. Answered from memory.
+    /// Whether a person is suspended, by themselves or with their tenant, or removed: nothing that was issued in their name
+    /// counts. Answered from memory.
     pub fn is_suspended(&self, user: UserId) -> bool {
-        self.standings.0.suspended.read().contains(&user)
+        let known = &self.standings;
+        known.0.suspended.read().contains(&user) || known.keeps_out(user) || self.is_removed(user)
+    }
+
+    /// Whether somebody is being removed, or was. Answered from memory.
+    pub fn is_removed(&self, user: UserId) -> bool {
+        self.standings.0.removed.read().contains(&user)
     }
 
     /// Makes a person an operator; whether they were none. Nobody who is suspended becomes one.
@@ -91,10 +149,14 @@ impl Directory {
         let (db, known) = (self.db.clone(), self.standings.clone());
         to_its_end(async move {
             let _alone = known.0.changing.lock().await;
+            if known.keeps_out(user) {
+                return Ok(false);
+            }
             let name = user::Entity::update_many()
                 .col_expr(user::Column::Operator, Expr::value(now.0))
                 .filter(user::Column::Id.eq(user.as_bytes().to_vec()))
                 .filter(user::Column::Operator.is_null())
+                .filter(user::Column::Removing.is_null())
                 .filter(user::Column::Suspended.is_null());
             let named = name.exec(&db).await?.rows_affected > 0;
             if named {

@@ -32,6 +32,24 @@ pub mod tenant {
         pub id: Vec<u8>,
         pub name: String,
         pub created: i64,
+        /// Since when all of its people are suspended.
+        pub suspended: Option<i64>,
+        /// Since when it is being removed, with its people: the name is gone, and nobody finds it any more.
+        pub removing: Option<i64>,
+    }
+    lone!();
+}
+
+pub mod removed {
+    use sea_orm::entity::prelude::*;
+
+    /// Somebody who was here once. Nothing else is kept of them.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_removed")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user: Vec<u8>,
+        pub at: i64,
     }
     lone!();
 }
@@ -55,6 +73,8 @@ pub mod user {
         pub operator: Option<i64>,
         /// Since when they are suspended.
         pub suspended: Option<i64>,
+        /// Since when they are being removed: the name is gone, and nobody finds them any more.
+        pub removing: Option<i64>,
     }
     lone!();
 }

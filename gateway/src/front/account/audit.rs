@@ -53,6 +53,8 @@ struct ActOfAll {
     /// The name of the person or app that acted, if they are known here.
     #[schema(required = true)]
     actor_name: Option<String>,
+    /// Whether it was a person who is not here any more.
+    actor_removed: bool,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -180,6 +182,12 @@ pub(super) async fn all(
         user: row.user,
         user_name: names.get(&row.user).cloned(),
         actor_name: actor_name(&row.actor),
+        actor_removed: row
+            .actor
+            .split_once(':')
+            .filter(|(kind, _)| *kind != "app")
+            .and_then(|(_, id)| id.parse().ok())
+            .is_some_and(|id| directory.is_removed(id)),
         act: act_view(row),
     };
     let list: Vec<ActOfAll> = rows.into_iter().map(of_all).collect();

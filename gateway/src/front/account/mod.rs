@@ -10,12 +10,14 @@ mod me;
 mod people;
 mod preview;
 mod quotas;
+mod removal;
 mod requests;
 pub(crate) mod session;
 pub(crate) mod sessions;
 mod setup;
 pub(crate) mod sign_ins;
 mod standing;
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +50,7 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/sessions", sessions::end_all)
         .delete("/api/v1/sessions/{id}", sessions::end)
         .get("/api/v1/me", me::show)
+        .delete("/api/v1/me", removal::remove_oneself)
         .put("/api/v1/me/password", me::change_password)
         .get("/api/v1/me/credentials", credentials::list)
         .delete("/api/v1/me/credentials/{id}", credentials::remove)
@@ -56,10 +59,14 @@ fn routes(routes: &mut Routes) {
         .delete("/api/v1/users/{name}/totp", credentials::remove_totp)
         .delete("/api/v1/users/{name}/passkeys", credentials::remove_passkeys)
         .put("/api/v1/users/{name}/password", me::set_password)
-        .post("/api/v1/tenants", people::add_tenant)
-        .get("/api/v1/tenants", people::tenants)
+        .post("/api/v1/tenants", tenants::add_tenant)
+        .get("/api/v1/tenants", tenants::tenants)
+        .delete("/api/v1/tenants/{name}", tenants::remove)
+        .put("/api/v1/tenants/{name}/suspension", tenants::suspend)
+        .delete("/api/v1/tenants/{name}/suspension", tenants::resume)
         .post("/api/v1/users", people::add_user)
         .get("/api/v1/users", people::users)
+        .delete("/api/v1/users/{name}", removal::remove)
         .post("/api/v1/users/{name}/token", people::token)
         .post("/api/v1/users/{name}/invite", people::invite)
         .get("/api/v1/quotas", quotas::list)
@@ -100,7 +107,9 @@ fn routes(routes: &mut Routes) {
         .described::<me::Api>()
         .described::<credentials::Api>()
         .described::<people::Api>()
+        .described::<tenants::Api>()
         .described::<standing::Api>()
+        .described::<removal::Api>()
         .described::<audit::Api>()
         .described::<quotas::Api>()
         .described::<setup::Api>()

@@ -1,4 +1,4 @@
-//! Tenants, users, and what was done in a person's name.
+//! People: who there is, and what lets them in.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
@@ -10,69 +10,23 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Data, body};
-use crate::directory::{Actor, Directory, Tenant, User};
+use crate::directory::{Actor, Directory, User};
 use crate::front::described::{Id, Instant};
 use crate::front::listed::Page;
 use crate::front::operator::{AtTheMachine, ConfirmedOperator, Operator};
 use crate::front::refusals::{UnknownUser, UserSuspended};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add_tenant, tenants, add_user, users, token, invite))]
+#[openapi(paths(add_user, users, token, invite))]
 pub(super) struct Api;
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewTenant {
-    #[schema(examples("acme"))]
-    name: String,
-}
-
 /// People and tenants are kept where they sign in: at home. A device that joined is one person's.
-fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
+pub(super) fn at_home(node: &dyn crate::node::Node) -> Result<(), ApiError> {
     if node.directory().owner().is_some() {
         return Ok(());
     }
     let message = "This node is one person's device: people and tenants are made at home.";
     Err(ApiError::new(StatusCode::CONFLICT, "not_home", message).hint("Run the command on the node that was set up."))
-}
-
-/// Adds a tenant
-#[utoipa::path(post, path = "/api/v1/tenants", tag = "people", request_body = NewTenant, responses(
-    (status = 201, description = "It is added", body = TenantView),
-    (status = 409, description = "`name_taken`: there is a tenant of this name; or `not_home`")))]
-pub(super) async fn add_tenant(
-    node: Data,
-    req: HttpRequest,
-    by: ConfirmedOperator,
-    bytes: Bytes,
-) -> Result<HttpResponse, ApiError> {
-    at_home(&**node)?;
-    let NewTenant { name } = body::json(&req, &bytes)?;
-    let tenant = node.directory().add_tenant(&name, node.now()).await?;
-    node.declare_tenant(tenant.id, None).await?;
-    let detail = json!({ "tenant": tenant.id });
-    node.directory().audit(by.user(), by.actor(), "tenant.created", detail, node.now()).await?;
-    Ok(HttpResponse::Created().json(tenant_view(&tenant)))
-}
-
-/// The tenants of the node
-#[utoipa::path(get, path = "/api/v1/tenants", tag = "people", params(Page), responses(
-    (status = 200, description = "All of them", body = Vec<TenantView>)))]
-pub(super) async fn tenants(node: Data, req: HttpRequest, _by: Operator) -> Result<HttpResponse, ApiError> {
-    let list: Vec<TenantView> = node.directory().tenants().await?.iter().map(tenant_view).collect();
-    Page::answer(&req, &list, |one| one.tenant.to_string())
-}
-
-/// A household or firm on the node.
-#[derive(Debug, Serialize, ToSchema)]
-struct TenantView {
-    #[schema(value_type = Id)]
-    tenant: TenantId,
-    name: String,
-}
-
-fn tenant_view(tenant: &Tenant) -> TenantView {
-    TenantView { tenant: tenant.id, name: tenant.name.clone() }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -91,7 +45,7 @@ struct NewUser {
 #[utoipa::path(post, path = "/api/v1/users", tag = "people", request_body = NewUser, responses(
     (status = 201, description = "They are added", body = UserView),
     (status = 404, description = "`unknown_tenant`: there is no tenant of this name"),
-    (status = 409, description = "`name_taken`: there is somebody of this name; or `not_home`")))]
+    (status = 409, description = "`name_taken`: there is somebody of this name; `suspended`: the tenant is suspended; or `not_home`")))]
 pub(super) async fn add_user(
     node: Data,
     req: HttpRequest,
@@ -105,13 +59,14 @@ pub(super) async fn add_user(
     let directory = node.directory();
     let tenant = match tenant {
         None => by.tenant(),
-        Some(name) => match directory.tenant_named(&name).await? {
-            Some(tenant) => tenant.id,
-            None => {
-                let error = ApiError::new(StatusCode::NOT_FOUND, "unknown_tenant", "There is no tenant of this name.");
-                return Err(error.hint("`allod tenant add NAME` makes one."));
+        Some(name) => {
+            let tenant = directory.tenant_named(&name).await?.ok_or_else(unknown_tenant)?;
+            if tenant.is_suspended() {
+                return Err(ApiError::new(StatusCode::CONFLICT, "suspended", "The tenant is suspended.")
+                    .hint("`allod tenant resume NAME` ends that."));
             }
-        },
+            tenant.id
+        }
     };
     // Before the account is made: an account without a user could not be removed again.
     directory.can_add_user(&name, password).await?;
@@ -252,9 +207,14 @@ pub(super) async fn invite(node: Data, by: ConfirmedOperator, name: Path<String>
 
 pub(super) fn suspended() -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "suspended", "They are suspended.")
-        .hint("`allod user suspend NAME --end` ends that.")
+        .hint("`allod user suspend NAME --end` ends that, and `allod tenant resume NAME` that of a whole tenant.")
 }
 
 pub(super) fn unknown_user() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "unknown_user", "There is no user of this name.")
+}
+
+pub(super) fn unknown_tenant() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_tenant", "There is no tenant of this name.")
+        .hint("`allod tenant add NAME` makes one.")
 }

@@ -79,7 +79,8 @@ pub(super) async fn remove_operator(
 /// Suspends a person
 ///
 /// Their sessions end, and what apps and links hold in their name is refused from here on. What they have stays, what they
-/// shared with others too, and their own devices keep what they hold.
+/// shared with others too. Their own devices keep what they hold, and the node syncs nothing with them, or with replicas of
+/// theirs, meanwhile; nor does a device join by a code.
 #[utoipa::path(put, path = "/api/v1/users/{name}/suspension", tag = "people",
     params(("name" = String, Path, description = "Their name", example = "bob")), responses(
     (status = 200, description = "They are suspended", body = UserView),
@@ -93,17 +94,14 @@ pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String
     }
     // Also if they were suspended before: whoever asked then may have gone away before this.
     node.advance_epoch();
+    node.standing_moved();
     match done {
         Suspension::Done(ended) => {
             let detail = json!({ "ended": ended });
             node.directory().audit(user.id, by.actor(), "user.suspended", detail, node.now()).await?;
         }
         Suspension::Already => {}
-        Suspension::OfAnOperator => {
-            let text = "They are an operator of this node.";
-            return Err(ApiError::new(StatusCode::CONFLICT, "is_operator", text)
-                .hint("Take their operator's rights away first: `allod user operator NAME --remove`."));
-        }
+        Suspension::OfAnOperator => return Err(is_operator()),
     }
     now_is(&**node, &name).await
 }
@@ -118,7 +116,13 @@ pub(super) async fn suspend(node: Data, by: ConfirmedOperator, name: Path<String
 pub(super) async fn resume(node: Data, by: ConfirmedOperator, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let user = named(&**node, &name).await?;
     if node.directory().resume(user.id).await? {
+        node.standing_moved();
         node.directory().audit(user.id, by.actor(), "user.resumed", json!({}), node.now()).await?;
     }
     now_is(&**node, &name).await
+}
+
+pub(super) fn is_operator() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "is_operator", "They are an operator of this node.")
+        .hint("Take their operator's rights away first: `allod user operator NAME --remove`.")
 }

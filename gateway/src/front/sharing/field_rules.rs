@@ -64,6 +64,9 @@ struct FieldRuleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     who: Option<PartyView>,
     by: Option<String>,
+    /// Whether who set it was removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    by_removed: bool,
     #[serde(flatten)]
     pending: Pending,
 }
@@ -208,6 +211,7 @@ async fn field_rule_view(app: &App, rule: &Assignment, names: &mut Names) -> Res
         on: names.describe(app, rule.space, rule.resource).await,
         who,
         by: names.user(app, rule.giver).await?,
+        by_removed: app.directory.is_removed(rule.giver),
         pending: Pending::default(),
     })
 }

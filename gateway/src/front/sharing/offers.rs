@@ -135,6 +135,7 @@ pub(super) async fn offer_view(app: &App, offer: &Offer) -> Result<ShareView, Ap
         on,
         with: Some(PartyView::User { user: Some(offer.name.clone()) }),
         by: app.directory.user(offer.giver).await?.map(|user| user.name),
+        by_removed: app.directory.is_removed(offer.giver),
         until: text("until"),
         pending: Pending::until_taken_up(PENDING),
     })

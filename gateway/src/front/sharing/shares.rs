@@ -89,8 +89,11 @@ pub(super) struct ShareView {
     pub(super) on: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) with: Option<PartyView>,
-    /// Who gave it.
+    /// Who gave it. Null: they were removed, or their account is on another node.
     pub(super) by: Option<String>,
+    /// Whether who gave it was removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) by_removed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Instant>)]
     pub(super) until: Option<String>,
@@ -469,6 +472,7 @@ async fn share_view(app: &App, share: &Assignment, names: &mut Names) -> Result<
         on: names.describe(app, share.space, share.resource).await,
         with,
         by: names.user(app, share.giver).await?,
+        by_removed: app.directory.is_removed(share.giver),
         until: share.until.map(rfc3339),
         pending: Pending::default(),
     })

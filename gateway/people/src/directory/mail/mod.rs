@@ -71,6 +71,14 @@ pub(super) async fn forget(db: &impl ConnectionTrait) -> Result<(), DirectoryErr
     Ok(())
 }
 
+/// Forgets where a person is written to, and what was to be sent to them.
+pub(super) async fn forget_person(db: &impl ConnectionTrait, user: Vec<u8>) -> Result<(), DirectoryError> {
+    use tables::outbox;
+    outbox::Entity::delete_many().filter(outbox::Column::User.eq(user.clone())).exec(db).await?;
+    mailbox::Entity::delete_by_id(user).exec(db).await?;
+    Ok(())
+}
+
 impl Directory {
     /// Says once, when the node starts, that there is a server for letters.
     pub fn has_mail(&self) {

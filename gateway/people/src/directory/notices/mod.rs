@@ -18,9 +18,7 @@ use sea_orm::{
 use serde_json::Value;
 
 pub use self::kind::{About, NoticeKind};
-#[cfg(test)]
-use self::tables::place;
-use self::tables::{muted, notice, told};
+use self::tables::{muted, notice, place, told};
 use super::audit::next_id;
 use super::{Actor, Directory, DirectoryError};
 
@@ -118,6 +116,15 @@ async fn list(db: &impl ConnectionTrait, telling: &Telling, now: Timestamp) -> R
         let beyond: Vec<_> = beyond.into_iter().map(|one| one.id).collect();
         notice::Entity::delete_many().filter(notice::Column::Id.is_in(beyond)).exec(db).await?;
     }
+    Ok(())
+}
+
+/// Forgets what a person was told, and from where they signed in.
+pub(super) async fn forget_person(db: &impl ConnectionTrait, user: Vec<u8>) -> Result<(), DirectoryError> {
+    notice::Entity::delete_many().filter(notice::Column::User.eq(user.clone())).exec(db).await?;
+    muted::Entity::delete_many().filter(muted::Column::User.eq(user.clone())).exec(db).await?;
+    told::Entity::delete_many().filter(told::Column::User.eq(user.clone())).exec(db).await?;
+    place::Entity::delete_many().filter(place::Column::User.eq(user)).exec(db).await?;
     Ok(())
 }
 

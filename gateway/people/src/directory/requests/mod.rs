@@ -182,6 +182,12 @@ pub(super) async fn forget(db: &impl ConnectionTrait, grant: Vec<u8>) -> Result<
     Ok(())
 }
 
+/// Forgets what apps ask a person for.
+pub(super) async fn forget_person(db: &impl ConnectionTrait, user: Vec<u8>) -> Result<(), DirectoryError> {
+    Entity::delete_many().filter(Column::User.eq(user)).exec(db).await?;
+    Ok(())
+}
+
 impl Directory {
     /// An app asks a person for more.
     pub async fn file_request(&self, new: NewRequest, now: Timestamp) -> Result<Filed, DirectoryError> {
