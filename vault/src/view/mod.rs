@@ -29,6 +29,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
