@@ -143,7 +143,8 @@ fn scalar(of: &Scalar) -> usize {
         }
 }
 
-fn value(of: &Value) -> usize {
+/// About how much memory a value takes.
+pub(crate) fn value(of: &Value) -> usize {
     match of {
         Value::Scalar(of) => scalar(of),
         Value::List(all) => VALUE + all.iter().map(scalar).sum::<usize>(),

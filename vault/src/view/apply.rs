@@ -11,9 +11,8 @@ use policy_core::{CollectionId, DocId, FieldId};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 use vault_core::crdt::{DocumentState, decode_commit, encode_commit};
-use vault_core::document::{Delta, DocumentCommit, FieldDelta, Status};
+use vault_core::document::{DocumentCommit, FieldDelta, Status};
 use vault_core::schema::{Field, Schema};
-use vault_core::value::Value;
 
 use super::changes::begin_journal;
 use super::column::{column_name, to_sql};
@@ -378,31 +377,30 @@ pub(super) fn history_of(
     collection: CollectionId,
     doc: DocId,
 ) -> Result<Vec<DocumentCommit>, ViewError> {
-    history_keeping(connection, collection, doc, |_| true)
+    let mut commits = Vec::new();
+    each_commit(connection, collection, doc, |commit, _| {
+        commits.push(commit);
+        Ok::<(), ViewError>(())
+    })?;
+    Ok(commits)
 }
 
-/// As [`history_of`], but with null for the values of registers that are not kept: what a document once held may be
-/// far more than what it holds.
-pub(super) fn history_keeping(
+/// Hands over the commits of a document in the order in which they were applied, each with the bytes of its body.
+pub(super) fn each_commit<E: From<ViewError> + From<rusqlite::Error>>(
     connection: &Connection,
     collection: CollectionId,
     doc: DocId,
-    keeps: impl Fn(FieldId) -> bool,
-) -> Result<Vec<DocumentCommit>, ViewError> {
+    mut take: impl FnMut(DocumentCommit, usize) -> Result<(), E>,
+) -> Result<(), E> {
     let sql = "SELECT cid, body FROM history WHERE doc = ? AND collection = ? ORDER BY n";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([doc.as_bytes(), collection.as_bytes()])?;
-    let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut commit = decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?)?;
-        for delta in commit.deltas.iter_mut().filter(|delta| !keeps(delta.field)) {
-            if let Delta::Set(value) = &mut delta.delta {
-                *value = Value::NULL;
-            }
-        }
-        commits.push(commit);
+        let body = row.get_ref(1)?;
+        let bytes = body.as_blob().map_or(0, <[u8]>::len);
+        take(decode_row(collection, doc, row.get_ref(0)?, body)?, bytes)?;
     }
-    Ok(commits)
+    Ok(())
 }
 
 /// One commit of a document.

@@ -27,7 +27,7 @@ use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
 pub(super) use filter::MAX_BOUND_VALUES;
-pub(super) use select::{ColumnKind, Constant, Frame, Link, PastRow, Plan, root_aggregate};
+pub(super) use select::{ColumnKind, Constant, Frame, Link, Plan, root_aggregate};
 
 /// So many conditions stand side by side; more become a tree.
 const FLAT: usize = 8;
