@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cid::Cid;
 use hashbrown::HashMap;
@@ -18,7 +18,7 @@ use super::changes::begin_journal;
 use super::column::{column_name, to_sql};
 use super::database::Database;
 use super::tables::{self, Table};
-use super::{CHANGING, Reader, ViewError, read};
+use super::{CHANGING, ReadError, Reader, ViewError, read};
 
 /// The write side of one space's view. One at a time; it blocks.
 pub struct View {
@@ -27,8 +27,9 @@ pub struct View {
     pub(super) tables: HashMap<CollectionId, Table>,
     path: PathBuf,
     key: zeroize::Zeroizing<[u8; 32]>,
-    /// How long documents to change are looked for.
-    pub(super) patience: Duration,
+    /// How long documents to change are looked for at a time, and until when in all.
+    patience: Duration,
+    until: Option<Instant>,
     /// Set by a reader whose query needs the index by CID; made at the next `begin`.
     wants_cid_index: Arc<AtomicBool>,
 }
@@ -54,13 +55,33 @@ impl View {
             path: path.to_owned(),
             key: zeroize::Zeroizing::new(*key),
             patience: CHANGING,
+            until: None,
             wants_cid_index: Arc::default(),
         })
     }
 
-    /// For how long documents to change are looked for from here on.
-    pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    /// For how long documents to change are looked for at a time, and for how long they are looked for and changed in
+    /// all, from here on.
+    pub(crate) fn set_patience(&mut self, patience: Duration, all: Duration) {
+        (self.patience, self.until) = (patience, Instant::now().checked_add(all));
+    }
+
+    /// Does what is interrupted when it has had its time, which it is told, or the whole request has.
+    pub(super) fn within<T>(&self, work: impl FnOnce(Duration) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let left = self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let time = self.patience.min(left);
+        self.database.within(time, || work(time)).map_err(|error| match error {
+            ReadError::Time(_) => ReadError::Time(self.patience),
+            error => error,
+        })
+    }
+
+    /// Refuses to go on with a request that has had its time.
+    pub(crate) fn in_time(&self) -> Result<(), ViewError> {
+        match self.until {
+            Some(until) if Instant::now() >= until => Err(ReadError::Time(self.patience).into()),
+            _ => Ok(()),
+        }
     }
 
     /// A read-only connection of this view. It sees what was committed when each read begins.

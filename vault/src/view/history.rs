@@ -380,7 +380,7 @@ impl View {
         doc: DocId,
     ) -> Result<Vec<Cid>, ViewError> {
         let masks = |id| permits.mask(id).cloned();
-        let watch = Watch::new(self.patience);
-        Ok(visible_heads(self.connection(), &watch, &masks, &self.schema, collection, doc)?)
+        let heads = |time| visible_heads(self.connection(), &Watch::new(time), &masks, &self.schema, collection, doc);
+        Ok(self.within(heads)?)
     }
 }

@@ -202,6 +202,7 @@ impl Work<'_> {
         let named: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
         let expected = expect_heads.map(sorted);
         for doc in &ids {
+            self.core.view.in_time()?;
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
             self.check_heads(collection, *doc, expected.as_deref())?;
             let (entry, after) = entry_for(mask, Verb::Update, &named, Some((*doc, &loaded.values)), |_| {
@@ -240,6 +241,7 @@ impl Work<'_> {
     ) -> Result<Vec<DocId>, WriteError> {
         let expected = expect_heads.map(sorted);
         for doc in &ids {
+            self.core.view.in_time()?;
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
             self.check_heads(collection, *doc, expected.as_deref())?;
             if status == Status::Undeleted {
