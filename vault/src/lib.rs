@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admission;
+mod asked;
 #[cfg(test)]
 mod backend;
 mod background;

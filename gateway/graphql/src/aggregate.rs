@@ -4,9 +4,9 @@ use policy_core::Verb;
 use vault_core::query::{Aggregate, AggregateSource, Function, Over};
 use vault_core::schema::FieldType;
 
+use super::aliases::Aliases;
 use super::collect::{Merged, count};
 use super::error::GraphQlError;
-use super::filter::Aliases;
 use super::input::Input;
 use super::planner::Planner;
 use super::visible::VisibleCollection;

@@ -13,7 +13,7 @@ impl<'a> Planner<'a> {
         let args = self.walk.arguments(root.field())?;
         let items = self.commit_items(root)?;
         let field = args.get("fieldName").or_else(|| args.get("field"));
-        let mut order = Vec::new();
+        let mut order: Vec<(CommitOrder, bool)> = Vec::new();
         for item in args.get("order").map(Input::items).unwrap_or_default() {
             let Input::Object(keys) = item else { continue };
             let [(key, direction)] = keys.as_slice() else {
@@ -25,7 +25,13 @@ impl<'a> Planner<'a> {
                 "docID" => CommitOrder::DocId,
                 _ => CommitOrder::FieldName,
             };
-            order.push((by, matches!(direction, Input::Enum("DESC") | Input::Str("DESC"))));
+            // A key is evaluated for each row, as a condition is.
+            self.condition()?;
+            let descending = matches!(direction, Input::Enum("DESC") | Input::Str("DESC"));
+            // One that stood before orders nothing more.
+            if order.iter().all(|(known, _)| *known != by) {
+                order.push((by, descending));
+            }
         }
         Ok(CommitSelect {
             doc_ids: doc_ids(&args, &["docID", "dockey"])?,

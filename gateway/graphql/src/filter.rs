@@ -5,6 +5,7 @@ use vault_core::query::{Filter, Operand, Operator, OrderKey, OrderOperand};
 use vault_core::schema::{FieldType, ScalarType};
 use vault_core::value::Value;
 
+use super::aliases::Aliases;
 use super::error::GraphQlError;
 use super::input::Input;
 use super::names::Op;
@@ -17,23 +18,6 @@ use super::visible::VisibleCollection;
 const PATTERN_MAX: usize = 10_000;
 /// How deep conditions may nest.
 const DEPTH_MAX: usize = 24;
-
-/// What `_alias` can name in one selection.
-#[derive(Default)]
-pub(crate) struct Aliases(Vec<(String, Operand, ScalarType)>);
-
-impl Aliases {
-    pub fn add(&mut self, response: &str, operand: Operand, of: ScalarType) {
-        self.0.push((response.to_owned(), operand, of));
-    }
-
-    fn get(&self, name: &str) -> Result<(&Operand, ScalarType), GraphQlError> {
-        let found = self.0.iter().find(|(response, _, _)| response == name);
-        found.map(|(_, operand, of)| (operand, *of)).ok_or_else(|| {
-            GraphQlError::invalid(format!("`_alias` names `{name}`, which the selection does not ask for."))
-        })
-    }
-}
 
 /// How the values beside an operator are read.
 #[derive(Clone, Copy)]
@@ -89,8 +73,10 @@ impl Planner<'_> {
                         return Err(GraphQlError::invalid("`_alias` is not an object."));
                     };
                     for (name, block) in named {
-                        let (operand, of) = aliases.get(name)?;
-                        self.conditions(operand, OperandKind::Scalar(of), block, name, &mut all)?;
+                        let alias = aliases.get(name)?;
+                        let times = if let Input::Object(operators) = block { operators.len() } else { 0 };
+                        self.walk.weigh(alias.weight.saturating_mul(times))?;
+                        self.conditions(&alias.operand, OperandKind::Scalar(alias.of), block, name, &mut all)?;
                     }
                 }
                 key if key == self.spelling().doc_id() => {
@@ -294,8 +280,9 @@ impl Planner<'_> {
         let own = |operand| Ok((OrderOperand::Own(operand), direction(value, key)?));
         if key == "_alias" {
             let (name, value) = single(value)?;
-            let (operand, _) = aliases.get(name)?;
-            return Ok((OrderOperand::Own(operand.clone()), direction(value, name)?));
+            let alias = aliases.get(name)?;
+            self.walk.weigh(alias.weight)?;
+            return Ok((OrderOperand::Own(alias.operand.clone()), direction(value, name)?));
         }
         if key == self.spelling().doc_id() {
             return own(Operand::DocId);

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod aggregate;
+mod aliases;
 mod cache;
 mod collect;
 mod commits;

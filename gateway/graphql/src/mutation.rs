@@ -8,9 +8,9 @@ use vault_core::schema::{FieldType, Merge};
 use vault_core::value::Value;
 
 use super::Spelling;
+use super::aliases::Aliases;
 use super::collect::{Arguments, Merged};
 use super::error::GraphQlError;
-use super::filter::Aliases;
 use super::input::{Input, VALUE_WEIGHT};
 use super::planner::Planner;
 use super::scalar;

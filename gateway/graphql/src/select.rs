@@ -4,9 +4,9 @@ use policy_core::{DocId, FieldId, Verb};
 use vault_core::query::{ConflictItem, Item, ItemKind, Select, SelectArgs};
 use vault_core::schema::{FieldType, ScalarType};
 
+use super::aliases::Aliases;
 use super::collect::{Arguments, Merged};
 use super::error::GraphQlError;
-use super::filter::Aliases;
 use super::input::Input;
 use super::planner::{Planner, type_name};
 use super::scalar;

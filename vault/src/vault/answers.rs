@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use policy_core::{Permits, Read};
-use vault_core::query::{Filter, Item, ItemKind, Operand, Operator, Query, RootKind};
+use vault_core::query::{Filter, Operand, Operator, Query, RootKind};
 use vault_core::schema::Schema;
 
 use super::Vault;
+use crate::asked::Asked;
 use crate::reading::{self, Stage};
 use crate::shares::Payer;
 use crate::space::{Space, SpaceError};
@@ -15,8 +16,11 @@ use crate::view::{
     Answer, Cells, Changes, ChangesError, Limits, PAGE_MAX, Position, ReadError, Reader, Sink, Text, ViewError,
 };
 
-/// A read of more items is compiled off the caller's thread.
-const ITEMS: usize = 100;
+/// A read that asks for more than this is not even compiled on the caller's thread: members and conditions, bytes of
+/// values, documents.
+const PARTS: usize = 100;
+const BYTES: usize = 4 << 10;
+const DOCUMENTS: usize = 64;
 
 impl Vault {
     /// Answers a query as text of JSON: an object of its roots.
@@ -153,12 +157,13 @@ impl Vault {
     }
 }
 
-/// Whether every root looks at a few documents that their ids or an index lead to.
+/// Whether every root looks at a few documents that their ids or an index lead to, by few and cheap conditions: no
+/// more is done on the thread of whoever asks, which is everybody's.
 fn is_bounded(schema: &Schema, query: &Query) -> bool {
     let bounded = |kind: &RootKind| match kind {
         RootKind::Constant(_) => true,
         RootKind::Select(select) if select.args.cids.is_none() && select.args.group_by.is_none() => {
-            let few = select.args.doc_ids.as_ref().is_some_and(|ids| ids.len() <= 64);
+            let few = select.args.doc_ids.is_some();
             let indexed = |field| {
                 let collection = schema.collection(select.collection);
                 collection.is_some_and(|collection| {
@@ -169,25 +174,70 @@ fn is_bounded(schema: &Schema, query: &Query) -> bool {
                 Some(Filter::Is(Operand::Field(field), Operator::Eq(_))) => indexed(*field),
                 _ => false,
             };
-            (few || by_index) && items_of(&select.items) <= ITEMS
+            let mut asked = Asked::default();
+            asked.arguments(&select.args);
+            asked.items(&select.items);
+            (few || by_index)
+                && !asked.wide
+                && asked.parts <= PARTS
+                && asked.bytes <= BYTES
+                && asked.documents <= DOCUMENTS
         }
         _ => false,
     };
     query.roots.len() <= 4 && query.roots.iter().all(|root| bounded(&root.kind))
 }
 
-/// What is asked of each document, relations within relations.
-fn items_of(items: &[Item]) -> usize {
-    let inner = |item: &Item| match &item.kind {
-        ItemKind::Relation { select, .. } | ItemKind::Group(select) => items_of(&select.items),
-        ItemKind::Aggregate(_) | ItemKind::Version(_) | ItemKind::Conflicts(_) => ITEMS / 4,
-        _ => 0,
-    };
-    items.iter().map(|item| 1 + inner(item)).sum()
-}
-
 /// A space that cannot be opened answers no reads; the log of the node says why.
 fn unavailable(error: &SpaceError) -> ReadError {
     tracing::error!(%error, "a space could not be opened");
     ReadError::Unsupported("the space cannot be opened")
+}
+
+#[cfg(test)]
+mod tests {
+    use policy_core::{CollectionId, DocId, FieldId, Scalar, SchemaVersion};
+    use vault_core::query::{Item, ItemKind, Root, Select, SelectArgs};
+    use vault_core::value::Value;
+
+    use super::*;
+
+    fn inline(select: Select) -> bool {
+        let root = Root { key: "a".into(), kind: RootKind::Select(select) };
+        let schema = Schema { version: SchemaVersion(1), collections: Vec::new() };
+        is_bounded(&schema, &Query { roots: vec![root] })
+    }
+
+    fn of(documents: usize, filter: Option<Filter>, items: Vec<Item>) -> Select {
+        let doc_ids = Some(vec![DocId::from_bytes([1; 16]); documents]);
+        let args = SelectArgs { filter, doc_ids, ..SelectArgs::default() };
+        Select { collection: CollectionId::from_bytes([1; 16]), args, items }
+    }
+
+    #[test]
+    fn what_holds_up_the_caller_s_thread_is_not_done_there() {
+        let field = FieldId::from_bytes([2; 16]);
+        let is = |operator| Filter::Is(Operand::Field(field), operator);
+        let values = |n| Operator::In((0..n).map(|n| Value::Scalar(Scalar::Int(n))).collect());
+        let like = Operator::Like { pattern: "%a%".into(), fold: false, negated: false };
+        let related = |filter| {
+            let select = Box::new(of(1, Some(filter), Vec::new()));
+            vec![Item { key: "r".into(), kind: ItemKind::Relation { field, select } }]
+        };
+        for held in [
+            of(65, None, Vec::new()),
+            of(1, Some(is(values(1_000))), Vec::new()),
+            of(1, Some(is(Operator::Any(vec![values(1)]))), Vec::new()),
+            of(1, Some(is(like)), Vec::new()),
+            of(1, Some(Filter::Or(vec![is(values(1)); 200])), Vec::new()),
+            of(1, None, related(is(values(1_000)))),
+        ] {
+            assert!(!inline(held));
+        }
+        for few in
+            [of(64, None, Vec::new()), of(1, Some(is(values(10))), Vec::new()), of(1, None, related(is(values(10))))]
+        {
+            assert!(inline(few), "control");
+        }
+    }
 }

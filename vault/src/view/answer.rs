@@ -50,8 +50,8 @@ impl View {
         let arguments: Vec<Sql> = docs.iter().map(|doc| Sql::Blob(doc.as_bytes().to_vec())).collect();
         out.begin_list();
         let mut room = Room::free(CHANGED_MAX);
-        let limits = Limits { time: self.patience, ..Limits::default() };
-        self.database.within(self.patience, || {
+        self.within(|time| {
+            let limits = Limits { time, ..Limits::default() };
             Run::new(self.connection(), schema, masks, limits, &mut room).each(&plan, &arguments, out)
         })?;
         out.end_list();

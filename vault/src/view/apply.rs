@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cid::Cid;
 use hashbrown::HashMap;
@@ -11,15 +11,14 @@ use policy_core::{CollectionId, DocId, FieldId};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 use vault_core::crdt::{DocumentState, decode_commit, encode_commit};
-use vault_core::document::{Delta, DocumentCommit, FieldDelta, Status};
+use vault_core::document::{DocumentCommit, FieldDelta, Status};
 use vault_core::schema::{Field, Schema};
-use vault_core::value::Value;
 
 use super::changes::begin_journal;
 use super::column::{column_name, to_sql};
 use super::database::Database;
 use super::tables::{self, Table};
-use super::{CHANGING, Reader, ViewError, read};
+use super::{CHANGING, ReadError, Reader, ViewError, read};
 
 /// The write side of one space's view. One at a time; it blocks.
 pub struct View {
@@ -28,8 +27,9 @@ pub struct View {
     pub(super) tables: HashMap<CollectionId, Table>,
     path: PathBuf,
     key: zeroize::Zeroizing<[u8; 32]>,
-    /// How long documents to change are looked for.
-    pub(super) patience: Duration,
+    /// How long documents to change are looked for at a time, and until when in all.
+    patience: Duration,
+    until: Option<Instant>,
     /// Set by a reader whose query needs the index by CID; made at the next `begin`.
     wants_cid_index: Arc<AtomicBool>,
 }
@@ -55,13 +55,33 @@ impl View {
             path: path.to_owned(),
             key: zeroize::Zeroizing::new(*key),
             patience: CHANGING,
+            until: None,
             wants_cid_index: Arc::default(),
         })
     }
 
-    /// For how long documents to change are looked for from here on.
-    pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    /// For how long documents to change are looked for at a time, and for how long they are looked for and changed in
+    /// all, from here on.
+    pub(crate) fn set_patience(&mut self, patience: Duration, all: Duration) {
+        (self.patience, self.until) = (patience, Instant::now().checked_add(all));
+    }
+
+    /// Does what is interrupted when it has had its time, which it is told, or the whole request has.
+    pub(super) fn within<T>(&self, work: impl FnOnce(Duration) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let left = self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let time = self.patience.min(left);
+        self.database.within(time, || work(time)).map_err(|error| match error {
+            ReadError::Time(_) => ReadError::Time(self.patience),
+            error => error,
+        })
+    }
+
+    /// Refuses to go on with a request that has had its time.
+    pub(crate) fn in_time(&self) -> Result<(), ViewError> {
+        match self.until {
+            Some(until) if Instant::now() >= until => Err(ReadError::Time(self.patience).into()),
+            _ => Ok(()),
+        }
     }
 
     /// A read-only connection of this view. It sees what was committed when each read begins.
@@ -378,31 +398,30 @@ pub(super) fn history_of(
     collection: CollectionId,
     doc: DocId,
 ) -> Result<Vec<DocumentCommit>, ViewError> {
-    history_keeping(connection, collection, doc, |_| true)
+    let mut commits = Vec::new();
+    each_commit(connection, collection, doc, |commit, _| {
+        commits.push(commit);
+        Ok::<(), ViewError>(())
+    })?;
+    Ok(commits)
 }
 
-/// As [`history_of`], but with null for the values of registers that are not kept: what a document once held may be
-/// far more than what it holds.
-pub(super) fn history_keeping(
+/// Hands over the commits of a document in the order in which they were applied, each with the bytes of its body.
+pub(super) fn each_commit<E: From<ViewError> + From<rusqlite::Error>>(
     connection: &Connection,
     collection: CollectionId,
     doc: DocId,
-    keeps: impl Fn(FieldId) -> bool,
-) -> Result<Vec<DocumentCommit>, ViewError> {
+    mut take: impl FnMut(DocumentCommit, usize) -> Result<(), E>,
+) -> Result<(), E> {
     let sql = "SELECT cid, body FROM history WHERE doc = ? AND collection = ? ORDER BY n";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([doc.as_bytes(), collection.as_bytes()])?;
-    let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut commit = decode_row(collection, doc, row.get_ref(0)?, row.get_ref(1)?)?;
-        for delta in commit.deltas.iter_mut().filter(|delta| !keeps(delta.field)) {
-            if let Delta::Set(value) = &mut delta.delta {
-                *value = Value::NULL;
-            }
-        }
-        commits.push(commit);
+        let body = row.get_ref(1)?;
+        let bytes = body.as_blob().map_or(0, <[u8]>::len);
+        take(decode_row(collection, doc, row.get_ref(0)?, body)?, bytes)?;
     }
-    Ok(commits)
+    Ok(())
 }
 
 /// One commit of a document.

@@ -369,7 +369,8 @@ fn visible_since(
     };
     let mut before = true;
     while let Some(row) = rows.next()? {
-        run.step()?;
+        let body = row.get_ref(2)?;
+        run.watch.step(body.as_blob().map_or(0, <[u8]>::len))?;
         let n: i64 = row.get(0)?;
         if before && n as u64 > first {
             before = false;
@@ -377,7 +378,7 @@ fn visible_since(
                 return Ok(true);
             }
         }
-        let mut commit = decode_row(collection.id, doc, row.get_ref(1)?, row.get_ref(2)?)?;
+        let mut commit = decode_row(collection.id, doc, row.get_ref(1)?, body)?;
         for delta in commit.deltas.iter_mut().filter(|delta| !looks(delta.field)) {
             if let Delta::Set(value) = &mut delta.delta {
                 *value = Value::NULL;
@@ -386,6 +387,7 @@ fn visible_since(
         so_far.push(commit);
         if !state.apply_linear(&so_far[so_far.len() - 1]) {
             state = DocumentState::fold(&so_far);
+            run.watch.look()?;
         }
         if !before && shows(&state) {
             return Ok(true);

@@ -77,6 +77,8 @@ pub(super) fn write(
             }
         }
         out.end_row();
+        run.step()?;
+        run.holds(out)?;
     }
     out.end_list();
     Ok(())

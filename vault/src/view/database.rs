@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::functions::{self, Called};
+use super::watch::Meter;
 use super::{ReadError, ViewError};
 use crate::background::step_back_in_time;
 
@@ -64,7 +65,7 @@ impl Database {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let called = Arc::default();
         let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
-        functions::register(&connection, &called, &deadline)?;
+        functions::register(&connection, &called, &Meter::new(&deadline))?;
         let watched = Arc::clone(&deadline);
         connection.progress_handler(CLOCK_EVERY, Some(move || is_over(&watched)))?;
         Ok(Database { connection, called, deadline })

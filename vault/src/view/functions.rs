@@ -2,8 +2,6 @@
 //! patterns, sets of documents, and sums that do not overflow.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use policy_core::DocId;
@@ -12,10 +10,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Sql, ValueRef};
 
 use super::matching::Test;
-use crate::background::step_back_in_time;
-
-/// How many bytes are looked through between two looks at the clock.
-const CLOCK_EVERY: usize = 1 << 20;
+use super::watch::Meter;
 
 /// What the running query calls back for, by number: its text stays the same whatever this holds.
 #[derive(Default)]
@@ -29,29 +24,15 @@ pub(super) struct Called {
 
 /// `allod_test(value, n)`: whether the value passes test `n` of the running query. `allod_among(doc, n)`: whether
 /// the document is in set `n` of it. `allod_past(n, column)`: a value of a document as it was.
-pub(super) fn register(
-    connection: &Connection,
-    called: &Arc<Mutex<Called>>,
-    deadline: &Arc<Mutex<Option<Instant>>>,
-) -> rusqlite::Result<()> {
+pub(super) fn register(connection: &Connection, called: &Arc<Mutex<Called>>, meter: &Meter) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
-    let (tests, deadline) = (Arc::clone(called), Arc::clone(deadline));
-    let looked_through = AtomicUsize::new(0);
+    let (tests, spent) = (Arc::clone(called), meter.clone());
     connection.create_scalar_function("allod_test", 2, flags, move |context| {
         let number: i64 = context.get(1)?;
         let called = tests.lock();
         let Some(test) = usize::try_from(number).ok().and_then(|n| called.tests.get(n)) else { return Ok(false) };
-        let value = context.get_raw(0);
         // SQLite looks at the clock between its own steps: one of ours may take as long as many of them.
-        if looked_through.fetch_add(test.cost(value), Ordering::Relaxed) > CLOCK_EVERY {
-            looked_through.store(0, Ordering::Relaxed);
-            let now = Instant::now();
-            step_back_in_time(now);
-            if deadline.lock().is_some_and(|deadline| now >= deadline) {
-                return Err(rusqlite::Error::UserFunctionError("the time is up".into()));
-            }
-        }
-        Ok(test.passes(value))
+        Ok(test.passes(context.get_raw(0), &spent)?)
     })?;
     let documents = Arc::clone(called);
     connection.create_scalar_function("allod_among", 2, flags, move |context| {
@@ -63,13 +44,20 @@ pub(super) fn register(
         let document = context.get_raw(0).as_blob().ok().and_then(DocId::from_slice);
         Ok(document.is_some_and(|document| set.binary_search(&document).is_ok()))
     })?;
-    let past = Arc::clone(called);
+    let (past, spent) = (Arc::clone(called), meter.clone());
     connection.create_scalar_function("allod_past", 2, flags, move |context| {
         let (row, column): (i64, i64) = (context.get(0)?, context.get(1)?);
         let called = past.lock();
         let row = usize::try_from(row).ok().and_then(|row| called.past.get(row));
         let value = usize::try_from(column).ok().zip(row).and_then(|(column, row)| row.get(column));
-        value.cloned().ok_or_else(|| rusqlite::Error::UserFunctionError("no such row of the past".into()))
+        let value = value.ok_or_else(|| rusqlite::Error::UserFunctionError("no such row of the past".into()))?;
+        // It is copied, each time that a column is looked at.
+        if let Sql::Text(text) = value {
+            spent.spend(text.len())?;
+        } else if let Sql::Blob(bytes) = value {
+            spent.spend(bytes.len())?;
+        }
+        Ok(value.clone())
     })?;
     let flags = flags | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_aggregate_function("allod_sum", 1, flags, Numbers { average: false })?;

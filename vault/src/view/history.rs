@@ -4,32 +4,44 @@
 //! commit. What is left of the graph stands for itself: heads, parents and heights are computed over
 //! it, so that an edit of a field that does not show leaves no trace.
 
+mod named;
 mod rows;
 mod scan;
+mod states;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cid::Cid;
 use hashbrown::{HashMap, HashSet};
 use policy_core::{CollectionId, DocId, Entry, FieldId, Mask, Verb};
 use rusqlite::Connection;
-use vault_core::crdt::{DocumentState, ancestors};
-use vault_core::document::DocumentCommit;
+use rusqlite::types::Value as Sql;
+use vault_core::crdt::DocumentState;
+use vault_core::document::{Delta, DocumentCommit};
+use vault_core::query::Select;
 use vault_core::schema::{Collection, Field};
 use vault_core::value::Value;
 
-use super::apply::{history_keeping, history_of};
+use super::apply::each_commit;
 use super::column::{Shape, as_stored, shape, to_sql};
-use super::compile::PastRow;
 use super::lookup::row_of;
 use super::predicate::covers;
 use super::run::{Run, doc_in};
 use super::tables::Table;
+use super::watch::Watch;
 use super::{Masks, ReadError, View, ViewError};
+use crate::asked;
 
+use named::named;
 pub(super) use rows::version;
 pub(super) use scan::commits;
 
-/// The most bytes of a document's history that are folded into the document as it once was.
-const FOLDED_MAX: usize = 64 << 20;
+/// The most memory that the commits of one document take while its history is looked at.
+pub(super) const HELD_MAX: usize = 64 << 20;
+/// What a commit takes beside what it changes, and a change beside its value.
+const COMMIT: usize = 256;
+const DELTA: usize = 96;
 
 /// The commits of one document that show. Values are there only where a condition of the mask looks at them.
 struct Visible<'a> {
@@ -78,9 +90,47 @@ pub(super) fn covering(
     among.iter().copied().filter(covered).collect()
 }
 
+/// The commits of a document, parents before children, with null for the values of registers that are not kept: what a
+/// document once held may be far more than what it holds.
+fn commits_of(
+    connection: &Connection,
+    watch: &Watch,
+    collection: CollectionId,
+    doc: DocId,
+    keeps: impl Fn(FieldId) -> bool,
+) -> Result<Vec<DocumentCommit>, ReadError> {
+    let (mut commits, mut held) = (Vec::new(), 0usize);
+    each_commit(connection, collection, doc, |mut commit: DocumentCommit, bytes| {
+        watch.step(bytes)?;
+        held += COMMIT + commit.deltas.len() * DELTA;
+        for delta in &mut commit.deltas {
+            if let Delta::Set(value) = &mut delta.delta {
+                if keeps(delta.field) {
+                    held += asked::value(value);
+                } else {
+                    *value = Value::NULL;
+                }
+            }
+        }
+        commits.push(commit);
+        if held > HELD_MAX { Err(ReadError::History(HELD_MAX)) } else { Ok(()) }
+    })?;
+    commits.sort_by_key(|commit| (commit.height, commit.cid));
+    Ok(commits)
+}
+
+/// A commit with what it says of some fields alone.
+fn only(commit: &DocumentCommit, looks: impl Fn(FieldId) -> bool) -> DocumentCommit {
+    let deltas = commit.deltas.iter().filter(|delta| looks(delta.field)).cloned().collect();
+    let DocumentCommit { collection, doc, cid, root, salt, height, hlc, device, seq, author, status, .. } = *commit;
+    let parents = commit.parents.clone();
+    DocumentCommit { collection, doc, cid, root, salt, parents, height, hlc, device, seq, author, status, deltas }
+}
+
 /// Which commits of a document show; `None` if it has none that do.
 fn visible<'a>(
     connection: &Connection,
+    watch: &Watch,
     masks: Masks<'_>,
     collection: &'a Collection,
     doc: DocId,
@@ -100,20 +150,23 @@ fn visible<'a>(
         let mut conditions = entries.iter().flat_map(|&i| &mask.entries[i].predicate.conditions);
         conditions.any(|condition| condition.field == field)
     };
-    let mut commits = history_keeping(connection, collection.id, doc, looks)?;
-    commits.sort_by_key(|commit| (commit.height, commit.cid));
+    let commits = commits_of(connection, watch, collection.id, doc, looks)?;
     let always = entries.iter().all(|&i| mask.entries[i].predicate.is_everything());
-    let then = |commit: &DocumentCommit| -> Vec<usize> {
-        if always {
-            return entries.clone();
-        }
-        let state = state_at(&commits, &commit.cid);
-        covering(&mask, Verb::History, &entries, doc, &values_at(collection, &state))
+    let then: Option<Vec<Arc<[usize]>>> = if always {
+        None
+    } else {
+        let covered = |_: usize, state: &DocumentState, same: Option<&Arc<[usize]>>| match same {
+            Some(same) => Ok(Arc::clone(same)),
+            None => Ok(covering(&mask, Verb::History, &entries, doc, &values_at(collection, state)).into()),
+        };
+        let only: Vec<DocumentCommit> = commits.iter().map(|commit| only(commit, looks)).collect();
+        Some(states::along(&only, watch, covered)?)
     };
     let shows: Vec<Option<Vec<usize>>> = commits
         .iter()
-        .map(|commit| {
-            let entries = then(commit);
+        .enumerate()
+        .map(|(at, commit)| {
+            let entries: &[usize] = then.as_ref().map_or(&entries, |then| &then[at]);
             let holds = |field: FieldId| {
                 let known = collection.field(field).is_some_and(|field| has_other_side(masks, field));
                 known && entries.iter().any(|&i| mask.entries[i].holds(field))
@@ -123,7 +176,7 @@ fn visible<'a>(
             (shows && !entries.is_empty()).then_some(deltas)
         })
         .collect();
-    let graph = connect(commits, shows);
+    let graph = connect(commits, shows, watch)?;
     Ok((!graph.is_empty()).then_some(Visible { collection, doc, commits: graph }))
 }
 
@@ -134,7 +187,11 @@ pub(super) fn has_other_side(masks: Masks<'_>, field: &Field) -> bool {
 }
 
 /// Leaves out what does not show and connects what was on either side of it.
-fn connect(commits: Vec<DocumentCommit>, shows: Vec<Option<Vec<usize>>>) -> Vec<VisibleCommit> {
+fn connect(
+    commits: Vec<DocumentCommit>,
+    shows: Vec<Option<Vec<usize>>>,
+    watch: &Watch,
+) -> Result<Vec<VisibleCommit>, ReadError> {
     let mut graph: Vec<VisibleCommit> = Vec::new();
     // For each commit so far: the visible commits that a child of it follows.
     let mut stands_for: HashMap<Cid, Vec<usize>> = HashMap::new();
@@ -148,6 +205,7 @@ fn connect(commits: Vec<DocumentCommit>, shows: Vec<Option<Vec<usize>>>) -> Vec<
             let mut open: Vec<usize> = parents.iter().flat_map(|&i| graph[i].parents.iter().copied()).collect();
             while let Some(i) = open.pop() {
                 if below.insert(i) {
+                    watch.step(0)?;
                     open.extend(&graph[i].parents);
                 }
             }
@@ -164,70 +222,109 @@ fn connect(commits: Vec<DocumentCommit>, shows: Vec<Option<Vec<usize>>>) -> Vec<
             }
         }
     }
-    graph
+    Ok(graph)
 }
 
-/// The state of a document as `cid` saw it.
-fn state_at(commits: &[DocumentCommit], cid: &Cid) -> DocumentState {
-    let seen = ancestors(commits, cid);
-    let seen: Vec<DocumentCommit> = commits.iter().filter(|commit| seen.contains(&commit.cid)).cloned().collect();
-    DocumentState::fold(&seen)
+/// Documents as they were.
+pub(super) struct Past {
+    /// Those of which values are kept.
+    pub(super) fields: Vec<FieldId>,
+    /// As [`past_row`] has them, by document and commit.
+    pub(super) rows: Vec<Vec<Sql>>,
 }
 
-/// The documents of `collection` at these commits, as far as they show: entries count that cover the
-/// document now and covered it then; of them one must give `history`, one `read` and, if `searched`,
-/// one `search`. A field keeps its value if it is held by one of the first and one of the second.
-pub(super) fn past(
-    run: &Run<'_>,
-    collection: CollectionId,
-    cids: &[Cid],
-    searched: bool,
-) -> Result<Vec<PastRow>, ReadError> {
-    let mask = (run.masks)(collection).ok_or(ReadError::Hidden)?;
-    let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
-    let mut rows = Vec::new();
-    let mut done = HashSet::new();
-    for cid in cids.iter().filter(|cid| done.insert(**cid)) {
+/// The documents of a selection at these commits, as far as they show: entries count that cover the document now and
+/// covered it then; of them one must give `history`, one `read` and, if it is searched, one `search`. A field keeps its
+/// value if it is held by one of the first and one of the second, and the selection names it. What is kept is charged
+/// to the read.
+pub(super) fn past(run: &mut Run<'_>, select: &Select, cids: &[Cid]) -> Result<Past, ReadError> {
+    let args = &select.args;
+    let searched = args.filter.is_some() || !args.order.is_empty() || args.group_by.is_some();
+    let mask = (run.masks)(select.collection).ok_or(ReadError::Hidden)?;
+    let collection = run.schema.collection(select.collection).ok_or(ReadError::Hidden)?;
+    let named = named(select);
+    let stored = collection.fields.iter().filter(|field| shape(field).is_some());
+    let fields: Vec<FieldId> = stored.map(|field| field.id).filter(|field| named.contains(field)).collect();
+    let mut wanted: BTreeMap<DocId, HashSet<Cid>> = BTreeMap::new();
+    for cid in cids.iter().collect::<HashSet<_>>() {
+        run.step()?;
         for (of, doc) in documents_with(run.connection, cid)? {
-            if of != collection.id {
-                continue;
+            if of == collection.id {
+                wanted.entry(doc).or_default().insert(*cid);
             }
-            let Some(visible) = visible(run.connection, run.masks, collection, doc)? else { continue };
-            if !visible.commits.iter().any(|shown| shown.commit.cid == *cid) {
-                continue;
+        }
+    }
+    let mut rows = Vec::new();
+    for (doc, cids) in wanted {
+        let watch = &run.watch;
+        let Some(visible) = visible(run.connection, watch, run.masks, collection, doc)? else { continue };
+        let shown: HashSet<Cid> =
+            visible.commits.iter().map(|shown| shown.commit.cid).filter(|cid| cids.contains(cid)).collect();
+        drop(visible);
+        let Some((_, now)) = row_of(run.connection, &Table::of(collection), doc)? else { continue };
+        if shown.is_empty() {
+            continue;
+        }
+        let looks = |field: FieldId| {
+            let mut conditions = mask.entries.iter().flat_map(|entry| &entry.predicate.conditions);
+            named.contains(&field) || conditions.any(|condition| condition.field == field)
+        };
+        let commits = commits_of(run.connection, watch, collection.id, doc, looks)?;
+        let mut of_document: Vec<Vec<Sql>> = Vec::new();
+        let mut held = 0;
+        states::along(&commits, watch, |at, state, _: Option<&()>| {
+            let cid = &commits[at].cid;
+            if !shown.contains(cid) {
+                return Ok(());
             }
-            let Some((_, now)) = row_of(run.connection, &Table::of(collection), doc)? else { continue };
-            bounded(run.connection, collection.id, doc)?;
-            let state = state_at(&history_of(run.connection, collection.id, doc)?, cid);
-            let then = values_at(collection, &state);
+            let then = values_at(collection, state);
             let entries = |verb| -> Vec<&Entry> {
                 let both = |e: &&Entry| e.verbs.has(verb) && covers(e, Some(doc), &now) && covers(e, Some(doc), &then);
                 mask.entries.iter().filter(both).collect()
             };
             let (told, read) = (entries(Verb::History), entries(Verb::Read));
             if told.is_empty() || read.is_empty() || (searched && entries(Verb::Search).is_empty()) {
-                continue;
+                return Ok(());
             }
-            let value = |(id, field): (FieldId, &vault_core::crdt::FieldState)| {
-                let shows = told.iter().any(|e| e.holds(id)) && read.iter().any(|e| e.holds(id));
-                let of = collection.field(id)?;
-                let shape = shape(of)?;
-                shows.then(|| (id, to_sql(shape, &field.value(of.reading()))))
+            let value = |id: &FieldId| {
+                let shows = told.iter().any(|e| e.holds(*id)) && read.iter().any(|e| e.holds(*id));
+                let of = collection.field(*id).zip(state.field(*id)).filter(|_| shows);
+                let value = of.and_then(|(of, field)| Some(to_sql(shape(of)?, &field.value(of.reading()))));
+                value.unwrap_or(Sql::Null)
             };
-            let values = state.fields().filter_map(value).collect();
-            rows.push(PastRow { doc, cid: cid.to_string(), deleted: state.deleted, values });
-        }
+            let row = past_row(doc, cid, state.deleted, fields.iter().map(value));
+            held += row.iter().map(size_of).sum::<usize>();
+            run.would_hold(held)?;
+            of_document.push(row);
+            Ok(())
+        })?;
+        run.hold(held)?;
+        of_document.sort_by(|a, b| text_of(&a[PAST_CID]).cmp(text_of(&b[PAST_CID])));
+        rows.extend(of_document);
     }
-    rows.sort_by(|a, b| (a.doc, &a.cid).cmp(&(b.doc, &b.cid)));
-    Ok(rows)
+    Ok(Past { fields, rows })
 }
 
-/// Refuses to fold a history that is too large to be held.
-fn bounded(connection: &Connection, collection: CollectionId, doc: DocId) -> Result<(), ReadError> {
-    let sql = "SELECT ifnull(sum(length(body)), 0) FROM history WHERE doc = ? AND collection = ?";
-    let bytes: i64 =
-        connection.prepare_cached(sql)?.query_row([doc.as_bytes(), collection.as_bytes()], |row| row.get(0))?;
-    if bytes as u64 > FOLDED_MAX as u64 { Err(ReadError::Bytes(FOLDED_MAX)) } else { Ok(()) }
+/// Where the commit stands in a row of the past.
+const PAST_CID: usize = 2;
+
+/// A document as it was: its id, whether it was deleted, the commit, and its values.
+fn past_row(doc: DocId, cid: &Cid, deleted: bool, values: impl Iterator<Item = Sql>) -> Vec<Sql> {
+    let before = [Sql::Blob(doc.as_bytes().to_vec()), Sql::Integer(i64::from(deleted)), Sql::Text(cid.to_string())];
+    before.into_iter().chain(values).collect()
+}
+
+fn text_of(value: &Sql) -> &str {
+    if let Sql::Text(text) = value { text } else { "" }
+}
+
+/// What a value of a row takes.
+fn size_of(value: &Sql) -> usize {
+    32 + match value {
+        Sql::Text(text) => text.len(),
+        Sql::Blob(bytes) => bytes.len(),
+        Sql::Null | Sql::Integer(_) | Sql::Real(_) => 0,
+    }
 }
 
 /// The documents that have a commit of this CID.
@@ -260,13 +357,14 @@ pub(super) fn reaches(run: &Run<'_>, shape: Shape, value: &Value) -> Result<bool
 /// The heads of a document in the graph that shows.
 fn visible_heads(
     connection: &Connection,
+    watch: &Watch,
     masks: Masks<'_>,
     schema: &vault_core::schema::Schema,
     collection: CollectionId,
     doc: DocId,
 ) -> Result<Vec<Cid>, ReadError> {
     let collection = schema.collection(collection).ok_or(ReadError::Hidden)?;
-    let Some(visible) = visible(connection, masks, collection, doc)? else { return Ok(Vec::new()) };
+    let Some(visible) = visible(connection, watch, masks, collection, doc)? else { return Ok(Vec::new()) };
     let mut heads: Vec<Cid> = visible.heads().into_iter().map(|i| visible.commits[i].commit.cid).collect();
     heads.sort_unstable();
     Ok(heads)
@@ -282,6 +380,7 @@ impl View {
         doc: DocId,
     ) -> Result<Vec<Cid>, ViewError> {
         let masks = |id| permits.mask(id).cloned();
-        Ok(visible_heads(self.connection(), &masks, &self.schema, collection, doc)?)
+        let heads = |time| visible_heads(self.connection(), &Watch::new(time), &masks, &self.schema, collection, doc);
+        Ok(self.within(heads)?)
     }
 }

@@ -68,7 +68,7 @@ impl View {
         let (table, alias) = (scope.table(), &scope.alias);
         let sql = format!("SELECT {alias}.doc FROM {table} WHERE {} ORDER BY {alias}.doc", all_of(&conditions));
         self.database.set_called(compiler.called);
-        let found = self.database.within(self.patience, || {
+        let found = self.within(|_| {
             let mut statement = self.connection().prepare_cached(&sql)?;
             p.give(&mut statement)?;
             let mut rows = statement.raw_query();

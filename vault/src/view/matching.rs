@@ -1,5 +1,7 @@
 //! Conditions evaluated in Rust: patterns, lists, JSON and paths inside it.
 
+mod values;
+
 use std::cmp::Ordering;
 
 use policy_core::Scalar;
@@ -12,21 +14,42 @@ use vault_core::value::Value;
 
 use super::column::{Shape, elements, scalar_from_sql};
 use super::predicate::{compare, equal};
+use super::watch::{Meter, TimeUp};
+use values::Values;
 
 /// Conditions on one column, all of which must hold.
 pub(super) struct Test {
-    pub(super) shape: Shape,
+    shape: Shape,
     /// Inside a JSON column.
-    pub(super) path: Vec<String>,
-    pub(super) operators: Vec<Operator>,
+    path: Vec<String>,
+    conditions: Vec<Condition>,
 }
 
-fn cost(operator: &Operator) -> usize {
-    match operator {
-        Operator::In(all) | Operator::Nin(all) => all.len() * 16,
-        Operator::Like { pattern, .. } => pattern.len(),
-        Operator::Any(all) | Operator::All(all) | Operator::None(all) => all.iter().map(cost).sum(),
-        _ => 8,
+/// An operator, made ready once for all rows.
+enum Condition {
+    In(Values),
+    Nin(Values),
+    Any(Vec<Condition>),
+    All(Vec<Condition>),
+    None(Vec<Condition>),
+    /// Any other; the pattern of one that does not regard case is folded.
+    Plain(Operator),
+}
+
+impl Condition {
+    fn new(operator: Operator) -> Condition {
+        let each = |all: Vec<Operator>| all.into_iter().map(Condition::new).collect();
+        match operator {
+            Operator::In(all) => Condition::In(Values::new(all)),
+            Operator::Nin(all) => Condition::Nin(Values::new(all)),
+            Operator::Any(all) => Condition::Any(each(all)),
+            Operator::All(all) => Condition::All(each(all)),
+            Operator::None(all) => Condition::None(each(all)),
+            Operator::Like { pattern, fold: true, negated } => {
+                Condition::Plain(Operator::Like { pattern: folded(&pattern), fold: true, negated })
+            }
+            other => Condition::Plain(other),
+        }
     }
 }
 
@@ -38,50 +61,64 @@ enum Subject<'a> {
     Json(&'a Json),
 }
 
+/// What a condition costs beside the texts that it looks through, in bytes.
+const EACH: usize = 32;
+
 impl Test {
-    /// About how many bytes are looked through for this value.
-    pub(super) fn cost(&self, value: ValueRef<'_>) -> usize {
-        let length = match value {
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
-            _ => 8,
-        };
-        length + self.operators.iter().map(cost).sum::<usize>()
+    pub(super) fn new(shape: Shape, path: Vec<String>, operators: Vec<Operator>) -> Test {
+        Test { shape, path, conditions: operators.into_iter().map(Condition::new).collect() }
     }
 
-    pub(super) fn passes(&self, value: ValueRef<'_>) -> bool {
+    /// Whether the value fulfils all of it. What is looked through is counted as it is, so that one value may be as
+    /// large as it likes.
+    pub(super) fn passes(&self, value: ValueRef<'_>, meter: &Meter) -> Result<bool, TimeUp> {
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value {
+            meter.spend(bytes.len())?;
+        }
         match (self.shape, value) {
-            (_, ValueRef::Null) => self.all(&Subject::Scalar(Scalar::Null)),
-            (Shape::List(of), ValueRef::Text(text)) => self.all(&Subject::List(elements(of, text))),
+            (_, ValueRef::Null) => self.all(&Subject::Scalar(Scalar::Null), meter),
+            (Shape::List(of), ValueRef::Text(text)) => self.all(&Subject::List(elements(of, text)), meter),
             (Shape::Scalar(ScalarType::Json), ValueRef::Text(text)) => {
                 let json = serde_json::from_slice(text).unwrap_or(Json::Null);
-                self.along(&json, &self.path)
+                self.along(&json, &self.path, meter)
             }
-            (Shape::Scalar(of), value) => self.all(&Subject::Scalar(scalar_from_sql(of, value))),
-            (_, ValueRef::Integer(n)) => self.all(&Subject::Scalar(Scalar::Int(n))),
-            (_, ValueRef::Real(n)) => self.all(&Subject::Scalar(Scalar::Float(n))),
+            (Shape::Scalar(of), value) => self.all(&Subject::Scalar(scalar_from_sql(of, value)), meter),
+            (_, ValueRef::Integer(n)) => self.all(&Subject::Scalar(Scalar::Int(n)), meter),
+            (_, ValueRef::Real(n)) => self.all(&Subject::Scalar(Scalar::Float(n)), meter),
             (_, ValueRef::Text(text)) => {
-                self.all(&Subject::Scalar(Scalar::String(String::from_utf8_lossy(text).into_owned())))
+                self.all(&Subject::Scalar(Scalar::String(String::from_utf8_lossy(text).into_owned())), meter)
             }
-            (_, ValueRef::Blob(bytes)) => self.all(&Subject::Scalar(Scalar::Blob(bytes.to_vec()))),
+            (_, ValueRef::Blob(bytes)) => self.all(&Subject::Scalar(Scalar::Blob(bytes.to_vec())), meter),
         }
     }
 
-    fn all(&self, subject: &Subject<'_>) -> bool {
-        self.operators.iter().all(|operator| holds(operator, subject))
+    fn all(&self, subject: &Subject<'_>, meter: &Meter) -> Result<bool, TimeUp> {
+        all_hold(&self.conditions, subject, meter)
     }
 
     /// Follows the path; through an array, by number or else into each element.
-    fn along(&self, json: &Json, path: &[String]) -> bool {
-        let Some((step, rest)) = path.split_first() else { return self.all(&subject(json)) };
+    fn along(&self, json: &Json, path: &[String], meter: &Meter) -> Result<bool, TimeUp> {
+        let Some((step, rest)) = path.split_first() else { return self.all(&subject(json), meter) };
+        meter.spend(EACH)?;
         match json {
-            Json::Object(members) => self.along(members.get(step).unwrap_or(&Json::Null), rest),
+            Json::Object(members) => self.along(members.get(step).unwrap_or(&Json::Null), rest, meter),
             Json::Array(all) => match step.parse::<usize>() {
-                Ok(n) => self.along(all.get(n).unwrap_or(&Json::Null), rest),
-                Err(_) => all.iter().any(|element| self.along(element, path)),
+                Ok(n) => self.along(all.get(n).unwrap_or(&Json::Null), rest, meter),
+                Err(_) => some(all, |element| self.along(element, path, meter)),
             },
-            _ => self.all(&Subject::Scalar(Scalar::Null)),
+            _ => self.all(&Subject::Scalar(Scalar::Null), meter),
         }
     }
+}
+
+/// Whether `check` says so of one of these.
+fn some<T>(all: &[T], mut check: impl FnMut(&T) -> Result<bool, TimeUp>) -> Result<bool, TimeUp> {
+    for one in all {
+        if check(one)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn subject(json: &Json) -> Subject<'_> {
@@ -102,7 +139,35 @@ fn number_of(number: &serde_json::Number) -> Scalar {
     }
 }
 
-fn holds(operator: &Operator, subject: &Subject<'_>) -> bool {
+fn all_hold(conditions: &[Condition], subject: &Subject<'_>, meter: &Meter) -> Result<bool, TimeUp> {
+    Ok(!some(conditions, |condition| holds(condition, subject, meter).map(|holds| !holds))?)
+}
+
+fn holds(condition: &Condition, subject: &Subject<'_>, meter: &Meter) -> Result<bool, TimeUp> {
+    let length = match subject {
+        Subject::Scalar(Scalar::String(text)) => text.len(),
+        Subject::Scalar(Scalar::Blob(bytes)) => bytes.len(),
+        Subject::Scalar(_) => 0,
+        Subject::List(all) => all.len().saturating_mul(EACH),
+        // As much as its text, which is known of the whole alone: its members are counted one by one.
+        Subject::Json(Json::Array(all)) => all.len().saturating_mul(EACH),
+        Subject::Json(_) => EACH,
+    };
+    meter.spend(EACH.saturating_add(length))?;
+    match condition {
+        Condition::In(values) => Ok(values.has(subject)),
+        Condition::Nin(values) => Ok(!values.has(subject)),
+        Condition::Any(inner) => among(subject, |all| some(all, |e| all_hold(inner, e, meter))),
+        Condition::All(inner) => {
+            among(subject, |all| Ok(!some(all, |e| all_hold(inner, e, meter).map(|holds| !holds))?))
+        }
+        Condition::None(inner) => among(subject, |all| Ok(!some(all, |e| all_hold(inner, e, meter))?)),
+        Condition::Plain(operator) => Ok(is_so(operator, subject)),
+    }
+}
+
+/// One operator on one value, whatever it is made of.
+fn is_so(operator: &Operator, subject: &Subject<'_>) -> bool {
     let ordered = |bound: &Scalar, order: fn(Ordering) -> bool, with_null: fn(bool) -> bool| match (subject, bound) {
         (Subject::Scalar(scalar), Scalar::Null) => with_null(matches!(scalar, Scalar::Null)),
         (_, Scalar::Null) => with_null(false),
@@ -112,8 +177,6 @@ fn holds(operator: &Operator, subject: &Subject<'_>) -> bool {
     match operator {
         Operator::Eq(value) => is(subject, value),
         Operator::Neq(value) => !is(subject, value),
-        Operator::In(all) => all.iter().any(|value| is(subject, value)),
-        Operator::Nin(all) => !all.iter().any(|value| is(subject, value)),
         Operator::Gt(bound) => ordered(bound, Ordering::is_gt, |null| !null),
         Operator::Geq(bound) => ordered(bound, Ordering::is_ge, |_| true),
         Operator::Lt(bound) => ordered(bound, Ordering::is_lt, |_| false),
@@ -126,24 +189,19 @@ fn holds(operator: &Operator, subject: &Subject<'_>) -> bool {
             };
             like != *negated
         }
-        Operator::Any(operators) => members(subject, |all| all.iter().any(|e| each(operators, e))),
-        Operator::All(operators) => members(subject, |all| all.iter().all(|e| each(operators, e))),
-        Operator::None(operators) => members(subject, |all| !all.iter().any(|e| each(operators, e))),
+        // These have conditions of their own.
+        Operator::In(_) | Operator::Nin(_) | Operator::Any(_) | Operator::All(_) | Operator::None(_) => false,
     }
 }
 
-fn each(operators: &[Operator], element: &Subject<'_>) -> bool {
-    operators.iter().all(|operator| holds(operator, element))
-}
-
-/// False on null, empty and what is no list.
-fn members(subject_: &Subject<'_>, check: impl FnOnce(&[Subject<'_>]) -> bool) -> bool {
+/// Asks the elements. False on null, empty and what is no list.
+fn among(subject_: &Subject<'_>, check: impl FnOnce(&[Subject<'_>]) -> Result<bool, TimeUp>) -> Result<bool, TimeUp> {
     let all: Vec<Subject<'_>> = match subject_ {
         Subject::List(all) => all.iter().cloned().map(Subject::Scalar).collect(),
         Subject::Json(Json::Array(all)) => all.iter().map(subject).collect(),
-        _ => return false,
+        _ => return Ok(false),
     };
-    !all.is_empty() && check(&all)
+    Ok(!all.is_empty() && check(&all)?)
 }
 
 fn is(subject_: &Subject<'_>, value: &Value) -> bool {
@@ -177,17 +235,6 @@ fn same_json(a: &Json, b: &Json) -> bool {
 /// two stay different.
 fn folded(text: &str) -> String {
     UniCase::new(text).to_folded_case()
-}
-
-/// Folds the patterns of what does not regard case, once and not for every row.
-pub(super) fn fold_patterns(operators: &mut [Operator]) {
-    for operator in operators {
-        match operator {
-            Operator::Like { pattern, fold: true, .. } => *pattern = folded(pattern),
-            Operator::Any(inner) | Operator::All(inner) | Operator::None(inner) => fold_patterns(inner),
-            _ => {}
-        }
-    }
 }
 
 /// `%` stands for any run of characters; everything else for itself, and nothing for a `%`. With `fold` the pattern
@@ -248,35 +295,69 @@ mod tests {
             ("é", "e\u{301}", false),
             ("ﬀ", "FF", true),
         ] {
-            let mut operators = [Operator::Like { pattern: pattern.into(), fold: true, negated: false }];
-            fold_patterns(&mut operators);
-            let [Operator::Like { pattern, .. }] = &operators else { unreachable!() };
-            assert_eq!(like(pattern, text, true), expected, "{pattern} {text}");
+            let operator = Operator::Like { pattern: pattern.into(), fold: true, negated: false };
+            let test = Test::new(Shape::Scalar(ScalarType::String), Vec::new(), vec![operator]);
+            assert_eq!(passes(&test, ValueRef::Text(text.as_bytes())), expected, "{pattern} {text}");
         }
     }
 
     fn test(path: &[&str], operator: Operator) -> Test {
-        Test {
-            shape: Shape::Scalar(ScalarType::Json),
-            path: path.iter().map(|s| (*s).to_owned()).collect(),
-            operators: vec![operator],
-        }
+        let path = path.iter().map(|s| (*s).to_owned()).collect();
+        Test::new(Shape::Scalar(ScalarType::Json), path, vec![operator])
+    }
+
+    fn passes(test: &Test, value: ValueRef<'_>) -> bool {
+        test.passes(value, &Meter::default()).unwrap()
+    }
+
+    fn numbers(range: std::ops::Range<i64>) -> Vec<Value> {
+        range.map(|n| Value::Scalar(Scalar::Int(n))).collect()
+    }
+
+    #[test]
+    fn what_a_value_costs_is_not_its_elements_times_the_values_asked_for() {
+        let list: Vec<String> = (0..80_000).map(|n| n.to_string()).collect();
+        let list = format!("[{}]", list.join(","));
+        let any = |range| {
+            let any = Operator::Any(vec![Operator::In(numbers(range))]);
+            Test::new(Shape::List(ScalarType::Int), Vec::new(), vec![any])
+        };
+        // 20 thousand millions of comparisons would take minutes.
+        let begun = std::time::Instant::now();
+        assert!(!passes(&any(1_000_000..1_240_000), ValueRef::Text(list.as_bytes())));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert!(passes(&any(79_999..319_999), ValueRef::Text(list.as_bytes())), "control");
+        let few: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        let few = format!("[{}]", few.join(","));
+        assert!(passes(&any(999..10_999), ValueRef::Text(few.as_bytes())), "control: an honest one");
+        assert!(!passes(&any(1_000..11_000), ValueRef::Text(few.as_bytes())), "control: an honest one");
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_within_a_value() {
+        let json = format!("[{}]", vec!["[1,2,3]"; 100_000].join(","));
+        let nested = Operator::Any(vec![Operator::Any(vec![Operator::Eq(Value::Scalar(Scalar::Int(4)))])]);
+        let test = test(&[], nested);
+        let value = ValueRef::Text(json.as_bytes());
+        let over = std::sync::Arc::new(parking_lot::Mutex::new(Some(std::time::Instant::now())));
+        assert_eq!(test.passes(value, &Meter::new(&over)), Err(TimeUp));
+        assert_eq!(test.passes(value, &Meter::default()), Ok(false), "control");
     }
 
     #[test]
     fn paths_reach_into_objects_and_arrays() {
         let json = ValueRef::Text(br#"{"a":{"b":[{"c":1},{"c":2.5}]},"n":1.0}"#);
         let eq = |n: i64| Operator::Eq(Value::Scalar(Scalar::Int(n)));
-        assert!(test(&["a", "b", "c"], eq(1)).passes(json));
-        assert!(test(&["a", "b", "0", "c"], eq(1)).passes(json));
-        assert!(!test(&["a", "b", "1", "c"], eq(1)).passes(json));
-        assert!(test(&["n"], eq(1)).passes(json));
-        assert!(test(&["gone"], Operator::Eq(Value::NULL)).passes(json));
+        assert!(passes(&test(&["a", "b", "c"], eq(1)), json));
+        assert!(passes(&test(&["a", "b", "0", "c"], eq(1)), json));
+        assert!(!passes(&test(&["a", "b", "1", "c"], eq(1)), json));
+        assert!(passes(&test(&["n"], eq(1)), json));
+        assert!(passes(&test(&["gone"], Operator::Eq(Value::NULL)), json));
         let any = Operator::Any(vec![Operator::Gt(Scalar::Int(2))]);
-        assert!(test(&[], any.clone()).passes(ValueRef::Text(b"[1,3]")));
+        assert!(passes(&test(&[], any.clone()), ValueRef::Text(b"[1,3]")));
         for none in [ValueRef::Null, ValueRef::Text(b"[]"), ValueRef::Text(b"3")] {
-            assert!(!test(&[], any.clone()).passes(none));
-            assert!(!test(&[], Operator::None(vec![])).passes(none));
+            assert!(!passes(&test(&[], any.clone()), none));
+            assert!(!passes(&test(&[], Operator::None(vec![])), none));
         }
     }
 }

@@ -29,6 +29,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,9 @@ pub enum ReadError {
     Rows(u64),
     #[error("the answer has more than {} MiB: ask for fewer documents or fields at a time", .0 >> 20)]
     Bytes(usize),
+    /// A document has more of a history than is held at a time.
+    #[error("a document has a history of more than {} MiB of what this looks at: ask for its newest values, without history", .0 >> 20)]
+    History(usize),
     /// The caller has no place or no memory left of their share.
     #[error("you read too much at a time: wait until some of it is answered and read, then try again")]
     Busy,

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use policy_core::{Comparison, DocId, Entry, FieldId, Predicate, Scalar};
+use policy_core::{Comparison, Condition, DocId, Entry, FieldId, Predicate, Scalar};
 use vault_core::query::Operator;
 use vault_core::schema::{Collection, ScalarType};
 use vault_core::value::Value;
@@ -83,27 +83,28 @@ fn holds(comparison: &Comparison, scalar: Option<&Scalar>) -> bool {
 
 /// The predicate over the raw columns of `alias`. A condition on a field that the collection does not
 /// have covers nothing.
-/// One SQL condition each, all of which hold where it does. `test` names what is evaluated in Rust.
+/// One SQL condition each, all of which hold where it does. `test` names what is evaluated in Rust, by the place of
+/// its condition.
 pub(super) fn predicate_sql(
     into: &mut Parameters,
-    test: &mut dyn FnMut(Test) -> usize,
+    test: &mut dyn FnMut(usize, &dyn Fn() -> Test) -> usize,
     collection: &Collection,
     alias: &str,
     of: &Predicate,
 ) -> Vec<String> {
-    let conditions = of.conditions.iter().map(|condition| match collection.field(condition.field).and_then(shape) {
+    let sql = |(n, condition): (usize, &Condition)| match collection.field(condition.field).and_then(shape) {
         None => "0".to_owned(),
         Some(shape) => {
             let column = format!("{alias}.{}", column_name(condition.field));
-            comparison_sql(into, test, &column, shape, &condition.comparison)
+            comparison_sql(into, &mut |make| test(n, make), &column, shape, &condition.comparison)
         }
-    });
-    conditions.collect()
+    };
+    of.conditions.iter().enumerate().map(sql).collect()
 }
 
 fn comparison_sql(
     into: &mut Parameters,
-    test: &mut dyn FnMut(Test) -> usize,
+    test: &mut dyn FnMut(&dyn Fn() -> Test) -> usize,
     column: &str,
     shape: Shape,
     comparison: &Comparison,
@@ -112,8 +113,8 @@ fn comparison_sql(
         && all.len() > MAX_BOUND_VALUES
         && !matches!(shape, Shape::List(_) | Shape::Scalar(ScalarType::Json))
     {
-        let among = Operator::In(all.iter().cloned().map(Value::Scalar).collect());
-        let number = test(Test { shape, path: Vec::new(), operators: vec![among] });
+        let among = || Operator::In(all.iter().cloned().map(Value::Scalar).collect());
+        let number = test(&|| Test::new(shape, Vec::new(), vec![among()]));
         let negated = if matches!(comparison, Comparison::Nin(_)) { "NOT " } else { "" };
         return format!("{negated}allod_test({column},{number})");
     }

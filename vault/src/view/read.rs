@@ -122,19 +122,24 @@ impl Reader {
         match &root.kind {
             RootKind::Constant(name) => out.text(name),
             RootKind::Select(select) => {
-                let past = match &select.args.cids {
+                let (fields, rows) = match &select.args.cids {
                     Some(cids) => {
                         self.wants_cid_index.store(true, Ordering::Relaxed);
-                        let args = &select.args;
-                        let searched = args.filter.is_some() || !args.order.is_empty() || args.group_by.is_some();
-                        Some(history::past(run, select.collection, cids, searched)?)
+                        let history::Past { fields, rows } = history::past(run, select, cids)?;
+                        (fields, Some(rows))
                     }
-                    None => None,
+                    None => (Vec::new(), None),
                 };
-                let frame = Frame { past: past.as_deref(), ..Frame::new(select, Link::Root) };
-                let plan = compiler.select(&frame, &select.items)?;
+                let past = rows.as_ref().map(|rows| (&fields[..], rows.len()));
+                let plan = compiler.select(&Frame { past, ..Frame::new(select, Link::Root) }, &select.items)?;
+                let is_past = rows.is_some();
+                compiler.called.past = rows.unwrap_or_default();
                 self.database.set_called(compiler.called);
                 run.plan(&plan, &[], out)?;
+                if is_past {
+                    self.database.set_called(Called::default());
+                    run.release();
+                }
             }
             RootKind::Aggregate(aggregate) => {
                 let plan = root_aggregate(&mut compiler, &root.key, aggregate)?;

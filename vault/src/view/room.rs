@@ -53,6 +53,11 @@ impl Room {
         Room { lease: None, until: most, most, rows: 0 }
     }
 
+    /// Refuses `bytes` if that is more than an answer may ever have.
+    pub(super) fn takes(&self, bytes: usize) -> Result<(), ReadError> {
+        if bytes > self.most { Err(ReadError::Bytes(self.most)) } else { Ok(()) }
+    }
+
     /// Refuses an answer that has grown to `bytes` if that is more than it may have.
     pub(super) fn holds(&mut self, bytes: usize) -> Result<(), ReadError> {
         if bytes <= self.until {

@@ -1,7 +1,5 @@
 //! Runs plans and writes their rows.
 
-use std::time::Instant;
-
 use policy_core::DocId;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{CachedStatement, Connection};
@@ -9,10 +7,8 @@ use vault_core::schema::Schema;
 
 use super::compile::{ColumnKind, Constant, Plan};
 use super::sink::{self, Sink};
+use super::watch::Watch;
 use super::{Limits, Masks, ReadError, Room, history};
-
-/// How many rows or documents there are between two looks at the clock.
-const CLOCK_EVERY: u64 = 64;
 
 /// What is left of a read's allowance, and what history needs to answer.
 pub(super) struct Run<'a> {
@@ -21,9 +17,10 @@ pub(super) struct Run<'a> {
     pub(super) masks: Masks<'a>,
     limits: Limits,
     room: &'a mut Room,
+    /// Beside the answer: documents as they were.
+    held: usize,
     rows: u64,
-    steps: u64,
-    until: Option<Instant>,
+    pub(super) watch: Watch,
 }
 
 /// A plan with its statements prepared: once, however many rows ask for them.
@@ -55,8 +52,7 @@ impl<'a> Run<'a> {
         limits: Limits,
         room: &'a mut Room,
     ) -> Self {
-        let until = Instant::now().checked_add(limits.time);
-        Run { connection, schema, masks, limits, room, rows: 0, steps: 0, until }
+        Run { connection, schema, masks, limits, room, held: 0, rows: 0, watch: Watch::new(limits.time) }
     }
 
     /// Refuses an answer that has grown too large. Asked after each value: one is a few MiB at most.
@@ -66,16 +62,28 @@ impl<'a> Run<'a> {
 
     /// Takes room for an answer of so many bytes.
     pub(super) fn room(&mut self, bytes: usize) -> Result<(), ReadError> {
-        self.room.holds(bytes)
+        self.room.holds(self.held.saturating_add(bytes))
+    }
+
+    /// Refuses what would be held beside the answer, if it is more than the read may take.
+    pub(super) fn would_hold(&self, bytes: usize) -> Result<(), ReadError> {
+        self.room.takes(self.held.saturating_add(bytes))
+    }
+
+    /// Takes room for so many bytes more beside the answer, until [`Run::release`].
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), ReadError> {
+        self.held = self.held.saturating_add(bytes);
+        self.room(0)
+    }
+
+    /// What was held beside the answer is there no more.
+    pub(super) fn release(&mut self) {
+        self.held = 0;
     }
 
     /// Looks at the clock now and then: a read of many short statements is never interrupted in one.
-    pub(super) fn step(&mut self) -> Result<(), ReadError> {
-        self.steps += 1;
-        if self.steps.is_multiple_of(CLOCK_EVERY) && self.until.is_some_and(|until| Instant::now() >= until) {
-            return Err(ReadError::Time(self.limits.time));
-        }
-        Ok(())
+    pub(super) fn step(&self) -> Result<(), ReadError> {
+        self.watch.step(0)
     }
 
     /// Counts a row of the answer.

@@ -53,12 +53,16 @@ impl Before {
 pub(super) struct Effort {
     /// For each time that documents are looked up.
     pub(super) patience: Duration,
+    /// For all that is looked up and changed.
+    pub(super) all: Duration,
     pub(super) commits: usize,
 }
 
 impl Effort {
-    /// All that a request may take anyhow.
-    pub(super) const WHOLE: Effort = Effort { patience: CHANGING, commits: usize::MAX };
+    /// All that a request may take anyhow, where others write meanwhile.
+    pub(super) const AHEAD: Effort = Effort { patience: CHANGING, all: Duration::from_secs(30), commits: usize::MAX };
+    /// What it may take where they do not.
+    pub(super) const IN_TURN: Effort = Effort { all: Duration::from_secs(5), ..Effort::AHEAD };
 }
 
 impl Done {
@@ -125,7 +129,7 @@ pub(super) fn request(
     core.view.savepoint()?;
     let control = admission.space(space.id).map(|lane| lane.heads.head_ids()).unwrap_or_default();
     let (hlc, uncommitted) = (core.hlc, core.uncommitted);
-    core.view.set_patience(effort.patience);
+    core.view.set_patience(effort.patience, effort.all);
     match change::run(space, core, control, &job.permits, &job.request, (now, effort.commits)) {
         Ok((answer, frames, count)) => {
             core.uncommitted += count;

@@ -200,9 +200,11 @@ impl Work<'_> {
     ) -> Result<Vec<DocId>, WriteError> {
         self.check_values(collection, fields)?;
         let named: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
+        let expected = expect_heads.map(sorted);
         for doc in &ids {
+            self.core.view.in_time()?;
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
-            self.check_heads(collection, *doc, expect_heads)?;
+            self.check_heads(collection, *doc, expected.as_deref())?;
             let (entry, after) = entry_for(mask, Verb::Update, &named, Some((*doc, &loaded.values)), |_| {
                 let mut after = loaded.values.clone();
                 for (id, value) in fields {
@@ -238,9 +240,11 @@ impl Work<'_> {
         status: Status,
         expect_heads: Option<&[Cid]>,
     ) -> Result<Vec<DocId>, WriteError> {
+        let expected = expect_heads.map(sorted);
         for doc in &ids {
+            self.core.view.in_time()?;
             let Some(loaded) = self.core.view.load(collection.id, *doc)? else { continue };
-            self.check_heads(collection, *doc, expect_heads)?;
+            self.check_heads(collection, *doc, expected.as_deref())?;
             if status == Status::Undeleted {
                 self.check_not_null(collection, &loaded)?;
             }
@@ -250,12 +254,10 @@ impl Work<'_> {
         Ok(ids)
     }
 
-    /// Refuses to change a document that somebody changed meanwhile, as far as the caller sees its history.
+    /// Refuses to change a document that somebody changed meanwhile, as far as the caller sees its history: what is
+    /// expected is sorted.
     fn check_heads(&self, collection: &Collection, doc: DocId, expected: Option<&[Cid]>) -> Result<(), WriteError> {
         let Some(expected) = expected else { return Ok(()) };
-        let mut expected = expected.to_vec();
-        expected.sort();
-        expected.dedup();
         let heads = self.core.view.visible_heads(self.permits, collection.id, doc)?;
         if expected == heads { Ok(()) } else { Err(WriteError::Conflict) }
     }
@@ -388,6 +390,14 @@ impl Work<'_> {
         let all = unique_sets(collection).iter().all(|fields| sees_all(mask, fields));
         if all { Ok(()) } else { Err(WriteError::Forbidden) }
     }
+}
+
+/// Each once, as heads are compared.
+fn sorted(heads: &[Cid]) -> Vec<Cid> {
+    let mut heads = heads.to_vec();
+    heads.sort_unstable();
+    heads.dedup();
+    heads
 }
 
 fn name_of(collection: &Collection, id: FieldId) -> String {

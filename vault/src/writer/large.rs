@@ -41,7 +41,7 @@ pub(super) fn run(parts: &Parts, jobs: &Queue, views: &Views) {
                 let turn = parts.admission.turn_of_thread();
                 let mut core = parking_lot::Mutex::lock_arc(space.core());
                 let stopped = if turn.log().has_stopped() { Err(WriteError::Stopped) } else { Ok(()) };
-                match stopped.and_then(|()| request(parts, &turn, &space, &mut core, &job, Effort::WHOLE)) {
+                match stopped.and_then(|()| request(parts, &turn, &space, &mut core, &job, Effort::IN_TURN)) {
                     Ok(done) => {
                         charge(&done);
                         store(parts, turn, (space.clone(), core), done, job.reply, views);
@@ -89,7 +89,7 @@ enum Ahead {
 fn ahead(parts: &Parts, space: &Arc<Space>, job: &Job) -> Ahead {
     let mut core = parking_lot::Mutex::lock_arc(space.core());
     let control = parts.admission.space(space.id);
-    let mut done = match request(parts, &parts.admission, space, &mut core, job, Effort::WHOLE) {
+    let mut done = match request(parts, &parts.admission, space, &mut core, job, Effort::AHEAD) {
         Ok(done) => done,
         // What it rests on may be changing at this moment, in somebody's turn.
         Err(WriteError::Busy | WriteError::View(ViewError::Behind)) => return Ahead::Again,

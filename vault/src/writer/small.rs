@@ -19,7 +19,8 @@ const BATCH_COMMITS: usize = 1_000;
 /// And when it took so long to make ready.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 /// A request that takes more than this is large, which could not be seen before.
-const SMALL: Effort = Effort { patience: Duration::from_millis(10), commits: BATCH_COMMITS };
+const SMALL: Effort =
+    Effort { patience: Duration::from_millis(10), all: Duration::from_millis(50), commits: BATCH_COMMITS };
 /// How long a space is waited for.
 const LOOK: Duration = Duration::from_millis(2);
 

@@ -4,10 +4,14 @@ use policy_core::{FieldId, Scalar};
 use vault_core::change::{Action, ChangeRequest, NewDocument, Target};
 use vault_core::value::Value;
 
+use crate::asked::Asked;
+
 /// A request of more than this is large: it is written by itself, and never by all threads at once.
 const HEAVY: u64 = 256 << 10;
-/// What a request and a document take besides their values.
+/// What a request, a document and a condition take besides their values.
 const EACH: u64 = 256;
+/// What a head takes that is expected.
+const HEAD: usize = 128;
 
 /// The cost of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +30,19 @@ impl Weight {
             documents = documents.saturating_add(n);
             bytes = bytes.saturating_add((n as u64).saturating_mul(EACH.saturating_add(each)));
         };
+        // What is asked costs before a document is found: it is compiled in the turn of a small request.
+        let mut asked = Asked::default();
         for change in &request.changes {
+            asked.items(&change.items);
+            match &change.action {
+                Action::Update { target, expect_heads, .. }
+                | Action::Delete { target, expect_heads }
+                | Action::Restore { target, expect_heads } => {
+                    target.filter.iter().for_each(|filter| asked.filter(filter));
+                    asked.bytes += expect_heads.as_ref().map_or(0, Vec::len) * HEAD;
+                }
+                Action::Add(_) | Action::Upsert { .. } => {}
+            }
             match &change.action {
                 Action::Add(new) => new.iter().for_each(|new| count(1, document(new))),
                 Action::Update { target, fields, .. } => match named(target) {
@@ -36,7 +52,10 @@ impl Weight {
                         count(1, values(fields));
                     }
                 },
-                Action::Upsert { add, update, .. } => count(1, document(add).saturating_add(values(update))),
+                Action::Upsert { filter, add, update } => {
+                    asked.filter(filter);
+                    count(1, document(add).saturating_add(values(update)));
+                }
                 Action::Delete { target, .. } | Action::Restore { target, .. } => match named(target) {
                     Some(n) => count(n, 0),
                     None => {
@@ -46,6 +65,8 @@ impl Weight {
                 },
             }
         }
+        let asked = (asked.parts as u64).saturating_mul(EACH).saturating_add(asked.bytes as u64);
+        let bytes = bytes.saturating_add(asked);
         Weight { bytes, documents, heavy: open || bytes > HEAVY }
     }
 }
@@ -95,6 +116,7 @@ mod tests {
     use super::*;
     use policy_core::{CollectionId, DocId};
     use vault_core::change::Change;
+    use vault_core::query::{Filter, Operand, Operator};
 
     fn weigh(action: Action) -> Weight {
         let collection = CollectionId::from_bytes([1; 16]);
@@ -116,6 +138,23 @@ mod tests {
         let spread = weigh(Action::Update { target: ids, fields: vec![text(1_000)], expect_heads: None });
         assert!(spread.heavy && spread.bytes > 5_000_000 && spread.documents == 5_000);
         assert!(weigh(Action::Delete { target: Target::default(), expect_heads: None }).heavy, "everything");
+        let among = |n: i64| {
+            let all = (0..n).map(|n| Value::Scalar(Scalar::Int(n))).collect();
+            Filter::Is(Operand::Field(field), Operator::Any(vec![Operator::In(all)]))
+        };
+        let found = |filter: Filter| Target { doc_ids: None, filter: Some(filter) };
+        for (n, heavy) in [(240_000, true), (1_000, false)] {
+            let target = found(among(n));
+            assert_eq!(weigh(Action::Delete { target: target.clone(), expect_heads: None }).heavy, heavy, "{n}");
+            assert_eq!(weigh(Action::Update { target, fields: Vec::new(), expect_heads: None }).heavy, heavy, "{n}");
+            let upsert = Action::Upsert { filter: among(n), add: new(1), update: Vec::new() };
+            assert_eq!(weigh(upsert).heavy, heavy, "{n}");
+        }
+        assert!(weigh(Action::Delete { target: found(Filter::Or(vec![among(1); 1_000])), expect_heads: None }).heavy);
+        let expected = |n| Some(vec![cid::Cid::default(); n]);
+        let one = Target { doc_ids: Some(vec![DocId::from_bytes([3; 16])]), filter: None };
+        assert!(weigh(Action::Delete { target: one.clone(), expect_heads: expected(100_000) }).heavy);
+        assert!(!weigh(Action::Delete { target: one, expect_heads: expected(10) }).heavy, "control");
         let json = serde_json::json!({ "a": ["x".repeat(300_000)] });
         let json = NewDocument { doc_id: None, fields: vec![(field, Value::Json(json))] };
         assert!(weigh(Action::Add(vec![json])).heavy);

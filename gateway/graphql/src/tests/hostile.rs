@@ -127,6 +127,51 @@ fn variables_that_mean_harm() {
     assert_eq!(errors[0].code, "invalid_input");
 }
 
+#[test]
+fn what_stands_for_much_is_counted_wherever_it_is_named() {
+    let library = library();
+    // Each use of the alias is all that the aggregate asks for.
+    let query = "query($v: [Int], $o: [BookFilterArg!]) {
+        Book(filter: {_or: $o}) { n: COUNT(scores: {filter: {_in: $v}}) }
+    }";
+    let asked = |values: i64, uses: usize| {
+        let variables = serde_json::json!({
+            "v": (0..values).collect::<Vec<_>>(),
+            "o": vec![serde_json::json!({ "_alias": { "n": { "_gt": 1 } } }); uses],
+        });
+        library.plan_vars(query, variables)
+    };
+    assert_eq!(asked(100_000, 500).unwrap_err()[0].code, "limit_tokens");
+    assert!(asked(100_000, 1).is_ok() && asked(10, 500).is_ok(), "control");
+    let order = "query($v: [Int], $o: [BookOrderArg!]) { Book(order: $o) { n: COUNT(scores: {filter: {_in: $v}}) } }";
+    let asked = |values: i64, uses: usize| {
+        let variables = serde_json::json!({
+            "v": (0..values).collect::<Vec<_>>(),
+            "o": vec![serde_json::json!({ "_alias": { "n": "ASC" } }); uses],
+        });
+        library.plan_vars(order, variables)
+    };
+    assert_eq!(asked(100_000, 500).unwrap_err()[0].code, "limit_tokens");
+    assert!(asked(100_000, 1).is_ok() && asked(10, 500).is_ok(), "control");
+}
+
+#[test]
+fn keys_of_an_order_of_commits_are_counted_and_count_once() {
+    let library = library();
+    let query = "query($o: [_CommitsOrderArg]) { _commits(order: $o) { cid } }";
+    let asked = |keys: Vec<(&str, &str)>| {
+        let keys: Vec<_> = keys.into_iter().map(|(key, way)| serde_json::json!({ (key): way })).collect();
+        library.plan_vars(query, serde_json::json!({ "o": keys }))
+    };
+    assert_eq!(asked(vec![("height", "ASC"); 80_000]).unwrap_err()[0].code, "limit_conditions");
+    let mut keys = vec![("height", "DESC"); 500];
+    keys.extend([("cid", "ASC"), ("height", "ASC")]);
+    let Plan::Query(query) = asked(keys).unwrap() else { panic!("a query") };
+    let vault_core::query::RootKind::Commits(select) = &query.roots[0].kind else { panic!("commits") };
+    use vault_core::query::CommitOrder::{Cid, Height};
+    assert_eq!(select.order, [(Height, true), (Cid, false)], "control");
+}
+
 /// Pieces that make sense to the parser, so that more of what is generated gets beyond it.
 fn pieces() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![

@@ -216,7 +216,7 @@ fn read_error(error: &ReadError) -> GraphQlError {
         ReadError::Unsupported(what) => ("invalid_input", (*what).to_owned()),
         ReadError::Time(_) => ("limit_time", error.to_string()),
         ReadError::Rows(_) => ("limit_rows", error.to_string()),
-        ReadError::Bytes(_) => ("limit_bytes", error.to_string()),
+        ReadError::Bytes(_) | ReadError::History(_) => ("limit_bytes", error.to_string()),
         ReadError::Busy => ("unavailable", error.to_string()),
         ReadError::Wide => ("limit_conditions", error.to_string()),
         ReadError::Memory => ("limit_memory", error.to_string()),

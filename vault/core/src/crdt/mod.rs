@@ -235,7 +235,7 @@ impl FieldState {
 impl DocumentState {
     /// Folds a set of commits of one document. Duplicates count once; parents that are not among the
     /// commits are as if they were not named.
-    pub fn fold(commits: &[DocumentCommit]) -> DocumentState {
+    pub fn fold<'a>(commits: impl IntoIterator<Item = &'a DocumentCommit>) -> DocumentState {
         let graph = Graph::new(commits);
         let mut state = DocumentState::default();
         let mut writes: HashMap<FieldId, Vec<usize>> = HashMap::new();
@@ -366,15 +366,6 @@ impl DocumentState {
     }
 }
 
-/// The CIDs of `cid` and its ancestors among `commits`.
-pub fn ancestors(commits: &[DocumentCommit], cid: &Cid) -> HashSet<Cid> {
-    let graph = Graph::new(commits);
-    let Some(&start) = graph.index.get(cid) else { return HashSet::new() };
-    let mut all: HashSet<Cid> = graph.below(&[start]).into_iter().map(|i| graph.commits[i].cid).collect();
-    all.insert(*cid);
-    all
-}
-
 /// What a commit says of the document's being deleted; `None`: as its parents had it.
 fn says_deleted(commit: &DocumentCommit) -> Option<bool> {
     match commit.status {
@@ -402,14 +393,13 @@ fn write_of(commit: &DocumentCommit, field: FieldId) -> Option<Write> {
 /// The commits of a document once each, and who names whom as a parent.
 struct Graph<'a> {
     commits: Vec<&'a DocumentCommit>,
-    index: HashMap<Cid, usize>,
     parents: Vec<Vec<usize>>,
 }
 
 impl<'a> Graph<'a> {
-    fn new(of: &'a [DocumentCommit]) -> Self {
-        let mut index = HashMap::with_capacity(of.len());
-        let mut commits = Vec::with_capacity(of.len());
+    fn new(of: impl IntoIterator<Item = &'a DocumentCommit>) -> Self {
+        let mut index: HashMap<Cid, usize> = HashMap::new();
+        let mut commits = Vec::new();
         for commit in of {
             index.entry(commit.cid).or_insert_with(|| {
                 commits.push(commit);
@@ -418,7 +408,7 @@ impl<'a> Graph<'a> {
         }
         let known = |commit: &&DocumentCommit| commit.parents.iter().filter_map(|p| index.get(p).copied()).collect();
         let parents = commits.iter().map(known).collect();
-        Graph { commits, index, parents }
+        Graph { commits, parents }
     }
 
     fn heads(&self) -> Vec<usize> {

@@ -162,7 +162,7 @@ impl Compiler<'_> {
         let mut sql = format!("SELECT value AS x FROM json_each({list})");
         if !source.elements.is_empty() {
             let element = if of == ScalarType::Json { Shape::Number } else { Shape::Scalar(of) };
-            let test = Test { shape: element, path: Vec::new(), operators: source.elements.clone() };
+            let test = Test::new(element, Vec::new(), source.elements.clone());
             sql.push_str(&format!(" WHERE allod_test(value,{})", self.test(test)));
         }
         if source.limit.is_some() || source.offset > 0 {

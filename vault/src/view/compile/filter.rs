@@ -71,7 +71,7 @@ impl Compiler<'_> {
             _ => 1,
         })?;
         if let Operand::JsonPath(_, path) = of {
-            let test = Test { shape, path: path.clone(), operators: vec![operator.clone()] };
+            let test = Test::new(shape, path.clone(), vec![operator.clone()]);
             return Ok(self.call(&expression, test));
         }
         Ok(self.compare(p, &expression, shape, operator))
@@ -121,7 +121,7 @@ impl Compiler<'_> {
             Operator::Leq(value) if scalar => return sign(p, expression, shape, "<=", value),
             _ => {}
         }
-        self.call(expression, Test { shape, path: Vec::new(), operators: vec![operator.clone()] })
+        self.call(expression, Test::new(shape, Vec::new(), vec![operator.clone()]))
     }
 
     /// To-one: the related document matches. To-many: at least one does.

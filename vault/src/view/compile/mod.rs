@@ -13,20 +13,21 @@ mod select;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Predicate, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::schema::{Collection, Schema};
 
 use super::column::{Shape, column_name, shape, table_name};
 use super::functions::Called;
-use super::matching::{Test, fold_patterns};
+use super::matching::Test;
 use super::parameters::Parameters;
 use super::predicate::predicate_sql;
 use super::{Masks, ReadError};
 
 pub(super) use aggregate::Around;
 pub(super) use filter::MAX_BOUND_VALUES;
-pub(super) use select::{ColumnKind, Constant, Frame, Link, PastRow, Plan, root_aggregate};
+pub(super) use select::{ColumnKind, Constant, Frame, Link, Plan, root_aggregate};
 
 /// So many conditions stand side by side; more become a tree.
 const FLAT: usize = 8;
@@ -46,6 +47,8 @@ pub(super) struct Compiler<'a> {
     /// What SQL calls back for.
     pub(super) called: Called,
     aliases: usize,
+    /// Tests of the conditions of entries: by collection, entry and condition.
+    of_entries: HashMap<(CollectionId, usize, usize), usize>,
     /// Parts of statements so far.
     parts: usize,
     /// What the permit does not show is null instead of a refusal: for what a mutation answers.
@@ -101,7 +104,15 @@ fn balanced(each: &[String], word: &str) -> String {
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(schema: &'a Schema, masks: Masks<'a>) -> Self {
-        Compiler { schema, masks, called: Called::default(), aliases: 0, parts: 0, lenient: false }
+        Compiler {
+            schema,
+            masks,
+            called: Called::default(),
+            aliases: 0,
+            of_entries: HashMap::new(),
+            parts: 0,
+            lenient: false,
+        }
     }
 
     pub(super) fn lenient(schema: &'a Schema, masks: Masks<'a>) -> Self {
@@ -129,8 +140,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Names a test for `allod_test`.
-    fn test(&mut self, mut test: Test) -> usize {
-        fold_patterns(&mut test.operators);
+    fn test(&mut self, test: Test) -> usize {
         self.called.tests.push(test);
         self.called.tests.len() - 1
     }
@@ -198,7 +208,18 @@ impl<'a> Compiler<'a> {
         if let Some((_, known)) = scope.predicates.borrow().iter().find(|(entry, _)| *entry == n) {
             return known.clone();
         }
-        let conditions = predicate_sql(p, &mut |test| self.test(test), scope.collection, &scope.alias, of);
+        let collection = scope.collection;
+        // Made once, however many scopes ask for it.
+        let mut test = |condition: usize, make: &dyn Fn() -> Test| {
+            let key = (collection.id, n, condition);
+            if let Some(known) = self.of_entries.get(&key) {
+                return *known;
+            }
+            let number = self.test(make());
+            self.of_entries.insert(key, number);
+            number
+        };
+        let conditions = predicate_sql(p, &mut test, collection, &scope.alias, of);
         let sql = format!("({})", all_of(&conditions));
         scope.predicates.borrow_mut().push((n, sql.clone()));
         sql

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy_core::{CollectionId, DocId, Documents, Entry, FieldId, Mask, Predicate, Verb};
+use policy_core::{CollectionId, Documents, Entry, FieldId, Mask, Predicate, Verb};
 use rusqlite::types::Value as Sql;
 use vault_core::query::{CommitItem, ConflictItem, Filter, Item, ItemKind, Operand, Over, Select, SelectArgs};
 use vault_core::schema::{FieldType, ScalarType};
@@ -10,7 +10,7 @@ use vault_core::schema::{FieldType, ScalarType};
 use super::aggregate::{Around, window};
 use super::{COLUMNS, Compiler, Scope, all_of, among};
 use crate::view::ReadError;
-use crate::view::column::{Shape, column_name, shape};
+use crate::view::column::{Shape, column_name};
 use crate::view::parameters::Parameters;
 
 /// A statement, and how its columns become members of an answer.
@@ -75,15 +75,6 @@ pub(in crate::view) enum Link {
     Answer,
 }
 
-/// A document as it was at a commit.
-#[derive(Debug, Clone)]
-pub(in crate::view) struct PastRow {
-    pub(in crate::view) doc: DocId,
-    pub(in crate::view) cid: String,
-    pub(in crate::view) deleted: bool,
-    pub(in crate::view) values: Vec<(FieldId, Sql)>,
-}
-
 /// What a statement selects from.
 #[derive(Clone)]
 pub(in crate::view) struct Frame<'q> {
@@ -93,8 +84,8 @@ pub(in crate::view) struct Frame<'q> {
     pub(in crate::view) chain: Vec<&'q SelectArgs>,
     /// The fields that the outer groupings bind: arguments after the link's.
     pub(in crate::view) bound: Vec<FieldId>,
-    /// In place of the table.
-    pub(in crate::view) past: Option<&'q [PastRow]>,
+    /// In place of the table: so many documents as they were, with the values of these fields.
+    pub(in crate::view) past: Option<(&'q [FieldId], usize)>,
 }
 
 impl<'q> Frame<'q> {
@@ -135,20 +126,8 @@ impl Columns {
     }
 }
 
-impl PastRow {
-    /// The columns before those of fields: document, whether it is deleted, commit.
-    const BEFORE: usize = 3;
-
-    fn columns(&self, fields: &[FieldId]) -> Vec<Sql> {
-        let of = |field: &FieldId| self.values.iter().find(|(id, _)| id == field).map_or(Sql::Null, |(_, v)| v.clone());
-        let before = [
-            Sql::Blob(self.doc.as_bytes().to_vec()),
-            Sql::Integer(i64::from(self.deleted)),
-            Sql::Text(self.cid.clone()),
-        ];
-        before.into_iter().chain(fields.iter().map(of)).collect()
-    }
-}
+/// The columns of the past before those of fields: document, whether it is deleted, commit.
+const BEFORE: usize = 3;
 
 impl<'a> Compiler<'a> {
     pub(in crate::view) fn select(&mut self, frame: &Frame<'_>, items: &[Item]) -> Result<Plan, ReadError> {
@@ -214,7 +193,7 @@ impl<'a> Compiler<'a> {
         }
         let alias = scope.alias.clone();
         let from = match frame.past {
-            Some(rows) => self.past(p, &scope, rows),
+            Some((fields, rows)) => past(p, &scope, fields, rows),
             None => scope.table(),
         };
         let mut conditions = Vec::new();
@@ -386,29 +365,6 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// Past rows in place of a table: `allod_past(row, column)` gives their values, so that the statement is as long
-    /// for a thousand of them as for one.
-    fn past(&mut self, p: &mut Parameters, scope: &Scope<'_>, rows: &[PastRow]) -> String {
-        let fields: Vec<FieldId> =
-            scope.collection.fields.iter().filter(|field| shape(field).is_some()).map(|field| field.id).collect();
-        // All frames of a root look at the same rows.
-        if self.called.past.is_empty() {
-            self.called.past = rows.iter().map(|row| row.columns(&fields)).collect();
-        }
-        let names: String = fields
-            .iter()
-            .enumerate()
-            .map(|(i, field)| format!(",allod_past(value,{}) AS {}", i + PastRow::BEFORE, column_name(*field)))
-            .collect();
-        let numbers: Vec<String> = (0..rows.len()).map(|n| n.to_string()).collect();
-        let numbers = p.bind(Sql::Text(format!("[{}]", numbers.join(","))));
-        format!(
-            "(SELECT allod_past(value,0) AS doc,allod_past(value,1) AS deleted,NULL AS state,\
-             allod_past(value,2) AS at{names} FROM json_each({numbers})) {}",
-            scope.alias
-        )
-    }
-
     fn relation(
         &mut self,
         p: &mut Parameters,
@@ -440,6 +396,20 @@ impl<'a> Compiler<'a> {
         };
         Ok(ColumnKind::Nested { arguments: vec![columns.add(sql)], relation: true, plan })
     }
+}
+
+/// Past rows in place of a table: `allod_past(row, column)` gives their values, so that the statement is as long for a
+/// thousand of them as for one.
+fn past(p: &mut Parameters, scope: &Scope<'_>, fields: &[FieldId], rows: usize) -> String {
+    let named = |(i, field): (usize, &FieldId)| format!(",allod_past(value,{}) AS {}", i + BEFORE, column_name(*field));
+    let names: String = fields.iter().enumerate().map(named).collect();
+    let numbers: Vec<String> = (0..rows).map(|n| n.to_string()).collect();
+    let numbers = p.bind(Sql::Text(format!("[{}]", numbers.join(","))));
+    format!(
+        "(SELECT allod_past(value,0) AS doc,allod_past(value,1) AS deleted,NULL AS state,\
+         allod_past(value,2) AS at{names} FROM json_each({numbers})) {}",
+        scope.alias
+    )
 }
 
 fn constant(text: &str) -> ColumnKind {

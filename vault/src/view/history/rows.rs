@@ -13,6 +13,7 @@ use crate::view::apply::commit_of;
 use crate::view::column::{Shape, fits, shape};
 use crate::view::run::Run;
 use crate::view::sink::Sink;
+use crate::view::watch::Watch;
 use crate::view::{ReadError, ViewError, json};
 
 /// The `fieldName` of a composite row.
@@ -38,11 +39,12 @@ fn part_cid(delta: &FieldDelta) -> Result<Cid, ReadError> {
 }
 
 /// All rows of a document, parents before children, a composite before its parts.
-pub(super) fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
+pub(super) fn rows_of(graph: &Visible<'_>, watch: &Watch) -> Result<Vec<Row>, ReadError> {
     let mut rows = Vec::new();
     // By field: for each commit, the parts that a child's part of this field follows.
     let mut before: HashMap<FieldId, HashMap<usize, Vec<(Cid, u64)>>> = HashMap::new();
     for (at, shown) in graph.commits.iter().enumerate() {
+        watch.step(0)?;
         let heads = shown.parents.iter().map(|&i| graph.commits[i].commit.cid).collect();
         rows.push(Row { at, part: None, cid: shown.commit.cid, height: shown.height, heads });
         for &part in &shown.deltas {
@@ -55,6 +57,7 @@ pub(super) fn rows_of(graph: &Visible<'_>) -> Result<Vec<Row>, ReadError> {
                 if !seen.insert(i) {
                     continue;
                 }
+                watch.step(0)?;
                 match field.get(&i) {
                     Some(parts) => heads.extend(parts),
                     None => open.extend(&graph.commits[i].parents),
@@ -109,7 +112,7 @@ pub(super) fn field_name<'a>(graph: &Visible<'a>, row: &Row) -> &'a str {
 
 /// `_version`: the composite rows of the heads, or the one at a commit.
 pub(in crate::view) fn version(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     collection: CollectionId,
     doc: DocId,
     at: Option<&str>,
@@ -118,14 +121,15 @@ pub(in crate::view) fn version(
 ) -> Result<(), ReadError> {
     let collection = run.schema.collection(collection).ok_or(ReadError::Hidden)?;
     out.begin_list();
-    if let Some(graph) = visible(run.connection, run.masks, collection, doc)? {
-        let heads = graph.heads();
+    if let Some(graph) = visible(run.connection, &run.watch, run.masks, collection, doc)? {
+        let heads: HashSet<usize> = graph.heads().into_iter().collect();
         let here = |row: &Row| match at {
             Some(at) => row.cid.to_string() == at,
             None => heads.contains(&row.at),
         };
-        for row in rows_of(&graph)?.iter().filter(|row| row.part.is_none() && here(row)) {
+        for row in rows_of(&graph, &run.watch)?.iter().filter(|row| row.part.is_none() && here(row)) {
             write_row(run, &graph, row, items, out)?;
+            run.holds(out)?;
         }
     }
     out.end_list();

@@ -7,10 +7,9 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use cid::Cid;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use policy_core::{CollectionId, DocId, Verb};
-use rusqlite::Rows;
+use rusqlite::{Connection, Rows};
 use vault_core::query::{CommitOrder, CommitSelect};
 use vault_core::schema::Collection;
 
@@ -63,9 +62,9 @@ fn write(
 }
 
 /// The rows of a document that are asked for: newest first, a composite before its parts.
-fn asked_of(graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, ReadError> {
+fn asked_of(run: &Run<'_>, graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, ReadError> {
     let reached = reach(graph, select);
-    let mut rows = rows_of(graph)?;
+    let mut rows = rows_of(graph, &run.watch)?;
     rows.retain(|row| reached.contains(&row.at) && wanted(graph, row, select));
     rows.sort_by_key(|row| (Reverse(row.at), row.part));
     Ok(rows)
@@ -74,7 +73,7 @@ fn asked_of(graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, Read
 fn by_document(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dyn Sink) -> Result<(), ReadError> {
     let (mut skipped, mut written) = (0, 0);
     each_document(run, select, |run, graph| {
-        for row in asked_of(graph, select)? {
+        for row in asked_of(run, graph, select)? {
             if skipped < asked.offset {
                 skipped += 1;
                 continue;
@@ -98,7 +97,8 @@ struct Sorted<'a> {
     at: usize,
     part: Option<usize>,
     height: u64,
-    cid: Cid,
+    /// Empty where nothing is sorted by it.
+    cid: String,
     field: &'a str,
 }
 
@@ -108,7 +108,7 @@ impl Sorted<'_> {
         for (key, descending) in order {
             let by = match key {
                 CommitOrder::Height => self.height.cmp(&other.height),
-                CommitOrder::Cid => self.cid.to_string().cmp(&other.cid.to_string()),
+                CommitOrder::Cid => self.cid.cmp(&other.cid),
                 CommitOrder::DocId => self.doc.cmp(&other.doc),
                 CommitOrder::FieldName => self.field.cmp(other.field),
             };
@@ -121,39 +121,70 @@ impl Sorted<'_> {
     }
 }
 
+/// A key that stood before orders nothing more.
+fn first_of_each(order: &[(CommitOrder, bool)]) -> Vec<(CommitOrder, bool)> {
+    let mut first: Vec<(CommitOrder, bool)> = Vec::new();
+    for (key, descending) in order {
+        if first.iter().all(|(known, _)| known != key) {
+            first.push((*key, *descending));
+        }
+    }
+    first
+}
+
 fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dyn Sink) -> Result<(), ReadError> {
     let most = asked.offset.saturating_add(asked.limit);
+    let order = first_of_each(&select.order);
+    let by_cid = order.iter().any(|(key, _)| *key == CommitOrder::Cid);
     let mut kept: Vec<Sorted<'_>> = Vec::new();
     let mut place = 0;
-    each_document(run, select, |_, graph| {
+    each_document(run, select, |run, graph| {
         place += 1;
-        for row in asked_of(graph, select)? {
+        for row in asked_of(run, graph, select)? {
             let field = field_name(graph, &row);
             let Row { at, part, height, cid, .. } = row;
+            let cid = if by_cid { cid.to_string() } else { String::new() };
             kept.push(Sorted { collection: graph.collection, doc: graph.doc, place, at, part, height, cid, field });
         }
         // What is not among the first of those so far is not among the first of all.
         if kept.len() > most.saturating_mul(2).saturating_add(1_024) {
-            kept.select_nth_unstable_by(most, |a, b| a.compare(b, &select.order));
+            kept.select_nth_unstable_by(most, |a, b| a.compare(b, &order));
             kept.truncate(most);
         }
         if kept.len() > SORTED_MAX { Err(ReadError::Rows(SORTED_MAX as u64)) } else { Ok(true) }
     })?;
-    kept.sort_unstable_by(|a, b| a.compare(b, &select.order));
-    let mut last: Option<(usize, Visible<'_>, Vec<Row>)> = None;
+    kept.sort_unstable_by(|a, b| a.compare(b, &order));
+    run.watch.look()?;
+    let mut last: Option<(usize, Visible<'_>, HashMap<(usize, Option<usize>), Row>)> = None;
     for row in kept.iter().skip(asked.offset).take(asked.limit) {
         run.step()?;
         if last.as_ref().is_none_or(|(place, ..)| *place != row.place) {
-            let Some(graph) = visible(run.connection, run.masks, row.collection, row.doc)? else { continue };
-            let rows = rows_of(&graph)?;
+            let Some(graph) = visible(run.connection, &run.watch, run.masks, row.collection, row.doc)? else {
+                continue;
+            };
+            let rows = rows_of(&graph, &run.watch)?;
+            let rows = rows.into_iter().map(|row| ((row.at, row.part), row)).collect();
             last = Some((row.place, graph, rows));
         }
         let Some((_, graph, rows)) = &last else { continue };
-        if let Some(found) = rows.iter().find(|found| found.at == row.at && found.part == row.part) {
+        if let Some(found) = rows.get(&(row.at, row.part)) {
             write(run, graph, found, select, out)?;
         }
     }
     Ok(())
+}
+
+/// The collections that have commits of a document, ascending.
+fn collections_of(connection: &Connection, doc: DocId) -> Result<Vec<CollectionId>, ReadError> {
+    let sql = "SELECT DISTINCT collection FROM history WHERE doc = ? ORDER BY collection";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([doc.as_bytes()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let collection = row.get_ref(0)?.as_blob().ok().and_then(CollectionId::from_slice);
+        found.push(collection.ok_or(ReadError::View(ViewError::Unreadable("collection id")))?);
+    }
+    Ok(found)
 }
 
 /// Folds the documents that are asked for, by id, until `take` says false.
@@ -169,35 +200,48 @@ fn each_document<'a>(
     let collections: Vec<&Collection> = schema.collections.iter().filter(told).collect();
     let mut fold = |run: &mut Run<'a>, collection: &'a Collection, doc: DocId| {
         run.step()?;
-        match visible(connection, masks, collection, doc)? {
+        match visible(connection, &run.watch, masks, collection, doc)? {
             Some(graph) => take(run, &graph),
             None => Ok(true),
         }
     };
-    let named: Option<Vec<(DocId, CollectionId)>> = match (&select.cid, &select.doc_ids) {
-        (Some(cid), docs) => {
-            let docs: Option<HashSet<&DocId>> = docs.as_ref().map(|docs| docs.iter().collect());
-            let found = documents_with(connection, cid)?.into_iter().map(|(collection, doc)| (doc, collection));
-            Some(found.filter(|(doc, _)| docs.as_ref().is_none_or(|docs| docs.contains(doc))).collect())
-        }
-        (None, Some(docs)) => {
-            Some(docs.iter().flat_map(|doc| collections.iter().map(|collection| (*doc, collection.id))).collect())
-        }
-        (None, None) => None,
-    };
-    if let Some(mut named) = named {
-        named.sort_unstable();
-        named.dedup();
-        for (doc, id) in named {
-            let Some(collection) = collections.iter().find(|collection| collection.id == id) else { continue };
-            if !fold(run, collection, doc)? {
+    let by_id = |id: CollectionId| collections.iter().copied().find(|collection| collection.id == id);
+    if let Some(cid) = &select.cid {
+        let docs: Option<HashSet<&DocId>> = select.doc_ids.as_ref().map(|docs| docs.iter().collect());
+        let found = documents_with(connection, cid)?.into_iter().map(|(collection, doc)| (doc, collection));
+        let mut found: Vec<(DocId, CollectionId)> =
+            found.filter(|(doc, _)| docs.as_ref().is_none_or(|docs| docs.contains(doc))).collect();
+        found.sort_unstable();
+        found.dedup();
+        for (doc, collection) in found {
+            if let Some(collection) = by_id(collection)
+                && !fold(run, collection, doc)?
+            {
                 break;
+            }
+        }
+        return Ok(());
+    }
+    if let Some(docs) = &select.doc_ids {
+        let mut docs = docs.clone();
+        docs.sort_unstable();
+        docs.dedup();
+        for doc in docs {
+            run.step()?;
+            // Not each collection is asked for each document, but each document where it is.
+            for collection in collections_of(connection, doc)? {
+                if let Some(collection) = by_id(collection)
+                    && !fold(run, collection, doc)?
+                {
+                    return Ok(());
+                }
             }
         }
         return Ok(());
     }
     let mut statements = Vec::with_capacity(collections.len());
     for collection in &collections {
+        run.step()?;
         statements.push(connection.prepare(&format!("SELECT doc FROM {} ORDER BY doc", table_name(collection.id)))?);
     }
     let mut cursors: Vec<Rows<'_>> = statements.iter_mut().map(rusqlite::Statement::raw_query).collect();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod changes;
+mod costs;
 mod definitions;
 mod deltas;
 mod scope;
