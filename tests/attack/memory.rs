@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::node::Scene;
 
-const KINDS: [&str; 7] = ["aliases", "unread", "variables", "bodies", "commits", "adds", "order"];
+const KINDS: [&str; 9] = ["aliases", "unread", "variables", "bodies", "commits", "past", "ids", "adds", "order"];
 
 pub async fn run(report: &mut Report, unanswered: &mut Vec<String>) -> Result<()> {
     for kind in KINDS {
@@ -20,17 +20,23 @@ pub async fn run(report: &mut Report, unanswered: &mut Vec<String>) -> Result<()
             continue;
         }
         let scene = Scene::set().await?;
+        let mut cids = Vec::new();
         match kind {
             "aliases" | "unread" | "order" => scene.fill(20, 1_000_000).await?,
             "commits" => scene.fill(200_000, 40).await?,
             "adds" => scene.fill(1, 1).await?,
+            "past" => cids = scene.past(200).await?,
+            "ids" => {
+                let sdl: String = (0..150).map(|n| format!("type C{n} {{ a: String }} ")).collect();
+                scene.mallory.define(&sdl).await?;
+            }
             _ => scene.fill(10, 10).await?,
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         let idle = scene.memory("VmRSS:")?;
         // From here on the peak is the attack's.
         std::fs::write(format!("/proc/{}/clear_refs", scene.node.pid()), "5")?;
-        let said = attack(&scene, kind).await?;
+        let said = attack(&scene, kind, &cids).await?;
         let over = scene.memory("VmHWM:")? - idle;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let left = scene.memory("VmRSS:")? - idle;
@@ -43,7 +49,7 @@ pub async fn run(report: &mut Report, unanswered: &mut Vec<String>) -> Result<()
 }
 
 /// One attack; answers what came of it.
-async fn attack(scene: &Scene, kind: &str) -> Result<String> {
+async fn attack(scene: &Scene, kind: &str, cids: &[Value]) -> Result<String> {
     let aliases: String = (0..200).map(|n| format!("a{n}: a ")).collect();
     match kind {
         "aliases" => {
@@ -111,6 +117,22 @@ async fn attack(scene: &Scene, kind: &str) -> Result<String> {
             let answer = scene.mallory.try_graphql("{ _commits(limit: 5) { cid } }", Value::Null).await?;
             let rows = answer.json["data"]["_commits"].as_array().map_or(0, Vec::len);
             Ok(format!("{rows} rows in {:.0} ms {:?}", begun.elapsed().as_secs_f64() * 1_000.0, answer.codes()))
+        }
+        "past" => {
+            let mut all = JoinSet::new();
+            for query in ["{ _docID }", "{ a }"] {
+                let (mallory, cids) = (scene.mallory.clone(), json!({ "c": cids }));
+                let query = format!("query($c: [String]) {{ Item(cid: $c) {query} }}");
+                all.spawn(async move { mallory.try_graphql(&query, cids).await });
+            }
+            told(all).await
+        }
+        "ids" => {
+            let ids: Vec<String> = (0..240_000u64).map(|n| format!("00000000-0000-7000-8000-{n:012x}")).collect();
+            let ids = json!({ "i": ids });
+            let answer = scene.mallory.try_graphql("query($i: [ID]) { _commits(docID: $i, limit: 1) { cid } }", ids);
+            let answer = answer.await?;
+            Ok(format!("{} {:?}", answer.status, answer.codes()))
         }
         "order" => {
             let mut all = JoinSet::new();

@@ -71,10 +71,13 @@ struct Attack {
     at_once: usize,
 }
 
-const ATTACKS: [Attack; 7] = [
+const ATTACKS: [Attack; 10] = [
     Attack { name: "definitions", probes: &[Probe::Read, Probe::Write], at_once: 1 },
     Attack { name: "reads", probes: &[Probe::Read, Probe::Write], at_once: 8 },
     Attack { name: "wide-reads", probes: &[Probe::Read, Probe::Write], at_once: 8 },
+    Attack { name: "lists", probes: &[Probe::Read, Probe::Write], at_once: 4 },
+    Attack { name: "list-changes", probes: &[Probe::Read, Probe::Write], at_once: 4 },
+    Attack { name: "heads", probes: &[Probe::Read, Probe::Write], at_once: 8 },
     Attack { name: "adds", probes: &[Probe::Read, Probe::Write], at_once: 16 },
     Attack { name: "sign-ins", probes: &[Probe::Read, Probe::SignIn], at_once: 300 },
     Attack { name: "codes", probes: &[Probe::Code], at_once: 4 },
@@ -93,6 +96,19 @@ fn round(name: &'static str, mallory: Client, link: Option<Client>, body: Arc<Va
                 own.post("/api/v1/collections", &json!({ "sdl": sdl })).await
             }
             "reads" | "wide-reads" => link.unwrap_or(mallory).try_graphql(count, json!({ "f": *body })).await,
+            "lists" => {
+                let read = "query($i: [ID], $v: [Int]) { L(docID: $i, filter: {l: {_any: {_in: $v}}}) { _docID } }";
+                mallory.try_graphql(read, (*body).clone()).await
+            }
+            "list-changes" => {
+                let change = "mutation($v: [Int]) { update_L(filter: {l: {_any: {_in: $v}}}, input: {n: 1}) { n } }";
+                mallory.try_graphql(change, (*body).clone()).await
+            }
+            "heads" => {
+                let change =
+                    "mutation($i: [ID], $h: [String!]) { update_L(docID: $i, input: {n: 1}, expectHeads: $h) { n } }";
+                link.unwrap_or(mallory).try_graphql(change, (*body).clone()).await
+            }
             "adds" => {
                 let add = "mutation($i: [ItemMutationInputArg!]!) { add_Item(input: $i) { _docID } }";
                 mallory.try_graphql(add, json!({ "i": *body })).await
@@ -133,6 +149,16 @@ async fn one(report: &mut Report, unanswered: &mut Vec<String>, attack: &Attack)
             scene.fill(20_000, 60).await?;
             link = Some(scene.link().await?);
             body = likes(if attack.name == "reads" { 800 } else { 5_000 });
+        }
+        "lists" | "list-changes" => {
+            let id = scene.list(87_000).await?;
+            body = json!({ "i": id, "v": (1_000_000..1_240_000).collect::<Vec<_>>() });
+        }
+        "heads" => {
+            let id = scene.list(1).await?;
+            scene.history(&id, 100).await?;
+            link = Some(scene.app_where_n_is_small().await?);
+            body = json!({ "i": id, "h": ["bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"] });
         }
         "adds" => {
             scene.fill(1, 1).await?;

@@ -12,7 +12,7 @@ pub struct Scene {
     pub node: Node,
     pub mallory: Client,
     pub bob: Client,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 impl Scene {
@@ -31,7 +31,7 @@ impl Scene {
         let bob = node.sign_in(NEIGHBOUR.0, NEIGHBOUR.1).await?;
         bob.define("type Mine { a: String }").await?;
         bob.graphql("mutation { add_Mine(input: {a: \"b\"}) { _docID } }").await?;
-        Ok(Scene { node, mallory, bob, _root: root })
+        Ok(Scene { node, mallory, bob, root })
     }
 
     /// Gives Mallory `count` documents of about `size` bytes in a collection `Item`.
@@ -45,6 +45,61 @@ impl Scene {
             self.mallory.graphql_with(add, json!({ "i": items })).await?;
         }
         Ok(())
+    }
+
+    /// Gives Mallory a document of 1 MB that was changed `times`, and answers its commits.
+    pub async fn past(&self, times: usize) -> Result<Vec<Value>> {
+        self.mallory.define("type Item { a: String n: Int }").await?;
+        let add = "mutation($a: String) { add_Item(input: {a: $a}) { _docID } }";
+        let added = self.mallory.graphql_with(add, json!({ "a": "x".repeat(1_000_000) })).await?;
+        let id = added["add_Item"][0]["_docID"].as_str().context("no id")?.to_owned();
+        let each = |n: usize| format!("u{n}: update_Item(docID: \"{id}\", input: {{n: {n}}}) {{ _docID }} ");
+        for _ in 0..times.div_ceil(50) {
+            self.mallory.graphql(&format!("mutation {{ {} }}", (0..50).map(each).collect::<String>())).await?;
+        }
+        let rows = format!("{{ _commits(docID: \"{id}\", fieldName: \"_C\") {{ cid }} }}");
+        let rows = self.mallory.graphql(&rows).await?;
+        let rows = rows["_commits"].as_array().context("no commits")?;
+        Ok(rows.iter().map(|row| row["cid"].clone()).collect())
+    }
+
+    /// Gives Mallory a document of a collection `L` with a list of `count` numbers, and answers its id.
+    pub async fn list(&self, count: usize) -> Result<String> {
+        self.mallory.define("type L { l: [Int] n: Int s: String }").await?;
+        let add = "mutation($l: [Int]) { add_L(input: {l: $l, n: 0}) { _docID } }";
+        let added = self.mallory.graphql_with(add, json!({ "l": (0..count).collect::<Vec<_>>() })).await?;
+        Ok(added["add_L"][0]["_docID"].as_str().context("no id")?.to_owned())
+    }
+
+    /// Changes that document 64 times as often.
+    pub async fn history(&self, id: &str, times: usize) -> Result<()> {
+        let each = |n: usize| format!("u{n}: update_L(docID: \"{id}\", input: {{s: \"{n}\"}}) {{ _docID }} ");
+        let changes = format!("mutation {{ {} }}", (0..64).map(each).collect::<String>());
+        for _ in 0..times {
+            self.mallory.graphql(&changes).await?;
+        }
+        Ok(())
+    }
+
+    /// An app that changes documents of `L` where `n` is small, and sees their history.
+    pub async fn app_where_n_is_small(&self) -> Result<Client> {
+        let access = json!({
+            "type": "allod_doc", "datatypes": ["L"], "actions": ["read", "search", "update", "history"],
+            "fields": { "allow": ["n", "s"] }, "where": { "n": { "_lt": 1_000_000 } }, "duration": "P1D"
+        });
+        let manifest = json!({
+            "name": "An App", "redirect_uris": ["http://127.0.0.1:9/cb"], "access": [access], "confidential": false
+        });
+        let file = |name: &str, content: &Value| -> Result<String> {
+            let path = self.root.path().join(name);
+            std::fs::write(&path, content.to_string())?;
+            Ok(path.to_str().context("a path that is not UTF-8")?.to_owned())
+        };
+        let app = self.node.cli_ok(&["app", "add", &file("app.json", &manifest)?])?;
+        let client = app["client_id"].as_str().context("no client_id")?;
+        let grant = file("grant.json", &access)?;
+        let made = self.node.cli_ok(&["grant", "add", "--user", OWNER.0, "--app", client, &grant])?;
+        Ok(self.mallory.with_token(made["access_token"].as_str().context("no token")?))
     }
 
     /// A link of Mallory's to `Item`.

@@ -11,6 +11,7 @@ mod conflicts;
 mod consent;
 mod contract;
 mod control_sock;
+mod costs;
 mod cut_off;
 mod damage;
 mod data_dir;
