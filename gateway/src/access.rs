@@ -14,6 +14,7 @@ use policy_core::{
     Write,
 };
 use vault::feed::Moved;
+use vault::shares::{Lease, Payer, Pool, Shares};
 use vault::{Clock, Vault};
 use vault_core::schema::Schema;
 
@@ -154,10 +155,19 @@ pub struct Access {
     /// How it stood with policy, and when.
     standing: tokio::sync::Mutex<Option<(Instant, Standing)>>,
     newcomers: OnceLock<Weak<dyn Newcomers>>,
+    /// Where policy is asked about many fields at once, by turns.
+    minting: Pool,
 }
+
+/// Of definitions with more fields permits are minted by turns, as long as they are not known.
+const MANY_FIELDS: usize = 300;
+/// How many such of one person wait, and how long.
+const MINTS_WAITING: usize = 128;
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Access {
     pub fn new(gate: Gate, engine: Arc<dyn Explainer>, spaces: Arc<Spaces>, clock: Clock) -> Access {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
         Access {
             gate,
             engine,
@@ -171,7 +181,36 @@ impl Access {
             granted: RwLock::default(),
             standing: tokio::sync::Mutex::default(),
             newcomers: OnceLock::new(),
+            minting: Pool::new(Shares::of(cores.clamp(2, 8), MINTS_WAITING)),
         }
+    }
+
+    /// The caller's turn to have permits minted that take long; `None`: these do not.
+    async fn turn(&self, caller: &Caller, resources: &Resources) -> Result<Option<Lease>, AccessError> {
+        let fields: usize = resources.collections.iter().map(|collection| collection.fields.len()).sum();
+        if fields <= MANY_FIELDS || self.gate.knows(caller, resources, self.now()) {
+            return Ok(None);
+        }
+        let busy = |_| AccessError::Unavailable("you ask for too much at a time".to_owned());
+        self.minting.take(Payer::from(caller), 1, PATIENCE).await.map(Some).map_err(busy)
+    }
+
+    async fn minted_read(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+    ) -> Result<Result<Permits<Read>, Refusal>, AccessError> {
+        let _turn = self.turn(caller, resources).await?;
+        Ok(self.gate.read(caller, resources, self.now()).await)
+    }
+
+    async fn minted_write(
+        &self,
+        caller: &Caller,
+        resources: &Resources,
+    ) -> Result<Result<Permits<Write>, Refusal>, AccessError> {
+        let _turn = self.turn(caller, resources).await?;
+        Ok(self.gate.write(caller, resources, self.now()).await)
     }
 
     /// Who hears of newcomers; said once.
@@ -206,9 +245,9 @@ impl Access {
     ) -> Result<(Catalogue, Permits<Read>), AccessError> {
         self.awake(caller, space)?;
         let catalogue = self.catalogue(space).await?;
-        let mut permits = self.gate.read(caller, &catalogue.resources, self.now()).await;
+        let mut permits = self.minted_read(caller, &catalogue.resources).await?;
         if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
-            permits = self.gate.read(caller, &catalogue.resources, self.now()).await;
+            permits = self.minted_read(caller, &catalogue.resources).await?;
         }
         Ok((catalogue, permits?))
     }
@@ -244,7 +283,7 @@ impl Access {
         let all = &catalogue.resources;
         let collections = all.collections.iter().filter(|one| collections.contains(&one.id)).cloned().collect();
         let resources = Resources { space, schema: all.schema, collections };
-        let permits = self.gate.read(caller, &resources, self.now()).await?;
+        let permits = self.minted_read(caller, &resources).await??;
         Ok((catalogue, permits))
     }
 
@@ -256,9 +295,9 @@ impl Access {
     ) -> Result<(Catalogue, Permits<Write>), AccessError> {
         self.awake(caller, space)?;
         let catalogue = self.catalogue(space).await?;
-        let mut permits = self.gate.write(caller, &catalogue.resources, self.now()).await;
+        let mut permits = self.minted_write(caller, &catalogue.resources).await?;
         if matches!(permits, Err(Refusal::Denied)) && self.comes_for_something(caller, space).await {
-            permits = self.gate.write(caller, &catalogue.resources, self.now()).await;
+            permits = self.minted_write(caller, &catalogue.resources).await?;
         }
         Ok((catalogue, permits?))
     }

@@ -33,8 +33,8 @@ use crate::tasks::Tasks;
 use crate::turns::Turns;
 use crate::upgrade;
 
-/// Compiled GraphQL schemas kept at most, and bytes of prepared operations.
-const SCHEMAS: usize = 256;
+/// Bytes of compiled GraphQL schemas that are kept, and of prepared operations.
+const SCHEMAS: usize = 64 << 20;
 const OPERATIONS: usize = 16 << 20;
 
 /// Everything a handler works with.
@@ -192,6 +192,7 @@ async fn composed(
     let policy = Relationships::new(embedded);
     let spaces = Arc::new(Spaces::new(vault.clone(), policy.clone(), Arc::clone(&directory)));
     let access = Arc::new(Access::new(gate, Arc::clone(&engine), Arc::clone(&spaces), Arc::clone(&clock)));
+    let pools = Arc::new(Pools::new(vault.answers().clone()));
     Ok(App {
         clock,
         metrics,
@@ -205,7 +206,7 @@ async fn composed(
         spaces,
         directory,
         caches: Caches::new(SCHEMAS, OPERATIONS),
-        pools: Arc::default(),
+        pools,
         sync: OnceLock::new(),
         stop: Notify::new(),
         dir: dir.clone(),

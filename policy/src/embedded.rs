@@ -57,7 +57,12 @@ struct Inner {
     /// One place for each list of resources that is put together at this moment: each may hold much, and has a
     /// thread of its own.
     lookups: Arc<Semaphore>,
+    /// One place for each call of many checks that is answered at this moment, on a thread of its own.
+    large: Arc<Semaphore>,
 }
+
+/// So many checks are answered at once where they are asked; more, on a thread of their own.
+const SHORT_CHECKS: usize = 1_000;
 
 /// Everything that decisions rest on, at one instant.
 #[derive(Clone)]
@@ -96,7 +101,8 @@ impl Embedded {
             outbox: OnceLock::new(),
             undelivered: Mutex::default(),
             writer: tokio::sync::Mutex::new(Writer { tip: Tip::default(), of_grant: HashMap::new(), fresh: false }),
-            lookups: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get))),
+            lookups: places(),
+            large: places(),
         };
         let mut writer = inner.writer.lock().await;
         inner.reload(&mut writer).await?;
@@ -630,6 +636,21 @@ fn only_one(tuples: &Tuples, tuple: &Tuple) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// A place for each processor.
+fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)))
+}
+
+fn answered(tuples: &Tuples, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
+    let told = |(check, answer): (&Check, Result<Decision, _>)| {
+        answer.map_err(|error: policy_core::CheckError| {
+            tracing::warn!(resource = %check.resource, permission = check.permission, %error, "a check has no answer");
+            EngineUnavailable { reason: error.code().to_owned() }
+        })
+    };
+    checks.iter().zip(tuples.check_all(checks, now)).map(told).collect()
+}
+
 #[async_trait]
 impl Engine for Embedded {
     fn clock(&self) -> &Arc<EpochClock> {
@@ -637,15 +658,18 @@ impl Engine for Embedded {
     }
 
     async fn check(&self, checks: &[Check], now: Timestamp) -> Result<Vec<Decision>, EngineUnavailable> {
-        let snapshot = self.inner.snapshot.load();
-        let answers = snapshot.tuples.check_all(checks, now);
-        let told = |(check, answer): (&Check, Result<Decision, _>)| {
-            answer.map_err(|error: policy_core::CheckError| {
-                tracing::warn!(resource = %check.resource, permission = check.permission, %error, "a check has no answer");
-                EngineUnavailable { reason: error.code().to_owned() }
-            })
-        };
-        checks.iter().zip(answers).map(told).collect()
+        if checks.len() <= SHORT_CHECKS {
+            return answered(&self.inner.snapshot.load().tuples, checks, now);
+        }
+        let cut_off = || EngineUnavailable { reason: "check_cut_off".to_owned() };
+        let place = Arc::clone(&self.inner.large).acquire_owned().await.map_err(|_| cut_off())?;
+        let (tuples, checks) = (self.inner.snapshot.load().tuples.clone(), checks.to_vec());
+        let done = tokio::task::spawn_blocking(move || {
+            // Free when the work ends, not when who asked goes away.
+            let _place = place;
+            answered(&tuples, &checks, now)
+        });
+        done.await.unwrap_or_else(|_| Err(cut_off()))
     }
 
     async fn lookup_resources(&self, lookup: &LookupResources, now: Timestamp) -> Result<Lookup, EngineUnavailable> {

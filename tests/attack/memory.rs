@@ -11,7 +11,19 @@ use tokio::task::JoinSet;
 
 use crate::node::Scene;
 
-const KINDS: [&str; 9] = ["aliases", "unread", "variables", "bodies", "commits", "past", "ids", "adds", "order"];
+const KINDS: [&str; 11] = [
+    "aliases",
+    "unread",
+    "variables",
+    "bodies",
+    "commits",
+    "past",
+    "ids",
+    "adds",
+    "order",
+    "introspection",
+    "refusals",
+];
 
 pub async fn run(report: &mut Report, unanswered: &mut Vec<String>) -> Result<()> {
     for kind in KINDS {
@@ -133,6 +145,34 @@ async fn attack(scene: &Scene, kind: &str, cids: &[Value]) -> Result<String> {
             let answer = scene.mallory.try_graphql("query($i: [ID]) { _commits(docID: $i, limit: 1) { cid } }", ids);
             let answer = answer.await?;
             Ok(format!("{} {:?}", answer.status, answer.codes()))
+        }
+        "introspection" => {
+            let fields: String = (0..150).map(|n| format!("f{n}: Int s{n}: String ")).collect();
+            let sdl: String = (0..4).map(|n| format!("type T{n} {{ {fields} }} ")).collect();
+            scene.mallory.define(&sdl).await?;
+            let one = |n: usize| {
+                format!("a{n}: type {{ inputFields {{ name type {{ name kind ofType {{ name kind }} }} }} }}")
+            };
+            let asked: String = (0..8).map(one).collect();
+            let mut open = Vec::new();
+            for n in 0..40 {
+                // By another text each: none of them is kept.
+                let query = format!(
+                    "{{ __schema {{ types {{ name kind fields {{ name args {{ name {asked} }} }} }} }} }} # {n}"
+                );
+                let query = json!({ "query": query }).to_string();
+                open.push(begin(scene, scene.mallory.token.as_deref(), &query).await?);
+            }
+            Ok(format!("{} answers to introspection, not read", open.len()))
+        }
+        "refusals" => {
+            let mut open = Vec::new();
+            for _ in 0..20 {
+                let query = format!("{{ {}: Item(limit: -1) {{ _docID }} }}", "A".repeat(15_000_000));
+                let query = json!({ "query": query }).to_string();
+                open.push(begin(scene, scene.mallory.token.as_deref(), &query).await?);
+            }
+            Ok(format!("{} refusals of 15 MB each, not read", open.len()))
         }
         "order" => {
             let mut all = JoinSet::new();

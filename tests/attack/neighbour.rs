@@ -71,7 +71,7 @@ struct Attack {
     at_once: usize,
 }
 
-const ATTACKS: [Attack; 10] = [
+const ATTACKS: [Attack; 11] = [
     Attack { name: "definitions", probes: &[Probe::Read, Probe::Write], at_once: 1 },
     Attack { name: "reads", probes: &[Probe::Read, Probe::Write], at_once: 8 },
     Attack { name: "wide-reads", probes: &[Probe::Read, Probe::Write], at_once: 8 },
@@ -81,6 +81,7 @@ const ATTACKS: [Attack; 10] = [
     Attack { name: "adds", probes: &[Probe::Read, Probe::Write], at_once: 16 },
     Attack { name: "sign-ins", probes: &[Probe::Read, Probe::SignIn], at_once: 300 },
     Attack { name: "codes", probes: &[Probe::Code], at_once: 4 },
+    Attack { name: "introspection", probes: &[Probe::Read, Probe::Write], at_once: 8 },
     Attack { name: "spaces", probes: &[Probe::Spaces], at_once: 1 },
 ];
 
@@ -116,6 +117,15 @@ fn round(name: &'static str, mallory: Client, link: Option<Client>, body: Arc<Va
             "sign-ins" => {
                 let who = json!({ "user": "mallory", "password": "a guess" });
                 mallory.nobody().post("/api/v1/session", &who).await
+            }
+            "introspection" => {
+                let deep = "inputFields { name type { name inputFields { name type { name kind } } } }";
+                // Spelt so that a look at the bytes alone does not find it, and by another text each time.
+                let query = format!(
+                    "{{ __type (name: \"Query\") {{ fields {{ name args {{ name type {{ {deep} }} }} }} }} }} # {}",
+                    rand::random::<u64>()
+                );
+                mallory.try_graphql(&query, Value::Null).await
             }
             "codes" => mallory.post("/api/v1/devices/invite", &json!({})).await,
             _ => {

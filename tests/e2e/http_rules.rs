@@ -94,6 +94,14 @@ async fn a_wrong_method_is_told_the_right_ones() {
         assert!(head.starts_with("HTTP/1.1 204 ") && body.is_empty(), "{path}: {head}");
         assert_eq!(told(&head).1["allow"], allow, "{path}");
     }
+    let token = home.alice.token.as_deref();
+    for path in ["/api/v1/graphql", "/api/v0/graphql"] {
+        let mutation = format!("{path}?query=mutation%7B__typename%7D");
+        let told_of = async |method: &str, path: &str| told(&raw(&home, method, path, token).await.0);
+        let ((by_get, one), (by_put, other)) = (told_of("GET", &mutation).await, told_of("PUT", path).await);
+        assert!(by_get.starts_with("HTTP/1.1 405 ") && by_put.starts_with("HTTP/1.1 405 "), "{by_get} {by_put}");
+        assert_eq!(one["allow"], other["allow"], "{path}: what the resource takes");
+    }
     assert!(raw(&home, "DELETE", "/nowhere", None).await.0.starts_with("HTTP/1.1 404 "));
 }
 

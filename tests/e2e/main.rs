@@ -2,6 +2,7 @@
 //! the binary; without it, the one in this build's target directory is taken.
 
 mod addresses;
+mod answers;
 mod app_passwords;
 mod backup;
 mod circles;

@@ -143,6 +143,33 @@ async fn what_was_changed_meanwhile_is_not_replaced() {
 }
 
 #[tokio::test]
+async fn a_condition_that_nothing_looks_at_changes_nothing() {
+    let home = Home::new().await;
+    let made = home.alice.post("/api/v1/groups", &json!({ "name": "Friends" })).await.unwrap();
+    let group = format!("/api/v1/groups/{}", made.json["group"].as_str().unwrap());
+    let groups = async || home.alice.get("/api/v1/groups").await.unwrap().json.as_array().unwrap().len();
+    let tag = told(home.alice.request(Method::GET, "/api/v1/groups")).await.tag;
+    for (header, value) in
+        [("if-match", "\"x\""), ("if-match", tag.as_str()), ("if-match", "*"), ("if-none-match", "*")]
+    {
+        let delete = told(home.alice.request(Method::DELETE, &group).header(header, value)).await;
+        assert_eq!((delete.status, &delete.body["code"]), (412, &json!("precondition_failed")), "{}", delete.text);
+        let post = home.alice.request(Method::POST, "/api/v1/groups").json(&json!({ "name": "Others" }));
+        assert_eq!(told(post.header(header, value)).await.status, 412, "{header}: {value}");
+        let query = home.alice.request(Method::POST, "/api/v1/graphql").json(&json!({ "query": "{ __typename }" }));
+        assert_eq!(told(query.header(header, value)).await.status, 412, "{header}: {value}");
+    }
+    assert_eq!(groups().await, 1);
+    let unread = told(home.alice.request(Method::GET, "/api/v1/groups").header("if-match", "\"x\"")).await;
+    assert_eq!(unread.status, 200, "control: reading changes nothing");
+    let patch = told(home.alice.request(Method::PATCH, &group).header("if-match", "*")).await;
+    assert_eq!(patch.status, 405, "control: there is no such method");
+    let delete = told(home.alice.request(Method::DELETE, &group)).await;
+    assert!(delete.status < 300, "control: {}", delete.text);
+    assert_eq!(groups().await, 0);
+}
+
+#[tokio::test]
 async fn a_list_is_read_in_parts_while_it_changes() {
     let home = Home::new().await;
     for n in 0..7 {

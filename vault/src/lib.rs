@@ -19,6 +19,7 @@ pub mod handover;
 pub mod keyring;
 pub mod log;
 mod log_health;
+pub mod memory;
 mod reading;
 pub mod replica;
 pub mod replicate;

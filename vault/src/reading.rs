@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::background::{Background, step_back};
+use crate::memory::Answers;
 use crate::shares::{Lease, Payer, Pool, Shares, Use};
 use crate::view::{ReadError, Room, ViewError};
 
@@ -15,10 +16,6 @@ pub(crate) const SHORT: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Reads of one person that may wait for a place.
 const MAX_WAITING_OF_PERSON: usize = 128;
-/// The memory of all answers that are being made or have not been sent yet.
-const ANSWERS: u64 = 96 << 20;
-/// What an answer is charged before it grows.
-const FIRST: u64 = 64 << 10;
 
 /// Which places a read is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +27,7 @@ pub(crate) enum Stage {
 pub(crate) struct Reading {
     short: Pool,
     long: Pool,
-    answers: Pool,
+    answers: Answers,
     /// Where reads run that have a place.
     threads: Background,
 }
@@ -45,12 +42,7 @@ impl Reading {
             short: places(short),
             long: places(long),
             threads: Background::new("allod-read"),
-            answers: Pool::new(Shares {
-                total: ANSWERS,
-                person: ANSWERS / 2,
-                part: ANSWERS / 3,
-                waiting: MAX_WAITING_OF_PERSON,
-            }),
+            answers: Answers::default(),
         }
     }
 
@@ -82,6 +74,11 @@ impl Reading {
         [self.short.usage(), self.long.usage(), self.answers.usage()]
     }
 
+    /// The memory of answers.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// Whether this caller's reads wait already: then none of them goes ahead of the others.
     pub(crate) fn is_crowded(&self, payer: Payer) -> bool {
         self.short.waits(payer)
@@ -99,13 +96,13 @@ impl Reading {
     /// Room for an answer of `most` bytes, charged from the beginning: its maker cannot ask for more.
     pub(crate) async fn whole(&self, payer: Payer, most: usize) -> Result<Room, ViewError> {
         let busy = |_| ViewError::from(ReadError::Busy);
-        let lease = self.answers.take(payer, FIRST.max(most as u64), PATIENCE).await.map_err(busy)?;
+        let lease = self.answers.take(payer, most as u64, PATIENCE).await.map_err(busy)?;
         Ok(Room::new(lease, most))
     }
 
     /// Room for an answer that grows to `most` bytes at most.
     pub(crate) async fn room(&self, payer: Payer, most: usize) -> Result<Room, ReadError> {
-        let lease = self.answers.take(payer, FIRST, PATIENCE).await.map_err(|_| ReadError::Busy)?;
+        let lease = self.answers.take(payer, 0, PATIENCE).await.map_err(|_| ReadError::Busy)?;
         Ok(Room::new(lease, most))
     }
 }

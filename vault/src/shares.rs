@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use vault_core::fair::{Asked, Fair};
-pub use vault_core::fair::{Payer, Shares};
+pub use vault_core::fair::{Network, Payer, Shares};
 
 /// Places or bytes that callers share. Cheap to clone.
 #[derive(Clone)]
@@ -83,6 +83,12 @@ impl Pool {
         }
     }
 
+    /// Takes `amount`, if it is there at once and nobody waits who could be served.
+    pub fn take_now(&self, payer: Payer, amount: u64) -> Option<Lease> {
+        let taken = self.0.lock().fair.more(payer, amount);
+        taken.then(|| Lease { pool: self.clone(), payer, amount })
+    }
+
     fn tell(state: &mut State, turns: Vec<u64>) {
         for number in turns {
             // One who does not listen any more gives back by themselves: see `Waiting`.
@@ -138,6 +144,16 @@ impl Lease {
         self.amount
     }
 
+    /// Whether it is of this pool.
+    pub(crate) fn is_of(&self, pool: &Pool) -> bool {
+        Arc::ptr_eq(&self.pool.0, &pool.0)
+    }
+
+    /// How the pool is used that it is of.
+    pub fn usage(&self) -> Use {
+        self.pool.usage()
+    }
+
     /// Holds at least `amount`; false, and as before, if that is not to be had at once.
     #[must_use]
     pub fn grow(&mut self, amount: u64) -> bool {
@@ -185,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_come_to_who_waits_and_pass_by_who_went_away() {
-        let pool = Pool::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
+        let pool = Pool::new(Shares { total: 1, person: 1, part: 1, stranger: 1, waiting: 4 });
         let held = pool.take(person(1), 1, LONG).await.unwrap();
         assert_eq!(pool.usage(), Use { total: 1, held: 1, waiting: 0 });
         let gone = tokio::spawn({
@@ -212,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_waited_too_long_is_told_so() {
-        let pool = Pool::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
+        let pool = Pool::new(Shares { total: 1, person: 1, part: 1, stranger: 1, waiting: 4 });
         let held = pool.take(person(1), 1, LONG).await.unwrap();
         assert_eq!(pool.take(person(2), 1, Duration::from_millis(1)).await.map(drop), Err(Busy));
         drop(held);
@@ -221,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_grows_and_shrinks_within_the_share() {
-        let pool = Pool::new(Shares { total: 10, person: 5, part: 2, waiting: 4 });
+        let pool = Pool::new(Shares { total: 10, person: 5, part: 2, stranger: 1, waiting: 4 });
         let mut held = pool.take(person(1), 1, LONG).await.unwrap();
         assert!(held.grow(5) && !held.grow(6));
         held.shrink(2);

@@ -1,7 +1,13 @@
 //! Errors as a GraphQL answer shows them.
 
+use std::borrow::Cow;
+
 use apollo_compiler::parser::SourceSpan;
 use serde_json::{Value, json};
+
+/// So much is said of what came with a request: of a message, and of each name in a path.
+const MESSAGE_LETTERS: usize = 400;
+const NAME_LETTERS: usize = 200;
 
 /// One element of `errors`. Messages are sentences without values of documents.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,15 +39,20 @@ pub(super) enum Step {
     Item(usize),
 }
 
+/// A text that came with the request, or its beginning.
+fn cut(text: &str, letters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(letters) {
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 impl GraphQlError {
     /// An error without path and location. Names in messages come from the request, so a message is
     /// cut after 400 characters.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if let Some((at, _)) = message.char_indices().nth(400) {
-            message.truncate(at);
-            message.push('…');
-        }
+        let message: String = message.into();
+        let message = cut(&message, MESSAGE_LETTERS).into_owned();
         GraphQlError { message, code, path: Vec::new(), locations: Vec::new(), place: None }
     }
 
@@ -100,7 +111,8 @@ impl GraphQlError {
             out["locations"] = self.locations.iter().map(at).collect();
         }
         if !self.path.is_empty() {
-            out["path"] = json!(self.path);
+            // Response names come from the request, and may be as long as that.
+            out["path"] = self.path.iter().map(|name| cut(name, NAME_LETTERS)).collect();
         }
         out["extensions"] = json!({ "code": self.code });
         out
@@ -129,5 +141,16 @@ mod tests {
             json!({"errors": [{"message": "The value is taken.", "path": ["add_Book", "title"],
                 "locations": [{"line": 1, "column": 3}], "extensions": {"code": "not_unique"}}]})
         );
+    }
+
+    #[test]
+    fn what_came_with_the_request_is_not_sent_back_whole() {
+        let long = "A".repeat(1_000_000);
+        let mut error = GraphQlError::new("unknown_field", format!("type `Query` does not have a field `{long}`"));
+        error.path = vec![long, "title".into()];
+        let answer = GraphQlError::answer(&[error]);
+        assert!(answer.len() < 1_000, "{}", answer.len());
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["errors"][0]["path"][1], "title", "control");
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::collect::Merged;
 use super::error::GraphQlError;
 use super::input::Input;
+use super::plan::{Context, FREE_ANSWER};
 use super::planner::Planner;
 use super::request::Request;
 
@@ -23,12 +24,15 @@ const ALIASES_MAX: usize = 8;
 const TEXT_MAX: usize = 16 * 1024;
 /// Bytes of an answer: the usual question over 50 collections of a few fields has 1.5 MB.
 const BYTES_MAX: usize = 16 << 20;
+/// By how much the room for an answer grows at a time.
+const STEP: usize = 1 << 20;
 
 /// The value of `data` for an operation whose roots are all of introspection.
 pub(crate) fn answer<'a>(
     planner: &mut Planner<'a>,
     request: &Request,
     roots: &[Merged<'a>],
+    context: &Context<'_>,
 ) -> Result<Bytes, GraphQlError> {
     let (entry, prepared) = (planner.entry, planner.walk.prepared);
     let asks_schema = roots.iter().any(|root| root.name() != "__typename");
@@ -42,9 +46,8 @@ pub(crate) fn answer<'a>(
     }
     let operation = &prepared.operation;
     let keep = asks_schema && operation.variables.is_empty() && request.text.len() <= TEXT_MAX;
-    let key = || format!("{}\n{}", request.operation_name.as_deref().unwrap_or_default(), request.text);
-    if keep && let Some(bytes) = entry.introspected.lock().get(&key()) {
-        return Ok(bytes.clone());
+    if keep && let Some(bytes) = context.caches.introspected(entry, request) {
+        return if bytes.len() <= FREE_ANSWER || (context.room)(bytes.len()) { Ok(bytes) } else { Err(no_room()) };
     }
     introspection::check_max_depth(&prepared.document, operation)
         .map_err(|_| GraphQlError::new("limit_depth", "The introspection is nested too deeply."))?;
@@ -52,11 +55,11 @@ pub(crate) fn answer<'a>(
     for root in roots {
         asked.push(planner.walk_within(root, |planner| IntrospectionField::of(planner, root))?);
     }
-    let mut writer = Writer { schema: &entry.schema, out: Vec::new() };
+    let mut writer = Writer { schema: &entry.schema, out: Vec::new(), room: context.room, until: FREE_ANSWER };
     writer.object(&asked, &Introspected::Root(prepared.operation.object_type()))?;
     let bytes = Bytes::from(writer.out);
     if keep {
-        entry.introspected.lock().put(key(), bytes.clone());
+        context.caches.keep_introspected(context.who, entry, request, &bytes);
     }
     Ok(bytes)
 }
@@ -121,21 +124,45 @@ fn is_listed(asked: &IntrospectionField<'_>, directives: &DirectiveList) -> bool
     asked.deprecated || directives.get("deprecated").is_none()
 }
 
+/// Whoever asks has too many answers that are not sent yet.
+fn no_room() -> GraphQlError {
+    let message = "You ask for too much at a time: wait until some of it is answered, then try again.";
+    GraphQlError::new("unavailable", message)
+}
+
 struct Writer<'s> {
     schema: &'s Schema,
     out: Vec<u8>,
+    room: &'s dyn Fn(usize) -> bool,
+    /// Up to here there is room.
+    until: usize,
 }
 
 type Written = Result<(), GraphQlError>;
 
 impl<'s> Writer<'s> {
-    fn object(&mut self, asked: &[IntrospectionField<'_>], thing: &Introspected<'s>) -> Written {
+    /// Refuses what has grown too large.
+    fn holds(&mut self) -> Written {
         if self.out.len() > BYTES_MAX {
             let message = format!("Introspection answers at most {} MiB: ask for less of it.", BYTES_MAX >> 20);
             return Err(GraphQlError::new("limit_bytes", message));
         }
+        if self.out.len() > self.until {
+            let until = self.out.len() + STEP;
+            if !(self.room)(until) {
+                return Err(no_room());
+            }
+            // No more than is charged.
+            self.out.reserve_exact(STEP);
+            self.until = until;
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, asked: &[IntrospectionField<'_>], thing: &Introspected<'s>) -> Written {
         self.out.push(b'{');
         for (at, field) in asked.iter().enumerate() {
+            self.holds()?;
             if at > 0 {
                 self.out.push(b',');
             }

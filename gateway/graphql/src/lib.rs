@@ -37,7 +37,7 @@ pub mod weight;
 pub use cache::Caches;
 pub use error::GraphQlError;
 pub use names::Spelling;
-pub use plan::{Context, Plan, plan};
+pub use plan::{Context, FREE_ANSWER, Plan, plan};
 pub use request::{Limits, Request};
 pub use sdl::SdlError;
 

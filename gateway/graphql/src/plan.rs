@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use apollo_compiler::executable::OperationType;
 use bytes::Bytes;
+use policy_core::UserId;
 use vault_core::change::ChangeRequest;
 use vault_core::query::{Query, Root, RootKind};
 
@@ -18,6 +19,9 @@ use super::planner::Planner;
 use super::request::{Limits, Request};
 use super::schema::NOTHING;
 use super::visible::Masks;
+
+/// So much of a ready answer is free, in bytes.
+pub const FREE_ANSWER: usize = 64 << 10;
 
 /// Under what a request is planned.
 #[derive(Clone, Copy)]
@@ -34,6 +38,10 @@ pub struct Context<'a> {
     pub limits: Limits,
     /// Where schemas and documents are kept.
     pub caches: &'a Caches,
+    /// Who asks, or whose app or link: what is kept counts as theirs.
+    pub who: UserId,
+    /// Whether a ready answer may take so many bytes: asked as it grows beyond [`FREE_ANSWER`].
+    pub room: &'a dyn Fn(usize) -> bool,
 }
 
 /// What is to be done.
@@ -67,8 +75,9 @@ impl Plan {
 /// Plans `request` for a caller. Errors are ready for the answer's `errors`, at most twenty.
 pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQlError>> {
     let one = |error| vec![error];
-    let entry = context.caches.schema(context.schema, context.masks, context.spelling).map_err(one)?;
-    let prepared: Arc<Prepared> = context.caches.document(&entry, request, &context.limits, context.allow_mutation)?;
+    let entry = context.caches.schema(context.who, context.schema, context.masks, context.spelling).map_err(one)?;
+    let prepared: Arc<Prepared> =
+        context.caches.document(context.who, &entry, request, &context.limits, context.allow_mutation)?;
     let mutates = prepared.operation.operation_type == OperationType::Mutation;
     if mutates && !context.allow_mutation {
         return Err(vec![GraphQlError::no_mutation()]);
@@ -80,7 +89,7 @@ pub fn plan(request: &Request, context: &Context<'_>) -> Result<Plan, Vec<GraphQ
     let roots = planner.walk.roots().map_err(placed)?;
     let is_meta = |root: &Merged<'_>| matches!(root.name(), "__schema" | "__type" | "__typename");
     if roots.iter().all(is_meta) {
-        return introspect::answer(&mut planner, request, &roots).map(Plan::Answer).map_err(placed);
+        return introspect::answer(&mut planner, request, &roots, context).map(Plan::Answer).map_err(placed);
     }
     if mutates { planner.mutation(&roots).map(Plan::Change) } else { planner.query(&roots).map(Plan::Query) }
         .map_err(placed)

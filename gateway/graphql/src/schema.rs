@@ -1,7 +1,5 @@
 //! The GraphQL schema of one view of a space's definitions.
 
-use std::num::NonZeroUsize;
-
 use apollo_compiler::ast::{EnumValueDefinition, FieldDefinition, InputValueDefinition, Type};
 use apollo_compiler::schema::{
     Component, ComponentName, EnumType, ExtendedType, InputObjectType, Name, ObjectType, ScalarType, Schema,
@@ -9,9 +7,6 @@ use apollo_compiler::schema::{
 };
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Node, name};
-use bytes::Bytes;
-use lru::LruCache;
-use parking_lot::Mutex;
 use policy_core::Verb;
 use vault_core::query::Function;
 use vault_core::schema::{FieldType, ScalarType as Of};
@@ -24,8 +19,6 @@ use super::visible::{Shape, Visible, VisibleCollection, VisibleField, is_numeric
 
 /// The field that `Query` has when nothing may be read: a type without fields is none.
 pub(crate) const NOTHING: &str = "_nothing";
-/// Introspection answers that one schema keeps.
-const ANSWERS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// A schema as one shape of permits shows it, with what is derived from it.
 pub struct SchemaEntry {
@@ -37,8 +30,6 @@ pub struct SchemaEntry {
     pub visible: Visible,
     /// What documents are validated against, and introspection shows.
     pub schema: Valid<Schema>,
-    /// Answers to introspection by text.
-    pub(crate) introspected: Mutex<LruCache<String, Bytes>>,
 }
 
 impl std::fmt::Debug for SchemaEntry {
@@ -61,7 +52,7 @@ impl SchemaEntry {
         let schema = schema
             .validate()
             .map_err(|_| GraphQlError::new("internal", "The definitions of this space do not make a schema."))?;
-        Ok(SchemaEntry { shape, spelling, visible, schema, introspected: Mutex::new(LruCache::new(ANSWERS)) })
+        Ok(SchemaEntry { shape, spelling, visible, schema })
     }
 }
 

@@ -70,6 +70,19 @@ pub fn expected(request: &HttpRequest, now: &impl Serialize) -> Result<(), ApiEr
     Ok(())
 }
 
+/// Why a request is refused that changes something only under a condition which nothing looks at: what was to be kept from
+/// being overwritten would be (RFC 9110, 13.1). `asked`: whether it has a condition that is not looked at.
+pub fn unheeded(method: &Method, asked: impl Fn(&HeaderName) -> bool) -> Option<ApiError> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let header =
+        [(IF_MATCH, "If-Match"), (IF_NONE_MATCH, "If-None-Match")].into_iter().find(|(header, _)| asked(header));
+    let text = format!("This route does not look at `{}`, and so nothing was done.", header?.1);
+    let error = ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", text);
+    Some(error.hint("Send it without the condition."))
+}
+
 /// Of an answer that `GET` would give now.
 pub fn put_etag(now: &impl Serialize, answer: &mut HttpResponse) {
     let tag = serde_json::to_vec(now).map(|body| tag(&body)).unwrap_or_default();

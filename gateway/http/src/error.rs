@@ -31,9 +31,23 @@ pub struct ApiError {
     challenges: &'static [&'static str],
 }
 
+/// So much of a message is told, in letters: names in it come from the request, and may be as long as that.
+const MESSAGE_LETTERS: usize = 1_000;
+
+/// A message, or its beginning.
+pub fn cut(mut message: String) -> String {
+    if let Some((at, _)) = message.char_indices().nth(MESSAGE_LETTERS) {
+        message.truncate(at);
+        message.push('…');
+        message.shrink_to_fit();
+    }
+    message
+}
+
 impl ApiError {
+    /// An error whose message is cut after 1,000 letters.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        ApiError { status, code, message: message.into(), hint: "", challenges: &["Bearer"] }
+        ApiError { status, code, message: cut(message.into()), hint: "", challenges: &["Bearer"] }
     }
 
     #[must_use]
@@ -200,6 +214,14 @@ mod tests {
             let [challenge] = ApiError::from(error).challenges else { panic!("one") };
             assert!(challenge.ends_with(DPOP.strip_prefix("DPoP").unwrap().trim()), "{challenge}");
         }
+    }
+
+    #[test]
+    fn what_came_with_the_request_is_not_sent_back_whole() {
+        let long = ApiError::bad_request(format!("unknown field `{}`", "ä".repeat(1_000_000)));
+        assert!(long.message.len() < 2_100 && long.message.ends_with('…'), "{}", long.message.len());
+        let whole = "ä".repeat(MESSAGE_LETTERS);
+        assert_eq!(ApiError::bad_request(whole.clone()).message, whole, "control");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! answers, to whoever asked, from when they are made until they are sent. An answer that is not read is dropped.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future as _;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
@@ -13,16 +14,19 @@ use std::time::Duration;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::rt::time::{Instant, Sleep, sleep, timeout};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpResponse};
 use futures::{Stream, StreamExt as _};
-use vault::shares::{Lease, Payer};
+use vault::memory::AnswerLease;
+use vault::shares::{Lease, Payer, Use};
 
 use super::error::ApiError;
 use super::terms::{LEAST_BODY, Terms};
+use crate::authn;
 use crate::pools::Pools;
 use gateway_people::realm::Realm;
 
@@ -35,6 +39,11 @@ const COST: u64 = 3;
 const STREAMED: u64 = 1 << 20;
 /// How long a request waits until there is memory for its body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever sends nothing of a body for so long holds no memory for it any more; of strangers the whole of it comes within
+/// so long.
+const BODY_PAUSE: Duration = Duration::from_secs(15);
+const STRANGER_PAUSE: Duration = Duration::from_secs(5);
+const STRANGER_BODY: Duration = Duration::from_secs(20);
 /// Of a body that is refused so much is let go by, within so long: who still sends when the connection ends sees no
 /// answer.
 const LET_GO: usize = 32 << 20;
@@ -42,13 +51,21 @@ const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 /// Who sends nothing for so long waits for the answer.
 const LET_GO_PAUSE: Duration = Duration::from_millis(500);
 
-/// Answers of less are handed over as they are.
-const WHOLE: u64 = 16 << 10;
+/// Answers of no more are handed over as they are, and nobody is charged for them.
+const WHOLE: usize = 16 << 10;
+/// What stands around what was charged when it was made is no more than this.
+const AROUND: u64 = 1 << 10;
+/// How long an answer that is there waits until there is room for it, and how large it may be to wait at all: whoever makes
+/// larger ones takes room for them before.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(15);
+const WAITS: usize = 1 << 20;
 /// How much of an answer is handed over at a time.
 const CHUNK: usize = 64 << 10;
-/// Whoever takes less than so much of an answer within so long is not reading it.
+/// Whoever takes less than so much of an answer within so long is not reading it: more, the fuller the memory of answers is.
 const LEAST_READ: usize = 256 << 10;
-const READ_WITHIN: Duration = Duration::from_secs(15);
+const LEAST_READ_HALF_FULL: usize = 1 << 20;
+const LEAST_READ_FULL: usize = 4 << 20;
+pub const READ_WITHIN: Duration = Duration::from_secs(15);
 
 /// The largest body that the operator lets in from the network, whatever a front takes (`http.max_body`).
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +93,12 @@ async fn let_go(mut request: ServiceRequest, response: HttpResponse) -> ServiceR
     let mut body = request.take_payload();
     let read = async {
         let mut left = LET_GO;
-        while let Ok(Some(Ok(bytes))) = actix_web::rt::time::timeout(LET_GO_PAUSE, body.next()).await {
+        while let Ok(Some(Ok(bytes))) = timeout(LET_GO_PAUSE, body.next()).await {
             let Some(less) = left.checked_sub(bytes.len()) else { return };
             left = less;
         }
     };
-    let _ = actix_web::rt::time::timeout(LET_GO_WITHIN, read).await;
+    let _ = timeout(LET_GO_WITHIN, read).await;
     unread(request, response)
 }
 
@@ -97,10 +114,10 @@ pub async fn admitted<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(length) = announced(&request) else { return next.call(request).await.map(metered) };
+    let Some(length) = announced(&request) else { return metered(terms, next.call(request).await?).await };
     let (node, pools) = (request.app_data::<web::Data<dyn Realm>>(), request.app_data::<web::Data<Pools>>());
     let (Some(node), Some(pools)) = (node.cloned(), pools.cloned()) else {
-        return next.call(request).await.map(metered);
+        return metered(terms, next.call(request).await?).await;
     };
     let known = (terms.clients)(request.request(), &**node).await;
     // What is streamed has quotas of its own.
@@ -108,7 +125,7 @@ pub async fn admitted<B: MessageBody + 'static>(
     let largest = within.map_or(terms.limits.body, |MaxBody(max)| terms.limits.body.min(*max));
     let (payer, most) = match &known {
         Ok(principal) => (Payer::from(&principal.caller), largest),
-        Err(_) => (Payer::Nobody, LEAST_BODY.min(largest)),
+        Err(_) => (authn::stranger(request.request()), LEAST_BODY.min(largest)),
     };
     if length.is_some_and(|length| length > most) {
         return Ok(match known {
@@ -118,7 +135,7 @@ pub async fn admitted<B: MessageBody + 'static>(
         });
     }
     if length.is_some_and(|length| length <= FREE_BODY) {
-        return next.call(request).await.map(metered);
+        return metered(terms, next.call(request).await?).await;
     }
     let cost = match terms.limits.streamed {
         true => STREAMED,
@@ -129,14 +146,16 @@ pub async fn admitted<B: MessageBody + 'static>(
             Ok(_) => let_go(request, (terms.errors)(&busy())).await,
             Err(_) => unread(request, (terms.errors)(&busy())),
         };
-        answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return Ok(answer);
     };
     let lease = Rc::new(RefCell::new(lease));
     // The request may outlive whoever waits for it: its body is charged for as long.
     request.extensions_mut().insert(Charge(Rc::clone(&lease)));
-    if length.is_none() && !terms.limits.streamed {
-        let counted = Counted { body: request.take_payload(), read: 0, most, lease: Rc::clone(&lease) };
+    if !terms.limits.streamed {
+        let within = known.is_err().then(|| Instant::now() + STRANGER_BODY);
+        let pause = if known.is_err() { STRANGER_PAUSE } else { BODY_PAUSE };
+        let counted = Counted::new(request.take_payload(), most, Rc::clone(&lease), (pause, within));
         request.set_payload(Payload::Stream { payload: Box::pin(counted) });
     }
     let answer = next.call(request).await;
@@ -144,7 +163,7 @@ pub async fn admitted<B: MessageBody + 'static>(
         answer.request().extensions_mut().remove::<Charge>();
     }
     drop(lease);
-    answer.map(metered)
+    metered(terms, answer?).await
 }
 
 /// What the body of a request is charged to.
@@ -155,26 +174,48 @@ fn too_large(most: usize) -> ApiError {
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_body", text)
 }
 
-/// A body of unknown length, read as far as it may be.
+/// A body, read as far as it may be and for as long as it comes.
 struct Counted {
     body: Payload,
     read: usize,
     most: usize,
-    /// For the largest body; for what has come, when it has.
+    /// For the largest body, or for what was announced; for what has come, when it has.
     lease: Rc<RefCell<Lease>>,
+    pause: Duration,
+    /// By when it is to be there.
+    within: Option<Instant>,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Counted {
+    fn new(
+        body: Payload,
+        most: usize,
+        lease: Rc<RefCell<Lease>>,
+        (pause, within): (Duration, Option<Instant>),
+    ) -> Counted {
+        Counted { body, read: 0, most, lease, pause, within, patience: Box::pin(sleep(pause)) }
+    }
 }
 
 impl Stream for Counted {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = std::task::ready!(Pin::new(&mut self.body).poll_next(cx));
+        let Poll::Ready(next) = Pin::new(&mut self.body).poll_next(cx) else {
+            std::task::ready!(self.patience.as_mut().poll(cx));
+            self.body = Payload::None;
+            return Poll::Ready(Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into()))));
+        };
         match &next {
             Some(Ok(bytes)) => {
                 self.read = self.read.saturating_add(bytes.len());
                 if self.read > self.most {
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
+                let until = Instant::now() + self.pause;
+                let until = self.within.map_or(until, |within| until.min(within));
+                self.patience.as_mut().reset(until);
             }
             Some(Err(_)) => {}
             None => self.lease.borrow_mut().shrink(self.read as u64 * COST),
@@ -183,30 +224,86 @@ impl Stream for Counted {
     }
 }
 
-/// What is charged for an answer that has been made: to be kept until it is sent.
-struct Charged(Option<Lease>);
+/// What was charged for an answer when it was made: to be kept until it is sent.
+struct Charged(Option<AnswerLease>);
 
-/// Answers `body`, charged with `charged` until it is sent.
-pub fn charged(mut answer: HttpResponse, charge: Option<Lease>) -> HttpResponse {
+/// Answers `body`, charged with `charge` until it is sent.
+pub fn charged(mut answer: HttpResponse, charge: Option<AnswerLease>) -> HttpResponse {
     answer.extensions_mut().insert(Charged(charge));
     answer
 }
 
-/// Hands a large answer over bit by bit, and drops it when nobody reads it.
-fn metered<B: MessageBody + 'static>(mut answer: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
-    let charge = answer.response_mut().extensions_mut().remove::<Charged>().and_then(|charge| charge.0);
-    let sized = matches!(answer.response().body().size(), BodySize::Sized(size) if size > WHOLE);
-    answer.map_body(|_, body| match body.try_into_bytes() {
-        Ok(bytes) if sized => BoxBody::new(Metered::new(bytes, charge)),
-        Ok(bytes) => BoxBody::new(bytes),
-        Err(body) => BoxBody::new(body),
-    })
+/// Charges an answer to whoever asked, hands a large one over bit by bit, and drops it when nobody reads it.
+async fn metered<B: MessageBody + 'static>(
+    terms: Terms,
+    answer: ServiceResponse<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let (request, mut answer) = answer.into_parts();
+    let charge = answer.extensions_mut().remove::<Charged>().and_then(|charge| charge.0);
+    let (head, body) = answer.into_parts();
+    let bytes = match body.try_into_bytes() {
+        Ok(bytes) if bytes.len() > WHOLE => bytes,
+        Ok(bytes) => return Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(bytes)))),
+        Err(body) => return Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body)))),
+    };
+    // What is there anyway, as files of the console are, costs nothing more.
+    let cost = if bytes.is_unique() { bytes.len() as u64 } else { 0 };
+    let left = cost.saturating_sub(charge.as_ref().map_or(0, AnswerLease::amount));
+    let pools = request.app_data::<web::Data<Pools>>().cloned();
+    let rest = match pools.filter(|_| left > AROUND) {
+        None => None,
+        Some(pools) => {
+            let payer = request.extensions().get::<Payer>().copied();
+            let payer = payer.unwrap_or_else(|| authn::stranger(&request));
+            let patience = if bytes.len() <= WAITS { ANSWER_PATIENCE } else { Duration::ZERO };
+            match pools.answers.take(payer, left, patience).await {
+                Ok(lease) => Some(lease),
+                Err(_) => {
+                    let error = no_room(request.method(), head.status());
+                    return Ok(ServiceResponse::new(request, (terms.errors)(&error)));
+                }
+            }
+        }
+    };
+    let body = BoxBody::new(Metered::new(bytes, [charge, rest]));
+    Ok(ServiceResponse::new(request, head.set_body(body)))
 }
+
+/// There is no room for an answer that is there.
+fn no_room(method: &Method, status: StatusCode) -> ApiError {
+    if matches!(*method, Method::GET | Method::HEAD) || !status.is_success() {
+        return busy();
+    }
+    let text = "It is done, but you ask for too much at a time: there is no room for the answer. Do not send it again.";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+}
+
+/// What answers are charged to.
+type Leases = [Option<AnswerLease>; 2];
 
 /// What is left of an answer.
 struct Rest {
-    bytes: RefCell<Option<(Bytes, Option<Lease>)>>,
+    bytes: RefCell<Option<(Bytes, Leases)>>,
     taken: Cell<usize>,
+}
+
+impl Rest {
+    /// How much of it is to be taken within [`READ_WITHIN`], lest it be dropped.
+    fn least(&self) -> usize {
+        let held = self.bytes.borrow();
+        let leases = held.iter().flat_map(|(_, leases)| leases.iter().flatten());
+        leases.map(|lease| least_read(lease.usage())).max().unwrap_or(LEAST_READ)
+    }
+}
+
+/// How much of an answer is to be taken within [`READ_WITHIN`], as the memory is used that it is a part of.
+pub fn least_read(memory: Use) -> usize {
+    match memory {
+        Use { waiting: 1.., .. } => LEAST_READ_FULL,
+        Use { total, held, .. } if held > total / 8 * 7 => LEAST_READ_FULL,
+        Use { total, held, .. } if held > total / 2 => LEAST_READ_HALF_FULL,
+        _ => LEAST_READ,
+    }
 }
 
 struct Metered {
@@ -215,7 +312,7 @@ struct Metered {
 }
 
 impl Metered {
-    fn new(bytes: Bytes, charge: Option<Lease>) -> Metered {
+    fn new(bytes: Bytes, charge: Leases) -> Metered {
         let length = bytes.len() as u64;
         let rest = Rc::new(Rest { bytes: RefCell::new(Some((bytes, charge))), taken: Cell::new(0) });
         actix_web::rt::spawn(watch(Rc::downgrade(&rest), READ_WITHIN));
@@ -223,13 +320,13 @@ impl Metered {
     }
 }
 
-/// Drops what is left of an answer when its reader has stopped.
+/// Drops what is left of an answer when its reader has stopped, or is slower than the others can wait.
 async fn watch(rest: Weak<Rest>, within: Duration) {
     let mut before = 0;
     loop {
-        actix_web::rt::time::sleep(within).await;
+        sleep(within).await;
         let Some(rest) = rest.upgrade() else { return };
-        if rest.taken.get() < before + LEAST_READ {
+        if rest.taken.get() < before + rest.least() {
             rest.bytes.borrow_mut().take();
             return;
         }
@@ -262,27 +359,4 @@ impl MessageBody for Metered {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[actix_web::test]
-    async fn an_answer_that_nobody_reads_is_dropped_and_one_that_is_read_is_whole() {
-        let pool = Pools::default().bodies;
-        let text: Bytes = (0..300_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
-        let take = || pool.take(Payer::Nobody, 1_000, Duration::ZERO);
-        let mut read = Metered::new(text.clone(), Some(take().await.unwrap()));
-        let mut all = Vec::new();
-        while let Some(chunk) = std::future::poll_fn(|cx| Pin::new(&mut read).poll_next(cx)).await {
-            all.extend_from_slice(&chunk.unwrap());
-        }
-        assert!(all == text);
-
-        let rest =
-            Rc::new(Rest { bytes: RefCell::new(Some((text, Some(take().await.unwrap())))), taken: Cell::new(0) });
-        let mut stalled = Metered { length: 1_200_000, rest: Rc::clone(&rest) };
-        watch(Rc::downgrade(&rest), Duration::from_millis(1)).await;
-        let next = std::future::poll_fn(|cx| Pin::new(&mut stalled).poll_next(cx)).await;
-        assert!(matches!(next, Some(Err(NotRead))));
-        assert!(rest.bytes.borrow().is_none(), "with its charge");
-    }
-}
+mod tests;

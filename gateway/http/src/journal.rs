@@ -101,7 +101,7 @@ fn caller(req: Option<&HttpRequest>) -> String {
     match req.and_then(|req| req.extensions().get::<Payer>().copied()) {
         Some(Payer::Person(user)) => user.to_string(),
         Some(Payer::Part(user, grant)) => format!("{user} by grant {grant}"),
-        Some(Payer::Nobody) | None => "nobody".to_owned(),
+        Some(Payer::Stranger(_)) | None => "nobody".to_owned(),
     }
 }
 

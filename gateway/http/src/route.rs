@@ -4,7 +4,7 @@
 use actix_web::body::BoxBody;
 use actix_web::dev::{Handler, ResourceDef, ServiceRequest};
 use actix_web::guard::{self, Guard};
-use actix_web::http::header::ALLOW;
+use actix_web::http::header::{ALLOW, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
@@ -41,6 +41,8 @@ struct PathEntry {
     terms: Terms,
     /// Whether pages of other origins may come here.
     open: bool,
+    /// The conditions that handlers look at before they change something.
+    heeded: Vec<(Method, HeaderName)>,
     methods: Vec<(Method, Route)>,
 }
 
@@ -80,6 +82,21 @@ impl Routes {
     pub fn open(&mut self, path: &'static str) -> &mut Routes {
         for place in self.entries.iter_mut().filter(|place| place.path == path) {
             place.open = true;
+        }
+        self
+    }
+
+    /// Says which conditions the handler of a method looks at, on a path whose methods are there already: a change under
+    /// any other is refused.
+    pub fn heeding(
+        &mut self,
+        path: &'static str,
+        method: &Method,
+        conditions: impl IntoIterator<Item = HeaderName>,
+    ) -> &mut Routes {
+        let heeded: Vec<_> = conditions.into_iter().map(|header| (method.clone(), header)).collect();
+        for place in self.entries.iter_mut().filter(|place| place.path == path) {
+            place.heeded.extend(heeded.iter().cloned());
         }
         self
     }
@@ -148,7 +165,8 @@ impl Routes {
         match self.entries.iter_mut().find(|place| place.path == path) {
             Some(place) => place.methods.push((method, route)),
             None => {
-                self.entries.push(PathEntry { path, terms: self.terms, open: false, methods: vec![(method, route)] });
+                let methods = vec![(method, route)];
+                self.entries.push(PathEntry { path, terms: self.terms, open: false, heeded: Vec::new(), methods });
             }
         }
         self
@@ -179,7 +197,8 @@ impl Routes {
     pub fn install(self, config: &mut ServiceConfig) {
         for place in self.entries {
             let terms = place.terms;
-            let allow = place.allowed().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            let taken = place.allowed();
+            let allow = taken.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             let mut resource = web::resource(place.path);
             for (_, route) in place.methods {
                 resource = resource.route(route);
@@ -200,7 +219,22 @@ impl Routes {
             let once = move |request: ServiceRequest, next: Next<BoxBody>| async move {
                 if api { repeated::once(terms, request, next).await } else { next.call(request).await }
             };
+            let heeded = place.heeded;
+            let unheeded = move |request: ServiceRequest, next: Next<BoxBody>| {
+                let asked = |header: &HeaderName| {
+                    request.headers().contains_key(header)
+                        && !heeded.iter().any(|(method, heeded)| method == request.method() && heeded == header)
+                };
+                let refused = taken.contains(request.method()).then(|| conditions::unheeded(request.method(), asked));
+                async move {
+                    match refused.flatten() {
+                        Some(error) => Ok(request.into_response((terms.errors)(&error))),
+                        None => next.call(request).await,
+                    }
+                }
+            };
             let resource = resource.wrap(from_fn(shaped)).wrap(from_fn(tagged)).wrap(from_fn(once));
+            let resource = resource.wrap(from_fn(unheeded));
             config.service(resource.wrap(from_fn(admitted)).wrap(deadline));
         }
     }

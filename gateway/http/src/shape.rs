@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::error::QueryPayloadError;
+use actix_web::error::{PayloadError, QueryPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::middleware::Next;
@@ -27,7 +27,12 @@ pub async fn shaped(
     let answer = next.call(request).await?;
     let Some(error) = refusal(answer.response()) else { return Ok(answer) };
     let (request, _) = answer.into_parts();
-    Ok(ServiceResponse::new(request, errors(&error)))
+    let mut answer = errors(&error);
+    if error.status == StatusCode::REQUEST_TIMEOUT {
+        // The body is not read: nothing else can follow it on this connection.
+        answer.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    }
+    Ok(ServiceResponse::new(request, answer))
 }
 
 /// The error that an answer says, if no front has put it into its shape yet.
@@ -41,6 +46,12 @@ fn refusal(answer: &HttpResponse) -> Option<ApiError> {
     let bare = kind.is_none_or(|kind| answer.error().is_some() && kind.as_bytes().starts_with(b"text/plain"));
     if !bare || !(status.is_client_error() || status.is_server_error()) {
         return None;
+    }
+    if let Some(PayloadError::Io(error)) = answer.error().and_then(|error| error.as_error::<PayloadError>())
+        && error.kind() == std::io::ErrorKind::TimedOut
+    {
+        let text = "The body of the request did not come on: send it again, faster.";
+        return Some(ApiError::new(StatusCode::REQUEST_TIMEOUT, "limit_time", text));
     }
     let query = answer.error().and_then(|error| error.as_error::<QueryPayloadError>());
     let (code, message) = match status {

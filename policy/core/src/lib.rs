@@ -20,6 +20,7 @@ mod permit;
 mod predicate;
 mod relationship;
 mod schema;
+mod shared;
 mod tuples;
 
 pub use action::{Verb, Verbs};
@@ -51,4 +52,5 @@ pub use schema::{
     ReflectedCaveat, ReflectedDefinition, ReflectedForm, ReflectedParameter, ReflectedPermission, ReflectedRelation,
     ReflectedSubjectType, Reflection, Schema, SchemaError, SchemaFault,
 };
+pub use shared::SharedCache;
 pub use tuples::{ApplyError, Nesting, SchemaInUse, TupleError, Tuples};

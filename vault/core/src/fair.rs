@@ -12,11 +12,15 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 use policy_core::{Caller, GrantId, UserId};
 
+/// A network that strangers come from: what one person may hold many addresses of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Network(pub u128);
+
 /// Who is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Payer {
-    /// Whoever has not said yet who they are: all of them together are one part.
-    Nobody,
+    /// Whoever has not said yet who they are, by the network that they come from: all of them together are one person.
+    Stranger(Network),
     /// Somebody by themselves.
     Person(UserId),
     /// An app or a link, for the person who gave it its grant.
@@ -35,7 +39,7 @@ impl From<&Caller> for Payer {
 impl Payer {
     fn person(self) -> Option<UserId> {
         match self {
-            Payer::Nobody => None,
+            Payer::Stranger(_) => None,
             Payer::Person(user) | Payer::Part(user, _) => Some(user),
         }
     }
@@ -48,23 +52,27 @@ pub struct Shares {
     pub total: u64,
     /// A person with all their apps and links.
     pub person: u64,
-    /// One app or one link, or everybody unknown together.
+    /// One app or one link.
     pub part: u64,
-    /// How many of one person's requests may wait; of a part's, a quarter.
+    /// Everybody unknown of one network. All networks together have the share of a person.
+    pub stranger: u64,
+    /// How many of one person's requests may wait; of a part's or a network's, a quarter.
     pub waiting: usize,
 }
 
 impl Shares {
-    /// Of `total`, half at most for a person and a quarter for a part, and never nothing.
+    /// Of `total`, half at most for a person, a quarter for a part and an eighth for a network, and never nothing.
     pub fn of(total: u64, waiting: usize) -> Shares {
-        Shares { total: total.max(1), person: (total / 2).max(1), part: (total / 4).max(1), waiting }
+        let part = |of: u64| (total / of).max(1);
+        Shares { total: total.max(1), person: part(2), part: part(4), stranger: part(8), waiting }
     }
 
     /// The most that this payer can hold: who asks for more is given so much, alone.
     pub fn most(&self, payer: Payer) -> u64 {
         match payer {
             Payer::Person(_) => self.person.min(self.total),
-            Payer::Part(..) | Payer::Nobody => self.part.min(self.person).min(self.total),
+            Payer::Part(..) => self.part.min(self.person).min(self.total),
+            Payer::Stranger(_) => self.stranger.min(self.person).min(self.total),
         }
     }
 }
@@ -140,7 +148,7 @@ impl Fair {
         let amount = amount.min(self.shares.most(payer));
         let most_waiting = match payer {
             Payer::Person(_) => self.shares.waiting,
-            Payer::Part(..) | Payer::Nobody => (self.shares.waiting / 4).max(1),
+            Payer::Part(..) | Payer::Stranger(_) => (self.shares.waiting / 4).max(1),
         };
         // Who comes anew has had no turn yet and takes none before those who wait.
         let served = self.servings;
@@ -161,12 +169,16 @@ impl Fair {
         (given.map_or(Asked::Waits(number, amount), |_| Asked::Given(amount)), turns)
     }
 
-    /// Takes `amount` more for a payer who holds some, without waiting and without overtaking anybody who could
+    /// Takes `amount` for a payer, who may hold some already, without waiting and without overtaking anybody who could
     /// be served.
     pub fn more(&mut self, payer: Payer, amount: u64) -> bool {
         if amount > self.free || !self.has_room(payer, amount) || self.next().is_some() {
             return false;
         }
+        let served = self.servings;
+        let new = || Account { served, ..Account::default() };
+        self.persons.entry(payer.person()).or_insert_with(new);
+        self.parts.entry(payer).or_insert_with(new);
         self.hold(payer, amount);
         true
     }
@@ -274,8 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn strangers_of_one_network_leave_others_room_and_all_of_them_leave_it_to_who_is_known() {
+        let mut fair = Fair::new(Shares { total: 16, person: 8, part: 4, stranger: 2, waiting: 64 });
+        let from = |n: u128| Payer::Stranger(Network(n));
+        let given = (0..16).filter(|_| matches!(fair.ask(from(1), 1).0, Asked::Given(1))).count();
+        assert_eq!(given, 2, "of one network");
+        let given = (2..16).filter(|n| matches!(fair.ask(from(*n), 2).0, Asked::Given(2))).count();
+        assert_eq!(given, 3, "all together have the share of a person");
+        assert_eq!(fair.ask(person(1), 8).0, Asked::Given(8));
+    }
+
+    #[test]
     fn turns_go_round() {
-        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 64 });
+        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, stranger: 1, waiting: 64 });
         assert_eq!(fair.ask(person(1), 1).0, Asked::Given(1));
         let hog: Vec<Asked> = (0..10).map(|_| fair.ask(person(1), 1).0).collect();
         let Asked::Waits(neighbour, _) = fair.ask(person(2), 1).0 else { panic!("there is one place") };
@@ -286,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_large_is_not_overtaken_for_ever_and_what_is_too_large_is_cut() {
-        let mut fair = Fair::new(Shares { total: 10, person: 10, part: 5, waiting: 8 });
+        let mut fair = Fair::new(Shares { total: 10, person: 10, part: 5, stranger: 5, waiting: 8 });
         assert_eq!(fair.ask(person(1), 6).0, Asked::Given(6));
         let Asked::Waits(large, 10) = fair.ask(person(2), 99).0 else { panic!("cut to what a person may have") };
         let Asked::Waits(small, 1) = fair.ask(person(3), 1).0 else { panic!("it does not overtake") };
@@ -300,7 +323,7 @@ mod tests {
 
     #[test]
     fn who_waits_too_often_is_told_so_and_nobody_else() {
-        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, waiting: 4 });
+        let mut fair = Fair::new(Shares { total: 1, person: 1, part: 1, stranger: 1, waiting: 4 });
         assert_eq!(fair.ask(person(9), 1).0, Asked::Given(1));
         assert!(matches!(fair.ask(part(1, 1), 1).0, Asked::Waits(..)));
         assert_eq!(fair.ask(part(1, 1), 1).0, Asked::Busy, "a quarter of what a person may have waiting");
@@ -314,12 +337,16 @@ mod tests {
         /// there is room for them.
         #[test]
         fn shares_hold_and_nothing_is_lost(steps in prop::collection::vec((0u8..4, 0u8..4, 0u8..3, 1u64..12), 1..200)) {
-            let shares = Shares { total: 16, person: 8, part: 4, waiting: 8 };
+            let shares = Shares { total: 16, person: 8, part: 4, stranger: 2, waiting: 8 };
             let mut fair = Fair::new(shares);
             let mut held: Vec<(Payer, u64)> = Vec::new();
             let mut waits: Vec<(u64, Payer, u64)> = Vec::new();
             for (act, n, of, amount) in steps {
-                let payer = if of == 0 { person(n) } else { part(n, of) };
+                let payer = match (n, of) {
+                    (3, of) => Payer::Stranger(Network(of.into())),
+                    (n, 0) => person(n),
+                    (n, of) => part(n, of),
+                };
                 let turns = match act {
                     0 | 1 => {
                         let (asked, turns) = fair.ask(payer, amount);

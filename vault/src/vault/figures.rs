@@ -7,6 +7,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::Vault;
 use crate::data_dir::DataFile;
 use crate::figures::Figures;
+use crate::memory::Answers;
 
 /// A database file with what was written ahead of it.
 fn bytes(file: &Path) -> u64 {
@@ -19,6 +20,11 @@ fn bytes(file: &Path) -> u64 {
 }
 
 impl Vault {
+    /// The memory of answers: whoever answers by something else than a read takes room of the same.
+    pub fn answers(&self) -> &Answers {
+        self.0.reading.answers()
+    }
+
     /// The vault at this moment. Looks at the files of what is open.
     pub fn figures(&self) -> Figures {
         let inner = &self.0;

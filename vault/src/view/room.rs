@@ -1,6 +1,6 @@
 //! The memory that an answer may take.
 
-use crate::shares::Lease;
+use crate::memory::AnswerLease;
 
 use super::ReadError;
 
@@ -25,7 +25,7 @@ impl<S> Answer<S> {
     }
 
     /// The answer, and what its caller is charged for it: to be dropped when it is sent.
-    pub fn into_parts(self) -> (S, Option<Lease>) {
+    pub fn into_parts(self) -> (S, Option<AnswerLease>) {
         (self.sink, self.room.lease)
     }
 }
@@ -33,7 +33,7 @@ impl<S> Answer<S> {
 /// What an answer may still grow by: to a fixed size at most and, where its caller is charged, within their share.
 #[derive(Debug)]
 pub struct Room {
-    lease: Option<Lease>,
+    lease: Option<AnswerLease>,
     /// Up to here it is charged.
     until: usize,
     most: usize,
@@ -43,7 +43,7 @@ pub struct Room {
 
 impl Room {
     /// Room for `most` bytes, charged as they come.
-    pub fn new(lease: Lease, most: usize) -> Room {
+    pub fn new(lease: AnswerLease, most: usize) -> Room {
         let until = usize::try_from(lease.amount()).unwrap_or(usize::MAX).min(most);
         Room { lease: Some(lease), until, most, rows: 0 }
     }
@@ -81,20 +81,25 @@ impl Room {
 mod tests {
     use std::time::Duration;
 
+    use policy_core::{GrantId, UserId};
+
     use super::*;
-    use crate::shares::{Payer, Pool, Shares};
+    use crate::memory::Answers;
+    use crate::shares::Payer;
 
     #[tokio::test]
     async fn an_answer_grows_to_its_own_limit_and_to_its_callers_share() {
-        let pool = Pool::new(Shares { total: 8 << 20, person: 8 << 20, part: 4 << 20, waiting: 4 });
-        let take = |amount| pool.take(Payer::Nobody, amount, Duration::ZERO);
-        let mut room = Room::new(take(1_000).await.unwrap(), 3 << 20);
-        assert!(room.holds(1_000).is_ok() && room.holds(2 << 20).is_ok() && room.holds(3 << 20).is_ok());
-        assert!(matches!(room.holds((3 << 20) + 1), Err(ReadError::Bytes(most)) if most == 3 << 20));
-        let mut other = Room::new(take(1_000).await.unwrap(), 3 << 20);
-        assert!(matches!(other.holds(2 << 20), Err(ReadError::Busy)), "the first is not sent yet");
+        let answers = Answers::default();
+        let part = Payer::Part(UserId::from_bytes([1; 16]), GrantId::from_bytes([1; 16]));
+        let take = || answers.take(part, 0, Duration::ZERO);
+        let mut room = Room::new(take().await.unwrap(), 30 << 20);
+        assert!(room.holds(1_000).is_ok() && room.holds(2 << 20).is_ok() && room.holds(30 << 20).is_ok());
+        assert!(matches!(room.holds((30 << 20) + 1), Err(ReadError::Bytes(most)) if most == 30 << 20));
+        let mut other = Room::new(take().await.unwrap(), 30 << 20);
+        assert!(other.holds(1 << 20).is_ok());
+        assert!(matches!(other.holds(20 << 20), Err(ReadError::Busy)), "the first is not sent yet");
         drop(room);
-        assert!(other.holds(2 << 20).is_ok());
+        assert!(other.holds(20 << 20).is_ok());
         assert!(Room::free(10).holds(10).is_ok() && Room::free(10).holds(11).is_err());
     }
 }

@@ -444,6 +444,8 @@ fn conditions_meta_fields_and_operations() {
         allow_mutation: false,
         limits: Limits::default(),
         caches: &library.caches,
+        who: WHO,
+        room: &|_| true,
     };
     for text in ["mutation { delete_Book { _docID } }", "mutation { __typename }"] {
         assert_eq!(plan(&Request::text(text), &context).unwrap_err()[0].code, "method_not_allowed");
@@ -467,6 +469,45 @@ fn like_fields_merge() {
     let ItemKind::Relation { select, .. } = &got.items[0].kind else { panic!() };
     assert_eq!(got.items.len(), 1);
     assert_eq!(select.items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(), ["name", "born"]);
+}
+
+#[test]
+fn introspection_takes_room_as_it_grows() {
+    let library = library();
+    let one = |n: usize| {
+        let inner =
+            "inputFields { name type { name kind ofType { name kind } inputFields { name type { name kind } } } }";
+        format!("a{n}: type {{ name {inner} }}")
+    };
+    let asked = format!(
+        "{{ __schema {{ types {{ name fields {{ name args {{ {} }} }} }} }} }}",
+        (0..8).map(one).collect::<String>()
+    );
+    let plan_within = |most: usize| {
+        let masks = library.everything();
+        let largest = std::cell::Cell::new(0);
+        let room = |bytes: usize| {
+            largest.set(bytes.max(largest.get()));
+            bytes <= most
+        };
+        let (spelling, limits) = (Spelling::V1, Limits::default());
+        let (schema, caches) = (&library.schema, &library.caches);
+        let context =
+            Context { schema, masks: &*masks, spelling, allow_mutation: true, limits, caches, who: WHO, room: &room };
+        let planned = plan(&Request::text(asked.as_str()), &context).map_err(|errors| errors[0].code);
+        let length = planned.map(|planned| match planned {
+            Plan::Answer(bytes) => bytes.len(),
+            other => panic!("{other:?}"),
+        });
+        (length, largest.get())
+    };
+    let (refused, _) = plan_within(0);
+    assert_eq!(refused, Err("unavailable"));
+    let (length, most) = plan_within(usize::MAX);
+    let length = length.unwrap();
+    assert!(length > 2 * FREE_ANSWER && most >= length, "control: {length}, {most}");
+    assert_eq!(plan_within(length).0, Ok(length), "what is kept takes no more than it has");
+    assert_eq!(plan_within(length - 1).0, Err("unavailable"), "and takes it");
 }
 
 #[test]

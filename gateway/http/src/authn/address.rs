@@ -7,6 +7,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use serde_json::{Value, json};
 
 use gateway_people::directory::Network;
+use vault::shares::Payer;
 
 /// In a request's extensions, if proxies of ours stand before the node: the address that they name.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,11 @@ pub fn address(req: &HttpRequest) -> Option<IpAddr> {
 /// The network that a request comes from, as text; empty, if it comes from none.
 pub fn network(req: &HttpRequest) -> String {
     address(req).map(|address| Network::of(address).to_string()).unwrap_or_default()
+}
+
+/// Whom a request is charged to whose sender is not known.
+pub fn stranger(req: &HttpRequest) -> Payer {
+    Payer::Stranger(vault::shares::Network(address(req).map_or(0, |address| Network::of(address).number())))
 }
 
 /// The most that is kept of what a client calls itself, in letters.

@@ -15,7 +15,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpMessage as _, HttpRequest};
 use vault::shares::Payer;
 
-pub use address::{CameFrom, address, agent, network, whence};
+pub use address::{CameFrom, address, agent, network, stranger, whence};
 pub use cookie::{browser_cookies, clear_cookie, is_page, session_cookie};
 pub use gateway_people::principal::{AuthError, CONFIRMED_SECONDS, Principal};
 pub use header::only;

@@ -51,6 +51,14 @@ impl Network {
             ip => Network(ip),
         }
     }
+
+    /// A number that is of no other network.
+    pub fn number(self) -> u128 {
+        match self.0 {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(ip) => ip.to_bits(),
+        }
+    }
 }
 
 impl std::fmt::Display for Network {
@@ -545,5 +553,7 @@ mod tests {
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("192.0.2.1").number(), of("192.0.2.2").number());
+        assert_ne!(of("192.0.2.1").number(), of("::c000:201").number());
     }
 }

@@ -22,6 +22,8 @@ mod tenants;
 mod tests;
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{IF_MATCH, IF_NONE_MATCH};
 use actix_web::web;
 
 #[cfg(test)]
@@ -71,6 +73,7 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/users/{name}/invite", people::invite)
         .get("/api/v1/quotas", quotas::list)
         .put("/api/v1/quotas/{kind}", quotas::set)
+        .heeding("/api/v1/quotas/{kind}", &Method::PUT, [IF_MATCH, IF_NONE_MATCH])
         .put("/api/v1/users/{name}/operator", standing::name_operator)
         .delete("/api/v1/users/{name}/operator", standing::remove_operator)
         .put("/api/v1/users/{name}/suspension", standing::suspend)

@@ -1,5 +1,7 @@
 //! `/api/v1/collections`, `/api/v0/schema`: definitions.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,6 +15,7 @@ use vault::VaultError;
 use vault::define::DefinitionError;
 use vault_core::schema::Collection;
 
+use super::incoming::{LIGHT, apart};
 use super::{client, space_of, unavailable};
 use crate::app::App;
 use crate::directory::{DirectoryError, QuotaKind};
@@ -123,7 +126,7 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
     if principal.caller.app.is_some() || !app.access.write_permits(&principal.caller, space).await?.1.manages() {
         return Err(forbidden());
     }
-    let text = sdl_of(&request, &body)?;
+    let text: Arc<str> = sdl_of(&request, &body)?.into();
     let mut attempts = app.access.attempts(&principal.caller, space);
     loop {
         let (catalogue, permits) = attempts.write().await?;
@@ -131,7 +134,10 @@ async fn define(request: HttpRequest, app: web::Data<App>, body: Bytes) -> Resul
             return Err(forbidden());
         }
         let most = app.collections_quota(space).await?;
-        let new = sdl::compile(&text, &catalogue.schema).map_err(|error| match &error {
+        let (text, known) = (Arc::clone(&text), Arc::clone(&catalogue.schema));
+        let compile = move || sdl::compile(&text, &known);
+        let compiled = if body.len() <= LIGHT { compile() } else { apart(&app, &principal, compile).await? };
+        let new = compiled.map_err(|error| match &error {
             SdlError::Exists { .. } => refused(StatusCode::CONFLICT, "exists", error.to_string()),
             _ => refused(StatusCode::BAD_REQUEST, error.code(), error.to_string()),
         })?;

@@ -1,5 +1,6 @@
 //! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,11 +9,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::{Context, GraphQlError, Limits, Plan, Request, Spelling, plan};
 use policy_core::{CollectionId, Mask, SchemaVersion, SpaceId};
 use tracing::Instrument as _;
+use vault::shares::Payer;
 use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
 use vault_core::change::ChangeRequest;
 
-use super::incoming::{self, LIGHT, apart};
+use super::incoming::{self, LIGHT, PATIENCE, apart};
 use super::looked_at::{self, Readable};
 use super::response::Shape;
 use super::{client, space_of, unavailable};
@@ -23,7 +25,7 @@ use crate::directory::usage::Usage;
 use crate::front::Routes;
 use crate::front::contract::{self, LARGE_BODY};
 use crate::front::error::ApiError;
-use crate::front::intake::charged;
+use crate::front::intake::{busy, charged};
 use crate::front::media;
 use crate::front::shape::graphql_errors;
 
@@ -98,8 +100,18 @@ async fn answer(
         // Of apps it is counted what they really use.
         let app_grant = principal.caller.app.map(|by| by.grant);
         let readable = if app_grant.is_some() { looked_at::readable(&permits) } else { Readable::new() };
+        // What it answers by itself is charged as it grows.
+        let charge = match incoming::introspects(&asked.text) {
+            true => {
+                Some(app.pools.answers.take(Payer::from(&principal.caller), 0, PATIENCE).await.map_err(|_| busy())?)
+            }
+            false => None,
+        };
+        let who = principal.caller.user;
         let plan = move || {
             let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
+            let charge = RefCell::new(charge);
+            let room = |bytes: usize| charge.borrow_mut().as_mut().is_none_or(|charge| charge.grow(bytes as u64));
             let context = Context {
                 schema: &catalogue.schema,
                 masks: &masks,
@@ -107,10 +119,12 @@ async fn answer(
                 allow_mutation,
                 limits: Limits::default(),
                 caches: &node.caches,
+                who,
+                room: &room,
             };
-            (plan(&asked, &context), permits)
+            (plan(&asked, &context), permits, charge.into_inner())
         };
-        let (planned, permits) = if light { plan() } else { apart(app, principal, plan).await? };
+        let (planned, permits, charge) = if light { plan() } else { apart(app, principal, plan).await? };
         let planned = match planned {
             Ok(planned) => planned,
             Err(errors) if !allow_mutation && errors.iter().any(|error| error.code == "method_not_allowed") => {
@@ -126,7 +140,7 @@ async fn answer(
         };
         let mut rows = 0;
         let data = match planned {
-            Plan::Answer(data) => Ok((data.to_vec(), None)),
+            Plan::Answer(data) => Ok((data.into(), charge)),
             Plan::Query(query) => {
                 match app.vault.read(permits, query).instrument(gateway_trace::step("vault read")).await {
                     Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,

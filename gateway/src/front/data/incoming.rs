@@ -23,7 +23,7 @@ pub(super) const LIGHT: usize = 16 << 10;
 /// And only where there are at most so many fields in all definitions.
 const LIGHT_FIELDS: usize = 2_000;
 /// How long a large request waits for its turn to be planned.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The body of a request over HTTP.
 #[derive(Debug, Deserialize)]
@@ -108,11 +108,18 @@ fn bounded(json: &[u8]) -> Result<(), GraphQlError> {
 /// not they that are asked for.
 pub(super) fn is_light(text: &str, schema: &Schema) -> bool {
     let fields: usize = schema.collections.iter().map(|collection| collection.fields.len()).sum();
-    fields <= LIGHT_FIELDS && !text.contains("__schema") && !text.contains("__type(")
+    fields <= LIGHT_FIELDS && !introspects(text)
+}
+
+/// Whether a text may ask for definitions. A name is a name, whatever stands behind it; in a comment or a text it costs a
+/// turn among the large ones, and no more.
+pub(super) fn introspects(text: &str) -> bool {
+    let mut names = text.match_indices("__type").map(|(at, _)| &text[at..]);
+    text.contains("__schema") || names.any(|name| !name.starts_with("__typename"))
 }
 
 /// Does heavy work off the threads that serve everybody, in a place of the caller's share.
-pub(super) async fn apart<T: Send + 'static>(
+pub(crate) async fn apart<T: Send + 'static>(
     app: &App,
     principal: &Principal,
     work: impl FnOnce() -> T + Send + 'static,
@@ -123,4 +130,27 @@ pub(super) async fn apart<T: Send + 'static>(
         work()
     };
     tokio::task::spawn_blocking(run).await.map_err(|_| unavailable("The request was cut off; try again."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::introspects;
+
+    #[test]
+    fn introspection_is_told_however_it_is_spelt() {
+        for text in [
+            "{ __schema { types { name } } }",
+            "{ __type(name: \"A\") { name } }",
+            "{ __type (name: \"A\") { name } }",
+            "{ __type\n(name: \"A\") { name } }",
+            "{ __type#x\n(name: \"A\") { name } }",
+            "{ __typename __type,(name: \"A\") { __typename } }",
+            "{ a:__type\u{feff}(name: \"A\") { name } }",
+        ] {
+            assert!(introspects(text), "{text}");
+        }
+        for text in ["{ Book { __typename title } }", "{ __typename }", "{ Book { type } }"] {
+            assert!(!introspects(text), "control: {text}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! request wants, and what status it then has.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_graphql::GraphQlError;
 
@@ -68,7 +68,8 @@ impl Shape {
     /// A mutation that was asked for by `GET`.
     pub(super) fn needs_post(self, errors: &[GraphQlError]) -> HttpResponse {
         let mut answer = self.with(StatusCode::METHOD_NOT_ALLOWED, GraphQlError::answer(errors));
-        answer.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static("POST"));
+        // What the resource takes, and not what this operation does.
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, HEAD, OPTIONS"));
         answer
     }
 }

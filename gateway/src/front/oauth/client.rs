@@ -9,7 +9,7 @@ use super::form::Fields;
 use crate::authn::{AuthError, only};
 use crate::directory::RegisteredApp;
 use crate::dpop::{ALG, Proof, ProofError};
-use crate::front::error::{ApiError, DPOP};
+use crate::front::error::{ApiError, DPOP, cut};
 use crate::front::request_id::request_id;
 use crate::front::shape::OAuthBody;
 use crate::node::Node;
@@ -38,7 +38,7 @@ enum Asks {
 impl OAuthError {
     pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
         let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        OAuthError { code, text: text.into(), status, asks: Asks::App }
+        OAuthError { code, text: cut(text.into()), status, asks: Asks::App }
     }
 
     /// Why an access token does not do (RFC 6750, section 3.1).

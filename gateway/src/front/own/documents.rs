@@ -11,12 +11,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tracing::Instrument as _;
-use vault::ReadError;
-use vault::shares::Lease;
+use vault::memory::AnswerLease;
+use vault::{ReadError, view};
 use vault_core::schema::FieldType;
 
 use super::Own;
 use super::lines::{Lines, Stopped};
+use crate::front::data::incoming::apart;
 use crate::front::data::unavailable;
 use crate::front::error::ApiError;
 use crate::front::sharing;
@@ -26,6 +27,9 @@ const PAGE: usize = 200;
 /// Documents whose commits are read together at first, and commits that are read at once.
 const TOGETHER: usize = 50;
 const COMMITS: usize = 1_000;
+/// An answer of more bytes is asked for in parts: it is in memory for as long as it is told, however slowly it is read. One row
+/// may have what any answer may.
+const LARGE: usize = 2 << 20;
 /// After so long a read for which there is no room is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -50,7 +54,7 @@ impl<E: Into<Stopped>> From<E> for Unread {
 /// and nobody is charged for it.
 struct Read {
     text: Vec<u8>,
-    _held: Option<Lease>,
+    _held: Option<AnswerLease>,
 }
 
 impl Read {
@@ -123,7 +127,9 @@ async fn collection_of(own: &Own, space: SpaceId, asked: &ExportedType, lines: &
             asked.name, asked.fields
         );
         let variables = json!({ "n": size, "after": after });
-        let Some(data) = fewer(read(own, space, &text, variables, lines).await, &mut size)? else { continue };
+        let Some(data) = fewer(read(own, space, &text, variables, lines, size == 1).await, &mut size)? else {
+            continue;
+        };
         let Some(rows) = data.rows(&asked.name)? else { return Ok(()) };
         let ids: Vec<String> = rows.iter().filter_map(|row| id_of(row)).collect();
         let all = rows.len() < size;
@@ -162,7 +168,8 @@ async fn history(
         "query($ids: [ID], $n: Int, $o: Int) {{ _commits(docID: $ids, limit: $n, offset: $o) {{ {COMMIT} }} }}"
     );
     loop {
-        let answer = read(own, space, &text, json!({ "ids": ids, "n": size, "o": offset }), lines).await;
+        let variables = json!({ "ids": ids, "n": size, "o": offset });
+        let answer = read(own, space, &text, variables, lines, size == 1).await;
         if matches!(answer, Err(Unread::Large)) && ids.len() > 1 && offset == 0 {
             return Ok(false);
         }
@@ -193,15 +200,25 @@ fn fewer(answer: Result<Read, Unread>, size: &mut usize) -> Result<Option<Read>,
     }
 }
 
-/// `data` of a query, under permits of this moment.
-async fn read(own: &Own, space: SpaceId, text: &str, variables: Value, lines: &Lines) -> Result<Read, Unread> {
+/// `data` of a query, under permits of this moment. `one`: no less can be asked for.
+async fn read(
+    own: &Own,
+    space: SpaceId,
+    text: &str,
+    variables: Value,
+    lines: &Lines,
+    one: bool,
+) -> Result<Read, Unread> {
+    let all = view::Limits::default();
+    let limits = if one { all } else { view::Limits { bytes: LARGE, ..all } };
     let principal = own.principal().await?;
     let Value::Object(variables) = variables else { return Ok(Read::nothing()) };
-    let request = Request { text: text.to_owned(), operation_name: None, variables };
+    let request = Arc::new(Request { text: text.to_owned(), operation_name: None, variables });
     let mut attempts = own.app.access.attempts(&principal.caller, space);
     loop {
         let (catalogue, permits) = attempts.read().await.map_err(ApiError::from)?;
-        let query = {
+        let (app, request, who) = (own.app.clone().into_inner(), Arc::clone(&request), principal.caller.user);
+        let plan = move || {
             let masks = |id: CollectionId| -> Option<Arc<Mask>> { permits.mask(id).cloned() };
             let context = Context {
                 schema: &catalogue.schema,
@@ -209,31 +226,42 @@ async fn read(own: &Own, space: SpaceId, text: &str, variables: Value, lines: &L
                 spelling: Spelling::V1,
                 allow_mutation: false,
                 limits: Limits::default(),
-                caches: &own.app.caches,
+                caches: &app.caches,
+                who,
+                room: &|_| false,
             };
-            match plan(&request, &context) {
-                Ok(Plan::Query(query)) => query,
-                // Of what is not to be read any more there is nothing.
-                _ => return Ok(Read::nothing()),
-            }
+            (plan(&request, &context), permits)
         };
-        let answer = match own.app.vault.read(permits, query).instrument(gateway_trace::step("vault read")).await {
-            Ok(answer) => answer,
-            Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
-            Err(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Memory | ReadError::Time(_)) => {
-                return Err(Unread::Large);
-            }
-            Err(ReadError::Busy) => {
-                if lines.unread_within(PAUSE).await {
-                    return Err(Stopped::NotRead.into());
+        // Definitions may be large.
+        let (planned, permits) = match apart(&own.app, &principal, plan).await {
+            Ok((Ok(Plan::Query(query)), permits)) => (query, permits),
+            // Of what is not to be read any more there is nothing.
+            Ok(_) => return Ok(Read::nothing()),
+            Err(error) => {
+                if error.code != "unavailable" || lines.unread_within(PAUSE).await {
+                    return Err(error.into());
                 }
                 continue;
             }
-            Err(error) => {
-                tracing::error!(%error, "documents of a person's own export were not read");
-                return Err(unavailable("The node could not read this; its log says why.").into());
-            }
         };
+        let answer =
+            match own.app.vault.preview(permits, planned, limits).instrument(gateway_trace::step("vault read")).await {
+                Ok(answer) => answer,
+                Err(ReadError::Seal(refusal)) if refusal.calls_for_another() => continue,
+                Err(ReadError::Bytes(_) | ReadError::Rows(_) | ReadError::Memory | ReadError::Time(_)) => {
+                    return Err(Unread::Large);
+                }
+                Err(ReadError::Busy) => {
+                    if lines.unread_within(PAUSE).await {
+                        return Err(Stopped::NotRead.into());
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "documents of a person's own export were not read");
+                    return Err(unavailable("The node could not read this; its log says why.").into());
+                }
+            };
         let (text, held) = answer.into_parts();
         return Ok(Read { text: text.into_bytes(), _held: held });
     }

@@ -1,5 +1,6 @@
 //! Lines on their way to whoever reads them: a few parts are made ahead, and no more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -7,14 +8,16 @@ use futures::Stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::Instant;
+use vault::memory::Answers;
 
+use crate::exporting::Pace;
 use crate::front::error::ApiError;
+use crate::front::intake::{READ_WITHIN, least_read};
 
 /// How much is handed over at a time, and how many parts wait.
 const PART: usize = 64 << 10;
 const MAX_WAITING_PARTS: usize = 4;
-/// Who takes nothing for so long is not reading.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why it goes on no more.
 pub enum Stopped {
@@ -35,14 +38,22 @@ pub struct Lines {
     to: Sender<Bytes>,
     part: Vec<u8>,
     count: u64,
+    pace: Arc<Pace>,
+    /// What is told may take of this: the fuller it is, the faster it is to be read.
+    answers: Answers,
+    /// How long its reader was waited for since it was last looked at, and what they took.
+    waited: Duration,
+    taken: usize,
+    within: Duration,
 }
 
 impl Lines {
     /// With what comes out of it.
-    pub fn new() -> (Lines, impl Stream<Item = Bytes> + 'static) {
+    pub fn new(pace: Arc<Pace>, answers: Answers) -> (Lines, impl Stream<Item = Bytes> + 'static) {
         let (to, mut from): (_, Receiver<Bytes>) = channel(MAX_WAITING_PARTS);
         let parts = futures::stream::poll_fn(move |cx| from.poll_recv(cx));
-        (Lines { to, part: Vec::with_capacity(PART), count: 0 }, parts)
+        let part = Vec::with_capacity(PART);
+        (Lines { to, part, count: 0, pace, answers, waited: Duration::ZERO, taken: 0, within: READ_WITHIN }, parts)
     }
 
     /// How many there were.
@@ -106,9 +117,30 @@ impl Lines {
         if part.is_empty() {
             return Ok(());
         }
-        match tokio::time::timeout(PATIENCE, self.to.send(part)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Stopped::NotRead),
+        loop {
+            let began = Instant::now();
+            self.pace.waits(began);
+            let patience = self.within.saturating_sub(self.waited);
+            let place = tokio::select! {
+                place = tokio::time::timeout(patience, self.to.reserve()) => place,
+                () = self.pace.given_way() => return Err(Stopped::NotRead),
+            };
+            let now = Instant::now();
+            self.waited += now.saturating_duration_since(began);
+            match place {
+                Ok(Ok(place)) => {
+                    self.pace.took(part.len(), now);
+                    self.taken += part.len();
+                    place.send(part);
+                    return Ok(());
+                }
+                Ok(Err(_)) => return Err(Stopped::NotRead),
+                Err(_) if self.taken < least_read(self.answers.large()) => return Err(Stopped::NotRead),
+                Err(_) => {
+                    self.pace.took(0, now);
+                    (self.waited, self.taken) = (Duration::ZERO, 0);
+                }
+            }
         }
     }
 }
@@ -116,12 +148,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exporting::Exporting;
     use futures::StreamExt as _;
     use serde_json::{Value, json};
 
     #[tokio::test]
     async fn what_was_read_is_told_as_it_is_in_small_parts() {
-        let (mut lines, parts) = Lines::new();
+        let (mut lines, parts) = Lines::new(Arc::default(), Answers::default());
         let long = format!("{{\"_docID\":\"a\",\n\"all\":[{}0.10]}}", "0,".repeat(3 * PART));
         let read: Box<RawValue> = serde_json::from_str(&long).unwrap();
         let told = async {
@@ -143,9 +176,50 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_known_when_nobody_reads_any_more() {
-        let (lines, parts) = Lines::new();
+        let (lines, parts) = Lines::new(Arc::default(), Answers::default());
         assert!(!lines.unread_within(Duration::ZERO).await, "control");
         drop(parts);
         assert!(lines.unread_within(Duration::from_secs(60)).await);
+    }
+
+    #[tokio::test]
+    async fn who_reads_too_slowly_is_told_no_more() {
+        let told = async |each: Duration| {
+            let (mut lines, mut parts) = Lines::new(Arc::default(), Answers::default());
+            lines.within = Duration::from_millis(200);
+            let reading = tokio::spawn(async move {
+                while parts.next().await.is_some() {
+                    tokio::time::sleep(each).await;
+                }
+            });
+            let text = "x".repeat(PART);
+            for n in 0..100 {
+                if lines.line("line", &text).await.is_err() {
+                    return n;
+                }
+            }
+            reading.abort();
+            100
+        };
+        assert_eq!(told(Duration::from_millis(2)).await, 100, "control");
+        let few = told(Duration::from_millis(150)).await;
+        assert!(few < 20, "{few}");
+    }
+
+    #[tokio::test]
+    async fn who_gives_way_is_told_no_more() {
+        let pace = Exporting::default();
+        let now = Instant::now();
+        let user = |n: u8| policy_core::UserId::from_bytes([n; 16]);
+        let turns: Vec<_> = (0..4).map(|n| pace.begin(user(n), now).ok().unwrap()).collect();
+        let (mut lines, _parts) = Lines::new(turns[0].pace(), Answers::default());
+        for _ in 0..MAX_WAITING_PARTS {
+            assert!(lines.line("line", &"x".repeat(PART)).await.is_ok(), "control");
+        }
+        let unread = tokio::spawn(async move { lines.line("line", &"x".repeat(PART)).await.is_err() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!unread.is_finished());
+        assert!(pace.begin(user(9), now + Duration::from_secs(60)).is_ok());
+        assert!(unread.await.unwrap());
     }
 }

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use policy_core::UserId;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use self::lines::{Lines, Stopped};
 use gateway_people::realm::Realm as _;
@@ -49,7 +50,8 @@ struct Api;
 /// A line of JSON each, by its only name: `allod_own_export` begins; `profile`, `credential`, `session`, `device`, `grant`,
 /// `link`, `group`, `share`; of each space of one's own `space`, `definition`, `folder`, `field_rule`, `document` and
 /// `commit` (its history); `act` of the audit; `end` is the last, and without it something is missing. Secrets are in none.
-/// One at a time for each person, and a few at a time of all; the password is needed again.
+/// One at a time for each person, and a few at a time of all: where others wait, whoever reads it most slowly gives way. The
+/// password is needed again.
 #[utoipa::path(get, path = "/api/v1/me/export", tag = "session", responses(
     (status = 200, description = "All of it, as a file; it ends early when the session does", content_type = "application/jsonl", body = String),
     NotConfirmed,
@@ -59,7 +61,7 @@ async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
     let now = app.now();
     principal.confirmed(now)?;
     let user = principal.caller.user;
-    let turn = match app.exporting.begin(user) {
+    let turn = match app.exporting.begin(user, Instant::now()) {
         Ok(turn) => turn,
         Err(why) => {
             let (text, hint) = match why {
@@ -75,7 +77,7 @@ async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespons
         }
     };
     app.directory.audit(user, principal.actor(), "me.exported", whence(&request), now).await?;
-    let (lines, parts) = Lines::new();
+    let (lines, parts) = Lines::new(turn.pace(), app.pools.answers.clone());
     let own = Own { app, request, user };
     actix_web::rt::spawn(own.tell(lines, turn));
     let name = format!("attachment; filename=\"allod-{}.jsonl\"", &rfc3339(now)[..10]);

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
+use actix_web::http::header::IF_NONE_MATCH;
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures::future::LocalBoxFuture;
@@ -47,6 +48,7 @@ fn routes(routes: &mut Routes) {
         .put(OBJECT, objects::put)
         .delete(OBJECT, objects::remove)
         .limited(OBJECT, object)
+        .heeding(OBJECT, &Method::PUT, [IF_NONE_MATCH])
         .described::<Api>();
 }
 

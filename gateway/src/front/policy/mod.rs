@@ -5,7 +5,8 @@ mod explain;
 mod migrate;
 mod schema;
 
-use actix_web::http::StatusCode;
+use actix_web::http::header::{IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::{Method, StatusCode};
 use policy::{Reason, ServiceError};
 
 use super::error::ApiError;
@@ -20,6 +21,7 @@ fn routes(routes: &mut Routes) {
     routes
         .get("/api/v1/policy/schema", schema::read)
         .put("/api/v1/policy/schema", schema::write)
+        .heeding("/api/v1/policy/schema", &Method::PUT, [IF_MATCH, IF_NONE_MATCH])
         .post("/api/v1/policy/schema/check", schema::check)
         .post("/api/v1/policy/explain", explain::explain)
         .get("/api/v1/policy/audit", audit::rows)

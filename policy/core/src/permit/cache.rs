@@ -1,22 +1,20 @@
 //! Masks and verdicts as the gate remembers them.
 
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::{
     Caller, CollectionId, CollectionResource, Documents, Epoch, FieldId, Mask, Refusal, Resources, SchemaVersion,
-    SpaceId, Timestamp,
+    SharedCache, SpaceId, Timestamp, UserId,
 };
 
-/// How many answers are remembered; the least recently used goes first.
-pub(super) const BOUND: usize = 10_000;
-
-/// How many ids of documents all the masks hold together: 32 MiB.
-pub(super) const MAX_CACHED_DOCUMENTS: usize = 2 << 20;
+/// What all answers that are remembered take together, in bytes. A person's count together with those of their apps and
+/// links; the oldest of whoever has most go first.
+pub(super) const ROOM: usize = 48 << 20;
+/// What one takes beside the fields and the documents that it names.
+pub(super) const EACH: usize = 1_024;
 
 /// What one answer is about. The caller holds the grant, so no two grants ever share an answer.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -57,42 +55,33 @@ enum Answer {
 }
 
 impl Answer {
-    /// How many ids of documents it holds.
-    fn documents(&self) -> usize {
-        let Answer::Collection(_, Known { mask: Some(mask), .. }) = self else { return 0 };
-        let of = |entry: &crate::Entry| match &entry.documents {
-            Documents::All => 0,
-            Documents::Except(documents) | Documents::Only(documents) => documents.len(),
+    /// What it takes, in bytes.
+    fn bytes(&self) -> usize {
+        let Answer::Collection(_, Known { mask: Some(mask), .. }) = self else { return EACH };
+        let of = |entry: &crate::Entry| {
+            let documents = match &entry.documents {
+                Documents::All => 0,
+                Documents::Except(documents) | Documents::Only(documents) => documents.len(),
+            };
+            (entry.fields.len() + documents) * size_of::<FieldId>()
         };
-        mask.entries.iter().map(of).sum()
+        EACH + mask.entries.iter().map(of).sum::<usize>()
     }
 }
 
 pub(super) struct Cache(Mutex<Answers>);
 
-struct Answers {
-    known: LruCache<Key, (Epoch, Answer)>,
-    /// What the answers hold together.
-    documents: usize,
-}
+struct Answers(SharedCache<UserId, Key, (Epoch, Answer)>);
 
 impl Answers {
     fn put(&mut self, key: Key, epoch: Epoch, answer: Answer) {
-        self.documents += answer.documents();
-        if let Some((_, (_, gone))) = self.known.push(key, (epoch, answer)) {
-            self.documents -= gone.documents();
-        }
-        while self.documents > MAX_CACHED_DOCUMENTS {
-            let Some((_, (_, gone))) = self.known.pop_lru() else { break };
-            self.documents -= gone.documents();
-        }
+        self.0.put(key.caller.user, key, answer.bytes(), (epoch, answer));
     }
 }
 
 impl Cache {
     pub(super) fn new() -> Self {
-        let known = LruCache::new(NonZeroUsize::new(BOUND).unwrap_or(NonZeroUsize::MIN));
-        Cache(Mutex::new(Answers { known, documents: 0 }))
+        Cache(Mutex::new(Answers(SharedCache::new(ROOM))))
     }
 
     /// The verdict, and what is known of each collection, as of `epoch`. `None` where it must be asked.
@@ -109,7 +98,7 @@ impl Cache {
         let mut key =
             Key { caller: caller.clone(), space: resources.space, schema: resources.schema, collection: None };
         let holds = |until: Option<Timestamp>| until.is_none_or(|until| until > now);
-        let answers = &mut self.0.lock().known;
+        let answers = &mut self.0.lock().0;
         let verdict = match answers.get(&key) {
             Some((at, Answer::Space(verdict))) if *at == epoch && holds(verdict.valid_until) => Some(*verdict),
             _ => None,
@@ -170,11 +159,11 @@ impl Cache {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.lock().known.len()
+        self.0.lock().0.len()
     }
     #[cfg(test)]
-    pub(super) fn documents(&self) -> usize {
-        self.0.lock().documents
+    pub(super) fn bytes(&self) -> usize {
+        self.0.lock().0.bytes()
     }
 }
 

@@ -126,6 +126,16 @@ impl Gate {
         })
     }
 
+    /// Whether all of what permits of this caller rest on is known, so that minting them asks the engine nothing.
+    pub fn knows(&self, caller: &Caller, resources: &Resources, now: Timestamp) -> bool {
+        let epoch = self.engine.clock().now();
+        self.engine.is_fresh()
+            && self
+                .cache
+                .look_up(caller, resources, epoch, now)
+                .is_ok_and(|(verdict, known)| verdict.is_some() && known.iter().all(Option::is_some))
+    }
+
     async fn mint<R: Right<Peer = ()>>(
         &self,
         caller: &Caller,

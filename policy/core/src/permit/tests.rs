@@ -720,11 +720,11 @@ fn masks_with_many_documents_do_not_pile_up() {
         engine.say(format!("{object}#view@user:{}", user(1)));
     }
     engine.singles(1, "view", &[]);
-    for schema in 0..=(cache::MAX_CACHED_DOCUMENTS as u64 / 100_000) {
+    for schema in 0..=(cache::ROOM as u64 / 1_600_000) {
         let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
         block_on(gate.read(&person(1), &resources, NOW)).unwrap();
-        let kept = gate.cache.documents();
-        assert!(kept > 0 && kept <= cache::MAX_CACHED_DOCUMENTS, "{kept}");
+        let kept = gate.cache.bytes();
+        assert!(kept > 1_600_000 && kept <= cache::ROOM, "{kept}");
     }
     let calls = engine.calls.load(Ordering::SeqCst);
     block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();
@@ -732,15 +732,25 @@ fn masks_with_many_documents_do_not_pile_up() {
 }
 
 #[test]
-fn the_cache_is_bounded() {
+fn the_cache_is_bounded_and_nobody_empties_it_for_others() {
     let engine = Arc::new(Lines::default());
     engine.member(1, &[1], &[]);
+    engine.member(2, &[1], &[]);
     let gate = gate(&engine);
-    for schema in 0..(cache::BOUND as u64) {
+    block_on(gate.read(&person(2), &resources(&[1]), NOW)).unwrap();
+    let most = cache::ROOM / cache::EACH;
+    // Two answers each.
+    for schema in 0..(most as u64 * 2 / 3) {
         let resources = Resources { schema: SchemaVersion(schema), ..resources(&[1]) };
         block_on(gate.read(&person(1), &resources, NOW)).unwrap();
     }
-    assert_eq!(gate.cache.len(), cache::BOUND);
+    assert!(gate.cache.bytes() <= cache::ROOM && gate.cache.len() > most / 2, "{}", gate.cache.len());
+    let asked = || engine.calls.load(Ordering::SeqCst);
+    let before = asked();
+    block_on(gate.read(&person(2), &resources(&[1]), NOW)).unwrap();
+    assert_eq!(asked(), before, "what somebody else asked little of is known still");
+    block_on(gate.read(&person(1), &Resources { schema: SchemaVersion(0), ..resources(&[1]) }, NOW)).unwrap();
+    assert!(asked() > before, "control: the oldest of whoever asked much went");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ::policy_core::{CollectionId, Documents, Entry, FieldId, Mask, Predicate, SchemaVersion, Verbs};
+use ::policy_core::{CollectionId, Documents, Entry, FieldId, Mask, Predicate, SchemaVersion, UserId, Verbs};
 use gateway_graphql::{Caches, Context, Limits, Request, Spelling, plan, sdl};
 use vault_core::commit::cid_from_digest;
 use vault_core::schema::{Collection, Field, FieldType, NewFieldType, Schema};
@@ -189,8 +189,10 @@ fn library() -> Schema {
     Schema { version: SchemaVersion(1), collections: collections.collect() }
 }
 
+const WHO: UserId = UserId::from_bytes([1; 16]);
+
 fn planned(request: Request) {
-    static CACHES: LazyLock<Caches> = LazyLock::new(|| Caches::new(8, 1 << 20));
+    static CACHES: LazyLock<Caches> = LazyLock::new(|| Caches::new(1 << 20, 1 << 20));
     let masks = |id: CollectionId| EVERYTHING.iter().find(|(own, _)| *own == id).map(|(_, mask)| Arc::clone(mask));
     for spelling in [Spelling::V1, Spelling::V0] {
         let context = Context {
@@ -200,6 +202,8 @@ fn planned(request: Request) {
             allow_mutation: true,
             limits: Limits::default(),
             caches: &CACHES,
+            who: WHO,
+            room: &|_| true,
         };
         if let Err(errors) = plan(&request, &context) {
             assert!(!errors.is_empty() && errors.len() <= 20, "{} errors", errors.len());
@@ -215,7 +219,7 @@ mod tests {
     #[test]
     fn seeds_are_planned() {
         let masks = |id: CollectionId| EVERYTHING.iter().find(|(own, _)| *own == id).map(|(_, mask)| Arc::clone(mask));
-        let caches = Caches::new(8, 1 << 20);
+        let caches = Caches::new(1 << 20, 1 << 20);
         let mut planned = 0;
         for seed in (DOCUMENT.seeds)() {
             let context = Context {
@@ -225,6 +229,8 @@ mod tests {
                 allow_mutation: true,
                 limits: Limits::default(),
                 caches: &caches,
+                who: WHO,
+                room: &|_| true,
             };
             match plan(&Request::text(String::from_utf8(seed).unwrap()), &context) {
                 Ok(_) => planned += 1,
