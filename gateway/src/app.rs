@@ -8,6 +8,7 @@ use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbCon
 use policy_core::{Engine, Gate};
 use rand::RngExt;
 use tokio::sync::Notify;
+use vault::admission::AdmissionError;
 use vault::data_dir::{DataDir, OpenFiles};
 use vault::database::DatabaseError;
 use vault::keyring::NodeKey;
@@ -117,10 +118,19 @@ fn lost(loss: &Loss) -> Failure {
     )
 }
 
+fn log_damaged(error: &dyn std::fmt::Display) -> Failure {
+    Failure::failed("log_damaged", &error.to_string()).hint(
+        "nothing was changed; put log.db back from your backup, or join a new directory by `allod device invite` on another \
+         device that has the data",
+    )
+}
+
 fn vault_failed(error: VaultError) -> Failure {
     match error {
         VaultError::Loss(loss) => lost(&loss),
         VaultError::Space(SpaceError::Loss(loss)) => lost(&loss),
+        VaultError::Admission(error @ AdmissionError::Damaged { .. }) => log_damaged(&error),
+        VaultError::Space(error @ SpaceError::Frame { .. }) => log_damaged(&error),
         other => failed(other),
     }
 }

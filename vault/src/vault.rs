@@ -157,6 +157,7 @@ impl Vault {
         let admission = Arc::new(Admission::open(log).await?);
         let (feed, _) = broadcast::channel(FEED);
         let writer = Writer::start(Parts {
+        opening::look_at_own_ends(&admission, &accounts).await?;
             admission: Arc::clone(&admission),
             seal: options.seal.clone(),
             clock: Arc::clone(&options.clock),

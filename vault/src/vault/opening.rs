@@ -1,16 +1,19 @@
 //! Opening the log, if it is the one that the node database knows.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use policy_core::SpaceId;
+use vault_core::tags::LaneTag;
 
 use super::VaultError;
 use super::spaces::remove_view;
 use crate::accounts::{Accounts, ViewRecord};
+use crate::admission::Admission;
 use crate::backup::PUT_BACK;
 use crate::data_dir::{DataDir, DataFile};
 use crate::database;
-use crate::log::{Log, Scope};
+use crate::log::{Log, Scope, TOLD_OTHERWISE};
 use crate::space::SpaceError;
 use crate::view::position_in;
 use crate::witness::{Behind, Loss, Witness};
@@ -63,6 +66,33 @@ const BORN: &str = "log born";
 
 /// When log.db came to be, as its file system says, where that says so. Files that were copied came to be later.
 fn born(dir: &DataDir) -> Option<String> {
+/// Looks at the row that ends each chain by which this node goes on: by what lies beside the frame there the next number is
+/// given. A row that says that it is of a device or a space which nobody knows may be of one of these chains as well. A frame
+/// that is broken itself closes its space, in which nothing is written then.
+///
+/// # Errors
+/// If one of them is not what it says.
+pub(super) async fn look_at_own_ends(admission: &Admission, accounts: &Accounts) -> Result<(), VaultError> {
+    let own: HashSet<_> = accounts.users().into_iter().filter_map(|user| Some(accounts.get(user)?.device.id)).collect();
+    let log = admission.log();
+    for scope in log.scopes() {
+        for (lane, device) in log.chains(scope).into_keys() {
+            // Control lanes were verified from their begin.
+            let strange = admission.signer(scope, device).is_none();
+            if lane == LaneTag::CONTROL || !(strange || own.contains(&device)) {
+                continue;
+            }
+            let row = log.row_before_end(scope, lane, device, 0).await?;
+            let sound = row.as_ref().is_some_and(|row| row.frame() != Err(TOLD_OTHERWISE));
+            if !sound || admission.owner(scope).is_none() {
+                let position = row.map_or_else(|| log.position(scope), |row| row.position());
+                return Err(SpaceError::Frame { position, source: TOLD_OTHERWISE }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
     let created = std::fs::metadata(dir.file(DataFile::Log)).and_then(|file| file.created()).ok()?;
     let since = created.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(since.as_nanos().to_string())

@@ -1,0 +1,107 @@
+//! What lies on the disk is held against what it says of itself.
+
+use policy_core::{SpaceId, UserId};
+use rusqlite::Connection;
+use rusqlite::types::Value::{self, Blob, Integer};
+use vault::witness::Loss;
+use vault::{SpaceError, VaultError};
+
+use crate::node::Node;
+
+/// A stopped node whose log has two rows of one chain of documents, and more.
+struct Stopped {
+    node: Node,
+    user: UserId,
+    space: SpaceId,
+}
+
+impl Stopped {
+    async fn new() -> Stopped {
+        let node = Node::new().await;
+        let account = node.account().await;
+        let (user, space) = (account.user, account.space);
+        node.add(user, space, &["one"]).await.unwrap();
+        node.add(user, space, &["two"]).await.unwrap();
+        node.vault.shutdown().await.unwrap();
+        Stopped { node, user, space }
+    }
+
+    fn log(&self) -> Connection {
+        Connection::open(self.node.dir.path().join("log.db")).unwrap()
+    }
+
+    /// The positions of the rows of documents, in order.
+    fn documents(&self) -> Vec<i64> {
+        let log = self.log();
+        let mut rows = log
+            .prepare("SELECT position FROM log_row WHERE scope = ?1 AND lane <> zeroblob(16) ORDER BY position")
+            .unwrap();
+        rows.query_map([&self.scope()[..]], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn scope(&self) -> Vec<u8> {
+        [&[1][..], self.space.as_bytes()].concat()
+    }
+
+    /// Sets a column of a row of the space, and says what it was.
+    fn set(&self, position: i64, column: &str, to: Value) -> Value {
+        let (log, scope) = (self.log(), self.scope());
+        let was = log
+            .query_row(
+                &format!(r#"SELECT "{column}" FROM log_row WHERE scope = ?1 AND position = ?2"#),
+                (&scope, position),
+                |row| row.get(0),
+            )
+            .unwrap();
+        let done = log
+            .execute(
+                &format!(r#"UPDATE log_row SET "{column}" = ?3 WHERE scope = ?1 AND position = ?2"#),
+                (&scope, position, to),
+            )
+            .unwrap();
+        assert_eq!(done, 1);
+        was
+    }
+
+    fn get(&self, position: i64, column: &str) -> Value {
+        let sql = format!(r#"SELECT "{column}" FROM log_row WHERE scope = ?1 AND position = ?2"#);
+        self.log().query_row(&sql, (&self.scope(), position), |row| row.get(0)).unwrap()
+    }
+
+    async fn faults(&self) -> Vec<String> {
+        self.node.vault.look_at_log().await.unwrap().faults
+    }
+}
+
+/// One bit of it is another.
+fn flipped(value: Value, at: usize) -> Value {
+    match value {
+        Integer(number) => Integer(number ^ 1),
+        Blob(mut bytes) => {
+            bytes[at] ^= 4;
+            Blob(bytes)
+        }
+        other => panic!("no such column: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_ends_a_chain_of_ours_and_is_not_what_it_says_stops_the_opening() {
+    let mut all = Stopped::new().await;
+    let last = *all.documents().last().unwrap();
+    for column in ["first", "last", "commit", "device", "lane"] {
+        let was = all.set(last, column, flipped(all.get(last, column), 3));
+        // Of a commit the marks say so already.
+        let refused = match all.node.try_reopen(false).await {
+            Err(VaultError::Space(SpaceError::Frame { position, .. })) => position == last as u64,
+            Err(VaultError::Loss(Loss::LogForeign)) => column == "commit",
+            other => panic!("{column}: {:?}", other.err()),
+        };
+        assert!(refused, "{column}");
+        all.set(last, column, was);
+    }
+    all.node.reopen().await;
+    assert_eq!(all.faults().await, Vec::<String>::new(), "control");
+    all.node.add(all.user, all.space, &["three"]).await.unwrap();
+    assert_eq!(all.faults().await, Vec::<String>::new(), "control");
+}
