@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;
 use serde_json::{Value, json};
 use vault::data_dir::DataFile;
-use vault::{Health, VaultError};
+use vault::{Health, LogHealth, VaultError};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -207,12 +207,17 @@ async fn peers(app: &App) -> Option<Check> {
 }
 
 async fn log_chain(app: &App) -> Check {
-    let name = "log_chain";
     let fix = "stop the node and put log.db back from a backup, or join a new directory by a device that has the data";
-    match app.vault.look_at_log().await {
+    chain_check(app.vault.look_at_log().await, fix)
+}
+
+/// What reading the log from its begin to its end has shown.
+pub fn chain_check<E: std::fmt::Display>(read: Result<LogHealth, E>, fix: &str) -> Check {
+    let name = "log_chain";
+    match read {
         Err(error) => Check::bad(name, format!("the log does not read: {error}"), fix),
         Ok(health) if health.faults.is_empty() => {
-            Check::ok(name, format!("{} commits read, in chains without a gap", health.commits))
+            Check::ok(name, format!("{} commits read, signed and in chains without a gap", health.commits))
         }
         Ok(health) => Check::bad(name, health.faults.join("; "), fix),
     }

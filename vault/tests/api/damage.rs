@@ -3,8 +3,12 @@
 use policy_core::{SpaceId, UserId};
 use rusqlite::Connection;
 use rusqlite::types::Value::{self, Blob, Integer};
+use vault::admission::AdmissionError;
+use vault::data_dir::{DataDir};
+use vault::replica::ReplicaLog;
 use vault::witness::Loss;
 use vault::{SpaceError, VaultError};
+use vault_core::frame::Frame;
 
 use crate::node::Node;
 
@@ -103,5 +107,74 @@ async fn a_row_that_ends_a_chain_of_ours_and_is_not_what_it_says_stops_the_openi
     all.node.reopen().await;
     assert_eq!(all.faults().await, Vec::<String>::new(), "control");
     all.node.add(all.user, all.space, &["three"]).await.unwrap();
+    assert_eq!(all.faults().await, Vec::<String>::new(), "control");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_any_row_that_is_not_what_it_says() {
+    let mut all = Stopped::new().await;
+    let earlier = all.documents()[0];
+    for column in ["first", "last", "commit"] {
+        let was = all.set(earlier, column, flipped(all.get(earlier, column), 3));
+        all.node.reopen().await;
+        let faults = all.faults().await;
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(&format!("at position {earlier}: "))),
+            "{column}: {faults:?}"
+        );
+        all.node.vault.shutdown().await.unwrap();
+        all.set(earlier, column, was);
+    }
+    let control: i64 = all
+        .log()
+        .query_row(
+            "SELECT position FROM log_row WHERE scope = ?1 AND lane = zeroblob(16) ORDER BY position LIMIT 1",
+            [&all.scope()],
+            |row| row.get(0),
+        )
+        .unwrap();
+    for column in ["first", "last", "commit"] {
+        let was = all.set(control, column, flipped(all.get(control, column), 3));
+        let refused = all.node.try_reopen(false).await.err();
+        let damaged = matches!(&refused, Some(VaultError::Admission(AdmissionError::Damaged { position, .. })) if *position == control as u64);
+        assert!(damaged, "{column} of a control lane: {refused:?}");
+        all.set(control, column, was);
+    }
+    all.node.reopen().await;
+    assert_eq!(all.faults().await, Vec::<String>::new(), "control");
+}
+
+/// Flips a bit of the signature in a row.
+fn of_another_hand(all: &Stopped, position: i64) {
+    let Blob(body) = all.get(position, "body") else { panic!("a body") };
+    let signature = Frame::decode(&body).unwrap().txn.signature;
+    let at = body.windows(signature.len()).position(|bytes| bytes == signature).expect("its signature");
+    all.set(position, "body", flipped(Blob(body), at + 7));
+}
+
+#[tokio::test]
+async fn the_doctor_of_a_node_and_of_a_replica_look_at_every_signature() {
+    let mut all = Stopped::new().await;
+    let earlier = all.documents()[0];
+    let body = all.get(earlier, "body");
+    of_another_hand(&all, earlier);
+    let named = |faults: &[String]| {
+        assert_eq!(faults, [format!("at position {earlier}: the signature does not verify")]);
+    };
+    all.node.reopen().await;
+    named(&all.faults().await);
+    all.node.vault.shutdown().await.unwrap();
+    // What holds no keys sees it too.
+    let replica = async || {
+        let log = vault::database::open_log(&DataDir::at(all.node.dir.path())).await.unwrap();
+        let log = ReplicaLog::open(vault::log::Log::open(log).await.unwrap()).await.unwrap();
+        let faults = log.look_at_log().await.unwrap().faults;
+        log.close().await.unwrap();
+        faults
+    };
+    named(&replica().await);
+    all.set(earlier, "body", body);
+    assert_eq!(replica().await, Vec::<String>::new(), "control");
+    all.node.reopen().await;
     assert_eq!(all.faults().await, Vec::<String>::new(), "control");
 }
