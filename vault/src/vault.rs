@@ -56,7 +56,7 @@ pub struct Options {
     /// The seal of the one gate whose permits count.
     pub seal: GateSeal,
     pub clock: Clock,
-    /// Go on without what was lost of log or node database, where that can be done at all.
+    /// Go on without what was lost of log or node database, where that can be done at all; by a new device of each account.
     pub accept_loss: bool,
 }
 

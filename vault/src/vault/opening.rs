@@ -18,7 +18,8 @@ use crate::space::SpaceError;
 use crate::view::position_in;
 use crate::witness::{Behind, Loss, Witness};
 
-/// Opens the log of a node. `accept`: go on without what was lost, where that can be done at all.
+/// Opens the log of a node. `accept`: go on without what was lost, where that can be done at all; a new device then takes
+/// the place of the one that the node had.
 ///
 /// # Errors
 /// If something was lost: then nothing is changed.
@@ -31,6 +32,10 @@ pub(super) async fn log(
     let in_use = !accounts.users().is_empty();
     if !dir.file(DataFile::Log).exists() && witness.expects_a_log(in_use) {
         return Err(Loss::LogMissing.into());
+    }
+    if accept {
+        // Numbers of what is lost may be known elsewhere: whatever is killed from here on, they are not used again.
+        accounts.set(BORN, PUT_BACK).await?;
     }
     let log = Log::open(database::open_log(dir).await?).await?;
     let newer = newer_views(accounts, &log, &dir.views()).await?;
@@ -61,11 +66,6 @@ pub(super) async fn log(
     Ok(log)
 }
 
-/// The setting that holds it.
-const BORN: &str = "log born";
-
-/// When log.db came to be, as its file system says, where that says so. Files that were copied came to be later.
-fn born(dir: &DataDir) -> Option<String> {
 /// Looks at the row that ends each chain by which this node goes on: by what lies beside the frame there the next number is
 /// given. A row that says that it is of a device or a space which nobody knows may be of one of these chains as well. A frame
 /// that is broken itself closes its space, in which nothing is written then.
@@ -93,6 +93,11 @@ pub(super) async fn look_at_own_ends(admission: &Admission, accounts: &Accounts)
     Ok(())
 }
 
+/// The setting that holds it.
+const BORN: &str = "log born";
+
+/// When log.db came to be, as its file system says, where that says so. Files that were copied came to be later.
+fn born(dir: &DataDir) -> Option<String> {
     let created = std::fs::metadata(dir.file(DataFile::Log)).and_then(|file| file.created()).ok()?;
     let since = created.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(since.as_nanos().to_string())

@@ -5,10 +5,12 @@ use rusqlite::Connection;
 use rusqlite::types::Value::{self, Blob, Integer};
 use vault::admission::AdmissionError;
 use vault::data_dir::{DataDir};
+use vault::log::Scope;
 use vault::replica::ReplicaLog;
 use vault::witness::Loss;
 use vault::{SpaceError, VaultError};
 use vault_core::frame::Frame;
+use vault_core::tags::LaneTag;
 
 use crate::node::Node;
 
@@ -177,4 +179,31 @@ async fn the_doctor_of_a_node_and_of_a_replica_look_at_every_signature() {
     assert_eq!(replica().await, Vec::<String>::new(), "control");
     all.node.reopen().await;
     assert_eq!(all.faults().await, Vec::<String>::new(), "control");
+}
+
+#[tokio::test]
+async fn whoever_goes_on_without_what_an_older_log_lacks_does_so_as_another_device() {
+    let mut all = Stopped::new().await;
+    let path = all.node.dir.path().join("log.db");
+    let older = std::fs::read(&path).unwrap();
+    all.node.reopen().await;
+    let device = all.node.vault.device(all.user).unwrap();
+    all.node.add(all.user, all.space, &["lost"]).await.unwrap();
+    let chains = all.node.vault.admission().tips(Scope::Space(all.space));
+    all.node.vault.shutdown().await.unwrap();
+    // In place: it is the same file, and does not look like a copy.
+    std::fs::write(&path, older).unwrap();
+    let refused = all.node.try_reopen(false).await.err();
+    assert!(matches!(refused, Some(VaultError::Loss(Loss::LogRolledBack(_)))), "{refused:?}");
+    all.node.try_reopen(true).await.unwrap();
+    let next = all.node.vault.device(all.user).unwrap();
+    assert_ne!(next, device);
+    all.node.add(all.user, all.space, &["new"]).await.unwrap();
+    let now = all.node.vault.admission().tips(Scope::Space(all.space));
+    for (chain, (seq, _)) in now.iter().filter(|((lane, of), _)| *of == device && *lane != LaneTag::CONTROL) {
+        assert!(chains.get(chain).is_some_and(|(had, _)| seq < had), "a number was used again");
+    }
+    all.node.vault.shutdown().await.unwrap();
+    all.node.reopen().await;
+    assert_eq!(all.node.vault.device(all.user), Some(next), "control: once");
 }
