@@ -173,8 +173,9 @@ async fn composed(
     };
     let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
     upgrade::leftover(dir)?;
-    if !accept_loss {
-        vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    match vault::database::look_at_frames(dir) {
+        Err(loss) if !accept_loss => return Err(lost(&loss)),
+        _ => dir.mark_closed().map_err(failed)?,
     }
     upgrade::node(dir, &key, &clock).await?;
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;

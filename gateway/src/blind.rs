@@ -114,6 +114,7 @@ pub async fn serve(
     crate::upgrade::replica(dir).await?;
     let database = open_database(dir).await?;
     let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
+    dir.mark_closed().map_err(failed)?;
     let allowed = Allowed::open(database).await.map_err(failed)?;
     let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
     let noted = log.clone();
@@ -135,6 +136,7 @@ pub async fn serve(
     if json_wanted {
         say(&json!({ "event": "ready", "peer": replica.peer(), "addr": addr }).to_string());
     } else {
+    let in_use = dir.mark_in_use().map_err(failed)?;
         say(&format!("Serving {addr}\nAdd it at home: allod replica add {addr}"));
     }
     tracing::info!(target: "allod::node", version = env!("CARGO_PKG_VERSION"), addr, "a replica started");
@@ -155,6 +157,7 @@ pub async fn serve(
     replica.shutdown().await;
     tracing::info!(target: "allod::node", "stopped");
     Ok(())
+    drop(in_use);
 }
 
 /// Where the command line reaches a replica: it says that it runs, and ends when it is told to. It answers nothing else.
@@ -216,3 +219,5 @@ pub async fn allow(dir: &DataDir, account: &str) -> Result<Value, Failure> {
     done?;
     Ok(json!({ "account": user.to_string(), "allowed": true }))
 }
+            vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+            dir.mark_closed().map_err(failed)?;

@@ -1,10 +1,13 @@
 //! What lies on the disk is held against what it says of itself.
 
+use std::path::Path;
+
 use policy_core::{SpaceId, UserId};
 use rusqlite::Connection;
 use rusqlite::types::Value::{self, Blob, Integer};
 use vault::admission::AdmissionError;
-use vault::data_dir::{DataDir};
+use vault::data_dir::{DataDir, DataFile};
+use vault::database::look_at_frames;
 use vault::log::Scope;
 use vault::replica::ReplicaLog;
 use vault::witness::Loss;
@@ -206,4 +209,46 @@ async fn whoever_goes_on_without_what_an_older_log_lacks_does_so_as_another_devi
     all.node.vault.shutdown().await.unwrap();
     all.node.reopen().await;
     assert_eq!(all.node.vault.device(all.user), Some(next), "control: once");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { std::fs::copy(&path, &target).map(|_| ()).unwrap() }
+    }
+}
+
+#[tokio::test]
+async fn frames_that_are_gone_are_missed_by_the_directory_itself() {
+    let mut all = Stopped::new().await;
+    all.node.reopen().await;
+    all.node.add(all.user, all.space, &["three"]).await.unwrap();
+    let root = tempfile::tempdir().unwrap();
+    // As a node that is killed leaves it.
+    let killed = root.path().join("killed");
+    copy(all.node.dir.path(), &killed);
+    assert_eq!(look_at_frames(&DataDir::at(&killed)), Ok(()), "control");
+    for (gone, file) in [
+        (&["log.db-wal"][..], DataFile::Log),
+        (&["node.db-wal"], DataFile::NodeDatabase),
+        (&["node.db-wal", "log.db-wal"], DataFile::NodeDatabase),
+    ] {
+        let dir = root.path().join(gone.join(" "));
+        copy(&killed, &dir);
+        gone.iter().for_each(|name| std::fs::remove_file(dir.join(name)).unwrap());
+        assert_eq!(look_at_frames(&DataDir::at(&dir)), Err(Loss::FramesMissing { file }), "{gone:?}");
+    }
+    // What is missing altogether is another thing.
+    for name in ["log.db", "log.db-wal"] {
+        std::fs::remove_file(killed.join(name)).unwrap();
+    }
+    assert_eq!(look_at_frames(&DataDir::at(&killed)), Ok(()));
+    all.node.vault.shutdown().await.unwrap();
+    let stopped = root.path().join("stopped");
+    copy(all.node.dir.path(), &stopped);
+    let _ = std::fs::remove_file(stopped.join("log.db-wal"));
+    let _ = std::fs::remove_file(stopped.join("node.db-wal"));
+    assert_eq!(look_at_frames(&DataDir::at(&stopped)), Ok(()), "control: after a stop nothing lies beside them");
 }
