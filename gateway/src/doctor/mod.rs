@@ -106,6 +106,7 @@ pub async fn checks(app: &App) -> Vec<Check> {
     ];
     all.into_iter()
         .chain(peers(app).await)
+        .chain(forks(app).await)
         .chain(tls)
         .chain(backups(app))
         .chain(mail(app).await)
@@ -204,6 +205,27 @@ async fn peers(app: &App) -> Option<Check> {
     );
     let fix = "start them, or look whether the network lets them through: `allod sync wait` names them";
     Some(Check::warn(name, detail, fix))
+}
+
+/// Whether a device has signed two histories; `None` where nothing syncs, or none has.
+async fn forks(app: &App) -> Option<Check> {
+    let sync = app.sync.get()?;
+    let mut all = Vec::new();
+    for user in app.vault.users() {
+        all.extend(sync.forks(user, None).await);
+    }
+    let first = all.first()?;
+    let detail = format!(
+        "{} chains have two histories, and what one side has of them the other does not get: device {} signed number {} \
+         twice; {} has the other",
+        all.len(),
+        first.device,
+        first.number,
+        first.peer
+    );
+    let fix = "compare the two nodes, and enter again what one of them lacks; `allod sync wait --forks-seen` then says that \
+               you know";
+    Some(Check::bad("forks", detail, fix))
 }
 
 async fn log_chain(app: &App) -> Check {
