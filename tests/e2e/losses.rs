@@ -313,6 +313,47 @@ async fn a_database_without_what_lay_beside_it_is_no_older_one() {
 }
 
 #[tokio::test]
+async fn the_doctor_reads_what_a_replica_keeps() {
+    let home = Home::new().await;
+    home.alice.define("type Note { text: String }").await.unwrap();
+    let allod = home.node.allod.clone();
+    let dir = home.root.path().join("centre");
+    Replica::init(&allod, &dir).unwrap();
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    home.node.cli_ok(&["replica", "add", &replica.addr]).unwrap();
+    for n in 0..3 {
+        let add = format!("mutation {{ add_Note(input: {{text: \"{n}\"}}) {{ _docID }} }}");
+        home.alice.graphql(&add).await.unwrap();
+    }
+    home.node.cli_ok(&["sync", "wait"]).unwrap();
+    let chain = |report: &Value| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "log_chain").unwrap().clone()
+    };
+    let well = allod.ok(&dir, &["doctor"]).expect("control: while it runs");
+    assert_eq!(chain(&well)["state"], "ok", "{well}");
+    allod.ok(&dir, &["stop"]).unwrap();
+    drop(replica);
+    let well = allod.ok(&dir, &["doctor"]).expect("control: while it does not");
+    assert_eq!(chain(&well)["state"], "ok", "{well}");
+    let log = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+    let (row, mut body): (i64, Vec<u8>) = log
+        .query_row("SELECT rowid, body FROM log_row WHERE lane <> zeroblob(16) ORDER BY position LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    let at = body.len() - 3;
+    body[at] ^= 1;
+    assert_eq!(log.execute("UPDATE log_row SET body = ?2 WHERE rowid = ?1", (row, body)).unwrap(), 1);
+    drop(log);
+    let found = allod.run(&dir, &["doctor"]).unwrap();
+    assert_eq!((found.code, &chain(&found.json)["state"]), (1, &json!("bad")), "{}", found.stdout);
+    let _replica = Replica::serve(&allod, &dir, None).expect("it serves what reads");
+    let found = allod.run(&dir, &["doctor"]).unwrap();
+    assert_eq!((found.code, &chain(&found.json)["state"]), (1, &json!("bad")), "{}", found.stdout);
+}
+
+#[tokio::test]
 async fn the_log_of_another_node_is_refused() {
     let all = Older::new(false).await;
     let other = all.root.path().join("other");
