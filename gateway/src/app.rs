@@ -8,6 +8,7 @@ use policy::{Embedded, Explainer, RelationshipService, Relationships, SpiceDbCon
 use policy_core::{Engine, Gate};
 use rand::RngExt;
 use tokio::sync::Notify;
+use vault::admission::AdmissionError;
 use vault::data_dir::{DataDir, OpenFiles};
 use vault::database::DatabaseError;
 use vault::keyring::NodeKey;
@@ -119,10 +120,19 @@ fn lost(loss: &Loss) -> Failure {
     )
 }
 
+fn log_damaged(error: &dyn std::fmt::Display) -> Failure {
+    Failure::failed("log_damaged", &error.to_string()).hint(
+        "nothing was changed; put log.db back from your backup, or join a new directory by `allod device invite` on another \
+         device that has the data",
+    )
+}
+
 fn vault_failed(error: VaultError) -> Failure {
     match error {
         VaultError::Loss(loss) => lost(&loss),
         VaultError::Space(SpaceError::Loss(loss)) => lost(&loss),
+        VaultError::Admission(error @ AdmissionError::Damaged { .. }) => log_damaged(&error),
+        VaultError::Space(error @ SpaceError::Frame { .. }) => log_damaged(&error),
         other => failed(other),
     }
 }
@@ -165,8 +175,9 @@ async fn composed(
     };
     let clock: vault::Clock = Arc::new(|| policy_core::Timestamp(wall_clock().0.saturating_add(*AHEAD_US)));
     upgrade::leftover(dir)?;
-    if !accept_loss {
-        vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    match vault::database::look_at_frames(dir) {
+        Err(loss) if !accept_loss => return Err(lost(&loss)),
+        _ => dir.mark_closed().map_err(failed)?,
     }
     upgrade::node(dir, &key, &clock).await?;
     let database = vault::database::open_node(dir, &key).await.map_err(unreadable)?;

@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use sync::blind::{Allowed, QUOTA, Replica, ReplicaOptions};
 use sync::{Announced, Identity};
 use tokio::sync::Notify;
+use vault::LogHealth;
 use vault::data_dir::{DataDir, DataFile, Holds, SecretError};
 use vault::database::DatabaseError;
 use vault::keyring::DirectoryError;
 use vault::log::Log;
+use vault::replica::ReplicaLog;
 use vault::witness::{Loss, Witness, WitnessError};
 use zeroize::Zeroizing;
 
+use crate::doctor;
 use crate::failure::{Exit, Failure, no_socket};
 use crate::node_file::{NodeFile, ServedBy};
 use crate::stdout::say;
@@ -111,6 +114,7 @@ pub async fn serve(
     let _lock = dir.lock()?;
     crate::upgrade::leftover(dir)?;
     vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    dir.mark_closed().map_err(failed)?;
     crate::upgrade::replica(dir).await?;
     let database = open_database(dir).await?;
     let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
@@ -124,14 +128,15 @@ pub async fn serve(
         quota: QUOTA,
         trace: std::env::var_os("ALLOD_SYNC_TRACE").map(PathBuf::from),
     };
-    let replica = Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?;
+    let replica = Arc::new(Replica::start(log, allowed, options, remembered.as_deref()).await.map_err(failed)?);
     let listening = reachable_address(replica.addrs());
     dir.write(DataFile::ReplicaListen, listening.as_bytes()).map_err(failed)?;
     let addr = announce.map_or(listening, |announced| announced.of(&replica.peer()));
-    let control = control(dir)?;
+    let control = control(dir, &replica)?;
     NodeFile::new(dir, "", std::slice::from_ref(&addr))
         .and_then(|file| file.write(dir, ServedBy::Replica))
         .map_err(failed)?;
+    let in_use = dir.mark_in_use().map_err(failed)?;
     if json_wanted {
         say(&json!({ "event": "ready", "peer": replica.peer(), "addr": addr }).to_string());
     } else {
@@ -152,32 +157,73 @@ pub async fn serve(
     NodeFile::remove(dir, ServedBy::Replica);
     control.handle.stop(true).await;
     drop(control);
+    drop(in_use);
     replica.shutdown().await;
     tracing::info!(target: "allod::node", "stopped");
     Ok(())
 }
 
-/// Where the command line reaches a replica: it says that it runs, and ends when it is told to. It answers nothing else.
+/// What `allod doctor` shows of a replica: whether what it stores can be handed to anybody. No keys are needed for that.
+fn report<E: std::fmt::Display>(dir: &DataDir, read: Result<LogHealth, E>) -> Value {
+    let fix = "stop the replica and put log.db back from a backup, or make a new one by `allod replica init`: it gets \
+               everything again from the devices; until then they do not get from this one what is damaged";
+    let checks = [doctor::files::modes(dir), doctor::files::disk(dir), doctor::chain_check(read, fix)];
+    json!({ "checks": checks, "spaces": [] })
+}
+
+/// Looks at a replica that does not run. The caller holds the lock of its directory.
+///
+/// # Errors
+/// If files are missing, or do not belong together.
+pub async fn examine(dir: &DataDir) -> Result<Value, Failure> {
+    identity(dir)?;
+    crate::upgrade::leftover(dir)?;
+    vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    dir.mark_closed().map_err(failed)?;
+    crate::upgrade::replica(dir).await?;
+    let database = open_database(dir).await?;
+    let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
+    let allowed = Allowed::open(database).await.map_err(failed)?;
+    let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
+    // A control lane that does not verify is a finding like others, and none can be read without it.
+    let (read, closed) = match ReplicaLog::open(log.clone()).await {
+        Ok(open) => (open.look_at_log().await.map_err(|error| error.to_string()), open.close().await.map_err(failed)),
+        Err(error) => (Err(error.to_string()), log.close().await.map_err(failed)),
+    };
+    allowed.close().await;
+    closed?;
+    Ok(report(dir, read))
+}
+
+/// Where the command line reaches a replica: it says that it runs and how its log reads, and ends when it is told to.
 struct Control {
     handle: actix_web::dev::ServerHandle,
     stop: Arc<Notify>,
     _place: crate::control::SocketFile,
 }
 
-fn control(dir: &DataDir) -> Result<Control, Failure> {
+fn control(dir: &DataDir, replica: &Arc<Replica>) -> Result<Control, Failure> {
+    let (looked_at, at) = (web::Data::from(Arc::clone(replica)), web::Data::new(dir.clone()));
     let stop = Arc::new(Notify::new());
     let told = web::Data::from(Arc::clone(&stop));
     let routes = move || {
         HttpApp::new()
             .app_data(told.clone())
+            .app_data(looked_at.clone())
+            .app_data(at.clone())
             .wrap(from_fn(crate::front::machine::admitted))
             .route("/healthz", web::get().to(async || HttpResponse::Ok().json(json!({ "status": "ok" }))))
+            .route("/api/v1/doctor", web::get().to(looked_into))
             .route("/api/v1/stop", web::post().to(stopped))
     };
     let (running, place) = crate::control::serve(dir, routes).map_err(no_socket)?;
     let handle = running.handle();
     tokio::spawn(running);
     Ok(Control { handle, stop, _place: place })
+}
+
+async fn looked_into(replica: web::Data<Replica>, dir: web::Data<DataDir>) -> HttpResponse {
+    HttpResponse::Ok().json(report(&dir, replica.look_at_log().await))
 }
 
 async fn stopped(stop: web::Data<Notify>) -> HttpResponse {
@@ -204,6 +250,8 @@ pub async fn allow(dir: &DataDir, account: &str) -> Result<Value, Failure> {
     let _stopped = match dir.lock() {
         Ok(lock) => {
             crate::upgrade::leftover(dir)?;
+            vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+            dir.mark_closed().map_err(failed)?;
             crate::upgrade::replica(dir).await?;
             Some(lock)
         }

@@ -333,6 +333,10 @@ pub fn finish(dir: &DataDir) -> std::io::Result<()> {
     if dir.has(DataFile::NodeKey) {
         remove_all(&dir.path().join(UNFINISHED))?;
     }
+    if is_dir(&restored) || is_dir(&moving) {
+        // What was open is what it takes the place of.
+        dir.mark_closed()?;
+    }
     if is_dir(&restored) {
         remove_all(&dir.views())?;
         for name in databases().chain([DataFile::NodeKey.name().to_owned()]) {

@@ -18,6 +18,7 @@ use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait};
 use sea_orm_migration::MigratorTrait;
 use sync_core::{Lane, Limits, Offer, Reason, Scope, Tips};
 use tokio::sync::{broadcast, watch};
+use vault::LogHealth;
 use vault::handover::Wanted;
 use vault::log::Log;
 use vault::replica::{ReplicaError, ReplicaLog};
@@ -316,6 +317,14 @@ impl Replica {
             turned_away: link::TurnedAway::default(),
         })));
         Ok(Replica { identity: options.identity, store, addrs, stop, lives })
+    }
+
+    /// Reads everything that is kept here, as `vault::admission::Admission::look_at_log` does.
+    ///
+    /// # Errors
+    /// If the log cannot be read at all.
+    pub async fn look_at_log(&self) -> Result<LogHealth, sea_orm::DbErr> {
+        self.store.log.look_at_log().await
     }
 
     /// Ends every session and closes both databases.

@@ -11,6 +11,7 @@ mod dials;
 mod doorway;
 mod driver;
 mod error;
+mod forks;
 mod framing;
 mod identity;
 mod ledger;
@@ -29,6 +30,7 @@ mod waiting;
 
 pub use announced::{Announced, AnnouncedError};
 pub use error::{AddReplicaError, StartError};
+pub use forks::Fork;
 pub use identity::{Identity, PeerAddr, peer_id};
 pub use ipnet::IpNet;
 pub use ledger::Migrator;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sync_core::{Scope, Tips};
 use tokio::time::Instant;
 
+use crate::forks::Fork;
 use crate::identity::peer_id;
 use crate::ledger::{Apart, Peer, PeerKind};
 use crate::node::{SyncNode, wall_clock};
@@ -63,8 +64,10 @@ pub struct PeerLag {
 pub struct Waited {
     /// Every peer that ought to have the data, but for those that were left out.
     pub peers: Vec<PeerLag>,
+    /// Chains with two histories that nobody has seen yet.
+    pub forked: Vec<Fork>,
     /// Each of them is reachable and has acknowledged an fsync of all that this node holds (and this
-    /// node holds all that it offers).
+    /// node holds all that it offers); and nothing is forked.
     #[serde(skip)]
     pub settled: bool,
 }
@@ -176,7 +179,10 @@ impl SyncNode {
                 }
             }
             if settled || Instant::now() >= deadline {
-                return Waited { peers: lags, settled };
+                // By number both sides of a fork have everything.
+                let forked = self.forks(user, space).await;
+                let settled = settled && forked.is_empty();
+                return Waited { peers: lags, forked, settled };
             }
             // Also looks again now and then: a lag in seconds grows by itself.
             let next = deadline.min(Instant::now() + Duration::from_millis(500));
@@ -217,7 +223,7 @@ impl SyncNode {
     }
 }
 
-fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
+pub(crate) fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
     match (scope, space) {
         (Scope::Space(id), Some(space)) => id == space,
         _ => true,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use harness::Node;
 use serde_json::{Value, json};
 
@@ -49,6 +49,25 @@ fn forget(said: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(forget),
         _ => {}
     }
+}
+
+/// What is written behind it goes on: a device that joins then gets all of it.
+async fn reaches_others(scene: &Scene, of: &str) -> Result<()> {
+    let node = scene.serve(None)?;
+    node.operator()?.graphql(r#"mutation { add_Note(input: {key: "behind a flip", text: "n"}) { _docID } }"#).await?;
+    let code = node.cli_ok(&["device", "invite"])?["code"].as_str().context("a code")?.to_owned();
+    let dir = scene.file(&format!("joined-{of}"));
+    scene.allod.ok(&dir, &["device", "join", &code])?;
+    let joined = Node::serve(&scene.allod, &dir)?;
+    let waited = joined.cli(&["sync", "wait", "--timeout", "30s"])?;
+    ensure!(waited.code == 0, "no word of it, and a device that joins does not get everything: {}", waited.stdout);
+    let both = [&node, &joined].map(|node| node.cli_ok(&["doctor"]).map(|report| digests(&report)));
+    let [here, there] = both;
+    let (here, there) = (here?, there?);
+    ensure!(here == there, "no word of it, and a device that joins shows something else: {here:?}, {there:?}");
+    joined.stop()?;
+    node.stop()?;
+    Ok(std::fs::remove_dir_all(dir)?)
 }
 
 /// What a flip came to.
@@ -102,7 +121,11 @@ pub async fn run(flips: usize, seed: u64) -> Result<Figure> {
         let name = file.strip_prefix(&scene.dir)?.to_owned();
         kinds.insert(kind(&name));
         let what = format!("seed {seed}, flip {flip}: bit {bit} of byte {at} of {}", name.display());
-        match examine(&scene, &ledger, &sound).await {
+        let mut came = examine(&scene, &ledger, &sound).await;
+        if matches!(came, Ok(Came::Equal)) && name.starts_with("log.db") {
+            came = reaches_others(&scene, &flip.to_string()).await.map(|()| Came::Equal);
+        }
+        match came {
             Ok(Came::Refused) => refused += 1,
             Ok(Came::Named) => named += 1,
             Ok(Came::Equal) => equal += 1,

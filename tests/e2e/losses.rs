@@ -250,6 +250,109 @@ async fn what_was_last_written_and_is_damaged_is_no_torn_end() {
     }
 }
 
+/// The files that a node has open lie in pairs: a copy of one half of them shows nothing of what was written last.
+#[tokio::test]
+async fn a_database_without_what_lay_beside_it_is_no_older_one() {
+    let home = Home::new().await;
+    home.alice.define("type Note { n: Int }").await.unwrap();
+    note(&home.alice, 1).await;
+    let (allod, root) = (home.node.allod.clone(), home.root);
+    let dir = home.node.stop().unwrap();
+    let node = Node::serve(&allod, &dir).unwrap();
+    note(&node.sign_in(OWNER.0, OWNER.1).await.unwrap(), 2).await;
+    node.cli_ok(&["group", "add", "Family"]).unwrap();
+    let killed = node.kill().unwrap();
+    let copied = root.path().join("copied");
+    let bare = |dir: &Path, names: &[&str]| {
+        for at in [dir.to_owned(), dir.join("views")] {
+            for entry in std::fs::read_dir(at).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if names.iter().any(|of| name.starts_with(of)) && (name.ends_with("-wal") || name.ends_with("-shm")) {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    };
+    for (names, code) in [
+        (&[""][..], "node_database_incomplete"),
+        (&["node.db"], "node_database_incomplete"),
+        (&["log.db"], "log_incomplete"),
+    ] {
+        copy(&killed, &copied);
+        bare(&copied, names);
+        for command in [SERVE, &["doctor"], &["doctor", "--rebuild"]] {
+            let outcome = allod.run(&copied, command).unwrap();
+            let said = outcome.stdout.clone();
+            assert_eq!(outcome.refused(1).unwrap(), code, "{names:?} {command:?}: {said}");
+        }
+    }
+    // Nothing was changed: put beside it again, it is as it was.
+    std::fs::copy(killed.join("log.db-wal"), copied.join("log.db-wal")).unwrap();
+    let node = Node::serve(&allod, &copied).expect("control: put back, it serves");
+    let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 2);
+    let device = |node: &Node| {
+        let devices = node.cli_ok(&["device", "list"]).unwrap();
+        devices.as_array().unwrap().iter().find(|device| device["this"] == true).unwrap()["device"].clone()
+    };
+    let before = device(&node);
+    node.stop().unwrap();
+    allod.ok(&copied, &["doctor"]).expect("control: after a stop nothing lies beside them");
+    // Given up: what was lost had numbers, which are not used again.
+    copy(&killed, &copied);
+    bare(&copied, &[""]);
+    allod.ok(&copied, &["doctor", "--rebuild", "--accept-loss"]).unwrap();
+    let node = Node::serve(&allod, &copied).unwrap();
+    assert_ne!(device(&node), before);
+    let alice = node.sign_in(OWNER.0, OWNER.1).await.unwrap();
+    assert_eq!(alice.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 1);
+    note(&alice, 3).await;
+    drop(node);
+    Node::serve(&allod, &killed).expect("control: killed, and untouched").stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_doctor_reads_what_a_replica_keeps() {
+    let home = Home::new().await;
+    home.alice.define("type Note { text: String }").await.unwrap();
+    let allod = home.node.allod.clone();
+    let dir = home.root.path().join("centre");
+    Replica::init(&allod, &dir).unwrap();
+    let replica = Replica::serve(&allod, &dir, None).unwrap();
+    home.node.cli_ok(&["replica", "add", &replica.addr]).unwrap();
+    for n in 0..3 {
+        let add = format!("mutation {{ add_Note(input: {{text: \"{n}\"}}) {{ _docID }} }}");
+        home.alice.graphql(&add).await.unwrap();
+    }
+    home.node.cli_ok(&["sync", "wait"]).unwrap();
+    let chain = |report: &Value| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "log_chain").unwrap().clone()
+    };
+    let well = allod.ok(&dir, &["doctor"]).expect("control: while it runs");
+    assert_eq!(chain(&well)["state"], "ok", "{well}");
+    allod.ok(&dir, &["stop"]).unwrap();
+    drop(replica);
+    let well = allod.ok(&dir, &["doctor"]).expect("control: while it does not");
+    assert_eq!(chain(&well)["state"], "ok", "{well}");
+    let log = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+    let (row, mut body): (i64, Vec<u8>) = log
+        .query_row("SELECT rowid, body FROM log_row WHERE lane <> zeroblob(16) ORDER BY position LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    let at = body.len() - 3;
+    body[at] ^= 1;
+    assert_eq!(log.execute("UPDATE log_row SET body = ?2 WHERE rowid = ?1", (row, body)).unwrap(), 1);
+    drop(log);
+    let found = allod.run(&dir, &["doctor"]).unwrap();
+    assert_eq!((found.code, &chain(&found.json)["state"]), (1, &json!("bad")), "{}", found.stdout);
+    let _replica = Replica::serve(&allod, &dir, None).expect("it serves what reads");
+    let found = allod.run(&dir, &["doctor"]).unwrap();
+    assert_eq!((found.code, &chain(&found.json)["state"]), (1, &json!("bad")), "{}", found.stdout);
+}
+
 #[tokio::test]
 async fn the_log_of_another_node_is_refused() {
     let all = Older::new(false).await;

@@ -14,7 +14,7 @@ use vault_core::control::{AccountLane, Clocks, SpaceLane};
 use vault_core::frame::{Frame, FrameError, Parsed, Verified};
 use vault_core::tags::LaneTag;
 
-use crate::log::{Log, NewRow, Row, Scope};
+use crate::log::{Log, NewRow, Row, Scope, TOLD_OTHERWISE, told_of};
 use crate::turn::Turn;
 
 const PAGE: u64 = 256;
@@ -88,9 +88,10 @@ impl Admission {
                 after = last.position();
                 let mut folds = admission.folds.lock();
                 for row in rows {
-                    let (position, device) = (row.position(), row.device());
+                    let (position, device, told) = (row.position(), row.device(), row.told());
                     let tip = chains.get(&device).copied();
                     let verified = Parsed::read(row.into_body())
+                        .and_then(|parsed| if told_of(parsed.get()) == told { Ok(parsed) } else { Err(TOLD_OTHERWISE) })
                         .and_then(|parsed| folds.admit(scope, parsed, tip))
                         .map_err(|source| AdmissionError::Damaged { position, source })?;
                     let last = verified.get().last();

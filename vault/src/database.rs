@@ -4,6 +4,7 @@
 //! `synchronous = FULL`; the log's setting is read back, because a log that does not wait for the
 //! disk would acknowledge what a power cut takes away.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
@@ -26,14 +27,18 @@ pub enum DatabaseError {
 }
 
 /// Looks at what was last written beside the databases of a directory, which nobody has open: before any of them is, since
-/// SQLite forgets what is damaged.
+/// SQLite forgets what is damaged, and does not miss what is gone. Whoever goes on calls [`DataDir::mark_closed`] first.
 ///
 /// # Errors
 /// If something that had been on disk would be forgotten.
 pub fn look_at_frames(dir: &DataDir) -> Result<(), Loss> {
+    let in_use = dir.is_in_use();
     for file in [DataFile::NodeDatabase, DataFile::ReplicaDatabase, DataFile::Log] {
         let mut frames = dir.file(file).into_os_string();
         frames.push("-wal");
+        if in_use && dir.has(file) && !Path::new(&frames).exists() {
+            return Err(Loss::FramesMissing { file });
+        }
         // What cannot be read is refused where it is opened.
         if let Ok(Some(at)) = crate::frames::damaged_at(frames.as_ref()) {
             return Err(Loss::FramesDamaged { file, at });

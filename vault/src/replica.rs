@@ -51,7 +51,7 @@ impl ReplicaLog {
     /// # Errors
     /// If the log fails, or the scope is not `owner`'s; then nothing is stored.
     pub async fn take(&self, owner: UserId, scope: Scope, frames: Vec<Vec<u8>>) -> Result<(Taken, u64), ReplicaError> {
-        let frames = self.0.look_at(scope, frames).await?;
+        let frames = self.0.look_at::<ReplicaError>(scope, frames).await?;
         let start = self.0.turn().await;
         let take = start.run(move |turn| {
             Box::pin(async move {

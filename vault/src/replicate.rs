@@ -17,6 +17,8 @@ use crate::turn::{CutOff, Turn};
 
 /// How many rows are looked at per page of the log.
 const PAGE: u64 = 64;
+/// Of so many frames at a time that are held already it is looked up whether they are what is held.
+const COMPARED: usize = 16;
 
 /// The end of a piece of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +100,9 @@ impl Admission {
 pub(crate) enum Incoming {
     /// Its hashes were computed and its signature was looked at, as far as that can be done by what is held now.
     Read(Box<Parsed>),
-    /// What is not looked at ahead: it is held already, or comes behind one that will be refused.
-    Unread(Vec<u8>),
+    /// What is not looked at ahead: it is held already, or comes behind one that will be refused. With the commit that is held
+    /// at the number of its last, where more of its chain is held and that was looked up.
+    Unread(Vec<u8>, Option<Cid>),
     /// It shows by itself that it is none.
     Broken(Option<DeviceId>, FrameError),
 }
@@ -109,7 +112,7 @@ impl Incoming {
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
             Incoming::Read(parsed) => Some(parsed.bytes()),
-            Incoming::Unread(bytes) => Some(bytes),
+            Incoming::Unread(bytes, _) => Some(bytes),
             Incoming::Broken(..) => None,
         }
     }
@@ -126,17 +129,22 @@ impl Incoming {
 impl Admission {
     /// Looks at frames as far as it can be done without the turn, on a thread of its own: hashes and signatures take as
     /// long as frames are large, and the turn is everybody's.
-    pub(crate) async fn look_at(self: &Arc<Self>, scope: Scope, frames: Vec<Vec<u8>>) -> Result<Vec<Incoming>, CutOff> {
+    pub(crate) async fn look_at<E: From<DbErr> + From<CutOff>>(
+        self: &Arc<Self>,
+        scope: Scope,
+        frames: Vec<Vec<u8>>,
+    ) -> Result<Vec<Incoming>, E> {
+        let ends = self.held_at_ends(scope, &frames).await?;
         let admission = Arc::clone(self);
         let look = move || {
             let mut broken = false;
-            let one = |bytes: Vec<u8>| {
+            let one = |(bytes, end): (Vec<u8>, Option<Cid>)| {
                 let head = head_of(&bytes).ok();
                 let held = head.is_some_and(|(lane, device, (end, _))| {
                     admission.log().chain(scope, lane, device).is_some_and(|(seq, _)| seq >= end)
                 });
                 if broken || held {
-                    return Incoming::Unread(bytes);
+                    return Incoming::Unread(bytes, end);
                 }
                 match Parsed::read(bytes) {
                     Ok(mut parsed) => {
@@ -151,9 +159,22 @@ impl Admission {
                     }
                 }
             };
-            frames.into_iter().map(one).collect()
+            frames.into_iter().zip(ends).map(one).collect()
         };
-        self.runtime().spawn_blocking(look).await.map_err(|_| CutOff)
+        Ok(self.runtime().spawn_blocking(look).await.map_err(|_| CutOff)?)
+    }
+
+    /// The commit that is held at the end of each frame, of which more is held: it may be another than the frame's.
+    async fn held_at_ends(&self, scope: Scope, frames: &[Vec<u8>]) -> Result<Vec<Option<Cid>>, DbErr> {
+        let (mut ends, mut compared) = (vec![None; frames.len()], 0);
+        for (at_end, bytes) in ends.iter_mut().zip(frames) {
+            let Ok((lane, device, (end, _))) = head_of(bytes) else { continue };
+            if compared < COMPARED && self.log().chain(scope, lane, device).is_some_and(|(seq, _)| seq > end) {
+                compared += 1;
+                *at_end = self.log().commit_at(scope, lane, device, end).await?;
+            }
+        }
+        Ok(ends)
     }
 }
 
@@ -187,22 +208,28 @@ impl Turn {
         let bytes = match &frame {
             Incoming::Broken(_, error) => return Err(Refused::Invalid(error.clone())),
             Incoming::Read(parsed) => parsed.bytes(),
-            Incoming::Unread(bytes) => bytes,
+            Incoming::Unread(bytes, _) => bytes,
         };
         let (lane, device, end) = head_of(bytes).map_err(Refused::Invalid)?;
         let tip = Tip { lane, device, seq: end.0, cid: end.1 };
-        if let Some((seq, cid)) = batch.chain(scope, lane, device)
+        let chain = batch.chain(scope, lane, device);
+        if let Some((seq, cid)) = chain
             && seq >= tip.seq
         {
-            if seq == tip.seq && cid != tip.cid {
-                return Err(Refused::Forked(Box::new((Tip { lane, device, seq, cid }, tip.cid))));
-            }
-            return Ok(tip);
+            let held = match &frame {
+                _ if seq == tip.seq => Some(cid),
+                Incoming::Unread(_, held) => *held,
+                _ => None,
+            };
+            return match held {
+                Some(cid) if cid != tip.cid => Err(Refused::Forked(Box::new((Tip { cid, ..tip }, tip.cid)))),
+                _ => Ok(tip),
+            };
         }
         let parsed = match frame {
             Incoming::Read(parsed) => *parsed,
             // What was held a moment ago, or stood behind something broken: seldom, and then as before.
-            Incoming::Unread(bytes) => Parsed::read(bytes).map_err(Refused::Invalid)?,
+            Incoming::Unread(bytes, _) => Parsed::read(bytes).map_err(Refused::Invalid)?,
             Incoming::Broken(_, error) => return Err(Refused::Invalid(error)),
         };
         // Nothing in an account's lane goes by its clock.
@@ -213,6 +240,16 @@ impl Turn {
                 tracing::warn!(%device, "a device's clock is far ahead; its changes wait");
                 return Err(Refused::Ahead);
             }
+        }
+        let first = &parsed.get().first().commit;
+        if let (Some((seq, cid)), Some(prev)) = (chain, first.prev)
+            && first.seq == seq + 1
+            && prev != cid
+            && let Some(key) = self.signer(scope, device)
+            && parsed.get().txn.verify(&key)
+        {
+            // It goes on from another commit than the one that is held.
+            return Err(Refused::Forked(Box::new((Tip { lane, device, seq, cid }, prev))));
         }
         match batch.admit_parsed(scope, parsed) {
             Ok(_) => Ok(tip),

@@ -576,7 +576,7 @@ impl Space {
 }
 
 pub(crate) fn decode(row: &Row) -> Result<Frame, SpaceError> {
-    Frame::decode(row.body()).map_err(|source| SpaceError::Frame { position: row.position(), source })
+    row.frame().map_err(|source| SpaceError::Frame { position: row.position(), source })
 }
 
 /// Opens and applies rows of the log to the view, in order. Each row is whole or not at all.

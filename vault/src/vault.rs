@@ -35,7 +35,7 @@ pub use doctor::Health;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::admission::{Admission, AdmissionError};
-use crate::data_dir::{DataDir, DataFile};
+use crate::data_dir::{DataDir, DataFile, InUse};
 use crate::database::DatabaseError;
 use crate::define::DefinitionError;
 use crate::feed::{FEED, Moved};
@@ -57,7 +57,7 @@ pub struct Options {
     /// The seal of the one gate whose permits count.
     pub seal: GateSeal,
     pub clock: Clock,
-    /// Go on without what was lost of log or node database, where that can be done at all.
+    /// Go on without what was lost of log or node database, where that can be done at all; by a new device of each account.
     pub accept_loss: bool,
 }
 
@@ -124,6 +124,8 @@ pub struct SpaceInfo {
 pub struct Vault(Arc<Inner>);
 
 struct Inner {
+    /// Let go of before the databases.
+    in_use: Mutex<Option<InUse>>,
     views: PathBuf,
     witness: Witness,
     accounts: Accounts,
@@ -156,6 +158,7 @@ impl Vault {
         let log = opening::log(&options.dir, &accounts, &witness, options.accept_loss).await?;
         DirBuilder::new().recursive(true).mode(0o700).create(&views)?;
         let admission = Arc::new(Admission::open(log).await?);
+        opening::look_at_own_ends(&admission, &accounts).await?;
         let (feed, _) = broadcast::channel(FEED);
         let writer = Writer::start(Parts {
             admission: Arc::clone(&admission),
@@ -166,6 +169,7 @@ impl Vault {
         // Views survive the process, not the machine's crash: the boot id tells the two apart.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         let vault = Vault(Arc::new(Inner {
+            in_use: Mutex::default(),
             views,
             witness,
             accounts,
@@ -189,6 +193,7 @@ impl Vault {
             vault.heal_envelopes(user).await?;
         }
         opening::note_file(&options.dir, &vault.0.accounts).await?;
+        *vault.0.in_use.lock() = Some(options.dir.mark_in_use()?);
         Ok(vault)
     }
 

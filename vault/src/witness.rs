@@ -50,6 +50,8 @@ pub enum Loss {
     DatabaseRolledBack { file: DataFile },
     /// What was last written beside a database is damaged, and what came later would be forgotten.
     FramesDamaged { file: DataFile, at: u64 },
+    /// What was last written beside a database is gone.
+    FramesMissing { file: DataFile },
 }
 
 impl Loss {
@@ -61,6 +63,7 @@ impl Loss {
                 | Loss::LogOlderThanView(_)
                 | Loss::DatabaseRolledBack { .. }
                 | Loss::FramesDamaged { .. }
+                | Loss::FramesMissing { .. }
         )
     }
 }
@@ -102,6 +105,10 @@ impl std::fmt::Display for Loss {
             Loss::FramesDamaged { file, at } => {
                 let (of, name) = (database(*file), file.name());
                 write!(f, "{of}_damaged: {name}-wal is damaged at byte {at}: what was written to {name} behind that would be lost; put both back from your backup")
+            }
+            Loss::FramesMissing { file } => {
+                let (of, name) = (database(*file), file.name());
+                write!(f, "{of}_incomplete: {name}-wal is missing: {name} was not closed, and what was written last lay there; put both back from where they were copied")
             }
         }
     }

@@ -2711,6 +2711,21 @@ export interface components {
             caveat?: null | components["schemas"]["CaveatView"];
             relationship: string;
         };
+        /** @description How [`Fork`] is described. */
+        ForkView: {
+            device: components["schemas"]["Id"];
+            elsewhere: string;
+            /** @description The commit that is held here. */
+            here: string;
+            /**
+             * Format: int64
+             * @description The number that the device used twice.
+             */
+            number: number;
+            /** @description Who has the other. */
+            peer: string;
+            space?: null | components["schemas"]["Id"];
+        };
         GivenPassword: {
             /** @example the new password of bob */
             password: string;
@@ -3939,6 +3954,8 @@ export interface components {
         Wait: {
             /** @description Peer ids that are not waited for. */
             except?: string[];
+            /** @description The forks that there are now are known: they are told no more. */
+            forks_seen?: boolean;
             space?: null | components["schemas"]["Id"];
             /**
              * Format: int64
@@ -3950,8 +3967,10 @@ export interface components {
         /** @description What came of waiting. */
         WaitedView: {
             clock?: null | components["schemas"]["ClockTrouble"];
-            /** @description Whether all of them have all. */
+            /** @description Whether all of them have all, and nothing is forked. */
             done: boolean;
+            /** @description Devices that signed two histories, as far as nobody has said that they know: peers keep different ones. */
+            forked?: components["schemas"]["ForkView"][];
             peers: components["schemas"]["PeerView"][];
         };
         /** @enum {string} */

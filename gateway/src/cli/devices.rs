@@ -35,6 +35,9 @@ pub enum Sync {
         /// A device or replica that is not waited for, by its peer id
         #[arg(long, value_name = "PEER")]
         except: Vec<String>,
+        /// You know of the devices that signed two histories: those are not told any more
+        #[arg(long)]
+        forks_seen: bool,
     },
 }
 
@@ -71,9 +74,9 @@ impl Device {
 
 impl Sync {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let Sync::Wait { space, timeout, except } = self;
+        let Sync::Wait { space, timeout, except, forks_seen } = self;
         let node = common.node()?;
-        let body = json!({ "space": space, "timeout_s": timeout, "except": except });
+        let body = json!({ "space": space, "timeout_s": timeout, "except": except, "forks_seen": forks_seen });
         let value = tokio::time::timeout(Duration::from_secs(timeout + 30), node.post("/api/v1/sync/wait", &body))
             .await
             .map_err(|_| Failure::failed("timeout", "the node did not answer"))??;
@@ -82,9 +85,19 @@ impl Sync {
         if value["clock"].is_object() {
             shown["clock"] = value["clock"].clone();
         }
-        print(common.json, &shown, |value| match value["clock"]["detail"].as_str() {
-            Some(clock) => format!("{}\n{clock}", lines(&value["peers"])),
-            None => lines(&value["peers"]),
+        if value["forked"].is_array() {
+            shown["forked"] = value["forked"].clone();
+        }
+        print(common.json, &shown, |value| {
+            let clock = value["clock"]["detail"].as_str().map(str::to_owned);
+            let forked = value["forked"].as_array().map(|_| {
+                format!(
+                    "forked: a device signed two histories, and peers keep different ones\n{}",
+                    lines(&value["forked"])
+                )
+            });
+            let all = [Some(lines(&value["peers"])), clock, forked];
+            all.into_iter().flatten().collect::<Vec<_>>().join("\n")
         });
         Ok(if done { Exit::Done } else { Exit::Failed })
     }

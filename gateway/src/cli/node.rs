@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use gateway_trace::{Sending, Tracing};
 use serde_json::{Value, json};
-use vault::data_dir::DataDir;
+use vault::data_dir::{DataDir, Holds};
 use vault::keyring::{DirectoryError, NodeKey};
 use zeroize::Zeroizing;
 
@@ -152,12 +152,22 @@ impl Doctor {
             let report = Remote::of(&dir)?.get("/api/v1/doctor").await?;
             return Ok(print_report(common, &report));
         }
-        if !NodeKey::exists(&dir) {
+        let replica = dir.holds() == Holds::Replica && !self.rebuild;
+        if replica && NodeFile::read(&dir, ServedBy::Replica).is_ok() {
+            let report = Remote::running(&dir, ServedBy::Replica)?.get("/api/v1/doctor").await?;
+            return Ok(print_report(common, &report));
+        }
+        if !replica && !NodeKey::exists(&dir) {
             return Err(DirectoryError::NotANode(dir.path().to_owned()).into());
         }
         let _lock = dir.lock()?;
-        let passphrase = common.passphrase(&dir)?;
-        match self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await {
+        let examined = if replica {
+            crate::blind::examine(&dir).await
+        } else {
+            let passphrase = common.passphrase(&dir)?;
+            self.examine(&dir, passphrase.as_ref().map(|text| text.as_str())).await
+        };
+        match examined {
             Ok(report) => Ok(print_report(common, &report)),
             Err(failure) if common.json => {
                 let hint = failure.hint.as_deref().filter(|hint| !hint.is_empty());

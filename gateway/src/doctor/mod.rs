@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;
 use serde_json::{Value, json};
 use vault::data_dir::DataFile;
-use vault::{Health, VaultError};
+use vault::{Health, LogHealth, VaultError};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -106,6 +106,7 @@ pub async fn checks(app: &App) -> Vec<Check> {
     ];
     all.into_iter()
         .chain(peers(app).await)
+        .chain(forks(app).await)
         .chain(tls)
         .chain(backups(app))
         .chain(mail(app).await)
@@ -206,13 +207,39 @@ async fn peers(app: &App) -> Option<Check> {
     Some(Check::warn(name, detail, fix))
 }
 
+/// Whether a device has signed two histories; `None` where nothing syncs, or none has.
+async fn forks(app: &App) -> Option<Check> {
+    let sync = app.sync.get()?;
+    let mut all = Vec::new();
+    for user in app.vault.users() {
+        all.extend(sync.forks(user, None).await);
+    }
+    let first = all.first()?;
+    let detail = format!(
+        "{} chains have two histories, and what one side has of them the other does not get: device {} signed number {} \
+         twice; {} has the other",
+        all.len(),
+        first.device,
+        first.number,
+        first.peer
+    );
+    let fix = "compare the two nodes, and enter again what one of them lacks; `allod sync wait --forks-seen` then says that \
+               you know";
+    Some(Check::bad("forks", detail, fix))
+}
+
 async fn log_chain(app: &App) -> Check {
-    let name = "log_chain";
     let fix = "stop the node and put log.db back from a backup, or join a new directory by a device that has the data";
-    match app.vault.look_at_log().await {
+    chain_check(app.vault.look_at_log().await, fix)
+}
+
+/// What reading the log from its begin to its end has shown.
+pub fn chain_check<E: std::fmt::Display>(read: Result<LogHealth, E>, fix: &str) -> Check {
+    let name = "log_chain";
+    match read {
         Err(error) => Check::bad(name, format!("the log does not read: {error}"), fix),
         Ok(health) if health.faults.is_empty() => {
-            Check::ok(name, format!("{} commits read, in chains without a gap", health.commits))
+            Check::ok(name, format!("{} commits read, signed and in chains without a gap", health.commits))
         }
         Ok(health) => Check::bad(name, health.faults.join("; "), fix),
     }

@@ -1,9 +1,10 @@
 //! What sync remembers: its peers, and what each of them is known to hold. It lies in the node
 //! database; what peers hold is a cache that may be a second old (a peer is then asked again).
 
+mod forks;
 mod table;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,8 +15,9 @@ use sea_orm_migration::MigratorTrait;
 use sync_core::{CommitId, Lane, Reason, Report, Scope, Tip, Tips};
 
 use crate::store::StoreError;
+pub(crate) use forks::{Chain, Forked};
 pub use table::Migrator;
-use table::{held, invite, peer, setting};
+use table::{fork, held, invite, peer, setting};
 
 /// Peers that one user may have; `replica add` refuses more.
 pub(crate) const PEERS_PER_USER: usize = 64;
@@ -51,6 +53,9 @@ struct Memory {
     errors: HashMap<PeerKey, String>,
     /// Peers with which changes wait because of a clock, and until when that counts unless it is said again.
     apart: HashMap<PeerKey, (Apart, Timestamp)>,
+    /// Chains that have two histories.
+    forks: BTreeMap<Chain, Forked>,
+    unsaved_forks: HashSet<Chain>,
 }
 
 /// Whose clock is so far ahead of the other's that changes wait.
@@ -87,6 +92,10 @@ impl Ledger {
         for row in held::Entity::find().all(&database).await? {
             let (at, tips, behind_since) = row.parse()?;
             memory.held.insert(at, Held { tips: Arc::new(tips), behind_since });
+        }
+        for row in fork::Entity::find().all(&database).await? {
+            let (chain, forked) = row.parse()?;
+            memory.forks.insert(chain, forked);
         }
         Ok(Arc::new(Ledger { database, memory: Mutex::new(memory) }))
     }
@@ -238,6 +247,9 @@ impl Ledger {
             Report::Rejected { reason: Reason::Ahead, .. } => Some(Apart::Theirs),
             _ => None,
         };
+        if let Report::Fork { scope, tip, other } = report {
+            self.forked((scope, tip.lane, tip.device), Forked { tip, other, peer: key, at: now, seen: false });
+        }
         if let Some(whose) = apart {
             self.memory.lock().apart.insert(key, (whose, Timestamp(now.0.saturating_add(APART_US))));
         }
@@ -272,7 +284,7 @@ impl Ledger {
                 return Err(error.into());
             }
         }
-        Ok(())
+        self.flush_forks().await
     }
 
     #[cfg(test)]

@@ -10,7 +10,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(CreateTables), Box::new(KeepInvites)]
+        vec![Box::new(CreateTables), Box::new(KeepInvites), Box::new(KeepForks)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -94,6 +94,126 @@ impl MigrationTrait for KeepInvites {
     }
 }
 
+struct KeepForks;
+
+impl MigrationName for KeepForks {
+    fn name(&self) -> &str {
+        "keep_forks"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for KeepForks {
+    fn use_transaction(&self) -> Option<bool> {
+        // Killed half-way it was never begun: SQLite takes tables in a transaction as well.
+        Some(true)
+    }
+
+    #[expect(elided_lifetimes_in_paths, reason = "the trait's own signature has this form")]
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use fork::Column;
+        let blob = |column| ColumnDef::new(column).binary().not_null().take();
+        let number = |column| ColumnDef::new(column).big_integer().not_null().take();
+        let forks = Table::create()
+            .table(fork::Entity)
+            .if_not_exists()
+            .col(ColumnDef::new(Column::Kind).integer().not_null())
+            .col(blob(Column::Scope))
+            .col(blob(Column::Lane))
+            .col(blob(Column::Device))
+            .col(number(Column::Seq))
+            .col(blob(Column::Ours))
+            .col(blob(Column::Theirs))
+            .col(blob(Column::Peer))
+            .col(number(Column::At))
+            .col(ColumnDef::new(Column::Seen).boolean().not_null())
+            .primary_key(Index::create().col(Column::Kind).col(Column::Scope).col(Column::Lane).col(Column::Device))
+            .to_owned();
+        manager.create_table(forks).await
+    }
+}
+
+/// How a scope is kept: 0 for an account or 1 for a space, and its id.
+fn scope_parts(scope: sync_core::Scope) -> (i32, Vec<u8>) {
+    match scope {
+        sync_core::Scope::Account(id) => (0, id.as_bytes().to_vec()),
+        sync_core::Scope::Space(id) => (1, id.as_bytes().to_vec()),
+    }
+}
+
+fn scope_from_parts(kind: i32, id: &[u8]) -> Option<sync_core::Scope> {
+    match kind {
+        0 => policy_core::UserId::from_slice(id).map(sync_core::Scope::Account),
+        _ => policy_core::SpaceId::from_slice(id).map(sync_core::Scope::Space),
+    }
+}
+
+pub(super) mod fork {
+    use super::super::forks::{Chain, Forked};
+    use super::{scope_from_parts, scope_parts};
+    use crate::store::StoreError;
+    use policy_core::{DeviceId, PeerKey, Timestamp};
+    use sea_orm::Set;
+    use sea_orm::entity::prelude::*;
+    use sync_core::{CommitId, Lane, Tip};
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sync_fork")]
+    pub struct Model {
+        /// 0: an account, 1: a space.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub scope: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub lane: Vec<u8>,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub device: Vec<u8>,
+        pub seq: i64,
+        /// The digests of the commit that is held here, and of the other.
+        pub ours: Vec<u8>,
+        pub theirs: Vec<u8>,
+        pub peer: Vec<u8>,
+        pub at: i64,
+        pub seen: bool,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    impl Model {
+        pub(in super::super) fn parse(self) -> Result<(Chain, Forked), StoreError> {
+            let damaged = || StoreError("a row of sync_fork is damaged".to_owned());
+            let digest = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| damaged());
+            let scope = scope_from_parts(self.kind, &self.scope).ok_or_else(damaged)?;
+            let lane = Lane(self.lane.try_into().map_err(|_| damaged())?);
+            let device = DeviceId::from_slice(&self.device).ok_or_else(damaged)?;
+            let seq = u64::try_from(self.seq).map_err(|_| damaged())?;
+            let tip = Tip { lane, device, seq, commit: CommitId(digest(self.ours)?) };
+            let (other, peer) = (CommitId(digest(self.theirs)?), PeerKey(digest(self.peer)?));
+            Ok(((scope, lane, device), Forked { tip, other, peer, at: Timestamp(self.at), seen: self.seen }))
+        }
+    }
+
+    pub(in super::super) fn row((scope, lane, device): Chain, forked: &Forked) -> ActiveModel {
+        let (kind, scope) = scope_parts(scope);
+        ActiveModel {
+            kind: Set(kind),
+            scope: Set(scope),
+            lane: Set(lane.0.to_vec()),
+            device: Set(device.as_bytes().to_vec()),
+            seq: Set(i64::try_from(forked.tip.seq).unwrap_or(i64::MAX)),
+            ours: Set(forked.tip.commit.0.to_vec()),
+            theirs: Set(forked.other.0.to_vec()),
+            peer: Set(forked.peer.0.to_vec()),
+            at: Set(forked.at.0),
+            seen: Set(forked.seen),
+        }
+    }
+}
+
 pub(super) mod peer {
     use super::super::{Peer, PeerKind};
     use crate::store::StoreError;
@@ -158,8 +278,9 @@ pub(super) mod peer {
 
 pub(super) mod held {
     use super::super::{tips_from_bytes, tips_to_bytes};
+    use super::{scope_from_parts, scope_parts};
     use crate::store::StoreError;
-    use policy_core::{PeerKey, SpaceId, Timestamp, UserId};
+    use policy_core::{PeerKey, Timestamp};
     use sea_orm::Set;
     use sea_orm::entity::prelude::*;
     use sync_core::{Scope, Tips};
@@ -189,20 +310,14 @@ pub(super) mod held {
         pub(in super::super) fn parse(self) -> Result<Parsed, StoreError> {
             let damaged = || StoreError("a row of sync_held is damaged".to_owned());
             let key = PeerKey(self.peer.try_into().map_err(|_| damaged())?);
-            let scope = match self.kind {
-                0 => UserId::from_slice(&self.scope).map(Scope::Account),
-                _ => SpaceId::from_slice(&self.scope).map(Scope::Space),
-            };
+            let scope = scope_from_parts(self.kind, &self.scope);
             let tips = tips_from_bytes(&self.tips).ok_or_else(damaged)?;
             Ok(((key, scope.ok_or_else(damaged)?), tips, self.behind_since.map(Timestamp)))
         }
     }
 
     pub(in super::super) fn row(at: (PeerKey, Scope), tips: &Tips, since: Option<Timestamp>) -> ActiveModel {
-        let (kind, scope) = match at.1 {
-            Scope::Account(id) => (0, id.as_bytes().to_vec()),
-            Scope::Space(id) => (1, id.as_bytes().to_vec()),
-        };
+        let (kind, scope) = scope_parts(at.1);
         ActiveModel {
             peer: Set(at.0.0.to_vec()),
             kind: Set(kind),

@@ -1,6 +1,7 @@
 //! Nodes on loopback, through the public API.
 
 mod flood;
+mod forks;
 mod hostile;
 mod memory;
 

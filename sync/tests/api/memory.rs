@@ -199,6 +199,7 @@ impl Member for Memory {
                 }
                 if before != previous {
                     out.refused = Some(Reason::Forked);
+                    out.fork = last.map(|(tip, _)| (*tip, previous));
                     break;
                 }
                 rows.push((tip, frame));

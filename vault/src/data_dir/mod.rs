@@ -37,6 +37,9 @@ pub struct DataDir(PathBuf);
 
 /// What `node.lock` says once the databases have been there: that they are gone is a loss, and not a beginning.
 const OPENED: &[u8] = b"opened\n";
+/// What it says while they are open: what was last written lies beside them (`-wal`) then. As long as the other, so that
+/// it is written over that in one piece.
+const IN_USE: &[u8] = b"in use\n";
 /// The longest secret that is read from a file, in bytes.
 const SECRET_BYTES: u64 = 1_024;
 
@@ -112,20 +115,49 @@ impl DataDir {
     /// # Errors
     /// If it cannot be written.
     pub fn mark_opened(&self) -> std::io::Result<()> {
+        self.say(OPENED)
+    }
+
+    fn say(&self, state: &[u8]) -> std::io::Result<()> {
         let path = self.file(DataFile::Lock);
-        if std::fs::read(&path).is_ok_and(|text| text == OPENED) {
+        if std::fs::read(&path).is_ok_and(|text| text == state) {
             return Ok(());
         }
         // Written in place: the file is what the lock is held on.
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        file.write_all(OPENED)?;
+        file.write_all(state)?;
         file.sync_all()
+    }
+
+    /// Notes that the databases are open, and lie with what SQLite keeps beside each, until what this returns goes. On disk
+    /// when it returns. Called when all of them have been written to.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn mark_in_use(&self) -> std::io::Result<InUse> {
+        // The names of the files beside them are on disk before it is said that they are there.
+        File::open(&self.0)?.sync_all()?;
+        self.say(IN_USE)?;
+        Ok(InUse(self.clone()))
+    }
+
+    /// Whether the databases were open when whoever worked on the directory went away.
+    pub fn is_in_use(&self) -> bool {
+        std::fs::read(self.file(DataFile::Lock)).is_ok_and(|text| text == IN_USE)
+    }
+
+    /// Takes back what [`DataDir::mark_in_use`] noted: a database that is closed from here on leaves nothing beside it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn mark_closed(&self) -> std::io::Result<()> {
+        if self.is_in_use() { self.say(OPENED) } else { Ok(()) }
     }
 
     /// Whether the databases of the directory have been there.
     pub fn was_opened(&self) -> bool {
         let views = || std::fs::read_dir(self.views()).is_ok_and(|mut entries| entries.next().is_some());
-        std::fs::read(self.file(DataFile::Lock)).is_ok_and(|text| text == OPENED) || views()
+        std::fs::read(self.file(DataFile::Lock)).is_ok_and(|text| text == OPENED || text == IN_USE) || views()
     }
 
     /// Removes what a first start has made in the directory: in an order that, broken off, leaves what can be begun
@@ -182,6 +214,19 @@ impl DataDir {
     pub fn open_files(&self) -> OpenFiles {
         let files = [DataFile::Log, DataFile::NodeDatabase, DataFile::NodeKey];
         OpenFiles(files.map(|file| (file, identity(&self.file(file)))).to_vec(), self.clone())
+    }
+}
+
+/// The databases of a directory are open. It goes before they are closed.
+#[derive(Debug)]
+#[must_use]
+pub struct InUse(DataDir);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.mark_closed() {
+            tracing::warn!(%error, "it was not noted that the databases are closed");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod parts;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::turn::Turn;
 use body::Body;
 use disk::Disk;
 pub use table::Migrator;
+pub(crate) use told::{TOLD_OTHERWISE, told_of};
 
 /// At most so many rows go into one statement.
 const ROWS: usize = 256;

@@ -66,7 +66,7 @@ impl Vault {
             Some(space) => Some((space.reserve().await, space)),
             None => None,
         };
-        let frames = self.0.admission.look_at(scope, frames).await?;
+        let frames = self.0.admission.look_at::<VaultError>(scope, frames).await?;
         let had = reserved.as_ref().map(|(_, space)| Arc::clone(space));
         let Arrived { taken, mine, stored, pulled, behind } = self
             .in_turn(move |vault, turn| Box::pin(async move { vault.take(turn, scope, frames, had.as_ref()).await }))

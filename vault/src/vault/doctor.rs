@@ -4,7 +4,7 @@ use policy_core::SpaceId;
 
 use super::{Vault, VaultError};
 use crate::log::Scope;
-use crate::log_health::{LogHealth, look_at};
+use crate::log_health::LogHealth;
 use crate::space::SpaceError;
 
 /// What `allod doctor` says of a space.
@@ -53,7 +53,7 @@ impl Vault {
     /// # Errors
     /// If it cannot be read at all.
     pub async fn look_at_log(&self) -> Result<LogHealth, VaultError> {
-        Ok(look_at(self.0.admission.log()).await?)
+        Ok(self.0.admission.look_at_log().await?)
     }
 
     /// Closes a space, whoever works with it, and removes its view: the next opening makes it anew.

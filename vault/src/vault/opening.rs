@@ -1,21 +1,25 @@
 //! Opening the log, if it is the one that the node database knows.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use policy_core::SpaceId;
+use vault_core::tags::LaneTag;
 
 use super::VaultError;
 use super::spaces::remove_view;
 use crate::accounts::{Accounts, ViewRecord};
+use crate::admission::Admission;
 use crate::backup::PUT_BACK;
 use crate::data_dir::{DataDir, DataFile};
 use crate::database;
-use crate::log::{Log, Scope};
+use crate::log::{Log, Scope, TOLD_OTHERWISE};
 use crate::space::SpaceError;
 use crate::view::position_in;
 use crate::witness::{Behind, Loss, Witness};
 
-/// Opens the log of a node. `accept`: go on without what was lost, where that can be done at all.
+/// Opens the log of a node. `accept`: go on without what was lost, where that can be done at all; a new device then takes
+/// the place of the one that the node had.
 ///
 /// # Errors
 /// If something was lost: then nothing is changed.
@@ -28,6 +32,10 @@ pub(super) async fn log(
     let in_use = !accounts.users().is_empty();
     if !dir.file(DataFile::Log).exists() && witness.expects_a_log(in_use) {
         return Err(Loss::LogMissing.into());
+    }
+    if accept {
+        // Numbers of what is lost may be known elsewhere: whatever is killed from here on, they are not used again.
+        accounts.set(BORN, PUT_BACK).await?;
     }
     let log = Log::open(database::open_log(dir).await?).await?;
     let newer = newer_views(accounts, &log, &dir.views()).await?;
@@ -56,6 +64,33 @@ pub(super) async fn log(
     }
     dir.mark_opened()?;
     Ok(log)
+}
+
+/// Looks at the row that ends each chain by which this node goes on: by what lies beside the frame there the next number is
+/// given. A row that says that it is of a device or a space which nobody knows may be of one of these chains as well. A frame
+/// that is broken itself closes its space, in which nothing is written then.
+///
+/// # Errors
+/// If one of them is not what it says.
+pub(super) async fn look_at_own_ends(admission: &Admission, accounts: &Accounts) -> Result<(), VaultError> {
+    let own: HashSet<_> = accounts.users().into_iter().filter_map(|user| Some(accounts.get(user)?.device.id)).collect();
+    let log = admission.log();
+    for scope in log.scopes() {
+        for (lane, device) in log.chains(scope).into_keys() {
+            // Control lanes were verified from their begin.
+            let strange = admission.signer(scope, device).is_none();
+            if lane == LaneTag::CONTROL || !(strange || own.contains(&device)) {
+                continue;
+            }
+            let row = log.row_before_end(scope, lane, device, 0).await?;
+            let sound = row.as_ref().is_some_and(|row| row.frame() != Err(TOLD_OTHERWISE));
+            if !sound || admission.owner(scope).is_none() {
+                let position = row.map_or_else(|| log.position(scope), |row| row.position());
+                return Err(SpaceError::Frame { position, source: TOLD_OTHERWISE }.into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The setting that holds it.

@@ -177,9 +177,9 @@ async fn frames_are_looked_at_while_somebody_else_has_the_turn() {
     let broken: Vec<Vec<u8>> = frames.iter().map(|frame| frame[..frame.len() - 1].to_vec()).collect();
 
     let turn = other.0.admission.turn().await;
-    let looked = other.0.admission.look_at(scope, frames.clone()).await.unwrap();
+    let looked = other.0.admission.look_at::<VaultError>(scope, frames.clone()).await.unwrap();
     assert!(!looked.is_empty() && looked.iter().all(|one| matches!(one, Incoming::Read(_))));
-    let refused = other.0.admission.look_at(scope, broken.clone()).await.unwrap();
+    let refused = other.0.admission.look_at::<VaultError>(scope, broken.clone()).await.unwrap();
     assert!(matches!(refused[0], Incoming::Broken(..)));
     drop(turn);
     let taken = other.ingest(scope, broken).await.unwrap();
@@ -187,8 +187,8 @@ async fn frames_are_looked_at_while_somebody_else_has_the_turn() {
     let taken = other.ingest(scope, frames.clone()).await.unwrap();
     assert_eq!((taken.stored.len(), taken.refused), (frames.len(), None), "control");
     // What is held already is not looked at again.
-    let again = other.0.admission.look_at(scope, frames.clone()).await.unwrap();
-    assert!(again.iter().all(|one| matches!(one, Incoming::Unread(_))));
+    let again = other.0.admission.look_at::<VaultError>(scope, frames.clone()).await.unwrap();
+    assert!(again.iter().all(|one| matches!(one, Incoming::Unread(..))));
     assert_eq!(other.ingest(scope, frames).await.unwrap().refused, None);
     for vault in [vault, other] {
         vault.shutdown().await.unwrap();

@@ -5,6 +5,7 @@ mod broken_off;
 mod busy;
 mod changes;
 mod clocks;
+mod damage;
 mod merges;
 mod node;
 mod put_back;

@@ -13,7 +13,7 @@ use vault::data_dir::DataDir;
 use vault::handover::{Pass, Wanted};
 use vault::keyring::NodeKey;
 use vault::log::{Row, Scope};
-use vault::{CreatedAccount, Options, Vault};
+use vault::{CreatedAccount, Options, Vault, VaultError};
 use vault_core::change::{Action, Change, ChangeRequest, NewDocument, Target};
 use vault_core::query::{Item, ItemKind, Query, Root, RootKind, Select, SelectArgs};
 use vault_core::schema::{Merge, NewCollection, NewField, NewFieldType, ScalarType, Schema};
@@ -81,12 +81,21 @@ pub async fn handed(
 }
 
 async fn open(dir: &std::path::Path, gate: &Gate, time: &Arc<AtomicI64>) -> Vault {
+    try_open(dir, gate, time, false).await.unwrap()
+}
+
+async fn try_open(
+    dir: &std::path::Path,
+    gate: &Gate,
+    time: &Arc<AtomicI64>,
+    accept_loss: bool,
+) -> Result<Vault, VaultError> {
     let dir = DataDir::at(dir);
     let key = NodeKey::load(&dir, None).unwrap();
     let node = vault::database::open_node(&dir, &key).await.unwrap();
     let time = Arc::clone(time);
     let clock = Arc::new(move || Timestamp(time.fetch_add(1_000, Ordering::SeqCst)));
-    Vault::open(Options { dir, key, node, seal: gate.seal(), clock, accept_loss: false }).await.unwrap()
+    Vault::open(Options { dir, key, node, seal: gate.seal(), clock, accept_loss }).await
 }
 
 impl Node {
@@ -111,6 +120,12 @@ impl Node {
     /// Opens what lies in the directory now.
     pub async fn reopen(&mut self) {
         self.vault = open(self.dir.path(), &self.gate, &self.time).await;
+    }
+
+    /// The same, where it may be refused. `accept_loss`: go on without what is lost.
+    pub async fn try_reopen(&mut self, accept_loss: bool) -> Result<(), VaultError> {
+        self.vault = try_open(self.dir.path(), &self.gate, &self.time, accept_loss).await?;
+        Ok(())
     }
 
     /// What the log holds of a scope, as a peer would be told.

@@ -171,6 +171,44 @@ async fn what_is_written_after_a_device_was_put_back_reaches_home() {
     all.alike(&["after", "before", "later", "lost one", "lost two"]).await;
 }
 
+/// Two histories of one device: of whichever length they are, and whichever row of the other comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_history_of_a_device_is_told_from_what_is_held() {
+    let mut all = pair().await;
+    let (user, space) = (all.user, all.space);
+    let scope = Scope::Space(space);
+    let device = all.laptop.vault.device(user).unwrap();
+    let before = all.laptop.vault.admission().tips(scope);
+    for text in ["one", "two"] {
+        all.laptop.add(user, space, &[text]).await.unwrap();
+    }
+    all.meet().await;
+    let held: Vec<_> = handed(&all.home.vault, all.laptop.vault.transport(), scope, false, &|lane, of| {
+        before.get(&(lane, of)).map_or(0, |(seq, _)| *seq)
+    })
+    .await;
+    all.put_back().await;
+    for text in ["another", "another", "another"] {
+        all.laptop.add(user, space, &[text]).await.unwrap();
+    }
+    let others: Vec<_> = handed(&all.laptop.vault, all.home.vault.transport(), scope, false, &|lane, of| {
+        before.get(&(lane, of)).map_or(0, |(seq, _)| *seq)
+    })
+    .await;
+    assert_eq!((held.len(), others.len()), (2, 3));
+    for (n, other) in others.iter().enumerate() {
+        let taken = all.home.vault.ingest(scope, vec![other.body().to_vec()]).await.unwrap();
+        let Some(Refused::Forked(fork)) = &taken.refused else { panic!("row {n}: {taken:?}") };
+        // The last of them goes on from a commit that is not the one that is held.
+        let (at, theirs) = if n == 2 { (&held[1], others[1].tip()) } else { (&held[n], other.tip()) };
+        assert_eq!((fork.0.device, fork.0.seq, fork.0.cid, fork.1), (device, at.last(), at.tip(), theirs), "row {n}");
+    }
+    for row in &held {
+        let taken = all.home.vault.ingest(scope, vec![row.body().to_vec()]).await.unwrap();
+        assert_eq!((taken.refused, taken.stored.len()), (None, 1), "control: what is held is held");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_on_numbers_that_were_taken_is_written_again() {
     // Fewer, as many and more than were lost.

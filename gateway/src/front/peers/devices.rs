@@ -9,7 +9,7 @@ use gateway_people::realm::Realm as _;
 use policy_core::{DeviceId, SpaceId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sync::{AddReplicaError, NamedBy, PeerLag, ReplicaAdded, ReplicaStatus};
+use sync::{AddReplicaError, Fork, NamedBy, PeerLag, ReplicaAdded, ReplicaStatus};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -45,7 +45,7 @@ pub fn routes(routes: &mut Routes) {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(list, invite, replicas, add_replica, remove_replica, wait, doctor, stop),
-    components(schemas(ReplicaView, ReplicaAddedView, PeerView))
+    components(schemas(ReplicaView, ReplicaAddedView, PeerView, ForkView))
 )]
 struct Api;
 
@@ -125,13 +125,35 @@ struct PeerView {
     waits_for: Option<String>,
 }
 
+/// How [`Fork`] is described.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands for `Fork`")]
+struct ForkView {
+    /// Null: the account's own lane.
+    #[schema(value_type = Option<Id>)]
+    space: Option<String>,
+    #[schema(value_type = Id)]
+    device: String,
+    /// The number that the device used twice.
+    number: u64,
+    /// The commit that is held here.
+    here: String,
+    elsewhere: String,
+    /// Who has the other.
+    peer: String,
+}
+
 /// What came of waiting.
 #[derive(Debug, Serialize, ToSchema)]
 struct WaitedView {
     #[schema(value_type = Vec<PeerView>)]
     peers: Vec<PeerLag>,
-    /// Whether all of them have all.
+    /// Whether all of them have all, and nothing is forked.
     done: bool,
+    /// Devices that signed two histories, as far as nobody has said that they know: peers keep different ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<ForkView>, required = false)]
+    forked: Vec<Fork>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<ClockTrouble>,
 }
@@ -323,6 +345,10 @@ struct Wait {
     #[serde(default)]
     #[schema(required = false)]
     except: Vec<String>,
+    /// The forks that there are now are known: they are told no more.
+    #[serde(default)]
+    #[schema(required = false)]
+    forks_seen: bool,
 }
 
 /// Waits until every peer has what this node holds
@@ -337,9 +363,12 @@ async fn wait(request: HttpRequest, app: web::Data<App>, bytes: Bytes) -> Result
     let _place = sync.place_to_wait(user).ok_or_else(|| {
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Several requests of yours wait for your peers already.")
     })?;
-    let waited = sync.wait(principal.caller.user, wait.space, timeout, &wait.except).await;
-    let clock = clock_trouble(app.vault.clock_ahead(Some(principal.caller.user)));
-    Ok(HttpResponse::Ok().json(WaitedView { peers: waited.peers, done: waited.settled, clock }))
+    if wait.forks_seen {
+        sync.see_forks(user, wait.space).await.map_err(|error| unavailable(error.to_string()))?;
+    }
+    let sync::Waited { peers, forked, settled } = sync.wait(user, wait.space, timeout, &wait.except).await;
+    let clock = clock_trouble(app.vault.clock_ahead(Some(user)));
+    Ok(HttpResponse::Ok().json(WaitedView { peers, done: settled, forked, clock }))
 }
 
 /// What `allod doctor` shows of a running node
