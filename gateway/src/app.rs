@@ -248,6 +248,12 @@ pub async fn open_or_create(
     spicedb: Option<&SpiceDbConfig>,
 ) -> Result<App, Failure> {
     crate::restoring::finish(dir).map_err(failed)?;
+    if crate::restoring::is_broken_off(dir) {
+        let text = "a restore into this directory was broken off: it is no node yet, and none is made beside it";
+        return Err(Failure::failed("restore_unfinished", text).hint(
+            "run `allod restore` again with this directory: it begins anew; to begin without it, empty the directory",
+        ));
+    }
     let key = if NodeKey::exists(dir) { NodeKey::load(dir, passphrase)? } else { NodeKey::create(dir, passphrase)? };
     open_with(dir, key, spicedb, false).await
 }

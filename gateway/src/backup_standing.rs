@@ -14,7 +14,7 @@ pub struct LastBackup {
     pub backup: String,
     /// When it was taken: what can be restored is as of then. Microseconds since 1970.
     pub at: i64,
-    /// When it was restored for a test.
+    /// When one of the place, this or one before, was last restored for a test, and was whole.
     pub tested: Option<i64>,
 }
 
@@ -24,7 +24,7 @@ pub struct Standing {
     /// How often one is to be made, if the node makes them by itself.
     pub every: Option<Duration>,
     pub last: Option<LastBackup>,
-    /// Why the last try made none.
+    /// Why the last try made none, or what is wrong with the one that it made.
     pub trouble: Option<String>,
 }
 
@@ -59,6 +59,11 @@ impl Backups {
     pub fn made(&self, last: LastBackup) {
         let mut standing = self.0.lock();
         (standing.last, standing.trouble) = (Some(last), None);
+    }
+
+    /// It was restored for a test, and is whole.
+    pub fn tested(&self, last: LastBackup) {
+        self.0.lock().last = Some(last);
     }
 
     pub fn failed(&self, why: String) {

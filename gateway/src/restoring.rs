@@ -22,6 +22,8 @@ use crate::places::{PlaceAccess, PlaceName};
 
 /// Where a backup is made a directory of.
 pub const UNFINISHED: &str = "restoring";
+/// Where a backup is made a directory of for a test.
+pub const VERIFYING: &str = "verifying";
 const RESTORED: &str = "restored";
 const MOVING: &str = "moving";
 
@@ -329,6 +331,8 @@ pub fn commit_made(dir: &DataDir, made: &Path) -> std::io::Result<()> {
 /// If a file cannot be removed or moved: the next start tries again.
 pub fn finish(dir: &DataDir) -> std::io::Result<()> {
     let (restored, moving) = (dir.path().join(RESTORED), dir.path().join(MOVING));
+    // A second copy of everything, of a test that was broken off.
+    remove_all(&dir.path().join(VERIFYING))?;
     // Of a directory without a key `allod restore` removes it, with what it has moved up.
     if dir.has(DataFile::NodeKey) {
         remove_all(&dir.path().join(UNFINISHED))?;
@@ -365,13 +369,13 @@ pub fn finish(dir: &DataDir) -> std::io::Result<()> {
 pub fn move_up(inner: &Path, dir: &DataDir) -> std::io::Result<()> {
     let rename = |name: &str| absent(std::fs::rename(inner.join(name), dir.path().join(name)));
     // `node.lock` stays: it is held, and says what it must at the next start.
+    for name in databases() {
+        rename(&name)?;
+    }
     for name in ["views", "certs", "allod.toml"] {
         if !dir.path().join(name).exists() {
             rename(name)?;
         }
-    }
-    for name in databases() {
-        rename(&name)?;
     }
     sync(dir.path())?;
     rename(DataFile::NodeKey.name())?;
@@ -379,15 +383,27 @@ pub fn move_up(inner: &Path, dir: &DataDir) -> std::io::Result<()> {
     remove_all(inner)
 }
 
+/// Moves the files of a directory and of those within into another, if both are there.
 fn move_files(from: &Path, to: &Path) -> std::io::Result<()> {
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
     }
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        std::fs::rename(entry.path(), to.join(entry.file_name()))?;
+        let there = to.join(entry.file_name());
+        if is_dir(&entry.path()) && is_dir(&there) {
+            move_files(&entry.path(), &there)?;
+        } else {
+            std::fs::rename(entry.path(), there)?;
+        }
     }
     sync(to)
+}
+
+/// Whether `allod restore` was broken off in a directory that is no node yet: it is begun again, and nothing else is made
+/// there.
+pub fn is_broken_off(dir: &DataDir) -> bool {
+    !dir.has(DataFile::NodeKey) && is_dir(&dir.path().join(UNFINISHED))
 }
 
 fn is_dir(path: &Path) -> bool {
@@ -433,20 +449,24 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = DataDir::at(root.path());
         write(dir.path(), &NODE, "fresh");
-        write(dir.path(), &["node.db-wal", "allod.toml", "certs/server.crt", "node.lock"], "fresh");
+        write(
+            dir.path(),
+            &["node.db-wal", "allod.toml", "certs/server.crt", "certs/acme/a/x.pem", "node.lock"],
+            "fresh",
+        );
         let made = dir.path().join(UNFINISHED);
         write(&made, &NODE, "restored");
-        write(&made, &["allod.toml", "certs/root.crt", "log.db-wal"], "restored");
+        write(&made, &["allod.toml", "certs/root.crt", "certs/acme/a/account.json", "log.db-wal"], "restored");
         commit(&dir).unwrap();
         (root, dir)
     }
 
     fn is_restored(dir: &DataDir) {
         let at = dir.path();
-        for file in NODE.into_iter().chain(["certs/root.crt", "log.db-wal"]) {
+        for file in NODE.into_iter().chain(["certs/root.crt", "certs/acme/a/account.json", "log.db-wal"]) {
             assert_eq!(read(at, file).as_deref(), Some("restored"), "{file}");
         }
-        for file in ["allod.toml", "certs/server.crt", "node.lock"] {
+        for file in ["allod.toml", "certs/server.crt", "certs/acme/a/x.pem", "node.lock"] {
             assert_eq!(read(at, file).as_deref(), Some("fresh"), "{file}");
         }
         assert_eq!(read(at, "node.db-wal"), None);
@@ -475,7 +495,7 @@ mod tests {
             finish(&dir).unwrap();
             is_restored(&dir);
         }
-        let moved = ["views", "node.db", "log.db-wal", "log.db", "node.key"];
+        let moved = ["node.db", "log.db-wal", "log.db", "views", "node.key"];
         for gone in 0..=moved.len() {
             let (_root, dir) = committed();
             for name in fresh {
@@ -503,6 +523,20 @@ mod tests {
             assert_eq!(read(dir.path(), file).as_deref(), Some("fresh"), "{file}");
         }
         assert!(!dir.path().join(UNFINISHED).exists());
+    }
+
+    #[test]
+    fn a_test_that_was_broken_off_leaves_nothing_and_a_restore_is_told_from_a_fresh_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(root.path());
+        assert!(!is_broken_off(&dir), "control");
+        write(&dir.path().join(VERIFYING), &NODE, "scratch");
+        write(&dir.path().join(UNFINISHED), &["node.db"], "half");
+        finish(&dir).unwrap();
+        assert!(!dir.path().join(VERIFYING).exists());
+        assert!(is_broken_off(&dir));
+        write(dir.path(), &["node.key"], "fresh");
+        assert!(!is_broken_off(&dir), "the set-up page restores beside a node that is there");
     }
 
     #[tokio::test]

@@ -217,6 +217,110 @@ async fn what_is_wrong_with_a_backup_is_refused_by_name_and_leaves_nothing() {
     assert_eq!(kept.restore(&fresh, &[]).refused(1).unwrap(), "already_a_node");
 }
 
+/// A bit in the middle of a backup's manifest.
+fn flip(place: &str, made: &Value) -> PathBuf {
+    let id = made["backup"].as_str().unwrap();
+    let mut all = std::fs::read_dir(Path::new(place).join("backups")).unwrap().map(|entry| entry.unwrap().path());
+    let path = all.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(id)).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn where_the_newest_backup_does_not_read_no_other_is_taken_for_it() {
+    let kept = Kept::new().await;
+    let node = &kept.home.node;
+    kept.alice().define("type Note { text: String }").await.unwrap();
+    assert!(node.cli_ok(&["doctor"]).unwrap()["checks"].as_array().unwrap().iter().any(|check| {
+        check["name"] == "backups" && check["detail"].as_str().unwrap().contains("nothing was ever backed up")
+    }));
+    add(&kept.alice(), "one").await;
+    let first = kept.backup();
+    add(&kept.alice(), "two").await;
+    let second = kept.backup();
+    let manifest = flip(&kept.place, &second);
+    let fresh = kept.dir("fresh");
+    let verify = ["backup", "verify", "--to", &kept.place];
+    for told in [kept.restore(&fresh, &[]), node.cli(&verify).unwrap()] {
+        for named in [manifest.to_str().unwrap(), first["backup"].as_str().unwrap()] {
+            assert!(told.stdout.contains(named), "{named}: {}", told.stdout);
+        }
+        assert_eq!(told.refused(1).unwrap(), "backup_damaged");
+    }
+    assert!(!fresh.join("node.key").exists());
+    // The node that made it comes after it: it adds the next one, and says what is wrong.
+    let made = node.cli(&["backup", "create", "--to", &kept.place]).unwrap();
+    assert!(made.stdout.contains("was made, but"), "{}", made.stdout);
+    assert_eq!(made.refused(1).unwrap(), "backup_damaged");
+    let status = node.cli_ok(&["status"]).unwrap();
+    assert!(status["backups"]["trouble"].as_str().unwrap().contains(manifest.to_str().unwrap()), "{status}");
+    let restored =
+        kept.restore(&fresh, &["--backup", first["backup"].as_str().unwrap()]).ok().expect("control: it is named");
+    assert_eq!(restored["backup"], first["backup"]);
+    flip(&kept.place, &second);
+    let verified = node.cli_ok(&verify).expect("control: all of them read");
+    assert!(verified["backup"] != first["backup"] && verified["backup"] != second["backup"], "{verified}");
+    let last = kept.backup();
+    assert_eq!(kept.restore(&kept.dir("again"), &[]).ok().unwrap()["backup"], last["backup"]);
+    let status = node.cli_ok(&["status"]).unwrap();
+    assert_eq!(status["backups"]["trouble"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_directory_that_was_put_back_adds_nothing_where_people_and_shares_have_gone_on_without_it() {
+    let mut kept = Kept::new().await;
+    let allod = kept.home.node.allod.clone();
+    kept.backup();
+    let copy = |from: &Path, to: &Path| {
+        let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(copied.success());
+    };
+    let (dir, older) = (kept.home.node.stop().unwrap(), kept.home.root.path().join("older"));
+    copy(&dir, &older);
+    kept.home.node = Node::serve(&allod, &dir).unwrap();
+    // No row of the log tells of it.
+    kept.home.node.cli_ok(&["group", "add", "family"]).unwrap();
+    let newest = kept.backup();
+    kept.home.node.stop().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    copy(&older, &dir);
+    // More than one start: how often the log was opened does not tell either.
+    kept.home.node = Node::serve(&allod, &dir).unwrap();
+    kept.home.node.stop().unwrap();
+    kept.home.node = Node::serve(&allod, &dir).unwrap();
+    let create = ["backup", "create", "--to", &kept.place];
+    let told = kept.home.node.cli(&create).unwrap();
+    assert!(told.stdout.contains(newest["backup"].as_str().unwrap()), "{}", told.stdout);
+    assert_eq!(told.refused(1).unwrap(), "backup_place_newer");
+    let back = kept.dir("back");
+    assert_eq!(kept.restore(&back, &[]).ok().unwrap()["backup"], newest["backup"]);
+    let back = Node::serve(&allod, &back).unwrap();
+    assert!(back.cli_ok(&["group", "list"]).unwrap().to_string().contains("family"), "what was put away last");
+    // If its owner says that it is the one that counts it goes on there, and needs no words then.
+    kept.home.node.cli_ok(&[&create[..], &["--continue"]].concat()).expect("control");
+    kept.backup();
+    let told = back.cli(&create).unwrap().refused(1).unwrap();
+    assert!(["backup_place_newer", "backup_place_diverged"].contains(&told.as_str()), "{told}");
+}
+
+#[tokio::test]
+async fn a_restore_that_was_broken_off_is_begun_again_and_no_node_is_made_beside_it() {
+    let kept = Kept::new().await;
+    kept.backup();
+    let half = kept.dir("half");
+    std::fs::create_dir_all(half.join("restoring/views")).unwrap();
+    std::fs::write(half.join("restoring/node.db"), "half").unwrap();
+    std::fs::create_dir_all(half.join("views")).unwrap();
+    let serve = kept.home.node.allod.run(&half, &["serve", "--listen", "127.0.0.1:0"]).unwrap();
+    assert_eq!(serve.refused(1).unwrap(), "restore_unfinished");
+    assert!(!half.join("node.key").exists());
+    kept.restore(&half, &[]).ok().expect("it begins anew");
+    Node::serve(&kept.home.node.allod, &half).expect("control: it is a node now");
+}
+
 #[tokio::test]
 async fn old_backups_are_pruned_and_a_stopped_node_is_backed_up_by_the_command() {
     let kept = Kept::new().await;
@@ -234,6 +338,10 @@ async fn old_backups_are_pruned_and_a_stopped_node_is_backed_up_by_the_command()
     let dir = kept.home.node.stop().unwrap();
     let made = allod.ok(&dir, &["backup", "create", "--to", &place, "--verify"]).unwrap();
     assert_eq!(made["verified"]["equal"], 1, "{made}");
+    let report = allod.ok(&dir, &["doctor"]).unwrap();
+    let backups = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "backups").unwrap();
+    let detail = backups["detail"].as_str().unwrap();
+    assert!(detail.contains(made["at"].as_str().unwrap()) && detail.contains("last tested"), "{detail}");
     let back = kept.home.root.path().join("back");
     allod.ok(&back, &["restore", "--from", &place, "--recovery-key-file", &words]).unwrap();
     assert_eq!(digests(&allod, &back), digests(&allod, &dir));

@@ -390,6 +390,37 @@ async fn a_node_backs_itself_up_to_another_in_its_time_and_says_what_went_wrong(
     assert!(pair.node.cli(&["doctor"]).unwrap().stdout.contains("secret is wrong, or there is no such place"));
 }
 
+#[tokio::test]
+async fn a_place_that_is_full_of_what_no_backup_rests_on_is_made_room_in() {
+    let mut pair = Pair::new(false, "3MB").await;
+    let alice = pair.alice().await;
+    alice.define("type Note { text: String }").await.unwrap();
+    let random = || (0..900_000 / 16).map(|_| format!("{:016x}", rand::random::<u64>())).collect::<String>();
+    add(&alice, &random()).await;
+    let first = pair.node.cli_ok(&pair.to("create", &["--no-verify"])).unwrap();
+    // As a try leaves it that was broken off before its manifest.
+    for manifest in objects(pair.at().join("objects/backups")) {
+        std::fs::remove_file(manifest).unwrap();
+    }
+    add(&alice, &random()).await;
+    let full = pair.node.cli(&pair.to("create", &["--no-verify"])).unwrap();
+    assert_eq!(full.refused(1).unwrap(), "backup_place_full", "control: {first}");
+    let dir = pair.node.dir.clone();
+    pair.node.kill_in_place().unwrap();
+    let allod = pair.node.allod.clone().with("ALLOD_BACKUP_TO", &pair.address).with("ALLOD_BACKUP_EVERY", "1m");
+    let allod = allod.with("ALLOD_BACKUP_PLACE_SECRET_FILE", pair.root.path().join("place-secret"));
+    pair.node = Node::serve(&allod, &dir).unwrap();
+    for _ in 0..1_800 {
+        let status = pair.node.cli_ok(&["status"]).unwrap();
+        if status["backups"]["last"].is_string() && status["backups"]["last"] != first["at"] {
+            assert_eq!(status["backups"]["trouble"], Value::Null, "{status}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it never made room: {}", pair.node.cli_ok(&["status"]).unwrap()["backups"]);
+}
+
 /// What hears requests, and answers each that nothing is there: their heads.
 async fn hears() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -39,5 +39,5 @@ pub use log_health::LogHealth;
 pub use space::{Policy, SpaceError};
 pub use turn::CutOff;
 pub use vault::{CreatedAccount, Health, Options, SpaceInfo, Vault, VaultError};
-pub use view::ReadError;
+pub use view::{DIGEST_KIND, ReadError};
 pub use writer::{Clock, WriteError};

@@ -2418,7 +2418,7 @@ export interface components {
             every_s?: number | null;
             last?: null | components["schemas"]["Instant"];
             tested?: null | components["schemas"]["Instant"];
-            /** @description Why the last try made none. */
+            /** @description Why the last try made none, or what is wrong with the one that it made. */
             trouble?: string | null;
         };
         /** @description By which entry of a grant an app or a link sees something. */
@@ -2982,6 +2982,11 @@ export interface components {
         };
         /** @description What is done with backups; the command line asks the same of a node that does not run. */
         NewBackup: {
+            /**
+             * @description Add it also where the newest backup of the place is none that this directory made or was restored from, or cannot be
+             *     read: this directory is the one that counts.
+             */
+            continue?: boolean;
             place_key?: null | components["schemas"]["PlaceKey"];
             /**
              * @description The place that the backup goes to: a directory by its whole path, `s3://BUCKET/PREFIX`, or

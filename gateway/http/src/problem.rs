@@ -94,6 +94,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("backup_place_unreachable", "Place out of reach"),
     ("backup_s3_unset", "No key for buckets"),
     ("backup_s3_wrong", "Not a server of buckets"),
+    ("backup_untested", "Not tested"),
     ("bad_request", "Malformed request"),
     ("busy", "Too many attempts at a time"),
     ("code_malformed", "Not a device's code"),

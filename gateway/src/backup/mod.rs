@@ -4,15 +4,20 @@
 pub mod asleep;
 mod create;
 mod list;
+mod noted;
 mod place;
 mod prune;
 mod restore;
 mod schedule;
 mod verify;
 
-pub use create::create;
+pub use create::{Wish, create};
 pub use list::list;
+pub use noted::remember;
 pub use prune::{Keep, prune};
-pub use restore::{restore, restore_beside};
-pub use schedule::{Schedule, remember, run};
+pub use restore::{Chosen, restore, restore_beside};
+pub use schedule::{Schedule, run};
 pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

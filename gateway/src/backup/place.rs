@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use policy_core::Timestamp;
 use vault::backup::BackupError;
-use vault_backup::{Backup, Place, PlaceError, PlaceLock, Store};
+use vault_backup::{Backup, Place, PlaceError, PlaceLock, Store, Unreadable};
 
 use crate::app::App;
 use crate::failure::{Exit, Failure};
+use crate::grants::rfc3339;
 use crate::places::{PlaceName, Target, place_failed};
 
 impl From<PlaceError> for Failure {
@@ -71,12 +73,16 @@ pub(super) async fn locked<T>(
     done
 }
 
-/// The backup of a place that is called so (the beginning of its id does); without a name, the newest.
-pub(super) fn pick(backups: &[Backup], id: Option<&str>) -> Result<Backup, Failure> {
+/// The backup of a place that is called so (the beginning of its id does); without a name, the newest, if that can be told:
+/// what cannot be read (`bad`) may be newer than all that can.
+pub(super) fn pick(backups: &[Backup], bad: &[Unreadable], id: Option<&str>) -> Result<Backup, Failure> {
     let missing = |text: &str| {
         Failure::new(Exit::NotFound, "backup_not_found", text).hint("`allod backup list` shows what is there")
     };
     let Some(id) = id else {
+        if !bad.is_empty() {
+            return Err(untold(backups, bad));
+        }
         return backups.first().cloned().ok_or_else(|| missing("there is no backup in the place"));
     };
     let mut found = backups.iter().filter(|backup| backup.name.to_string().starts_with(id) && id.len() >= 4);
@@ -86,5 +92,47 @@ pub(super) fn pick(backups: &[Backup], id: Option<&str>) -> Result<Backup, Failu
         (Some(_), Some(_)) => {
             Err(Failure::usage("backup_ambiguous", "several backups begin with this id; say more of it"))
         }
+    }
+}
+
+/// Of so many files that cannot be read it is said why.
+const NAMED: usize = 4;
+
+fn untold(backups: &[Backup], bad: &[Unreadable]) -> Failure {
+    let named = bad.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let newest = match backups.first() {
+        Some(newest) => {
+            format!("the newest that can be read is {}, of {}", newest.id(), rfc3339(Timestamp(newest.manifest.at)))
+        }
+        None => "none of the place can be read".to_owned(),
+    };
+    let text = format!(
+        "{} files among the backups of the place cannot be read, and one of them may be the newest: {named}; {newest}",
+        bad.len()
+    );
+    Failure::failed("backup_damaged", &text)
+        .hint("put the files back, or say which backup you want: `restore --backup ID`, `backup verify ID`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prune::tests::backup;
+    use super::*;
+    use vault_backup::DataName;
+
+    #[test]
+    fn the_newest_is_not_guessed_where_something_cannot_be_read() {
+        let backups = [backup(0xab, 2), backup(0xcd, 1)];
+        let error =
+            PlaceError::Damaged { path: "/mnt/backups/xyz".to_owned(), problem: "it does not hold what was put there" };
+        let bad = [Unreadable { name: Some(DataName([9; 32])), error }];
+        assert_eq!(pick(&backups, &[], None).unwrap().name, backups[0].name, "control");
+        let refused = pick(&backups, &bad, None).err().unwrap();
+        assert_eq!(refused.code, "backup_damaged");
+        for named in ["/mnt/backups/xyz", &backups[0].id()] {
+            assert!(refused.message.contains(named), "{}", refused.message);
+        }
+        assert_eq!(pick(&backups, &bad, Some("cdcd")).unwrap().name, backups[1].name, "control: it was said");
+        assert_eq!(pick(&[], &[], None).err().unwrap().code, "backup_not_found");
     }
 }

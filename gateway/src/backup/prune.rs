@@ -21,13 +21,14 @@ pub struct Keep {
     pub monthly: usize,
 }
 
-/// Removes the backups that need not stay, and what they alone rest on.
+/// Removes the backups that need not stay, and what they alone rest on. `None`: all of them stay, and what was broken off and
+/// none rests on is removed.
 ///
 /// # Errors
 /// If nothing would stay by these numbers, a backup of the place cannot be read (what it rests on is not known), or
 /// something cannot be removed.
-pub async fn prune(app: &App, target: &Target, keep: Keep, dry: bool) -> Result<Value, Failure> {
-    if keep == (Keep { daily: 0, weekly: 0, monthly: 0 }) {
+pub async fn prune(app: &App, target: &Target, keep: Option<Keep>, dry: bool) -> Result<Value, Failure> {
+    if keep == Some(Keep { daily: 0, weekly: 0, monthly: 0 }) {
         return Err(Failure::usage("keep_nothing", "say how many are kept: --keep-daily 7 --keep-weekly 4, say"));
     }
     let place = open_place(app, target).await?;
@@ -36,12 +37,12 @@ pub async fn prune(app: &App, target: &Target, keep: Keep, dry: bool) -> Result<
         blocking(move || {
             let (backups, bad) = at.backups()?;
             if let Some(error) = bad.into_iter().next() {
-                return Err(Failure::from(error)
+                return Err(Failure::from(error.error)
                     .hint("nothing was removed: what it rests on cannot be told; remove its file, and prune again"));
             }
-            let stays = staying(&backups, keep);
+            let stays = keep.map(|keep| staying(&backups, keep));
             let (left, gone): (Vec<Backup>, Vec<Backup>) =
-                backups.into_iter().partition(|backup| stays.contains(&backup.name));
+                backups.into_iter().partition(|backup| stays.as_ref().is_none_or(|stays| stays.contains(&backup.name)));
             let names: Vec<DataName> = gone.iter().map(|backup| backup.name).collect();
             let (files, bytes) = if dry { (0, 0) } else { at.remove(&names, &left, &lock)? };
             let ids = |backups: &[Backup]| backups.iter().map(Backup::id).collect::<Vec<_>>();
@@ -74,11 +75,11 @@ fn staying(backups: &[Backup], keep: Keep) -> BTreeSet<DataName> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use vault_backup::{LogIdentity, Manifest};
 
-    fn backup(n: u8, day: i64) -> Backup {
+    pub(in crate::backup) fn backup(n: u8, day: i64) -> Backup {
         let manifest = Manifest {
             node: [0; 16],
             log: LogIdentity { log: [0; 16], run: [0; 16], number: 1 },

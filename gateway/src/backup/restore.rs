@@ -11,34 +11,43 @@ use vault::data_dir::{DataDir, DataFile};
 use vault::keyring::DirectoryError;
 use vault_backup::{Backup, Place};
 
-use super::asleep;
 use super::place::{blocking, failed, pick};
 use super::verify::compare;
+use super::{asleep, noted};
 use crate::app::App;
 use crate::failure::{Exit, Failure};
 use crate::grants::rfc3339;
 use crate::places::{PlaceAccess, PlaceName};
 use crate::restoring::{Restored, Restoring, UNFINISHED, Wanted, databases, move_up};
 
-/// Restores a backup (by default the newest) from a place into `dir`, which is empty or not there. `tell` hears how many
-/// files of how many were fetched.
+/// Which backup is restored, and how much is asked of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen<'a> {
+    /// Its id, or the beginning of it; `None`: the newest.
+    pub backup: Option<&'a str>,
+    /// Take it also if it shows other documents than the node did.
+    pub unverified: bool,
+}
+
+/// Restores a backup from a place into `dir`, which is empty or not there. `tell` hears how many files of how many were
+/// fetched.
 ///
 /// # Errors
-/// If the words do not open the place, the directory holds something, or the backup is not whole: then the directory is as
-/// it was.
+/// If the words do not open the place, which backup is the newest cannot be told, the directory holds something, or the
+/// backup is not whole: then the directory is as it was.
 pub async fn restore(
     from: &PlaceName,
     access: &PlaceAccess,
-    id: Option<&str>,
+    chosen: Chosen<'_>,
     words: &str,
     dir: &DataDir,
     passphrase: Option<&str>,
     tell: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Restored, Failure> {
-    let (place, backup) = found(from, access, id, words).await?;
+    let found = Found::by(from, access, chosen, words).await?;
     let _lock = dir.lock()?;
     make_room(dir)?;
-    let made = make(&place, &backup, dir, passphrase, tell).await?;
+    let made = make(&found, dir, passphrase, tell).await?;
     move_up(&dir.path().join(UNFINISHED), dir).map_err(failed)?;
     Ok(made)
 }
@@ -54,26 +63,53 @@ pub async fn restore_beside(
     standing: Arc<Restoring>,
 ) -> Result<Restored, Failure> {
     wanted.from.is_apart_from(dir.path())?;
-    let (place, backup) = found(&wanted.from, &wanted.access, wanted.backup.as_deref(), &wanted.words).await?;
+    let chosen = Chosen { backup: wanted.backup.as_deref(), unverified: false };
+    let found = Found::by(&wanted.from, &wanted.access, chosen, &wanted.words).await?;
     drop(wanted);
     let _ = std::fs::remove_dir_all(dir.path().join(UNFINISHED));
-    make(&place, &backup, dir, passphrase, move |done, all| standing.fetched(done, all)).await
+    make(&found, dir, passphrase, move |done, all| standing.fetched(done, all)).await
 }
 
-async fn found(
-    from: &PlaceName,
-    access: &PlaceAccess,
-    id: Option<&str>,
-    words: &str,
-) -> Result<(Place, Backup), Failure> {
-    let key = crate::recovery::parse(words)?.backup_key();
-    let (store, id) = (from.store(access)?, id.map(str::to_owned));
-    blocking(move || {
-        let place = Place::open(store, key)?;
-        let backup = pick(&place.backups()?.0, id.as_deref())?;
-        Ok((place, backup))
-    })
-    .await
+/// A backup that is to be restored.
+struct Found {
+    from: PlaceName,
+    place: Place,
+    backup: Backup,
+    /// It and those of the place that are older, by their ids, the newest first.
+    older: Vec<String>,
+    /// The newest other one that was tested.
+    tested: Option<String>,
+    unverified: bool,
+}
+
+impl Found {
+    async fn by(from: &PlaceName, access: &PlaceAccess, chosen: Chosen<'_>, words: &str) -> Result<Found, Failure> {
+        let key = crate::recovery::parse(words)?.backup_key();
+        let (store, from, id) = (from.store(access)?, from.clone(), chosen.backup.map(str::to_owned));
+        let unverified = chosen.unverified;
+        blocking(move || {
+            let place = Place::open(store, key)?;
+            let (backups, bad) = place.backups()?;
+            let backup = pick(&backups, &bad, id.as_deref())?;
+            let older = backups.iter().skip_while(|other| other.name != backup.name).map(Backup::id).collect();
+            let mut others = backups.iter().filter(|other| other.name != backup.name && other.tested.is_some());
+            let tested = others.next().map(Backup::id);
+            Ok(Found { from, place, backup, older, tested, unverified })
+        })
+        .await
+    }
+
+    /// What differs is not taken for what it was, and whoever has nothing else may have it.
+    fn refused(&self, failure: Failure) -> Failure {
+        if failure.code != "backup_differs" {
+            return failure;
+        }
+        let other = match &self.tested {
+            Some(id) => format!("the newest other one that was tested is {id} (`--backup {id}`); "),
+            None => String::new(),
+        };
+        failure.hint(&format!("nothing was changed; {other}`allod restore --unverified` takes this one as it is"))
+    }
 }
 
 /// Refuses a directory that holds something, but for what a restore that was broken off left.
@@ -106,39 +142,41 @@ fn make_room(dir: &DataDir) -> Result<(), Failure> {
 
 /// Makes the node in `DIR/restoring`; nothing is left there if that fails.
 async fn make(
-    place: &Place,
-    backup: &Backup,
+    found: &Found,
     dir: &DataDir,
     passphrase: Option<&str>,
     tell: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Restored, Failure> {
     let inner = DataDir::at(dir.path().join(UNFINISHED));
-    let made = opened(place, backup, &inner, passphrase, tell).await;
+    let made = opened(found, &inner, passphrase, tell).await;
     if made.is_err() {
         let _ = std::fs::remove_dir_all(inner.path());
     }
-    made
+    made.map_err(|failure| found.refused(failure))
 }
 
 async fn opened(
-    place: &Place,
-    backup: &Backup,
+    found: &Found,
     inner: &DataDir,
     passphrase: Option<&str>,
     tell: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Restored, Failure> {
     let _lock = inner.lock()?;
+    let Found { place, backup, .. } = found;
     vault::backup::restore(place.clone(), backup.manifest.clone(), inner, passphrase, tell).await?;
     let node = crate::app::open(inner, passphrase, false).await?;
-    let done = settle(&node, backup).await;
+    let done = settle(&node, found).await;
     node.shutdown().await;
     done
 }
 
-/// What was given out before is void, or sleeps; what documents show is what they showed.
-async fn settle(node: &App, backup: &Backup) -> Result<Restored, Failure> {
+/// What was given out before is void, or sleeps; what documents show is what they showed. The place can go on from here.
+async fn settle(node: &App, found: &Found) -> Result<Restored, Failure> {
+    let backup = &found.backup;
     node.directory.put_back(node.now()).await.map_err(failed)?;
-    let verified = compare(node, &backup.manifest.digests).await?;
+    let verified = compare(node, &backup.manifest.digests, found.unverified).await?;
+    noted::follow(node, &found.from, found.older.clone()).await?;
+    noted::made(node, &found.from, backup).await?;
     Ok(Restored {
         backup: backup.id(),
         restored_as_of: rfc3339(Timestamp(backup.manifest.at)),

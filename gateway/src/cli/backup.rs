@@ -16,7 +16,7 @@ use super::kept::KeptPlaces;
 use super::node::{read_password, read_private};
 use super::output::{Exit, Failure, lines, print, progress};
 use super::remote::Remote;
-use crate::backup::Keep;
+use crate::backup::{Chosen, Keep};
 use crate::front::backups::{
     BackupChoice, ListBackups, ListRecoveryWays, MakeRecoveryWords, NewBackup, NodeRequest, OwnerPassword,
     PruneBackups, RecoveryWords, Wake, WhatSleeps,
@@ -36,13 +36,17 @@ pub enum Backup {
         /// Do not restore it for a test
         #[arg(long)]
         no_verify: bool,
+        /// This directory is the one that counts: add it also where the newest backup of the place is none that it made or was
+        /// restored from, or cannot be read
+        #[arg(long = "continue")]
+        go_on: bool,
     },
     /// The backups of a place, the newest first
     List {
         #[command(flatten)]
         at: At,
     },
-    /// Restore a backup into a scratch directory, and compare it with what the node showed
+    /// Restore a backup into a scratch directory, and compare it with what the node showed: done only if all of it is the same
     Verify {
         /// Its id, or the beginning of it [default: the newest]
         backup: Option<String>,
@@ -102,6 +106,7 @@ async fn ask<R: NodeRequest>(common: &Common, request: R) -> Result<Value, Failu
     let passphrase = common.passphrase(&dir)?;
     let app = crate::app::open(&dir, passphrase.as_ref().map(|text| text.as_str()), false).await?;
     let _ = app.access_to_places.set(access);
+    crate::backup::remember(&app).await;
     let done = request.run(&app).await;
     app.shutdown().await;
     done
@@ -110,10 +115,10 @@ async fn ask<R: NodeRequest>(common: &Common, request: R) -> Result<Value, Failu
 impl Backup {
     pub async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let value = match self {
-            Backup::Create { at, verify, no_verify } => {
+            Backup::Create { at, verify, no_verify, go_on } => {
                 let (to, place_key) = at.read()?;
                 let verify = if verify || no_verify { Some(!no_verify) } else { None };
-                ask(common, NewBackup { to, place_key, verify }).await?
+                ask(common, NewBackup { to, place_key, verify, go_on }).await?
             }
             Backup::List { at } => {
                 let (to, place_key) = at.read()?;
@@ -212,6 +217,9 @@ pub struct Restore {
     /// The id of a backup, or the beginning of it [default: the newest]
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
+    /// Take it also if it shows other documents than the node did
+    #[arg(long)]
+    unverified: bool,
     /// A file that holds the 24 recovery words; `-` reads them from stdin
     #[arg(long, value_name = "FILE", required = true)]
     recovery_key_file: Option<PathBuf>,
@@ -249,8 +257,8 @@ impl Restore {
                     shown.set_length(all);
                     shown.set_position(done);
                 };
-                let restored =
-                    crate::backup::restore(&from, &access, self.backup.as_deref(), &words, &dir, passphrase, tell);
+                let chosen = Chosen { backup: self.backup.as_deref(), unverified: self.unverified };
+                let restored = crate::backup::restore(&from, &access, chosen, &words, &dir, passphrase, tell);
                 let restored = restored.await;
                 bar.finish_and_clear();
                 serde_json::to_value(restored?).map_err(|error| Failure::failed("failed", &error.to_string()))?

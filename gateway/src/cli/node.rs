@@ -190,6 +190,7 @@ impl Doctor {
             }
             Err(failure) => return Err(failure),
         };
+        crate::backup::remember(&app).await;
         let bar = progress(if self.rebuild { "rebuilding" } else { "checking" });
         let report = doctor::report(&app, self.rebuild, accepted, |done, all| {
             bar.set_length(all as u64);

@@ -54,6 +54,14 @@ fn screen(status: &Value) -> String {
         (false, Some(until)) => format!("  certificate  {}, good until {until}", text(&certificate["mode"])),
         (false, None) => format!("  certificate  {}: none yet", text(&certificate["mode"])),
     });
+    let backups = &status["backups"];
+    lines.push(match backups["last"].as_str() {
+        None => "  backups      none was ever made from here".to_owned(),
+        Some(last) => match backups["tested"].as_str() {
+            Some(tested) => format!("  backups      restorable as of {last}, last tested {tested}"),
+            None => format!("  backups      restorable as of {last}, never tested"),
+        },
+    });
     let peers = status["peers"].as_array().map(Vec::as_slice).unwrap_or_default();
     if peers.is_empty() {
         lines.push("  peers        none: what is here is nowhere else".to_owned());
@@ -100,6 +108,11 @@ mod tests {
         {
             assert!(shown.contains(wanted), "{wanted}: {shown}");
         }
+        assert!(shown.contains("backups      none was ever made"), "{shown}");
+        status["backups"] = json!({ "last": "2026-11-02T03:00:00Z", "tested": null });
+        assert!(screen(&status).contains("restorable as of 2026-11-02T03:00:00Z, never tested"));
+        status["backups"]["tested"] = json!("2026-11-01T03:00:00Z");
+        assert!(screen(&status).contains("last tested 2026-11-01T03:00:00Z"));
         status["ready"] = json!(true);
         assert!(screen(&status).starts_with("Allod 1.2.3  well\n"));
         status["set_up"] = json!(false);

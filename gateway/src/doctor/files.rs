@@ -16,9 +16,22 @@ const NEXT_TO_NOTHING: u64 = 64 << 20;
 fn all(dir: &DataDir) -> Vec<PathBuf> {
     let named = DataFile::ALL.map(|file| dir.file(file)).to_vec();
     let beside = named.iter().flat_map(|path| ["-wal", "-shm"].map(|end| with(path, end))).collect::<Vec<_>>();
-    let within = [dir.views(), dir.certs()].into_iter().filter_map(|path| std::fs::read_dir(path).ok());
-    let within = within.flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    named.into_iter().chain(beside).chain(within).collect()
+    let mut all: Vec<PathBuf> = named.into_iter().chain(beside).collect();
+    [dir.views(), dir.certs()].iter().for_each(|path| within(path, DEEP, &mut all));
+    all
+}
+
+/// Directories within each other that are looked into: those of certificates have one for each authority.
+const DEEP: usize = 4;
+
+fn within(dir: &Path, deep: usize, all: &mut Vec<PathBuf>) {
+    let paths = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in paths {
+        if deep > 1 && path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            within(&path, deep - 1, all);
+        }
+        all.push(path);
+    }
 }
 
 fn with(path: &Path, end: &str) -> PathBuf {
@@ -95,6 +108,14 @@ mod tests {
         let check = modes(&dir);
         assert_eq!(check.state, State::Bad);
         assert_eq!(check.fix, format!("chmod go= {}", key.display()));
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        let account = dir.certs().join("acme/0a1b/account.json");
+        std::fs::create_dir_all(account.parent().unwrap()).unwrap();
+        std::fs::write(&account, "x").unwrap();
+        std::fs::set_permissions(&account, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(modes(&dir).state, State::Ok, "control");
+        std::fs::set_permissions(&account, Permissions::from_mode(0o644)).unwrap();
+        assert!(modes(&dir).detail.contains("account.json"), "{:?}", modes(&dir));
         assert!(matches!(disk(&dir).state, State::Ok | State::Warn | State::Bad), "{:?}", disk(&dir));
     }
 }

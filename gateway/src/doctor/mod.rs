@@ -108,7 +108,7 @@ pub async fn checks(app: &App) -> Vec<Check> {
         .chain(peers(app).await)
         .chain(forks(app).await)
         .chain(tls)
-        .chain(backups(app))
+        .chain([backups(app)])
         .chain(mail(app).await)
         .chain(places(app).await)
         .chain(passkeys(app).await)
@@ -264,23 +264,38 @@ async fn node_pages(app: &App) -> Check {
     }
 }
 
-/// Of a node that makes backups by itself, or of which there is one.
-fn backups(app: &App) -> Option<Check> {
+/// As of when the node can be restored, and whether that was tried.
+fn backups(app: &App) -> Check {
     let (standing, now) = (app.backups.standing(), app.now());
     let as_of = match &standing.last {
-        Some(last) => format!("restorable as of {}", rfc3339(Timestamp(last.at))),
-        None => "nothing was backed up yet".to_owned(),
+        Some(last) => {
+            let tested = match last.tested {
+                Some(at) => format!("last tested {}", rfc3339(Timestamp(at))),
+                None => "never tested".to_owned(),
+            };
+            let age = ago(standing.age_s(now).unwrap_or_default());
+            format!("restorable as of {}, {age} ago; {tested}", rfc3339(Timestamp(last.at)))
+        }
+        None => "nothing was ever backed up from here".to_owned(),
     };
     let trouble =
         standing.trouble.clone().or_else(|| standing.is_late(now).then(|| "no backup was made in time".into()));
     match trouble {
-        Some(trouble) => Some(Check::bad(
+        Some(trouble) => Check::bad(
             "backups",
             format!("{as_of}; {trouble}"),
             "see to the place of `[backup]`, and make one by `allod backup create`",
-        )),
-        None if standing.every.is_none() && standing.last.is_none() => None,
-        None => Some(Check::ok("backups", as_of)),
+        ),
+        None => Check::ok("backups", as_of),
+    }
+}
+
+/// Seconds, as people say them.
+fn ago(seconds: i64) -> String {
+    match seconds {
+        s if s < 2 * 3_600 => format!("{} min", s / 60),
+        s if s < 2 * 86_400 => format!("{} h", s / 3_600),
+        s => format!("{} days", s / 86_400),
     }
 }
 

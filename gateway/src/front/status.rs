@@ -96,10 +96,10 @@ struct Backups {
     /// When the last one was taken; null: none is known of.
     #[schema(value_type = Option<Instant>)]
     last: Option<String>,
-    /// When the last one was restored for a test; null: not yet.
+    /// When one was last restored for a test, this or one before; null: never.
     #[schema(value_type = Option<Instant>)]
     tested: Option<String>,
-    /// Why the last try made none.
+    /// Why the last try made none, or what is wrong with the one that it made.
     trouble: Option<String>,
 }
 

@@ -24,7 +24,13 @@ const AT_ONCE: u64 = 256 << 20;
 const DEEP: usize = 4;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PlaceError + '_ {
-    move |source| PlaceError::Io { path: path.display().to_string(), source }
+    use std::io::ErrorKind;
+    move |source| match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            PlaceError::Full { place: path.display().to_string(), problem: source.kind().to_string() }
+        }
+        _ => PlaceError::Io { path: path.display().to_string(), source },
+    }
 }
 
 /// A directory, by its path.

@@ -25,6 +25,8 @@ pub enum PlaceError {
     Damaged { path: String, problem: &'static str },
     #[error("backup_incomplete: {0} is missing")]
     Lost(String),
+    #[error("backup_failed: what belongs to the backup is more than a manifest can say; nothing was added")]
+    TooMuch,
     #[error("io: {path}: {source}")]
     Io { path: String, source: std::io::Error },
 }

@@ -19,7 +19,10 @@ mod words;
 
 pub use directory::Directory;
 pub use error::PlaceError;
-pub use manifest::{Backup, LogIdentity, Manifest, OtherFile, ScopeEnd, ScopeName, SpaceDigest, Stored, StoredRange};
+pub use manifest::{
+    Backup, LogIdentity, MAX_FILE_BYTES, MAX_FILES, Manifest, OtherFile, ScopeEnd, ScopeName, SpaceDigest, Stored,
+    StoredRange, Unreadable,
+};
 pub use place::{Place, PlaceLock};
 pub use plan::{Ahead, Now, Plan, Present, Refused, Rows, plan};
 pub use seal::{BackupKey, DataName, ObjectKind, OpenError};

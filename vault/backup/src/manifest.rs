@@ -5,13 +5,15 @@ use std::cmp::Ordering;
 use vault_core::cbor::{CborError, Reader, Writer};
 use zeroize::Zeroizing;
 
+use crate::error::PlaceError;
 use crate::seal::DataName;
 
 const VERSION: u64 = 1;
 /// Bounds of the lists of a manifest. What they bound is read one by one, so that a length alone costs nothing.
 const MAX_ELEMENTS: usize = 4 << 20;
-const MAX_FILES: usize = 256;
-const MAX_FILE_BYTES: usize = 1 << 20;
+/// Small files of the data directory that a backup holds at most, and the bytes of each.
+pub const MAX_FILES: usize = 256;
+pub const MAX_FILE_BYTES: usize = 1 << 20;
 
 /// The name of a scope of the log: 0 for an account or 1 for a space, and its id.
 pub type ScopeName = [u8; 17];
@@ -60,7 +62,12 @@ pub struct SpaceDigest {
     pub space: [u8; 16],
     pub documents: u64,
     pub digest: [u8; 32],
+    /// How the digest is made: those of another kind cannot be compared.
+    pub kind: u64,
 }
+
+/// The kind of digests that does not say so.
+const FIRST_KIND: u64 = 1;
 
 /// A small file of the data directory: settings, certificates.
 #[derive(Clone, PartialEq, Eq)]
@@ -140,7 +147,11 @@ impl Manifest {
         }
         w.array(self.digests.len());
         for shown in &self.digests {
-            w.array(3).bytes(&shown.space).uint(shown.documents).bytes(&shown.digest);
+            let told = shown.kind != FIRST_KIND;
+            w.array(3 + usize::from(told)).bytes(&shown.space).uint(shown.documents).bytes(&shown.digest);
+            if told {
+                w.uint(shown.kind);
+            }
         }
         w.array(self.files.len());
         for file in &self.files {
@@ -178,8 +189,17 @@ impl Manifest {
         let database = r.uint()?;
         let pieces = list(&mut r, MAX_ELEMENTS, |r| Ok(DataName(r.array_bytes()?)))?;
         let digests = list(&mut r, MAX_ELEMENTS, |r| {
-            r.array_of(3)?;
-            Ok(SpaceDigest { space: r.array_bytes()?, documents: r.uint()?, digest: r.array_bytes()? })
+            let told = match r.array(4)? {
+                3 => false,
+                4 => true,
+                _ => return Err(r.error("a digest of another length")),
+            };
+            let (space, documents, digest) = (r.array_bytes()?, r.uint()?, r.array_bytes()?);
+            let kind = if told { r.uint()? } else { FIRST_KIND };
+            if told && kind == FIRST_KIND {
+                return Err(r.error("a kind that goes without saying"));
+            }
+            Ok(SpaceDigest { space, documents, digest, kind })
         })?;
         let files = list(&mut r, MAX_FILES, |r| {
             r.array_of(2)?;
@@ -223,7 +243,21 @@ pub struct Backup {
 impl Backup {
     /// What people call it: the first 16 digits of its name.
     pub fn id(&self) -> String {
-        self.name.to_string()[..16].to_owned()
+        self.name.id()
+    }
+}
+
+/// A file among the backups of a place that cannot be read as one: which of them is the newest is not known for sure.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// `None`: it has no name that backups have.
+    pub name: Option<DataName>,
+    pub error: PlaceError,
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
     }
 }
 
@@ -249,7 +283,7 @@ pub(crate) fn example() -> Manifest {
         }],
         pieces: vec![DataName([5; 32])],
         database: 4_096,
-        digests: vec![SpaceDigest { space: [1; 16], documents: 3, digest: [6; 32] }],
+        digests: vec![SpaceDigest { space: [1; 16], documents: 3, digest: [6; 32], kind: FIRST_KIND }],
         files: vec![OtherFile { path: "certs/server.crt".into(), bytes: Zeroizing::new(vec![1, 2, 3]) }],
     }
 }
@@ -275,6 +309,16 @@ mod tests {
         let mut other = example();
         other.scopes.reverse();
         assert!(Manifest::decode(&other.encode()).is_err());
+    }
+
+    #[test]
+    fn digests_of_another_kind_say_so_and_those_of_the_first_read_as_ever() {
+        let first = example();
+        let mut other = example();
+        other.digests.push(SpaceDigest { space: [2; 16], documents: 0, digest: [7; 32], kind: 2 });
+        assert!(Manifest::decode(&other.encode()).unwrap() == other);
+        // A kind that is not said is the first: so all manifests were written until there was another.
+        assert_eq!(other.encode().len() - first.encode().len(), 1 + 17 + 1 + 34 + 1);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::directory::Directory;
 use crate::error::PlaceError;
-use crate::manifest::{Backup, Manifest};
+use crate::manifest::{Backup, Manifest, Unreadable};
 use crate::seal::{BackupKey, DataName, ObjectKind, OpenError};
 use crate::store::{Hold, Store};
 
@@ -158,13 +158,20 @@ impl Place {
     ///
     /// # Errors
     /// If something that was put could not be written, the place is somebody else's by now, or the manifest cannot be
-    /// written: then there is no such backup.
+    /// written: then there is no such backup. Also if the place does not give back what was written.
     pub fn commit(&self, manifest: &Manifest, lock: &PlaceLock) -> Result<(DataName, u64), PlaceError> {
+        let content = manifest.encode();
+        let most = ObjectKind::Manifest.most_sealed();
+        if ObjectKind::sealed_len(content.len() as u64) > most || Manifest::decode(&content).is_err() {
+            return Err(PlaceError::TooMuch);
+        }
         // Everything that it names is there for good before it is there itself.
         self.settle()?;
         lock.0.check()?;
-        let put = self.write(ObjectKind::Manifest, &manifest.encode(), Some(lock.hold()))?;
+        let put = self.write(ObjectKind::Manifest, &content, Some(lock.hold()))?;
         self.settle()?;
+        // By its name what is read is what was written.
+        self.get(ObjectKind::Manifest, put.0)?;
         Ok(put)
     }
 
@@ -182,19 +189,20 @@ impl Place {
     ///
     /// # Errors
     /// If they cannot be listed, or the place cannot be reached.
-    pub fn backups(&self) -> Result<(Vec<Backup>, Vec<PlaceError>), PlaceError> {
+    pub fn backups(&self) -> Result<(Vec<Backup>, Vec<Unreadable>), PlaceError> {
         let (mut all, mut bad) = (Vec::new(), Vec::new());
         for found in self.store.list(BACKUPS)? {
             let Some(name) = name_of(BACKUPS, &found.path) else {
                 let path = self.store.name_of(&found.path);
-                bad.push(PlaceError::Damaged { path, problem: "a file of another name than backups have" });
+                let error = PlaceError::Damaged { path, problem: "a file of another name than backups have" };
+                bad.push(Unreadable { name: None, error });
                 continue;
             };
             match self.backup(name) {
                 Ok(backup) => all.push(backup),
                 // What cannot be asked for now may be the newest.
                 Err(error @ (PlaceError::Unreachable { .. } | PlaceError::Refused { .. })) => return Err(error),
-                Err(error) => bad.push(error),
+                Err(error) => bad.push(Unreadable { name: Some(name), error }),
             }
         }
         all.sort_by(|a, b| b.manifest.age(&a.manifest).then(a.name.cmp(&b.name)));

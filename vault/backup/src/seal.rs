@@ -57,6 +57,11 @@ impl std::fmt::Display for DataName {
 }
 
 impl DataName {
+    /// What people call a backup of this name: its first 16 digits.
+    pub fn id(&self) -> String {
+        self.to_string()[..16].to_owned()
+    }
+
     /// The name that a file's name in the place says.
     pub fn parse(text: &str) -> Option<Self> {
         HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(DataName)

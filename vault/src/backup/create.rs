@@ -1,10 +1,10 @@
 //! Adding a backup to a place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use vault_backup::{
     Backup, DataName, Manifest, ObjectKind, OtherFile, PIECE_BYTES, Place, PlaceError, PlaceLock, Present, Rows,
-    SEGMENT_BYTES, Segment, SpaceDigest, Stored, plan,
+    SEGMENT_BYTES, Segment, SpaceDigest, Stored, Unreadable, plan,
 };
 
 use super::error::BackupError;
@@ -20,6 +20,36 @@ pub struct Extras {
     pub at: i64,
     pub files: Vec<OtherFile>,
     pub digests: Vec<SpaceDigest>,
+    pub followed: Followed,
+}
+
+/// Which backups of places this directory comes after, by their ids. The log alone does not tell: people, shares and
+/// policy change without a row of it.
+pub enum Followed {
+    /// Those that it made, found older than its own, or was restored from.
+    These(BTreeSet<String>),
+    /// Whatever there is: its owner says that this directory is the one that counts.
+    Everything,
+}
+
+impl Followed {
+    fn has(&self, name: DataName) -> bool {
+        match self {
+            Followed::These(ids) => ids.contains(&name.id()),
+            Followed::Everything => true,
+        }
+    }
+}
+
+/// Everything of a backup is in the place but its manifest: there is no such backup yet.
+pub struct Prepared {
+    manifest: Manifest,
+    name: DataName,
+    bytes: u64,
+    new_bytes: u64,
+    mended: usize,
+    unreadable: Vec<Unreadable>,
+    before: Vec<DataName>,
 }
 
 /// What was added.
@@ -30,22 +60,31 @@ pub struct Created {
     pub new_bytes: u64,
     /// Files that the place had lost, and has again.
     pub mended: usize,
-    /// Backups of the place that cannot be read.
-    pub unreadable: Vec<PlaceError>,
+    /// Backups of the place that cannot be read; they are older than this one.
+    pub unreadable: Vec<Unreadable>,
 }
 
-/// Adds a backup. Blocks.
+/// Puts everything of a backup into a place but its manifest. Blocks.
 ///
 /// # Errors
-/// If the place holds what the log lacks, or something cannot be read or written: then the place's backups are what they
-/// were.
-pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extras) -> Result<Created, BackupError> {
-    let (mut backups, unreadable) = place.backups()?;
-    let newest = if backups.is_empty() { None } else { Some(backups.remove(0).manifest) };
+/// If the place is ahead of this directory, or that cannot be told, or something cannot be read or written: then the
+/// place's backups are what they were.
+pub fn prepare(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Prepared, BackupError> {
+    let (backups, unreadable) = place.backups()?;
+    let before: Vec<DataName> =
+        backups.iter().map(|backup| backup.name).chain(unreadable.iter().filter_map(|bad| bad.name)).collect();
+    let newest = backups.into_iter().next();
     let log = snapshot.identity()?;
-    if newest.as_ref().is_some_and(|newest| newest.node != extras.node || newest.log.log != log.log) {
+    if newest.as_ref().is_some_and(|newest| newest.manifest.node != extras.node || newest.manifest.log.log != log.log) {
         return Err(BackupError::Another);
     }
+    // What does not read may be newer than all that does, unless it is known to be older.
+    if let Some(bad) = unreadable.iter().find(|bad| bad.name.is_some_and(|name| !extras.followed.has(name))) {
+        return Err(BackupError::Untold(bad.to_string()));
+    }
+    let followed = newest.as_ref().is_none_or(|newest| extras.followed.has(newest.name));
+    let id = newest.as_ref().map(Backup::id).unwrap_or_default();
+    let newest = newest.map(|newest| newest.manifest);
     let present = place.data()?;
     let mut sampled = Sample::of(newest.as_ref());
     let lost: HashMap<DataName, Present> = newest
@@ -55,6 +94,9 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
         .collect::<Result<_, PlaceError>>()?;
     let now = snapshot.scopes(newest.as_ref())?;
     let plan = plan(newest.as_ref(), &now, |stored| lost.get(&stored.name).copied().unwrap_or(Present::Lost))?;
+    if !followed {
+        return Err(BackupError::Unfollowed(id));
+    }
     let mut mended = plan.again.len();
     let (mut segments, mut new_bytes) = (plan.keep, 0);
     for (stored, written) in sent(snapshot, place, &present, &plan.again, &plan.send)? {
@@ -89,10 +131,28 @@ pub fn create(snapshot: &Snapshot, place: &Place, lock: &PlaceLock, extras: Extr
         digests: extras.digests,
         files: extras.files,
     };
-    let (name, bytes) = place.commit(&manifest, lock)?;
-    let all = manifest.segments.iter().map(|stored| stored.bytes).sum::<u64>() + piece_bytes + bytes;
-    let backup = Backup { name, manifest, tested: None };
-    Ok(Created { backup, bytes: all, new_bytes: new_bytes + bytes, mended, unreadable })
+    let name = place.key().name_of(ObjectKind::Manifest, &manifest.encode());
+    let bytes = manifest.segments.iter().map(|stored| stored.bytes).sum::<u64>() + piece_bytes;
+    Ok(Prepared { manifest, name, bytes, new_bytes, mended, unreadable, before })
+}
+
+impl Prepared {
+    /// The ids of the backups that this directory comes after once the manifest is there, the newest first: whoever
+    /// remembers them before that remembers them whatever is killed.
+    pub fn followed(&self) -> Vec<String> {
+        [&self.name].into_iter().chain(&self.before).map(DataName::id).collect()
+    }
+
+    /// Adds the manifest. Blocks.
+    ///
+    /// # Errors
+    /// If it cannot be written, or does not read in the place.
+    pub fn commit(self, place: &Place, lock: &PlaceLock) -> Result<Created, BackupError> {
+        let Prepared { manifest, bytes, new_bytes, mended, unreadable, .. } = self;
+        let (name, more) = place.commit(&manifest, lock)?;
+        let backup = Backup { name, manifest, tested: None };
+        Ok(Created { backup, bytes: bytes + more, new_bytes: new_bytes + more, mended, unreadable })
+    }
 }
 
 /// Puts segments into a place: one is sealed and written while the next is read. Of each, whether it was: one that a backup

@@ -17,6 +17,14 @@ pub enum BackupError {
         "backup_place_diverged: since its newest backup the place has gone on from another copy of this directory; nothing was written: choose another place"
     )]
     Diverged,
+    #[error(
+        "backup_place_newer: the newest backup of the place ({0}) was not made by this directory, nor is it what this was restored from: another copy of the directory has gone on, and this one may be older; nothing was written: restore that backup, choose another place, or say --continue if this directory is the one that counts"
+    )]
+    Unfollowed(String),
+    #[error(
+        "backup_damaged: {0}; it may be the newest backup of the place, made by another copy of this directory; nothing was written: put the file back or move it elsewhere, or say --continue if this directory is the one that counts"
+    )]
+    Untold(String),
     #[error("backup_place_of_another: the backups of the place are of another node; choose another place")]
     Another,
     #[error("backup_damaged: {0}")]

@@ -6,7 +6,7 @@ mod error;
 mod restore;
 mod snapshot;
 
-pub use create::{Created, Extras, create};
+pub use create::{Created, Extras, Followed, Prepared, prepare};
 pub use error::BackupError;
 pub use restore::{PUT_BACK, restore};
 pub use snapshot::Snapshot;

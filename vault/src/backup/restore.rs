@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io::Cursor;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,8 +43,7 @@ pub async fn restore(
         for file in &manifest.files {
             let path = at.path().join(&file.path);
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
-                std::fs::set_permissions(parent, Permissions::from_mode(0o700))?;
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
             }
             write_private(&path, &file.bytes)?;
         }

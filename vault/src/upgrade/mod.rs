@@ -313,27 +313,47 @@ async fn change(dir: &DataDir, tables: &Tables) -> Result<(), String> {
     if !standing.lacking.is_empty() || !standing.unknown.is_empty() {
         return Err(failed(&"its tables are not those of this version"));
     }
-    if before.is_some_and(|before| rows_of_the_log(&connection).is_ok_and(|after| after != before)) {
-        return Err(failed(&"its rows are not what they were"));
+    if let Some(before) = before {
+        // What cannot be read any more is not what it was either.
+        let after = rows_of_the_log(&connection).map_err(|error| failed(&error))?;
+        if after != before {
+            return Err(failed(&"its rows are not what they were"));
+        }
     }
     Ok(())
 }
 
-/// A digest of what the log holds, and in which order.
+/// A digest of what the log holds, bodies included, and in which order.
 fn rows_of_the_log(connection: &Connection) -> rusqlite::Result<[u8; 32]> {
     let mut digest = Sha256::new();
-    let mut all =
-        connection.prepare(r#"SELECT scope, position, lane, device, "last", "commit" FROM log_row ORDER BY 1, 2"#)?;
+    let parted = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'log_part'";
+    let mut parts = match connection.query_row(parted, [], |row| row.get::<_, i64>(0))? {
+        0 => None,
+        _ => Some(connection.prepare(r#"SELECT "bytes" FROM log_part WHERE "commit" = ?1 ORDER BY "n""#)?),
+    };
+    let mut all = connection.prepare(
+        r#"SELECT scope, position, lane, device, "first", "last", "commit", body FROM log_row ORDER BY 1, 2"#,
+    )?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        for column in [0, 2, 3, 5] {
-            let bytes = row.get_ref(column)?.as_blob().unwrap_or_default();
+        for column in [0, 2, 3, 6] {
+            let bytes = row.get_ref(column)?.as_blob()?;
             digest.update((bytes.len() as u64).to_le_bytes());
             digest.update(bytes);
         }
-        for column in [1, 4] {
+        for column in [1, 4, 5] {
             digest.update(row.get::<_, i64>(column)?.to_le_bytes());
         }
+        // A large body lies in parts beside its row, or in the row: it is the same body.
+        let mut body = Sha256::new();
+        body.update(row.get_ref(7)?.as_blob()?);
+        if let Some(parts) = &mut parts {
+            let mut parts = parts.query([row.get_ref(6)?.as_blob()?])?;
+            while let Some(part) = parts.next()? {
+                body.update(part.get_ref(0)?.as_blob()?);
+            }
+        }
+        digest.update(body.finalize());
     }
     Ok(digest.finalize().into())
 }

@@ -90,6 +90,46 @@ impl MigrationTrait for Break {
     }
 }
 
+/// What later versions do to the log, well or badly.
+struct OfLog<const N: usize>;
+
+const OF_LOG: [&str; 5] = [
+    "CREATE TABLE later(x)",
+    "UPDATE log_row SET body = x'0102'",
+    "UPDATE log_row SET \"first\" = 7",
+    "UPDATE log_part SET bytes = x'0102'",
+    "ALTER TABLE log_row RENAME COLUMN body TO content",
+];
+
+#[async_trait::async_trait]
+impl<const N: usize> MigratorTrait for OfLog<N> {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(OfLog::<N>)]
+    }
+    fn migration_table_name() -> DynIden {
+        "later_migration".into_iden()
+    }
+}
+
+impl<const N: usize> MigrationName for OfLog<N> {
+    fn name(&self) -> &str {
+        "later_0001"
+    }
+}
+
+#[expect(elided_lifetimes_in_paths)]
+#[async_trait::async_trait]
+impl<const N: usize> MigrationTrait for OfLog<N> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(OF_LOG[N]).await.map(drop)
+    }
+}
+
+async fn of_log<const N: usize>(dir: &DataDir) -> Result<(), UpgradeError> {
+    let parts = vec![Part::of::<log::Migrator>(), Part::of::<OfLog<N>>()];
+    bring_up(dir, &[Tables { file: DataFile::Log, key: None, parts }], fine).await
+}
+
 fn now(key: &NodeKey) -> [Tables; 2] {
     [Tables::of_node(key, Vec::new()), Tables::of_log()]
 }
@@ -209,6 +249,30 @@ async fn an_upgrade_that_fails_half_way_or_is_not_verified_is_undone() {
     assert_eq!(files(&dir), before);
     bring_up(&dir, &later::<Later>(&key), fine).await.expect("control: the same goes well otherwise");
     assert_eq!(ask(&dir, &key, KEPT).await, None, "control: it deletes the canary");
+}
+
+#[tokio::test]
+async fn an_upgrade_that_alters_what_the_log_holds_or_makes_it_unreadable_is_undone() {
+    let (_root, dir, _key) = made().await;
+    let db = database::open_log(&dir).await.unwrap();
+    let row = "INSERT INTO log_row(scope, position, lane, device, \"first\", \"last\", \"commit\", body) VALUES";
+    for values in ["(x'00', 1, x'00', x'00', 1, 1, x'aa', x'01')", "(x'00', 2, x'00', x'00', 2, 2, x'bb', x'')"] {
+        db.execute_unprepared(&format!("{row} {values}")).await.unwrap();
+    }
+    db.execute_unprepared("INSERT INTO log_part(\"commit\", n, bytes) VALUES (x'bb', 0, x'03')").await.unwrap();
+    db.close().await.unwrap();
+    let before = files(&dir);
+    for (what, failed) in [
+        ("the body of a row", of_log::<1>(&dir).await),
+        ("its first number", of_log::<2>(&dir).await),
+        ("a part of a body", of_log::<3>(&dir).await),
+        ("what can be read", of_log::<4>(&dir).await),
+    ] {
+        assert_eq!(failed.expect_err(what).code(), "upgrade_failed", "{what}");
+        assert_eq!(files(&dir), before, "{what}: byte for byte");
+    }
+    of_log::<0>(&dir).await.expect("control: a table more");
+    assert_ne!(files(&dir), before);
 }
 
 #[tokio::test]

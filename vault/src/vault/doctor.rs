@@ -33,19 +33,27 @@ impl Vault {
             if rebuild {
                 self.forget_view(*id).await?;
             }
-            let health = match self.health(*id).await {
-                // What no opening looked at does not read: a view is a cache, and is made anew from the log.
-                Err(VaultError::View(error)) if !rebuild => {
-                    tracing::warn!(space = %id, %error, "the view is made anew");
-                    self.forget_view(*id).await?;
-                    self.health(*id).await?
-                }
-                other => other?,
-            };
+            let health = if rebuild { self.health(*id).await? } else { self.shown(*id).await? };
             all.extend(health);
         }
         progress(ids.len(), ids.len());
         Ok(all)
+    }
+
+    /// What a space shows; `None`: its keys are not sealed to this device yet.
+    ///
+    /// # Errors
+    /// If it does not open.
+    pub async fn shown(&self, id: SpaceId) -> Result<Option<Health>, VaultError> {
+        match self.health(id).await {
+            // What no opening looked at does not read: a view is a cache, and is made anew from the log.
+            Err(VaultError::View(error)) => {
+                tracing::warn!(space = %id, %error, "the view is made anew");
+                self.forget_view(id).await?;
+                self.health(id).await
+            }
+            other => other,
+        }
     }
 
     /// Reads the log from its begin to its end, and says what of it does not read.

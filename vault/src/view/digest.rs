@@ -12,6 +12,10 @@ use vault_core::crdt::DocumentState;
 use super::column::column_name;
 use super::{View, ViewError};
 
+/// Which digest it is that [`View::digest`] makes: another number once it covers other things, so that what was noted before is
+/// not compared with it.
+pub const DIGEST_KIND: u64 = 1;
+
 impl View {
     /// The number of documents (deleted ones included) and the SHA-256 over the definitions, all rows sorted by
     /// collection and document (columns as they are, what stands beside them, and whether they are deleted), and the

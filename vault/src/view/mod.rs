@@ -40,6 +40,7 @@ pub use answer::CHANGED_MAX;
 pub use apply::View;
 pub(crate) use changes::PAGE_MAX;
 pub use changes::{CHANGES_MAX, Change, Changes, ChangesError, Position, Reset};
+pub use digest::DIGEST_KIND;
 pub use lookup::LoadedDocument;
 pub use predicate::covers;
 pub use read::Reader;

@@ -1,9 +1,11 @@
 //! Backups of a vault: what is sent, what is found lost, and what is put back.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use policy_core::{SpaceId, UserId};
-use vault::backup::{BackupError, Created, Extras, create, restore};
+use vault::backup::{BackupError, Created, Extras, Followed, prepare, restore};
 use vault::data_dir::DataDir;
 use vault_backup::{Backup, BackupKey, ObjectKind, Place, RecoverySecret};
 
@@ -18,13 +20,16 @@ struct Home {
     user: UserId,
     space: SpaceId,
     root: tempfile::TempDir,
+    /// What the gateway remembers in its settings.
+    followed: Mutex<BTreeSet<String>>,
 }
 
 impl Home {
     async fn new() -> Home {
         let node = Node::new().await;
         let account = node.account().await;
-        Home { node, user: account.user, space: account.space, root: tempfile::tempdir().unwrap() }
+        let root = tempfile::tempdir().unwrap();
+        Home { node, user: account.user, space: account.space, root, followed: Mutex::default() }
     }
 
     fn place(&self) -> Place {
@@ -36,14 +41,22 @@ impl Home {
     }
 
     async fn backup(&self) -> Result<Created, BackupError> {
+        self.backup_after(Followed::These(self.followed.lock().unwrap().clone())).await
+    }
+
+    async fn backup_after(&self, followed: Followed) -> Result<Created, BackupError> {
         let snapshot = self.node.vault.snapshot(&DataDir::at(self.node.dir.path())).await?;
         let place = self.place();
-        let made = tokio::task::spawn_blocking(move || {
+        let made = tokio::task::spawn_blocking(move || -> Result<_, BackupError> {
             let lock = place.lock()?;
-            let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
-            create(&snapshot, &place, &lock, extras)
+            let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new(), followed };
+            let prepared = prepare(&snapshot, &place, extras)?;
+            let followed = prepared.followed();
+            Ok((prepared.commit(&place, &lock)?, followed))
         });
-        made.await.unwrap()
+        let (made, followed): (Created, Vec<String>) = made.await.unwrap()?;
+        self.followed.lock().unwrap().extend(followed);
+        Ok(made)
     }
 
     /// Puts a backup into a directory of its own, and opens that as a node.
@@ -54,7 +67,8 @@ impl Home {
         restore(self.place(), backup.manifest.clone(), &DataDir::at(node.dir.path()), None, |_, _| {}).await.unwrap();
         node.reopen().await;
         let root = tempfile::tempdir().unwrap();
-        Home { node, user: self.user, space: self.space, root }
+        let followed = Mutex::new(BTreeSet::from([backup.id()]));
+        Home { node, user: self.user, space: self.space, root, followed }
     }
 
     async fn digest(&self) -> [u8; 32] {
@@ -181,13 +195,67 @@ async fn what_is_written_meanwhile_is_of_the_next_backup() {
     let snapshot = home.node.vault.snapshot(&DataDir::at(home.node.dir.path())).await.unwrap();
     home.add(&["meanwhile"]).await;
     let place = home.place();
-    let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new() };
-    let made = tokio::task::spawn_blocking(move || create(&snapshot, &place, &place.lock().unwrap(), extras));
+    let followed = Followed::Everything;
+    let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new(), followed };
+    let made = tokio::task::spawn_blocking(move || {
+        prepare(&snapshot, &place, extras).unwrap().commit(&place, &place.lock().unwrap())
+    });
     let made = made.await.unwrap().unwrap();
+    home.followed.lock().unwrap().insert(made.backup.id());
     let back = home.put_back(&made.backup).await.texts().await;
     assert!(back.contains("before") && !back.contains("meanwhile"));
     let next = home.backup().await.unwrap();
     assert_eq!(home.put_back(&next.backup).await.texts().await, home.texts().await);
+}
+
+/// A bit of a file in the middle.
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_added_where_the_newest_backup_may_be_one_that_does_not_read() {
+    let home = Home::new().await;
+    home.add(&["one"]).await;
+    let first = home.backup().await.unwrap();
+    let copy = home.put_back(&first.backup).await;
+    std::os::unix::fs::symlink(home.place().name(), copy.root.path().join("place")).unwrap();
+    home.add(&["two"]).await;
+    let second = home.backup().await.unwrap();
+    let manifest = |made: &Created| Path::new(&home.place().name()).join("backups").join(made.backup.name.to_string());
+    flip(&manifest(&second));
+    // As far as the copy can read, the newest is the one that it was made of.
+    let count = || std::fs::read_dir(Path::new(&home.place().name()).join("backups")).unwrap().count();
+    assert!(matches!(copy.backup().await, Err(BackupError::Untold(_))));
+    assert_eq!(count(), 2, "nothing was added");
+    // Whoever made it knows that they come after it, and says that it does not read.
+    let third = home.backup().await.unwrap();
+    assert_eq!(third.unreadable.iter().map(|bad| bad.name).collect::<Vec<_>>(), [Some(second.backup.name)]);
+    assert_eq!(home.put_back(&third.backup).await.texts().await, home.texts().await);
+    flip(&manifest(&second));
+    assert!(home.backup().await.unwrap().unreadable.is_empty(), "control");
+}
+
+#[tokio::test]
+async fn a_place_that_is_ahead_in_nothing_but_the_node_database_takes_nothing_unless_that_is_said() {
+    let home = Home::new().await;
+    home.add(&["one"]).await;
+    let first = home.backup().await.unwrap();
+    let copy = home.put_back(&first.backup).await;
+    std::os::unix::fs::symlink(home.place().name(), copy.root.path().join("place")).unwrap();
+    // The log is where it was: people, shares and policy may have changed.
+    let second = home.backup().await.unwrap();
+    assert_eq!(second.backup.manifest.position(), first.backup.manifest.position());
+    assert!(matches!(copy.backup().await, Err(BackupError::Unfollowed(id)) if id == second.backup.id()));
+    assert_eq!(home.place().backups().unwrap().0[0].name, second.backup.name, "nothing was added");
+    home.backup().await.expect("control: the directory that made it goes on");
+    let said = copy.backup_after(Followed::Everything).await.unwrap();
+    assert_eq!(home.place().backups().unwrap().0[0].name, said.backup.name);
+    copy.backup().await.expect("said once");
+    assert!(home.backup().await.is_err(), "the other one is behind now");
 }
 
 #[tokio::test]

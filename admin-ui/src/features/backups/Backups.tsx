@@ -133,7 +133,7 @@ function wordsOf(ways: Schemas["RecoveryStanding"] | undefined): string {
 
 /** Whether it is well, and a sentence of it. */
 function standing(is: Schemas["Backups"]): [boolean, string] {
-  if (is.trouble) return [false, "The last try made no backup."];
+  if (is.trouble) return [false, "The last try went wrong."];
   if (!is.last && !is.every_s) return [false, "If this machine is lost, so is what is on it. A backup changes that."];
   if (!is.last) return [false, "It is set up, and the first one is still to come."];
   if (!is.every_s) return [true, "There is one, made by hand. The node makes none by itself."];

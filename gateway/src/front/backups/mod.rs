@@ -77,6 +77,11 @@ pub struct NewBackup {
     #[serde(default)]
     #[schema(required = false)]
     pub verify: Option<bool>,
+    /// Add it also where the newest backup of the place is none that this directory made or was restored from, or cannot be
+    /// read: this directory is the one that counts.
+    #[serde(default, rename = "continue")]
+    #[schema(required = false)]
+    pub go_on: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -145,7 +150,8 @@ fn target(to: PlaceName, key: Option<PlaceKey>) -> Result<Target, Failure> {
 impl NodeRequest for NewBackup {
     const PATH: &'static str = "/api/v1/backups";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::create(app, &target(self.to, self.place_key)?, self.verify).await
+        let wish = backup::Wish { tested: self.verify, go_on: self.go_on };
+        backup::create(app, &target(self.to, self.place_key)?, wish).await
     }
 }
 
@@ -171,7 +177,7 @@ impl NodeRequest for BackupChoice {
 impl NodeRequest for PruneBackups {
     const PATH: &'static str = "/api/v1/backups/prune";
     async fn run(self, app: &App) -> Result<Value, Failure> {
-        backup::prune(app, &target(self.to, self.place_key)?, self.keep, self.dry_run).await
+        backup::prune(app, &target(self.to, self.place_key)?, Some(self.keep), self.dry_run).await
     }
 }
 
@@ -282,7 +288,7 @@ async fn noted<R: NodeRequest + Send + 'static>(
 /// Backs the node up
 #[utoipa::path(post, path = "/api/v1/backups", tag = "node", request_body = NewBackup, responses(
     (status = 200, description = "The backup", body = Object),
-    (status = 409, description = "`backup_failed` and others: nothing was added to the place")))]
+    (status = 409, description = "`backup_failed` and others: nothing was added to the place, unless it says that a backup was made")))]
 async fn create(
     request: HttpRequest,
     app: web::Data<App>,
@@ -309,7 +315,8 @@ async fn list(
 #[utoipa::path(post, path = "/api/v1/backups/verify", tag = "node", request_body = BackupChoice, responses(
     (status = 200, description = "It is whole", body = Object),
     (status = 404, description = "`backup_not_found`: there is none of this id"),
-    (status = 409, description = "`backup_damaged` and others: it is not whole")))]
+    (status = 409, description = "`backup_damaged` and others: it is not whole, or which one is the newest cannot be told; \
+     `backup_untested`: there is no room for it, or not all of it can be compared")))]
 async fn verify(
     request: HttpRequest,
     app: web::Data<App>,

@@ -109,7 +109,72 @@ fn backups_are_listed_by_position_and_pruning_leaves_what_the_others_rest_on() {
     );
     std::fs::write(file(&place, ObjectKind::Manifest, newer), "x").unwrap();
     let (left, bad) = place.backups().unwrap();
-    assert!(left.is_empty() && matches!(bad[..], [PlaceError::Damaged { .. }]));
+    assert!(
+        left.is_empty()
+            && matches!(bad[..], [Unreadable { name: Some(name), error: PlaceError::Damaged { .. } }] if name == newer)
+    );
+}
+
+/// A directory that keeps of manifests half.
+#[derive(Debug)]
+struct Halving(Directory);
+
+impl Store for Halving {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+    fn prepare(&self, known: &[&str]) -> Result<(), PlaceError> {
+        self.0.prepare(known)
+    }
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, PlaceError> {
+        self.0.create(path, bytes)
+    }
+    fn write(&self, path: &str, mut bytes: Vec<u8>, held: Option<&dyn Hold>) -> Result<(), PlaceError> {
+        if path.starts_with(BACKUPS) {
+            bytes.truncate(bytes.len() / 2);
+        }
+        self.0.write(path, bytes, held)
+    }
+    fn settle(&self) -> Result<(), PlaceError> {
+        self.0.settle()
+    }
+    fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, PlaceError> {
+        self.0.read(path, most)
+    }
+    fn list(&self, dir: &str) -> Result<Vec<crate::store::Found>, PlaceError> {
+        self.0.list(dir)
+    }
+    fn remove(&self, paths: &[String], held: &dyn Hold) -> Result<(), PlaceError> {
+        self.0.remove(paths, held)
+    }
+    fn lock(&self) -> Result<Box<dyn Hold>, PlaceError> {
+        self.0.lock()
+    }
+}
+
+#[test]
+fn a_backup_whose_manifest_does_not_read_in_the_place_was_not_made() {
+    let (_root, place) = place();
+    let lock = place.lock().unwrap();
+    let made = place.commit(&example(), &lock).expect("control").0;
+    assert_eq!(place.backups().unwrap().0[0].name, made);
+    lock.release();
+    let halving = Place::open(Arc::new(Halving(Directory::new(Path::new(&place.name())))), key(1)).unwrap();
+    let lock = halving.lock().unwrap();
+    let mut next = example();
+    next.number += 1;
+    assert!(matches!(halving.commit(&next, &lock), Err(PlaceError::Damaged { .. })));
+    // What no version reads again is not written at all.
+    let mut many = example();
+    let file = many.files[0].clone();
+    many.files = (0..crate::MAX_FILES).map(|_| file.clone()).collect();
+    lock.release();
+    let lock = place.lock().unwrap();
+    place.commit(&many, &lock).expect("control: as many as there may be");
+    many.files.push(file);
+    let before = place.backups().unwrap().0.len();
+    assert!(matches!(place.commit(&many, &lock), Err(PlaceError::TooMuch)));
+    assert_eq!(place.backups().unwrap().0.len(), before);
 }
 
 proptest! {
