@@ -17,6 +17,7 @@ use vault_hosted::Keeper;
 
 use crate::access::Access;
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::backup_standing::Backups;
 use crate::directory::{Directory, SecretHash};
 use crate::exporting::Exporting;
@@ -85,6 +86,8 @@ pub struct App {
     pub(crate) ceremonies: Ceremonies,
     /// By which apps are told that somebody signed out.
     pub(crate) back_channel: OnceLock<BackChannel>,
+    /// What reads the documents in which apps describe themselves.
+    pub(crate) client_documents: OnceLock<ClientDocuments>,
     /// The certificates of the node, if it speaks TLS.
     pub(crate) tls: OnceLock<Arc<gateway_tls::Tls>>,
     pub(crate) local_token: OnceLock<SecretHash>,
@@ -219,6 +222,7 @@ async fn composed(
         mail: OnceLock::new(),
         ceremonies: Ceremonies::default(),
         back_channel: OnceLock::new(),
+        client_documents: OnceLock::new(),
         tls: OnceLock::new(),
         local_token: OnceLock::new(),
         database,

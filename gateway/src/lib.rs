@@ -4,6 +4,7 @@
 mod access;
 mod app;
 mod back_channel;
+mod client_documents;
 mod backup;
 mod backup_standing;
 mod blind;

@@ -12,6 +12,7 @@ use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::oidc::Providers;
 use crate::passkeys::{Ceremonies, RelyingParty};
 
@@ -81,6 +82,8 @@ pub trait Node: Realm {
     }
     /// By which apps are told that somebody signed out.
     fn back_channel(&self) -> &BackChannel;
+    /// What reads the documents in which apps describe themselves, if they may.
+    fn client_documents(&self) -> &ClientDocuments;
     /// Whether a backup is being restored in its place: nobody sets it up meanwhile.
     fn is_being_restored(&self) -> bool {
         false

@@ -5,6 +5,7 @@ mod addresses;
 mod app_passwords;
 mod backup;
 mod circles;
+mod client_documents;
 mod clocks;
 mod config;
 mod conflicts;

@@ -293,6 +293,7 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         providers: providers(settings, &mut warnings)?,
         mail: mail::settings(settings, &mut warnings)?,
         outbound_allow: settings.list("http.outbound_allow")?,
+        client_metadata: settings.switch("oauth.client_metadata")?,
         traces: None,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,

@@ -12,6 +12,7 @@ use vault_core::schema::Schema;
 use super::{Node, NodeError, OwnSpace, Preview};
 use crate::app::App;
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::directory::{Directory, Secret, SecretHash};
 use crate::grants::Order;
 use crate::oidc::Providers;
@@ -50,6 +51,9 @@ impl Node for App {
     }
     fn back_channel(&self) -> &BackChannel {
         self.back_channel.get_or_init(|| BackChannel::new(Outbound::new(sync::Reach::new(Vec::new()))))
+    }
+    fn client_documents(&self) -> &ClientDocuments {
+        self.client_documents.get_or_init(ClientDocuments::default)
     }
     fn is_being_restored(&self) -> bool {
         self.restoring.is_under_way()

@@ -17,6 +17,7 @@ use super::tables::{audit, credential, group, link, setting, space, token, user}
 use super::usage::Used;
 
 mod bound;
+mod documents;
 mod provider;
 mod replaced;
 mod waiting;
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(super::mail::migration::Mail),
             Box::new(super::requests::migration::Requests),
             Box::new(bound::Bound),
+            Box::new(documents::Documents),
         ]
     }
     fn migration_table_name() -> DynIden {

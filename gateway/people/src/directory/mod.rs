@@ -61,7 +61,7 @@ use policy_core::{GrantId, TenantId, Timestamp, UserId};
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
-pub use apps::RegisteredApp;
+pub use apps::{AppSource, RegisteredApp};
 pub use assignments::Assignment;
 pub use audit::{Act, Actor, ActorKind, AuditRow, Wanted};
 pub use browsers::{BROWSER_SECONDS, KnownBrowser};
@@ -215,6 +215,7 @@ impl Directory {
         self.drop_old_marks(now).await?;
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
+        self.drop_unused_apps(now).await?;
         self.drop_lapsed(now).await
     }
 }

@@ -192,6 +192,8 @@ pub mod sign_in {
         pub created: i64,
         /// When the person last signed in there.
         pub last_used: i64,
+        /// What the document of the app said then, hashed, if one describes it.
+        pub terms: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -273,6 +275,10 @@ pub mod app {
         pub manifest: String,
         pub secret: Option<Vec<u8>>,
         pub created: i64,
+        /// The address of the document that describes it, if no operator registered it.
+        pub document: Option<String>,
+        /// When it is forgotten if nobody lets it anything; null: it stays.
+        pub lapses: Option<i64>,
     }
     lone!();
 }

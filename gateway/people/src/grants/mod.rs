@@ -7,6 +7,8 @@
 
 mod access;
 mod attribute;
+pub mod client_document;
+pub mod client_metadata;
 mod compile;
 pub mod manifest;
 mod narrow;

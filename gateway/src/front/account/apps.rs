@@ -50,6 +50,9 @@ struct AppView {
     client_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logo_uri: Option<String>,
+    /// The address of the document by which it describes itself, if nobody registered it. To itself that is its `client_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<String>,
 }
 
 /// Registers an app
@@ -105,6 +108,7 @@ pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<
             grants: held.get(&app.client).copied().unwrap_or_default(),
             client_uri: manifest.client_uri.clone(),
             logo_uri: manifest.logo_uri.clone(),
+            document: app.document().map(|url| url.as_str().to_owned()),
         }
     };
     let list: Vec<AppView> = node.directory().apps().await?.iter().map(view).collect();

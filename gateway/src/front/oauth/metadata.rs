@@ -49,6 +49,8 @@ struct Metadata {
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    /// Whether an app that nobody registered may come by the address of a document that describes it, as its `client_id`.
+    client_id_metadata_document_supported: bool,
 }
 
 fn of(node: &dyn Node) -> Metadata {
@@ -100,6 +102,7 @@ fn of(node: &dyn Node) -> Metadata {
         claims_parameter_supported: false,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
+        client_id_metadata_document_supported: node.client_documents().is_on(),
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod form;
 mod introspect;
 mod invite;
 mod metadata;
+mod named;
 mod openid;
 mod page;
 mod pages;
