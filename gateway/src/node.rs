@@ -15,6 +15,7 @@ use crate::back_channel::BackChannel;
 use crate::client_documents::ClientDocuments;
 use crate::oidc::Providers;
 use crate::passkeys::{Ceremonies, RelyingParty};
+use crate::registration::Registrations;
 
 /// A space of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub trait Node: Realm {
     fn back_channel(&self) -> &BackChannel;
     /// What reads the documents in which apps describe themselves, if they may.
     fn client_documents(&self) -> &ClientDocuments;
+    /// Whether apps may register themselves, and which did of late.
+    fn registrations(&self) -> &Registrations;
     /// Whether a backup is being restored in its place: nobody sets it up meanwhile.
     fn is_being_restored(&self) -> bool {
         false

@@ -36,6 +36,7 @@ use crate::noticed::Noticed;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
 use crate::places::PlaceAccess;
+use crate::registration::{RegistrationPolicy, Registrations};
 use crate::restoring::{self, Outcome, Taking};
 use crate::stdout::say;
 
@@ -102,6 +103,8 @@ pub struct Options {
     pub outbound_allow: Vec<sync::IpNet>,
     /// Whether apps may describe themselves by a document elsewhere.
     pub client_metadata: bool,
+    /// Whether apps may register themselves.
+    pub registration: RegistrationPolicy,
     /// What is counted of spans for a collector, where there is one.
     pub traces: Option<gateway_trace::Counts>,
     /// Where the node's figures are for whoever asks.
@@ -283,6 +286,7 @@ async fn once(
     let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
     // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
     let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));
+    let _ = app.registrations.set(Registrations::new(options.registration));
     if options.client_metadata {
         // Nor do documents that are slow to come.
         let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));

@@ -49,6 +49,7 @@ mod openid_devices;
 mod openid_leaving;
 mod openid_pushed;
 mod operators;
+mod openid_registering;
 mod operators_suspend;
 mod passkeys;
 mod places;

@@ -323,6 +323,12 @@ pub const SETTINGS: &[Setting] = &[
          the node calls addresses then that strangers name",
     ),
     Setting::new(
+        "oauth.registration",
+        SettingKind::One,
+        "off",
+        "off; token: apps register themselves by a token (allod app registration-token); open: any app does",
+    ),
+    Setting::new(
         "log.level",
         SettingKind::One,
         "warn,allod=info",

@@ -33,6 +33,7 @@ pub(crate) struct Fake {
     ceremonies: Ceremonies,
     back_channel: BackChannel,
     client_documents: ClientDocuments,
+    registrations: Registrations,
     accounts: Mutex<Vec<(UserId, SpaceId)>>,
     pub(crate) records: Mutex<Vec<GrantRecord>>,
     /// A space that does not open, and how often it was tried.
@@ -73,6 +74,7 @@ impl Fake {
             ceremonies: Ceremonies::default(),
             back_channel: BackChannel::new(crate::outbound::Outbound::new(sync::Reach::new(Vec::new()))),
             client_documents: ClientDocuments::default(),
+            registrations: Registrations::default(),
             accounts: Mutex::default(),
             records: Mutex::default(),
             broken: Mutex::default(),
@@ -200,6 +202,9 @@ impl Node for Fake {
     }
     fn client_documents(&self) -> &ClientDocuments {
         &self.client_documents
+    }
+    fn registrations(&self) -> &Registrations {
+        &self.registrations
     }
     fn advance_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);

@@ -18,6 +18,7 @@ use crate::grants::Order;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
 use crate::passkeys::Ceremonies;
+use crate::registration::Registrations;
 use crate::rights::Change;
 use crate::spaces::node_error;
 use crate::turns::Turn;
@@ -54,6 +55,9 @@ impl Node for App {
     }
     fn client_documents(&self) -> &ClientDocuments {
         self.client_documents.get_or_init(ClientDocuments::default)
+    }
+    fn registrations(&self) -> &Registrations {
+        self.registrations.get_or_init(Registrations::default)
     }
     fn is_being_restored(&self) -> bool {
         self.restoring.is_under_way()

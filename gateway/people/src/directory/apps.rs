@@ -1,8 +1,8 @@
 //! Registered apps, and those that people let in which a document elsewhere describes.
 
 use policy_core::{ClientId, Timestamp};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, IntoTableRef as _, OnConflict, Query, SelectStatement, TableRef};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, IntoTableRef as _, OnConflict, Query, TableRef};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Set};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ use crate::grants::client_document::{ClientDocument, DocumentUrl};
 use crate::grants::manifest::Manifest;
 
 /// How long an app that nobody lets anything is kept that a document describes, in seconds.
-const UNUSED: i64 = 86_400;
+pub(super) const UNUSED: i64 = 86_400;
 
 /// How the node came to know an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum AppSource {
     Operator,
     /// A document at this address describes it, and nobody here has looked at it.
     Document(DocumentUrl),
+    /// It registered itself, and nobody here has looked at it.
+    Itself,
 }
 
 /// An app as it was registered, or as its document describes it.
@@ -79,6 +81,7 @@ impl TryFrom<app::Model> for RegisteredApp {
         let value = serde_json::from_str(&row.manifest).map_err(|_| damaged())?;
         let secret = row.secret.map(|hash| hash.try_into().map(SecretHash)).transpose().map_err(|_| damaged())?;
         let source = match row.document {
+            None if row.managed.is_some() => AppSource::Itself,
             None => AppSource::Operator,
             Some(url) => AppSource::Document(DocumentUrl::parse(&url).ok_or_else(damaged)?),
         };
@@ -90,6 +93,15 @@ impl TryFrom<app::Model> for RegisteredApp {
             secret,
         })
     }
+}
+
+/// Of apps: that nobody lets them anything.
+pub(super) fn unused() -> Condition {
+    let held = |table: TableRef| {
+        let clients = Query::select().column(Alias::new("client")).from(table).to_owned();
+        Expr::col((app::Entity, app::Column::Id)).not_in_subquery(clients)
+    };
+    Condition::all().add(held(grant::Entity.into_table_ref())).add(held(sign_in::Entity.into_table_ref()))
 }
 
 impl Directory {
@@ -108,6 +120,9 @@ impl Directory {
             created: Set(now.0),
             document: Set(None),
             lapses: Set(None),
+            managed: Set(None),
+            origin: Set(None),
+            auth: Set(None),
         };
         app::Entity::insert(row).exec_without_returning(&self.db).await?;
         Ok((client, secret))
@@ -124,8 +139,12 @@ impl Directory {
             created: Set(now.0),
             document: Set(Some(url.as_str().to_owned())),
             lapses: Set(Some(now.0 + UNUSED * 1_000_000)),
+            managed: Set(None),
+            origin: Set(None),
+            auth: Set(None),
         };
-        let known = OnConflict::column(app::Column::Id).update_columns([app::Column::Manifest, app::Column::Lapses]).to_owned();
+        let known =
+            OnConflict::column(app::Column::Id).update_columns([app::Column::Manifest, app::Column::Lapses]).to_owned();
         app::Entity::insert(row).on_conflict(known).exec_without_returning(&self.db).await?;
         Ok(())
     }
@@ -154,14 +173,7 @@ impl Directory {
 
     /// Forgets apps that no operator registered, and that nobody lets anything any more.
     pub(super) async fn drop_unused_apps(&self, now: Timestamp) -> Result<(), DirectoryError> {
-        let held = |clients: SelectStatement| Expr::col(app::Column::Id).in_subquery(clients).not();
-        let by = |table: TableRef| Query::select().column(Alias::new("client")).from(table).to_owned();
-        app::Entity::delete_many()
-            .filter(app::Column::Lapses.lte(now.0))
-            .filter(held(by(grant::Entity.into_table_ref())))
-            .filter(held(by(sign_in::Entity.into_table_ref())))
-            .exec(&self.db)
-            .await?;
+        app::Entity::delete_many().filter(app::Column::Lapses.lte(now.0)).filter(unused()).exec(&self.db).await?;
         Ok(())
     }
 
@@ -193,7 +205,8 @@ mod tests {
             let url = one.client_id();
             let known = async || directory.app_called(&url).await.unwrap();
             assert_eq!(known().await, None);
-            let let_in = async |app: &RegisteredApp| directory.let_in_app(app, Timestamp::from_seconds(7)).await.unwrap();
+            let let_in =
+                async |app: &RegisteredApp| directory.let_in_app(app, Timestamp::from_seconds(7)).await.unwrap();
             let_in(&one).await;
             assert_eq!(known().await.as_ref(), Some(&one));
             assert_eq!(directory.app_called(&one.client.to_string()).await.unwrap(), None, "that is not its name");

@@ -19,6 +19,7 @@ use super::usage::Used;
 mod bound;
 mod documents;
 mod provider;
+mod registrations;
 mod replaced;
 mod waiting;
 
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(super::requests::migration::Requests),
             Box::new(bound::Bound),
             Box::new(documents::Documents),
+            Box::new(registrations::Registrations),
         ]
     }
     fn migration_table_name() -> DynIden {

@@ -38,6 +38,7 @@ mod refresh;
 mod refusals;
 pub mod requests;
 mod room;
+pub mod registrations;
 mod secret;
 pub mod sessions;
 mod settings;
@@ -218,6 +219,7 @@ impl Directory {
         self.drop_unused_apps(now).await?;
         self.drop_lapsed(now).await
     }
+        self.drop_registration_tokens(now).await?;
 }
 
 /// Changes the database and what is known of it in memory: both, whoever asked and goes away.

@@ -283,6 +283,30 @@ pub mod app {
     lone!();
 }
 
+        /// The hash of the token by which it manages its registration, if it registered itself.
+        pub managed: Option<Vec<u8>>,
+        /// The network that it came from, if it did without a token.
+        pub origin: Option<String>,
+        /// How it said that it proves itself.
+        pub auth: Option<String>,
+    }
+    lone!();
+}
+
+pub mod registration_token {
+    use sea_orm::entity::prelude::*;
+
+    /// By which apps may register themselves.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_registration_token")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub hash: Vec<u8>,
+        pub created: i64,
+        pub expires: i64,
+        /// How many apps may still come by it.
+        pub remaining: i64,
 pub mod replaced {
     use sea_orm::entity::prelude::*;
 

@@ -47,6 +47,13 @@ pub enum TokenAuth {
 }
 
 impl TokenAuth {
+    /// One that is called so.
+    pub fn of(word: &str) -> Option<TokenAuth> {
+        let secrets = ["client_secret_basic", "client_secret_post"].into_iter();
+        let mut all = std::iter::once(TokenAuth::None).chain(secrets.map(TokenAuth::Secret));
+        all.find(|one| one.word() == word)
+    }
+
     /// `token_endpoint_auth_method`.
     pub fn word(self) -> &'static str {
         match self {
@@ -67,15 +74,8 @@ fn member<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 /// If it is a way that is not offered: one by keys, say.
 pub fn token_auth(map: &Map<String, Value>) -> Result<Option<TokenAuth>, MetadataError> {
     let Some(said) = member(map, "token_endpoint_auth_method") else { return Ok(None) };
-    Ok(Some(match said.as_str() {
-        Some("none") => TokenAuth::None,
-        Some("client_secret_basic") => TokenAuth::Secret("client_secret_basic"),
-        Some("client_secret_post") => TokenAuth::Secret("client_secret_post"),
-        _ => {
-            let text = "`token_endpoint_auth_method` is none, client_secret_basic or client_secret_post.";
-            return Err(MetadataError::metadata(text));
-        }
-    }))
+    let text = "`token_endpoint_auth_method` is none, client_secret_basic or client_secret_post.";
+    said.as_str().and_then(TokenAuth::of).map(Some).ok_or_else(|| MetadataError::metadata(text))
 }
 
 /// The name that an app gives itself, if it does.
@@ -99,6 +99,12 @@ pub fn manifest_of(map: &Map<String, Value>, name: &str, auth: TokenAuth) -> Res
         Some(Value::Array(list)) if list.iter().any(|one| one == needed) => Ok(()),
         Some(_) => Err(MetadataError::metadata(format!("`{key}` is a list, and must have {needed}."))),
     };
+    // Under which name an app knows people follows from where its answers go: one that counts on another would be wrong.
+    if member(map, "sector_identifier_uri").is_some() {
+        return Err(MetadataError::metadata(
+            "No `sector_identifier_uri` is taken: the host of `redirect_uris` is the sector.",
+        ));
+    }
     has("response_types", "code")?;
     has("grant_types", "authorization_code")?;
     let uris = member(map, "redirect_uris").cloned().unwrap_or(Value::Null);
@@ -119,6 +125,23 @@ pub fn manifest_of(map: &Map<String, Value>, name: &str, auth: TokenAuth) -> Res
         }
     }
     Manifest::parse(&whole).map_err(|error| MetadataError::metadata(error.to_string()))
+}
+
+/// What counts of an app, in the words that it says it in.
+pub fn metadata_of(manifest: &Manifest, auth: TokenAuth) -> Value {
+    let mut told = manifest.to_json();
+    if let Some(map) = told.as_object_mut() {
+        map.remove("name");
+        map.remove("confidential");
+        map.remove("devices");
+    }
+    told["client_name"] = json!(manifest.name);
+    told["token_endpoint_auth_method"] = json!(auth.word());
+    told["grant_types"] = json!(["authorization_code", "refresh_token"]);
+    told["response_types"] = json!(["code"]);
+    told["subject_type"] = json!("pairwise");
+    told["id_token_signed_response_alg"] = json!("ES256");
+    told
 }
 
 #[cfg(test)]
@@ -147,7 +170,9 @@ mod tests {
     fn what_an_app_could_not_work_with_is_refused_in_the_words_of_the_rfc() {
         let good = json!({ "redirect_uris": ["https://app.example/cb"] });
         read(&good).unwrap();
-        for uris in [json!(null), json!([]), json!("https://app.example/cb"), json!(["http://app.example/"]), json!([1])] {
+        for uris in
+            [json!(null), json!([]), json!("https://app.example/cb"), json!(["http://app.example/"]), json!([1])]
+        {
             let mut bad = good.clone();
             bad["redirect_uris"] = uris.clone();
             assert_eq!(read(&bad).unwrap_err().code(), "invalid_redirect_uri", "{uris}");
@@ -156,6 +181,7 @@ mod tests {
             ("grant_types", json!(["implicit"])),
             ("grant_types", json!("authorization_code")),
             ("response_types", json!(["token"])),
+            ("sector_identifier_uri", json!("https://app.example/sector.json")),
             ("access", json!([{ "type": "other" }])),
             ("client_uri", json!("javascript:alert(1)")),
             ("dpop_bound_access_tokens", json!("yes")),

@@ -15,7 +15,7 @@ use super::sign_in::{Asks, Signed};
 use super::words::words;
 use super::{Data, consent, openid, passkey, sign_in, speech};
 use crate::directory::waiting::Waiting;
-use crate::directory::{DirectoryError, NewCode, RegisteredApp};
+use crate::directory::{AppSource, DirectoryError, NewCode, RegisteredApp};
 use crate::dpop::Thumbprint;
 use crate::front::error::ApiError;
 use crate::front::pages::is_at_pages;
@@ -99,7 +99,11 @@ impl Wish {
         if self.device.is_some() {
             return format!("<p class=\"alert\">{}</p>\n", words.lets_a_device_in());
         }
-        let Some(url) = self.app.document() else { return String::new() };
+        let url = match &self.app.source {
+            AppSource::Operator => return String::new(),
+            AppSource::Itself => return format!("<p class=\"alert\">{}</p>\n", words.registered_itself()),
+            AppSource::Document(url) => url,
+        };
         let mut html = format!("<p class=\"alert\">{}</p>\n", words.is_its_host(strong(&url.host())));
         if let Some(name) = &self.app.calls_itself {
             let text = words.calls_itself(marked(name));

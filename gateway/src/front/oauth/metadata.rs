@@ -10,6 +10,7 @@ use super::token::OF_DEVICES;
 use crate::dpop::ALG;
 use crate::node::Node;
 
+use crate::registration::RegistrationPolicy;
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(metadata, openid_configuration, protected_resource))]
 pub(super) struct Api;
@@ -26,6 +27,9 @@ struct Metadata {
     introspection_endpoint: String,
     revocation_endpoint: String,
     userinfo_endpoint: String,
+    /// Where apps register themselves, if they may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     jwks_uri: String,
     end_session_endpoint: String,
     backchannel_logout_supported: bool,
@@ -57,6 +61,7 @@ fn of(node: &dyn Node) -> Metadata {
     let url = node.url();
     let at = |path: &str| format!("{url}{path}");
     let ways = ["none", "client_secret_basic", "client_secret_post"];
+    let may_register = node.registrations().policy != RegistrationPolicy::Off;
     Metadata {
         authorization_endpoint: at("/oauth/authorize"),
         token_endpoint: at("/oauth/token"),
@@ -66,6 +71,7 @@ fn of(node: &dyn Node) -> Metadata {
         introspection_endpoint: at("/oauth/introspect"),
         revocation_endpoint: at("/oauth/revoke"),
         userinfo_endpoint: at("/oauth/userinfo"),
+        registration_endpoint: may_register.then(|| at("/oauth/register")),
         jwks_uri: at("/oauth/jwks"),
         end_session_endpoint: at("/oauth/logout"),
         backchannel_logout_supported: true,

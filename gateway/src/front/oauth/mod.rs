@@ -19,6 +19,7 @@ mod pages;
 mod par;
 mod passkey;
 mod setup;
+mod register;
 mod sign_in;
 mod speech;
 mod style;
@@ -75,6 +76,9 @@ fn routes(routes: &mut Routes) {
         .post("/oauth/logout", openid::logout::submit)
         .get("/oauth/jwks", openid::jwks::jwks)
         .get("/.well-known/oauth-authorization-server", metadata::metadata)
+        .post("/oauth/register", register::register)
+        .get("/oauth/register/{client}", register::read)
+        .delete("/oauth/register/{client}", register::delete)
         .get("/.well-known/openid-configuration", metadata::openid_configuration)
         .get(METADATA, metadata::protected_resource);
     routes
@@ -83,13 +87,15 @@ fn routes(routes: &mut Routes) {
         .described::<metadata::Api>()
         .described::<par::Api>()
         .described::<device::Api>()
+        .described::<register::Api>()
         .described::<openid::userinfo::Api>()
         .described::<openid::jwks::Api>()
         .described::<taking::Api>()
         .described::<pages::Api>();
     let about_apps =
         ["/oauth/par", "/oauth/device_authorization", "/oauth/token", "/oauth/introspect", "/oauth/revoke"];
-    for path in about_apps.into_iter().chain(["/oauth/userinfo", "/oauth/jwks"]) {
+    let others = ["/oauth/userinfo", "/oauth/jwks", "/oauth/register", "/oauth/register/{client}"];
+    for path in about_apps.into_iter().chain(others) {
         routes.erring(path, oauth_errors);
     }
 }
