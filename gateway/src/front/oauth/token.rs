@@ -171,7 +171,7 @@ async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Open
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`device_code` is missing."))?;
     let (directory, now) = (node.directory(), node.now());
     // From then on it is a code like any other, which nobody else has seen.
-    let code = match directory.poll_device(text, app.client, now).await? {
+    let code = match directory.poll_device(text, app.client, by.proof.as_ref(), now).await? {
         Polled::Allowed(code) => code,
         Polled::Pending => return Err(OAuthError::new("authorization_pending", "The person has not answered yet.")),
         Polled::SlowDown => return Err(OAuthError::new("slow_down", "Wait longer between two questions.")),
@@ -179,10 +179,10 @@ async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Open
         Polled::Lapsed => return Err(OAuthError::new("expired_token", "Nobody let the device in; begin again.")),
         Polled::Refused => return Err(OAuthError::invalid_grant()),
     };
-    by.holds(node, code.text()).await?;
     match directory.take_code(code.text(), app.client, now).await? {
         Taken::Once(taken) => opened(node, by, taken, code.text()).await,
         _ => Err(OAuthError::invalid_grant()),
+        Polled::Unproven(error) => return Err(OAuthError::proof(error)),
     }
 }
 
