@@ -18,6 +18,7 @@ use super::usage::Used;
 
 mod bound;
 mod documents;
+mod held;
 mod provider;
 mod registrations;
 mod replaced;
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(bound::Bound),
             Box::new(documents::Documents),
             Box::new(registrations::Registrations),
+            Box::new(held::Held),
         ]
     }
     fn migration_table_name() -> DynIden {

@@ -11,10 +11,12 @@ mod audit;
 mod browsers;
 mod codes;
 pub mod credentials;
+pub mod exchange;
 mod folders;
 mod grants;
 mod groups;
 mod guesses;
+mod held;
 mod invites;
 mod lifetimes;
 mod links;
@@ -36,9 +38,9 @@ mod put_back;
 mod quotas;
 mod refresh;
 mod refusals;
+pub mod registrations;
 pub mod requests;
 mod room;
-pub mod registrations;
 mod secret;
 pub mod sessions;
 mod settings;
@@ -217,9 +219,9 @@ impl Directory {
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
         self.drop_unused_apps(now).await?;
+        self.drop_registration_tokens(now).await?;
         self.drop_lapsed(now).await
     }
-        self.drop_registration_tokens(now).await?;
 }
 
 /// Changes the database and what is known of it in memory: both, whoever asked and goes away.

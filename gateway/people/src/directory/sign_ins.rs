@@ -186,8 +186,18 @@ impl Directory {
         let kind = TokenKind::Identity { client, family: openid.family, openid: openid.scope };
         let expires = Timestamp(now.0 + ACCESS * 1_000_000);
         let (hash, user) = (secret.hash(), taken.user);
-        let token =
-            Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key: bound_to };
+        let token = Token {
+            hash,
+            user,
+            kind,
+            created: now,
+            expires,
+            confirmed: None,
+            used: now,
+            idle: None,
+            key: bound_to,
+            within: None,
+        };
         token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
         txn.commit().await?;
         Ok(Some((secret, expires)))

@@ -126,6 +126,10 @@ pub mod token {
         pub scope: Option<String>,
         /// The thumbprint of the key that it is bound to (RFC 9449), if it is to one.
         pub jkt: Option<Vec<u8>>,
+        /// To what it is held within its grant, if it is to less (RFC 8693), as control entries have grants.
+        pub within: Option<Vec<u8>>,
+        /// The hash of the token for which an app got it.
+        pub came_of: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -279,10 +283,6 @@ pub mod app {
         pub document: Option<String>,
         /// When it is forgotten if nobody lets it anything; null: it stays.
         pub lapses: Option<i64>,
-    }
-    lone!();
-}
-
         /// The hash of the token by which it manages its registration, if it registered itself.
         pub managed: Option<Vec<u8>>,
         /// The network that it came from, if it did without a token.
@@ -307,6 +307,10 @@ pub mod registration_token {
         pub expires: i64,
         /// How many apps may still come by it.
         pub remaining: i64,
+    }
+    lone!();
+}
+
 pub mod replaced {
     use sea_orm::entity::prelude::*;
 

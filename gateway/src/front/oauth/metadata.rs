@@ -5,12 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Data;
+use super::exchange::EXCHANGE;
 use super::openid::{ACR_ONE, ACR_TWO};
 use super::token::OF_DEVICES;
 use crate::dpop::ALG;
 use crate::node::Node;
-
 use crate::registration::RegistrationPolicy;
+
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(metadata, openid_configuration, protected_resource))]
 pub(super) struct Api;
@@ -26,10 +27,10 @@ struct Metadata {
     require_pushed_authorization_requests: bool,
     introspection_endpoint: String,
     revocation_endpoint: String,
-    userinfo_endpoint: String,
     /// Where apps register themselves, if they may.
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
+    userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
     backchannel_logout_supported: bool,
@@ -37,7 +38,7 @@ struct Metadata {
     scopes_supported: [&'static str; 2],
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
-    grant_types_supported: [&'static str; 3],
+    grant_types_supported: [&'static str; 4],
     code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
@@ -60,8 +61,8 @@ struct Metadata {
 fn of(node: &dyn Node) -> Metadata {
     let url = node.url();
     let at = |path: &str| format!("{url}{path}");
-    let ways = ["none", "client_secret_basic", "client_secret_post"];
     let may_register = node.registrations().policy != RegistrationPolicy::Off;
+    let ways = ["none", "client_secret_basic", "client_secret_post"];
     Metadata {
         authorization_endpoint: at("/oauth/authorize"),
         token_endpoint: at("/oauth/token"),
@@ -70,8 +71,8 @@ fn of(node: &dyn Node) -> Metadata {
         require_pushed_authorization_requests: false,
         introspection_endpoint: at("/oauth/introspect"),
         revocation_endpoint: at("/oauth/revoke"),
-        userinfo_endpoint: at("/oauth/userinfo"),
         registration_endpoint: may_register.then(|| at("/oauth/register")),
+        userinfo_endpoint: at("/oauth/userinfo"),
         jwks_uri: at("/oauth/jwks"),
         end_session_endpoint: at("/oauth/logout"),
         backchannel_logout_supported: true,
@@ -80,7 +81,7 @@ fn of(node: &dyn Node) -> Metadata {
         scopes_supported: ["openid", "profile"],
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
-        grant_types_supported: ["authorization_code", "refresh_token", OF_DEVICES],
+        grant_types_supported: ["authorization_code", "refresh_token", OF_DEVICES, EXCHANGE],
         code_challenge_methods_supported: ["S256"],
         token_endpoint_auth_methods_supported: ways,
         introspection_endpoint_auth_methods_supported: [ways[1], ways[2]],

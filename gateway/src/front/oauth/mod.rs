@@ -8,6 +8,7 @@ mod authorize;
 mod client;
 mod consent;
 mod device;
+mod exchange;
 pub(crate) mod form;
 mod introspect;
 mod invite;
@@ -18,8 +19,8 @@ mod page;
 mod pages;
 mod par;
 mod passkey;
-mod setup;
 mod register;
+mod setup;
 mod sign_in;
 mod speech;
 mod style;
@@ -75,10 +76,10 @@ fn routes(routes: &mut Routes) {
         .get("/oauth/logout", openid::logout::show)
         .post("/oauth/logout", openid::logout::submit)
         .get("/oauth/jwks", openid::jwks::jwks)
-        .get("/.well-known/oauth-authorization-server", metadata::metadata)
         .post("/oauth/register", register::register)
         .get("/oauth/register/{client}", register::read)
         .delete("/oauth/register/{client}", register::delete)
+        .get("/.well-known/oauth-authorization-server", metadata::metadata)
         .get("/.well-known/openid-configuration", metadata::openid_configuration)
         .get(METADATA, metadata::protected_resource);
     routes
@@ -86,8 +87,8 @@ fn routes(routes: &mut Routes) {
         .described::<introspect::Api>()
         .described::<metadata::Api>()
         .described::<par::Api>()
-        .described::<device::Api>()
         .described::<register::Api>()
+        .described::<device::Api>()
         .described::<openid::userinfo::Api>()
         .described::<openid::jwks::Api>()
         .described::<taking::Api>()
