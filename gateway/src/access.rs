@@ -264,7 +264,7 @@ impl Access {
 
     /// Permits to read under a grant that is not given yet, as there would be if it were; see [`Gate::preview`].
     pub async fn preview_permits(&self, grant: &Grant) -> Result<(Catalogue, Permits<Read>), AccessError> {
-        let app = AppCaller { holder: grant.holder, grant: grant.id };
+        let app = AppCaller::new(grant.holder, grant.id);
         self.awake(&Caller { user: grant.grantor, app: Some(app), device: None }, grant.space)?;
         let catalogue = self.catalogue(grant.space).await?;
         let permits = self.gate.preview(grant, &catalogue.resources, self.now()).await?;

@@ -19,6 +19,7 @@ use vault_hosted::Keeper;
 use crate::access::Access;
 use crate::back_channel::BackChannel;
 use crate::backup_standing::Backups;
+use crate::client_documents::ClientDocuments;
 use crate::directory::{Directory, SecretHash};
 use crate::exporting::Exporting;
 use crate::failure::{Exit, Failure};
@@ -28,6 +29,7 @@ use crate::passkeys::Ceremonies;
 use crate::places::PlaceAccess;
 use crate::pools::Pools;
 use crate::records::Records;
+use crate::registration::Registrations;
 use crate::restoring::Restoring;
 use crate::spaces::Spaces;
 use crate::tasks::Tasks;
@@ -88,6 +90,10 @@ pub struct App {
     pub(crate) ceremonies: Ceremonies,
     /// By which apps are told that somebody signed out.
     pub(crate) back_channel: OnceLock<BackChannel>,
+    /// What reads the documents in which apps describe themselves.
+    pub(crate) client_documents: OnceLock<ClientDocuments>,
+    /// Whether apps may register themselves.
+    pub(crate) registrations: OnceLock<Registrations>,
     /// The certificates of the node, if it speaks TLS.
     pub(crate) tls: OnceLock<Arc<gateway_tls::Tls>>,
     pub(crate) local_token: OnceLock<SecretHash>,
@@ -234,6 +240,8 @@ async fn composed(
         mail: OnceLock::new(),
         ceremonies: Ceremonies::default(),
         back_channel: OnceLock::new(),
+        client_documents: OnceLock::new(),
+        registrations: OnceLock::new(),
         tls: OnceLock::new(),
         local_token: OnceLock::new(),
         database,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 pub use gateway_people::grants::*;
 use policy::Delivery;
-use policy_core::{ClientId, GrantId, Holder, SpaceId, Timestamp, UserId};
+use policy_core::{ClientId, Grant, GrantId, Holder, Narrowing, SpaceId, Timestamp, UserId};
 use serde_json::{Value, json};
 use vault::feed::Moved;
 use vault_core::control::{AppDescription, GrantRecord};
+use vault_core::schema::Schema;
 
 use crate::directory::app_passwords::{AppPassword, NewAppPassword};
 use crate::directory::requests::Decision;
@@ -86,6 +87,32 @@ impl Issued {
     pub async fn given(self, node: &dyn Node) -> Result<(), NodeError> {
         node.end_giving(self.row.space, self.row.id).await
     }
+}
+
+/// A grant in force, as its space has it.
+pub async fn record_of(node: &dyn Node, row: &GrantRow) -> Result<GrantRecord, NodeError> {
+    let records = node.grants(row.space).await?;
+    records.into_iter().find(|record| record.grant.id == row.id).ok_or(NodeError::NotFound)
+}
+
+/// What a grant gives, or what is left of it for one token, as it is told.
+pub fn shown(grant: &Grant, record: &GrantRecord, schema: &Schema, row: &GrantRow) -> Value {
+    show_json(grant, schema, &Order::from_lines(&row.field_order), record.created)
+}
+
+/// The access of a grant in force, as it is enforced.
+pub async fn enforced(node: &dyn Node, row: &GrantRow) -> Result<Value, NodeError> {
+    enforced_within(node, row, None).await
+}
+
+/// The same for a token that is held to a part of the grant.
+pub async fn enforced_within(node: &dyn Node, row: &GrantRow, within: Option<&Narrowing>) -> Result<Value, NodeError> {
+    let record = record_of(node, row).await?;
+    let schema = node.schema(row.space).await?;
+    Ok(match within {
+        None => shown(&record.grant, &record, &schema, row),
+        Some(within) => shown(&left_of(&record.grant, within), &record, &schema, row),
+    })
 }
 
 /// The space that a list of access lies in: the one it names, else the grantor's own. It must be theirs.

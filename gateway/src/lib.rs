@@ -3,11 +3,13 @@
 
 mod access;
 mod app;
+mod apps;
 mod back_channel;
 mod backup;
 mod backup_standing;
 mod blind;
 pub mod cli;
+mod client_documents;
 mod doctor;
 mod engine;
 mod exporting;
@@ -33,6 +35,7 @@ mod places;
 mod preview;
 mod records;
 mod recovery;
+mod registration;
 mod removal;
 mod restoring;
 mod rights;

@@ -12,9 +12,11 @@ use vault_core::control::GrantRecord;
 use vault_core::schema::Schema;
 
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::directory::removals::RemovedPerson;
 use crate::oidc::Providers;
 use crate::passkeys::{Ceremonies, RelyingParty};
+use crate::registration::Registrations;
 
 /// A space of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +84,10 @@ pub trait Node: Realm {
     }
     /// By which apps are told that somebody signed out.
     fn back_channel(&self) -> &BackChannel;
+    /// What reads the documents in which apps describe themselves, if they may.
+    fn client_documents(&self) -> &ClientDocuments;
+    /// Whether apps may register themselves, and which did of late.
+    fn registrations(&self) -> &Registrations;
     /// Whether a backup is being restored in its place: nobody sets it up meanwhile.
     fn is_being_restored(&self) -> bool {
         false

@@ -35,8 +35,8 @@ pub enum OutboundError {
     NotAllowed(String, &'static str),
     #[error("{0} could not be reached: {1}")]
     Unreachable(String, String),
-    #[error("{0} answered more than a mebibyte")]
-    TooLong(String),
+    #[error("{0} answered more than {1} bytes")]
+    TooLong(String, usize),
     #[error("too many calls are open; try again")]
     Busy,
 }
@@ -46,12 +46,21 @@ pub enum OutboundError {
 pub struct Outbound {
     reach: Arc<Reach>,
     calls: Arc<Semaphore>,
+    max_answer: usize,
+    patience: Duration,
 }
 
 impl Outbound {
     /// Calls public addresses, and what `reach` allows beside them.
     pub fn new(reach: Reach) -> Self {
-        Outbound { reach: Arc::new(reach), calls: Arc::new(Semaphore::new(MAX_CALLS)) }
+        let (reach, calls) = (Arc::new(reach), Arc::new(Semaphore::new(MAX_CALLS)));
+        Outbound { reach, calls, max_answer: MAX_ANSWER, patience: PATIENCE }
+    }
+
+    /// The same with smaller answers, in bytes, and less patience.
+    #[must_use]
+    pub fn bounded(self, max_answer: usize, patience: Duration) -> Self {
+        Outbound { max_answer: max_answer.min(MAX_ANSWER), patience: patience.min(PATIENCE), ..self }
     }
 
     /// Sends a request, and reads the answer whole. An answer that sends elsewhere is an answer.
@@ -68,9 +77,12 @@ impl Outbound {
         let place = url.origin().ascii_serialization();
         // Where to is nobody's business but ours: an app's address tells who uses it.
         let call = self.call(&url, &place, request).instrument(gateway_trace::step("outbound call"));
-        match tokio::time::timeout(PATIENCE, call).await {
+        match tokio::time::timeout(self.patience, call).await {
             Ok(answer) => answer,
-            Err(_) => Err(OutboundError::Unreachable(place, "no whole answer came within ten seconds".to_owned())),
+            Err(_) => {
+                let reason = format!("no whole answer came within {} seconds", self.patience.as_secs());
+                Err(OutboundError::Unreachable(place, reason))
+            }
         }
     }
 
@@ -98,8 +110,8 @@ impl Outbound {
         let (mut body, mut stream) = (Vec::new(), answer.bytes_stream());
         while let Some(part) = stream.next().await {
             let part = part.map_err(unreachable)?;
-            if body.len() + part.len() > MAX_ANSWER {
-                return Err(OutboundError::TooLong(place.to_owned()));
+            if body.len() + part.len() > self.max_answer {
+                return Err(OutboundError::TooLong(place.to_owned(), self.max_answer));
             }
             body.extend_from_slice(&part);
         }
@@ -227,7 +239,7 @@ mod tests {
         long.resize(long.len() + MAX_ANSWER + 1, b'a');
         let at = server(long.clone()).await;
         let told = get(&loopback(), &format!("http://{at}/?secret=hidden")).await.unwrap_err();
-        assert_eq!(told, OutboundError::TooLong(format!("http://{at}")));
+        assert_eq!(told, OutboundError::TooLong(format!("http://{at}"), MAX_ANSWER));
         long.pop();
         let at = server(long).await;
         assert_eq!(get(&loopback(), &format!("http://{at}/")).await.unwrap().body().len(), MAX_ANSWER, "control");

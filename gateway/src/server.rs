@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::access::Newcomers;
 use crate::app::{self, App};
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::connections::Connections;
 use crate::control;
 use crate::directory::{Lifetimes, Secret, SecretHash};
@@ -36,6 +37,7 @@ use crate::noticed::Noticed;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
 use crate::places::PlaceAccess;
+use crate::registration::{RegistrationPolicy, Registrations};
 use crate::restoring::{self, Outcome, Taking};
 use crate::stdout::say;
 
@@ -104,6 +106,10 @@ pub struct Options {
     pub mail: Option<gateway_mail::MailSettings>,
     /// What may be called for people and providers, beside public addresses.
     pub outbound_allow: Vec<sync::IpNet>,
+    /// Whether apps may describe themselves by a document elsewhere.
+    pub client_metadata: bool,
+    /// Whether apps may register themselves.
+    pub registration: RegistrationPolicy,
     /// What is counted of spans for a collector, where there is one.
     pub traces: Option<gateway_trace::Counts>,
     /// Where the node's figures are for whoever asks.
@@ -285,6 +291,12 @@ async fn once(
     let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
     // Apps that are slow to hear of a sign-out keep nobody from signing in by a provider.
     let _ = app.back_channel.set(BackChannel::new(Outbound::new(sync::Reach::new(options.outbound_allow.clone()))));
+    let _ = app.registrations.set(Registrations::new(options.registration));
+    if options.client_metadata {
+        // Nor do documents that are slow to come.
+        let outbound = Outbound::new(sync::Reach::new(options.outbound_allow.clone()));
+        let _ = app.client_documents.set(ClientDocuments::new(outbound));
+    }
     let _ = app.access_to_places.set(options.places.clone());
     before.into_iter().for_each(|outcome| app.restoring.take_up(outcome));
     let _ = app.providers.set(Providers::new(options.providers.clone(), &outbound));

@@ -21,7 +21,7 @@ const listener = createServer((request, answer) => {
   });
 });
 await new Promise((done) => listener.listen(0, "127.0.0.1", done));
-const settings = `[http]\noutbound_allow = ["127.0.0.0/8"]\n`;
+const settings = `[http]\noutbound_allow = ["127.0.0.0/8"]\n[oauth]\nregistration = "open"\nclient_metadata = true\n`;
 const node = await startNode(process.env.ALLOD_BIN ?? "target/debug/allod", { settings });
 await node.operator("POST", "/api/v1/collections", { sdl: "type Contact { name: String phone: String }" });
 const register = (more) => node.operator("POST", "/api/v1/apps", { redirect_uris: [BACK], ...more });
@@ -181,6 +181,90 @@ async function openidClientDpop() {
   assert.ok(Array.isArray((await reads(next.access_token, DPoP)).data.Contact));
 }
 
+/** An app that registers itself (RFC 7591), and hands a part of itself a token for less (RFC 8693). */
+async function openidClientRegisters() {
+  const asked = (fields) => [{ type: "allod_doc", datatypes: ["Contact"], actions: ["read", "search"], fields: { allow: fields } }];
+  const metadata = { client_name: "openid-client that registers itself", redirect_uris: [BACK], access: asked(["name", "phone"]) };
+  const config = await client.dynamicClientRegistration(new URL(node.url), metadata, client.ClientSecretBasic(), {
+    execute: [client.allowInsecureRequests],
+  });
+  const { client_id, client_secret, registration_access_token, registration_client_uri } = config.clientMetadata();
+  assert.ok(client_id && client_secret && registration_access_token);
+  await assert.rejects(
+    client.dynamicClientRegistration(new URL(node.url), { redirect_uris: ["http://app.example/"] }, client.None(), {
+      execute: [client.allowInsecureRequests],
+    }),
+    { error: "invalid_redirect_uri" },
+  );
+  const pkceCodeVerifier = client.randomPKCECodeVerifier();
+  const [expectedState, expectedNonce] = [client.randomState(), client.randomNonce()];
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: BACK,
+    scope: "openid",
+    state: expectedState,
+    nonce: expectedNonce,
+    authorization_details: JSON.stringify(metadata.access),
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: "S256",
+  });
+  const tokens = await client.authorizationCodeGrant(config, await browse(url), { pkceCodeVerifier, expectedState, expectedNonce });
+  const exchange = (more) =>
+    client.genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:token-exchange", {
+      subject_token: tokens.access_token,
+      subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      ...more,
+    });
+  const less = await exchange({ authorization_details: JSON.stringify(asked(["name"])) });
+  assert.deepEqual([less.refresh_token, less.authorization_details[0].fields.allow], [undefined, ["name"]]);
+  const reads = async (token, field) => {
+    const body = JSON.stringify({ query: `{ Contact { ${field} } }` });
+    const headers = new Headers({ "content-type": "application/json" });
+    const answer = await client.fetchProtectedResource(config, token, new URL("/api/v1/graphql", node.url), "POST", body, headers);
+    return (await answer.json()).data?.Contact;
+  };
+  assert.ok(Array.isArray(await reads(tokens.access_token, "phone")) && Array.isArray(await reads(less.access_token, "name")));
+  assert.equal(await reads(less.access_token, "phone"), undefined);
+  await assert.rejects(exchange({ actor_token: tokens.access_token, actor_token_type: "urn:ietf:params:oauth:token-type:access_token" }), { error: "invalid_request" });
+  await assert.rejects(exchange({ audience: "elsewhere" }), { error: "invalid_target" });
+  // RFC 7592: with its registration ends what it had.
+  const ended = await fetch(registration_client_uri, { method: "DELETE", headers: { authorization: `Bearer ${registration_access_token}` } });
+  assert.equal(ended.status, 204);
+  await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { status: 401 });
+}
+
+/** An app that nobody registered: its `client_id` is the address of a document. */
+async function openidClientDocument() {
+  const site = createServer((request, answer) => {
+    const at = `http://127.0.0.1:${site.address().port}/client.json`;
+    answer.setHeader("content-type", "application/json");
+    answer.end(JSON.stringify({ client_id: at, client_name: "openid-client with a document", redirect_uris: [BACK], token_endpoint_auth_method: "none" }));
+  });
+  await new Promise((done) => site.listen(0, "127.0.0.1", done));
+  try {
+    const client_id = `http://127.0.0.1:${site.address().port}/client.json`;
+    const config = await client.discovery(new URL(node.url), client_id, undefined, client.None(), {
+      execute: [client.allowInsecureRequests],
+    });
+    assert.equal(config.serverMetadata().client_id_metadata_document_supported, true);
+    const pkceCodeVerifier = client.randomPKCECodeVerifier();
+    const [expectedState, expectedNonce] = [client.randomState(), client.randomNonce()];
+    const asked = {
+      redirect_uri: BACK,
+      scope: "openid profile",
+      state: expectedState,
+      nonce: expectedNonce,
+      code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: "S256",
+    };
+    const back = await browse(await client.buildAuthorizationUrlWithPAR(config, asked));
+    const tokens = await client.authorizationCodeGrant(config, back, { pkceCodeVerifier, expectedState, expectedNonce });
+    assert.equal(tokens.claims().aud, client_id);
+    await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+  } finally {
+    site.close();
+  }
+}
+
 async function oidcClientTsDpop() {
   const { client_id } = await register({ name: "oidc-client-ts with DPoP", dpop_bound_access_tokens: true });
   // It draws keys where a browser has its cryptography.
@@ -235,7 +319,7 @@ async function authlib() {
 }
 
 try {
-  for (const one of [openidClient, openidClientDpop, oidcClientTs, oidcClientTsDpop, authlib]) {
+  for (const one of [openidClient, openidClientDpop, openidClientRegisters, openidClientDocument, oidcClientTs, oidcClientTsDpop, authlib]) {
     await one();
     console.log(`ok ${one.name}`);
   }

@@ -438,17 +438,27 @@ async fn a_device_without_a_browser_proves_its_key_when_it_is_let_in() {
     let manifest =
         json!({ "name": "A Television", "redirect_uris": [BACK], "devices": true, "dpop_bound_access_tokens": true });
     let (app, browser, key) = (App::new(&home, &manifest), Browser::of(&home), Key::draw());
-    let begun = begun(&home, &app, &[("scope", "openid")]).await;
-    let mut form = asked(&browser, &home, begun["user_code"].as_str().unwrap()).await;
-    form.set("decision", "allow");
-    assert_eq!(browser.send(&form).await.page().0, 200);
-    let polled = async |proofs: &[&str]| {
-        let code = begun["device_code"].as_str().unwrap();
+    let let_in = async || {
+        let begun = begun(&home, &app, &[("scope", "openid")]).await;
+        let mut form = asked(&browser, &home, begun["user_code"].as_str().unwrap()).await;
+        form.set("decision", "allow");
+        assert_eq!(browser.send(&form).await.page().0, 200);
+        begun["device_code"].as_str().unwrap().to_owned()
+    };
+    let polled = async |code: &str, proofs: &[&str]| {
         let pairs = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", code)];
         asks(&home, "/oauth/token", &by(&app, &pairs), proofs).await
     };
-    assert_eq!(polled(&[]).await.1["error"], "invalid_dpop_proof");
-    let (status, tokens) = polled(&[&key.proof("POST", &at(&home, "/oauth/token"), &json!({}))]).await;
+    let proof = || key.proof("POST", &at(&home, "/oauth/token"), &json!({}));
+    let (first, spent) = (let_in().await, proof());
+    assert_eq!(polled(&first, &[]).await.1["error"], "invalid_dpop_proof");
+    assert_eq!(polled(&first, &[&spent]).await.0, 200);
+    // Who sends a proof a second time loses nothing, and sends another.
+    let second = let_in().await;
+    for _ in 0..2 {
+        assert_eq!(polled(&second, &[&spent]).await.1["error"], "invalid_dpop_proof");
+    }
+    let (status, tokens) = polled(&second, &[&proof()]).await;
     assert_eq!((status, &tokens["token_type"]), (200, &json!("DPoP")), "control: {tokens}");
     let (token, url) = (tokens["access_token"].as_str().unwrap(), at(&home, "/oauth/userinfo"));
     assert_eq!(sent(http().get(&url).bearer_auth(token)).await.0, 401);

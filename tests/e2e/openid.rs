@@ -35,6 +35,11 @@ impl App {
         }
     }
 
+    /// One that is known by this `client_id`, and holds no secret.
+    pub(crate) fn called(id: &str, back: &str) -> App {
+        App { id: id.to_owned(), secret: None, back: back.to_owned() }
+    }
+
     /// One that only signs people in.
     pub(crate) fn signing_in(home: &Home) -> App {
         App::new(home, &json!({ "name": "An App", "redirect_uris": [BACK] }))

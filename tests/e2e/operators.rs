@@ -23,11 +23,12 @@ use May::{Change, Look, Machine};
 
 /// Every route for operators. What is asked here changes nothing where it is allowed: names that nobody has, and bodies
 /// that say nothing.
-const ROUTES: [(May, &str, &str); 52] = [
+const ROUTES: [(May, &str, &str); 55] = [
     (Look, "GET", "/api/v1/users"),
     (Look, "GET", "/api/v1/tenants"),
     (Look, "GET", "/api/v1/quotas"),
     (Look, "GET", "/api/v1/apps"),
+    (Look, "GET", "/api/v1/registration-tokens"),
     (Look, "GET", "/api/v1/audit/all"),
     (Look, "GET", "/api/v1/status"),
     (Look, "GET", "/metrics"),
@@ -53,6 +54,8 @@ const ROUTES: [(May, &str, &str); 52] = [
     (Change, "PUT", "/api/v1/quotas/{kind}"),
     (Change, "POST", "/api/v1/apps"),
     (Change, "DELETE", "/api/v1/apps/{client}"),
+    (Change, "POST", "/api/v1/registration-tokens"),
+    (Change, "DELETE", "/api/v1/registration-tokens/{id}"),
     (Change, "POST", "/api/v1/places"),
     (Change, "DELETE", "/api/v1/places/{place}"),
     (Machine, "POST", "/api/v1/users/{name}/token"),

@@ -1425,6 +1425,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/registration-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tokens by which apps may register themselves, oldest first */
+        get: operations["get_registration_tokens"];
+        put?: never;
+        /** Makes a token by which apps may register themselves */
+        post: operations["post_registration_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registration-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a token by which apps may register themselves
+         * @description The apps that came by it stay.
+         */
+        delete: operations["delete_registration_tokens_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/replicas": {
         parameters: {
             query?: never;
@@ -2381,6 +2419,8 @@ export interface components {
             client_id: components["schemas"]["Id"];
             client_uri?: string | null;
             confidential: boolean;
+            /** @description The address of the document by which it describes itself, if nobody registered it. To itself that is its `client_id`. */
+            document?: string | null;
             /** @description Whether it gets tokens by the proof of a key alone (DPoP, RFC 9449). */
             dpop_bound_access_tokens: boolean;
             /** @description How many grants it has, of everybody together. */
@@ -2388,6 +2428,8 @@ export interface components {
             logo_uri?: string | null;
             name: string;
             redirect_uris: string[];
+            /** @description Whether it registered itself (RFC 7591). */
+            registered_itself: boolean;
         };
         Approval: {
             /** @description What is left of it, each within an element of the request; without it all. */
@@ -3092,6 +3134,20 @@ export interface components {
             /** @description For this person; else for everybody. */
             user?: string | null;
         };
+        NewRegistrationToken: {
+            /**
+             * Format: int32
+             * @description How many apps may register themselves by it.
+             * @example 1
+             */
+            count: number;
+            /**
+             * Format: int32
+             * @description For how long, in seconds.
+             * @example 86400
+             */
+            ttl_s: number;
+        };
         NewReplica: {
             /** @example /ip4/127.0.0.1/tcp/4001/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp */
             addr: string;
@@ -3489,6 +3545,22 @@ export interface components {
         RecoveryWordsAgain: {
             /** @example twenty-four words */
             recovery_key: string;
+        };
+        /** @description The same, with what is told once. */
+        RegistrationTokenAdded: components["schemas"]["RegistrationTokenView"] & {
+            /** @description For `Authorization: Bearer` at `/oauth/register`. */
+            token: string;
+        };
+        /** @description A token by which apps may register themselves. */
+        RegistrationTokenView: {
+            /**
+             * Format: int64
+             * @description How many apps may still come by it.
+             */
+            count: number;
+            created: components["schemas"]["Instant"];
+            expires: components["schemas"]["Instant"];
+            registration_token: components["schemas"]["Id"];
         };
         /** @description What is left to somebody who managed something and does so no more. */
         Removed_MemberView: components["schemas"]["Pending"] & {
@@ -6673,6 +6745,85 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RecoveryWordsAgain"];
                 };
+            };
+        };
+    };
+    get_registration_tokens: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where to go on: what `Link` names. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The `ETag` of what its sender has */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that are good */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationTokenView"][];
+                };
+            };
+        };
+    };
+    post_registration_tokens: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The request is done once, however often it is sent with this key
+                 * @example 0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRegistrationToken"];
+            };
+        };
+        responses: {
+            /** @description It is told here and nowhere else */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationTokenAdded"];
+                };
+            };
+        };
+    };
+    delete_registration_tokens_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No app comes by it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -132,7 +132,7 @@ pub const SETTINGS: &[Setting] = &[
         "http.outbound_allow",
         SettingKind::Many,
         "",
-        "ranges in which the node may call providers of sign-ins and places at other nodes, beside public addresses over https",
+        "ranges in which the node may call providers of sign-ins, places at other nodes and documents of apps, beside public addresses over https",
     ),
     Setting::new(
         "http.metrics_listen",
@@ -326,6 +326,19 @@ pub const SETTINGS: &[Setting] = &[
         SettingKind::One,
         "7d",
         "how long a session lasts, however much it is used",
+    ),
+    Setting::new(
+        "oauth.client_metadata",
+        SettingKind::Switch,
+        "false",
+        "let apps ask people that nobody registered here, by a document at an https address that is their client_id: \
+         the node calls addresses then that strangers name",
+    ),
+    Setting::new(
+        "oauth.registration",
+        SettingKind::One,
+        "off",
+        "off; token: apps register themselves by a token (allod app registration-token); open: any app does",
     ),
     Setting::new(
         "log.level",

@@ -24,6 +24,7 @@ use super::terms::Terms;
 use crate::authn::only;
 use crate::pools::Pools;
 use crate::repeats::{Answered, Begun, KeptAnswer, Key, RequestHash, Sender};
+use gateway_people::directory::SecretHash;
 use gateway_people::realm::Realm;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -124,7 +125,9 @@ pub async fn once(
     let asked = asked(&request, &body);
     request.set_payload(Payload::from(body));
     let sender = Sender { payer: Payer::from(&principal.caller), operator: principal.operator };
-    let key = Key { session: principal.session, text: key };
+    let within = principal.caller.app.as_ref().and_then(|app| app.within.as_ref());
+    let session = principal.session.or_else(|| within.map(|within| SecretHash(within.id())));
+    let key = Key { session, text: key };
     let refused = match pools.repeats.begin(sender, &key, asked, Instant::now()) {
         Begun::Now => None,
         Begun::Before(given) => {

@@ -52,7 +52,8 @@ enum State {
 /// no other session of the same person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The session; `None`: the operator, or an app, whose grant the sender names already.
+    /// The session, or to what a token of an app is held; `None`: the operator, or an app that has the whole of its grant, which
+    /// the sender names already.
     pub session: Option<SecretHash>,
     pub text: String,
 }

@@ -43,12 +43,12 @@ impl Principal {
             TokenKind::Session => None,
             TokenKind::Access { client, grant, .. } | TokenKind::AppPassword { client, grant } => {
                 directory.used_grant(grant, now);
-                Some(AppCaller { holder: Holder::Client(client), grant })
+                Some(AppCaller { within: token.within.clone(), ..AppCaller::new(Holder::Client(client), grant) })
             }
             TokenKind::Identity { .. } => return Err(AuthError::IdentityAlone),
             TokenKind::Link { grant } => {
                 directory.used_grant(grant, now);
-                Some(AppCaller { holder: Holder::Link(token.hash.link()), grant })
+                Some(AppCaller::new(Holder::Link(token.hash.link()), grant))
             }
         };
         let session = (token.kind == TokenKind::Session).then_some(token.hash);

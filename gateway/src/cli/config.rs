@@ -17,6 +17,7 @@ use crate::engine;
 use crate::listen::spelt as listen;
 use crate::oidc::ProviderConfig;
 use crate::places::{PlaceAccess, PlaceName};
+use crate::registration::RegistrationPolicy;
 use crate::server::{Options, PolicyApi};
 use gateway_http::intake::MaxBody;
 use gateway_http::terms::{LARGE_BODY, LEAST_BODY};
@@ -308,6 +309,8 @@ pub fn options(settings: &Settings, dir: &DataDir, json: bool) -> Result<(Option
         providers: providers(settings, &mut warnings)?,
         mail: mail::settings(settings, &mut warnings)?,
         outbound_allow: settings.list("http.outbound_allow")?,
+        client_metadata: settings.switch("oauth.client_metadata")?,
+        registration: settings.get::<RegistrationPolicy>("oauth.registration")?.unwrap_or_default(),
         traces: None,
         metrics_listen: settings.get_by("http.metrics_listen", listen)?,
         tls,

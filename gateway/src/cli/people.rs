@@ -106,6 +106,21 @@ pub enum AppCommand {
     List,
     /// Remove an app; everything that it was granted is revoked first
     Remove { client_id: String },
+    /// Make a token by which apps register themselves at /oauth/register, where `oauth.registration` is `token`
+    RegistrationToken {
+        /// How many apps may come by it
+        #[arg(long, default_value_t = 1)]
+        count: u32,
+        /// How long it is good: 10m, 1h, 7d; at most 90d
+        #[arg(long = "for", value_name = "DURATION", default_value = "1d", value_parser = seconds)]
+        ttl: u64,
+        /// List those that are good, in place of making one
+        #[arg(long, conflicts_with_all = ["count", "ttl", "end"])]
+        list: bool,
+        /// End the one of this id; the apps that came by it stay
+        #[arg(long, value_name = "ID", conflicts_with_all = ["count", "ttl"])]
+        end: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -267,6 +282,18 @@ impl AppCommand {
             AppCommand::Remove { client_id } => {
                 let path = format!("/api/v1/apps/{}", segment(&client_id));
                 common.node()?.call(Method::DELETE, &path, None).await?
+            }
+            AppCommand::RegistrationToken { list: true, .. } => {
+                common.node()?.get("/api/v1/registration-tokens").await?
+            }
+            AppCommand::RegistrationToken { end: Some(id), .. } => {
+                let path = format!("/api/v1/registration-tokens/{}", segment(&id));
+                common.node()?.call(Method::DELETE, &path, None).await?;
+                json!({ "registration_token": id, "ended": true })
+            }
+            AppCommand::RegistrationToken { count, ttl, .. } => {
+                let body = json!({ "count": count, "ttl_s": ttl });
+                common.node()?.post("/api/v1/registration-tokens", &body).await?
             }
         };
         print(common.json, &value, lines);

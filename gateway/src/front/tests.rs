@@ -196,6 +196,8 @@ async fn every_path_says_what_it_takes_and_refuses_all_else() {
                     "/oauth/revoke",
                     "/oauth/userinfo",
                     "/oauth/jwks",
+                    "/oauth/register",
+                    "/oauth/register/{client}",
                 ];
                 let oauth = oauth.contains(&pattern);
                 let code = if oauth { &body["error"] } else { &body["error"]["code"] };

@@ -32,6 +32,8 @@ pub(crate) struct Fake {
     providers: Providers,
     ceremonies: Ceremonies,
     back_channel: BackChannel,
+    client_documents: ClientDocuments,
+    registrations: Registrations,
     accounts: Mutex<Vec<(UserId, SpaceId)>>,
     pub(crate) records: Mutex<Vec<GrantRecord>>,
     /// A space that does not open, and how often it was tried.
@@ -71,6 +73,8 @@ impl Fake {
             providers: Providers::default(),
             ceremonies: Ceremonies::default(),
             back_channel: BackChannel::new(crate::outbound::Outbound::new(sync::Reach::new(Vec::new()))),
+            client_documents: ClientDocuments::default(),
+            registrations: Registrations::default(),
             accounts: Mutex::default(),
             records: Mutex::default(),
             broken: Mutex::default(),
@@ -195,6 +199,12 @@ impl Node for Fake {
     }
     fn back_channel(&self) -> &BackChannel {
         &self.back_channel
+    }
+    fn client_documents(&self) -> &ClientDocuments {
+        &self.client_documents
+    }
+    fn registrations(&self) -> &Registrations {
+        &self.registrations
     }
     fn advance_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);

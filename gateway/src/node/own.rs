@@ -12,12 +12,14 @@ use vault_core::schema::Schema;
 use super::{Node, NodeError, OwnSpace, Preview};
 use crate::app::App;
 use crate::back_channel::BackChannel;
+use crate::client_documents::ClientDocuments;
 use crate::directory::removals::RemovedPerson;
 use crate::directory::{Directory, Secret, SecretHash};
 use crate::grants::Order;
 use crate::oidc::Providers;
 use crate::outbound::Outbound;
 use crate::passkeys::Ceremonies;
+use crate::registration::Registrations;
 use crate::rights::Change;
 use crate::spaces::node_error;
 use crate::turns::Turn;
@@ -51,6 +53,12 @@ impl Node for App {
     }
     fn back_channel(&self) -> &BackChannel {
         self.back_channel.get_or_init(|| BackChannel::new(Outbound::new(sync::Reach::new(Vec::new()))))
+    }
+    fn client_documents(&self) -> &ClientDocuments {
+        self.client_documents.get_or_init(ClientDocuments::default)
+    }
+    fn registrations(&self) -> &Registrations {
+        self.registrations.get_or_init(Registrations::default)
     }
     fn is_being_restored(&self) -> bool {
         self.restoring.is_under_way()

@@ -31,7 +31,7 @@ pub use engine::{
     LookupSubjects, Object, Permissionship, Subject,
 };
 pub use eval::{CheckError, MAX_DEPTH};
-pub use grant::{Grant, GrantEntry, GrantScope, Holder};
+pub use grant::{Grant, GrantEntry, GrantScope, Holder, Narrowed, Narrowing};
 pub use id::{
     AssignmentId, ClientId, CollectionId, DeviceId, DocId, FieldId, FolderId, GrantId, GroupId, LinkId, ParseIdError,
     SpaceId, TenantId, UserId,

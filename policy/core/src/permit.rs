@@ -13,8 +13,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::{
-    CollectionId, DeviceId, Epoch, EpochClock, FieldId, GrantId, Holder, Predicate, SpaceId, Timestamp, UserId, Verb,
-    Verbs,
+    CollectionId, DeviceId, Epoch, EpochClock, FieldId, GrantId, Holder, Narrowing, Predicate, SpaceId, Timestamp,
+    UserId, Verb, Verbs,
 };
 
 pub use documents::{Documents, MAX_DOCUMENTS};
@@ -34,12 +34,21 @@ pub struct Caller {
 }
 
 /// An app, or whoever has a link, and the grant that its token names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AppCaller {
     /// Which app or link.
     pub holder: Holder,
     /// The grant that it acts under.
     pub grant: GrantId,
+    /// What its token is held to within that; `None`: all of it.
+    pub within: Option<Arc<Narrowing>>,
+}
+
+impl AppCaller {
+    /// Whoever acts under the whole of a grant.
+    pub fn new(holder: Holder, grant: GrantId) -> Self {
+        AppCaller { holder, grant, within: None }
+    }
 }
 
 /// The authenticated transport key of a peer (an Ed25519 public key), never a claimed name.

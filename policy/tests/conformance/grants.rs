@@ -99,7 +99,7 @@ async fn a_link_reads_and_searches_whatever_its_entry_says() {
         let by = Context::from_iter([("actor".to_owned(), "somebody".into())]);
         engine.put_grant(Arc::new(wide), by.clone()).await.unwrap();
         let mut caller = app(2, 1);
-        caller.app = Some(AppCaller { holder, grant: grant_id(1) });
+        caller.app = Some(AppCaller::new(holder, grant_id(1)));
         let permits = gate(&engine).read(&caller, &resources(7), NOW).await.unwrap();
         let given: Vec<Verb> = permits.mask(books()).unwrap().entries[0].verbs.iter().collect();
         assert_eq!(given, [Verb::Read, Verb::Search]);

@@ -80,11 +80,7 @@ pub fn person(n: u8) -> Caller {
     Caller { user: user(n), app: None, device: None }
 }
 pub fn app(n: u8, grant: u8) -> Caller {
-    Caller {
-        user: user(n),
-        app: Some(AppCaller { holder: Holder::Client(client()), grant: grant_id(grant) }),
-        device: None,
-    }
+    Caller { user: user(n), app: Some(AppCaller::new(Holder::Client(client()), grant_id(grant))), device: None }
 }
 pub fn grant(n: u8, verbs: &[Verb], until: Option<Timestamp>) -> Arc<Grant> {
     let scope = GrantScope { collection: books(), fields: vec![field(1)], predicate: Predicate::default() };

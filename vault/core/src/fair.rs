@@ -29,7 +29,7 @@ pub enum Payer {
 
 impl From<&Caller> for Payer {
     fn from(caller: &Caller) -> Payer {
-        match caller.app {
+        match &caller.app {
             Some(app) => Payer::Part(caller.user, app.grant),
             None => Payer::Person(caller.user),
         }

@@ -36,7 +36,7 @@ pub fn run(
     let held = |lane: LaneTag| chains.get(&lane).copied();
     let keys = Arc::clone(&core.keys);
     let txn = TxnBuilder::new(&keys, space.account.device.id, space.account.user, control, &held, &mut rng);
-    let app = match permits.caller().app {
+    let app = match &permits.caller().app {
         None => None,
         Some(app) => Some((app.holder.client().ok_or(WriteError::Forbidden)?, app.grant)),
     };

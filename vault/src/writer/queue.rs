@@ -61,7 +61,7 @@ impl Queue {
 
     pub(super) fn push(&self, job: Job) -> Result<(), WriteError> {
         let caller = job.permits.caller();
-        let (person, grant) = (caller.user, caller.app.map(|app| app.grant));
+        let (person, grant) = (caller.user, caller.app.as_ref().map(|app| app.grant));
         let mut state = self.state.lock();
         if state.closed {
             return Err(WriteError::Stopped);

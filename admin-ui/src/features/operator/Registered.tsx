@@ -28,10 +28,13 @@ const COLUMNS: Column<App>[] = [
     cell: (app) => (
       <>
         <bdi>{app.name}</bdi> {app.confidential && <Badge color="gray">keeps a secret</Badge>}{" "}
-        {app.dpop_bound_access_tokens && <Badge color="gray">proves a key</Badge>}
+        {app.dpop_bound_access_tokens && <Badge color="gray">proves a key</Badge>}{" "}
+        {app.registered_itself && <Badge color="gray">registered itself</Badge>}{" "}
+        {app.document && <Badge color="gray">describes itself</Badge>}
         <div>
           <ShortId id={app.client_id} />
         </div>
+        {app.document && <div className="mono">{app.document}</div>}
       </>
     ),
   },

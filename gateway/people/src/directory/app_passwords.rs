@@ -105,6 +105,7 @@ impl Directory {
             used: now,
             idle: None,
             key: None,
+            within: None,
         };
         let txn = self.db.begin().await?;
         // The person's row first, as whoever ends what they signed in by does: this is seen there, or that is seen here.

@@ -386,7 +386,7 @@ mod tests {
                 let (rotated, replaced, polled) = tokio::join!(
                     directory.rotate(&text, client, now),
                     directory.replace_grant(grant.id, &row),
-                    directory.poll_device(codes.device.text(), client, now),
+                    directory.poll_device(codes.device.text(), client, None, now),
                 );
                 assert!(replaced.unwrap(), "control");
                 let rotated = rotated.unwrap();

@@ -17,7 +17,10 @@ use super::tables::{audit, credential, group, link, setting, space, token, user}
 use super::usage::Used;
 
 mod bound;
+mod documents;
+mod held;
 mod provider;
+mod registrations;
 mod removed;
 mod replaced;
 mod waiting;
@@ -52,6 +55,9 @@ impl MigratorTrait for Migrator {
             Box::new(super::requests::migration::Requests),
             Box::new(bound::Bound),
             Box::new(removed::Removed),
+            Box::new(documents::Documents),
+            Box::new(registrations::Registrations),
+            Box::new(held::Held),
         ]
     }
     fn migration_table_name() -> DynIden {

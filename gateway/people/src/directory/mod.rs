@@ -11,10 +11,12 @@ mod audit;
 mod browsers;
 mod codes;
 pub mod credentials;
+pub mod exchange;
 mod folders;
 mod grants;
 mod groups;
 mod guesses;
+mod held;
 mod invites;
 mod lifetimes;
 mod links;
@@ -36,6 +38,7 @@ mod put_back;
 mod quotas;
 mod refresh;
 mod refusals;
+pub mod registrations;
 pub mod removals;
 pub mod requests;
 mod room;
@@ -63,7 +66,7 @@ use policy_core::{GrantId, TenantId, Timestamp, UserId};
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 
-pub use apps::RegisteredApp;
+pub use apps::{AppSource, RegisteredApp};
 pub use assignments::Assignment;
 pub use audit::{Act, Actor, ActorKind, AuditRow, Wanted};
 pub use browsers::{BROWSER_SECONDS, KnownBrowser};
@@ -217,6 +220,8 @@ impl Directory {
         self.drop_old_marks(now).await?;
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
+        self.drop_unused_apps(now).await?;
+        self.drop_registration_tokens(now).await?;
         self.drop_lapsed(now).await
     }
 }

@@ -17,6 +17,10 @@ impl Family {
         Family(random())
     }
 
+    pub(super) fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// How the app that holds the tokens is told that they belong together: the `sid` of OpenID Connect.
     pub fn sid(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.0)

@@ -185,7 +185,7 @@ mod tests {
             };
             let fetch = async |(code, device): (Secret, Secret)| {
                 let code = directory.take_code(code.text(), client, now).await.unwrap();
-                let polled = directory.poll_device(device.text(), client, now).await.unwrap();
+                let polled = directory.poll_device(device.text(), client, None, now).await.unwrap();
                 (matches!(code, Taken::Once(_)), matches!(polled, Polled::Allowed(_)))
             };
             assert_eq!(fetch(code().await).await, (true, true), "control");

@@ -2,7 +2,8 @@
 //!
 //! What is remembered is bounded, and lies in memory. Where there is no room, whoever has the most of it loses their oldest,
 //! and none of theirs counts from then on that is as old as that: nothing that was forgotten is taken again, and who sends
-//! many shortens the time for which their own are good, and nobody else's.
+//! many shortens the time for which their own are good, and nobody else's. Of an app in somebody's name it is told apart by
+//! which key: one copy of the app that sends many takes nothing from another on another device.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,7 +11,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use parking_lot::Mutex;
 use policy_core::{ClientId, Timestamp, UserId};
 
-use crate::dpop::{AHEAD, PAST, Proof, ProofError};
+use crate::dpop::{AHEAD, PAST, Proof, ProofError, Thumbprint};
 
 /// Proofs that are remembered altogether.
 const MOST: usize = 131_072;
@@ -20,6 +21,8 @@ const BEYOND: i64 = 60;
 const BACK: i64 = 3_600;
 /// How often what counts no more is dropped, in seconds.
 const EVERY: i64 = 10;
+/// Keys of one sender that are told apart; what comes of more lies together.
+const KEYS: usize = 64;
 /// Into so many parts the networks are divided from which an app's requests come that nobody stands for.
 const PARTS: u64 = 64;
 
@@ -51,12 +54,72 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Own {
+    /// By key; under `None` those of keys for which there was no room.
+    keys: HashMap<Option<Thumbprint>, OfKey>,
+    /// How many proofs they are.
+    count: usize,
+    /// None counts that was made before.
+    since: i64,
+}
+
+#[derive(Debug, Default)]
+struct OfKey {
     /// By the second in which they were made.
     marks: BTreeMap<i64, HashSet<[u8; 16]>>,
     /// How many they are.
     count: usize,
     /// None counts that was made before.
     since: i64,
+}
+
+impl Own {
+    /// Where proofs of a key lie: by themselves, if they did before or there is room, and nothing lies where there was none.
+    fn place(&self, key: Thumbprint) -> Option<Thumbprint> {
+        let alone = self.keys.contains_key(&Some(key)) || (self.keys.len() < KEYS && !self.keys.contains_key(&None));
+        alone.then_some(key)
+    }
+
+    fn take(&mut self, proof: &Proof) -> Result<(), ProofError> {
+        if proof.made < self.since {
+            return Err(ProofError::Crowded);
+        }
+        let of_key = self.keys.entry(self.place(proof.key)).or_default();
+        if proof.made < of_key.since {
+            return Err(ProofError::Crowded);
+        }
+        if !of_key.marks.entry(proof.made).or_default().insert(proof.mark) {
+            return Err(ProofError::Replayed);
+        }
+        of_key.count += 1;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Forgets the oldest of the key that has the most.
+    fn forget(&mut self) -> usize {
+        let most = self.keys.iter_mut().max_by_key(|(_, of_key)| of_key.count);
+        let Some((&key, of_key)) = most else { return 0 };
+        let Some((made, marks)) = of_key.marks.pop_first() else { return 0 };
+        of_key.since = made + 1;
+        of_key.count -= marks.len();
+        if of_key.marks.is_empty() {
+            // Nothing else says how old it may not be: so none of them all may.
+            self.since = self.since.max(made + 1);
+            self.keys.remove(&key);
+        }
+        self.count -= marks.len();
+        marks.len()
+    }
+
+    /// Drops what is as old as that.
+    fn drop_before(&mut self, oldest: i64) {
+        self.keys.retain(|_, of_key| {
+            of_key.marks = of_key.marks.split_off(&oldest);
+            of_key.count = of_key.marks.values().map(HashSet::len).sum();
+            !of_key.marks.is_empty() || of_key.since > oldest
+        });
+        self.count = self.keys.values().map(|of_key| of_key.count).sum();
+    }
 }
 
 impl Default for Proofs {
@@ -81,14 +144,7 @@ impl Proofs {
         if proof.made < kept.since {
             return Err(ProofError::Crowded);
         }
-        let own = kept.all.entry(of).or_default();
-        if proof.made < own.since {
-            return Err(ProofError::Crowded);
-        }
-        if !own.marks.entry(proof.made).or_default().insert(proof.mark) {
-            return Err(ProofError::Replayed);
-        }
-        own.count += 1;
+        kept.all.entry(of).or_default().take(proof)?;
         kept.count += 1;
         while kept.count > kept.most {
             kept.forget();
@@ -124,9 +180,8 @@ impl Kept {
         }
         let oldest = now - PAST - BEYOND;
         self.all.retain(|_, own| {
-            own.marks = own.marks.split_off(&oldest);
-            own.count = own.marks.values().map(HashSet::len).sum();
-            !own.marks.is_empty() || own.since > oldest
+            own.drop_before(oldest);
+            !own.keys.is_empty() || own.since > oldest
         });
         self.count = self.all.values().map(|own| own.count).sum();
         self.tended = now;
@@ -134,11 +189,8 @@ impl Kept {
 
     /// Forgets the oldest of whoever has the most.
     fn forget(&mut self) {
-        let Some(own) = self.all.values_mut().max_by_key(|own| own.count) else { return };
-        if let Some((made, marks)) = own.marks.pop_first() {
-            own.since = made + 1;
-            own.count -= marks.len();
-            self.count -= marks.len();
+        if let Some(own) = self.all.values_mut().max_by_key(|own| own.count) {
+            self.count -= own.forget();
         }
     }
 }
@@ -202,6 +254,39 @@ mod tests {
             let _ = take(&proofs, app(1), &key.proof(&format!("flood {n}"), NOW), NOW);
         }
         assert_eq!(take(&proofs, app(1), &key.proof("next", NOW + 1), NOW + 1), Ok(()));
+    }
+
+    #[test]
+    fn one_copy_of_an_app_that_sends_many_takes_nothing_from_another_with_another_key() {
+        let (proofs, many, few) = (Proofs::of(100), Key::draw(), Key::draw());
+        let old = few.proof("old", NOW - 50);
+        assert_eq!(take(&proofs, app(1), &old, NOW), Ok(()));
+        for n in 0..300 {
+            let proof = many.proof(&format!("many {n}"), NOW - 40 + n / 10);
+            assert_eq!(take(&proofs, app(1), &proof, NOW), Ok(()));
+        }
+        assert_eq!(take(&proofs, app(1), &many.proof("late", NOW - 40), NOW), Err(ProofError::Crowded));
+        assert_eq!(take(&proofs, app(1), &few.proof("as old", NOW - 50), NOW), Ok(()), "theirs are good as ever");
+        assert_eq!(take(&proofs, app(1), &old, NOW), Err(ProofError::Replayed));
+        // Of more keys than are told apart nothing is taken twice either, also once there is room again.
+        let (proofs, keys) = (Proofs::default(), (0..KEYS + 8).map(|_| Key::draw()).collect::<Vec<_>>());
+        let all: Vec<Proof> = keys.iter().map(|key| key.proof("a", NOW)).collect();
+        for proof in &all {
+            assert_eq!(take(&proofs, app(1), proof, NOW), Ok(()));
+        }
+        assert_eq!(proofs.kept.lock().all[&app(1)].keys.len(), KEYS + 1);
+        for now in [NOW, NOW + PAST] {
+            for proof in &all {
+                assert_eq!(take(&proofs, app(1), proof, now), Err(ProofError::Replayed));
+            }
+        }
+        // A flood of keys leaves as little as there is room for.
+        let proofs = Proofs::of(100);
+        for n in 0..300 {
+            let _ = take(&proofs, app(1), &Key::draw().proof("a", NOW - 40 + n / 10), NOW);
+            let kept = proofs.kept.lock();
+            assert!(kept.count <= 100 && kept.all[&app(1)].keys.len() <= KEYS + 1, "{n}");
+        }
     }
 
     #[test]

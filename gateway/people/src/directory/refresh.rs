@@ -290,7 +290,8 @@ async fn access_token(
         TokenKind::Access { client: holder.client, grant: holder.grant, family: holder.family, openid: holder.openid };
     let (hash, user) = (access.hash(), holder.user);
     let key = holder.bound.access;
-    let token = Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key };
+    let token =
+        Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key, within: None };
     token::Entity::insert(row(&token)).exec_without_returning(db).await?;
     Ok((access, expires))
 }

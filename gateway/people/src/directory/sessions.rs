@@ -114,7 +114,18 @@ impl Directory {
         let secret = Secret::draw();
         let expires = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
         let (hash, kind) = (secret.hash(), TokenKind::Session);
-        let token = Token { hash, user, kind, created: now, expires, confirmed, used: now, idle: None, key: None };
+        let token = Token {
+            hash,
+            user,
+            kind,
+            created: now,
+            expires,
+            confirmed,
+            used: now,
+            idle: None,
+            key: None,
+            within: None,
+        };
         token::Entity::insert(row(&token)).exec_without_returning(&self.db).await?;
         Ok((secret, token))
     }
@@ -168,6 +179,7 @@ impl Directory {
             used: now,
             idle: Some(lifetimes.idle_us()),
             key: None,
+            within: None,
         };
         let mut row = row(&token);
         (row.address, row.product) = (Set(seen.address()), Set(seen.product.clone()));
@@ -429,6 +441,7 @@ mod tests {
             used: at(50),
             idle,
             key: None,
+            within: None,
         };
         let told = |idle, absolute| Lifetimes { idle, absolute };
         let minute = Some(60_000_000);

@@ -21,6 +21,8 @@ pub struct SignInRow {
     pub scope: OpenidScope,
     pub created: Timestamp,
     pub last_used: Timestamp,
+    /// What the document of the app said when they said yes, hashed, if one describes it.
+    pub terms: Option<Vec<u8>>,
 }
 
 impl TryFrom<sign_in::Model> for SignInRow {
@@ -31,6 +33,7 @@ impl TryFrom<sign_in::Model> for SignInRow {
             scope: OpenidScope::of(&row.scope).ok_or(DirectoryError::Damaged("dir_sign_in"))?,
             created: Timestamp(row.created),
             last_used: Timestamp(row.last_used),
+            terms: row.terms,
         })
     }
 }
@@ -40,12 +43,12 @@ fn key(user: UserId, client: ClientId) -> (Vec<u8>, Vec<u8>) {
 }
 
 impl Directory {
-    /// A person lets an app know who they are, from now on.
+    /// A person lets an app know who they are, from now on. `terms`: of an app that a document describes, what it says now.
     pub async fn allow_sign_in(
         &self,
         user: UserId,
         client: ClientId,
-        scope: OpenidScope,
+        (scope, terms): (OpenidScope, Option<Vec<u8>>),
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
         let (user, client) = key(user, client);
@@ -55,9 +58,10 @@ impl Directory {
             scope: Set(scope.text().to_owned()),
             created: Set(now.0),
             last_used: Set(now.0),
+            terms: Set(terms),
         };
         let mut again = OnConflict::columns([sign_in::Column::User, sign_in::Column::Client]);
-        again.update_columns([sign_in::Column::Scope, sign_in::Column::LastUsed]);
+        again.update_columns([sign_in::Column::Scope, sign_in::Column::LastUsed, sign_in::Column::Terms]);
         sign_in::Entity::insert(row).on_conflict(again).exec_without_returning(&self.db).await?;
         Ok(())
     }
@@ -182,8 +186,18 @@ impl Directory {
         let kind = TokenKind::Identity { client, family: openid.family, openid: openid.scope };
         let expires = Timestamp(now.0 + ACCESS * 1_000_000);
         let (hash, user) = (secret.hash(), taken.user);
-        let token =
-            Token { hash, user, kind, created: now, expires, confirmed: None, used: now, idle: None, key: bound_to };
+        let token = Token {
+            hash,
+            user,
+            kind,
+            created: now,
+            expires,
+            confirmed: None,
+            used: now,
+            idle: None,
+            key: bound_to,
+            within: None,
+        };
         token::Entity::insert(row(&token)).exec_without_returning(&txn).await?;
         txn.commit().await?;
         Ok(Some((secret, expires)))
@@ -224,7 +238,7 @@ mod tests {
             let Taken::Once(taken) = take(&first).await else { panic!("a fresh code") };
             assert_eq!((taken.grant, taken.openid.as_ref().unwrap().nonce.as_deref()), (None, Some("n")));
             assert!(issue(&taken).await.is_none(), "the person has not let it");
-            directory.allow_sign_in(user, client, scope, now).await.unwrap();
+            directory.allow_sign_in(user, client, (scope, None), now).await.unwrap();
             let (secret, _) = issue(&taken).await.expect("control");
             let token = directory.token(secret.text(), now).await.unwrap().unwrap();
             assert!(matches!(token.kind, TokenKind::Identity { openid, .. } if openid == scope));

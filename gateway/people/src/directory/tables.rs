@@ -146,6 +146,10 @@ pub mod token {
         pub scope: Option<String>,
         /// The thumbprint of the key that it is bound to (RFC 9449), if it is to one.
         pub jkt: Option<Vec<u8>>,
+        /// To what it is held within its grant, if it is to less (RFC 8693), as control entries have grants.
+        pub within: Option<Vec<u8>>,
+        /// The hash of the token for which an app got it.
+        pub came_of: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -212,6 +216,8 @@ pub mod sign_in {
         pub created: i64,
         /// When the person last signed in there.
         pub last_used: i64,
+        /// What the document of the app said then, hashed, if one describes it.
+        pub terms: Option<Vec<u8>>,
     }
     lone!();
 }
@@ -293,6 +299,34 @@ pub mod app {
         pub manifest: String,
         pub secret: Option<Vec<u8>>,
         pub created: i64,
+        /// The address of the document that describes it, if no operator registered it.
+        pub document: Option<String>,
+        /// When it is forgotten if nobody lets it anything; null: it stays.
+        pub lapses: Option<i64>,
+        /// The hash of the token by which it manages its registration, if it registered itself.
+        pub managed: Option<Vec<u8>>,
+        /// The network that it came from, if it did without a token.
+        pub origin: Option<String>,
+        /// How it said that it proves itself.
+        pub auth: Option<String>,
+    }
+    lone!();
+}
+
+pub mod registration_token {
+    use sea_orm::entity::prelude::*;
+
+    /// By which apps may register themselves.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dir_registration_token")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Vec<u8>,
+        pub hash: Vec<u8>,
+        pub created: i64,
+        pub expires: i64,
+        /// How many apps may still come by it.
+        pub remaining: i64,
     }
     lone!();
 }

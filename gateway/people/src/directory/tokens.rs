@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use policy_core::{ClientId, GrantId, Timestamp, UserId};
+use policy_core::{ClientId, GrantId, Narrowing, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, Set, TransactionTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Set,
+    TransactionTrait,
+};
 
+use super::held::narrowing;
 use super::lifetimes::Lifetimes;
 use super::opened::end_holder;
 use super::openid::{Family, OpenidScope};
@@ -48,6 +52,8 @@ pub struct Token {
     pub idle: Option<i64>,
     /// The key whose holder alone may send it (RFC 9449); `None`: whoever has it may.
     pub key: Option<Thumbprint>,
+    /// What it is held to within its grant; `None`: it opens all of it.
+    pub within: Option<Arc<Narrowing>>,
 }
 
 impl Token {
@@ -137,6 +143,7 @@ impl TryFrom<token::Model> for Token {
             used: Timestamp(row.used.unwrap_or(unused)),
             idle: row.idle,
             key: row.jkt.map(|jkt| Thumbprint::of_bytes(&jkt).ok_or_else(damaged)).transpose()?,
+            within: row.within.map(|kept| narrowing(&kept).map(Arc::new).ok_or_else(damaged)).transpose()?,
         })
     }
 }
@@ -175,6 +182,8 @@ pub(super) fn row(token: &Token) -> token::ActiveModel {
         outside_session: Set(None),
         scope: Set(scope.map(|scope| scope.text().to_owned())),
         jkt: Set(token.key.map(Thumbprint::to_bytes)),
+        within: Set(None),
+        came_of: Set(None),
     }
 }
 
@@ -198,6 +207,7 @@ impl Directory {
             used: link.created,
             idle: None,
             key: None,
+            within: None,
         };
         let txn = self.db.begin().await?;
         super::links::insert(&txn, link).await?;
@@ -253,12 +263,12 @@ impl Directory {
         .await
     }
 
-    /// Ends one token. The policy epoch moves after this and before the acknowledgement.
+    /// Ends one token, and those that an app got for it. The policy epoch moves after this and before the acknowledgement.
     pub async fn end_token(&self, hash: SecretHash) -> Result<(), DirectoryError> {
-        let end = token::Entity::delete_by_id(hash.0.to_vec());
-        self.change_tokens(|db| async move {
-            end.exec(&db).await?;
-            Ok(())
+        self.change_tokens(move |db| async move {
+            let txn = db.begin().await?;
+            end_with_what_came_of(&txn, vec![hash.0.to_vec()]).await?;
+            Ok(txn.commit().await?)
         })
         .await?;
         tracing::info!(target: "allod::audit", action = "token.ended", "done");
@@ -290,6 +300,25 @@ impl Directory {
         code::Entity::delete_many().filter(code::Column::Expires.lt(old)).exec(&self.db).await?;
         Ok(())
     }
+}
+
+/// Ends tokens, and those that came of them, and so on.
+pub(super) async fn end_with_what_came_of(
+    db: &impl ConnectionTrait,
+    mut ending: Vec<Vec<u8>>,
+) -> Result<(), DirectoryError> {
+    while !ending.is_empty() {
+        // First they themselves: whoever makes one of them touches them first, and finds them gone.
+        token::Entity::delete_many().filter(token::Column::Hash.is_in(ending.clone())).exec(db).await?;
+        ending = token::Entity::find()
+            .filter(token::Column::CameOf.is_in(ending))
+            .select_only()
+            .column(token::Column::Hash)
+            .into_tuple()
+            .all(db)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn delete_family(db: DatabaseConnection, family: Family) -> Result<(), DirectoryError> {

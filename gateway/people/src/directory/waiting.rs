@@ -6,10 +6,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, TransactionTrait};
 
 use super::codes::{NewCode, insert_code};
 use super::openid::Openid;
+use super::proofs::ProofOf;
 use super::refresh::{FOLLOWED, touch_grant};
 use super::secret::random;
 use super::tables::waiting;
 use super::{Directory, DirectoryError, Secret, SecretHash, id, room};
+use crate::dpop::{Proof, ProofError};
 
 /// How long a device waits, in seconds.
 pub const DEVICE_SECONDS: i64 = 600;
@@ -53,6 +55,8 @@ pub enum Polled {
     Denied,
     /// Its person let it in: a code, which nobody else has seen.
     Allowed(Secret),
+    /// Its person let it in, and the proof of its key was sent before. It waits, and asks with another.
+    Unproven(ProofError),
 }
 
 /// A code as it was typed: what people put between its letters does not count.
@@ -168,8 +172,15 @@ impl Directory {
         Ok(done.rows_affected == 1)
     }
 
-    /// A device asks whether its person has let it in. It is told so once.
-    pub async fn poll_device(&self, text: &str, client: ClientId, now: Timestamp) -> Result<Polled, DirectoryError> {
+    /// A device asks whether its person has let it in. It is told so once; with a proof of a key, if that counts, so that what
+    /// it waited for is not lost with one that does not.
+    pub async fn poll_device(
+        &self,
+        text: &str,
+        client: ClientId,
+        proof: Option<&Proof>,
+        now: Timestamp,
+    ) -> Result<Polled, DirectoryError> {
         let hash = SecretHash::of(text).0.to_vec();
         let found = waiting::Entity::find_by_id(hash.clone()).one(&self.db).await?;
         let Some(found) = found.filter(|found| found.client == client.as_bytes()) else { return Ok(Polled::Refused) };
@@ -195,7 +206,14 @@ impl Directory {
                 let gone = waiting::Entity::delete_by_id(hash).exec(&self.db).await?;
                 Ok(if gone.rows_affected == 1 { Polled::Denied } else { Polled::Refused })
             }
-            ALLOWED => self.let_in(found, client, now).await,
+            ALLOWED => {
+                let user = found.user.as_deref().ok_or(DirectoryError::Damaged("dir_waiting"))?;
+                let of = ProofOf::App(id(user, UserId::from_bytes, "dir_waiting")?, client);
+                match proof.map_or(Ok(()), |proof| self.proofs.take(of, proof, now)) {
+                    Ok(()) => self.let_in(found, client, now).await,
+                    Err(wrong) => Ok(Polled::Unproven(wrong)),
+                }
+            }
             _ => {
                 waiting::Entity::update_many()
                     .col_expr(waiting::Column::Polled, Expr::value(now.0))
@@ -265,6 +283,39 @@ impl Directory {
 mod tests {
     use super::super::on_each_backend;
     use super::*;
+    use crate::dpop::tests::Key;
+
+    #[tokio::test]
+    async fn a_device_whose_proof_was_sent_before_loses_nothing_and_is_let_in_by_another() {
+        for directory in on_each_backend().await {
+            let (client, user) = (ClientId::from_bytes([1; 16]), UserId::from_bytes([3; 16]));
+            let now = Timestamp::from_seconds(1_000);
+            let codes = directory.await_person((client, false), "here", "a=b", now).await.unwrap();
+            let device = directory.typed(&codes.user, "there", now).await.unwrap().unwrap();
+            let new = NewCode {
+                user,
+                client,
+                grant: None,
+                redirect_uri: String::new(),
+                challenge: String::new(),
+                openid: None,
+                key: None,
+            };
+            assert!(directory.answer_device(&device).await.unwrap());
+            assert!(directory.allow_device(&device, &new).await.unwrap());
+            let key = Key::draw();
+            let (before, fresh) = (key.proof("a", 1_000), key.proof("b", 1_000));
+            directory.proofs().take(ProofOf::App(user, client), &before, now).unwrap();
+            let poll = async |proof: &Proof| {
+                directory.poll_device(codes.device.text(), client, Some(proof), now).await.unwrap()
+            };
+            for _ in 0..2 {
+                assert!(matches!(poll(&before).await, Polled::Unproven(ProofError::Replayed)));
+            }
+            assert!(matches!(poll(&fresh).await, Polled::Allowed(_)), "it waited");
+            assert!(matches!(poll(&key.proof("c", 1_000)).await, Polled::Refused), "control: once");
+        }
+    }
 
     #[tokio::test]
     async fn a_device_is_let_in_once_by_one_answer_in_time_and_waits_longer_when_it_is_in_haste() {
@@ -274,8 +325,9 @@ mod tests {
             let begin = async |from: &str| directory.await_person((client, false), from, "a=b", at(100)).await.unwrap();
             let codes = begin("here").await;
             assert_eq!((codes.user.len(), codes.user.as_bytes()[4]), (9, b'-'), "{}", codes.user);
-            let poll =
-                async |seconds, client| directory.poll_device(codes.device.text(), client, at(seconds)).await.unwrap();
+            let poll = async |seconds, client| {
+                directory.poll_device(codes.device.text(), client, None, at(seconds)).await.unwrap()
+            };
             assert!(matches!(poll(100, client).await, Polled::Pending));
             assert!(matches!(poll(104, client).await, Polled::SlowDown));
             assert!(matches!(poll(110, client).await, Polled::SlowDown), "ten seconds by now");
@@ -299,8 +351,9 @@ mod tests {
             assert!(directory.waiting(&codes.user, at(150)).await.unwrap().is_none(), "it is answered");
             assert!(matches!(poll(200, client).await, Polled::Pending), "not yet");
             assert!(directory.allow_device(&device, &new).await.unwrap());
-            let polls =
-                futures::future::join_all((0..50).map(|_| directory.poll_device(codes.device.text(), client, at(300))));
+            let polls = futures::future::join_all(
+                (0..50).map(|_| directory.poll_device(codes.device.text(), client, None, at(300))),
+            );
             let let_in = polls.await.into_iter().filter(|one| matches!(one, Ok(Polled::Allowed(_)))).count();
             assert_eq!(let_in, 1);
             assert!(matches!(poll(400, client).await, Polled::Refused), "it is taken");

@@ -25,6 +25,11 @@ pub const AHEAD: i64 = 10;
 const MAX_ID_LENGTH: usize = 256;
 const TYPE: &str = "dpop+jwt";
 
+/// What an access token is called that is bound to a key, or is not.
+pub fn token_type(key: Option<Thumbprint>) -> &'static str {
+    if key.is_some() { "DPoP" } else { "Bearer" }
+}
+
 /// What a proof must be about.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {

@@ -7,6 +7,8 @@
 
 mod access;
 mod attribute;
+pub mod client_document;
+pub mod client_metadata;
 mod compile;
 pub mod manifest;
 mod narrow;
@@ -22,7 +24,7 @@ pub use access::{
 pub use attribute::{attributed, filter};
 pub use compile::{Terms, compile};
 pub use manifest::Manifest;
-pub use narrow::{extend, narrow};
+pub use narrow::{extend, left_of, narrow, narrow_unseen};
 pub use show::rfc3339;
 pub use show::{Order, ends, show_json, where_json};
 pub use span::Span;

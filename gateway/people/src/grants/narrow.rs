@@ -1,6 +1,6 @@
 //! A grant that is held to less, or for longer: what is asked for is put beside what was granted.
 
-use policy_core::{Comparison, Grant, GrantEntry, GrantScope, Predicate, Timestamp};
+use policy_core::{Comparison, Grant, GrantEntry, GrantScope, Narrowing, Predicate, Timestamp};
 use vault_core::schema::Schema;
 
 use super::access::{Access, AccessError};
@@ -33,6 +33,52 @@ pub fn narrow(old: &Grant, list: &[Access], terms: Terms, schema: &Schema) -> Re
         }
     }
     Ok(new)
+}
+
+/// [`narrow`] for an app, which knows no more of the space than what `old` names. What does not lie in that is refused before
+/// anything is looked up, and whatever is refused is refused alike.
+///
+/// # Errors
+/// [`AccessError::Wider`].
+pub fn narrow_unseen(old: &Grant, list: &[Access], terms: Terms, schema: &Schema) -> Result<Grant, AccessError> {
+    let wider = || AccessError::Wider("The access is not within what the token opens.".to_owned());
+    let lies_in = |access: &Access| {
+        access.datatypes.iter().all(|name| {
+            let scopes = || {
+                let collection = schema.collection_named(name).map(|collection| collection.id);
+                old.entries.iter().flat_map(|entry| &entry.scopes).filter(move |one| Some(one.collection) == collection)
+            };
+            let known = |field: &String| {
+                let id = schema.collection_named(name).and_then(|of| of.fields.iter().find(|one| one.name == *field));
+                id.is_some_and(|field| {
+                    scopes().any(|scope| {
+                        let asked_about = || scope.predicate.conditions.iter().any(|one| one.field == field.id);
+                        scope.fields.contains(&field.id) || asked_about()
+                    })
+                })
+            };
+            scopes().next().is_some()
+                && access.allow.iter().all(known)
+                && access.conditions.iter().all(|condition| known(&condition.field))
+        })
+    };
+    if !list.iter().all(lies_in) {
+        return Err(wider());
+    }
+    let new = narrow(old, list, terms, schema).map_err(|_| wider())?;
+    // Of each element something is left that may be told, as it is enforced.
+    let left = |entry: &GrantEntry| !Narrowing::new([0; 32], vec![entry.clone()]).of(old).grant.entries.is_empty();
+    if new.entries.iter().all(left) { Ok(new) } else { Err(wider()) }
+}
+
+/// What is left of a grant for a token that is held to a part of it, as it is shown.
+#[must_use]
+pub fn left_of(grant: &Grant, within: &Narrowing) -> Grant {
+    let mut left = within.of(grant).grant;
+    for scope in left.entries.iter_mut().flat_map(|entry| &mut entry.scopes) {
+        scope.predicate.conditions = once(std::mem::take(&mut scope.predicate.conditions));
+    }
+    left
 }
 
 /// The same until another instant, or until it is revoked. What of it has ended stays so: whoever saw it end has not been

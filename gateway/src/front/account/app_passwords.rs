@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::schema::Collection;
 
-use super::grants::{GrantUsed, Narrowing, NewEnd, enforced, extended, narrowed};
+use super::grants::{GrantUsed, Narrowing, NewEnd, extended, narrowed};
 use super::{ApiError, Data, body, person};
 use crate::authn::Principal;
 use crate::directory::app_passwords::{AppPassword, NewAppPassword};
@@ -19,7 +19,9 @@ use crate::front::described::{Access, Id, Instant};
 use crate::front::listed::Page;
 use crate::front::refusals::{NotConfirmed, NotTheirs, SchemaMismatch};
 use crate::front::sharing::{Pending, end_of};
-use crate::grants::{self, Changed, GrantRequest, HeldBy, IssueError, issue, parse_value, remove_app_password};
+use crate::grants::{
+    self, Changed, GrantRequest, HeldBy, IssueError, enforced, issue, parse_value, remove_app_password,
+};
 use crate::node::{Node, NodeError};
 
 /// Collections that one for a whole space names at most: a grant has so many entries.

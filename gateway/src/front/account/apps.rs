@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{ApiError, Data, body, grants};
-use crate::directory::RegisteredApp;
+use crate::directory::{AppSource, RegisteredApp};
 use crate::front::described::{Access, AppManifest, Id};
 use crate::front::listed::Page;
 use crate::front::operator::{ConfirmedOperator, Operator};
@@ -50,6 +50,11 @@ struct AppView {
     client_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logo_uri: Option<String>,
+    /// The address of the document by which it describes itself, if nobody registered it. To itself that is its `client_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<String>,
+    /// Whether it registered itself (RFC 7591).
+    registered_itself: bool,
 }
 
 /// Registers an app
@@ -105,6 +110,8 @@ pub(super) async fn list(node: Data, req: HttpRequest, _by: Operator) -> Result<
             grants: held.get(&app.client).copied().unwrap_or_default(),
             client_uri: manifest.client_uri.clone(),
             logo_uri: manifest.logo_uri.clone(),
+            registered_itself: app.source == AppSource::Itself,
+            document: app.document().map(|url| url.as_str().to_owned()),
         }
     };
     let list: Vec<AppView> = node.directory().apps().await?.iter().map(view).collect();
@@ -130,12 +137,7 @@ struct AppRemoved {
 pub(super) async fn remove(node: Data, by: ConfirmedOperator, client: Path<String>) -> Result<HttpResponse, ApiError> {
     let client: ClientId = client.parse().map_err(|_| grants::unknown_app())?;
     node.directory().app(client).await?.ok_or_else(grants::unknown_app)?;
-    // Broken off in between, the app is still there, and it is asked again.
-    let mut revoked = grants::revoke_all(&**node, client, by.actor()).await?;
-    node.directory().end_sign_ins_at(client).await?;
-    node.directory().remove_app(client).await?;
-    // What somebody consented to meanwhile.
-    revoked += grants::revoke_all(&**node, client, by.actor()).await?;
+    let revoked = crate::apps::remove(&**node, client, by.actor()).await?;
     let detail = json!({ "client_id": client, "revoked": revoked });
     node.directory().audit(by.user(), by.actor(), "app.removed", detail, node.now()).await?;
     Ok(HttpResponse::Ok().json(AppRemoved { client_id: client, revoked }))

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use policy_core::{ClientId, GrantId, Holder, Timestamp, UserId};
+use policy_core::{ClientId, GrantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -380,36 +380,5 @@ fn grant_view(
         expires: ends(&record.grant).map(body::instant),
         last_used: row.and_then(|row| row.last_used).map(body::instant),
         used,
-    }
-}
-
-/// The access of a grant in force, as it is enforced.
-pub(crate) async fn enforced(node: &dyn Node, row: &GrantRow) -> Result<Value, NodeError> {
-    let records = node.grants(row.space).await?;
-    let record = records.into_iter().find(|record| record.grant.id == row.id).ok_or(NodeError::NotFound)?;
-    let schema = node.schema(row.space).await?;
-    Ok(show_json(&record.grant, &schema, &Order::from_lines(&row.field_order), record.created))
-}
-
-/// Takes back whatever an app was granted, by whomever; how many grants it had. Whatever takes the place of one of them
-/// meanwhile is taken back too, until none is left.
-pub(super) async fn revoke_all(node: &dyn Node, client: ClientId, actor: Actor) -> Result<usize, ApiError> {
-    let mut revoked = 0;
-    loop {
-        let rows = node.directory().grant_rows(None).await?;
-        let rows: Vec<GrantRow> = rows.into_iter().filter(|row| row.client == client).collect();
-        if rows.is_empty() {
-            return Ok(revoked);
-        }
-        for row in &rows {
-            let of = (row.user, row.space, Holder::Client(client), row.id);
-            match crate::grants::revoke(node, of, &Act::new(actor)).await {
-                Ok(_) => revoked += 1,
-                // Taken back meanwhile, or on another device: what is noted of it here is gone by now. Or another has
-                // taken its place, which is found next.
-                Err(IssueError::Node(NodeError::NotFound)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }

@@ -10,6 +10,7 @@ mod me;
 mod people;
 mod preview;
 mod quotas;
+mod registration_tokens;
 mod removal;
 mod requests;
 pub(crate) mod session;
@@ -84,6 +85,9 @@ fn routes(routes: &mut Routes) {
         .post("/api/v1/apps", apps::add)
         .get("/api/v1/apps", apps::list)
         .delete("/api/v1/apps/{client}", apps::remove)
+        .post("/api/v1/registration-tokens", registration_tokens::add)
+        .get("/api/v1/registration-tokens", registration_tokens::list)
+        .delete("/api/v1/registration-tokens/{id}", registration_tokens::end)
         .post("/api/v1/grants", grants::add)
         .get("/api/v1/grants", grants::list)
         .get("/api/v1/grants/{id}", grants::one)
@@ -117,6 +121,7 @@ fn routes(routes: &mut Routes) {
         .described::<quotas::Api>()
         .described::<setup::Api>()
         .described::<apps::Api>()
+        .described::<registration_tokens::Api>()
         .described::<grants::Api>()
         .described::<preview::Api>()
         .described::<app_passwords::Api>()

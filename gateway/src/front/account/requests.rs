@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::HEXLOWER;
 use gateway_people::language::Language;
-use policy_core::{ClientId, Holder, Timestamp};
+use policy_core::{AppCaller, ClientId, Holder, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -111,8 +111,11 @@ struct Asking {
 
 /// An app with a token of its own: neither a person nor a link.
 fn asking(principal: &Principal) -> Result<Asking, ApiError> {
-    match principal.caller.app.map(|app| (app.holder, app.grant)) {
-        Some((Holder::Client(client), grant)) => Ok(Asking { client, grant }),
+    match &principal.caller.app {
+        // Whoever was given less of it does not ask for more.
+        Some(AppCaller { holder: Holder::Client(client), grant, within: None }) => {
+            Ok(Asking { client: *client, grant: *grant })
+        }
         _ => Err(not_an_app()),
     }
 }
@@ -257,7 +260,7 @@ pub(super) async fn one(node: Data, req: HttpRequest, id: Path<String>) -> Resul
         Some(id) => node.directory().access_request(id, node.now()).await?,
         None => None,
     };
-    let own = |request: &AccessRequest| match principal.caller.app {
+    let own = |request: &AccessRequest| match &principal.caller.app {
         Some(_) => {
             let of_app = asking(&principal).is_ok_and(|by| by.client == request.client);
             of_app && request.user == principal.caller.user

@@ -38,7 +38,7 @@ async fn listed(node: &dyn Node, principal: &Principal) -> Result<Vec<SignInView
     let directory = node.directory();
     let mut list = Vec::new();
     for row in directory.sign_ins(principal.caller.user).await? {
-        let SignInRow { client, scope, created, last_used } = row;
+        let SignInRow { client, scope, created, last_used, .. } = row;
         let app = directory.app(client).await?.map(|app| app.manifest.name).unwrap_or_default();
         let (created, last_used) = (body::instant(created), body::instant(last_used));
         list.push(SignInView { client_id: client, app, name: scope.profile, created, last_used });

@@ -98,7 +98,7 @@ async fn answer(
         let version = catalogue.schema.version;
         let node = app.clone().into_inner();
         // Of apps it is counted what they really use.
-        let app_grant = principal.caller.app.map(|by| by.grant);
+        let app_grant = principal.caller.app.as_ref().map(|by| by.grant);
         let readable = if app_grant.is_some() { looked_at::readable(&permits) } else { Readable::new() };
         // What it answers by itself is charged as it grows.
         let charge = match incoming::introspects(&asked.text) {

@@ -37,7 +37,7 @@ pub async fn space_of(app: &App, principal: &Principal, request: &HttpRequest) -
     if let Some(named) = only(request, &HeaderName::from_static("allod-space")).map_err(|()| ApiError::not_found())? {
         return named.trim().parse().map_err(|_| ApiError::not_found());
     }
-    if let Some(caller) = principal.caller.app {
+    if let Some(caller) = &principal.caller.app {
         return Ok(app.access.grant_space(caller.grant).await?);
     }
     Ok(app.access.personal_space(principal.caller.user).await?)

@@ -86,7 +86,7 @@ const MAX_SHARED_SPACES: usize = 1_000;
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let principal = client(&request, &app).await?;
     let mut ids = app.vault.space_ids(principal.caller.user);
-    if let Some(caller) = principal.caller.app {
+    if let Some(caller) = &principal.caller.app {
         // Whoever has a link is told no name of a space.
         if caller.holder.client().is_none() {
             return Ok(HttpResponse::Ok().json([(); 0]));

@@ -5,21 +5,21 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use gateway_people::language::Language;
-use policy_core::ClientId;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::form::{Fields, foreign, is_tag, stale};
-use super::page::notice;
+use super::named::{Unnamed, named};
+use super::page::{escape, notice, quoted};
 use super::sign_in::{Asks, Signed};
 use super::words::words;
 use super::{Data, consent, openid, passkey, sign_in, speech};
 use crate::directory::waiting::Waiting;
-use crate::directory::{DirectoryError, NewCode, RegisteredApp};
+use crate::directory::{AppSource, DirectoryError, NewCode, RegisteredApp};
 use crate::dpop::Thumbprint;
 use crate::front::error::ApiError;
 use crate::front::pages::is_at_pages;
-use crate::grants::{Access, parse};
+use crate::grants::{Access, marked, parse};
 use crate::node::Node;
 
 /// What an app asks a person for: a request that has passed every check.
@@ -93,18 +93,33 @@ impl Wish {
         uri.and_then(|uri| uri.host_str().map(str::to_owned)).unwrap_or_else(|| words().this_device().to_owned())
     }
 
-    /// What a person reads before they let a device in.
+    /// What a person reads before they let a device in, or an app that nobody registered.
     pub(super) fn warning(&self) -> String {
-        if self.device.is_none() {
-            return String::new();
+        let words = words();
+        if self.device.is_some() {
+            return format!("<p class=\"alert\">{}</p>\n", words.lets_a_device_in());
         }
-        format!("<p class=\"alert\">{}</p>\n", words().lets_a_device_in())
+        let url = match &self.app.source {
+            AppSource::Operator => return String::new(),
+            AppSource::Itself => return format!("<p class=\"alert\">{}</p>\n", words.registered_itself()),
+            AppSource::Document(url) => url,
+        };
+        let mut html = format!("<p class=\"alert\">{}</p>\n", words.is_its_host(strong(&url.host())));
+        if let Some(name) = &self.app.calls_itself {
+            let text = words.calls_itself(marked(name));
+            html += &format!("<p>{}</p>\n", quoted(&text, words.0));
+        }
+        html
     }
 
     /// The name that the app thinks the person signs in under.
     fn login_hint(&self) -> Option<&str> {
         self.openid.as_ref()?.login_hint.as_deref()
     }
+}
+
+fn strong(text: &str) -> String {
+    format!("<strong>{}</strong>", escape(text))
 }
 
 /// What the name of a request begins with that an app sent here itself (RFC 9126).
@@ -202,12 +217,13 @@ pub(super) async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Resul
             Some(found.map_err(|error| failed(&error.into()))?.ok_or_else(gone)?)
         }
     };
-    let named = || fields.get("client_id").and_then(|id| id.parse::<ClientId>().ok());
-    let app = match device.as_ref().map(|device| device.client).or_else(named) {
-        Some(client) => node.directory().app(client).await.map_err(|error| failed(&error.into()))?,
-        None => None,
+    let app = match &device {
+        Some(device) => {
+            let app = node.directory().app(device.client).await.map_err(|error| failed(&error.into()))?;
+            app.ok_or_else(|| bad(words.app_unknown()))?
+        }
+        None => named(node, req, fields.get("client_id").unwrap_or_default()).await.map_err(unnamed)?,
     };
-    let app = app.ok_or_else(|| bad(words.app_unknown()))?;
     if let Some(device) = device {
         let asked = looked_into(node, &app, &Fields::read(&device.request)).await;
         let (access, openid) = asked.map_err(|wrong| match wrong {
@@ -257,6 +273,18 @@ pub(super) async fn read(req: &HttpRequest, node: &dyn Node, raw: &str) -> Resul
     }
     (wish.raw, wish.pushed) = (raw.to_owned(), pushed);
     Ok(wish)
+}
+
+/// What the person is told who was sent here by what names no app.
+fn unnamed(unnamed: Unnamed) -> HttpResponse {
+    let words = words();
+    let (status, text) = match unnamed {
+        Unnamed::Unknown => (StatusCode::BAD_REQUEST, words.app_unknown()),
+        Unnamed::Undescribed => (StatusCode::BAD_REQUEST, words.app_undescribed()),
+        Unnamed::Busy => (StatusCode::TOO_MANY_REQUESTS, words.busy()),
+        Unnamed::Failed(error) => return failed(&error.into()),
+    };
+    notice(status, words.link_does_not_work(), text)
 }
 
 /// The device whose code was typed on our page, if it still waits: `fields` prove that it was.

@@ -3,9 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use policy_core::ClientId;
 
 use super::form::Fields;
+use super::named::{Unnamed, named};
 use crate::authn::{AuthError, only};
 use crate::directory::RegisteredApp;
 use crate::dpop::{ALG, Proof, ProofError};
@@ -69,6 +69,11 @@ impl OAuthError {
         }
     }
 
+    /// There is no such app, or it did not prove itself.
+    pub(super) fn unknown_client() -> Self {
+        OAuthError::new("invalid_client", "The app is not known, or its secret is wrong or missing.")
+    }
+
     pub(super) fn invalid_grant() -> Self {
         OAuthError::new("invalid_grant", "The code or token is unknown, used, revoked, has lapsed or is another app's.")
     }
@@ -110,6 +115,23 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
     }
 }
 
+impl OAuthError {
+    /// Why a `client_id` names no app.
+    fn unnamed(unnamed: Unnamed) -> Self {
+        match unnamed {
+            Unnamed::Unknown => OAuthError::unknown_client(),
+            Unnamed::Undescribed => {
+                OAuthError::new("invalid_client", "The address that names the app leads to no description of it.")
+            }
+            Unnamed::Busy => {
+                let text = "Too many apps are being looked up; try again in a minute.";
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", text).into()
+            }
+            Unnamed::Failed(error) => error.into(),
+        }
+    }
+}
+
 /// The form of a request; parameters occur once.
 pub(super) fn fields(req: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
     let fields = Fields::of_body(req, body).filter(|fields| !fields.doubled());
@@ -127,10 +149,29 @@ pub(super) fn proof(node: &dyn Node, req: &HttpRequest) -> Result<Option<Proof>,
     crate::authn::proof(req, node, None).map_err(OAuthError::proof)
 }
 
-/// The app that calls: a confidential one proves itself by its secret, a public one only names itself.
+/// What an app says of itself: its `client_id`, and its secret.
+struct Said {
+    client_id: String,
+    secret: Option<String>,
+}
+
+/// The app that calls, which was let in before: a confidential one proves itself by its secret, a public one only names
+/// itself.
 pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) -> Result<RegisteredApp, OAuthError> {
-    let unknown = || OAuthError::new("invalid_client", "The app is not known, or its secret is wrong or missing.");
-    let (id, secret) = match only(req, &AUTHORIZATION).map_err(|()| unknown())? {
+    let said = said(req, fields)?;
+    let app = node.directory().app_called(&said.client_id).await?.ok_or_else(OAuthError::unknown_client)?;
+    proven(app, &said)
+}
+
+/// [`client`], or an app that describes itself, and that nobody here may have heard of.
+pub(super) async fn asking(node: &dyn Node, req: &HttpRequest, fields: &Fields) -> Result<RegisteredApp, OAuthError> {
+    let said = said(req, fields)?;
+    proven(named(node, req, &said.client_id).await.map_err(OAuthError::unnamed)?, &said)
+}
+
+fn said(req: &HttpRequest, fields: &Fields) -> Result<Said, OAuthError> {
+    let unknown = OAuthError::unknown_client;
+    let (client_id, secret) = match only(req, &AUTHORIZATION).map_err(|()| unknown())? {
         Some(header) => {
             let (id, secret) = basic(header).ok_or_else(unknown)?;
             if fields.get("client_secret").is_some() || fields.get("client_id").is_some_and(|named| named != id) {
@@ -144,14 +185,16 @@ pub(super) async fn client(node: &dyn Node, req: &HttpRequest, fields: &Fields) 
             (id.to_owned(), fields.get("client_secret").map(str::to_owned))
         }
     };
-    let client: ClientId = id.parse().map_err(|_| unknown())?;
-    let app = node.directory().app(client).await?.ok_or_else(unknown)?;
-    let proven = match (&secret, app.manifest.confidential) {
+    Ok(Said { client_id, secret })
+}
+
+fn proven(app: RegisteredApp, said: &Said) -> Result<RegisteredApp, OAuthError> {
+    let proven = match (&said.secret, app.manifest.confidential) {
         (Some(secret), true) => app.has_secret(secret),
         (None, false) => true,
         _ => false,
     };
-    if proven { Ok(app) } else { Err(unknown()) }
+    if proven { Ok(app) } else { Err(OAuthError::unknown_client()) }
 }
 
 /// Name and secret of HTTP Basic, each form-encoded within (RFC 6749, section 2.3.1).

@@ -9,11 +9,10 @@ use utoipa::ToSchema;
 use super::Data;
 use super::client::{OAuthError, client, fields};
 use super::openid::subject;
-use super::token::token_type;
 use crate::directory::TokenKind;
-use crate::dpop::Thumbprint;
-use crate::front::account::grants::enforced;
+use crate::dpop::{Thumbprint, token_type};
 use crate::front::refusals::UnknownClient;
+use crate::grants::enforced_within;
 use crate::node::NodeError;
 
 #[derive(utoipa::OpenApi)]
@@ -69,7 +68,7 @@ pub(super) async fn introspect(node: Data, req: HttpRequest, body: Bytes) -> Res
     let TokenKind::Access { client, grant, openid, .. } = token.kind else { return Ok(answer.json(inactive)) };
     let row = node.directory().grant_row(grant).await?.filter(|_| client == app.client);
     let Some(row) = row else { return Ok(answer.json(inactive)) };
-    let access = match enforced(node, &row).await {
+    let access = match enforced_within(node, &row, token.within.as_deref()).await {
         Ok(access) => access,
         Err(NodeError::NotFound) => return Ok(answer.json(inactive)),
         Err(error) => return Err(error.into()),

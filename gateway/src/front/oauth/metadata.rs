@@ -5,10 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Data;
+use super::exchange::EXCHANGE;
 use super::openid::{ACR_ONE, ACR_TWO};
 use super::token::OF_DEVICES;
 use crate::dpop::ALG;
 use crate::node::Node;
+use crate::registration::RegistrationPolicy;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(metadata, openid_configuration, protected_resource))]
@@ -25,6 +27,9 @@ struct Metadata {
     require_pushed_authorization_requests: bool,
     introspection_endpoint: String,
     revocation_endpoint: String,
+    /// Where apps register themselves, if they may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
@@ -33,7 +38,7 @@ struct Metadata {
     scopes_supported: [&'static str; 2],
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
-    grant_types_supported: [&'static str; 3],
+    grant_types_supported: [&'static str; 4],
     code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
@@ -49,11 +54,14 @@ struct Metadata {
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    /// Whether an app that nobody registered may come by the address of a document that describes it, as its `client_id`.
+    client_id_metadata_document_supported: bool,
 }
 
 fn of(node: &dyn Node) -> Metadata {
     let url = node.url();
     let at = |path: &str| format!("{url}{path}");
+    let may_register = node.registrations().policy != RegistrationPolicy::Off;
     let ways = ["none", "client_secret_basic", "client_secret_post"];
     Metadata {
         authorization_endpoint: at("/oauth/authorize"),
@@ -63,6 +71,7 @@ fn of(node: &dyn Node) -> Metadata {
         require_pushed_authorization_requests: false,
         introspection_endpoint: at("/oauth/introspect"),
         revocation_endpoint: at("/oauth/revoke"),
+        registration_endpoint: may_register.then(|| at("/oauth/register")),
         userinfo_endpoint: at("/oauth/userinfo"),
         jwks_uri: at("/oauth/jwks"),
         end_session_endpoint: at("/oauth/logout"),
@@ -72,7 +81,7 @@ fn of(node: &dyn Node) -> Metadata {
         scopes_supported: ["openid", "profile"],
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
-        grant_types_supported: ["authorization_code", "refresh_token", OF_DEVICES],
+        grant_types_supported: ["authorization_code", "refresh_token", OF_DEVICES, EXCHANGE],
         code_challenge_methods_supported: ["S256"],
         token_endpoint_auth_methods_supported: ways,
         introspection_endpoint_auth_methods_supported: [ways[1], ways[2]],
@@ -100,6 +109,7 @@ fn of(node: &dyn Node) -> Metadata {
         claims_parameter_supported: false,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
+        client_id_metadata_document_supported: node.client_documents().is_on(),
     }
 }
 

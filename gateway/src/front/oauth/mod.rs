@@ -8,15 +8,18 @@ mod authorize;
 mod client;
 mod consent;
 mod device;
+mod exchange;
 pub(crate) mod form;
 mod introspect;
 mod invite;
 mod metadata;
+mod named;
 mod openid;
 mod page;
 mod pages;
 mod par;
 mod passkey;
+mod register;
 mod setup;
 mod sign_in;
 mod speech;
@@ -74,6 +77,9 @@ fn routes(routes: &mut Routes) {
         .get("/oauth/logout", openid::logout::show)
         .post("/oauth/logout", openid::logout::submit)
         .get("/oauth/jwks", openid::jwks::jwks)
+        .post("/oauth/register", register::register)
+        .get("/oauth/register/{client}", register::read)
+        .delete("/oauth/register/{client}", register::delete)
         .get("/.well-known/oauth-authorization-server", metadata::metadata)
         .get("/.well-known/openid-configuration", metadata::openid_configuration)
         .get(METADATA, metadata::protected_resource);
@@ -82,6 +88,7 @@ fn routes(routes: &mut Routes) {
         .described::<introspect::Api>()
         .described::<metadata::Api>()
         .described::<par::Api>()
+        .described::<register::Api>()
         .described::<device::Api>()
         .described::<openid::userinfo::Api>()
         .described::<openid::jwks::Api>()
@@ -89,7 +96,8 @@ fn routes(routes: &mut Routes) {
         .described::<pages::Api>();
     let about_apps =
         ["/oauth/par", "/oauth/device_authorization", "/oauth/token", "/oauth/introspect", "/oauth/revoke"];
-    for path in about_apps.into_iter().chain(["/oauth/userinfo", "/oauth/jwks"]) {
+    let others = ["/oauth/userinfo", "/oauth/jwks", "/oauth/register", "/oauth/register/{client}"];
+    for path in about_apps.into_iter().chain(others) {
         routes.erring(path, oauth_errors);
     }
     for path in

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Data;
 use super::authorize::{KEY, MAX_REQUEST_BYTES, URN, Wish, Wrong, checked};
-use super::client::{OAuthError, client, fields, proof};
+use super::client::{OAuthError, asking, fields, proof};
 use crate::authn::network;
 use crate::directory::pushed::PUSHED_SECONDS;
 use crate::dpop::Proof;
@@ -65,7 +65,7 @@ pub(super) async fn par(node: Data, req: HttpRequest, body: Bytes) -> Result<Htt
     let node = &**node;
     let mut fields = fields(&req, &body)?;
     let proof = proof(node, &req)?;
-    let app = client(node, &req, &fields).await?;
+    let app = asking(node, &req, &fields).await?;
     if fields.get("request_uri").is_some() {
         return Err(OAuthError::new("invalid_request", "A request that is sent here names no other."));
     }

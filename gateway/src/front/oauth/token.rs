@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Data;
 use super::client::{OAuthError, client, fields, proof};
+use super::exchange::{EXCHANGE, ExchangedView, exchanged};
 use super::form::Fields;
 use super::openid::id_token::id_token;
 use crate::directory::proofs::ProofOf;
@@ -20,11 +21,10 @@ use crate::directory::{
     Act, Actor, Bound, Code, DirectoryError, Exchanger, FOLLOWED, Family, Openid, OpenidScope, Pair, RegisteredApp,
     Rotation, Taken, TokenKind,
 };
-use crate::dpop::{Proof, ProofError, Thumbprint};
-use crate::front::account::grants::enforced;
+use crate::dpop::{Proof, ProofError, token_type};
 use crate::front::described::{Access, Id};
 use crate::front::refusals::UnknownClient;
-use crate::grants::{IssueError, revoke};
+use crate::grants::{IssueError, enforced, revoke};
 use crate::node::{Node, NodeError};
 
 #[derive(utoipa::OpenApi)]
@@ -38,7 +38,8 @@ pub(super) const OF_DEVICES: &str = "urn:ietf:params:oauth:grant-type:device_cod
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is read as a form")]
 struct TokenForm {
-    /// `authorization_code`, `refresh_token` or `urn:ietf:params:oauth:grant-type:device_code`.
+    /// `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` or
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
     #[schema(examples("refresh_token"))]
     grant_type: String,
     code: Option<String>,
@@ -46,6 +47,14 @@ struct TokenForm {
     redirect_uri: Option<String>,
     refresh_token: Option<String>,
     device_code: Option<String>,
+    /// Of an exchange: an access token of the app.
+    subject_token: Option<String>,
+    #[schema(examples("urn:ietf:params:oauth:token-type:access_token"))]
+    subject_token_type: Option<String>,
+    /// Of an exchange: what the new token opens, within what the other does; left out: the same.
+    authorization_details: Option<String>,
+    /// Of an exchange: what the new token tells of who the person is; left out: nothing.
+    scope: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
 }
@@ -53,12 +62,12 @@ struct TokenForm {
 /// Tokens for a code or a refresh token
 ///
 /// With a proof of a key (DPoP, RFC 9449) the tokens are bound to it. An app without a secret refreshes by proofs of the same
-/// key.
+/// key. An access token of an app is exchanged for one that opens less (RFC 8693), lasts a quarter of an hour at most, and ends with it.
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
     params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to; needed of apps with `dpop_bound_access_tokens`")),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "Tokens", body = Handed),
-    (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`; `invalid_dpop_proof`: the proof of a key does not fit, was sent before, or is missing"),
+    (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type`; of an exchange `invalid_target`, `invalid_scope`, `invalid_authorization_details`; `invalid_dpop_proof`: the proof of a key does not fit, was sent before, or is missing"),
     UnknownClient))]
 pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<HttpResponse, OAuthError> {
     let node = &**node;
@@ -79,8 +88,10 @@ pub(super) async fn token(node: Data, req: HttpRequest, body: Bytes) -> Result<H
             Opened::Identity(shown) => return Ok(handed_over(&shown)),
         },
         Some("refresh_token") => (by_refresh(node, &by, &fields).await?, None),
+        Some(EXCHANGE) => return Ok(handed_over(&exchanged(node, (&app, by.proof.as_ref()), &fields).await?)),
         _ => {
-            let text = "The grant types are authorization_code, refresh_token, and that of devices (RFC 8628).";
+            let text = "The grant types are authorization_code, refresh_token, and those of devices (RFC 8628) and of \
+                        exchanges (RFC 8693).";
             return Err(OAuthError::new("unsupported_grant_type", text));
         }
     };
@@ -119,11 +130,6 @@ impl By<'_> {
         let of = ProofOf::App(code.user, self.app.client);
         node.directory().proofs().take(of, proof, node.now()).map_err(OAuthError::proof)
     }
-}
-
-/// What an access token is called that is bound to a key, or is not.
-pub(super) fn token_type(key: Option<Thumbprint>) -> &'static str {
-    if key.is_some() { "DPoP" } else { "Bearer" }
 }
 
 /// What a code opens.
@@ -171,15 +177,15 @@ async fn by_device(node: &dyn Node, by: &By<'_>, fields: &Fields) -> Result<Open
     let text = text.ok_or_else(|| OAuthError::new("invalid_request", "`device_code` is missing."))?;
     let (directory, now) = (node.directory(), node.now());
     // From then on it is a code like any other, which nobody else has seen.
-    let code = match directory.poll_device(text, app.client, now).await? {
+    let code = match directory.poll_device(text, app.client, by.proof.as_ref(), now).await? {
         Polled::Allowed(code) => code,
         Polled::Pending => return Err(OAuthError::new("authorization_pending", "The person has not answered yet.")),
         Polled::SlowDown => return Err(OAuthError::new("slow_down", "Wait longer between two questions.")),
         Polled::Denied => return Err(OAuthError::new("access_denied", "The person did not let the device in.")),
         Polled::Lapsed => return Err(OAuthError::new("expired_token", "Nobody let the device in; begin again.")),
+        Polled::Unproven(error) => return Err(OAuthError::proof(error)),
         Polled::Refused => return Err(OAuthError::invalid_grant()),
     };
-    by.holds(node, code.text()).await?;
     match directory.take_code(code.text(), app.client, now).await? {
         Taken::Once(taken) => opened(node, by, taken, code.text()).await,
         _ => Err(OAuthError::invalid_grant()),
@@ -308,6 +314,7 @@ pub(crate) struct IdentityView {
 enum Handed {
     Data(TokensView),
     Identity(IdentityView),
+    Exchanged(ExchangedView),
 }
 
 fn failed(error: DirectoryError) -> NodeError {

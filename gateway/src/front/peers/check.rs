@@ -299,7 +299,7 @@ async fn of_app(app: &App, asked: &CheckTarget<'_>, client: ClientId) -> Result<
     let records = grants(app, asked, client).await?;
     for record in &records {
         let grant = &record.grant;
-        let by = AppCaller { holder: grant.holder, grant: grant.id };
+        let by = AppCaller::new(grant.holder, grant.id);
         let caller = Caller { user: asked.user, app: Some(by), device: None };
         let Some(mask) = mask(app, asked, &caller).await? else { continue };
         for (n, entry) in attributed(&mask, grant, asked.collection.id, app.now()) {

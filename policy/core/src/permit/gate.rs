@@ -74,7 +74,7 @@ impl Gate {
         if grant.space != resources.space {
             return Err(Refusal::Denied);
         }
-        let app = AppCaller { holder: grant.holder, grant: grant.id };
+        let app = AppCaller::new(grant.holder, grant.id);
         let caller = Caller { user: grant.grantor, app: Some(app), device: None };
         let mut questions = Questions::foreseeing(&caller, grant);
         resources.collections.iter().for_each(|collection| questions.about(collection));
@@ -202,7 +202,12 @@ impl Gate {
         mut known: Vec<Option<Known>>,
     ) -> Result<(Verdict, Vec<Option<Known>>), Refusal> {
         let grant = self.grant_of(caller, resources.space).await?;
-        let mut questions = Questions::new(caller, grant.as_deref(), resources.space);
+        let within = caller.app.as_ref().and_then(|app| app.within.as_ref());
+        let narrowed = grant.as_ref().zip(within).map(|(grant, within)| within.of(grant));
+        let mut questions = match &narrowed {
+            Some(narrowed) => Questions::within(caller, narrowed),
+            None => Questions::new(caller, grant.as_deref(), resources.space),
+        };
         let mut missing = Vec::new();
         for (i, collection) in resources.collections.iter().enumerate() {
             if known[i].is_none() {
@@ -249,7 +254,7 @@ impl Gate {
     /// The grant that the caller's token names, if the caller is an app. A grant of another person, for
     /// another app or in another space is refused as one that does not exist.
     async fn grant_of(&self, caller: &Caller, space: SpaceId) -> Result<Option<Arc<Grant>>, Refusal> {
-        let Some(app) = caller.app else { return Ok(None) };
+        let Some(app) = &caller.app else { return Ok(None) };
         let grant = self.engine.grant(app.grant).await?.ok_or(Refusal::Denied)?;
         let own =
             grant.id == app.grant && grant.holder == app.holder && grant.grantor == caller.user && grant.space == space;

@@ -7,7 +7,7 @@ use super::half::UserHalf;
 use super::singled::{Singled, Wanted};
 use crate::{
     Caller, Check, CollectionId, CollectionResource, Decision, DocId, Documents, FieldId, Grant, GrantEntry, GrantId,
-    Mask, Object, Permissionship, SpaceId, Subject, Timestamp, Verb, Verbs,
+    Mask, Narrowed, Object, Permissionship, SpaceId, Subject, Timestamp, Verb, Verbs,
 };
 
 /// The policy object of entry `n` of a grant.
@@ -87,6 +87,17 @@ impl About<'_> {
 impl<'a> Questions<'a> {
     /// The questions about the space itself.
     pub(super) fn new(caller: &'a Caller, grant: Option<&'a Grant>, space: SpaceId) -> Self {
+        Questions::of(caller, grant, None, space)
+    }
+
+    /// The questions about the space of a grant, of which the caller has a part.
+    pub(super) fn within(caller: &'a Caller, narrowed: &'a Narrowed) -> Self {
+        let grant = &narrowed.grant;
+        Questions::of(caller, Some(grant), Some(&narrowed.numbers), grant.space)
+    }
+
+    /// `numbers`: which entries of the grant, as policy knows it, those of `grant` lie in, if not each in its own.
+    fn of(caller: &'a Caller, grant: Option<&'a Grant>, numbers: Option<&[usize]>, space: SpaceId) -> Self {
         let mut questions = Questions {
             caller,
             grant,
@@ -103,10 +114,11 @@ impl<'a> Questions<'a> {
         }
         for (n, entry) in grant.into_iter().flat_map(|grant| grant.entries.iter().enumerate()) {
             let mut asked = Vec::new();
-            if let (Some(app), Some(grant)) = (caller.app, grant) {
+            if let (Some(app), Some(grant)) = (&caller.app, grant) {
+                let number = numbers.map_or(n, |numbers| numbers[n]);
                 for verb in entry.verbs.iter() {
                     let holder = app.holder.subject();
-                    asked.push((verb, questions.ask(grant_object(grant.id, n), verb.word(), holder)));
+                    asked.push((verb, questions.ask(grant_object(grant.id, number), verb.word(), holder)));
                 }
             }
             questions.entries.push(asked);

@@ -1,3 +1,5 @@
+mod held;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -107,11 +109,7 @@ fn person(n: u8) -> Caller {
     Caller { user: user(n), app: None, device: None }
 }
 fn app(n: u8, grant: u8) -> Caller {
-    Caller {
-        user: user(n),
-        app: Some(AppCaller { holder: Holder::Client(client()), grant: grant_id(grant) }),
-        device: None,
-    }
+    Caller { user: user(n), app: Some(AppCaller::new(Holder::Client(client()), grant_id(grant))), device: None }
 }
 fn equals(n: u8, text: &str) -> Predicate {
     let comparison = Comparison::Eq(Scalar::String(text.to_owned()));
@@ -323,7 +321,7 @@ fn a_link_acts_as_its_grant_says_and_is_no_app_of_the_same_id() {
         engine.say(format!("{}#{verb}@link:{link}", grant_object(grant_id(1), 0)));
     }
     let gate = gate(&engine);
-    let by_link = Caller { app: Some(AppCaller { holder: Holder::Link(link), grant: grant_id(1) }), ..person(1) };
+    let by_link = Caller { app: Some(AppCaller::new(Holder::Link(link), grant_id(1))), ..person(1) };
     let mask = mask_of(&gate, &by_link, &[1, 2, 3]).unwrap();
     assert_eq!(shape(&mask), [(verbs(&[Verb::Read, Verb::Search]), vec![1])]);
     assert!(!block_on(gate.write(&by_link, &resources(&[1]), NOW)).unwrap().manages());
@@ -340,7 +338,7 @@ fn a_grant_for_another_app_or_space_is_none() {
     let gate = gate(&engine);
     assert!(block_on(gate.read(&app(1, 1), &resources(&[1]), NOW)).is_ok());
     let mut other = app(1, 1);
-    other.app = Some(AppCaller { holder: Holder::Client(ClientId::from_bytes([6; 16])), grant: grant_id(1) });
+    other.app = Some(AppCaller::new(Holder::Client(ClientId::from_bytes([6; 16])), grant_id(1)));
     assert_eq!(block_on(gate.read(&other, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     assert_eq!(block_on(gate.read(&app(1, 9), &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
     let elsewhere = Resources { space: SpaceId::from_bytes([9; 16]), ..resources(&[1]) };

@@ -251,7 +251,7 @@ fn a_read_is_bounded_in_rows_and_time() {
     let few = Limits { bytes: length - 1, ..Limits::default() };
     assert!(matches!(read(few), Err(ReadError::Bytes(most)) if most == length - 1));
     let by = |holder| {
-        let app = AppCaller { holder, grant: GrantId::from_bytes([1; 16]) };
+        let app = AppCaller::new(holder, GrantId::from_bytes([1; 16]));
         Limits::of(&Caller { user: UserId::from_bytes([1; 16]), app: Some(app), device: None }).rows
     };
     assert_eq!(by(Holder::Client(ClientId::from_bytes([1; 16]))), Limits::default().rows);

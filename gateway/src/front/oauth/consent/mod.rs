@@ -357,6 +357,7 @@ async fn allow(
     access.iter_mut().for_each(|one| one.space = Some(place.space));
     let actor = Actor::Person(signed.user.id);
     wish.answered(node).await?;
+    node.directory().let_in_app(&wish.app, node.now()).await?;
     let request =
         GrantRequest { grantor: signed.user.id, to: HeldBy::App(&wish.app), access: &access, until: None, actor };
     let issued = match issue(node, request).await {

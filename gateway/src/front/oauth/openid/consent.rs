@@ -82,7 +82,8 @@ pub(in super::super) async fn allowed(
     let Some(asked) = &wish.openid else { return Ok(None) };
     let (directory, user, client, now) = (node.directory(), signed.user.id, wish.app.client, node.now());
     let scope = chosen(asked, fields);
-    directory.allow_sign_in(user, client, scope, now).await?;
+    directory.let_in_app(&wish.app, now).await?;
+    directory.allow_sign_in(user, client, (scope, wish.app.terms()), now).await?;
     let detail = json!({ "client_id": client, "scope": scope.text() });
     directory.audit(user, Actor::Person(user), "app.sign_in_allowed", detail, now).await?;
     Ok(Some(openid(asked, signed, scope)))
@@ -149,11 +150,12 @@ pub(in super::super) async fn known(node: &dyn Node, wish: &Wish, signed: &Signe
     if asked.consents || !wish.access.is_empty() || wish.device.is_some() {
         return None;
     }
-    let scope = match node.directory().sign_in_at(signed.user.id, wish.app.client).await {
-        Ok(found) => found?.scope,
+    let known = match node.directory().sign_in_at(signed.user.id, wish.app.client).await {
+        Ok(found) => found?,
         Err(error) => return Some(failed(&error.into())),
     };
-    if !scope.covers(asked.scope) {
+    // What an app says of itself elsewhere may change: they said yes to what it said then.
+    if !known.scope.covers(asked.scope) || known.terms != wish.app.terms() {
         return None;
     }
     if let Err(error) = wish.answered(node).await {

@@ -75,7 +75,7 @@ pub(in super::super) async fn id_token(
     let claims = Claims {
         iss: node.url(),
         sub: subject(node, user, app),
-        aud: app.client.to_string(),
+        aud: app.client_id(),
         exp: now.seconds() + LASTS,
         iat: now.seconds(),
         auth_time: openid.at.map(Timestamp::seconds),

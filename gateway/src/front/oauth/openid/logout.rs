@@ -128,10 +128,7 @@ async fn read(node: &dyn Node, req: &HttpRequest, raw: &str) -> Result<Option<Le
     if fields.get("client_id").is_some_and(|client| client != told.aud) {
         return Err(bad(words.token_of_another()));
     }
-    let app = match told.aud.parse() {
-        Ok(client) => node.directory().app(client).await.map_err(|error| failed(&error.into()))?,
-        Err(_) => None,
-    };
+    let app = node.directory().app_called(&told.aud).await.map_err(|error| failed(&error.into()))?;
     let app = app.ok_or_else(|| bad(words.app_unknown()))?;
     let back = match fields.get("post_logout_redirect_uri") {
         None => None,

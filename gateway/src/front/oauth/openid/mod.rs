@@ -82,7 +82,7 @@ impl OpenidRequest {
             Some((text, true)) => {
                 let claims =
                     id_token::read_id_token(node, text).await.map_err(|error| AskedError::Failed(error.into()))?;
-                let claims = claims.filter(|claims| claims.aud == app.client.to_string());
+                let claims = claims.filter(|claims| claims.aud == app.client_id());
                 Some(claims.ok_or_else(|| invalid("`id_token_hint` is no ID token of this node for this app."))?.sub)
             }
             Some(_) => return Err(invalid("`id_token_hint` is longer than 4096 bytes.")),

@@ -52,7 +52,7 @@ async fn tell_apps(node: &dyn Node, user: UserId, only: Option<ClientId>) -> Res
         let claims = Claims {
             iss: node.url(),
             sub: subject(node, user, &app),
-            aud: app.client.to_string(),
+            aud: app.client_id(),
             iat: now.seconds(),
             exp: now.seconds() + LASTS,
             jti: crate::directory::Secret::draw().text().to_owned(),

@@ -8,6 +8,9 @@ words! {
     asks_for_access(app): "{app} asks for access", "{app} bittet um Zugriff";
     asks_who_you_are(app): "{app} wants to know who you are", "{app} möchte wissen, wer du bist";
     who_asks(user, place): "You are signed in as {user}. The app is answered at {place}; it names itself, and nobody has reviewed it.", "Du bist als {user} angemeldet. Die App erhält ihre Antwort bei {place}; ihren Namen hat sie sich selbst gegeben, und niemand hat sie geprüft.";
+    is_its_host(host): "This app is {host}, whatever it calls itself: it was made by whoever may put files there. Nobody has registered it at this node.", "Diese App ist {host}, wie immer sie sich nennt: Gemacht hat sie, wer dort Dateien ablegen darf. Niemand hat sie an diesem Server eingetragen.";
+    calls_itself(name): "It calls itself “{name}”.", "Sie nennt sich „{name}“.";
+    registered_itself: "This app registered itself at this node. Nobody here has looked at it.", "Diese App hat sich an diesem Server selbst eingetragen. Niemand hier hat sie angesehen.";
     asks_for_data_in(space): "It asks for data in {space}.", "Sie bittet um Daten in {space}.";
     asks_for_no_data: "It asks for none of your data.", "Sie bittet um keine deiner Daten.";
     your_personal_space: "your personal space", "deinem persönlichen Bereich";

@@ -37,6 +37,7 @@ words! {
     asked_and_over: "What the app asks has lapsed, or was answered before. Go back to it and begin again.", "Was die App fragt, ist abgelaufen oder schon beantwortet. Geh zu ihr zurück und beginne von vorn.";
     asks_anew: "The app asks for something that this node does not let it have. Go back to it and begin again.", "Die App bittet um etwas, das dieser Server ihr nicht gibt. Geh zu ihr zurück und beginne von vorn.";
     answer_not_registered: "The app wants its answer at an address that it has not registered.", "Die App will ihre Antwort an eine Adresse, die sie nicht angemeldet hat.";
+    app_undescribed: "The address by which the app names itself leads to no description of an app that can be used here. Its maker has to look at it; you can try again in a minute.", "Die Adresse, mit der sich die App nennt, führt zu keiner Beschreibung einer App, die hier gilt. Das muss sich ihr Hersteller ansehen; du kannst es in einer Minute noch einmal versuchen.";
     answer_at_node: "The app wants its answer at this node itself, or at the name of its own pages.", "Die App will ihre Antwort an diesen Server selbst oder an den Namen seiner eigenen Seiten.";
     app_address_unopened: "The app's address cannot be opened.", "Die Adresse der App lässt sich nicht öffnen.";
     no_such_link: "No such link", "Diesen Link gibt es nicht";

@@ -118,7 +118,7 @@ pub(super) async fn app(app: &App, asked: &CheckTarget<'_>, records: &[GrantReco
     let mut outside = None;
     for record in records {
         let grant = &record.grant;
-        let by = AppCaller { holder: grant.holder, grant: grant.id };
+        let by = AppCaller::new(grant.holder, grant.id);
         let caller = Caller { user: asked.user, app: Some(by), device: None };
         if let Some(mask) = mask(app, asked, &caller).await? {
             seen.extend(field_names(asked, &mask));

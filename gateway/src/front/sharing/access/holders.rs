@@ -88,7 +88,7 @@ struct EntrySeen {
 
 fn caller(record: &GrantRecord) -> Caller {
     let grant = &record.grant;
-    Caller { user: grant.grantor, app: Some(AppCaller { holder: grant.holder, grant: grant.id }), device: None }
+    Caller { user: grant.grantor, app: Some(AppCaller::new(grant.holder, grant.id)), device: None }
 }
 
 /// Whether an app or a link sees what is asked: by which entry, and why.
