@@ -2138,6 +2138,8 @@ export interface components {
             actions: string[];
             /** @description Names of collections. */
             datatypes: string[];
+            /** @description Ids of documents, 256 at most: it covers these alone. Not with `create`: nothing new is among them. */
+            documents?: string[] | null;
             /**
              * @description ISO 8601; null: until revoked.
              * @example P30D

@@ -1,6 +1,6 @@
 //! A grant as it is enforced: what one person allowed one app, or whoever has a link.
 
-use crate::{ClientId, CollectionId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verbs};
+use crate::{ClientId, CollectionId, DocId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verbs};
 
 /// Who acts under a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,4 +63,14 @@ pub struct GrantScope {
     pub fields: Vec<FieldId>,
     /// Which documents of it: those for which this is true.
     pub predicate: Predicate,
+    /// And of those these alone: sorted, no doubles, not empty. `None`: all.
+    pub documents: Option<Vec<DocId>>,
+}
+
+impl Grant {
+    /// How many documents are named in all of it; one counts in each scope that names it.
+    pub fn named_documents(&self) -> usize {
+        let scopes = self.entries.iter().flat_map(|entry| &entry.scopes);
+        scopes.filter_map(|scope| scope.documents.as_ref()).map(Vec::len).sum()
+    }
 }

@@ -193,6 +193,12 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     if stated.purpose.is_some() && asked.purpose.is_some() && stated.purpose != asked.purpose {
         return Err("The access gives another purpose than the app's manifest.");
     }
+    let documents = match (&stated.documents, &asked.documents) {
+        (Some(stated), Some(asked)) if !asked.iter().all(|id| stated.contains(id)) => {
+            return Err("The access names a document that the app's manifest does not.");
+        }
+        (stated, asked) => asked.as_ref().or(stated.as_ref()).cloned(),
+    };
     let mut conditions: Vec<AskedCondition> = stated.conditions.clone();
     conditions.extend(asked.conditions.iter().filter(|one| !stated.conditions.contains(one)).cloned());
     let mut required = asked.required.clone();
@@ -204,6 +210,7 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
         allow: asked.allow.clone(),
         required,
         conditions,
+        documents,
         purpose: asked.purpose.clone().or_else(|| stated.purpose.clone()),
         duration,
     })

@@ -75,12 +75,20 @@ fn held(asked: &GrantScope, before: &[GrantScope]) -> Result<GrantScope, &'stati
         .find(|scope| asked.fields.iter().all(|field| scope.fields.contains(field)))
         .ok_or("The access names a field that was not granted.")?;
     let conditions = scope.predicate.conditions.iter().chain(&asked.predicate.conditions).cloned().collect();
-    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, ..asked.clone() })
+    let documents = match (&scope.documents, &asked.documents) {
+        (Some(before), Some(asked)) if !asked.iter().all(|id| before.binary_search(id).is_ok()) => {
+            return Err("The access names a document that was not granted.");
+        }
+        (before, asked) => asked.as_ref().or(before.as_ref()).cloned(),
+    };
+    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, documents, ..asked.clone() })
 }
 
 #[cfg(test)]
 mod tests {
-    use policy_core::{ClientId, CollectionId, FieldId, GrantId, Holder, Scalar, SchemaVersion, SpaceId, UserId, Verb};
+    use policy_core::{
+        ClientId, CollectionId, DocId, FieldId, GrantId, Holder, Scalar, SchemaVersion, SpaceId, UserId, Verb,
+    };
     use proptest::prelude::*;
     use serde_json::{Value, json};
     use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
@@ -128,7 +136,12 @@ mod tests {
         narrow(old, &parse_value(access).unwrap(), terms(2, 1_000_000), &schema())
     }
 
-    /// Whether a grant gives a verb on a field of a document whose values are these, at an instant.
+    /// Ids of documents of these ages.
+    fn aged(ages: &[i64]) -> Vec<DocId> {
+        ages.iter().map(|&age| DocId::from_bytes([u8::try_from(age).unwrap(); 16])).collect()
+    }
+
+    /// Whether a grant gives a verb on a field of a document whose values are these, at an instant. Its age is its id.
     fn gives(grant: &Grant, verb: Verb, (of, field): (u8, usize), document: &[Scalar; 3], now: i64) -> bool {
         let schema = schema();
         let collection = schema.collection(CollectionId::from_bytes([of; 16])).unwrap();
@@ -137,6 +150,10 @@ mod tests {
                 && entry.until.is_none_or(|until| until.0 > now)
                 && entry.scopes.iter().any(|scope| {
                     scope.collection == collection.id
+                        && scope.documents.as_ref().is_none_or(|named| match &document[1] {
+                            Scalar::Int(age) => named.contains(&aged(&[*age])[0]),
+                            other => unreachable!("{other:?}"),
+                        })
                         && scope.fields.contains(&collection.fields[field].id)
                         && scope.predicate.conditions.iter().all(|condition| {
                             let n = collection.fields.iter().position(|field| field.id == condition.field).unwrap();
@@ -188,6 +205,15 @@ mod tests {
             wider[key] = more;
             assert_eq!(narrowed(&old, &wider).unwrap_err().code(), "grant_wider", "{wider}");
         }
+        let mut named = less.clone();
+        named["documents"] = json!(aged(&[18, 19]));
+        let held = narrowed(&old, &named).unwrap();
+        assert_eq!(held.entries[0].scopes[0].documents, Some(aged(&[18, 19])), "fewer, by their names");
+        named["documents"] = json!(aged(&[17]));
+        assert_eq!(narrowed(&held, &named).unwrap_err().code(), "grant_wider");
+        assert_eq!(narrowed(&held, &less).unwrap().entries[0].scopes[0].documents, Some(aged(&[18, 19])));
+        named["documents"] = json!(aged(&[19]));
+        assert_eq!(narrowed(&held, &named).unwrap().entries[0].scopes[0].documents, Some(aged(&[19])));
         let mut nobody = less;
         nobody["where"] = json!({ "age": { "_in": [1, 2] } });
         assert!(narrowed(&old, &nobody).is_ok(), "ages that the older condition leaves out are nobody's, at no harm");
@@ -242,10 +268,12 @@ mod tests {
             some(&FIELDS),
             condition,
             proptest::option::of(1..4_u8),
+            proptest::option::of(proptest::sample::subsequence(vec![0_i64, 1, 2, 3, 4], 1..5)),
         );
-        let entry = entry.prop_map(|(datatypes, actions, allow, rows, days)| {
+        let entry = entry.prop_map(|(datatypes, actions, allow, rows, days, ages)| {
             json!({ "type": "allod_doc", "datatypes": datatypes, "actions": actions, "fields": { "allow": allow },
-                "where": rows, "duration": days.map(|days| format!("P{days}D")) })
+                "where": rows, "duration": days.map(|days| format!("P{days}D")),
+                "documents": ages.map(|ages| aged(&ages)) })
         });
         proptest::collection::vec(entry, 1..4).prop_map(Value::Array)
     }

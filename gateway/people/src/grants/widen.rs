@@ -3,7 +3,7 @@
 use policy_core::{Grant, GrantEntry, Timestamp};
 use vault_core::schema::Schema;
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, named_within_bounds};
 use super::compile::{Terms, compile};
 use super::narrow::narrow;
 
@@ -57,7 +57,9 @@ pub fn widen(old: &Grant, added: Grant, now: Timestamp) -> Result<Grant, AccessE
             format!("A grant holds {MAX_ENTRIES} entries at most; take this app's access back, and let it ask anew.");
         return Err(AccessError::Schema(text));
     }
-    Ok(Grant { id: added.id, entries, ..old.clone() })
+    let grant = Grant { id: added.id, entries, ..old.clone() };
+    named_within_bounds(grant.named_documents())?;
+    Ok(grant)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The plaintext of policy entries: what a space is called, and the grants on it.
 
 use policy_core::{
-    ClientId, CollectionId, Comparison, Condition, FieldId, Grant, GrantEntry, GrantId, GrantScope, Holder, LinkId,
-    Predicate, Scalar, SpaceId, Timestamp, UserId, Verbs,
+    ClientId, CollectionId, Comparison, Condition, DocId, FieldId, Grant, GrantEntry, GrantId, GrantScope, Holder,
+    LinkId, Predicate, Scalar, SpaceId, Timestamp, UserId, Verbs,
 };
 
 use crate::cbor::{CborError, Reader, Writer};
@@ -79,13 +79,20 @@ fn write_record(w: &mut Writer, record: &GrantRecord) {
     for entry in &grant.entries {
         w.array(4).uint(u64::from(entry.verbs.bits())).array(entry.scopes.len());
         for scope in &entry.scopes {
-            w.array(3).bytes(scope.collection.as_bytes()).array(scope.fields.len());
+            let length = if scope.documents.is_some() { 4 } else { 3 };
+            w.array(length).bytes(scope.collection.as_bytes()).array(scope.fields.len());
             for field in &scope.fields {
                 w.bytes(field.as_bytes());
             }
             w.array(scope.predicate.conditions.len());
             for condition in &scope.predicate.conditions {
                 write_condition(w, condition);
+            }
+            if let Some(documents) = &scope.documents {
+                w.array(documents.len());
+                for document in documents {
+                    w.bytes(document.as_bytes());
+                }
             }
         }
         w.optional(entry.purpose.as_deref(), |w, purpose| {
@@ -158,7 +165,11 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
         let verbs = u8::try_from(r.uint()?).ok().and_then(Verbs::from_bits).ok_or(bad)?;
         let mut scopes = Vec::new();
         for _ in 0..r.array(MAX_LIST)? {
-            r.array_of(3)?;
+            let cut_off = r.error("a scope that is cut off");
+            let length = r.array(4)?;
+            if length < 3 {
+                return Err(cut_off);
+            }
             let collection = CollectionId::from_bytes(r.array_bytes()?);
             let fields = (0..r.array(MAX_LIST)?)
                 .map(|_| r.array_bytes().map(FieldId::from_bytes))
@@ -168,7 +179,8 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
             if !fields.is_sorted_by(|a, b| a < b) {
                 return Err(unsorted);
             }
-            scopes.push(GrantScope { collection, fields, predicate: Predicate { conditions } });
+            let documents = if length == 4 { Some(read_documents(r)?) } else { None };
+            scopes.push(GrantScope { collection, fields, predicate: Predicate { conditions }, documents });
         }
         let purpose = r.optional(|r| r.text(MAX_TEXT).map(str::to_owned))?;
         let until = r.optional(|r| r.int().map(Timestamp))?;
@@ -189,6 +201,13 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
         _ => return Err(unknown),
     };
     Ok(GrantRecord { grant: Grant { id, grantor, holder, space, entries }, app, created })
+}
+
+fn read_documents(r: &mut Reader<'_>) -> Result<Vec<DocId>, CborError> {
+    let unsorted = r.error("documents out of order, or none");
+    let documents =
+        (0..r.array(MAX_LIST)?).map(|_| r.array_bytes().map(DocId::from_bytes)).collect::<Result<Vec<_>, _>>()?;
+    if documents.is_empty() || !documents.is_sorted_by(|a, b| a < b) { Err(unsorted) } else { Ok(documents) }
 }
 
 fn read_condition(r: &mut Reader<'_>) -> Result<Condition, CborError> {
@@ -236,6 +255,7 @@ mod tests {
                         condition(Comparison::Leq(Scalar::DateTime(Timestamp(5)))),
                     ],
                 },
+                documents: None,
             }],
             purpose: Some("to show it".into()),
             until: Some(Timestamp(9)),
@@ -258,9 +278,12 @@ mod tests {
         fn entries_round_trip_and_damage_never_panics(at in 0usize..4096, byte: u8, name: String) {
             let PolicyEntry::Grant(mut record) = sample() else { unreachable!("a grant") };
             record.grant.holder = Holder::Link(LinkId::from_bytes([3; 16]));
+            let mut named = record.clone();
+            named.grant.entries[0].scopes[0].documents = Some([1, 2].map(|n| DocId::from_bytes([n; 16])).to_vec());
             for entry in [
                 sample(),
                 PolicyEntry::Grant(record),
+                PolicyEntry::Grant(named),
                 PolicyEntry::Space { name: name.clone(), personal: true },
                 PolicyEntry::Revoke(GrantId::from_bytes([8; 16])),
             ] {
