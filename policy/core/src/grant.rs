@@ -1,6 +1,8 @@
 //! A grant as it is enforced: what one person allowed one app, or whoever has a link.
 
-use crate::{ClientId, CollectionId, DocId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verbs};
+use crate::{
+    ClientId, CollectionId, DocId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verbs,
+};
 
 /// Who acts under a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +67,8 @@ pub struct GrantScope {
     pub predicate: Predicate,
     /// And of those these alone: sorted, no doubles, not empty. `None`: all.
     pub documents: Option<Vec<DocId>>,
+    /// So many rows of them are told in a day at most; above 0. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
 }
 
 impl Grant {

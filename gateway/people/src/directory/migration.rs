@@ -50,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(super::mail::migration::Mail),
             Box::new(super::requests::migration::Requests),
             Box::new(bound::Bound),
+            Box::new(super::daily_rows::RowsToday),
         ]
     }
     fn migration_table_name() -> DynIden {

@@ -11,6 +11,7 @@ mod audit;
 mod browsers;
 mod codes;
 pub mod credentials;
+pub mod daily_rows;
 mod folders;
 mod grants;
 mod groups;
@@ -113,6 +114,8 @@ pub struct Directory {
     refusals: refusals::Refusals,
     /// What was used of grants, not yet written.
     usage: Mutex<HashMap<GrantId, usage::Usage>>,
+    /// What was told today under grants that limit it.
+    daily_rows: daily_rows::DailyRows,
     /// When each grant was last used, not yet written.
     used: Mutex<HashMap<GrantId, Timestamp>>,
     owner: Arc<RwLock<Option<UserId>>>,
@@ -162,6 +165,7 @@ impl Directory {
             passwords: passwords::Passwords::default(),
             refusals: refusals::Refusals::default(),
             usage: Mutex::default(),
+            daily_rows: daily_rows::DailyRows::default(),
             used: Mutex::default(),
             owner: Arc::new(RwLock::new(owner)),
             tenant_of: RwLock::default(),
@@ -215,6 +219,7 @@ impl Directory {
         self.drop_old_marks(now).await?;
         self.drop_letters(now).await?;
         self.drop_requests(now).await?;
+        self.drop_old_days(now);
         self.drop_lapsed(now).await
     }
 }

@@ -63,6 +63,8 @@ pub struct Access {
     pub conditions: Vec<AskedCondition>,
     /// And of those these documents alone: not empty, no doubles. `None`: all.
     pub documents: Option<Vec<DocId>>,
+    /// Of each type so many rows are told in a day at most; above 0. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
     pub purpose: Option<String>,
     /// `None`: until revoked.
     pub duration: Option<Span>,
@@ -140,11 +142,13 @@ impl Operator {
     }
 }
 
-const KEYS: [&str; 9] =
-    ["type", "space", "datatypes", "actions", "fields", "where", "documents", "purpose", "duration"];
+const KEYS: [&str; 10] =
+    ["type", "space", "datatypes", "actions", "fields", "where", "documents", "limits", "purpose", "duration"];
 /// Elements of one grant, names in one list, values of one `_in`.
 const MAX_ENTRIES: usize = 32;
 const MAX_NAMES: usize = 256;
+/// The greatest number of rows a day.
+const MAX_ROWS: u32 = 1_000_000_000;
 /// Documents that one entry names.
 pub(super) const MAX_DOCUMENTS: usize = 256;
 /// Documents that a grant names in all its entries, for each of their types: what is written down of one, and looked at
@@ -175,6 +179,11 @@ pub fn parse_value(value: &Value) -> Result<Vec<Access>, AccessError> {
     let list: Vec<Access> = list.iter().map(one).collect::<Result<_, _>>()?;
     named_within_bounds(list.iter().map(|one| one.documents.as_ref().map_or(0, Vec::len) * one.datatypes.len()).sum())?;
     Ok(list)
+}
+
+/// The smaller of two limits, where there is one.
+pub(super) fn fewer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.into_iter().chain(other).min()
 }
 
 /// Refuses a grant that names more documents than one may.
@@ -236,6 +245,7 @@ fn one(value: &Value) -> Result<Access, AccessError> {
         required,
         conditions: conditions(map.get("where"))?,
         documents,
+        rows_per_day: limits(map.get("limits"))?,
         purpose: purpose(map.get("purpose"))?,
         duration: duration(map.get("duration"))?,
     })
@@ -312,6 +322,24 @@ fn conditions(value: Option<&Value>) -> Result<Vec<AskedCondition>, AccessError>
     Ok(out)
 }
 
+fn limits(value: Option<&Value>) -> Result<Option<u32>, AccessError> {
+    let map = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(AccessError::malformed("`limits` must be an object: {\"rows_per_day\": number}.")),
+    };
+    known(map, &["rows_per_day"])?;
+    match map.get("rows_per_day") {
+        None | Some(Value::Null) => Ok(None),
+        Some(rows) => {
+            let rows = rows.as_u64().and_then(|rows| u32::try_from(rows).ok());
+            rows.filter(|rows| (1..=MAX_ROWS).contains(rows)).map(Some).ok_or_else(|| {
+                AccessError::malformed(format!("`limits.rows_per_day` must be a whole number from 1 to {MAX_ROWS}."))
+            })
+        }
+    }
+}
+
 /// Nothing new can be among documents that are named.
 pub(super) fn creates_among_named() -> AccessError {
     AccessError::malformed("`create` goes without `documents`: nothing new is among those that are named.")
@@ -386,6 +414,9 @@ impl Access {
         }
         if let Some(documents) = &self.documents {
             out["documents"] = documents.iter().map(|id| json!(id.to_string())).collect();
+        }
+        if let Some(rows) = self.rows_per_day {
+            out["limits"] = json!({ "rows_per_day": rows });
         }
         if let Some(purpose) = &self.purpose {
             out["purpose"] = json!(purpose);
@@ -504,7 +535,7 @@ mod tests {
 
     #[test]
     fn other_keys_are_named_and_refused() {
-        for key in ["egress", "limits", "owner", "Type", ""] {
+        for key in ["egress", "owner", "Type", ""] {
             let mut value: Value = serde_json::from_str(WHOLE).unwrap();
             value[key] = json!(null);
             assert_eq!(parse_value(&value), Err(AccessError::UnsupportedKey(key.to_owned())));
@@ -587,6 +618,30 @@ mod tests {
         let all = |count: usize| parse_value(&Value::Array(vec![entry(&["A", "B"]); count]));
         assert!(all(MAX_NAMED / MAX_DOCUMENTS / 2).is_ok());
         assert_eq!(all(MAX_NAMED / MAX_DOCUMENTS / 2 + 1).unwrap_err().code(), "grant_malformed");
+    }
+
+    #[test]
+    fn a_limit_is_a_whole_number_of_rows() {
+        let read = |limits: Value| {
+            parse_value(&json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read"],
+                "fields": {"allow": ["name"]}, "limits": limits}))
+        };
+        for (limits, rows) in [
+            (json!(null), None),
+            (json!({}), None),
+            (json!({"rows_per_day": null}), None),
+            (json!({"rows_per_day": 1}), Some(1)),
+            (json!({"rows_per_day": MAX_ROWS}), Some(MAX_ROWS)),
+        ] {
+            let list = read(limits.clone()).unwrap();
+            assert_eq!(list[0].rows_per_day, rows, "{limits}");
+            assert_eq!(parse_value(&list[0].to_json()).unwrap(), list);
+        }
+        for bad in [0.into(), (-1).into(), json!(1.5), json!("10"), json!(u64::from(MAX_ROWS) + 1), json!([1])] {
+            assert_eq!(read(json!({"rows_per_day": bad})).unwrap_err().code(), "grant_malformed", "{bad}");
+        }
+        assert_eq!(read(json!(5)).unwrap_err().code(), "grant_malformed");
+        assert_eq!(read(json!({"bytes_per_day": 5})).unwrap_err().code(), "grant_key_unsupported");
     }
 
     proptest! {

@@ -113,6 +113,7 @@ mod tests {
                 fields: fields.iter().map(|&n| field(n)).collect(),
                 predicate,
                 documents: None,
+                rows_per_day: None,
             }],
             purpose: None,
             until: until.map(Timestamp),

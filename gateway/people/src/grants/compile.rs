@@ -69,7 +69,13 @@ fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, Acc
         }
         _ => {}
     }
-    Ok(GrantScope { collection: collection.id, fields, predicate: Predicate { conditions }, documents })
+    Ok(GrantScope {
+        collection: collection.id,
+        fields,
+        predicate: Predicate { conditions },
+        documents,
+        rows_per_day: access.rows_per_day,
+    })
 }
 
 /// The same documents by conditions of which no two compare one field in the same way: so each of them can be shown.

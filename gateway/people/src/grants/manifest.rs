@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::access::{Access, AccessError, AskedCondition, parse_value};
+use super::access::{Access, AccessError, AskedCondition, fewer, parse_value};
 
 /// A registered app: the most it may ever be granted, and where codes may be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,6 +199,11 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
         }
         (stated, asked) => asked.as_ref().or(stated.as_ref()).cloned(),
     };
+    if let (Some(most), Some(wanted)) = (stated.rows_per_day, asked.rows_per_day)
+        && wanted > most
+    {
+        return Err("The access asks for more rows a day than the app's manifest says.");
+    }
     let mut conditions: Vec<AskedCondition> = stated.conditions.clone();
     conditions.extend(asked.conditions.iter().filter(|one| !stated.conditions.contains(one)).cloned());
     let mut required = asked.required.clone();
@@ -211,6 +216,7 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
         required,
         conditions,
         documents,
+        rows_per_day: fewer(stated.rows_per_day, asked.rows_per_day),
         purpose: asked.purpose.clone().or_else(|| stated.purpose.clone()),
         duration,
     })

@@ -3,7 +3,7 @@
 use policy_core::{Comparison, Grant, GrantEntry, GrantScope, Predicate, Timestamp};
 use vault_core::schema::Schema;
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, fewer};
 use super::compile::{Terms, compile, once};
 
 /// What remains of `old` when it is held to `list`: of each element, what the first entry of `old` covers that names
@@ -81,7 +81,8 @@ fn held(asked: &GrantScope, before: &[GrantScope]) -> Result<GrantScope, &'stati
         }
         (before, asked) => asked.as_ref().or(before.as_ref()).cloned(),
     };
-    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, documents, ..asked.clone() })
+    let rows_per_day = fewer(scope.rows_per_day, asked.rows_per_day);
+    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, documents, rows_per_day, ..asked.clone() })
 }
 
 #[cfg(test)]
@@ -214,6 +215,15 @@ mod tests {
         assert_eq!(narrowed(&held, &less).unwrap().entries[0].scopes[0].documents, Some(aged(&[18, 19])));
         named["documents"] = json!(aged(&[19]));
         assert_eq!(narrowed(&held, &named).unwrap().entries[0].scopes[0].documents, Some(aged(&[19])));
+        let mut limited = less.clone();
+        limited["limits"] = json!({ "rows_per_day": 10 });
+        let held = narrowed(&old, &limited).unwrap();
+        let rows = |grant: &Grant| grant.entries[0].scopes[0].rows_per_day;
+        assert_eq!((rows(&old), rows(&held)), (None, Some(10)));
+        for (asked, left) in [(json!(5), 5), (json!(500), 10), (json!(null), 10)] {
+            limited["limits"] = json!({ "rows_per_day": asked });
+            assert_eq!(rows(&narrowed(&held, &limited).unwrap()), Some(left), "no more than it was");
+        }
         let mut nobody = less;
         nobody["where"] = json!({ "age": { "_in": [1, 2] } });
         assert!(narrowed(&old, &nobody).is_ok(), "ages that the older condition leaves out are nobody's, at no harm");

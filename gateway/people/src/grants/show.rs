@@ -75,7 +75,7 @@ pub fn show(grant: &Grant, schema: &Schema, order: &Order, created: Timestamp) -
 
 /// Whether two say the same, but for their types.
 fn alike(a: &Access, b: &Access) -> bool {
-    (&a.allow, &a.conditions, &a.documents) == (&b.allow, &b.conditions, &b.documents)
+    (&a.allow, &a.conditions, &a.documents, a.rows_per_day) == (&b.allow, &b.conditions, &b.documents, b.rows_per_day)
 }
 
 /// The grant in words, as a JSON list.
@@ -104,6 +104,7 @@ fn show_scope(
         required: Vec::new(),
         conditions: conditions(&scope.predicate, collection),
         documents: scope.documents.clone(),
+        rows_per_day: scope.rows_per_day,
         purpose: entry.purpose.clone(),
         duration: entry.until.and_then(|until| Span::between(created, until)),
     }

@@ -20,6 +20,8 @@ pub struct Statement {
     pub rows: Vec<AskedCondition>,
     /// And of those these alone. `None`: all.
     pub documents: Option<Vec<DocId>>,
+    /// So many rows a day at most. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
     /// What may be done.
     pub verbs: Verbs,
     /// With which fields, in the order in which they are shown.
@@ -37,6 +39,7 @@ pub fn statements(grant: &Grant, schema: &Schema, order: &Order) -> Vec<Statemen
             collection: collection.name.clone(),
             rows: conditions(&scope.predicate, collection),
             documents: scope.documents.clone(),
+            rows_per_day: scope.rows_per_day,
             verbs: entry.verbs,
             fields: order.names(scope, collection),
             until: entry.until,
@@ -72,6 +75,10 @@ impl Statement {
                     (true, true) => format!("Delete {rows}"),
                     (true, false) => format!("Nothing in {rows}"),
                 };
+                let done = match self.rows_per_day {
+                    None => done,
+                    Some(rows) => format!("{done}, at most {rows} a day"),
+                };
                 match self.until {
                     Some(until) => format!("{done}, until {}.", date(language, until)),
                     None => format!("{done}, until you revoke it."),
@@ -89,6 +96,10 @@ impl Statement {
                     }
                     (true, true) => format!("Darf {} löschen", rows("jeden")),
                     (true, false) => format!("Darf in {} nichts", rows("jedem")),
+                };
+                let done = match self.rows_per_day {
+                    None => done,
+                    Some(rows) => format!("{done}, höchstens {rows} am Tag"),
                 };
                 match self.until {
                     Some(until) => format!("{done}, bis zum {}.", date(language, until)),
@@ -142,10 +153,10 @@ impl Statement {
 const fn reserved(language: Language) -> &'static [&'static str] {
     match language {
         Language::English => &[
-            "add", "and", "any", "at", "by", "change", "delete", "each", "empty", "every", "future", "id", "in", "is",
-            "it", "least", "less", "more", "most", "no", "none", "not", "nothing", "of", "one", "or", "past",
-            "present", "read", "revoke", "search", "see", "such", "than", "the", "until", "versions", "where", "with",
-            "yes", "you",
+            "add", "and", "any", "at", "by", "change", "delete", "each", "empty", "every", "future", "in", "is", "it",
+            "least", "less", "more", "most", "no", "none", "not", "nothing", "of", "one", "or", "past", "present",
+            "read", "revoke", "search", "see", "such", "than", "the", "until", "versions", "where", "with", "yes",
+            "you",
         ],
         Language::German => &[
             "als",
@@ -171,7 +182,6 @@ const fn reserved(language: Language) -> &'static [&'static str] {
             "jedem",
             "jeden",
             "keines",
-            "kennung",
             "leer",
             "lesen",
             "mehr",

@@ -174,6 +174,7 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
         required: Vec::new(),
         conditions: Vec::new(),
         documents: None,
+        rows_per_day: None,
         purpose: None,
         duration: None,
     };

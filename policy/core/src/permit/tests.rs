@@ -121,7 +121,7 @@ fn entry(verbs: &[Verb], fields: &[u8], predicate: Predicate) -> GrantEntry {
     let fields = fields.iter().map(|&n| field(n)).collect();
     GrantEntry {
         verbs: verbs.iter().copied().collect(),
-        scopes: vec![GrantScope { collection: books(), fields, predicate, documents: None }],
+        scopes: vec![GrantScope { collection: books(), fields, predicate, documents: None, rows_per_day: None }],
         purpose: None,
         until: None,
     }

@@ -79,7 +79,11 @@ fn write_record(w: &mut Writer, record: &GrantRecord) {
     for entry in &grant.entries {
         w.array(4).uint(u64::from(entry.verbs.bits())).array(entry.scopes.len());
         for scope in &entry.scopes {
-            let length = if scope.documents.is_some() { 4 } else { 3 };
+            let length = match (&scope.documents, scope.rows_per_day) {
+                (_, Some(_)) => 5,
+                (Some(_), None) => 4,
+                (None, None) => 3,
+            };
             w.array(length).bytes(scope.collection.as_bytes()).array(scope.fields.len());
             for field in &scope.fields {
                 w.bytes(field.as_bytes());
@@ -88,11 +92,15 @@ fn write_record(w: &mut Writer, record: &GrantRecord) {
             for condition in &scope.predicate.conditions {
                 write_condition(w, condition);
             }
-            if let Some(documents) = &scope.documents {
+            if length > 3 {
+                let documents = scope.documents.as_deref().unwrap_or_default();
                 w.array(documents.len());
                 for document in documents {
                     w.bytes(document.as_bytes());
                 }
+            }
+            if let Some(rows) = scope.rows_per_day {
+                w.uint(u64::from(rows));
             }
         }
         w.optional(entry.purpose.as_deref(), |w, purpose| {
@@ -166,7 +174,7 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
         let mut scopes = Vec::new();
         for _ in 0..r.array(MAX_LIST)? {
             let cut_off = r.error("a scope that is cut off");
-            let length = r.array(4)?;
+            let length = r.array(5)?;
             if length < 3 {
                 return Err(cut_off);
             }
@@ -179,8 +187,19 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
             if !fields.is_sorted_by(|a, b| a < b) {
                 return Err(unsorted);
             }
-            let documents = if length == 4 { Some(read_documents(r)?) } else { None };
-            scopes.push(GrantScope { collection, fields, predicate: Predicate { conditions }, documents });
+            let documents = if length > 3 { read_documents(r, length == 5)? } else { None };
+            let bad = r.error("an unknown number of rows");
+            let rows_per_day = match length {
+                5 => Some(u32::try_from(r.uint()?).ok().filter(|rows| *rows > 0).ok_or(bad)?),
+                _ => None,
+            };
+            scopes.push(GrantScope {
+                collection,
+                fields,
+                predicate: Predicate { conditions },
+                documents,
+                rows_per_day,
+            });
         }
         let purpose = r.optional(|r| r.text(MAX_TEXT).map(str::to_owned))?;
         let until = r.optional(|r| r.int().map(Timestamp))?;
@@ -203,11 +222,16 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
     Ok(GrantRecord { grant: Grant { id, grantor, holder, space, entries }, app, created })
 }
 
-fn read_documents(r: &mut Reader<'_>) -> Result<Vec<DocId>, CborError> {
+/// Documents that are named. Where more stands behind them there may be none: it covers all.
+fn read_documents(r: &mut Reader<'_>, may_be_none: bool) -> Result<Option<Vec<DocId>>, CborError> {
     let unsorted = r.error("documents out of order, or none");
     let documents =
         (0..r.array(MAX_LIST)?).map(|_| r.array_bytes().map(DocId::from_bytes)).collect::<Result<Vec<_>, _>>()?;
-    if documents.is_empty() || !documents.is_sorted_by(|a, b| a < b) { Err(unsorted) } else { Ok(documents) }
+    match documents.is_empty() {
+        true if may_be_none => Ok(None),
+        false if documents.is_sorted_by(|a, b| a < b) => Ok(Some(documents)),
+        _ => Err(unsorted),
+    }
 }
 
 fn read_condition(r: &mut Reader<'_>) -> Result<Condition, CborError> {
@@ -256,6 +280,7 @@ mod tests {
                     ],
                 },
                 documents: None,
+                rows_per_day: None,
             }],
             purpose: Some("to show it".into()),
             until: Some(Timestamp(9)),
@@ -280,10 +305,15 @@ mod tests {
             record.grant.holder = Holder::Link(LinkId::from_bytes([3; 16]));
             let mut named = record.clone();
             named.grant.entries[0].scopes[0].documents = Some([1, 2].map(|n| DocId::from_bytes([n; 16])).to_vec());
+            let (mut limited, mut both) = (record.clone(), named.clone());
+            limited.grant.entries[0].scopes[0].rows_per_day = Some(500);
+            both.grant.entries[0].scopes[0].rows_per_day = Some(u32::MAX);
             for entry in [
                 sample(),
                 PolicyEntry::Grant(record),
                 PolicyEntry::Grant(named),
+                PolicyEntry::Grant(limited),
+                PolicyEntry::Grant(both),
                 PolicyEntry::Space { name: name.clone(), personal: true },
                 PolicyEntry::Revoke(GrantId::from_bytes([8; 16])),
             ] {

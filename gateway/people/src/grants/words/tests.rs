@@ -223,6 +223,13 @@ fn read(language: Language, sentence: &str) -> Statement {
         Language::English => {
             let (body, until) = text.rsplit_once(", until ").unwrap();
             let until = (until != "you revoke it").then(|| moment(language, until));
+            let (body, rows_per_day) = match body
+                .rsplit_once(", at most ")
+                .and_then(|(body, rest)| Some((body, rest.strip_suffix(" a day")?.parse().ok()?)))
+            {
+                Some((body, rows)) => (body, Some(rows)),
+                None => (body, None),
+            };
             let (body, also) = match body.rsplit_once(", and delete any such ") {
                 Some((body, _)) => (body, true),
                 None => (body, false),
@@ -253,11 +260,18 @@ fn read(language: Language, sentence: &str) -> Statement {
                 }
             };
             let verbs = if also { verbs.with(Verb::Delete) } else { verbs };
-            Statement { collection: name(language, kind), rows, documents, verbs, fields, until }
+            Statement { collection: name(language, kind), rows, documents, rows_per_day, verbs, fields, until }
         }
         Language::German => {
             let (body, until) = text.rsplit_once(", bis ").unwrap();
             let until = until.strip_prefix("zum ").map(|until| moment(language, until));
+            let (body, rows_per_day) = match body
+                .rsplit_once(", höchstens ")
+                .and_then(|(body, rest)| Some((body, rest.strip_suffix(" am Tag")?.parse().ok()?)))
+            {
+                Some((body, rows)) => (body, Some(rows)),
+                None => (body, None),
+            };
             let body = body.strip_prefix("Darf ").unwrap();
             let (body, also) = match body.strip_suffix(" und jeden solchen Eintrag löschen") {
                 Some(body) => (body, true),
@@ -288,7 +302,7 @@ fn read(language: Language, sentence: &str) -> Statement {
                 (verbs(language, &said), fields.iter().map(|one| name(language, one)).collect())
             };
             let verbs = if also { verbs.with(Verb::Delete) } else { verbs };
-            Statement { collection: name(language, kind), rows, documents, verbs, fields, until }
+            Statement { collection: name(language, kind), rows, documents, rows_per_day, verbs, fields, until }
         }
     }
 }
@@ -303,6 +317,7 @@ fn asked(statements: &[Statement]) -> Vec<Access> {
         required: Vec::new(),
         conditions: one.rows.clone(),
         documents: one.documents.clone(),
+        rows_per_day: one.rows_per_day,
         purpose: None,
         duration: one.until.and_then(|until| Span::between(terms().now, until)),
     };
@@ -350,8 +365,9 @@ fn access() -> impl Strategy<Value = Access> {
     let conditions = proptest::collection::vec(condition(), 0..3);
     let minutes = proptest::option::of(1i64..50_000_000);
     let documents = proptest::option::of(proptest::collection::btree_set(any::<[u8; 16]>(), 1..4));
-    let all = (types, verbs, fields, conditions, documents, minutes);
-    all.prop_map(|(datatypes, verbs, allow, conditions, documents, minutes)| {
+    let rows = proptest::option::of(1u32..=1_000_000_000);
+    let all = (types, verbs, fields, conditions, documents, rows, minutes);
+    all.prop_map(|(datatypes, verbs, allow, conditions, documents, rows_per_day, minutes)| {
         let documents = documents.map(|ids| ids.into_iter().map(DocId::from_bytes).collect());
         // Nothing new is among documents that are named.
         let verbs =
@@ -366,6 +382,7 @@ fn access() -> impl Strategy<Value = Access> {
             required: Vec::new(),
             conditions,
             documents,
+            rows_per_day,
             purpose: None,
             duration,
         }
@@ -415,6 +432,8 @@ fn sentences_are_plain_in_both_languages() {
          "documents": ["00000000-0000-0000-0000-00000000000b", "0000000000000000000000000000000a"]},
         {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["update", "delete"], "fields": {"allow": ["name"]},
          "documents": ["00000000-0000-0000-0000-00000000000b"], "where": {"age": {"_geq": 3}}},
+        {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "delete"], "fields": {"allow": ["name"]},
+         "limits": {"rows_per_day": 500}, "duration": "P30D"},
     ]))
     .unwrap();
     let schema = schema();
@@ -430,6 +449,8 @@ fn sentences_are_plain_in_both_languages() {
              00000000-0000-0000-0000-00000000000b, until you revoke it.",
             "Change name in each Contact with the id 00000000-0000-0000-0000-00000000000b where age is at least 3, and \
              delete any such Contact, until you revoke it.",
+            "Read name in every Contact, present and future, and delete any such Contact, at most 500 a day, until 24 \
+             December 2025, 16:00 UTC.",
         ]
     );
     assert_eq!(
@@ -442,6 +463,8 @@ fn sentences_are_plain_in_both_languages() {
              00000000-0000-0000-0000-00000000000b, name lesen, bis du es zurücknimmst.",
             "Darf in jedem Eintrag der Art Contact mit der Kennung 00000000-0000-0000-0000-00000000000b, bei dem age \
              mindestens 3 ist, name ändern und jeden solchen Eintrag löschen, bis du es zurücknimmst.",
+            "Darf in jedem Eintrag der Art Contact, auch jedem künftigen, name lesen und jeden solchen Eintrag löschen, \
+             höchstens 500 am Tag, bis zum 24. Dezember 2025, 16:00 UTC.",
         ]
     );
 }

@@ -25,6 +25,8 @@ const FILTERS: usize = 64;
 const MAX_VALUE_BYTES: usize = 1_024;
 /// Conditions of one entry, those of the app among them: as many as a grant is read with again.
 const MAX_CONDITIONS: usize = 32;
+/// The greatest number of rows a day.
+pub(super) const MAX_ROWS: u32 = 1_000_000_000;
 /// Documents that are named of one entry: as many.
 pub(super) const MAX_DOCUMENTS: usize = 256;
 /// Comparisons with no value, and where one is chosen of a field that is true or false.
@@ -43,6 +45,9 @@ pub(super) fn document_control(at: usize) -> String {
 }
 pub(super) fn named_control(at: usize) -> String {
     format!("named-{at}")
+}
+pub(super) fn rows_control(at: usize) -> String {
+    format!("rows-{at}")
 }
 pub(super) fn end_control(at: usize) -> String {
     format!("end-{at}")
@@ -79,6 +84,7 @@ pub(super) fn initial(access: &[Access]) -> Fields {
         pairs.extend(one.required.iter().map(|name| (field_control(at), name.clone())));
         pairs.extend(one.verbs.iter().map(|verb| (verb_control(at), verb.word().to_owned())));
         pairs.extend(one.documents.iter().flatten().map(|id| (document_control(at), id.to_string())));
+        pairs.extend(one.rows_per_day.map(|rows| (rows_control(at), rows.to_string())));
         pairs.push((end_control(at), usual(one)));
     }
     Fields::of(pairs)
@@ -107,6 +113,8 @@ pub(super) enum Why {
     DocumentNeeded(String),
     NoDocument,
     NamedMakesNone,
+    NoRows,
+    RowsBeyond(u32),
     NoTest(String),
     NoValue(String),
     NoNumber(String),
@@ -133,6 +141,8 @@ impl Slip {
             Why::DocumentNeeded(kind) => words.document_needed(kind),
             Why::NoDocument => words.no_document(MAX_DOCUMENTS),
             Why::NamedMakesNone => words.named_makes_none().to_owned(),
+            Why::NoRows => words.no_rows().to_owned(),
+            Why::RowsBeyond(most) => words.rows_beyond(most),
             Why::NoTest(field) => words.choose_test(field),
             Why::NoValue(field) => words.give_value(field),
             Why::NoNumber(field) => words.no_number(field),
@@ -189,8 +199,23 @@ pub(super) fn of(
     if conditions.len() > MAX_CONDITIONS {
         return Err(Slip { control: test_control(at, ""), why: Why::TooMany });
     }
+    let rows_per_day = rows_a_day(at, asked, sent)?;
     let duration = end(at, asked, sent, now)?;
-    Ok(Some(Access { allow, verbs, conditions, documents, duration, ..asked.clone() }))
+    Ok(Some(Access { allow, verbs, conditions, documents, rows_per_day, duration, ..asked.clone() }))
+}
+
+/// How many rows a day: as many as are given, never more than the app asks.
+fn rows_a_day(at: usize, asked: &Access, sent: &Fields) -> Result<Option<u32>, Slip> {
+    let slip = |why| Slip { control: rows_control(at), why };
+    let Some(text) = sent.get(&rows_control(at)).map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(asked.rows_per_day);
+    };
+    let rows =
+        text.parse::<u32>().ok().filter(|rows| (1..=MAX_ROWS).contains(rows)).ok_or_else(|| slip(Why::NoRows))?;
+    match asked.rows_per_day {
+        Some(most) if rows > most => Err(slip(Why::RowsBeyond(most))),
+        _ => Ok(Some(rows)),
+    }
 }
 
 /// The documents that are left: those ticked of what the app names, or those that the person names. `None`: none is, and

@@ -10,7 +10,7 @@ use super::super::page::{attribute, escape, hidden, quoted};
 use super::super::words::Words;
 use super::choices::{
     BY_ITSELF, Comparand, End, MAX_DOCUMENTS, day_control, days, document_control, end_control, field_control, filters,
-    named_control, offered, test_control, value_control, verb_control,
+    named_control, offered, rows_control, test_control, value_control, verb_control,
 };
 use crate::grants::{Access, date, marked};
 
@@ -46,6 +46,7 @@ impl EntryForm<'_> {
         self.fields(&mut html);
         self.documents(&mut html);
         self.rows(&mut html);
+        self.rows_a_day(&mut html);
         self.end(&mut html);
         html.push_str("</fieldset>\n");
         html
@@ -221,6 +222,24 @@ impl EntryForm<'_> {
         }
         self.named(html);
         html.push_str("</details>\n");
+    }
+
+    /// How many rows a day.
+    fn rows_a_day(&self, html: &mut String) {
+        let (words, control) = (self.words, rows_control(self.at.0));
+        let help = match self.asked.rows_per_day {
+            Some(most) => words.rows_a_day_asked(most),
+            None => words.rows_a_day_help().to_owned(),
+        };
+        let _ = writeln!(
+            html,
+            "<label for=\"{control}\">{}</label>\n<input id=\"{control}\" name=\"{control}\" type=\"text\" \
+             inputmode=\"numeric\" autocomplete=\"off\" value=\"{}\" aria-describedby=\"{control}-help\"{}>\n\
+             <p class=\"soft help\" id=\"{control}-help\">{help}</p>",
+            words.rows_a_day(),
+            attribute(self.sent.get(&control).unwrap_or_default()),
+            self.mark(&control).replace(" aria-describedby=\"wrong\"", ""),
+        );
     }
 
     fn end(&self, html: &mut String) {
