@@ -412,6 +412,11 @@ impl Access {
         }
     }
 
+    /// A grant that is in force, as it is enforced.
+    pub async fn grant(&self, id: GrantId) -> Result<Option<Arc<Grant>>, AccessError> {
+        Ok(self.engine.grant(id).await?)
+    }
+
     /// A person's own space.
     pub async fn personal_space(&self, user: UserId) -> Result<SpaceId, AccessError> {
         if let Some(space) = self.personal.read().get(&user) {

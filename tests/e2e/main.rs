@@ -24,6 +24,8 @@ mod durability;
 mod explained;
 mod export;
 mod grants;
+mod grants_daily;
+mod grants_documents;
 mod graphql_http;
 mod history;
 mod home;

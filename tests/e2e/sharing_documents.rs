@@ -33,7 +33,7 @@ const DOCUMENT_ROADS: [&str; 18] = [
 ];
 
 /// To the client the document never was.
-async fn document_never_was(client: &Client, document: &str) {
+pub async fn document_never_was(client: &Client, document: &str) {
     for road in DOCUMENT_ROADS {
         alike(client, road, document, &changed(document)).await;
     }
@@ -44,7 +44,7 @@ async fn document_never_was(client: &Client, document: &str) {
 }
 
 /// The ids of Alice's contacts by name.
-async fn ids(alice: &Client) -> HashMap<String, String> {
+pub async fn ids(alice: &Client) -> HashMap<String, String> {
     let all = alice.graphql("{ Contact { name _docID } }").await.unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     all["Contact"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["_docID"]))).collect()

@@ -2253,12 +2253,15 @@ export interface components {
             actions: string[];
             /** @description Names of collections. */
             datatypes: string[];
+            /** @description Ids of documents, 256 at most: it covers these alone. Not with `create`: nothing new is among them. */
+            documents?: string[] | null;
             /**
              * @description ISO 8601; null: until revoked.
              * @example P30D
              */
             duration?: string | null;
             fields: components["schemas"]["AccessFields"];
+            limits?: null | components["schemas"]["AccessLimits"];
             /** @description Shown to the person. */
             purpose?: string | null;
             space?: null | components["schemas"]["Id"];
@@ -2284,6 +2287,16 @@ export interface components {
             allow: string[];
             /** @description Which of them must be granted. */
             required?: string[] | null;
+        };
+        /** @description How much an app is told. */
+        AccessLimits: {
+            /**
+             * Format: int32
+             * @description Rows of each type, in a day of UTC: documents, groups, commits and numbers over them; a question that is answered by
+             *     none counts as one.
+             * @example 500
+             */
+            rows_per_day?: number | null;
         };
         /** @description An act that concerns somebody. */
         ActOfAll: components["schemas"]["ActView"] & {
@@ -2825,6 +2838,8 @@ export interface components {
             expires?: null | components["schemas"]["Instant"];
             grant: components["schemas"]["Id"];
             last_used?: null | components["schemas"]["Instant"];
+            /** @description How much of its limits is used today (UTC); of those that it has. */
+            today: components["schemas"]["LimitUsed"][];
             used: components["schemas"]["GrantUsed"];
             user: components["schemas"]["Id"];
             user_name: string;
@@ -2930,6 +2945,24 @@ export interface components {
              * @example 3600
              */
             ttl_s: number;
+        };
+        /** @description How much of a limit is used. */
+        LimitUsed: {
+            /** @description When the next day begins. */
+            again: components["schemas"]["Instant"];
+            /** @example Contact */
+            collection: string;
+            /**
+             * Format: int32
+             * @example 500
+             */
+            rows_per_day: number;
+            /**
+             * Format: int64
+             * @description Rows that were told today.
+             * @example 120
+             */
+            told: number;
         };
         /** @description A way to set a node up. */
         Link: {

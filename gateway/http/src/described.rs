@@ -52,11 +52,25 @@ pub struct Access {
     /// `{field: {_eq|_neq|_in|_nin|_gt|_geq|_lt|_leq: value}}`, all of them.
     #[schema(value_type = Option<Object>, examples(json!({ "tag": { "_eq": "family" } })))]
     r#where: Option<serde_json::Value>,
+    /// Ids of documents, 256 at most: it covers these alone. Not with `create`: nothing new is among them.
+    #[schema(examples(json!(["0190a3c5-d2e4-7f6b-8a9b-0c1d2e3f4a5b"])))]
+    documents: Option<Vec<String>>,
+    limits: Option<AccessLimits>,
     /// Shown to the person.
     purpose: Option<String>,
     /// ISO 8601; null: until revoked.
     #[schema(examples("P30D"))]
     duration: Option<String>,
+}
+
+/// How much an app is told.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "as `Access`")]
+pub struct AccessLimits {
+    /// Rows of each type, in a day of UTC: documents, groups, commits and numbers over them; a question that is answered by
+    /// none counts as one.
+    #[schema(minimum = 1, maximum = 1_000_000_000, examples(500))]
+    rows_per_day: Option<u32>,
 }
 
 /// Which fields an app sees.

@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 
 use crate::{
-    ClientId, CollectionId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verb, Verbs,
+    ClientId, CollectionId, DocId, FieldId, GrantId, LinkId, Predicate, SpaceId, Subject, Timestamp, UserId, Verb,
+    Verbs,
 };
 
 /// The most entries that are left of a grant; what is beyond is not given.
@@ -70,6 +71,18 @@ pub struct GrantScope {
     pub fields: Vec<FieldId>,
     /// Which documents of it: those for which this is true.
     pub predicate: Predicate,
+    /// And of those these alone: sorted, no doubles, not empty. `None`: all.
+    pub documents: Option<Vec<DocId>>,
+    /// So many rows of them are told in a day at most; above 0. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
+}
+
+impl Grant {
+    /// How many documents are named in all of it; one counts in each scope that names it.
+    pub fn named_documents(&self) -> usize {
+        let scopes = self.entries.iter().flat_map(|entry| &entry.scopes);
+        scopes.filter_map(|scope| scope.documents.as_ref()).map(Vec::len).sum()
+    }
 }
 
 /// A part of a grant to which a token is held. It gives nothing by itself, and nothing beyond the grant as that is when it is
@@ -166,5 +179,22 @@ fn common_scope(asked: &GrantScope, given: &GrantScope, reads: bool) -> Option<G
         }
         conditions.push(condition.clone());
     }
-    Some(GrantScope { collection: given.collection, fields, predicate: Predicate { conditions } })
+    let documents = match (&asked.documents, &given.documents) {
+        (Some(asked), Some(given)) => Some(given.iter().filter(|doc| asked.contains(doc)).copied().collect::<Vec<_>>()),
+        (asked, given) => asked.as_ref().or(given.as_ref()).cloned(),
+    };
+    if documents.as_ref().is_some_and(Vec::is_empty) {
+        return None;
+    }
+    let rows_per_day = match (asked.rows_per_day, given.rows_per_day) {
+        (Some(asked), Some(given)) => Some(asked.min(given)),
+        (asked, given) => asked.or(given),
+    };
+    Some(GrantScope {
+        collection: given.collection,
+        fields,
+        predicate: Predicate { conditions },
+        documents,
+        rows_per_day,
+    })
 }

@@ -83,7 +83,13 @@ pub fn app(n: u8, grant: u8) -> Caller {
     Caller { user: user(n), app: Some(AppCaller::new(Holder::Client(client()), grant_id(grant))), device: None }
 }
 pub fn grant(n: u8, verbs: &[Verb], until: Option<Timestamp>) -> Arc<Grant> {
-    let scope = GrantScope { collection: books(), fields: vec![field(1)], predicate: Predicate::default() };
+    let scope = GrantScope {
+        collection: books(),
+        fields: vec![field(1)],
+        predicate: Predicate::default(),
+        documents: None,
+        rows_per_day: None,
+    };
     let entry = GrantEntry { verbs: verbs.iter().copied().collect(), scopes: vec![scope], purpose: None, until };
     Arc::new(Grant {
         id: grant_id(n),

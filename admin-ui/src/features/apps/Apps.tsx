@@ -99,6 +99,26 @@ function Used({ grant: { used, access } }: { grant: Schemas["GrantView"] }) {
   );
 }
 
+/** How much of each limit is used today. */
+function Today({ grant: { today } }: { grant: Schemas["GrantView"] }) {
+  if (today.length === 0) return null;
+  return (
+    <>
+      <dt>Told today</dt>
+      {today.map(({ collection, told, rows_per_day, again }, n) => (
+        <dd key={n}>
+          {told.toLocaleString()} of {rows_per_day.toLocaleString()} of {collection}
+          {told >= rows_per_day && (
+            <>
+              ; more <RelativeTime at={again} />
+            </>
+          )}
+        </dd>
+      ))}
+    </>
+  );
+}
+
 interface GrantProps {
   grant: Schemas["GrantView"];
   mine: boolean;
@@ -172,6 +192,7 @@ function Grant({ grant, mine, password, onSees, onChanged }: GrantProps) {
           </>
         )}
         <Used grant={grant} />
+        <Today grant={grant} />
       </dl>
       <GiveLess grant={grant} mine={mine} opened={less} onChanged={onChanged} onClose={() => setLess(false)} />
       <EndsAt grant={grant} opened={ending} onChanged={onChanged} onClose={() => setEnding(false)} />

@@ -1,11 +1,11 @@
-import { Button, Checkbox, Group, Modal, Stack, Text } from "@mantine/core";
+import { Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { type Schemas, api, done } from "../../api/client";
 import { Problem } from "../../components/Loaded";
 import { useAct } from "../../components/useAct";
 import { EndFields } from "./EndFields";
 import { DURATIONS, type End, inWords, instantOf, lasts } from "./ends";
-import { type Kept, actionsOf, all, contradicts, isAll, isOpen, neverLookedAt, remains, said, withActions } from "./less";
+import { type Kept, actionsOf, all, contradicts, isAll, isOpen, neverLookedAt, remains, rowsOf, said, withActions } from "./less";
 import { OnlyRows } from "./OnlyRows";
 import { sentence, verbs } from "./words";
 
@@ -179,6 +179,24 @@ export function Element({ access, kept, never, several, looks, onChange }: Eleme
               kept={kept.fields}
               said={(field) => (never.includes(field) ? `${field} (never looked at)` : field)}
               onChange={(fields) => onChange({ ...kept, fields })}
+            />
+            {(access.documents ?? []).length > 0 && (
+              <Ticks
+                label="Documents"
+                of={access.documents ?? []}
+                kept={kept.documents}
+                onChange={(documents) => onChange({ ...kept, documents })}
+              />
+            )}
+            <TextInput
+              type="number"
+              min={1}
+              max={access.limits?.rows_per_day ?? 1_000_000_000}
+              step={1}
+              label="Rows a day, at most"
+              description={access.limits?.rows_per_day ? undefined : "Left empty, it is as many as it asks for."}
+              value={kept.rows ?? ""}
+              onChange={(event) => onChange({ ...kept, rows: rowsOf(access, event.currentTarget.value) })}
             />
             {looks && (
               <OnlyRows

@@ -20,18 +20,30 @@ export interface Kept {
   actions: string[];
   fields: string[];
   only: Only | null;
+  /** Of the documents that it names; empty, where it names none. */
+  documents: string[];
+  /** So many rows a day; null: as many as are asked for. */
+  rows: number | null;
 }
 
 /** All that an element gives. */
-export function all({ datatypes, actions, fields }: Access): Kept {
-  return { on: true, datatypes, actions, fields: fields.allow, only: null };
+export function all({ datatypes, actions, fields, documents, limits }: Access): Kept {
+  return { on: true, datatypes, actions, fields: fields.allow, only: null, documents: documents ?? [], rows: limits?.rows_per_day ?? null };
+}
+
+/** How many rows a day are meant by what was typed: never more than the element gives. */
+export function rowsOf({ limits }: Access, typed: string): number | null {
+  const most = limits?.rows_per_day ?? null;
+  const rows = Math.floor(Number(typed));
+  if (typed.trim() === "" || !(rows >= 1)) return most;
+  return Math.min(rows, most ?? 1_000_000_000);
 }
 
 /** Whether it is all that the element gives. */
 export function isAll(access: Access, kept: Kept): boolean {
   const whole = all(access);
-  const same = (["datatypes", "actions", "fields"] as const).every((part) => kept[part].length === whole[part].length);
-  return kept.on && same && kept.only === null;
+  const same = (["datatypes", "actions", "fields", "documents"] as const).every((part) => kept[part].length === whole[part].length);
+  return kept.on && same && kept.only === null && kept.rows === whole.rows;
 }
 
 /** The actions that are kept: who looks for values has to be let read them. */
@@ -89,8 +101,14 @@ function stricter(test: string, value: unknown, old: unknown): boolean {
 export function remains(access: Access, kept: Kept, duration: string | null): Access | null {
   const actions = actionsOf(kept);
   if (!kept.on || [kept.datatypes, actions, kept.fields].some((list) => list.length === 0)) return null;
+  const named = access.documents ?? [];
+  if (named.length > 0 && kept.documents.length === 0) return null;
   const { type, space = null, purpose = null } = access;
-  const element = { type, space, purpose, duration, datatypes: kept.datatypes, actions, fields: { allow: kept.fields } };
+  const bounds = {
+    documents: named.length === 0 ? null : kept.documents,
+    limits: kept.rows === null ? null : { rows_per_day: kept.rows },
+  };
+  const element = { type, space, purpose, duration, ...bounds, datatypes: kept.datatypes, actions, fields: { allow: kept.fields } };
   // The element's own conditions too: the node may find that another one covers what is left of it.
   const own = (access.where ?? {}) as Where;
   const where = kept.only === null || kept.only.value === null ? own : both(own, kept.only);

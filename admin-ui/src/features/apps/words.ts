@@ -43,9 +43,20 @@ export function rows(where: unknown): string {
   return joined(tests);
 }
 
+/** Ids that one takes in at a glance; of more it is said how many there are. */
+const NAMED = 3;
+
+/** Which documents an entry names, and how many a day; empty: all, and as many as are asked for. */
+function bounds({ documents, limits }: Schemas["Access"]): string {
+  const ids = documents ?? [];
+  const named = ids.length > NAMED ? `${ids.length} documents that it names` : `the id ${joined(ids, "or")}`;
+  const rows = limits?.rows_per_day ?? null;
+  return `${ids.length === 0 ? "" : `, with ${named}`}${rows === null ? "" : `, at most ${rows.toLocaleString()} a day`}`;
+}
+
 /** What an entry of a grant allows, in a sentence; `only`: a condition on top of its own. */
 export function sentence(access: Schemas["Access"], only: unknown = null): string {
   const condition = joined([rows(access.where), rows(only)].filter((one) => one !== ""));
   const of = `${joined(access.fields.allow)} of ${joined(access.datatypes)}`;
-  return `May ${verbs(access.actions)} ${of}${condition === "" ? "" : `, where ${condition}`}.`;
+  return `May ${verbs(access.actions)} ${of}${condition === "" ? "" : `, where ${condition}`}${bounds(access)}.`;
 }

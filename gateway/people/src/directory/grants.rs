@@ -95,7 +95,7 @@ impl Directory {
         noted: &GrantRow,
         decision: Option<super::requests::Decision>,
     ) -> Result<bool, DirectoryError> {
-        let (old, id, new) = (before.as_bytes().to_vec(), noted.id.as_bytes().to_vec(), model(noted));
+        let (old, id, mut new) = (before.as_bytes().to_vec(), noted.id.as_bytes().to_vec(), model(noted));
         let (now, end) = (noted.created, noted.expires.unwrap_or(Timestamp(i64::MAX)));
         let space = noted.space.as_bytes().to_vec();
         let replaced = self.change_tokens(move |db| async move {
@@ -109,6 +109,8 @@ impl Directory {
                 return Ok(false);
             }
             let before = grant::Entity::find_by_id(old.clone()).one(&txn).await?;
+            // The day goes on: what was told of it stays told.
+            new.rows_today = Set(before.as_ref().and_then(|before| before.rows_today.clone()));
             let before = before.map_or(i64::MAX, |before| before.expires.unwrap_or(i64::MAX));
             grant::Entity::delete_by_id(old.clone()).exec(&txn).await?;
             grant::Entity::insert(new).exec_without_returning(&txn).await?;
@@ -172,6 +174,7 @@ impl Directory {
         }
         self.used.lock().remove(&before);
         self.usage.lock().remove(&before);
+        self.daily_rows.forget(before);
         Ok(true)
     }
 

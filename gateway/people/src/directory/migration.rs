@@ -58,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(documents::Documents),
             Box::new(registrations::Registrations),
             Box::new(held::Held),
+            Box::new(super::daily_rows::RowsToday),
         ]
     }
     fn migration_table_name() -> DynIden {

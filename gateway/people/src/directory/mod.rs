@@ -11,6 +11,7 @@ mod audit;
 mod browsers;
 mod codes;
 pub mod credentials;
+pub mod daily_rows;
 pub mod exchange;
 mod folders;
 mod grants;
@@ -118,6 +119,8 @@ pub struct Directory {
     refusals: refusals::Refusals,
     /// What was used of grants, not yet written.
     usage: Mutex<HashMap<GrantId, usage::Usage>>,
+    /// What was told today under grants that limit it.
+    daily_rows: daily_rows::DailyRows,
     /// When each grant was last used, not yet written.
     used: Mutex<HashMap<GrantId, Timestamp>>,
     owner: Arc<RwLock<Option<UserId>>>,
@@ -167,6 +170,7 @@ impl Directory {
             passwords: passwords::Passwords::default(),
             refusals: refusals::Refusals::default(),
             usage: Mutex::default(),
+            daily_rows: daily_rows::DailyRows::default(),
             used: Mutex::default(),
             owner: Arc::new(RwLock::new(owner)),
             tenant_of: RwLock::default(),
@@ -222,6 +226,7 @@ impl Directory {
         self.drop_requests(now).await?;
         self.drop_unused_apps(now).await?;
         self.drop_registration_tokens(now).await?;
+        self.drop_old_days(now);
         self.drop_lapsed(now).await
     }
 }

@@ -368,6 +368,8 @@ pub mod grant {
         pub bytes: Option<i64>,
         /// Field ids, one a line.
         pub fields_used: Option<String>,
+        /// The day and the rows of each type that were told on it, where they are limited.
+        pub rows_today: Option<String>,
     }
     lone!();
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use policy_core::{Comparison, SpaceId, Verb, Verbs};
+use policy_core::{Comparison, DocId, SpaceId, Verb, Verbs};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,10 @@ pub struct Access {
     pub required: Vec<String>,
     /// All of them hold.
     pub conditions: Vec<AskedCondition>,
+    /// And of those these documents alone: not empty, no doubles. `None`: all.
+    pub documents: Option<Vec<DocId>>,
+    /// Of each type so many rows are told in a day at most; above 0. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
     pub purpose: Option<String>,
     /// `None`: until revoked.
     pub duration: Option<Span>,
@@ -138,10 +142,18 @@ impl Operator {
     }
 }
 
-const KEYS: [&str; 8] = ["type", "space", "datatypes", "actions", "fields", "where", "purpose", "duration"];
+const KEYS: [&str; 10] =
+    ["type", "space", "datatypes", "actions", "fields", "where", "documents", "limits", "purpose", "duration"];
 /// Elements of one grant, names in one list, values of one `_in`.
 const MAX_ENTRIES: usize = 32;
 const MAX_NAMES: usize = 256;
+/// The greatest number of rows a day.
+const MAX_ROWS: u32 = 1_000_000_000;
+/// Documents that one entry names.
+pub(super) const MAX_DOCUMENTS: usize = 256;
+/// Documents that a grant names in all its entries, for each of their types: what is written down of one, and looked at
+/// with each request.
+pub(super) const MAX_NAMED: usize = 4_096;
 const MAX_NAME_BYTES: usize = 128;
 const MAX_PURPOSE_CHARACTERS: usize = 500;
 const MAX_VALUE_BYTES: usize = 1_024;
@@ -164,7 +176,23 @@ pub fn parse_value(value: &Value) -> Result<Vec<Access>, AccessError> {
     if list.is_empty() || list.len() > MAX_ENTRIES {
         return Err(AccessError::malformed(format!("A grant has between 1 and {MAX_ENTRIES} entries.")));
     }
-    list.iter().map(one).collect()
+    let list: Vec<Access> = list.iter().map(one).collect::<Result<_, _>>()?;
+    named_within_bounds(list.iter().map(|one| one.documents.as_ref().map_or(0, Vec::len) * one.datatypes.len()).sum())?;
+    Ok(list)
+}
+
+/// The smaller of two limits, where there is one.
+pub(super) fn fewer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.into_iter().chain(other).min()
+}
+
+/// Refuses a grant that names more documents than one may.
+pub(super) fn named_within_bounds(named: usize) -> Result<(), AccessError> {
+    if named > MAX_NAMED {
+        let text = format!("A grant names at most {MAX_NAMED} documents, counted for each type of each entry.");
+        return Err(AccessError::Malformed(text));
+    }
+    Ok(())
 }
 
 fn one(value: &Value) -> Result<Access, AccessError> {
@@ -205,6 +233,10 @@ fn one(value: &Value) -> Result<Access, AccessError> {
     if verbs.has(Verb::Search) && !verbs.has(Verb::Read) {
         return Err(AccessError::malformed("`search` needs `read`: who may look for values learns them."));
     }
+    let documents = documents(map.get("documents"))?;
+    if documents.is_some() && verbs.has(Verb::Create) {
+        return Err(creates_among_named());
+    }
     Ok(Access {
         space,
         datatypes,
@@ -212,6 +244,8 @@ fn one(value: &Value) -> Result<Access, AccessError> {
         allow,
         required,
         conditions: conditions(map.get("where"))?,
+        documents,
+        rows_per_day: limits(map.get("limits"))?,
         purpose: purpose(map.get("purpose"))?,
         duration: duration(map.get("duration"))?,
     })
@@ -288,6 +322,46 @@ fn conditions(value: Option<&Value>) -> Result<Vec<AskedCondition>, AccessError>
     Ok(out)
 }
 
+fn limits(value: Option<&Value>) -> Result<Option<u32>, AccessError> {
+    let map = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(AccessError::malformed("`limits` must be an object: {\"rows_per_day\": number}.")),
+    };
+    known(map, &["rows_per_day"])?;
+    match map.get("rows_per_day") {
+        None | Some(Value::Null) => Ok(None),
+        Some(rows) => {
+            let rows = rows.as_u64().and_then(|rows| u32::try_from(rows).ok());
+            rows.filter(|rows| (1..=MAX_ROWS).contains(rows)).map(Some).ok_or_else(|| {
+                AccessError::malformed(format!("`limits.rows_per_day` must be a whole number from 1 to {MAX_ROWS}."))
+            })
+        }
+    }
+}
+
+/// Nothing new can be among documents that are named.
+pub(super) fn creates_among_named() -> AccessError {
+    AccessError::malformed("`create` goes without `documents`: nothing new is among those that are named.")
+}
+
+fn documents(value: Option<&Value>) -> Result<Option<Vec<DocId>>, AccessError> {
+    let list = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value.as_array().filter(|list| (1..=MAX_DOCUMENTS).contains(&list.len())),
+    };
+    let ids = list.and_then(|list| {
+        let ids: Vec<DocId> = list.iter().map(|id| id.as_str()?.parse().ok()).collect::<Option<_>>()?;
+        (ids.iter().collect::<HashSet<_>>().len() == ids.len()).then_some(ids)
+    });
+    let fail = || {
+        AccessError::malformed(format!(
+            "`documents` must be a list of 1 to {MAX_DOCUMENTS} ids of documents, without doubles."
+        ))
+    };
+    ids.map(Some).ok_or_else(fail)
+}
+
 fn is_scalar(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
@@ -337,6 +411,12 @@ impl Access {
         }
         if !self.conditions.is_empty() {
             out["where"] = rows_json(&self.conditions);
+        }
+        if let Some(documents) = &self.documents {
+            out["documents"] = documents.iter().map(|id| json!(id.to_string())).collect();
+        }
+        if let Some(rows) = self.rows_per_day {
+            out["limits"] = json!({ "rows_per_day": rows });
         }
         if let Some(purpose) = &self.purpose {
             out["purpose"] = json!(purpose);
@@ -455,7 +535,7 @@ mod tests {
 
     #[test]
     fn other_keys_are_named_and_refused() {
-        for key in ["egress", "limits", "owner", "Type", ""] {
+        for key in ["egress", "owner", "Type", ""] {
             let mut value: Value = serde_json::from_str(WHOLE).unwrap();
             value[key] = json!(null);
             assert_eq!(parse_value(&value), Err(AccessError::UnsupportedKey(key.to_owned())));
@@ -503,6 +583,65 @@ mod tests {
         let twice = WHOLE.replacen("\"purpose\"", "\"duration\":null,\"purpose\"", 1);
         assert_eq!(parse(&twice).unwrap_err().code(), "grant_malformed");
         assert!(reads_once(r#"{"a":[1.5,{"a":-1e400}],"b":12345678901234567890123}"#), "control");
+    }
+
+    #[test]
+    fn documents_are_named_by_their_ids_within_bounds_and_never_with_create() {
+        let with = |more: Value| {
+            let mut one = json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read"], "fields": {"allow": ["name"]}});
+            more.as_object().unwrap().iter().for_each(|(key, value)| one[key] = value.clone());
+            one
+        };
+        let id = |n: usize| format!("{n:032x}");
+        let read = |more: Value| parse_value(&with(more)).map(|list| list[0].documents.as_ref().map(Vec::len));
+        assert_eq!(read(json!({})), Ok(None));
+        assert_eq!(read(json!({"documents": null})), Ok(None));
+        assert_eq!(read(json!({"documents": [id(1), id(2)]})), Ok(Some(2)));
+        let most: Vec<String> = (0..MAX_DOCUMENTS).map(id).collect();
+        assert_eq!(read(json!({"documents": most})), Ok(Some(MAX_DOCUMENTS)));
+        let again = parse_value(&with(json!({"documents": [id(1)]}))).unwrap();
+        assert_eq!(parse_value(&again[0].to_json()).unwrap(), again);
+        for bad in [
+            json!({"documents": []}),
+            json!({"documents": id(1)}),
+            json!({"documents": [1]}),
+            json!({"documents": ["x"]}),
+            // One id in two spellings.
+            json!({"documents": [id(1), "00000000-0000-0000-0000-000000000001"]}),
+            json!({"documents": (0..=MAX_DOCUMENTS).map(id).collect::<Vec<_>>()}),
+            json!({"documents": [id(1)], "actions": ["read", "create"]}),
+        ] {
+            assert_eq!(read(bad.clone()).unwrap_err().code(), "grant_malformed", "{bad}");
+        }
+        assert!(read(json!({"actions": ["read", "create"]})).is_ok(), "control");
+        let entry = |types: &[&str]| with(json!({"documents": most, "datatypes": types}));
+        let all = |count: usize| parse_value(&Value::Array(vec![entry(&["A", "B"]); count]));
+        assert!(all(MAX_NAMED / MAX_DOCUMENTS / 2).is_ok());
+        assert_eq!(all(MAX_NAMED / MAX_DOCUMENTS / 2 + 1).unwrap_err().code(), "grant_malformed");
+    }
+
+    #[test]
+    fn a_limit_is_a_whole_number_of_rows() {
+        let read = |limits: Value| {
+            parse_value(&json!({"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read"],
+                "fields": {"allow": ["name"]}, "limits": limits}))
+        };
+        for (limits, rows) in [
+            (json!(null), None),
+            (json!({}), None),
+            (json!({"rows_per_day": null}), None),
+            (json!({"rows_per_day": 1}), Some(1)),
+            (json!({"rows_per_day": MAX_ROWS}), Some(MAX_ROWS)),
+        ] {
+            let list = read(limits.clone()).unwrap();
+            assert_eq!(list[0].rows_per_day, rows, "{limits}");
+            assert_eq!(parse_value(&list[0].to_json()).unwrap(), list);
+        }
+        for bad in [0.into(), (-1).into(), json!(1.5), json!("10"), json!(u64::from(MAX_ROWS) + 1), json!([1])] {
+            assert_eq!(read(json!({"rows_per_day": bad})).unwrap_err().code(), "grant_malformed", "{bad}");
+        }
+        assert_eq!(read(json!(5)).unwrap_err().code(), "grant_malformed");
+        assert_eq!(read(json!({"bytes_per_day": 5})).unwrap_err().code(), "grant_key_unsupported");
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Which entry of a grant an entry of a mask comes from.
 
-use policy_core::{CollectionId, Comparison, Entry, Grant, Mask, Predicate, Scalar, Timestamp, Verb};
+use policy_core::{
+    CollectionId, Comparison, Documents, Entry, Grant, GrantScope, Mask, Predicate, Scalar, Timestamp, Verb,
+};
 use vault_core::query::{Filter, Operand, Operator};
 use vault_core::schema::{Collection, FieldType};
 use vault_core::value::Value;
@@ -29,6 +31,7 @@ pub fn attributed<'m>(
         let fits = |at: usize| {
             scopes.get(at).is_some_and(|(_, verbs, scope)| {
                 scope.predicate == entry.predicate
+                    && within_named(scope, entry)
                     && verbs.covers(entry.verbs)
                     && entry.fields.iter().all(|field| scope.fields.contains(field))
             })
@@ -43,6 +46,14 @@ pub fn attributed<'m>(
         }
     }
     found
+}
+
+/// Whether an entry reaches no document that the scope does not name.
+fn within_named(scope: &GrantScope, entry: &Entry) -> bool {
+    scope.documents.as_ref().is_none_or(|named| match &entry.documents {
+        Documents::Only(documents) => documents.iter().all(|document| named.binary_search(document).is_ok()),
+        Documents::All | Documents::Except(_) => false,
+    })
 }
 
 fn writes(entry: &Entry) -> bool {
@@ -74,9 +85,7 @@ pub fn filter(predicate: &Predicate, collection: &Collection) -> Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy_core::{
-        ClientId, Condition, Documents, FieldId, GrantEntry, GrantId, GrantScope, Holder, SpaceId, UserId, Verbs,
-    };
+    use policy_core::{ClientId, Condition, DocId, FieldId, GrantEntry, GrantId, Holder, SpaceId, UserId, Verbs};
     use std::sync::Arc;
 
     fn field(n: u8) -> FieldId {
@@ -99,7 +108,13 @@ mod tests {
         let collection = CollectionId::from_bytes([1; 16]);
         let of = |all: &[Verb], fields: &[u8], predicate: Predicate, until: Option<i64>| GrantEntry {
             verbs: verbs(all),
-            scopes: vec![GrantScope { collection, fields: fields.iter().map(|&n| field(n)).collect(), predicate }],
+            scopes: vec![GrantScope {
+                collection,
+                fields: fields.iter().map(|&n| field(n)).collect(),
+                predicate,
+                documents: None,
+                rows_per_day: None,
+            }],
             purpose: None,
             until: until.map(Timestamp),
         };
@@ -130,5 +145,20 @@ mod tests {
         assert_eq!(numbers(10), [1, 2, 2, 3], "the first has lapsed");
         assert_eq!(numbers(1), [0, 2, 2, 3], "control: it has not");
         assert!(attributed(&mask, &grant, CollectionId::from_bytes([7; 16]), Timestamp(1)).is_empty());
+        // Of two entries that differ in the documents which they name, each has its own.
+        let doc = |n: u8| DocId::from_bytes([n; 16]);
+        let mut grant = grant;
+        grant.entries = [1, 2].map(|n| of(&[Verb::Read], &[1], tagged("a"), Some(i64::from(n) * 10))).to_vec();
+        (grant.entries[0].scopes[0].documents, grant.entries[1].scopes[0].documents) =
+            (Some(vec![doc(1)]), Some(vec![doc(2), doc(3)]));
+        let only = |n: u8| {
+            let documents = Documents::only(vec![doc(n)]);
+            let mask = Mask {
+                entries: vec![Entry { documents, ..entry(&[Verb::Read], &[1], tagged("a")) }],
+                valid_until: None,
+            };
+            attributed(&mask, &grant, collection, Timestamp(1)).first().map(|(n, _)| *n)
+        };
+        assert_eq!([1, 3, 4].map(only), [Some(0), Some(1), None]);
     }
 }

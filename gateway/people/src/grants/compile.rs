@@ -3,12 +3,12 @@
 use policy_core::instant::instant;
 use policy_core::{
     Comparison, Condition, DocId, Grant, GrantEntry, GrantId, GrantScope, Holder, Predicate, Scalar, SpaceId,
-    Timestamp, UserId,
+    Timestamp, UserId, Verb,
 };
 use serde_json::Value;
 use vault_core::schema::{Collection, Field, FieldType, ScalarType, Schema};
 
-use super::access::{Access, AccessError, AskedCondition, Operator};
+use super::access::{Access, AccessError, AskedCondition, Operator, creates_among_named, named_within_bounds};
 
 /// Whose grant it is, to whom, and when it begins.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,9 @@ pub fn compile(list: &[Access], terms: Terms, schema: &Schema) -> Result<Grant, 
             until: access.duration.map(|span| span.after(terms.now)),
         });
     }
-    Ok(Grant { id: terms.id, grantor: terms.grantor, holder: terms.holder, space: terms.space, entries })
+    let grant = Grant { id: terms.id, grantor: terms.grantor, holder: terms.holder, space: terms.space, entries };
+    named_within_bounds(grant.named_documents())?;
+    Ok(grant)
 }
 
 fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, AccessError> {
@@ -55,7 +57,25 @@ fn scope(access: &Access, name: &str, schema: &Schema) -> Result<GrantScope, Acc
         let name = collection.field(condition.field).map_or("", |field| field.name.as_str());
         return Err(AccessError::Contradiction(format!("`where.{name}`: no document can meet all of its conditions.")));
     }
-    Ok(GrantScope { collection: collection.id, fields, predicate: Predicate { conditions } })
+    let documents = access.documents.clone().map(|mut documents| {
+        documents.sort_unstable();
+        documents.dedup();
+        documents
+    });
+    match &documents {
+        Some(_) if access.verbs.has(Verb::Create) => return Err(creates_among_named()),
+        Some(none) if none.is_empty() => {
+            return Err(AccessError::Contradiction("`documents` names none.".to_owned()));
+        }
+        _ => {}
+    }
+    Ok(GrantScope {
+        collection: collection.id,
+        fields,
+        predicate: Predicate { conditions },
+        documents,
+        rows_per_day: access.rows_per_day,
+    })
 }
 
 /// The same documents by conditions of which no two compare one field in the same way: so each of them can be shown.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::access::{Access, AccessError, AskedCondition, parse_value};
+use super::access::{Access, AccessError, AskedCondition, fewer, parse_value};
 
 /// A registered app: the most it may ever be granted, and where codes may be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,6 +193,17 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
     if stated.purpose.is_some() && asked.purpose.is_some() && stated.purpose != asked.purpose {
         return Err("The access gives another purpose than the app's manifest.");
     }
+    let documents = match (&stated.documents, &asked.documents) {
+        (Some(stated), Some(asked)) if !asked.iter().all(|id| stated.contains(id)) => {
+            return Err("The access names a document that the app's manifest does not.");
+        }
+        (stated, asked) => asked.as_ref().or(stated.as_ref()).cloned(),
+    };
+    if let (Some(most), Some(wanted)) = (stated.rows_per_day, asked.rows_per_day)
+        && wanted > most
+    {
+        return Err("The access asks for more rows a day than the app's manifest says.");
+    }
     let mut conditions: Vec<AskedCondition> = stated.conditions.clone();
     conditions.extend(asked.conditions.iter().filter(|one| !stated.conditions.contains(one)).cloned());
     let mut required = asked.required.clone();
@@ -204,6 +215,8 @@ fn within(asked: &Access, stated: &Access) -> Result<Access, &'static str> {
         allow: asked.allow.clone(),
         required,
         conditions,
+        documents,
+        rows_per_day: fewer(stated.rows_per_day, asked.rows_per_day),
         purpose: asked.purpose.clone().or_else(|| stated.purpose.clone()),
         duration,
     })

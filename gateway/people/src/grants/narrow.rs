@@ -3,7 +3,7 @@
 use policy_core::{Comparison, Grant, GrantEntry, GrantScope, Narrowing, Predicate, Timestamp};
 use vault_core::schema::Schema;
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, fewer};
 use super::compile::{Terms, compile, once};
 
 /// What remains of `old` when it is held to `list`: of each element, what the first entry of `old` covers that names
@@ -65,7 +65,15 @@ pub fn narrow_unseen(old: &Grant, list: &[Access], terms: Terms, schema: &Schema
     if !list.iter().all(lies_in) {
         return Err(wider());
     }
-    let new = narrow(old, list, terms, schema).map_err(|_| wider())?;
+    // A day's rows are counted for the grant, and no token has a count of its own: what it says of them is the grant's.
+    let free: Vec<Access> = list.iter().map(|access| Access { rows_per_day: None, ..access.clone() }).collect();
+    let new = narrow(old, &free, terms, schema).map_err(|_| wider())?;
+    let other = |(access, entry): (&Access, &GrantEntry)| {
+        access.rows_per_day.is_some() && entry.scopes.iter().any(|scope| scope.rows_per_day != access.rows_per_day)
+    };
+    if list.iter().zip(&new.entries).any(other) {
+        return Err(wider());
+    }
     // Of each element something is left that may be told, as it is enforced.
     let left = |entry: &GrantEntry| !Narrowing::new([0; 32], vec![entry.clone()]).of(old).grant.entries.is_empty();
     if new.entries.iter().all(left) { Ok(new) } else { Err(wider()) }
@@ -121,12 +129,21 @@ fn held(asked: &GrantScope, before: &[GrantScope]) -> Result<GrantScope, &'stati
         .find(|scope| asked.fields.iter().all(|field| scope.fields.contains(field)))
         .ok_or("The access names a field that was not granted.")?;
     let conditions = scope.predicate.conditions.iter().chain(&asked.predicate.conditions).cloned().collect();
-    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, ..asked.clone() })
+    let documents = match (&scope.documents, &asked.documents) {
+        (Some(before), Some(asked)) if !asked.iter().all(|id| before.binary_search(id).is_ok()) => {
+            return Err("The access names a document that was not granted.");
+        }
+        (before, asked) => asked.as_ref().or(before.as_ref()).cloned(),
+    };
+    let rows_per_day = fewer(scope.rows_per_day, asked.rows_per_day);
+    Ok(GrantScope { predicate: Predicate { conditions: once(conditions) }, documents, rows_per_day, ..asked.clone() })
 }
 
 #[cfg(test)]
 mod tests {
-    use policy_core::{ClientId, CollectionId, FieldId, GrantId, Holder, Scalar, SchemaVersion, SpaceId, UserId, Verb};
+    use policy_core::{
+        ClientId, CollectionId, DocId, FieldId, GrantId, Holder, Scalar, SchemaVersion, SpaceId, UserId, Verb,
+    };
     use proptest::prelude::*;
     use serde_json::{Value, json};
     use vault_core::schema::{Collection, Field, FieldType, Merge, ScalarType};
@@ -174,7 +191,12 @@ mod tests {
         narrow(old, &parse_value(access).unwrap(), terms(2, 1_000_000), &schema())
     }
 
-    /// Whether a grant gives a verb on a field of a document whose values are these, at an instant.
+    /// Ids of documents of these ages.
+    fn aged(ages: &[i64]) -> Vec<DocId> {
+        ages.iter().map(|&age| DocId::from_bytes([u8::try_from(age).unwrap(); 16])).collect()
+    }
+
+    /// Whether a grant gives a verb on a field of a document whose values are these, at an instant. Its age is its id.
     fn gives(grant: &Grant, verb: Verb, (of, field): (u8, usize), document: &[Scalar; 3], now: i64) -> bool {
         let schema = schema();
         let collection = schema.collection(CollectionId::from_bytes([of; 16])).unwrap();
@@ -183,6 +205,10 @@ mod tests {
                 && entry.until.is_none_or(|until| until.0 > now)
                 && entry.scopes.iter().any(|scope| {
                     scope.collection == collection.id
+                        && scope.documents.as_ref().is_none_or(|named| match &document[1] {
+                            Scalar::Int(age) => named.contains(&aged(&[*age])[0]),
+                            other => unreachable!("{other:?}"),
+                        })
                         && scope.fields.contains(&collection.fields[field].id)
                         && scope.predicate.conditions.iter().all(|condition| {
                             let n = collection.fields.iter().position(|field| field.id == condition.field).unwrap();
@@ -233,6 +259,24 @@ mod tests {
             let mut wider = less.clone();
             wider[key] = more;
             assert_eq!(narrowed(&old, &wider).unwrap_err().code(), "grant_wider", "{wider}");
+        }
+        let mut named = less.clone();
+        named["documents"] = json!(aged(&[18, 19]));
+        let held = narrowed(&old, &named).unwrap();
+        assert_eq!(held.entries[0].scopes[0].documents, Some(aged(&[18, 19])), "fewer, by their names");
+        named["documents"] = json!(aged(&[17]));
+        assert_eq!(narrowed(&held, &named).unwrap_err().code(), "grant_wider");
+        assert_eq!(narrowed(&held, &less).unwrap().entries[0].scopes[0].documents, Some(aged(&[18, 19])));
+        named["documents"] = json!(aged(&[19]));
+        assert_eq!(narrowed(&held, &named).unwrap().entries[0].scopes[0].documents, Some(aged(&[19])));
+        let mut limited = less.clone();
+        limited["limits"] = json!({ "rows_per_day": 10 });
+        let held = narrowed(&old, &limited).unwrap();
+        let rows = |grant: &Grant| grant.entries[0].scopes[0].rows_per_day;
+        assert_eq!((rows(&old), rows(&held)), (None, Some(10)));
+        for (asked, left) in [(json!(5), 5), (json!(500), 10), (json!(null), 10)] {
+            limited["limits"] = json!({ "rows_per_day": asked });
+            assert_eq!(rows(&narrowed(&held, &limited).unwrap()), Some(left), "no more than it was");
         }
         let mut nobody = less;
         nobody["where"] = json!({ "age": { "_in": [1, 2] } });
@@ -288,10 +332,12 @@ mod tests {
             some(&FIELDS),
             condition,
             proptest::option::of(1..4_u8),
+            proptest::option::of(proptest::sample::subsequence(vec![0_i64, 1, 2, 3, 4], 1..5)),
         );
-        let entry = entry.prop_map(|(datatypes, actions, allow, rows, days)| {
+        let entry = entry.prop_map(|(datatypes, actions, allow, rows, days, ages)| {
             json!({ "type": "allod_doc", "datatypes": datatypes, "actions": actions, "fields": { "allow": allow },
-                "where": rows, "duration": days.map(|days| format!("P{days}D")) })
+                "where": rows, "duration": days.map(|days| format!("P{days}D")),
+                "documents": ages.map(|ages| aged(&ages)) })
         });
         proptest::collection::vec(entry, 1..4).prop_map(Value::Array)
     }

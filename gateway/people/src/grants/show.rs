@@ -63,9 +63,7 @@ pub fn show(grant: &Grant, schema: &Schema, order: &Order, created: Timestamp) -
         for scope in &entry.scopes {
             let Some(collection) = schema.collection(scope.collection) else { continue };
             let one = show_scope(grant, entry, scope, collection, order, created);
-            let same = out[first..]
-                .iter_mut()
-                .find(|shown: &&mut Access| shown.allow == one.allow && shown.conditions == one.conditions);
+            let same = out[first..].iter_mut().find(|shown: &&mut Access| alike(shown, &one));
             match same {
                 Some(shown) => shown.datatypes.extend(one.datatypes),
                 None => out.push(one),
@@ -73,6 +71,11 @@ pub fn show(grant: &Grant, schema: &Schema, order: &Order, created: Timestamp) -
         }
     }
     out
+}
+
+/// Whether two say the same, but for their types.
+fn alike(a: &Access, b: &Access) -> bool {
+    (&a.allow, &a.conditions, &a.documents, a.rows_per_day) == (&b.allow, &b.conditions, &b.documents, b.rows_per_day)
 }
 
 /// The grant in words, as a JSON list.
@@ -100,6 +103,8 @@ fn show_scope(
         allow: order.names(scope, collection),
         required: Vec::new(),
         conditions: conditions(&scope.predicate, collection),
+        documents: scope.documents.clone(),
+        rows_per_day: scope.rows_per_day,
         purpose: entry.purpose.clone(),
         duration: entry.until.and_then(|until| Span::between(created, until)),
     }

@@ -1,9 +1,9 @@
 //! A grant that gives more: what an app asked for, and its person left of it, is put beside what was granted.
 
-use policy_core::{Grant, GrantEntry, Timestamp};
+use policy_core::{Grant, GrantEntry, GrantScope, Timestamp};
 use vault_core::schema::Schema;
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, named_within_bounds};
 use super::compile::{Terms, compile};
 use super::narrow::narrow;
 
@@ -40,13 +40,36 @@ impl Widening {
     }
 }
 
-/// `old`, with what is added beside it. What of it has ended goes.
+/// Whether an entry gives all that one with a limit gives, for as long, and no fewer rows: beside it that one would but hold
+/// it to its own limit.
+fn raises(new: &GrantEntry, old: &GrantEntry) -> bool {
+    let lasts = |until: Option<Timestamp>| until.map_or(i64::MAX, |until| until.0);
+    let rows = |rows: Option<u32>| rows.unwrap_or(u32::MAX);
+    let within = |old: &GrantScope, new: &GrantScope| {
+        old.collection == new.collection
+            && old.fields.iter().all(|field| new.fields.contains(field))
+            && (new.predicate.is_everything() || new.predicate == old.predicate)
+            && new.documents.as_ref().is_none_or(|new| {
+                old.documents.as_ref().is_some_and(|old| old.iter().all(|id| new.binary_search(id).is_ok()))
+            })
+            && rows(new.rows_per_day) >= rows(old.rows_per_day)
+    };
+    old.scopes.iter().any(|scope| scope.rows_per_day.is_some())
+        && new.verbs.covers(old.verbs)
+        && lasts(new.until) >= lasts(old.until)
+        && old.scopes.iter().all(|old| new.scopes.iter().any(|new| within(old, new)))
+}
+
+/// `old`, with what is added beside it. What of it has ended goes, and so does what is limited and the added gives with
+/// more rows: so a limit is raised.
 ///
 /// # Errors
 /// [`AccessError::Schema`] if that is more than a grant holds.
 pub fn widen(old: &Grant, added: Grant, now: Timestamp) -> Result<Grant, AccessError> {
     let lives = |entry: &&GrantEntry| entry.until.is_none_or(|until| until > now);
-    let mut entries: Vec<GrantEntry> = old.entries.iter().filter(lives).cloned().collect();
+    let raised = |entry: &&GrantEntry| added.entries.iter().any(|new| new != *entry && raises(new, entry));
+    let mut entries: Vec<GrantEntry> =
+        old.entries.iter().filter(lives).filter(|entry| !raised(entry)).cloned().collect();
     for entry in added.entries {
         if !entries.contains(&entry) {
             entries.push(entry);
@@ -57,7 +80,9 @@ pub fn widen(old: &Grant, added: Grant, now: Timestamp) -> Result<Grant, AccessE
             format!("A grant holds {MAX_ENTRIES} entries at most; take this app's access back, and let it ask anew.");
         return Err(AccessError::Schema(text));
     }
-    Ok(Grant { id: added.id, entries, ..old.clone() })
+    let grant = Grant { id: added.id, entries, ..old.clone() };
+    named_within_bounds(grant.named_documents())?;
+    Ok(grant)
 }
 
 #[cfg(test)]
@@ -137,6 +162,15 @@ mod tests {
         assert_eq!(again.unwrap().entries, wide.entries);
         let later = Timestamp::from_seconds(31 * 86_400);
         assert_eq!(widen(&old, less.clone(), later).unwrap().entries, less.entries);
+        // A higher limit takes the place of a lower one, and a lower one comes beside a higher.
+        let limited = |rows: u32, id: u8| {
+            let mut list = parsed(&access(&["name"], &["read"], "P30D"));
+            list[0].rows_per_day = Some(rows);
+            compile(&list, terms(id, 0), &schema).unwrap()
+        };
+        let raised = widen(&limited(5, 1), limited(50, 2), Timestamp::from_seconds(1)).unwrap();
+        assert_eq!(raised.entries, limited(50, 2).entries);
+        assert_eq!(widen(&limited(50, 1), limited(5, 2), Timestamp::from_seconds(1)).unwrap().entries.len(), 2);
         let mut many = old.clone();
         many.entries = (0..64).map(|n| GrantEntry { purpose: Some(n.to_string()), ..old.entries[0].clone() }).collect();
         assert!(widen(&many, less, Timestamp::from_seconds(1)).is_err());

@@ -1,7 +1,7 @@
 //! A grant as plain sentences, for the person who gives it: in each language from the one structure, and nothing that is
 //! written in it can be read as a part of the sentence.
 
-use policy_core::{Grant, Timestamp, Verb, Verbs};
+use policy_core::{DocId, Grant, Timestamp, Verb, Verbs};
 use serde_json::Value;
 use time::{Month, OffsetDateTime};
 use vault_core::schema::Schema;
@@ -18,6 +18,10 @@ pub struct Statement {
     pub collection: String,
     /// And only those that meet all of these.
     pub rows: Vec<AskedCondition>,
+    /// And of those these alone. `None`: all.
+    pub documents: Option<Vec<DocId>>,
+    /// So many rows a day at most. `None`: as many as are asked for.
+    pub rows_per_day: Option<u32>,
     /// What may be done.
     pub verbs: Verbs,
     /// With which fields, in the order in which they are shown.
@@ -34,6 +38,8 @@ pub fn statements(grant: &Grant, schema: &Schema, order: &Order) -> Vec<Statemen
         Some(Statement {
             collection: collection.name.clone(),
             rows: conditions(&scope.predicate, collection),
+            documents: scope.documents.clone(),
+            rows_per_day: scope.rows_per_day,
             verbs: entry.verbs,
             fields: order.names(scope, collection),
             until: entry.until,
@@ -56,12 +62,12 @@ impl Statement {
         let deletes = self.verbs.has(Verb::Delete);
         let fields: Vec<String> = self.fields.iter().map(|name| named(language, name)).collect();
         let (fields, verbs) = (listed(language, &fields, And), listed(language, &on_fields, And));
-        let (all, kind) = (self.rows.is_empty(), named(language, &self.collection));
+        let kind = named(language, &self.collection);
         match language {
             Language::English => {
-                let rows = match all {
-                    true => format!("every {kind}, present and future"),
-                    false => format!("each {kind} where {}", self.conditions(language)),
+                let rows = match self.which(language) {
+                    None => format!("every {kind}, present and future"),
+                    Some(which) => format!("each {kind} {which}"),
                 };
                 let done = match (on_fields.is_empty(), deletes) {
                     (false, false) => format!("{} {fields} in {rows}", capital(&verbs)),
@@ -69,15 +75,19 @@ impl Statement {
                     (true, true) => format!("Delete {rows}"),
                     (true, false) => format!("Nothing in {rows}"),
                 };
+                let done = match self.rows_per_day {
+                    None => done,
+                    Some(rows) => format!("{done}, at most {rows} a day"),
+                };
                 match self.until {
                     Some(until) => format!("{done}, until {}.", date(language, until)),
                     None => format!("{done}, until you revoke it."),
                 }
             }
             Language::German => {
-                let rows = |every: &str| match all {
-                    true => format!("{every} Eintrag der Art {kind}, auch {every} künftigen,"),
-                    false => format!("{every} Eintrag der Art {kind}, bei dem {},", self.conditions(language)),
+                let rows = |every: &str| match self.which(language) {
+                    None => format!("{every} Eintrag der Art {kind}, auch {every} künftigen,"),
+                    Some(which) => format!("{every} Eintrag der Art {kind}{which},"),
                 };
                 let done = match (on_fields.is_empty(), deletes) {
                     (false, false) => format!("Darf in {} {fields} {verbs}", rows("jedem")),
@@ -87,12 +97,34 @@ impl Statement {
                     (true, true) => format!("Darf {} löschen", rows("jeden")),
                     (true, false) => format!("Darf in {} nichts", rows("jedem")),
                 };
+                let done = match self.rows_per_day {
+                    None => done,
+                    Some(rows) => format!("{done}, höchstens {rows} am Tag"),
+                };
                 match self.until {
                     Some(until) => format!("{done}, bis zum {}.", date(language, until)),
                     None => format!("{done}, bis du es zurücknimmst."),
                 }
             }
         }
+    }
+
+    /// Which documents of their type; `None`: all of them.
+    fn which(&self, language: Language) -> Option<String> {
+        let ids = self.documents.iter().map(|ids| {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            match language {
+                Language::English => format!("with the id {}", listed(language, &ids, Or)),
+                Language::German => format!(" mit der Kennung {}", listed(language, &ids, Or)),
+            }
+        });
+        let rows = (!self.rows.is_empty()).then(|| match language {
+            Language::English => format!("where {}", self.conditions(language)),
+            Language::German => format!(", bei dem {}", self.conditions(language)),
+        });
+        let all: Vec<String> = ids.chain(rows).collect();
+        let joint = if language == Language::English { " " } else { "" };
+        (!all.is_empty()).then(|| all.join(joint))
     }
 
     fn conditions(&self, language: Language) -> String {
@@ -123,7 +155,8 @@ const fn reserved(language: Language) -> &'static [&'static str] {
         Language::English => &[
             "add", "and", "any", "at", "by", "change", "delete", "each", "empty", "every", "future", "in", "is", "it",
             "least", "less", "more", "most", "no", "none", "not", "nothing", "of", "one", "or", "past", "present",
-            "read", "revoke", "search", "see", "such", "than", "the", "until", "versions", "where", "yes", "you",
+            "read", "revoke", "search", "see", "such", "than", "the", "until", "versions", "where", "with", "yes",
+            "you",
         ],
         Language::German => &[
             "als",
@@ -153,6 +186,7 @@ const fn reserved(language: Language) -> &'static [&'static str] {
             "lesen",
             "mehr",
             "mindestens",
+            "mit",
             "nein",
             "nicht",
             "nichts",

@@ -175,6 +175,8 @@ async fn whole(node: &dyn Node, by: &Principal, space: &str) -> Result<Vec<grant
         allow: collection.fields.iter().map(|field| field.name.clone()).collect(),
         required: Vec::new(),
         conditions: Vec::new(),
+        documents: None,
+        rows_per_day: None,
         purpose: None,
         duration: None,
     };

@@ -15,6 +15,7 @@ use vault_core::schema::Schema;
 use super::people::{suspended, unknown_user};
 use super::{ApiError, Data, body, person};
 use crate::authn::Principal;
+use crate::directory::daily_rows::{DailyLimit, next_day};
 use crate::directory::usage::Usage;
 use crate::directory::{Act, Actor, FOLLOWED, GrantRow};
 use crate::front::described::{Access, Id, Instant};
@@ -118,6 +119,52 @@ struct GrantView {
     #[schema(value_type = Option<Instant>)]
     last_used: Option<String>,
     used: GrantUsed,
+    /// How much of its limits is used today (UTC); of those that it has.
+    today: Vec<LimitUsed>,
+}
+
+/// How much of a limit is used.
+#[derive(Debug, Serialize, ToSchema)]
+struct LimitUsed {
+    #[schema(examples("Contact"))]
+    collection: String,
+    #[schema(examples(500))]
+    rows_per_day: u32,
+    /// Rows that were told today.
+    #[schema(examples(120))]
+    told: u64,
+    /// When the next day begins.
+    #[schema(value_type = Instant)]
+    again: String,
+}
+
+/// How much of its limits is used of a grant.
+async fn used_today(
+    node: &dyn Node,
+    record: &GrantRecord,
+    row: Option<&GrantRow>,
+    schema: &Schema,
+) -> Result<Vec<LimitUsed>, ApiError> {
+    let now = node.now();
+    let scopes = record.grant.entries.iter().enumerate().filter(|(_, entry)| entry.until.is_none_or(|end| end > now));
+    let scopes = scopes.flat_map(|(entry, one)| one.scopes.iter().map(move |scope| (entry, scope)));
+    let limits: Vec<DailyLimit> = scopes
+        .filter_map(|(entry, scope)| {
+            Some(DailyLimit { entry, collection: scope.collection, most: scope.rows_per_day? })
+        })
+        .collect();
+    if limits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let told = match row {
+        Some(row) => node.directory().rows_told(row.id, &limits, now).await?,
+        None => vec![0; limits.len()],
+    };
+    let used = limits.iter().zip(told).filter_map(|(limit, told)| {
+        let collection = schema.collection(limit.collection)?.name.clone();
+        Some(LimitUsed { collection, rows_per_day: limit.most, told, again: body::instant(next_day(now)) })
+    });
+    Ok(used.collect())
 }
 
 /// What an app really used of a grant, on this node.
@@ -352,6 +399,7 @@ async fn known(node: &dyn Node, principal: &Principal) -> Result<Vec<KnownGrant>
                 let access = show_json(&record.grant, &schema, &order, record.created);
                 let used = row.as_ref().map(|row| GrantUsed::of(&row.usage, &schema)).unwrap_or_default();
                 let mut view = grant_view(name, &record, row.as_ref(), access, used);
+                view.today = used_today(node, &record, row.as_ref(), &schema).await?;
                 view.app_password = view.client_id.is_some_and(|client| passwords.contains(&client));
                 out.push(KnownGrant { record, row, view });
             }
@@ -380,5 +428,6 @@ fn grant_view(
         expires: ends(&record.grant).map(body::instant),
         last_used: row.and_then(|row| row.last_used).map(body::instant),
         used,
+        today: Vec::new(),
     }
 }

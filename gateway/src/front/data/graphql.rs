@@ -1,7 +1,6 @@
 //! `/api/v1/graphql` (also `/api/graphql`) and `/api/v0/graphql`: one request, straight down.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
@@ -14,8 +13,9 @@ use vault::view::{Answer, ViewError};
 use vault::{ReadError, WriteError};
 use vault_core::change::ChangeRequest;
 
+use super::daily::{self, Asked};
 use super::incoming::{self, LIGHT, PATIENCE, apart};
-use super::looked_at::{self, Readable};
+use super::looked_at::{self, LookedAt, Readable};
 use super::response::Shape;
 use super::{client, space_of, unavailable};
 use crate::access::AccessError;
@@ -95,7 +95,7 @@ async fn answer(
         let Some(asked) = request.clone() else { return Err(unavailable("Definitions are changing; try again.")) };
         let (catalogue, permits) = attempts.read().await?;
         let light = bytes <= LIGHT && incoming::is_light(&asked.text, &catalogue.schema);
-        let version = catalogue.schema.version;
+        let (version, schema) = (catalogue.schema.version, Arc::clone(&catalogue.schema));
         let node = app.clone().into_inner();
         // Of apps it is counted what they really use.
         let app_grant = principal.caller.app.as_ref().map(|by| by.grant);
@@ -133,11 +133,23 @@ async fn answer(
             Err(errors) => return Ok(shape.refused(&errors)),
         };
         let only = planned.only_root().map(str::to_owned);
-        let fields = match &planned {
+        let seen = match &planned {
             Plan::Query(query) if app_grant.is_some() => looked_at::by_query(query, &readable),
             Plan::Change(change) if app_grant.is_some() => looked_at::by_change(change, &readable),
-            _ => BTreeSet::new(),
+            _ => LookedAt::default(),
         };
+        let fields = seen.fields.clone();
+        // And held to as many rows as their grants give in a day.
+        let asked = match app_grant {
+            Some(grant) if seen.questions > 0 => Asked::of(app, grant, seen, &schema).await?,
+            _ => None,
+        };
+        if let Some(asked) = &asked
+            && let Err(untold) = asked.may_be_asked(app).await?
+        {
+            return daily::refusal(shape, untold);
+        }
+        let changes = matches!(planned, Plan::Change(_));
         let mut rows = 0;
         let data = match planned {
             Plan::Answer(data) => Ok((data.into(), charge)),
@@ -158,12 +170,19 @@ async fn answer(
                 match write(app, principal, space, version, change).await? {
                     None => continue,
                     Some(done) => {
-                        rows = done.as_ref().map_or(0, Answer::rows);
-                        done.map(Answer::into_parts).map_err(|error| write_error(&error))
+                        let done = done.map(Answer::into_parts);
+                        rows = done.as_ref().map_or(0, |(text, _)| daily::rows_in(text));
+                        done.map_err(|error| write_error(&error))
                     }
                 }
             }
         };
+        if let Some(asked) = &asked {
+            let told = data.is_ok().then_some(rows);
+            if let Err(untold) = asked.may_be_told(app, told, changes && told.is_some()).await? {
+                return daily::refusal(shape, untold);
+            }
+        }
         if let (Some(grant), Ok((text, _))) = (app_grant, &data) {
             let usage = Usage { requests: 1, rows, bytes: text.len() as u64, fields };
             app.directory.count_usage(grant, &usage);

@@ -1,5 +1,5 @@
-//! Which fields a request looks at: what is answered of them, and what is asked about them. For the books of what an app
-//! really used.
+//! Which types and fields a request looks at: what is answered of them, and what is asked about them. For the books of what
+//! an app really used, and for the limits of what it is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,25 +22,50 @@ pub(super) fn readable(permits: &Permits<Read>) -> Readable {
     permits.collections().map(|(id, mask)| (id, of(mask))).collect()
 }
 
-/// The fields that a query looks at. Of history it is not known before it is read: it counts as all that may be read of it.
-pub(super) fn by_query(query: &Query, readable: &Readable) -> BTreeSet<FieldId> {
-    let mut seen = FieldWalk { fields: BTreeSet::new(), readable };
-    for root in &query.roots {
-        match &root.kind {
-            RootKind::Select(select) => seen.select(select),
-            RootKind::Aggregate(aggregate) => seen.aggregate(aggregate),
-            // Whose commits they are, their ids do not tell.
-            RootKind::Commits(_) => seen.fields.extend(readable.values().flatten()),
-            RootKind::Constant(_) => {}
-        }
-    }
-    seen.fields
+/// What a request looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LookedAt {
+    pub(super) fields: BTreeSet<FieldId>,
+    pub(super) collections: BTreeSet<CollectionId>,
+    /// How many questions it asks: each is answered, if by nothing.
+    pub(super) questions: u64,
+    /// How many answers there may be beside each row: numbers over what belongs to it, its versions and its conflicts.
+    pub(super) beside: u64,
 }
 
-/// The fields that a change looks at: for which documents it is, and what its answer tells.
-pub(super) fn by_change(change: &ChangeRequest, readable: &Readable) -> BTreeSet<FieldId> {
-    let mut seen = FieldWalk { fields: BTreeSet::new(), readable };
+impl LookedAt {
+    /// How many rows are told by an answer of so many documents, groups and commits: what stands beside each counts as
+    /// rows as well, and so does every question but the first.
+    pub(super) fn cost(&self, rows: u64) -> u64 {
+        let told = rows.saturating_mul(self.beside.saturating_add(1));
+        told.saturating_add(self.questions.saturating_sub(1)).max(self.questions)
+    }
+}
+
+/// What a query looks at. Of history it is not known before it is read: it counts as all that may be read of it.
+pub(super) fn by_query(query: &Query, readable: &Readable) -> LookedAt {
+    let mut walk = Walk { seen: LookedAt::default(), readable };
+    for root in &query.roots {
+        match &root.kind {
+            RootKind::Select(select) => walk.select(select),
+            RootKind::Aggregate(aggregate) => walk.aggregate(aggregate),
+            // Whose commits they are, their ids do not tell.
+            RootKind::Commits(_) => {
+                walk.seen.fields.extend(readable.values().flatten());
+                walk.seen.collections.extend(readable.keys());
+            }
+            RootKind::Constant(_) => continue,
+        }
+        walk.seen.questions += 1;
+    }
+    walk.seen
+}
+
+/// What a change looks at: for which documents it is, and what its answer tells.
+pub(super) fn by_change(change: &ChangeRequest, readable: &Readable) -> LookedAt {
+    let mut walk = Walk { seen: LookedAt::default(), readable };
     for change in &change.changes {
+        walk.seen.questions += 1;
         let filter = match &change.action {
             Action::Add(_) => None,
             Action::Update { target, .. } | Action::Delete { target, .. } | Action::Restore { target, .. } => {
@@ -48,23 +73,25 @@ pub(super) fn by_change(change: &ChangeRequest, readable: &Readable) -> BTreeSet
             }
             Action::Upsert { filter, .. } => Some(filter),
         };
-        filter.into_iter().for_each(|filter| seen.filter(filter));
-        seen.items(change.collection, &change.items);
+        filter.into_iter().for_each(|filter| walk.filter(filter));
+        walk.seen.collections.insert(change.collection);
+        walk.items(change.collection, &change.items);
     }
-    seen.fields
+    walk.seen
 }
 
-struct FieldWalk<'a> {
-    fields: BTreeSet<FieldId>,
+struct Walk<'a> {
+    seen: LookedAt,
     readable: &'a Readable,
 }
 
-impl FieldWalk<'_> {
+impl Walk<'_> {
     fn field(&mut self, field: FieldId) {
-        self.fields.insert(field);
+        self.seen.fields.insert(field);
     }
 
     fn select(&mut self, select: &Select) {
+        self.seen.collections.insert(select.collection);
         self.args(&select.args);
         self.items(select.collection, &select.items);
     }
@@ -84,10 +111,14 @@ impl FieldWalk<'_> {
                     self.select(select);
                 }
                 ItemKind::Group(select) => self.select(select),
-                ItemKind::Aggregate(aggregate) => self.aggregate(aggregate),
+                ItemKind::Aggregate(aggregate) => {
+                    self.seen.beside += 1;
+                    self.aggregate(aggregate);
+                }
                 // History, and what it does not agree on, is of all fields.
                 ItemKind::Version(_) | ItemKind::Conflicts(_) => {
-                    self.fields.extend(self.readable.get(&collection).into_iter().flatten());
+                    self.seen.beside += 1;
+                    self.seen.fields.extend(self.readable.get(&collection).into_iter().flatten());
                 }
                 ItemKind::DocId | ItemKind::Deleted | ItemKind::Constant(_) => {}
             }
@@ -96,8 +127,16 @@ impl FieldWalk<'_> {
 
     fn aggregate(&mut self, aggregate: &Aggregate) {
         for AggregateSource { over, field, filter, order, .. } in &aggregate.sources {
-            if let Over::Relation(field, _) | Over::List(field) = over {
-                self.field(*field);
+            match over {
+                Over::Relation(field, of) => {
+                    self.field(*field);
+                    self.seen.collections.insert(*of);
+                }
+                Over::List(field) => self.field(*field),
+                Over::Collection(of) => {
+                    self.seen.collections.insert(*of);
+                }
+                Over::Group => {}
             }
             field.iter().for_each(|field| self.field(*field));
             filter.iter().for_each(|filter| self.filter(filter));
@@ -108,8 +147,9 @@ impl FieldWalk<'_> {
     fn order(&mut self, keys: &[OrderKey]) {
         for key in keys {
             let mut operand = &key.operand;
-            while let OrderOperand::Related { field, operand: inner, .. } = operand {
+            while let OrderOperand::Related { field, target, operand: inner } = operand {
                 self.field(*field);
+                self.seen.collections.insert(*target);
                 operand = inner;
             }
             if let OrderOperand::Own(operand) = operand {
@@ -131,8 +171,9 @@ impl FieldWalk<'_> {
             Filter::And(all) | Filter::Or(all) => all.iter().for_each(|one| self.filter(one)),
             Filter::Not(one) => self.filter(one),
             Filter::Is(operand, _) => self.operand(operand),
-            Filter::Related { field, filter, .. } => {
+            Filter::Related { field, filter, target } => {
                 self.field(*field);
+                self.seen.collections.insert(*target);
                 self.filter(filter);
             }
         }
@@ -154,7 +195,7 @@ mod tests {
         let seen = |action, kind| {
             let items = vec![Item { key: "k".into(), kind }];
             let change = Change { key: "r".into(), collection: of, action, items };
-            by_change(&ChangeRequest { changes: vec![change] }, &readable)
+            by_change(&ChangeRequest { changes: vec![change] }, &readable).fields
         };
         let target = || Target { filter: Some(filter()), ..Target::default() };
         for action in [
@@ -168,5 +209,15 @@ mod tests {
         assert_eq!(seen(all(), ItemKind::DocId), [].into(), "control");
         assert_eq!(seen(all(), ItemKind::Version(vec![])), [field(1), field(2)].into());
         assert_eq!(seen(all(), ItemKind::Conflicts(vec![])), [field(1), field(2)].into());
+    }
+
+    #[test]
+    fn each_answer_counts() {
+        let of = |questions: u64, beside: u64| LookedAt { questions, beside, ..LookedAt::default() };
+        assert_eq!([0, 1, 3].map(|rows| of(1, 0).cost(rows)), [1, 1, 3], "a question that is answered by nothing");
+        assert_eq!([0, 1, 3].map(|rows| of(3, 0).cost(rows)), [3, 3, 5]);
+        assert_eq!([0, 1, 3].map(|rows| of(1, 2).cost(rows)), [1, 3, 9], "with numbers beside each row");
+        assert_eq!(of(0, 0).cost(0), 0);
+        assert_eq!(of(u64::MAX, u64::MAX).cost(u64::MAX), u64::MAX);
     }
 }

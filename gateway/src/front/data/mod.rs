@@ -1,6 +1,7 @@
 //! A person's data: spaces, collections, GraphQL.
 
 mod collections;
+mod daily;
 mod graphql;
 pub(crate) mod incoming;
 mod looked_at;

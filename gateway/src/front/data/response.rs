@@ -81,6 +81,7 @@ fn status_of(code: &str) -> StatusCode {
         "forbidden" => StatusCode::FORBIDDEN,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "conflict" | "not_unique" => StatusCode::CONFLICT,
+        "limit_rows_per_day" => StatusCode::TOO_MANY_REQUESTS,
         "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         "internal" => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
@@ -111,6 +112,7 @@ mod tests {
             ("unauthenticated", 401),
             ("forbidden", 403),
             ("not_unique", 409),
+            ("limit_rows_per_day", 429),
             ("internal", 500),
             ("unavailable", 503),
         ] {

@@ -34,6 +34,14 @@ impl Documents {
     pub fn only(documents: Vec<DocId>) -> Self {
         Documents::Only(sorted(documents).into())
     }
+    /// What of the set is among these, which are sorted and without doubles.
+    #[must_use]
+    pub fn among(&self, documents: &[DocId]) -> Self {
+        match self {
+            Documents::All => Documents::Only(documents.into()),
+            _ => Documents::Only(documents.iter().copied().filter(|document| self.has(*document)).collect()),
+        }
+    }
     /// Whether the document is in the set.
     pub fn has(&self, document: DocId) -> bool {
         match self {
@@ -67,5 +75,15 @@ mod tests {
         assert_eq!(Documents::except(Vec::new()), Documents::All);
         let none = Documents::only(Vec::new());
         assert!(none.is_none() && !none.is_all() && has(&none) == [false; 3]);
+        let named = [doc(1), doc(2)];
+        for (set, left) in [
+            (Documents::All, [true, true, false]),
+            (Documents::only(some()), [true, false, false]),
+            (Documents::except(some()), [false, true, false]),
+            (none, [false; 3]),
+        ] {
+            assert_eq!(has(&set.among(&named)), left, "{set:?}");
+            assert!(!set.among(&named).is_all());
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::masks::{About, Answers, earliest};
 use super::singled::Singled;
-use crate::{CollectionId, Documents, Entry, FieldId, Grant, GrantScope, Predicate, Timestamp, Verb, Verbs};
+use crate::{CollectionId, Documents, Entry, FieldId, Grant, GrantScope, Timestamp, Verb, Verbs};
 
 const SEES: [Verb; 3] = [Verb::Read, Verb::Search, Verb::History];
 const PUTS: [Verb; 2] = [Verb::Create, Verb::Update];
@@ -61,7 +61,7 @@ impl UserHalf {
 
     /// The mask of the person in person.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        self.within(Verbs::ALL, None, &Predicate::default())
+        self.within(Verbs::ALL, None)
     }
 
     /// The mask of an app: each entry of its grant by itself, within this half.
@@ -70,7 +70,7 @@ impl UserHalf {
         for (entry, &verbs) in grant.entries.iter().zip(verbs) {
             for scope in entry.scopes.iter().filter(|scope| scope.collection == collection) {
                 if self.sees_conditions(scope) {
-                    entries.extend(self.within(verbs, Some(&scope.fields), &scope.predicate));
+                    entries.extend(self.within(verbs, Some(scope)));
                 }
             }
         }
@@ -84,37 +84,41 @@ impl UserHalf {
     }
 
     /// One entry if reading and writing reach the same, else two; none that gives nothing.
-    fn within(&self, verbs: Verbs, scope: Option<&[FieldId]>, predicate: &Predicate) -> Vec<Entry> {
-        let cut = |fields: &[FieldId]| -> Arc<[FieldId]> {
-            fields.iter().copied().filter(|field| scope.is_none_or(|scope| scope.contains(field))).collect()
+    fn within(&self, verbs: Verbs, scope: Option<&GrantScope>) -> Vec<Entry> {
+        let named = scope.and_then(|scope| scope.documents.as_deref());
+        let among = |documents: &Documents| named.map_or_else(|| documents.clone(), |named| documents.among(named));
+        let (seen_in, edited_in) = (among(&self.seen), among(&self.edited));
+        let cut = |fields: &[FieldId], documents: &Documents| -> Arc<[FieldId]> {
+            let given = |field: &FieldId| scope.is_none_or(|scope| scope.fields.contains(field));
+            fields.iter().copied().filter(|field| !documents.is_none() && given(field)).collect()
         };
-        let (seen, put) = (cut(&self.view), cut(&self.edit));
+        let (seen, put) = (cut(&self.view, &seen_in), cut(&self.edit, &edited_in));
         let of = |some: &[Verb], fields: &[FieldId]| -> Verbs {
             if fields.is_empty() { Verbs::NONE } else { some.iter().copied().collect::<Verbs>().and(verbs) }
         };
         let reading = of(&SEES, &seen);
-        let mut writing = match self.edited {
+        let mut writing = match edited_in {
             // Who edits single documents makes no new ones.
             Documents::Only(_) => of(&[Verb::Update], &put),
             Documents::All | Documents::Except(_) => of(&PUTS, &put),
         };
-        if !self.edited.is_none() && verbs.has(Verb::Delete) {
+        if !edited_in.is_none() && verbs.has(Verb::Delete) {
             writing = writing.with(Verb::Delete);
         }
         let entry = |verbs, fields, documents: &Documents| Entry {
             verbs,
             fields,
             documents: documents.clone(),
-            predicate: predicate.clone(),
+            predicate: scope.map(|scope| scope.predicate.clone()).unwrap_or_default(),
         };
         match (reading.is_empty(), writing.is_empty()) {
             (true, true) => Vec::new(),
-            (false, true) => vec![entry(reading, seen, &self.seen)],
-            (true, false) => vec![entry(writing, put, &self.edited)],
-            (false, false) if seen == put && self.seen == self.edited => {
-                vec![entry(reading.iter().chain(writing.iter()).collect(), seen, &self.seen)]
+            (false, true) => vec![entry(reading, seen, &seen_in)],
+            (true, false) => vec![entry(writing, put, &edited_in)],
+            (false, false) if seen == put && seen_in == edited_in => {
+                vec![entry(reading.iter().chain(writing.iter()).collect(), seen, &seen_in)]
             }
-            (false, false) => vec![entry(reading, seen, &self.seen), entry(writing, put, &self.edited)],
+            (false, false) => vec![entry(reading, seen, &seen_in), entry(writing, put, &edited_in)],
         }
     }
 }

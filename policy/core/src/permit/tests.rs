@@ -119,7 +119,7 @@ fn entry(verbs: &[Verb], fields: &[u8], predicate: Predicate) -> GrantEntry {
     let fields = fields.iter().map(|&n| field(n)).collect();
     GrantEntry {
         verbs: verbs.iter().copied().collect(),
-        scopes: vec![GrantScope { collection: books(), fields, predicate }],
+        scopes: vec![GrantScope { collection: books(), fields, predicate, documents: None, rows_per_day: None }],
         purpose: None,
         until: None,
     }
@@ -615,6 +615,42 @@ fn an_app_reaches_the_documents_of_its_person_that_its_entry_covers() {
         ]
     );
     assert_eq!(mask.entries.iter().map(|e| e.predicate.is_everything()).collect::<Vec<_>>(), [false, false, true]);
+}
+
+#[test]
+fn an_entry_that_names_documents_reaches_these_alone_and_makes_none() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1, 2], &[1, 2]);
+    engine.member(2, &[1, 2], &[]);
+    for n in [1, 2] {
+        engine.singles(n, "barred", &[3]);
+    }
+    engine.singles(2, "edit", &[7]);
+    engine.open(&[1, 2]);
+    let naming = |verbs: &[Verb], docs: &[u8]| {
+        let mut entry = entry(verbs, &[1], Predicate::default());
+        entry.scopes[0].documents = Some(docs.iter().map(|&n| doc(n)).collect());
+        entry
+    };
+    let all = |docs: &[u8]| vec![naming(&Verb::ALL, docs), entry(&[Verb::Read], &[2], Predicate::default())];
+    let gate = gate(&engine);
+    let given = |grant: u8, user: u8, docs: &[u8]| {
+        engine.grants(grant, user, all(docs));
+        engine.clock.advance();
+        reach(&mask_of(&gate, &app(user, grant), &[1, 2]).unwrap())
+    };
+    let rest = (verbs(&[Verb::Read]), vec![2], except(&[3]));
+    let but_create: Verbs = Verb::ALL.into_iter().filter(|verb| *verb != Verb::Create).collect();
+    // What is kept from the person is none of what they can name, and what nobody has is nothing.
+    assert_eq!(given(1, 1, &[2, 3, 9]), [(but_create, vec![1], only(&[2, 9])), rest.clone()]);
+    assert_eq!(given(2, 1, &[3]), std::slice::from_ref(&rest));
+    // Where the person edits one of them, the app does so.
+    let update = verbs(&[Verb::Update, Verb::Delete]);
+    assert_eq!(
+        given(3, 2, &[6, 7]),
+        [(verbs(&SEE), vec![1], only(&[6, 7])), (update, vec![1], only(&[7])), rest.clone()]
+    );
+    assert_eq!(given(4, 2, &[6]), [(verbs(&SEE), vec![1], only(&[6])), rest]);
 }
 
 #[test]

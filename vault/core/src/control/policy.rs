@@ -1,8 +1,8 @@
 //! The plaintext of policy entries: what a space is called, and the grants on it.
 
 use policy_core::{
-    ClientId, CollectionId, Comparison, Condition, FieldId, Grant, GrantEntry, GrantId, GrantScope, Holder, LinkId,
-    Predicate, Scalar, SpaceId, Timestamp, UserId, Verbs,
+    ClientId, CollectionId, Comparison, Condition, DocId, FieldId, Grant, GrantEntry, GrantId, GrantScope, Holder,
+    LinkId, Predicate, Scalar, SpaceId, Timestamp, UserId, Verbs,
 };
 
 use crate::cbor::{CborError, Reader, Writer};
@@ -79,13 +79,28 @@ fn write_record(w: &mut Writer, record: &GrantRecord) {
     for entry in &grant.entries {
         w.array(4).uint(u64::from(entry.verbs.bits())).array(entry.scopes.len());
         for scope in &entry.scopes {
-            w.array(3).bytes(scope.collection.as_bytes()).array(scope.fields.len());
+            let length = match (&scope.documents, scope.rows_per_day) {
+                (_, Some(_)) => 5,
+                (Some(_), None) => 4,
+                (None, None) => 3,
+            };
+            w.array(length).bytes(scope.collection.as_bytes()).array(scope.fields.len());
             for field in &scope.fields {
                 w.bytes(field.as_bytes());
             }
             w.array(scope.predicate.conditions.len());
             for condition in &scope.predicate.conditions {
                 write_condition(w, condition);
+            }
+            if length > 3 {
+                let documents = scope.documents.as_deref().unwrap_or_default();
+                w.array(documents.len());
+                for document in documents {
+                    w.bytes(document.as_bytes());
+                }
+            }
+            if let Some(rows) = scope.rows_per_day {
+                w.uint(u64::from(rows));
             }
         }
         w.optional(entry.purpose.as_deref(), |w, purpose| {
@@ -158,7 +173,11 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
         let verbs = u8::try_from(r.uint()?).ok().and_then(Verbs::from_bits).ok_or(bad)?;
         let mut scopes = Vec::new();
         for _ in 0..r.array(MAX_LIST)? {
-            r.array_of(3)?;
+            let cut_off = r.error("a scope that is cut off");
+            let length = r.array(5)?;
+            if length < 3 {
+                return Err(cut_off);
+            }
             let collection = CollectionId::from_bytes(r.array_bytes()?);
             let fields = (0..r.array(MAX_LIST)?)
                 .map(|_| r.array_bytes().map(FieldId::from_bytes))
@@ -168,7 +187,19 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
             if !fields.is_sorted_by(|a, b| a < b) {
                 return Err(unsorted);
             }
-            scopes.push(GrantScope { collection, fields, predicate: Predicate { conditions } });
+            let documents = if length > 3 { read_documents(r, length == 5)? } else { None };
+            let bad = r.error("an unknown number of rows");
+            let rows_per_day = match length {
+                5 => Some(u32::try_from(r.uint()?).ok().filter(|rows| *rows > 0).ok_or(bad)?),
+                _ => None,
+            };
+            scopes.push(GrantScope {
+                collection,
+                fields,
+                predicate: Predicate { conditions },
+                documents,
+                rows_per_day,
+            });
         }
         let purpose = r.optional(|r| r.text(MAX_TEXT).map(str::to_owned))?;
         let until = r.optional(|r| r.int().map(Timestamp))?;
@@ -189,6 +220,18 @@ fn read_record(r: &mut Reader<'_>) -> Result<GrantRecord, CborError> {
         _ => return Err(unknown),
     };
     Ok(GrantRecord { grant: Grant { id, grantor, holder, space, entries }, app, created })
+}
+
+/// Documents that are named. Where more stands behind them there may be none: it covers all.
+fn read_documents(r: &mut Reader<'_>, may_be_none: bool) -> Result<Option<Vec<DocId>>, CborError> {
+    let unsorted = r.error("documents out of order, or none");
+    let documents =
+        (0..r.array(MAX_LIST)?).map(|_| r.array_bytes().map(DocId::from_bytes)).collect::<Result<Vec<_>, _>>()?;
+    match documents.is_empty() {
+        true if may_be_none => Ok(None),
+        false if documents.is_sorted_by(|a, b| a < b) => Ok(Some(documents)),
+        _ => Err(unsorted),
+    }
 }
 
 fn read_condition(r: &mut Reader<'_>) -> Result<Condition, CborError> {
@@ -236,6 +279,8 @@ mod tests {
                         condition(Comparison::Leq(Scalar::DateTime(Timestamp(5)))),
                     ],
                 },
+                documents: None,
+                rows_per_day: None,
             }],
             purpose: Some("to show it".into()),
             until: Some(Timestamp(9)),
@@ -258,9 +303,17 @@ mod tests {
         fn entries_round_trip_and_damage_never_panics(at in 0usize..4096, byte: u8, name: String) {
             let PolicyEntry::Grant(mut record) = sample() else { unreachable!("a grant") };
             record.grant.holder = Holder::Link(LinkId::from_bytes([3; 16]));
+            let mut named = record.clone();
+            named.grant.entries[0].scopes[0].documents = Some([1, 2].map(|n| DocId::from_bytes([n; 16])).to_vec());
+            let (mut limited, mut both) = (record.clone(), named.clone());
+            limited.grant.entries[0].scopes[0].rows_per_day = Some(500);
+            both.grant.entries[0].scopes[0].rows_per_day = Some(u32::MAX);
             for entry in [
                 sample(),
                 PolicyEntry::Grant(record),
+                PolicyEntry::Grant(named),
+                PolicyEntry::Grant(limited),
+                PolicyEntry::Grant(both),
                 PolicyEntry::Space { name: name.clone(), personal: true },
                 PolicyEntry::Revoke(GrantId::from_bytes([8; 16])),
             ] {

@@ -179,6 +179,28 @@ fn conditions(language: Language, text: &str, texts: &[String]) -> Vec<AskedCond
     text.split(joint).map(|text| one(&format!("{text}{end}"))).collect()
 }
 
+/// Ids behind `with the id`, and what stands behind them.
+fn ids(language: Language, text: &str) -> (Vec<DocId>, &str) {
+    let or = if language == Language::English { " or " } else { " oder " };
+    let (mut out, mut text) = (Vec::new(), text);
+    loop {
+        let end = text.find([' ', ',']).unwrap_or(text.len());
+        out.push(text[..end].parse().unwrap());
+        text = &text[end..];
+        if let Some(last) = text.strip_prefix(or) {
+            let end = last.find([' ', ',']).unwrap_or(last.len());
+            out.push(last[..end].parse().unwrap());
+            return (out, &last[end..]);
+        }
+        let next = text.strip_prefix(", ");
+        let next = next.filter(|next| next.get(..36).is_some_and(|id| id.parse::<DocId>().is_ok()));
+        match next {
+            Some(next) => text = next,
+            None => return (out, text),
+        }
+    }
+}
+
 fn moment(language: Language, text: &str) -> Timestamp {
     let (day, rest) = text.split_once(' ').unwrap();
     let (month, rest) = rest.split_once(' ').unwrap();
@@ -201,6 +223,13 @@ fn read(language: Language, sentence: &str) -> Statement {
         Language::English => {
             let (body, until) = text.rsplit_once(", until ").unwrap();
             let until = (until != "you revoke it").then(|| moment(language, until));
+            let (body, rows_per_day) = match body
+                .rsplit_once(", at most ")
+                .and_then(|(body, rest)| Some((body, rest.strip_suffix(" a day")?.parse().ok()?)))
+            {
+                Some((body, rows)) => (body, Some(rows)),
+                None => (body, None),
+            };
             let (body, also) = match body.rsplit_once(", and delete any such ") {
                 Some((body, _)) => (body, true),
                 None => (body, false),
@@ -219,19 +248,30 @@ fn read(language: Language, sentence: &str) -> Statement {
                     (verbs(language, &said), fields, &body[at + 4..])
                 }
             };
-            let (kind, rows) = match rows.strip_prefix("every ") {
-                Some(rest) => (rest.strip_suffix(", present and future").unwrap(), Vec::new()),
+            let (kind, documents, rows) = match rows.strip_prefix("every ") {
+                Some(rest) => (rest.strip_suffix(", present and future").unwrap(), None, Vec::new()),
                 None => {
-                    let (kind, rows) = rows.strip_prefix("each ").unwrap().split_once(" where ").unwrap();
-                    (kind, conditions(language, rows, &texts))
+                    let (kind, which) = rows.strip_prefix("each ").unwrap().split_once(' ').unwrap();
+                    let named = which.strip_prefix("with the id ").map(|text| ids(language, text));
+                    let (documents, rest) = named.map_or((None, which), |(ids, rest)| (Some(ids), rest.trim_start()));
+                    let rows = rest.strip_prefix("where ");
+                    assert!(rows.is_some() || rest.is_empty(), "{rest}");
+                    (kind, documents, rows.map(|rows| conditions(language, rows, &texts)).unwrap_or_default())
                 }
             };
             let verbs = if also { verbs.with(Verb::Delete) } else { verbs };
-            Statement { collection: name(language, kind), rows, verbs, fields, until }
+            Statement { collection: name(language, kind), rows, documents, rows_per_day, verbs, fields, until }
         }
         Language::German => {
             let (body, until) = text.rsplit_once(", bis ").unwrap();
             let until = until.strip_prefix("zum ").map(|until| moment(language, until));
+            let (body, rows_per_day) = match body
+                .rsplit_once(", höchstens ")
+                .and_then(|(body, rest)| Some((body, rest.strip_suffix(" am Tag")?.parse().ok()?)))
+            {
+                Some((body, rows)) => (body, Some(rows)),
+                None => (body, None),
+            };
             let body = body.strip_prefix("Darf ").unwrap();
             let (body, also) = match body.strip_suffix(" und jeden solchen Eintrag löschen") {
                 Some(body) => (body, true),
@@ -240,12 +280,17 @@ fn read(language: Language, sentence: &str) -> Statement {
             let rest = body.strip_prefix("in ").unwrap_or(body);
             let rest =
                 rest.strip_prefix("jedem Eintrag der Art ").or_else(|| rest.strip_prefix("jeden Eintrag der Art "));
-            let (kind, rest) = rest.unwrap().split_once(", ").unwrap();
+            let rest = rest.unwrap();
+            let (kind, rest) = rest.split_at(rest.find([',', ' ']).unwrap());
+            let named = rest.strip_prefix(" mit der Kennung ").map(|text| ids(language, text));
+            let (documents, rest) = named.map_or((None, rest), |(ids, rest)| (Some(ids), rest));
+            let rest = rest.strip_prefix(", ").unwrap();
             let (rows, rest) = match rest.strip_prefix("bei dem ") {
                 Some(rest) => {
                     let end = rest.find(" ist, ").unwrap();
                     (conditions(language, &rest[..end + 4], &texts), &rest[end + 6..])
                 }
+                None if documents.is_some() => (Vec::new(), rest),
                 None => (Vec::new(), rest.split_once("künftigen, ").unwrap().1),
             };
             let (verbs, fields) = if rest == "löschen" {
@@ -257,7 +302,7 @@ fn read(language: Language, sentence: &str) -> Statement {
                 (verbs(language, &said), fields.iter().map(|one| name(language, one)).collect())
             };
             let verbs = if also { verbs.with(Verb::Delete) } else { verbs };
-            Statement { collection: name(language, kind), rows, verbs, fields, until }
+            Statement { collection: name(language, kind), rows, documents, rows_per_day, verbs, fields, until }
         }
     }
 }
@@ -271,6 +316,8 @@ fn asked(statements: &[Statement]) -> Vec<Access> {
         allow: one.fields.clone(),
         required: Vec::new(),
         conditions: one.rows.clone(),
+        documents: one.documents.clone(),
+        rows_per_day: one.rows_per_day,
         purpose: None,
         duration: one.until.and_then(|until| Span::between(terms().now, until)),
     };
@@ -317,9 +364,28 @@ fn access() -> impl Strategy<Value = Access> {
     let verbs = (1u8..64).prop_map(|bits| Verbs::from_bits(bits).unwrap());
     let conditions = proptest::collection::vec(condition(), 0..3);
     let minutes = proptest::option::of(1i64..50_000_000);
-    (types, verbs, fields, conditions, minutes).prop_map(|(datatypes, verbs, allow, conditions, minutes)| {
+    let documents = proptest::option::of(proptest::collection::btree_set(any::<[u8; 16]>(), 1..4));
+    let rows = proptest::option::of(1u32..=1_000_000_000);
+    let all = (types, verbs, fields, conditions, documents, rows, minutes);
+    all.prop_map(|(datatypes, verbs, allow, conditions, documents, rows_per_day, minutes)| {
+        let documents = documents.map(|ids| ids.into_iter().map(DocId::from_bytes).collect());
+        // Nothing new is among documents that are named.
+        let verbs =
+            if documents.is_some() { verbs.iter().filter(|verb| *verb != Verb::Create).collect() } else { verbs };
+        let verbs = if verbs == Verbs::NONE { Verbs::NONE.with(Verb::Read) } else { verbs };
         let duration = minutes.and_then(|all| Span::between(Timestamp(0), Timestamp::from_seconds(all * 60)));
-        Access { space: None, datatypes, verbs, allow, required: Vec::new(), conditions, purpose: None, duration }
+        Access {
+            space: None,
+            datatypes,
+            verbs,
+            allow,
+            required: Vec::new(),
+            conditions,
+            documents,
+            rows_per_day,
+            purpose: None,
+            duration,
+        }
     })
 }
 
@@ -362,6 +428,12 @@ fn sentences_are_plain_in_both_languages() {
         {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "search", "delete"],
          "fields": {"allow": ["name", "tag"]}, "where": {"age": {"_geq": 3}, "tag": {"_in": ["a", "b”"]}}, "duration": "P30D"},
         {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["delete"], "fields": {"allow": ["name"]}},
+        {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read"], "fields": {"allow": ["name"]},
+         "documents": ["00000000-0000-0000-0000-00000000000b", "0000000000000000000000000000000a"]},
+        {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["update", "delete"], "fields": {"allow": ["name"]},
+         "documents": ["00000000-0000-0000-0000-00000000000b"], "where": {"age": {"_geq": 3}}},
+        {"type": "allod_doc", "datatypes": ["Contact"], "actions": ["read", "delete"], "fields": {"allow": ["name"]},
+         "limits": {"rows_per_day": 500}, "duration": "P30D"},
     ]))
     .unwrap();
     let schema = schema();
@@ -373,6 +445,12 @@ fn sentences_are_plain_in_both_languages() {
             "Read and search by name and tag in each Contact where age is at least 3 and tag is one of “a” or “b\\””, \
              and delete any such Contact, until 24 December 2025, 16:00 UTC.",
             "Delete every Contact, present and future, until you revoke it.",
+            "Read name in each Contact with the id 00000000-0000-0000-0000-00000000000a or \
+             00000000-0000-0000-0000-00000000000b, until you revoke it.",
+            "Change name in each Contact with the id 00000000-0000-0000-0000-00000000000b where age is at least 3, and \
+             delete any such Contact, until you revoke it.",
+            "Read name in every Contact, present and future, and delete any such Contact, at most 500 a day, until 24 \
+             December 2025, 16:00 UTC.",
         ]
     );
     assert_eq!(
@@ -381,6 +459,12 @@ fn sentences_are_plain_in_both_languages() {
             "Darf in jedem Eintrag der Art Contact, bei dem age mindestens 3 ist und tag eines von „a“ oder „b\\”“ ist, \
              name und tag lesen und durchsuchen und jeden solchen Eintrag löschen, bis zum 24. Dezember 2025, 16:00 UTC.",
             "Darf jeden Eintrag der Art Contact, auch jeden künftigen, löschen, bis du es zurücknimmst.",
+            "Darf in jedem Eintrag der Art Contact mit der Kennung 00000000-0000-0000-0000-00000000000a oder \
+             00000000-0000-0000-0000-00000000000b, name lesen, bis du es zurücknimmst.",
+            "Darf in jedem Eintrag der Art Contact mit der Kennung 00000000-0000-0000-0000-00000000000b, bei dem age \
+             mindestens 3 ist, name ändern und jeden solchen Eintrag löschen, bis du es zurücknimmst.",
+            "Darf in jedem Eintrag der Art Contact, auch jedem künftigen, name lesen und jeden solchen Eintrag löschen, \
+             höchstens 500 am Tag, bis zum 24. Dezember 2025, 16:00 UTC.",
         ]
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway_people::language::Language;
 use policy_core::instant::instant;
-use policy_core::{SpaceId, Timestamp, Verb, Verbs};
+use policy_core::{DocId, SpaceId, Timestamp, Verb, Verbs};
 use serde_json::{Value, json};
 use time::format_description::well_known::Iso8601;
 use time::{Date, Duration, OffsetDateTime, Time};
@@ -25,6 +25,10 @@ const FILTERS: usize = 64;
 const MAX_VALUE_BYTES: usize = 1_024;
 /// Conditions of one entry, those of the app among them: as many as a grant is read with again.
 const MAX_CONDITIONS: usize = 32;
+/// The greatest number of rows a day.
+pub(super) const MAX_ROWS: u32 = 1_000_000_000;
+/// Documents that are named of one entry: as many.
+pub(super) const MAX_DOCUMENTS: usize = 256;
 /// Comparisons with no value, and where one is chosen of a field that is true or false.
 const EMPTY: &str = "_null";
 const NOT_EMPTY: &str = "_some";
@@ -35,6 +39,15 @@ pub(super) fn field_control(at: usize) -> String {
 }
 pub(super) fn verb_control(at: usize) -> String {
     format!("verb-{at}")
+}
+pub(super) fn document_control(at: usize) -> String {
+    format!("document-{at}")
+}
+pub(super) fn named_control(at: usize) -> String {
+    format!("named-{at}")
+}
+pub(super) fn rows_control(at: usize) -> String {
+    format!("rows-{at}")
 }
 pub(super) fn end_control(at: usize) -> String {
     format!("end-{at}")
@@ -50,7 +63,7 @@ pub(super) fn value_control(at: usize, field: &str) -> String {
 }
 
 /// What the names of controls begin with that are sent once for each of their values.
-pub(super) const LISTS: [&str; 2] = ["field-", "verb-"];
+pub(super) const LISTS: [&str; 3] = ["field-", "verb-", "document-"];
 
 /// What is left of each entry, and how its end was chosen, as a text of which no two are alike: whatever of it is chosen
 /// otherwise makes another.
@@ -70,6 +83,8 @@ pub(super) fn initial(access: &[Access]) -> Fields {
     for (at, one) in access.iter().enumerate() {
         pairs.extend(one.required.iter().map(|name| (field_control(at), name.clone())));
         pairs.extend(one.verbs.iter().map(|verb| (verb_control(at), verb.word().to_owned())));
+        pairs.extend(one.documents.iter().flatten().map(|id| (document_control(at), id.to_string())));
+        pairs.extend(one.rows_per_day.map(|rows| (rows_control(at), rows.to_string())));
         pairs.push((end_control(at), usual(one)));
     }
     Fields::of(pairs)
@@ -95,6 +110,11 @@ pub(super) enum Why {
     VerbNeeded(String),
     SearchReads(String),
     HistoryReads(String),
+    DocumentNeeded(String),
+    NoDocument,
+    NamedMakesNone,
+    NoRows,
+    RowsBeyond(u32),
     NoTest(String),
     NoValue(String),
     NoNumber(String),
@@ -118,6 +138,11 @@ impl Slip {
             Why::VerbNeeded(kind) => words.verb_needed(kind),
             Why::SearchReads(kind) => words.search_reads(kind),
             Why::HistoryReads(kind) => words.history_reads(kind),
+            Why::DocumentNeeded(kind) => words.document_needed(kind),
+            Why::NoDocument => words.no_document(MAX_DOCUMENTS),
+            Why::NamedMakesNone => words.named_makes_none().to_owned(),
+            Why::NoRows => words.no_rows().to_owned(),
+            Why::RowsBeyond(most) => words.rows_beyond(most),
             Why::NoTest(field) => words.choose_test(field),
             Why::NoValue(field) => words.give_value(field),
             Why::NoNumber(field) => words.no_number(field),
@@ -165,13 +190,62 @@ pub(super) fn of(
     if verbs.has(Verb::History) && !verbs.has(Verb::Read) && asked.verbs.has(Verb::Read) {
         return Err(Slip { control: verb_control(at), why: Why::HistoryReads(kinds()) });
     }
+    let Some(documents) = documents(at, asked, sent)? else { return Ok(None) };
+    if documents.is_some() && verbs.has(Verb::Create) {
+        return Err(Slip { control: named_control(at), why: Why::NamedMakesNone });
+    }
     let mut conditions = asked.conditions.clone();
     conditions.extend(rows((at, all), asked, sent, (schema, language))?);
     if conditions.len() > MAX_CONDITIONS {
         return Err(Slip { control: test_control(at, ""), why: Why::TooMany });
     }
+    let rows_per_day = rows_a_day(at, asked, sent)?;
     let duration = end(at, asked, sent, now)?;
-    Ok(Some(Access { allow, verbs, conditions, duration, ..asked.clone() }))
+    Ok(Some(Access { allow, verbs, conditions, documents, rows_per_day, duration, ..asked.clone() }))
+}
+
+/// How many rows a day: as many as are given, never more than the app asks.
+fn rows_a_day(at: usize, asked: &Access, sent: &Fields) -> Result<Option<u32>, Slip> {
+    let slip = |why| Slip { control: rows_control(at), why };
+    let Some(text) = sent.get(&rows_control(at)).map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(asked.rows_per_day);
+    };
+    let rows =
+        text.parse::<u32>().ok().filter(|rows| (1..=MAX_ROWS).contains(rows)).ok_or_else(|| slip(Why::NoRows))?;
+    match asked.rows_per_day {
+        Some(most) if rows > most => Err(slip(Why::RowsBeyond(most))),
+        _ => Ok(Some(rows)),
+    }
+}
+
+/// The documents that are left: those ticked of what the app names, or those that the person names. `None`: none is, and
+/// the app needs none; within that: all.
+fn documents(at: usize, asked: &Access, sent: &Fields) -> Result<Option<Option<Vec<DocId>>>, Slip> {
+    if let Some(named) = &asked.documents {
+        let ticked: BTreeSet<DocId> = sent.all(&document_control(at)).filter_map(|id| id.parse().ok()).collect();
+        let left: Vec<DocId> = named.iter().copied().filter(|id| ticked.contains(id)).collect();
+        return match left.is_empty() {
+            false => Ok(Some(Some(left))),
+            true if asked.required.is_empty() => Ok(None),
+            true => {
+                let why = Why::DocumentNeeded(asked.datatypes.join(", "));
+                Err(Slip { control: document_control(at), why })
+            }
+        };
+    }
+    let text = sent.get(&named_control(at)).unwrap_or_default();
+    let slip = || Slip { control: named_control(at), why: Why::NoDocument };
+    let mut ids: Vec<DocId> = Vec::new();
+    for word in text.split([' ', ',', ';', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
+        let id = word.parse().map_err(|_| slip())?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if ids.len() > MAX_DOCUMENTS {
+            return Err(slip());
+        }
+    }
+    Ok(Some((!ids.is_empty()).then_some(ids)))
 }
 
 /// How long an entry lasts: until the day that is given, else as is chosen, never longer than the app asks.

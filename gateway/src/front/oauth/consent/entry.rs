@@ -9,8 +9,8 @@ use super::super::form::Fields;
 use super::super::page::{attribute, escape, hidden, quoted};
 use super::super::words::Words;
 use super::choices::{
-    BY_ITSELF, Comparand, End, day_control, days, end_control, field_control, filters, offered, test_control,
-    value_control, verb_control,
+    BY_ITSELF, Comparand, End, MAX_DOCUMENTS, day_control, days, document_control, end_control, field_control, filters,
+    named_control, offered, rows_control, test_control, value_control, verb_control,
 };
 use crate::grants::{Access, date, marked};
 
@@ -44,7 +44,9 @@ impl EntryForm<'_> {
         }
         self.verbs(&mut html);
         self.fields(&mut html);
+        self.documents(&mut html);
         self.rows(&mut html);
+        self.rows_a_day(&mut html);
         self.end(&mut html);
         html.push_str("</fieldset>\n");
         html
@@ -114,15 +116,52 @@ impl EntryForm<'_> {
         html.push_str("</fieldset>\n");
     }
 
+    /// The documents that the app names, each of which can be taken away.
+    fn documents(&self, html: &mut String) {
+        let (words, control) = (self.words, document_control(self.at.0));
+        let Some(named) = &self.asked.documents else { return };
+        let ticked: std::collections::BTreeSet<&str> = self.sent.all(&control).collect();
+        let _ = write!(html, "<fieldset class=\"inner\">\n<legend>{}</legend>\n", words.which_documents());
+        for (nth, id) in named.iter().map(ToString::to_string).enumerate() {
+            let checked = if ticked.contains(id.as_str()) { " checked" } else { "" };
+            let mark = if nth == 0 { self.mark(&control) } else { "" };
+            let _ = writeln!(
+                html,
+                "<label class=\"tick\"><input type=\"checkbox\" name=\"{control}\" value=\"{id}\"{checked}{mark}> <span>{id}</span></label>"
+            );
+        }
+        html.push_str("</fieldset>\n");
+    }
+
+    /// Where the person names documents themselves: the app named none.
+    fn named(&self, html: &mut String) {
+        let (words, control) = (self.words, named_control(self.at.0));
+        if self.asked.documents.is_some() {
+            return;
+        }
+        let text = self.sent.get(&control).unwrap_or_default();
+        let _ = writeln!(
+            html,
+            "<label for=\"{control}\">{}</label>\n<input id=\"{control}\" name=\"{control}\" type=\"text\" \
+             autocapitalize=\"none\" spellcheck=\"false\" value=\"{}\" aria-describedby=\"{control}-help\"{}>\n\
+             <p class=\"soft help\" id=\"{control}-help\">{}</p>",
+            words.only_these(),
+            attribute(text),
+            self.mark(&control).replace(" aria-describedby=\"wrong\"", ""),
+            words.only_these_help(MAX_DOCUMENTS),
+        );
+    }
+
     /// The row filter: a test and a value for each field, nothing to be spelt.
     fn rows(&self, html: &mut String) {
         let ((at, all), words) = (self.at, self.words);
         let fields = filters(self.asked, all, self.schema);
-        if fields.is_empty() {
+        if fields.is_empty() && self.asked.documents.is_some() {
             return;
         }
         let (tested, given) = (self.sent.beginning(&test_control(at, "")), self.sent.beginning(&value_control(at, "")));
-        let open = if tested.is_empty() && given.is_empty() { "" } else { " open" };
+        let named = self.sent.get(&named_control(at)).is_some();
+        let open = if tested.is_empty() && given.is_empty() && !named { "" } else { " open" };
         let _ = write!(
             html,
             "<details{open}>\n<summary>{}</summary>\n<p class=\"soft\">{}</p>\n",
@@ -181,7 +220,26 @@ impl EntryForm<'_> {
                 self.mark(&test),
             );
         }
+        self.named(html);
         html.push_str("</details>\n");
+    }
+
+    /// How many rows a day.
+    fn rows_a_day(&self, html: &mut String) {
+        let (words, control) = (self.words, rows_control(self.at.0));
+        let help = match self.asked.rows_per_day {
+            Some(most) => words.rows_a_day_asked(most),
+            None => words.rows_a_day_help().to_owned(),
+        };
+        let _ = writeln!(
+            html,
+            "<label for=\"{control}\">{}</label>\n<input id=\"{control}\" name=\"{control}\" type=\"text\" \
+             inputmode=\"numeric\" autocomplete=\"off\" value=\"{}\" aria-describedby=\"{control}-help\"{}>\n\
+             <p class=\"soft help\" id=\"{control}-help\">{help}</p>",
+            words.rows_a_day(),
+            attribute(self.sent.get(&control).unwrap_or_default()),
+            self.mark(&control).replace(" aria-describedby=\"wrong\"", ""),
+        );
     }
 
     fn end(&self, html: &mut String) {

@@ -27,6 +27,12 @@ words! {
     sees_the_past: "(also what you have changed or deleted since)", "(auch was du seither geändert oder gelöscht hast)";
     only_some: "Only some of them", "Nur einige davon";
     only_some_help: "The app gets only what meets all that you choose here.", "Die App bekommt nur, was alles erfüllt, was du hier wählst.";
+    which_documents: "Which ones", "Welche";
+    only_these: "Only these, by their ids", "Nur diese, nach ihren Kennungen";
+    only_these_help(most): "Up to {most}, with spaces between them. Left empty, it is all that meet the rest.", "Bis zu {most}, mit Leerzeichen dazwischen. Bleibt es leer, sind es alle, die das Übrige erfüllen.";
+    rows_a_day: "How many a day, at most?", "Wie viele am Tag höchstens?";
+    rows_a_day_help: "A whole number of entries that the app is told in a day (UTC). Left empty, it is as many as it asks for.", "Eine ganze Zahl von Einträgen, die die App an einem Tag (UTC) erfährt. Bleibt es leer, sind es so viele, wie sie abfragt.";
+    rows_a_day_asked(most): "A whole number of entries that the app is told in a day (UTC); it asks for {most}.", "Eine ganze Zahl von Einträgen, die die App an einem Tag (UTC) erfährt; sie bittet um {most}.";
     how_compared(field): "{field}: how it is compared", "{field}: wie verglichen wird";
     compared_with(field): "{field}: with what", "{field}: womit";
     any_value: "any value", "jeder Wert";
@@ -80,6 +86,11 @@ words! {
     verb_needed(kind): "The app may do nothing with {kind}, and needs it. Tick what it may do, or deny.", "Die App darf mit {kind} nichts tun und braucht es. Kreuze an, was sie tun darf, oder lehne ab.";
     search_reads(kind): "Who looks for {kind} learns what is in it. Tick reading too, or untick looking.", "Wer {kind} sucht, erfährt, was darin steht. Kreuze auch Lesen an oder nimm Suchen weg.";
     history_reads(kind): "Who sees every version of {kind} reads what is in it today. Tick reading too, or untick the versions.", "Wer jede Fassung von {kind} sieht, liest auch, was heute darin steht. Kreuze auch Lesen an oder nimm die Fassungen weg.";
+    document_needed(kind): "The app needs at least one {kind}. Tick one, or deny.", "Die App braucht mindestens eines von {kind}. Kreuze eines an, oder lehne ab.";
+    no_document(most): "These are up to {most} ids, each of 32 hexadecimal digits, with spaces between them.", "Das sind bis zu {most} Kennungen aus je 32 hexadezimalen Ziffern, mit Leerzeichen dazwischen.";
+    named_makes_none: "Nothing new is among documents that are named. Untick adding, or name none.", "Nichts Neues ist unter Einträgen, die einzeln genannt sind. Nimm Anlegen weg oder nenne keine.";
+    no_rows: "How many a day is a whole number, such as 500.", "Wie viele am Tag, ist eine ganze Zahl, etwa 500.";
+    rows_beyond(most): "The app asks for {most} a day: give that number or a smaller one.", "Die App bittet um {most} am Tag: Gib diese Zahl an oder eine kleinere.";
     look_once_more: "This is what you chose. Look at it once more, then allow it.", "Das hast du gewählt. Sieh es dir noch einmal an, dann erlaube es.";
     seen_too_old: "What stands here is not yet what you chose: it cannot be shown at this moment.", "Was hier steht, ist noch nicht, was du gewählt hast: Es lässt sich gerade nicht zeigen.";
     choose_test(field): "Choose how {field} is compared.", "Wähle, wie {field} verglichen wird.";

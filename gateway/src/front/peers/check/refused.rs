@@ -129,7 +129,13 @@ pub(super) async fn app(app: &App, asked: &CheckTarget<'_>, records: &[GrantReco
             });
             let in_force = entry.verbs.has(asked.verb) && path_of_entry(app, asked, record, n).await?.is_some();
             if let (Some(scope), true, None) = (scope, in_force, &outside) {
-                outside = Some((named(grant.id, n), where_json(&scope.predicate, asked.collection)));
+                let unnamed =
+                    asked.doc.is_some_and(|doc| scope.documents.as_ref().is_some_and(|named| !named.contains(&doc)));
+                let why = match unnamed {
+                    true => "none of the documents that it names".to_owned(),
+                    false => where_json(&scope.predicate, asked.collection).to_string(),
+                };
+                outside = Some((named(grant.id, n), why));
             }
         }
     }

@@ -239,3 +239,49 @@ fn an_entry_ends_as_is_chosen_and_never_later_than_the_app_asks() {
     assert_eq!(days(&endless, NOW), ("2025-11-24".to_owned(), None));
     assert_eq!(days(&asked(json!(["Contact"])), NOW).1.as_deref(), Some("2025-12-24"));
 }
+
+#[test]
+fn documents_are_those_that_are_left_or_named_and_rows_no_more_than_the_app_asks() {
+    let id = |n: u8| DocId::from_bytes([n; 16]);
+    let (one, two) = (id(1).to_string(), id(2).to_string());
+    let mut naming = asked(json!(["Contact"]));
+    (naming.documents, naming.rows_per_day) = (Some(vec![id(1), id(2)]), Some(100));
+    let of = |asked: &Access, changes: &[(&str, &str)]| of_asked(asked, changes, Language::English);
+    let documents = |asked: &Access, changes: &[(&str, &str)]| of(asked, changes).map(|left| left.documents);
+    let both = [("document-0", one.as_str()), ("document-0", two.as_str())];
+    assert_eq!(documents(&naming, &both), Ok(Some(vec![id(1), id(2)])));
+    assert_eq!(documents(&naming, &both[1..]), Ok(Some(vec![id(2)])));
+    let foreign = id(9).to_string();
+    let added = [both[0], ("document-0", foreign.as_str()), ("named-0", foreign.as_str())];
+    assert_eq!(documents(&naming, &added), Ok(Some(vec![id(1)])), "none can be added");
+    assert_eq!(documents(&naming, &[]), Err(Why::DocumentNeeded("Contact".into())));
+    let first = initial(std::slice::from_ref(&naming));
+    assert_eq!((first.all("document-0").count(), first.get("rows-0")), (2, Some("100")));
+    // Where the app names none, the person may.
+    let open = asked(json!(["Contact"]));
+    assert_eq!(documents(&open, &both), Ok(None), "the app named none of these");
+    let text = format!(" {one},{two}\n{one} ");
+    assert_eq!(documents(&open, &[("named-0", &text)]), Ok(Some(vec![id(1), id(2)])));
+    let many = (0..=MAX_DOCUMENTS).map(|n| format!("{n:032x} ")).collect::<String>();
+    for wrong in ["Ann", "1", &many] {
+        assert_eq!(documents(&open, &[("named-0", wrong)]), Err(Why::NoDocument));
+    }
+    let creates = Access { verbs: Verbs::ALL, ..open.clone() };
+    let creating = [("verb-0", "create"), ("named-0", one.as_str())];
+    assert_eq!(documents(&creates, &creating), Err(Why::NamedMakesNone));
+    assert_eq!(documents(&creates, &creating[..1]), Ok(None), "control");
+    // Rows a day.
+    let rows = |asked: &Access, text: &str| {
+        let changes = [both[0], ("rows-0", text)];
+        of(asked, &changes).map(|left| left.rows_per_day)
+    };
+    assert_eq!(
+        [rows(&naming, ""), rows(&naming, "100"), rows(&naming, " 7 ")],
+        [Ok(Some(100)), Ok(Some(100)), Ok(Some(7))]
+    );
+    assert_eq!(rows(&naming, "101"), Err(Why::RowsBeyond(100)));
+    assert_eq!([rows(&open, ""), rows(&open, "5")], [Ok(None), Ok(Some(5))]);
+    for wrong in ["0", "-1", "1.5", "many", "1000000001"] {
+        assert_eq!(rows(&open, wrong), Err(Why::NoRows), "{wrong}");
+    }
+}
