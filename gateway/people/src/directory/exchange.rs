@@ -120,6 +120,8 @@ mod tests {
             collection: CollectionId::from_bytes([1; 16]),
             fields: vec![FieldId::from_bytes([2; 16])],
             predicate: Predicate::default(),
+            documents: None,
+            rows_per_day: None,
         };
         vec![GrantEntry { verbs: [Verb::Read].into_iter().collect(), scopes: vec![scope], purpose: None, until: None }]
     }
