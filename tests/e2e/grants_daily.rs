@@ -227,7 +227,8 @@ async fn limits_are_within_the_manifest_and_shown_and_chosen_on_the_page() {
     let app = home.alice.with_token(&given.access_token);
     assert!(ask(&app, "{ Contact(limit: 2) { name } }").await.codes().is_empty());
     assert!(is_refused(&ask(&app, "{ Contact(limit: 1) { name } }").await));
-    let more = authorize(&home.node.url, client, BACK, &access(None), OWNER, |form| form.set("rows-0", "101"));
+    let all = access(None);
+    let more = authorize(&home.node.url, client, BACK, &all, OWNER, |form| form.set("rows-0", "101"));
     assert!(more.await.is_err(), "more than the app asks");
     unhurt(&home).await;
 }
