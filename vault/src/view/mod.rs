@@ -126,6 +126,12 @@ impl From<rusqlite::Error> for ReadError {
     }
 }
 
+impl From<watch::Late> for ReadError {
+    fn from(late: watch::Late) -> Self {
+        ReadError::Time(late.0)
+    }
+}
+
 impl From<rusqlite::Error> for ViewError {
     /// What an operation asks too much of is the operation's fault and not the view's.
     fn from(error: rusqlite::Error) -> Self {

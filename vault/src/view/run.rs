@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
 
     /// Looks at the clock now and then: a read of many short statements is never interrupted in one.
     pub(super) fn step(&self) -> Result<(), ReadError> {
-        self.watch.step(0)
+        Ok(self.watch.step(0)?)
     }
 
     /// Counts a row of the answer.

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::ReadError;
 use crate::background::step_back_in_time;
 
 /// How many bytes are looked through between two looks at the clock.
 const CLOCK_EVERY: usize = 1 << 20;
 /// What a step counts beside the bytes that it looks at.
 const STEP: usize = CLOCK_EVERY / 64;
+
+/// A read, or what is looked up for a change, has had this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Late(pub(super) Duration);
 
 /// The time of one read, or of what is looked up for a change.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ impl Watch {
     }
 
     /// Counts a step that looks at so many bytes; after some of them it looks at the clock.
-    pub(super) fn step(&self, bytes: usize) -> Result<(), ReadError> {
+    pub(super) fn step(&self, bytes: usize) -> Result<(), Late> {
         self.spent.set(self.spent.get().saturating_add(STEP).saturating_add(bytes));
         if self.spent.get() < CLOCK_EVERY {
             return Ok(());
@@ -39,10 +42,10 @@ impl Watch {
     }
 
     /// Looks at the clock now.
-    pub(super) fn look(&self) -> Result<(), ReadError> {
+    pub(super) fn look(&self) -> Result<(), Late> {
         let now = Instant::now();
         step_back_in_time(now);
-        if self.until.is_some_and(|until| now >= until) { Err(ReadError::Time(self.time)) } else { Ok(()) }
+        if self.until.is_some_and(|until| now >= until) { Err(Late(self.time)) } else { Ok(()) }
     }
 }
 
