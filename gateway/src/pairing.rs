@@ -44,7 +44,7 @@ async fn join_at(dir: &DataDir, code: &Code, passphrase: Option<&str>, goes_on: 
     // A directory that belongs to nobody yet: a start without a set-up, or a joining that was broken off.
     let fresh = !NodeKey::exists(dir);
     let joined = join_unowned(dir, code, passphrase, goes_on).await;
-    let begun = joined.as_ref().is_err_and(|failure| [UNANSWERED, UNFINISHED].contains(&failure.code));
+    let begun = joined.as_ref().is_err_and(|failure| [UNANSWERED, UNFINISHED].contains(&failure.code.as_str()));
     if joined.is_err() && fresh && !begun {
         dir.remove_fresh();
         drop(lock);
