@@ -8,13 +8,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use policy_core::{SpaceId, Timestamp, UserId};
 use serde::Serialize;
-use sync_core::{Scope, Tips};
+use sync_core::{CommitId, Scope, Tips};
 use tokio::time::Instant;
 
-use crate::forks::Fork;
 use crate::identity::peer_id;
-use crate::ledger::{Apart, Peer, PeerKind};
+use crate::ledger::{Apart, Chain, Forked, Peer, PeerKind};
 use crate::node::{SyncNode, wall_clock};
+use crate::store::StoreError;
 
 /// Peers that are looked at together at most.
 const MAX_PEERS: usize = 1_024;
@@ -57,6 +57,21 @@ pub struct PeerLag {
     /// `our_clock`, `their_clock`: which of the two is so far ahead that changes wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<&'static str>,
+}
+
+/// A device signed two commits with one number: each side of it keeps its own, and neither gets the other's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fork {
+    /// The space, or none: the account's own lane.
+    pub space: Option<String>,
+    pub device: String,
+    /// The number that was used twice.
+    pub number: u64,
+    /// The commit that is held here, and the other, as hexadecimal digits.
+    pub here: String,
+    pub elsewhere: String,
+    /// Who has the other.
+    pub peer: String,
 }
 
 /// What `sync wait` answers.
@@ -223,7 +238,63 @@ impl SyncNode {
     }
 }
 
-pub(crate) fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
+fn hex(commit: CommitId) -> String {
+    commit.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn told((chain, forked): &(Chain, Forked)) -> Fork {
+    Fork {
+        space: match chain.0 {
+            Scope::Account(_) => None,
+            Scope::Space(id) => Some(id.to_string()),
+        },
+        device: chain.2.to_string(),
+        number: forked.tip.seq,
+        here: hex(forked.tip.commit),
+        elsewhere: hex(forked.other),
+        peer: peer_id(forked.peer).unwrap_or_default(),
+    }
+}
+
+impl SyncNode {
+    async fn unseen(&self, user: UserId, space: Option<SpaceId>) -> Vec<(Chain, Forked)> {
+        let vault = &self.inner.store.vault;
+        let spaces = match vault.spaces(user).await {
+            Ok(spaces) => spaces,
+            Err(error) => {
+                tracing::warn!(%error, "it is not known which spaces are forked");
+                return Vec::new();
+            }
+        };
+        // Of our own devices the vault sees to it: another takes the place of one that was put back.
+        let own = vault.own(user);
+        let mut all = self.inner.ledger.forks(|scope| {
+            counts(scope, space)
+                && match scope {
+                    Scope::Account(id) => id == user,
+                    Scope::Space(id) => spaces.contains(&id),
+                }
+        });
+        all.retain(|((_, _, device), _)| !own.contains(device));
+        all
+    }
+
+    /// The forks in what is `user`'s (in `space`) that nobody has seen yet.
+    pub async fn forks(&self, user: UserId, space: Option<SpaceId>) -> Vec<Fork> {
+        self.unseen(user, space).await.iter().map(told).collect()
+    }
+
+    /// `user` knows of their forks (in `space`): they are told no more. Those that are found later are.
+    ///
+    /// # Errors
+    /// If that cannot be kept.
+    pub async fn see_forks(&self, user: UserId, space: Option<SpaceId>) -> Result<(), StoreError> {
+        let chains: Vec<_> = self.unseen(user, space).await.into_iter().map(|(chain, _)| chain).collect();
+        self.inner.ledger.see_forks(&chains).await
+    }
+}
+
+fn counts(scope: Scope, space: Option<SpaceId>) -> bool {
     match (scope, space) {
         (Scope::Space(id), Some(space)) => id == space,
         _ => true,

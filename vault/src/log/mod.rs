@@ -30,12 +30,14 @@ use sea_orm::{
 
 use sea_orm_migration::MigratorTrait;
 use vault_core::commit::{cid_from_digest, digest_of};
+use vault_core::frame::{Frame, FrameError};
 use vault_core::tags::LaneTag;
 
 use crate::turn::Turn;
 use body::Body;
 use disk::Disk;
 pub use table::Migrator;
+use told::Told;
 pub(crate) use told::{TOLD_OTHERWISE, told_of};
 
 /// At most so many rows go into one statement.
@@ -182,6 +184,20 @@ pub struct Row {
 }
 
 impl Row {
+    pub(crate) fn told(&self) -> Told {
+        (self.lane, self.device, self.first, self.last, self.tip)
+    }
+
+    /// The frame, if it is what the row says of it: nothing else holds the two together, and a bit that flips beside a frame
+    /// breaks no hash.
+    ///
+    /// # Errors
+    /// If the body is no frame, or another than the row says.
+    pub fn frame(&self) -> Result<Frame, FrameError> {
+        let frame = Frame::decode(&self.body)?;
+        if told_of(&frame) == self.told() { Ok(frame) } else { Err(TOLD_OTHERWISE) }
+    }
+
     pub fn position(&self) -> u64 {
         self.position
     }
