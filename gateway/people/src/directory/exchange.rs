@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policy_core::{ClientId, Grant, GrantEntry, Holder, Timestamp};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait};
 
 use super::held::{kept, narrowing};
 use super::openid::OpenidScope;
