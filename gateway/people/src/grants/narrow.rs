@@ -365,6 +365,40 @@ mod tests {
         }
 
         #[test]
+        fn what_is_left_for_a_token_both_give_and_a_condition_is_on_what_is_read(old in access(), part in access()) {
+            let (old, part) = (given(&old), given(&part));
+            let within = Narrowing::new([1; 32], part.entries.clone());
+            let left = left_of(&old, &within);
+            let texts = ["a", "b", "c"].map(|text| Scalar::String(text.into()));
+            for (name, tag) in texts.iter().flat_map(|name| texts.iter().map(move |tag| (name, tag))) {
+                for (age, now) in (0..5).flat_map(|age| [2_000_000, 86_402_000_000].map(|now| (age, now))) {
+                    let document = [name.clone(), Scalar::Int(age), tag.clone()];
+                    for (verb, of) in [Verb::Read, Verb::Update, Verb::Delete].into_iter().zip([1, 2, 1]) {
+                        for field in 0..3 {
+                            let gives = |grant: &Grant| gives(grant, verb, (of, field), &document, now);
+                            prop_assert!(!gives(&left) || gives(&old) && gives(&part));
+                        }
+                    }
+                }
+            }
+            // Whatever of its own it asks about rows, the entries of the grant that it lies in read that field.
+            let asked: Vec<_> = part.entries.iter().flat_map(|entry| &entry.scopes).collect();
+            for entry in &left.entries {
+                for scope in &entry.scopes {
+                    for condition in &scope.predicate.conditions {
+                        let own = asked.iter().any(|one| one.predicate.conditions.contains(condition));
+                        let read = old.entries.iter().any(|of| {
+                            let here = || of.scopes.iter().filter(|one| one.collection == scope.collection);
+                            here().any(|one| one.predicate.conditions.iter().any(|of| of.field == condition.field))
+                                || of.verbs.has(Verb::Read) && here().any(|one| one.fields.contains(&condition.field))
+                        });
+                        prop_assert!(!own || read);
+                    }
+                }
+            }
+        }
+
+        #[test]
         fn the_same_again_is_the_same(old in access()) {
             let before = given(&old);
             let again = narrow(&before, &parse_value(&old).unwrap(), terms(1, 0), &schema()).unwrap();
