@@ -105,7 +105,7 @@ impl NewRow {
     }
 
     /// The row of a frame that was verified.
-    pub(crate) fn verified(scope: Scope, frame: vault_core::frame::Verified<vault_core::frame::Frame>) -> Self {
+    pub(crate) fn verified(scope: Scope, frame: vault_core::frame::Verified<Frame>) -> Self {
         let (frame, body) = frame.into_parts();
         let last = frame.last();
         NewRow {
@@ -327,7 +327,7 @@ impl Log {
             return Ok(Some(cid_from_digest(row.commit.try_into().map_err(|_| unreadable())?)));
         }
         let row = Row::try_from(self.whole(row).await?)?;
-        let frame = vault_core::frame::Frame::decode(&row.body)
+        let frame = Frame::decode(&row.body)
             .map_err(|error| DbErr::Custom(format!("position {} of the log: {error}", row.position)))?;
         Ok(frame.entries.iter().find(|entry| entry.commit.seq == seq).map(|entry| entry.cid))
     }
