@@ -94,7 +94,7 @@ pub struct Manifest {
     /// The id of the node.
     pub node: [u8; 16],
     pub log: LogIdentity,
-    /// 1 for the first of a place, and one more than the backup that it goes on from.
+    /// 1 for the first of a place, and more than that of the backup that it goes on from.
     pub number: u64,
     /// When it was taken, in microseconds since 1970, by the node's clock. Nothing is decided by it.
     pub at: i64,

@@ -121,7 +121,8 @@ pub fn prepare(snapshot: &Snapshot, place: &Place, extras: Extras) -> Result<Pre
     let manifest = Manifest {
         node: extras.node,
         log,
-        number: newest.as_ref().map_or(1, |newest| newest.number + 1),
+        // What does not read now is older, also if it reads again.
+        number: newest.as_ref().map_or(0, |newest| newest.number) + 1 + unreadable.len() as u64,
         at: extras.at,
         node_key: snapshot.node_key(),
         scopes: now.iter().map(|now| now.end).collect(),

@@ -41,7 +41,8 @@ impl Home {
     }
 
     async fn backup(&self) -> Result<Created, BackupError> {
-        self.backup_after(Followed::These(self.followed.lock().unwrap().clone())).await
+        let followed = self.followed.lock().unwrap().clone();
+        self.backup_after(Followed::These(followed)).await
     }
 
     async fn backup_after(&self, followed: Followed) -> Result<Created, BackupError> {
@@ -236,6 +237,7 @@ async fn nothing_is_added_where_the_newest_backup_may_be_one_that_does_not_read(
     assert_eq!(third.unreadable.iter().map(|bad| bad.name).collect::<Vec<_>>(), [Some(second.backup.name)]);
     assert_eq!(home.put_back(&third.backup).await.texts().await, home.texts().await);
     flip(&manifest(&second));
+    assert_eq!(home.place().backups().unwrap().0[0].name, third.backup.name, "also once that reads again");
     assert!(home.backup().await.unwrap().unreadable.is_empty(), "control");
 }
 
