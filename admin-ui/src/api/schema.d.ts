@@ -786,7 +786,8 @@ export interface paths {
          * @description A line of JSON each, by its only name: `allod_own_export` begins; `profile`, `credential`, `session`, `device`, `grant`,
          *     `link`, `group`, `share`; of each space of one's own `space`, `definition`, `folder`, `field_rule`, `document` and
          *     `commit` (its history); `act` of the audit; `end` is the last, and without it something is missing. Secrets are in none.
-         *     One at a time for each person, and a few at a time of all; the password is needed again.
+         *     One at a time for each person, and a few at a time of all: where others wait, whoever reads it most slowly gives way. The
+         *     password is needed again.
          */
         get: operations["get_me_export"];
         put?: never;
