@@ -37,9 +37,11 @@ async fn begun(stream: &mut TcpStream) -> String {
     let mut out = vec![0; 1_024];
     let mut read = 0;
     while read < out.len() {
-        let some = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut out[read..])).await;
-        match some.expect("an answer") {
-            Ok(some) if some > 0 => read += some,
+        // A short answer is whole, and the connection stays.
+        let wait = if read == 0 { Duration::from_secs(30) } else { Duration::from_millis(500) };
+        match tokio::time::timeout(wait, stream.read(&mut out[read..])).await {
+            Ok(Ok(some)) if some > 0 => read += some,
+            Err(_) if read == 0 => panic!("no answer"),
             _ => break,
         }
     }

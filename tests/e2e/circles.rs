@@ -16,7 +16,7 @@ const IN_CIRCLES: [(&str, usize); 18] = [
     ("vault/backup", 0),
     ("vault/s3", 0),
     ("vault/hosted", 0),
-    ("vault", 29),
+    ("vault", 30),
     ("sync/core", 2),
     ("sync", 13),
     ("gateway/authzed", 0),

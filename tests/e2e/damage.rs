@@ -221,7 +221,10 @@ async fn a_joining_for_which_the_disk_has_no_room_goes_on_with_the_same_device()
     home.node.cli_ok(&["quota", "set", "codes", "64"]).unwrap();
     let devices = || home.node.cli_ok(&["device", "list"]).unwrap().as_array().unwrap().len();
     let (mut unfinished, mut before) = (0, devices());
-    for kilobytes in (400..3_000).step_by(200) {
+    // Between the size at which nothing was asked for yet and the one at which all goes well.
+    let (mut small, mut large) = (200, 6_000);
+    while unfinished == 0 && small + 8 < large {
+        let kilobytes = (small + large) / 2;
         let at = home.root.path().join(format!("disk-{kilobytes}"));
         let Some(disk) = SmallDisk::mount(at, &format!("size={kilobytes}k")) else {
             eprintln!("skipped: this machine does not let us mount a small file system");
@@ -231,17 +234,19 @@ async fn a_joining_for_which_the_disk_has_no_room_goes_on_with_the_same_device()
         let code = home.node.cli_ok(&["device", "invite"]).unwrap()["code"].as_str().unwrap().to_owned();
         let join = || home.node.allod.run(&dir, &["device", "join", &code]).unwrap();
         let first = join();
-        if first.code == 0 {
-            assert_eq!(devices(), before + 1);
-            break;
-        }
         let taken = devices() > before;
-        unfinished += usize::from(taken);
-        disk.grow("size=64m");
-        let again = join();
-        assert_eq!(again.code, 0, "{kilobytes} kB: {again:?} after {first:?}");
-        assert_eq!(devices(), before + 1, "{kilobytes} kB: one device of two tries");
-        before += 1;
+        match (first.code, taken) {
+            (0, _) => large = kilobytes,
+            (_, false) => small = kilobytes,
+            (_, true) => {
+                unfinished += 1;
+                disk.grow("size=64m");
+                let again = join();
+                assert_eq!(again.code, 0, "{kilobytes} kB: {again:?} after {first:?}");
+                assert_eq!(devices(), before + 1, "{kilobytes} kB: one device of two tries");
+            }
+        }
+        before = devices();
     }
     assert!(unfinished > 0, "at no size the account had taken the device before the disk was full");
 }

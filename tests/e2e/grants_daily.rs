@@ -178,7 +178,7 @@ async fn who_asks_all_at_once_is_told_no_more() {
     });
     let answers = futures::future::join_all(asks).await;
     let told: usize = answers.iter().filter_map(|one| one.json["data"]["Contact"].as_array()).map(Vec::len).sum();
-    assert!(told <= 50 && told >= 40, "{told}");
+    assert!((40..=50).contains(&told), "{told}");
     assert!(answers.iter().any(is_refused));
     assert!(used(&home, &grant).await.as_u64().unwrap() >= told as u64);
     unhurt(&home).await;

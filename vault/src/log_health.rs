@@ -26,7 +26,7 @@ pub struct LogHealth {
 /// What was read of a scope so far.
 #[derive(Debug, Default)]
 struct Reading {
-    /// The keys by which devices sign.
+    /// The keys by which devices, and the root of the account, sign.
     signers: HashMap<DeviceId, [u8; 32]>,
     chains: Chains,
     health: LogHealth,
@@ -103,7 +103,7 @@ impl Admission {
     async fn look_at_chains(&self, scope: Scope) -> Result<LogHealth, DbErr> {
         let (known, end) = (self.log().chains(scope), self.log().position(scope));
         let account = self.owner(scope).and_then(|owner| self.account(owner));
-        let signers = account.iter().flat_map(|lane| lane.enrolled()).map(|device| (device.id, device.sign)).collect();
+        let signers = account.iter().flat_map(|lane| lane.signers()).collect();
         let (mut reading, mut after) = (Reading { signers, ..Reading::default() }, 0);
         while after < end {
             let rows = self.log().rows(scope, false, after, ROWS).await?;

@@ -141,6 +141,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("limit_bytes", "Answer too large"),
     ("limit_definitions", "Too many definitions"),
     ("limit_documents", "Too many single documents"),
+    ("limit_rows_per_day", "Today's rows are told"),
     ("limit_time", "Took too long"),
     ("limit_tokens", "Text too long"),
     ("mail_failed", "Letter not taken"),

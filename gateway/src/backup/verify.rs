@@ -89,7 +89,7 @@ fn needed(backup: &Backup, views: u64) -> u64 {
 }
 
 fn fits(needs: u64, free: u64, whole: u64) -> bool {
-    free >= needs.saturating_add(KEPT_FREE.min(whole / 10))
+    needs.checked_add(KEPT_FREE.min(whole / 10)).is_some_and(|needs| free >= needs)
 }
 
 fn bytes_in(dir: &Path) -> u64 {

@@ -35,9 +35,8 @@ impl Vault {
         // Whoever was opening it has done so, or found no account.
         self.opening(space, move |vault, _| {
             Box::pin(async move {
-                let closed = vault.in_turn(move |vault, turn| {
-                    Box::pin(async move { vault.replace_space(turn, space, true).await.map_err(VaultError::from) })
-                });
+                let closed = vault
+                    .in_turn(move |vault, turn| Box::pin(async move { vault.replace_space(turn, space, true).await }));
                 closed.await?;
                 Ok::<_, VaultError>(vault.0.accounts.destroy_view(space).await?)
             })

@@ -115,6 +115,10 @@ impl AccountLane {
     pub fn enrolled(&self) -> impl Iterator<Item = &DeviceKeys> {
         self.devices.values()
     }
+    /// The keys by which what the account holds is signed: of all devices that ever were enrolled, and of its root.
+    pub fn signers(&self) -> impl Iterator<Item = (DeviceId, [u8; 32])> {
+        [(ROOT, self.root)].into_iter().chain(self.enrolled().map(|device| (device.id, device.sign)))
+    }
     /// The device that took the place of `id`, if one has.
     pub fn successor(&self, id: DeviceId) -> Option<DeviceId> {
         self.retired.get(&id).copied()

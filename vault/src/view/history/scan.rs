@@ -61,6 +61,9 @@ fn write(
     run.holds(out)
 }
 
+/// The rows of a document, by the commit and the part that they are of.
+type RowsOfGraph = HashMap<(usize, Option<usize>), Row>;
+
 /// The rows of a document that are asked for: newest first, a composite before its parts.
 fn asked_of(run: &Run<'_>, graph: &Visible<'_>, select: &CommitSelect) -> Result<Vec<Row>, ReadError> {
     let reached = reach(graph, select);
@@ -155,7 +158,7 @@ fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dy
     })?;
     kept.sort_unstable_by(|a, b| a.compare(b, &order));
     run.watch.look()?;
-    let mut last: Option<(usize, Visible<'_>, HashMap<(usize, Option<usize>), Row>)> = None;
+    let mut last: Option<(usize, Visible<'_>, RowsOfGraph)> = None;
     for row in kept.iter().skip(asked.offset).take(asked.limit) {
         run.step()?;
         if last.as_ref().is_none_or(|(place, ..)| *place != row.place) {
@@ -163,7 +166,7 @@ fn sorted(run: &mut Run<'_>, select: &CommitSelect, asked: &Window, out: &mut dy
                 continue;
             };
             let rows = rows_of(&graph, &run.watch)?;
-            let rows = rows.into_iter().map(|row| ((row.at, row.part), row)).collect();
+            let rows: RowsOfGraph = rows.into_iter().map(|row| ((row.at, row.part), row)).collect();
             last = Some((row.place, graph, rows));
         }
         let Some((_, graph, rows)) = &last else { continue };
