@@ -24,6 +24,7 @@ struct Kept {
 impl Kept {
     async fn new() -> Kept {
         let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("home")).unwrap();
         let app = crate::app::open_or_create(&DataDir::at(root.path().join("home")), None, None).await.unwrap();
         let owner = Owner { user: "alice", tenant: "home", password: "correct horse battery staple" };
         crate::front::account::setup(&app, owner).await.unwrap();

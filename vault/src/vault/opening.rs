@@ -53,8 +53,10 @@ pub(super) async fn log(
         None => witness.go_on(&log).await?,
         Some(loss) if accept && loss.can_be_accepted() => {
             tracing::warn!(%loss, "accepted");
-            for behind in &newer {
-                if let Scope::Space(id) = behind.scope {
+            // Any view may show what the log lacks: they are made anew.
+            let behind = newer.iter().map(|behind| behind.scope);
+            for scope in log.scopes().into_iter().chain(behind) {
+                if let Scope::Space(id) = scope {
                     remove_view(&dir.views(), id)?;
                 }
             }

@@ -199,7 +199,8 @@ async fn what_is_written_meanwhile_is_of_the_next_backup() {
     let followed = Followed::Everything;
     let extras = Extras { node: [1; 16], at: 0, files: Vec::new(), digests: Vec::new(), followed };
     let made = tokio::task::spawn_blocking(move || {
-        prepare(&snapshot, &place, extras).unwrap().commit(&place, &place.lock().unwrap())
+        let lock = place.lock().unwrap();
+        prepare(&snapshot, &place, extras).unwrap().commit(&place, &lock)
     });
     let made = made.await.unwrap().unwrap();
     home.followed.lock().unwrap().insert(made.backup.id());
