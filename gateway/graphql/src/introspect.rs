@@ -10,9 +10,9 @@ use apollo_compiler::schema::{ComponentName, ExtendedType, Schema};
 use bytes::Bytes;
 
 use super::collect::Merged;
+use super::context::{Context, FREE_ANSWER};
 use super::error::GraphQlError;
 use super::input::Input;
-use super::plan::{Context, FREE_ANSWER};
 use super::planner::Planner;
 use super::request::Request;
 

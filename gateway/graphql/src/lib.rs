@@ -13,6 +13,7 @@ mod aliases;
 mod cache;
 mod collect;
 mod commits;
+mod context;
 mod document;
 mod edition;
 pub mod error;
@@ -35,9 +36,10 @@ pub mod visible;
 pub mod weight;
 
 pub use cache::Caches;
+pub use context::{Context, FREE_ANSWER};
 pub use error::GraphQlError;
 pub use names::Spelling;
-pub use plan::{Context, FREE_ANSWER, Plan, plan};
+pub use plan::{Plan, plan};
 pub use request::{Limits, Request};
 pub use sdl::SdlError;
 

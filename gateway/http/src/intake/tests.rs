@@ -49,8 +49,7 @@ async fn who_reads_slowly_gives_way_where_memory_is_short_and_not_before() {
             rest.taken.set(rest.taken.get() + (1 << 20));
         }
         watching.abort();
-        let kept = rest.bytes.borrow().is_some();
-        kept
+        rest.bytes.borrow().is_some()
     };
     assert!(slow().await, "control: there is room for others");
     let others = [take(2, 99 << 20).await.unwrap(), take(3, 99 << 20).await.unwrap()];
