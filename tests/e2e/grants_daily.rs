@@ -219,7 +219,7 @@ async fn limits_are_within_the_manifest_and_shown_and_chosen_on_the_page() {
     .await
     .unwrap();
     assert!(
-        page.contains("name=\"rows-0\"") && page.contains("value=\"100\"") && page.contains("at most 100 a day"),
+        page.contains("name=\"rows-0\"") && page.contains("value=\"100\"") && page.contains("it asks for 100"),
         "{page}"
     );
     let given = exchange(&home.node.url, client, BACK, &code, &verifier).await.unwrap();

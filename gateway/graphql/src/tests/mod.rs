@@ -12,7 +12,8 @@ use policy_core::{
 };
 use vault_core::schema::{Collection, Field, FieldType, NewFieldType, Schema};
 
-use super::plan::{Context, FREE_ANSWER, Plan, plan};
+use super::context::{Context, FREE_ANSWER};
+use super::plan::{Plan, plan};
 use super::request::{Limits, Request};
 use super::{Caches, GraphQlError, Spelling, sdl};
 
