@@ -296,20 +296,7 @@ async fn devices_of_who_is_suspended_or_removed_get_nothing_and_bring_nothing() 
     home.node.allod.ok(&dir, &["device", "join", &code().await]).unwrap();
     let laptop = Node::serve(&home.node.allod, &dir).unwrap();
     let there = laptop.operator().unwrap();
-    let away = std::cell::RefCell::new(Vec::<String>::new());
-    let wait = |node: &Node, seconds: &str| {
-        let away = away.borrow();
-        let mut args = vec!["sync", "wait", "--timeout", seconds];
-        args.extend(away.iter().flat_map(|peer| ["--except", peer.as_str()]));
-        node.cli(&args).unwrap().code
-    };
-    let peers = |node: &Node| -> Vec<String> {
-        let list = node.cli_ok(&["device", "list"]).unwrap();
-        let others = list.as_array().unwrap().iter().filter(|device| device["this"] == false);
-        others.map(|device| device["peer"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(wait(&laptop, "60s"), 0, "control: what was there has come");
-    let at_home = peers(&laptop);
+    let wait = |node: &Node, seconds: &str| node.cli(&["sync", "wait", "--timeout", seconds]).unwrap().code;
     let add = async |client: &Client, text: &str| {
         client.graphql(&format!(r#"mutation {{ add_Note(input: {{text: "{text}"}}) {{ _docID }} }}"#)).await.unwrap()
     };
@@ -327,18 +314,10 @@ async fn devices_of_who_is_suspended_or_removed_get_nothing_and_bring_nothing() 
     assert_eq!(wait(&laptop, "60s"), 0, "it goes on");
     let back = home.node.sign_in("bob", PASSWORD).await.unwrap();
     assert_eq!(back.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 2);
-    // The other is away, and not waited for.
-    let all = std::time::Instant::now();
-    while peers(&laptop).len() < 2 {
-        assert!(all.elapsed() < std::time::Duration::from_secs(60), "it hears of the other");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    *away.borrow_mut() = peers(&laptop).into_iter().filter(|peer| !at_home.contains(peer)).collect();
-    assert_eq!(wait(&laptop, "60s"), 0, "control");
 
     home.node.cli_ok(&["user", "remove", "bob"]).unwrap();
     add(&there, "three").await;
-    assert_ne!(wait(&laptop, "3s"), 0, "nothing is taken of who is gone");
+    assert_ne!(wait(&laptop, "3s"), 0);
     // What his own device holds it keeps.
     assert_eq!(there.graphql("{ COUNT(Note: {}) }").await.unwrap()["COUNT"], 3);
 }

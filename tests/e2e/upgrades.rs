@@ -133,7 +133,10 @@ async fn what_a_later_version_wrote_is_refused_in_one_sentence_and_left_as_it_is
     let dir = home.node.stop().unwrap();
     let centre = root.path().join("centre");
     Replica::init(&allod, &centre).unwrap();
-    Replica::serve(&allod, &centre, None).unwrap().kill().unwrap();
+    let replica = Replica::serve(&allod, &centre, None).unwrap();
+    // What is opened below by another program was closed by its own.
+    allod.ok(&centre, &["stop"]).unwrap();
+    drop(replica);
     for (dir, serve) in [(&dir, SERVE), (&centre, &["replica", "serve"][..])] {
         change_log(dir, "INSERT INTO log_migration VALUES ('log_9999', 0)");
         let before = files(dir);
