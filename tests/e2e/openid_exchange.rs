@@ -122,6 +122,49 @@ async fn a_token_for_less_opens_what_it_says_on_every_front_and_ends_with_what_i
     }
 }
 
+/// Of what a token names no documents of, it tells nothing by any road; and no token has a count of rows of its own.
+#[tokio::test]
+async fn a_token_for_single_documents_tells_of_no_other() {
+    let home = Home::new().await;
+    let (app, tokens) = held(&home).await;
+    let whole = with(&home, &tokens);
+    let all = whole.graphql("{ Contact(order: {name: ASC}) { _docID } }").await.unwrap();
+    let [ann, ben] = [0, 1].map(|n| text(&all["Contact"][n], "_docID").to_owned());
+    let mut one = contacts(&["read", "search", "update"], &["name", "phone"]);
+    one["documents"] = json!([ann]);
+    let details = json!([one]).to_string();
+    let (status, new) =
+        exchanged(&home, &app, text(&tokens, "access_token"), &[("authorization_details", details.as_str())]).await;
+    assert_eq!(status, 200, "{new}");
+    assert_eq!(new["authorization_details"][0]["documents"], json!([ann]));
+    let part = with(&home, &new);
+    for (road, nothing) in [
+        ("Contact(docID: \"BEN\") { name }", json!([])),
+        ("Contact(filter: {name: {_eq: \"Ben\"}}) { name }", json!([])),
+        ("Contact(filter: {_not: {name: {_eq: \"Ann\"}}}) { name }", json!([])),
+        ("Contact(order: {phone: DESC}, limit: 1) { name }", json!([{ "name": "Ann" }])),
+        ("Contact(groupBy: [name]) { name }", json!([{ "name": "Ann" }])),
+        ("COUNT(Contact: {})", json!(1)),
+    ] {
+        let query = format!("{{ got: {} }}", road.replace("BEN", &ben));
+        assert_eq!(part.graphql(&query).await.unwrap()["got"], nothing, "{road}");
+        assert_ne!(whole.graphql(&query).await.unwrap()["got"], nothing, "control: {road}");
+    }
+    // One that is not there and one that is kept from it are changed alike: not at all.
+    let update =
+        |doc: &str| format!("mutation {{ update_Contact(docID: \"{doc}\", input: {{name: \"x\"}}) {{ name }} }}");
+    let absent = format!("{}{}", &ben[..ben.len() - 1], if ben.ends_with('0') { '1' } else { '0' });
+    let kept = part.try_graphql(&update(&ben), Value::Null).await.unwrap();
+    let absent = part.try_graphql(&update(&absent), Value::Null).await.unwrap();
+    assert_eq!((kept.status, &kept.json["data"], kept.codes()), (absent.status, &absent.json["data"], absent.codes()));
+    assert_eq!(whole.graphql("{ COUNT(Contact: {filter: {name: {_eq: \"Ben\"}}}) }").await.unwrap()["COUNT"], 1);
+    one["limits"] = json!({ "rows_per_day": 1 });
+    let details = json!([one]).to_string();
+    let asked = [("authorization_details", details.as_str())];
+    let (status, refused) = exchanged(&home, &app, text(&tokens, "access_token"), &asked).await;
+    assert_eq!((status, text(&refused, "error")), (400, "invalid_authorization_details"));
+}
+
 #[tokio::test]
 async fn taking_the_grant_back_or_holding_it_to_less_counts_for_tokens_that_came_of_its_own() {
     let home = Home::new().await;

@@ -55,3 +55,32 @@ fn a_token_that_is_held_to_less_gives_what_it_has_in_common_with_its_grant_as_th
     let foreign = held(&app(2, 4), 5, given());
     assert_eq!(block_on(gate.read(&foreign, &resources(&[1, 2, 3]), NOW)).unwrap_err(), Refusal::Denied);
 }
+
+/// Single documents are those of both, and so few rows a day as either says.
+#[test]
+fn a_token_that_names_documents_gives_those_that_its_grant_gives() {
+    let engine = Arc::new(Lines::default());
+    engine.member(1, &[1], &[1]);
+    let naming = |docs: &[u8], rows: Option<u32>| {
+        let mut named = entry(&[Verb::Read], &[1], Predicate::default());
+        named.scopes[0].documents = (!docs.is_empty()).then(|| docs.iter().map(|&n| doc(n)).collect());
+        named.scopes[0].rows_per_day = rows;
+        named
+    };
+    engine.grants(4, 1, vec![naming(&[1, 2], Some(7))]);
+    engine.grants(5, 1, vec![naming(&[], None)]);
+    let gate = gate(&engine);
+    let (some, all) = (app(1, 4), app(1, 5));
+    let of = |caller: &Caller| mask_of(&gate, caller, &[1]).unwrap().entries[0].documents.clone();
+    assert_eq!((of(&some), of(&all)), (only(&[1, 2]), Documents::All), "control");
+    assert_eq!(of(&held(&some, 1, vec![naming(&[2, 3], None)])), only(&[2]));
+    assert_eq!(of(&held(&some, 2, vec![naming(&[], None)])), only(&[1, 2]));
+    assert_eq!(of(&held(&all, 3, vec![naming(&[3], None)])), only(&[3]));
+    let none = held(&some, 4, vec![naming(&[3], None)]);
+    assert_eq!(block_on(gate.read(&none, &resources(&[1]), NOW)).unwrap_err(), Refusal::Denied);
+    let grant = block_on(engine.grant(grant_id(4))).unwrap().unwrap();
+    for (asked, left) in [(Some(3), 3), (Some(9), 7), (None, 7)] {
+        let narrowed = Narrowing::new([9; 32], vec![naming(&[1], asked)]).of(&grant);
+        assert_eq!(narrowed.grant.entries[0].scopes[0].rows_per_day, Some(left));
+    }
+}
