@@ -81,6 +81,20 @@ fn lost(loss: &Loss) -> Failure {
         .hint("nothing was changed; a new replica gets everything again from the devices whose data this one held")
 }
 
+/// Opens the databases of a replica, if nothing of them was lost and they belong together. The caller holds the lock of its
+/// directory.
+async fn opened(dir: &DataDir) -> Result<(Witness, Allowed, Log), Failure> {
+    crate::upgrade::leftover(dir)?;
+    vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
+    dir.mark_closed().map_err(failed)?;
+    crate::upgrade::replica(dir).await?;
+    let database = open_database(dir).await?;
+    let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
+    let allowed = Allowed::open(database).await.map_err(failed)?;
+    let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
+    Ok((witness, allowed, log))
+}
+
 /// The log, if it is the one that the replica's database knows.
 async fn open_log(dir: &DataDir, witness: &Witness, in_use: bool) -> Result<Log, Failure> {
     // Who is allowed before the first start has not brought anything yet: only marks say that there must be a log.
@@ -112,14 +126,7 @@ pub async fn serve(
 ) -> Result<(), Failure> {
     let identity = identity(dir)?;
     let _lock = dir.lock()?;
-    crate::upgrade::leftover(dir)?;
-    vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
-    dir.mark_closed().map_err(failed)?;
-    crate::upgrade::replica(dir).await?;
-    let database = open_database(dir).await?;
-    let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
-    let allowed = Allowed::open(database).await.map_err(failed)?;
-    let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
+    let (witness, allowed, log) = opened(dir).await?;
     let noted = log.clone();
     let remembered = std::fs::read_to_string(dir.file(DataFile::ReplicaListen)).ok();
     let options = ReplicaOptions {
@@ -177,14 +184,7 @@ fn report<E: std::fmt::Display>(dir: &DataDir, read: Result<LogHealth, E>) -> Va
 /// If files are missing, or do not belong together.
 pub async fn examine(dir: &DataDir) -> Result<Value, Failure> {
     identity(dir)?;
-    crate::upgrade::leftover(dir)?;
-    vault::database::look_at_frames(dir).map_err(|loss| lost(&loss))?;
-    dir.mark_closed().map_err(failed)?;
-    crate::upgrade::replica(dir).await?;
-    let database = open_database(dir).await?;
-    let witness = Witness::open(database.clone(), DataFile::ReplicaDatabase).await.map_err(failed)?;
-    let allowed = Allowed::open(database).await.map_err(failed)?;
-    let log = open_log(dir, &witness, !allowed.users().is_empty()).await?;
+    let (_witness, allowed, log) = opened(dir).await?;
     // A control lane that does not verify is a finding like others, and none can be read without it.
     let (read, closed) = match ReplicaLog::open(log.clone()).await {
         Ok(open) => (open.look_at_log().await.map_err(|error| error.to_string()), open.close().await.map_err(failed)),
