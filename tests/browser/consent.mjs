@@ -281,6 +281,38 @@ const scenarios = {
     await page.waitForSelector("html[lang=de]");
     await context.close();
   },
+
+  async "single documents and rows of a day are said, and may be fewer"() {
+    const added = await node.operator("POST", "/api/v1/graphql", { query: 'mutation { add_Film(input: [{title: "Solaris"}, {title: "Stalker"}, {title: "Mirror"}]) { _docID } }' });
+    const [solaris, stalker] = added.data.add_Film.map((one) => one._docID);
+    const limited = { ...FILMS, limits: { rows_per_day: 100 } };
+    const manifest = { name: "Two Films", redirect_uris: ["http://127.0.0.1/cb"], access: [limited] };
+    const { client_id } = await node.operator("POST", "/api/v1/apps", manifest);
+    const details = JSON.stringify([{ ...limited, documents: [solaris, stalker] }]);
+    const context = await browser.newContext({ viewport: { width: 360, height: 800 } });
+    const page = await context.newPage();
+    await page.goto(`${node.pages}/oauth/authorize?${new URLSearchParams({ ...asked, client_id, authorization_details: details })}`);
+    await page.fill("#user", OWNER.user);
+    await page.fill("#password", OWNER.password);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("button[value=allow]");
+    await page.check("input[name=field-0][value=title]");
+    await page.waitForSelector("#seen >> text=Stalker");
+    assert.doesNotMatch(await seen(page), /Mirror/);
+    await page.uncheck(`input[value="${stalker}"]`);
+    await page.fill("#rows-0", "2");
+    await page.waitForSelector("#seen >> text=Stalker", { state: "detached" });
+    await fits(page, 360);
+    await accessible(page, "the consent page with documents and rows");
+    await shot(page, "consent-documents-360");
+    const before = await grants();
+    await answered(page, () => page.click("button[value=allow]"));
+    const all = await node.operator("GET", "/api/v1/grants");
+    assert.equal(all.length, before + 1);
+    const [given] = all.flatMap((one) => one.access).filter((one) => one.documents);
+    assert.deepEqual([given.documents, given.limits], [[solaris], { rows_per_day: 2 }]);
+    await context.close();
+  },
 };
 
 await play("consent", scenarios, { browser, shots: SHOTS, end: () => node.stop() });
